@@ -1,0 +1,41 @@
+"""wholenet: segmentation networks that learn their own architecture, in one run, with nothing cut away.
+
+>>> import wholenet
+>>> model = wholenet.create_model("grid-nano", num_classes=5)
+
+Importing the package imports neither torch nor anything else that is slow; the names below do so when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wholenet.api import evaluate, fit, load, predict, resume
+    from wholenet.spaces.supernet import Supernet, create_model
+
+__version__ = version("wholenet")
+
+_HOME = {
+    "create_model": "wholenet.spaces.supernet",
+    "Supernet": "wholenet.spaces.supernet",
+    "fit": "wholenet.api",
+    "resume": "wholenet.api",
+    "load": "wholenet.api",
+    "evaluate": "wholenet.api",
+    "predict": "wholenet.api",
+}
+
+__all__ = ["Supernet", "create_model", "evaluate", "fit", "load", "predict", "resume"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'wholenet' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,140 @@
+"""The relaxed architecture: logits that live outside the network, and the weights that they become.
+
+A search space declares its choices as boolean masks, one per architecture parameter: ``alpha`` (which operation in a
+cell), ``beta`` (which incoming edge of a cell). The last axis of a mask holds the options of one choice, called a
+*group*; ``False`` marks an option that does not exist (an edge off the grid). The network is called with the weights,
+``net(x, arch())``, and never sees a logit.
+
+Letters: G groups (any number of leading axes), O options of a group (last axis).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+Weights = dict[str, Tensor]
+"""Relaxed architecture as the network takes it: one tensor per architecture parameter, same shape as its logits."""
+
+Relaxation = Callable[[Tensor, Tensor], Tensor]
+"""(logits [..., O], mask [..., O]) -> weights [..., O]."""
+
+INIT_SCALE = 1e-3
+"""Standard deviation of the initial logits (Auto-DeepLab, Sec. 5.1; the seed paper does not say)."""
+
+
+def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the options that exist (seed paper, Eq. 2); the others get weight 0 and gradient 0.
+
+    >>> masked_softmax(torch.zeros(3), torch.tensor([True, True, False])).tolist()
+    [0.5, 0.5, 0.0]
+    """
+    return logits.masked_fill(~mask, -torch.inf).softmax(-1)
+
+
+RELAXATIONS: dict[str, Relaxation] = {"softmax": masked_softmax}
+
+
+def group_entropy(weights: Tensor, mask: Tensor) -> Tensor:
+    """Shannon entropy H = -sum p ln p of each group, in nats: ``weights`` [..., O] -> [...].
+
+    The seed paper prints its penalty (Eq. 4) without the minus sign, which would reward entropy; this is H >= 0, the
+    quantity that a penalty has to *add* to a minimised loss. Options that do not exist count as 0 ln 0 = 0, with zero
+    gradient rather than NaN.
+    """
+    p = torch.where(mask, weights, 1.0)
+    return -(p * p.clamp_min(torch.finfo(p.dtype).tiny).log()).sum(-1)
+
+
+def normalized_entropy(weights: Tensor, mask: Tensor) -> Tensor:
+    """Mean over groups of H / ln n, n the number of options that exist: 1 is uniform, 0 is one-hot. A scalar.
+
+    Groups of one option have nothing to choose and are left out.
+    """
+    options = mask.sum(-1)
+    chosen = options > 1
+    if not chosen.any():
+        return weights.new_zeros(())
+    return (group_entropy(weights, mask)[chosen] / options[chosen].log()).mean()
+
+
+def mean_entry_entropy(weights: Tensor, mask: Tensor, slots: int | None = None) -> Tensor:
+    """The seed paper's "average entropy" (Table 1): the mean of -p ln p over *every entry* of the stored tensor.
+
+    Entries that hold no option count as zeros, so the value depends on the padding: with ``slots`` it is computed as if
+    the last axis had that many entries (the paper's edges fit 7). Use :func:`normalized_entropy` to compare networks.
+    """
+    groups = mask[..., 0].numel()
+    return group_entropy(weights, mask).sum() / (groups * (slots or mask.shape[-1]))
+
+
+def one_hot(choice: Tensor, mask: Tensor) -> Tensor:
+    """Discrete weights: ``choice`` [...] holds the index of the chosen option of each group.
+
+    Raises:
+        ValueError: if a chosen option does not exist.
+    """
+    weights = nn.functional.one_hot(choice, mask.shape[-1]).to(torch.get_default_dtype())
+    if (weights.bool() & ~mask).any():
+        raise ValueError("one_hot was given a choice that the mask rules out; choose among the options that exist")
+    return weights
+
+
+class Architecture(nn.Module):
+    """Architecture parameters (logits) and the relaxation that turns them into weights.
+
+    The logits are ordinary parameters, so they are in the ``state_dict``; the masks are not (the space has them).
+
+    Args:
+        masks: name -> boolean mask [..., O] of the options that exist; each group needs at least one.
+        relaxation: logits -> weights.
+        generator: source of the initial logits, ``INIT_SCALE`` x N(0, 1).
+    """
+
+    def __init__(
+        self,
+        masks: Mapping[str, Tensor],
+        relaxation: Relaxation = masked_softmax,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.relaxation = relaxation
+        self.logits = nn.ParameterDict()
+        for name, mask in masks.items():
+            if not mask.any(-1).all():
+                raise ValueError(f"{name}: a group without any option cannot be normalised; drop it from the table")
+            self.logits[name] = nn.Parameter(INIT_SCALE * torch.randn(mask.shape, generator=generator))
+            self.register_buffer(f"mask_{name}", mask.clone(), persistent=False)
+
+    def mask(self, name: str) -> Tensor:
+        """Which options of ``name`` exist: boolean [..., O]."""
+        return self.get_buffer(f"mask_{name}")
+
+    def forward(self) -> Weights:
+        """The weights, one tensor per architecture parameter; differentiable in the logits unless frozen."""
+        return {name: self.relaxation(logits, self.mask(name)) for name, logits in self.logits.items()}
+
+    def freeze(self) -> None:
+        """No gradient reaches the logits from here on (warm-up and fine-tune phases)."""
+        self.requires_grad_(False)
+
+    def unfreeze(self) -> None:
+        """Let gradients reach the logits (search phase)."""
+        self.requires_grad_(True)
+
+    @torch.no_grad()
+    def set_uniform(self) -> None:
+        """All options of a group equally strong: the control that every claim about search needs."""
+        for logits in self.logits.values():
+            logits.zero_()
+
+    def entropies(self) -> dict[str, Tensor]:
+        """Sum of the group entropies in nats per architecture parameter: what Eq. 4 sums; differentiable."""
+        return {name: group_entropy(w, self.mask(name)).sum() for name, w in self().items()}
+
+    @torch.no_grad()
+    def normalized_entropies(self) -> dict[str, float]:
+        """:func:`normalized_entropy` per architecture parameter."""
+        return {name: normalized_entropy(w, self.mask(name)).item() for name, w in self().items()}
