@@ -1,0 +1,56 @@
+"""Weighted sum of depthwise convolutions that differ only in kernel size.
+
+The sum of linear maps is one linear map: the kernels, zero-padded to the largest, can be mixed (a few kilobytes)
+instead of the feature maps (hundreds of megabytes). Both forms are exact; which one is cheaper depends on the step:
+an architecture step has no use for the gradient of a 5 x 5 kernel, and the plain form need not compute it.
+
+Letters: B images, C channels, H x W feature map, K kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wholenet.ops.forms import TwoForms, total
+
+
+class KernelMixture(TwoForms):
+    """``sum_k w_k * depthwise_k(x)`` over odd kernel sizes (seed paper, Eq. 3, for kernels inside one bottleneck).
+
+    Args:
+        channels: C.
+        kernels: odd kernel sizes, one per candidate operation.
+
+    Raises:
+        ValueError: if a kernel size is even, or (in ``forward``) if ``weights`` has not one entry per kernel.
+    """
+
+    def __init__(self, channels: int, kernels: Sequence[int]) -> None:
+        super().__init__()
+        if not kernels or any(k % 2 == 0 for k in kernels):
+            raise ValueError(f"kernel sizes must be odd and at least one; found {tuple(kernels)}")
+        self.kernels = tuple(kernels)
+        self.largest = max(kernels)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(channels, channels, k, padding=k // 2, groups=channels, bias=False) for k in kernels
+        )
+
+    def forward(self, x: Tensor, weights: Tensor) -> Tensor:
+        """``x`` [B, C, H, W], ``weights`` [K] -> [B, C, H, W]."""
+        if weights.shape != (len(self.kernels),):
+            raise ValueError(
+                f"weights has shape {tuple(weights.shape)} but this cell offers {len(self.kernels)} kernels "
+                f"{self.kernels}; it takes one weight per kernel"
+            )
+        if self.plain:
+            return total([conv(x) * weight for conv, weight in zip(self.convs, weights, strict=True)])
+        return F.conv2d(x, self.merged(weights), padding=self.largest // 2, groups=x.shape[1])
+
+    def merged(self, weights: Tensor) -> Tensor:
+        """The one kernel that equals the mixture: [C, 1, k, k] with k the largest size."""
+        margins = [(self.largest - k) // 2 for k in self.kernels]
+        kernels = [conv.get_parameter("weight") for conv in self.convs]
+        return total([F.pad(k * w, (m, m, m, m)) for k, w, m in zip(kernels, weights, margins, strict=True)])

@@ -1,0 +1,196 @@
+"""The grid supernet of the seed paper (Sec. 3.1): L layers by four resolutions, every cell fed by its neighbours.
+
+The table first (which edges exist, as data), then the network that walks over it. How the paper's open points were
+settled, and the parameter and FLOP counts that settle them, is in docs/architecture.md.
+
+Letters: B images, H x W input pixels, K kernels, L layers; level i = 0..3 stands for stride 4 * 2**i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wholenet.architecture import Weights
+from wholenet.ops.bottleneck import CELLS
+from wholenet.ops.forms import TwoForms, total
+from wholenet.ops.layers import ConvNorm, PartialChannels, ScaledNorm, make_activation
+from wholenet.ops.resize import resize
+from wholenet.spaces.sizes import GridSize
+
+LEVELS = 4
+STRIDES = tuple(4 * 2**level for level in range(LEVELS))
+KERNELS = (3, 5)
+PAPER_EDGE_SLOTS = 7
+"""Entries per cell in the paper's edge tensor: the reading that gives its Table 1 value, (2 ln 2 + 2 ln 3) / 28."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """From level ``source`` of the layer before to the cell at (``layer``, ``target``). Layer 0 reads the stems."""
+
+    layer: int
+    source: int
+    target: int
+
+    @property
+    def slot(self) -> int:
+        """Position in ``beta[layer, target]``: 0 from the finer level, 1 from the same, 2 from the coarser."""
+        return self.source - self.target + 1
+
+
+def incoming(layer: int, target: int) -> list[Edge]:
+    """The edges into one cell, in the order of their slots.
+
+    >>> [edge.source for edge in incoming(0, 3)]
+    [2, 3]
+    """
+    return [Edge(layer, s, target) for s in (target - 1, target, target + 1) if 0 <= s < LEVELS]
+
+
+def masks(layers: int, kernels: int = len(KERNELS)) -> dict[str, Tensor]:
+    """The choices of the space: ``alpha`` [L, 4, K], all real; ``beta`` [L, 4, 3], true where an edge exists."""
+    # On the CPU even where a network is being built on another device: a mask is structure, not weights.
+    beta = torch.zeros(layers, LEVELS, 3, dtype=torch.bool, device="cpu")
+    for layer in range(layers):
+        for target in range(LEVELS):
+            for edge in incoming(layer, target):
+                beta[layer, target, edge.slot] = True
+    return {"alpha": torch.ones(layers, LEVELS, kernels, dtype=torch.bool, device="cpu"), "beta": beta}
+
+
+class Stem(nn.Sequential):
+    """Image to features at a quarter of its size: 3 x 3 convolutions of stride 2, 1, 2 (Auto-DeepLab's stem)."""
+
+    def __init__(self, in_channels: int, channels: int, activation: str) -> None:
+        half = channels // 2
+        super().__init__(
+            ConvNorm(in_channels, half, 3, stride=2, activation=activation),
+            ConvNorm(half, half, 3, activation=activation),
+            ConvNorm(half, channels, 3, stride=2, activation=activation),
+        )
+
+
+class Transition(TwoForms):
+    """One term of Eq. 1: a neighbour's output brought to this cell's size and channels by P (resize, 1 x 1 convolution,
+    BatchNorm), times the weight of the edge.
+
+    Resizing and a 1 x 1 convolution commute, so the convolution runs at the smaller of the two sizes; in the plain
+    form it runs after the resize, as papers count it.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.norm = ScaledNorm(outputs)
+
+    def forward(self, x: Tensor, size: tuple[int, int], weight: Tensor) -> Tensor:
+        """``x`` [B, C, h, w] and the edge's weight, a scalar -> [B, C', *size]."""
+        if self.plain or size[0] < x.shape[-2]:
+            return self.norm(self.conv(resize(x, size)), weight)
+        return self.norm(resize(self.conv(x), size), weight)
+
+
+class Decoder(TwoForms):
+    """The four levels at stride 4, concatenated, 1 x 1 to a common width, 1 x 1 to class logits at stride 4.
+
+    A 1 x 1 convolution of a concatenation is a sum of 1 x 1 convolutions, each of which can run before its level is
+    enlarged; the plain form enlarges and concatenates first.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int, num_classes: int, activation: str) -> None:
+        super().__init__()
+        self.channels = tuple(channels)
+        self.merge = nn.Conv2d(sum(channels), width, 1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.activation = make_activation(activation)
+        self.classify = nn.Conv2d(width, num_classes, 1)
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Four maps [B, C_s, h / (s / 4), w / (s / 4)] -> [B, classes, h, w]."""
+        size = _size(features[0])
+        if self.plain:
+            merged = self.merge(torch.cat([resize(f, size) for f in features], dim=1))
+        else:
+            parts = self.merge.weight.split(self.channels, dim=1)
+            merged = total([resize(F.conv2d(f, part), size) for f, part in zip(features, parts, strict=True)])
+        return self.classify(self.activation(self.norm(merged)))
+
+
+class Grid(nn.Module):
+    """The network of the grid space, called with data and relaxed architecture weights.
+
+    Args:
+        size: L, F, E, S and the decoder's width.
+        num_classes: classes to tell apart.
+        in_channels: channels of the input image.
+        cell: one of ``CELLS``: "mixture" (kernels mixed inside one bottleneck) or "separate" (a bottleneck per kernel).
+        activation: "relu", "relu6" or "hardswish".
+        kernels: sizes of the candidate kernels.
+    """
+
+    def __init__(
+        self,
+        size: GridSize,
+        num_classes: int,
+        in_channels: int = 3,
+        *,
+        cell: str = "mixture",
+        activation: str = "relu",
+        kernels: Sequence[int] = KERNELS,
+    ) -> None:
+        super().__init__()
+        if cell not in CELLS:
+            raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
+        channels = [size.filters * 2**level for level in range(LEVELS)]
+        self.layers = size.layers
+        self.masks = masks(size.layers, len(kernels))
+        self.stems = nn.ModuleList(Stem(in_channels, c, activation) for c in channels)
+        self.transitions = nn.ModuleDict()
+        self.cells = nn.ModuleDict()
+        for layer in range(size.layers):
+            for level in range(LEVELS):
+                for edge in incoming(layer, level):
+                    self.transitions[_key(edge)] = Transition(channels[edge.source], channels[edge.target])
+                block = CELLS[cell](channels[level] // size.sampling, size.expansion, kernels, activation)
+                self.cells[f"{layer}_{level}"] = PartialChannels(block, channels[level], size.sampling)
+        self.decoder = Decoder(channels, size.head, num_classes, activation)
+
+    def forward(self, x: Tensor, weights: Weights) -> Tensor:
+        """Images [B, in_channels, H, W], ``alpha`` [L, 4, K], ``beta`` [L, 4, 3] -> logits [B, classes, H, W]."""
+        alpha, beta = weights["alpha"], weights["beta"]
+        features = self._stem_features(x)
+        sizes = [_size(f) for f in features]
+        for layer in range(self.layers):
+            features = [
+                self.cells[f"{layer}_{level}"](
+                    self._mix(features, incoming(layer, level), beta[layer, level], sizes[level]), alpha[layer, level]
+                )
+                for level in range(LEVELS)
+            ]
+        return resize(self.decoder(features), _size(x))
+
+    def _stem_features(self, x: Tensor) -> list[Tensor]:
+        # Halving step by step averages all pixels; one bilinear step to an eighth would look at one pixel in sixteen.
+        features = []
+        for level, stem in enumerate(self.stems):
+            if level:
+                x = resize(x, ((x.shape[-2] + 1) // 2, (x.shape[-1] + 1) // 2))
+            features.append(stem(x))
+        return features
+
+    def _mix(self, features: list[Tensor], edges: list[Edge], beta: Tensor, size: tuple[int, int]) -> Tensor:
+        # An edge of weight zero still runs: one that comes back later must not meet stale BatchNorm statistics.
+        return total([self.transitions[_key(e)](features[e.source], size, beta[e.slot]) for e in edges])
+
+
+def _key(edge: Edge) -> str:
+    return f"{edge.layer}_{edge.source}_{edge.target}"
+
+
+def _size(x: Tensor) -> tuple[int, int]:
+    return x.shape[-2], x.shape[-1]

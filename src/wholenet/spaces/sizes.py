@@ -1,0 +1,57 @@
+"""Named sizes of the grid supernet. No tensors here: the command line reads this table without importing torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridSize:
+    """Shape of a grid supernet (seed paper, Table 3)."""
+
+    layers: int
+    """L: layers of the grid."""
+    filters: int
+    """F: a feature map at stride s has F * s / 4 channels."""
+    expansion: int
+    """E: width of a cell's bottleneck over its input."""
+    sampling: int = 1
+    """1 / S: one in so many channels passes through a cell; the others bypass it."""
+    head: int = 256
+    """Channels of the decoder's common feature map at stride 4."""
+
+    def __post_init__(self) -> None:
+        for field in ("layers", "filters", "expansion", "sampling", "head"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field}={getattr(self, field)}: a grid needs at least 1")
+        if self.filters % (2 * self.sampling):
+            raise ValueError(
+                f"filters={self.filters} cannot be halved in the stem and cut into {self.sampling} equal parts; "
+                f"use a multiple of {2 * self.sampling}"
+            )
+
+
+GRID_SIZES: dict[str, GridSize] = {
+    # Ours, for CPUs and tests.
+    "nano": GridSize(layers=3, filters=8, expansion=2, head=64),
+    "tiny": GridSize(layers=4, filters=16, expansion=3, head=64),
+    # The paper's Table 3; its second row has no name there.
+    "small": GridSize(layers=10, filters=16, expansion=3),
+    "base": GridSize(layers=14, filters=16, expansion=6),
+    "medium": GridSize(layers=14, filters=64, expansion=6, sampling=4),
+    "large": GridSize(layers=10, filters=64, expansion=3),
+}
+
+
+def grid_size(name: str) -> GridSize:
+    """The size called ``name``.
+
+    Raises:
+        ValueError: for an unknown name; the message lists the known ones.
+
+    >>> grid_size("small").layers
+    10
+    """
+    if name not in GRID_SIZES:
+        raise ValueError(f"unknown size {name!r}; known: {', '.join(GRID_SIZES)}")
+    return GRID_SIZES[name]

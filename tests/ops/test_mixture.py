@@ -1,0 +1,108 @@
+import pytest
+import torch
+
+from wholenet.ops.bottleneck import CELLS, MixtureCell, SeparateCell
+from wholenet.ops.forms import plain_form
+from wholenet.ops.layers import ACTIVATIONS, PartialChannels, ScaledNorm, make_activation, shuffle_channels
+from wholenet.ops.mixture import KernelMixture
+
+
+@pytest.mark.parametrize("kernels", [(3, 5), (5, 3), (1, 3, 7), (5,)])
+def test_mixing_kernels_equals_mixing_feature_maps(kernels):
+    torch.manual_seed(0)
+    mixture = KernelMixture(6, kernels).double()
+    x = torch.randn(2, 6, 9, 11, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(len(kernels), dtype=torch.float64).softmax(0).requires_grad_()
+    inputs = [x, weights, *mixture.parameters()]
+    merged = mixture(x, weights)
+    merged_gradients = torch.autograd.grad(merged.square().sum(), inputs)
+    with plain_form(mixture):
+        plain = mixture(x, weights)
+    plain_gradients = torch.autograd.grad(plain.square().sum(), inputs)
+    torch.testing.assert_close(merged, plain, atol=1e-12, rtol=0)
+    for m, p in zip(merged_gradients, plain_gradients, strict=True):
+        torch.testing.assert_close(m, p, atol=1e-10, rtol=1e-10)
+
+
+def test_one_hot_weights_give_exactly_that_kernel():
+    mixture = KernelMixture(4, (3, 5)).double()
+    x = torch.randn(1, 4, 8, 8, dtype=torch.float64)
+    for k, conv in enumerate(mixture.convs):
+        torch.testing.assert_close(mixture(x, torch.eye(2, dtype=torch.float64)[k]), conv(x))
+
+
+def test_plain_form_is_restored_after_an_error():
+    mixture = KernelMixture(2, (3, 5))
+    with pytest.raises(ValueError, match="one weight per kernel"), plain_form(mixture):
+        mixture(torch.zeros(1, 2, 8, 8), torch.ones(3))
+    assert not mixture.plain
+
+
+def test_even_kernels_and_missing_weights_are_refused():
+    with pytest.raises(ValueError, match=r"odd.*\(3, 4\)"):
+        KernelMixture(4, (3, 4))
+    with pytest.raises(ValueError, match=r"2 kernels \(3, 5\)"):
+        KernelMixture(4, (3, 5))(torch.zeros(1, 4, 8, 8), torch.ones(3))
+    with pytest.raises(ValueError, match="2 operations"):
+        SeparateCell(4, 2, (3, 5), "relu")(torch.zeros(1, 4, 8, 8), torch.ones(3))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cell_keeps_shape_and_gives_alpha_a_gradient(cell):
+    torch.manual_seed(0)
+    alpha = torch.tensor([0.3, 0.7], requires_grad=True)
+    out = CELLS[cell](4, 3, (3, 5), "hardswish")(torch.randn(2, 4, 7, 9), alpha)
+    assert out.shape == (2, 4, 7, 9)
+    (gradient,) = torch.autograd.grad(out.square().sum(), alpha)
+    assert (gradient != 0).all()
+
+
+def test_the_separate_cell_is_the_weighted_sum_of_whole_bottlenecks():
+    torch.manual_seed(0)
+    cell = SeparateCell(4, 2, (3, 5), "relu").double().eval()
+    x = torch.randn(1, 4, 6, 6, dtype=torch.float64)
+    alone = [operation(x, torch.ones(1, dtype=torch.float64)) for operation in cell.operations]
+    mixed = cell(x, torch.tensor([0.25, 0.75], dtype=torch.float64))
+    torch.testing.assert_close(mixed, 0.25 * alone[0] + 0.75 * alone[1])
+
+
+def test_the_mixture_cell_shares_all_but_the_kernels():
+    extra = sum(p.numel() for p in MixtureCell(8, 3, (3, 5), "relu").parameters())
+    extra -= sum(p.numel() for p in MixtureCell(8, 3, (3,), "relu").parameters())
+    assert extra == 8 * 3 * 25
+
+
+def test_partial_channels_leave_the_bypass_untouched():
+    torch.manual_seed(0)
+    block = PartialChannels(torch.nn.Conv2d(2, 2, 1), channels=8, groups=4)
+    x = torch.randn(1, 8, 3, 3)
+    out = block(x)
+    unshuffled = shuffle_channels(out, 8 // 4)
+    torch.testing.assert_close(unshuffled[:, :2], block.cell(x[:, :2]))
+    assert torch.equal(unshuffled[:, 2:], x[:, 2:])
+
+
+def test_partial_channels_without_sampling_are_the_cell():
+    cell = torch.nn.Conv2d(4, 4, 1)
+    x = torch.randn(1, 4, 3, 3)
+    assert torch.equal(PartialChannels(cell, channels=4, groups=1)(x), cell(x))
+
+
+def test_unknown_activation_lists_the_known_ones():
+    with pytest.raises(ValueError, match=", ".join(ACTIVATIONS)):
+        make_activation("gelu")
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_scale_in_the_affine_map_equals_the_scaled_output(training):
+    torch.manual_seed(0)
+    fast, plain = ScaledNorm(3).double(), ScaledNorm(3).double()
+    plain.plain = True
+    x, scale = torch.randn(4, 3, 5, 5, dtype=torch.float64), torch.tensor(0.3, dtype=torch.float64)
+    torch.nn.init.normal_(fast.weight)
+    torch.nn.init.normal_(fast.bias)
+    plain.load_state_dict(fast.state_dict())
+    torch.testing.assert_close(fast.train(training)(x, scale), plain.train(training)(x, scale))
+    assert fast.state_dict().keys() == plain.state_dict().keys()
+    for name, value in fast.state_dict().items():
+        torch.testing.assert_close(value, plain.state_dict()[name])
