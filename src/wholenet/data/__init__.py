@@ -1,0 +1,1 @@
+"""Data sets and their detection, masks and label maps, joint augmentation, splits, the built-in scenes."""

@@ -1,0 +1,187 @@
+"""Look at every sample once, before any training: is it readable, what does it hold, does the crop fit?
+
+Letters: H x W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from wholenet.data.sample import IGNORE, Classes, DataError, Sample, SegmentationData
+
+_SHOWN_PROBLEMS = 10
+_CROP_STEP = 32
+"""Networks here reduce the picture by up to this factor, so crops are best multiples of it."""
+
+
+@dataclass(frozen=True)
+class SplitStats:
+    """What a split holds."""
+
+    images: int
+    min_height: int
+    min_width: int
+    max_height: int
+    max_width: int
+    class_pixels: tuple[int, ...]
+    """Pixels of each class; K numbers."""
+    ignore_pixels: int
+
+    def best_constant_class(self) -> int:
+        """The train id that is the best answer if one must be given for every pixel: the most frequent."""
+        return int(np.argmax(self.class_pixels))
+
+    def best_constant_miou(self) -> float:
+        """The mIoU, in [0, 1], of that answer: what any trained network must beat.
+
+        Its class has the IoU of its share of the pixels, every other class that occurs has 0, and classes that neither
+        occur nor are predicted are left out of the mean.
+
+        >>> SplitStats(1, 8, 8, 8, 8, class_pixels=(48, 16, 0), ignore_pixels=0).best_constant_miou()
+        0.375
+        """
+        return max(self.class_pixels) / sum(self.class_pixels) / len(_present(self))
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """One sample, read: its size and its pixels per mask value (256 numbers); or what is wrong with it."""
+
+    problem: str = ""
+    size: tuple[int, int] = (0, 0)
+    counts: np.ndarray | None = None
+
+
+def check_split(
+    data: SegmentationData,
+    classes: Classes,
+    *,
+    name: str,
+    threads: int = min(8, os.cpu_count() or 1),
+    progress: Callable[[int, int], None] | None = None,
+) -> SplitStats:
+    """Read every sample of one split and count its pixels.
+
+    Args:
+        data: the split.
+        classes: what its masks may hold.
+        name: how to call the split in messages.
+        threads: how many samples are read at a time.
+        progress: called with (samples done, samples in all) after each, in the calling thread.
+
+    Raises:
+        DataError: one for all problems together, naming the first ten and their number; or if the split is empty or
+            every pixel is ignored.
+    """
+    if len(data) == 0:
+        raise DataError(f"{name}: this split is empty")
+    findings = []
+    for finding in _findings(data, classes, threads):
+        findings.append(finding)
+        if progress:
+            progress(len(findings), len(data))
+    _refuse_problems([finding.problem for finding in findings if finding.problem], len(data), name)
+    return _summed(findings, classes, name)
+
+
+def check_trainable(stats: SplitStats, classes: Classes) -> list[str]:
+    """The names of the classes that never occur in ``stats``, the training split's: no network can learn those.
+
+    Raises:
+        DataError: if only one class occurs.
+    """
+    present = _present(stats)
+    if len(present) < 2:
+        raise DataError(
+            f'train: every pixel that counts is of one class, "{classes.names[present[0]]}"; {stats.ignore_pixels} '
+            f"pixels are ignored (values {', '.join(map(str, classes.ignore_values))}). There is nothing to learn. If "
+            "one of the ignored values is a class, such as 255 in a two-class mask, give it that id in classes.json."
+        )
+    return [name for name, pixels in zip(classes.names, stats.class_pixels, strict=True) if not pixels]
+
+
+def check_crop(stats: SplitStats, crop: tuple[int, int], name: str) -> None:
+    """Make sure that a crop (height, width) fits into every image of the split.
+
+    Raises:
+        DataError: naming the crop, the smallest image and the largest crop that fits.
+    """
+    height, width = stats.min_height, stats.min_width
+    if crop[0] <= height and crop[1] <= width:
+        return
+    fits = (height // _CROP_STEP * _CROP_STEP, width // _CROP_STEP * _CROP_STEP)
+    advice = f"the largest that fits is {fits[0]}x{fits[1]}" if min(fits) else f"enlarge them to {_CROP_STEP} or more"
+    raise DataError(
+        f"{name}: a crop of {crop[0]}x{crop[1]} is larger than the images, of which the smallest height x width is "
+        f"{height}x{width}; {advice} (multiples of {_CROP_STEP})."
+    )
+
+
+def _present(stats: SplitStats) -> list[int]:
+    return [index for index, pixels in enumerate(stats.class_pixels) if pixels]
+
+
+def _findings(data: SegmentationData, classes: Classes, threads: int) -> Iterator[_Finding]:
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(lambda index: _examine(data, index, classes), range(len(data)))
+
+
+def _examine(data: SegmentationData, index: int, classes: Classes) -> _Finding:
+    try:
+        sample = data[index]
+    except (OSError, ValueError) as error:  # a DataError is a ValueError; other people's data sets raise their own
+        return _Finding(str(error) if isinstance(error, DataError) else f"sample {index}: {error!r}")
+    problem = _misshapen(sample)
+    if problem:
+        return _Finding(f"sample {index} ({sample.name}): {problem}")
+    counts = np.bincount(sample.mask.ravel(), minlength=256)
+    strange = [value for value in np.flatnonzero(counts).tolist() if value >= len(classes) and value != IGNORE]
+    if strange:
+        listed = ", ".join(f"{value} ({counts[value]} pixels)" for value in strange[:10])
+        return _Finding(
+            f"sample {index} ({sample.name}): mask values {listed}; expected 0..{len(classes) - 1} or {IGNORE}"
+        )
+    return _Finding(size=sample.mask.shape, counts=counts)
+
+
+def _misshapen(sample: Sample) -> str:
+    image, mask = sample.image, sample.mask
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        return f"the image must be uint8 [H, W, 3], found {image.dtype} {list(image.shape)}"
+    if mask.dtype != np.uint8 or mask.ndim != 2:
+        return f"the mask must be uint8 [H, W], found {mask.dtype} {list(mask.shape)}"
+    if image.shape[:2] != mask.shape:
+        return f"image {list(image.shape[:2])} and mask {list(mask.shape)} differ in [H, W]"
+    return ""
+
+
+def _refuse_problems(problems: list[str], total: int, name: str) -> None:
+    if problems:
+        shown = "\n".join(f"- {problem}" for problem in problems[:_SHOWN_PROBLEMS])
+        more = f"\n- and {len(problems) - _SHOWN_PROBLEMS} more" if len(problems) > _SHOWN_PROBLEMS else ""
+        raise DataError(f"{name}: {len(problems)} of {total} samples cannot be used:\n{shown}{more}")
+
+
+def _summed(findings: list[_Finding], classes: Classes, name: str) -> SplitStats:
+    counts = np.sum([finding.counts for finding in findings if finding.counts is not None], axis=0).tolist()
+    heights, widths = zip(*(finding.size for finding in findings), strict=True)
+    if not any(counts[: len(classes)]):
+        raise DataError(
+            f"{name}: all {counts[IGNORE]} pixels of its {len(findings)} masks are ignored (values "
+            f"{', '.join(map(str, classes.ignore_values))}). There is nothing to learn or to score; check the masks "
+            "and the ids in classes.json."
+        )
+    return SplitStats(
+        images=len(findings),
+        min_height=min(heights),
+        min_width=min(widths),
+        max_height=max(heights),
+        max_width=max(widths),
+        class_pixels=tuple(counts[: len(classes)]),
+        ignore_pixels=counts[IGNORE],
+    )

@@ -1,0 +1,263 @@
+"""Class tables: read from ``classes.json`` or ``classes.yaml``, checked, and written back.
+
+Letters: K classes.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from wholenet.data.sample import IGNORE, Classes, DataError
+
+Color = tuple[int, int, int]
+
+CLASS_FILES = ("classes.json", "classes.yaml", "classes.yml")
+"""The names a class file goes by, beside the images or in the masks folder."""
+
+MAX_CLASSES = 254
+"""Masks are bytes: 255 is ``IGNORE``, and 254 marks unknown pixels while a mask is being read."""
+
+MAX_VALUE = 65535
+"""The largest pixel value of a 16-bit mask."""
+
+_FORMS = """Accepted forms of a class file (JSON or YAML):
+  {"ignore_index": 255, "classes": [{"id": 0, "name": "sky", "color": [128, 128, 128]}, {"id": 1, "name": "road"}]}
+  ["sky", "road"]
+  {"0": "sky", "1": "road"}
+"id" (the pixel value) may be left out: then it is the position. "color" may be left out too. "ignore_index" is a
+number or a list of them; "ignore_colors" lists the colours of RGB masks that count nowhere."""
+
+_TOP_KEYS = ("classes", "ignore_index", "ignore_color", "ignore_colors")
+_CLASS_KEYS = ("id", "name", "color")
+
+
+def read_classes(path: str | Path) -> Classes:
+    """The class table of a JSON or YAML file. 255 is ignored besides what the file says, unless a class has that id.
+
+    Raises:
+        DataError: if the file cannot be read, has an unknown form, repeats an id, a name or a colour, has an id
+            outside 0..65535, a class that is also ignored, or not between 2 and 254 classes.
+    """
+    path = Path(path)
+    table = _parse(_load(path), str(path))
+    _check(table, str(path))
+    if IGNORE in table.values or IGNORE in table.ignore_values:
+        return table
+    return replace(table, ignore_values=(*table.ignore_values, IGNORE))
+
+
+def classes_to_dict(classes: Classes) -> dict[str, Any]:
+    """The table in the form of a class file, of plain lists and numbers; ``classes_from_dict`` gives it back exactly.
+
+    >>> table = Classes(("sky", "road"), ((0, 0, 255), (128, 64, 128)), values=(7, 8))
+    >>> classes_from_dict(json.loads(json.dumps(classes_to_dict(table)))) == table
+    True
+    """
+    return {
+        "ignore_index": list(classes.ignore_values),
+        "ignore_colors": [list(color) for color in classes.ignore_colors],
+        "classes": [
+            {"id": value, "name": name, "color": list(color)}
+            for value, name, color in zip(classes.values, classes.names, classes.colors, strict=True)
+        ],
+    }
+
+
+def classes_from_dict(table: Mapping[str, Any]) -> Classes:
+    """The table that ``classes_to_dict`` wrote.
+
+    Raises:
+        DataError: if ``table`` does not have that form.
+    """
+    return _parse(table, "the class table")
+
+
+def format_classes(classes: Classes) -> str:
+    """The text of a ``classes.json`` for a person to paste and edit, one class to a line.
+
+    >>> print(format_classes(Classes(("sky", "road"), ((0, 0, 255), (128, 64, 128)))))
+    {
+      "ignore_index": [255],
+      "classes": [
+        {"id": 0, "name": "sky", "color": [0, 0, 255]},
+        {"id": 1, "name": "road", "color": [128, 64, 128]}
+      ]
+    }
+    """
+    table = classes_to_dict(classes)
+    rows = ",\n".join(f"    {json.dumps(entry)}" for entry in table["classes"])
+    return f'{{\n  "ignore_index": {table["ignore_index"]},\n  "classes": [\n{rows}\n  ]\n}}'
+
+
+def default_colors(k: int) -> tuple[Color, ...]:
+    """``k`` distinct colours (up to ``MAX_CLASSES``): hues a golden ratio apart, in three shades.
+
+    None is a grey, so an RGB mask that holds plain indices, (3, 3, 3), is never mistaken for one drawn in them;
+    and none is black, the colour of ignored pixels.
+
+    >>> len(set(default_colors(254)))
+    254
+    """
+    shades = ((0.85, 0.95), (0.60, 0.75), (0.95, 0.60))
+    return tuple(_rgb(index * 0.61803398875 % 1.0, *shades[index % 3]) for index in range(k))
+
+
+def fill_colors(colors: Sequence[Color | None], taken: Iterable[Color] = ()) -> tuple[Color, ...]:
+    """``colors`` with a default colour, used neither there nor in ``taken``, in place of each None."""
+    used = {color for color in colors if color is not None} | set(taken)
+    fresh = (color for color in default_colors(len(colors) + len(used)) if color not in used)
+    return tuple(next(fresh) if color is None else color for color in colors)
+
+
+def same_names(found: Classes, expected: Classes, where: str) -> None:
+    """Make sure that two tables name the same classes in the same order.
+
+    Raises:
+        DataError: naming the first class in which they differ.
+    """
+    if found.names == expected.names:
+        return
+    if len(found) != len(expected):
+        difference = f"{len(found)} classes there, {len(expected)} expected"
+    else:
+        pairs = zip(found.names, expected.names, strict=True)
+        index, (has, wants) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+        difference = f'class {index} is "{has}" there, "{wants}" was expected'
+    raise DataError(
+        f"the classes of {where} are not the ones asked for: {difference}.\n"
+        f"there:    {', '.join(found.names)}\nexpected: {', '.join(expected.names)}\n"
+        "The order decides which output of a model means what: use the class file the model was trained with."
+    )
+
+
+def _rgb(hue: float, saturation: float, value: float) -> Color:
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _fail(where: str, problem: str) -> NoReturn:
+    raise DataError(f"{where}: {problem}.\n{_FORMS}")
+
+
+# ---- from text to plain values: a repeated key is an error, since the later one would silently win
+
+
+def _load(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".json":
+            return json.loads(text, object_pairs_hook=_without_repeats)
+        return yaml.load(text, _StrictLoader)  # a SafeLoader: builds plain values only
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: this class file cannot be read: {error}.\n{_FORMS}") from error
+
+
+def _without_repeats(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    repeated = _repeated([key for key, _ in pairs])
+    if repeated:
+        raise ValueError(f"the key {repeated[0]!r} is written more than once")
+    return dict(pairs)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        self.flatten_mapping(node)
+        return _without_repeats(self.construct_pairs(node, deep=deep))
+
+
+# ---- from plain values to a table
+
+
+def _parse(content: Any, where: str) -> Classes:
+    whole = content if isinstance(content, Mapping) and "classes" in content else {"classes": content}
+    _known_keys(whole, _TOP_KEYS, where)
+    entries = _entries(whole["classes"], where)
+    ignore_values = whole.get("ignore_index", [])
+    ignore_colors = whole.get("ignore_colors", [])
+    if not isinstance(ignore_colors, list):
+        _fail(where, f"ignore_colors must be a list of colours, found {ignore_colors!r}")
+    single = [whole["ignore_color"]] if "ignore_color" in whole else []
+    ignored = tuple(_color(color, where) for color in [*ignore_colors, *single])
+    return Classes(
+        names=tuple(_name(entry.get("name"), where) for entry in entries),
+        colors=fill_colors([_color(e["color"], where) if "color" in e else None for e in entries], taken=ignored),
+        values=tuple(_value(entry["id"], where) for entry in entries),
+        ignore_values=tuple(
+            _value(v, where) for v in (ignore_values if isinstance(ignore_values, list) else [ignore_values])
+        ),
+        ignore_colors=ignored,
+    )
+
+
+def _entries(listed: Any, where: str) -> list[dict[str, Any]]:
+    """Every form of the list of classes as the long one: {"id", "name"} and maybe "color" for each."""
+    if isinstance(listed, Mapping):
+        by_value = {_value(key, where): name for key, name in listed.items()}
+        return [{"id": value, "name": by_value[value]} for value in sorted(by_value)]
+    if not isinstance(listed, list):
+        _fail(where, f"expected a list of classes, found {listed!r}")
+    entries = [dict(entry) if isinstance(entry, Mapping) else {"name": entry} for entry in listed]
+    for entry in entries:
+        _known_keys(entry, _CLASS_KEYS, where)
+    return [{"id": position, **entry} for position, entry in enumerate(entries)]
+
+
+def _known_keys(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            _fail(where, f"unknown key {key!r}; known here: {', '.join(known)}")
+
+
+def _name(name: Any, where: str) -> str:
+    if not isinstance(name, str) or not name.strip():
+        _fail(where, f"a class's name must be text, found {name!r} (in YAML, quote words such as 'no' and numbers)")
+    return name
+
+
+def _value(value: Any, where: str) -> int:
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_VALUE:
+        _fail(where, f"an id must be a whole number in 0..{MAX_VALUE}, found {value!r}")
+    return number
+
+
+def _color(color: Any, where: str) -> Color:
+    if not isinstance(color, (list, tuple)) or len(color) != 3 or not all(_is_byte(part) for part in color):
+        _fail(where, f"a colour must be three whole numbers in 0..255, found {color!r}")
+    red, green, blue = color
+    return red, green, blue
+
+
+def _is_byte(part: Any) -> bool:
+    return isinstance(part, int) and not isinstance(part, bool) and 0 <= part <= 255
+
+
+# ---- what a table written by hand must satisfy
+
+
+def _check(classes: Classes, where: str) -> None:
+    if not 2 <= len(classes) <= MAX_CLASSES:
+        _fail(where, f"a class table needs 2 to {MAX_CLASSES} classes, found {len(classes)}")
+    for what, listed in (("id", classes.values), ("name", classes.names), ("color", classes.colors)):
+        repeated = _repeated(listed)
+        if repeated:
+            _fail(where, f"the {what} {repeated[0]!r} belongs to more than one class; each class needs its own")
+    for what, listed, ignored in (
+        ("id", classes.values, classes.ignore_values),
+        ("color", classes.colors, classes.ignore_colors),
+    ):
+        for name, value in zip(classes.names, listed, strict=True):
+            if value in ignored:
+                _fail(where, f'class "{name}" has the {what} {value!r}, which the file also says to ignore; drop one')
+
+
+def _repeated(listed: Iterable[Any]) -> list[Any]:
+    return [item for item, count in Counter(listed).items() if count > 1]

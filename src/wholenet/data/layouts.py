@@ -1,0 +1,139 @@
+"""Which folders hold the images and masks of which split: the arrangements of a data set that are known by sight.
+
+Cityscapes is only recognized here: ``cityscapes.py`` picks its files, which share their folders with others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wholenet.data.sample import DataError
+
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
+MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "segmentationclass")
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+_MASK_ENDINGS = ("annot", "_annot", "_masks", "_mask", "_labels", "_label")
+"""What follows a split's name where its masks lie beside its images: "trainannot", "train_masks"."""
+
+KNOWN_LAYOUTS = """Accepted layouts (masks have the names of their images, or those and _mask, _label, _gt, ...):
+  images/train/a.jpg        train/images/a.jpg        images/a.jpg         train/a.png
+  images/val/b.jpg          train/masks/a.png         masks/a.png          trainannot/a.png
+  masks/train/a.png         val/images/b.jpg          (no splits: val is   val/b.png
+  masks/val/b.png           val/masks/b.png           a part of the whole) valannot/b.png
+  leftImg8bit/train/aachen/*_leftImg8bit.png with gtFine/train/aachen/*_gtFine_labelIds.png (Cityscapes)
+Folders may also be called image, imgs, img, JPEGImages; mask, labels, label, annotations, SegmentationClass;
+training; valid, validation, dev; testing. A classes.json or classes.yaml may lie beside them."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of one data set."""
+
+    folders: Mapping[str, tuple[Path, Path | None]]
+    """Split -> folder of the images, folder of the masks (None where there is none)."""
+    unused: tuple[Path, ...] = ()
+    """Folders beside those of the splits that belong to none."""
+    segnet_names: bool = False
+    """Whether masks lie in "trainannot": the arrangement, and so the classes, of SegNet's CamVid."""
+
+
+def find_layout(root: Path) -> Layout | None:
+    """How the data set in ``root`` is arranged; None if it looks like nothing known.
+
+    Raises:
+        DataError: if two folders could play the same part.
+    """
+    return _masks_beside_images(root) or _splits_of_kinds(root) or _kinds_of_splits(root)
+
+
+def is_cityscapes(root: Path) -> bool:
+    """Whether ``root`` has the folders of Cityscapes."""
+    return (root / "leftImg8bit").is_dir() and any((root / kind).is_dir() for kind in ("gtFine", "gtCoarse"))
+
+
+def describe(root: Path) -> str:
+    """What a person sees on opening ``root``, and what seems to be missing or where the data set may be instead."""
+    names = sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in root.iterdir())
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"found there: {', '.join(names[:20]) or 'nothing'}{more}.{_hint(root)}"
+
+
+def _hint(root: Path) -> str:
+    deeper = [folder for folder in subfolders(root).values() if _is_known(folder)]
+    if deeper:
+        return f" Did you mean {deeper[0]}?"
+    images, masks = one_of(root, IMAGE_FOLDERS), one_of(root, MASK_FOLDERS)
+    if (images is None) == (masks is None):
+        return ""
+    return f" There is no folder of {'masks' if images else 'images'} beside {images or masks}."
+
+
+def _is_known(folder: Path) -> bool:
+    try:
+        return is_cityscapes(folder) or find_layout(folder) is not None
+    except (DataError, OSError):  # a folder that nobody asked about must not be what the message is about
+        return False
+
+
+def subfolders(folder: Path) -> dict[str, Path]:
+    """Lower-case name -> folder, for those that are not hidden."""
+    return {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith((".", "__"))}
+
+
+def one_of(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """The sub-folder with one of these names, in any case; None if there is none.
+
+    Raises:
+        DataError: if there are several.
+    """
+    found = [path for name, path in subfolders(folder).items() if name in names]
+    if len(found) > 1:
+        raise DataError(
+            f"{folder}: {' and '.join(path.name for path in found)} could play the same part. "
+            "Keep one of them there, or rename the others."
+        )
+    return found[0] if found else None
+
+
+def _split_folders(folder: Path) -> dict[str, Path]:
+    found = {split: one_of(folder, names) for split, names in SPLIT_FOLDERS.items()}
+    return {split: path for split, path in found.items() if path is not None}
+
+
+def _masks_beside_images(root: Path) -> Layout | None:
+    """train/, trainannot/, ..."""
+    masks = {
+        split: one_of(root, tuple(images.name.lower() + ending for ending in _MASK_ENDINGS))
+        for split, images in _split_folders(root).items()
+    }
+    if not any(masks.values()):
+        return None
+    folders = {split: (images, masks[split]) for split, images in _split_folders(root).items()}
+    return Layout(folders, segnet_names=any(path and path.name.lower().endswith("annot") for path in masks.values()))
+
+
+def _splits_of_kinds(root: Path) -> Layout | None:
+    """train/images, train/masks, ..."""
+    splits = _split_folders(root)
+    images = {split: one_of(folder, IMAGE_FOLDERS) for split, folder in splits.items()}
+    folders = {split: (path, one_of(splits[split], MASK_FOLDERS)) for split, path in images.items() if path}
+    return Layout(folders) if folders else None
+
+
+def _kinds_of_splits(root: Path) -> Layout | None:
+    """images/train, masks/train, ...; or images, masks alone."""
+    images, masks = one_of(root, IMAGE_FOLDERS), one_of(root, MASK_FOLDERS)
+    if images is None or masks is None:
+        return None
+    splits = _split_folders(images)
+    if not splits:
+        return Layout({"train": (images, masks)})
+    mask_splits = _split_folders(masks)
+    unused = tuple(path for path in subfolders(images).values() if path not in splits.values())
+    return Layout({split: (path, mask_splits.get(split)) for split, path in splits.items()}, unused)

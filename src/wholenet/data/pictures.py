@@ -1,0 +1,259 @@
+"""Images and masks: from files to arrays, from masks to files and to colours.
+
+Everything is read through Pillow: other readers turn palette masks into colours or grey levels.
+Letters: H x W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps
+
+from wholenet.data.classes import MAX_VALUE, Color
+from wholenet.data.sample import IGNORE, Classes, DataError
+
+_UNKNOWN = 254
+"""Stands for a pixel no class explains while a mask is being read; ``MAX_CLASSES`` keeps it free."""
+
+_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_PILLOW_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises on damaged files, beside its own UnidentifiedImageError (an OSError)."""
+
+
+# ---- images
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """The image as a viewer shows it (EXIF rotation applied), uint8 [H, W, 3] RGB; transparency is dropped.
+
+    Raises:
+        DataError: if the file cannot be read, or has more than 8 bits per grey pixel.
+    """
+    with _opened(path) as picture:
+        mode = picture.mode
+        if mode not in _DEEP_MODES:
+            # Palettes with per-entry transparency warn on the direct way to RGB.
+            opaque = picture.convert("RGBA") if mode in ("P", "PA") else picture
+            return np.array(opaque.convert("RGB"))
+    raise DataError(
+        f"{path}: a 16-bit, 32-bit or float image (Pillow mode {mode}). wholenet reads 8 bits per channel and will not "
+        "guess how to scale the rest; convert the whole data set with one range, for example with ImageMagick: "
+        "magick in.tif -level 0,4095 -depth 8 out.png"
+    )
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """The picture, decoded and upright; whatever goes wrong with the file becomes a DataError."""
+    try:
+        with Image.open(path) as picture:
+            _refuse_small_depths(picture, path)
+            ImageOps.exif_transpose(picture, in_place=True)
+            yield picture
+    except DataError:
+        raise
+    except _PILLOW_ERRORS as error:
+        raise DataError(
+            f"{path}: cannot be read as an image ({error}). Replace the file, or remove it and its partner."
+        ) from error
+
+
+def _refuse_small_depths(picture: ImageFile.ImageFile, path: str | Path) -> None:
+    # Pillow stretches these to 0, 85, 170, 255: index 3 of a mask would turn into "ignore".
+    depth = next((tile.args for tile in picture.tile if tile.args in ("L;2", "L;4")), None)
+    if depth is not None:
+        raise DataError(
+            f"{path}: a grey picture with {depth[-1]} bits per pixel, whose values can be read in two ways "
+            "(0, 1, 2, ... or stretched to 0..255). Save it with 8 bits per pixel."
+        )
+
+
+# ---- masks as written
+
+
+@dataclass(frozen=True)
+class RawMask:
+    """A mask file as it was written, before a class table gives its pixels a meaning."""
+
+    kind: Literal["index", "bits", "color"]
+    codes: np.ndarray
+    """[H, W] integers: the value; 0 or 1 of a 1-bit file; or red * 65536 + green * 256 + blue."""
+    palette: tuple[Color, ...] = ()
+    """The colours of indices 0, 1, ... in a palette file."""
+
+
+def read_raw_mask(path: str | Path) -> RawMask:
+    """The mask's pixels, undecided what they mean.
+
+    Raises:
+        DataError: if the file cannot be read, or is of a kind that cannot hold labels.
+    """
+    with _opened(path) as picture:
+        mode, pixels = picture.mode, np.array(picture)
+        flat = picture.getpalette("RGB") or [] if mode in ("P", "PA") else []
+    if mode == "1":
+        return RawMask("bits", pixels.astype(np.uint8))
+    if mode in ("L", "P", "I") or mode.startswith("I;16"):
+        return RawMask("index", pixels, _triples(flat))
+    if mode in ("LA", "PA"):
+        return RawMask("index", pixels[..., 0], _triples(flat))
+    if mode in ("RGB", "RGBA"):
+        return RawMask("color", _pack(pixels[..., :3]))
+    raise DataError(
+        f"{path}: a mask must be an index, palette, 1-bit or RGB picture, this one has Pillow mode {mode}. "
+        "Save it as an 8-bit PNG whose pixel values are the class ids."
+    )
+
+
+def unpack_color(code: int) -> Color:
+    """(red, green, blue) of a colour code of ``RawMask``."""
+    return code >> 16, code >> 8 & 255, code & 255
+
+
+def is_gray(codes: np.ndarray) -> np.ndarray:
+    """Which of these colour codes have three equal channels; bool, the shape of ``codes``."""
+    return codes == (codes & 255) * 0x010101
+
+
+def _triples(flat: Sequence[int]) -> tuple[Color, ...]:
+    return tuple(zip(flat[0::3], flat[1::3], flat[2::3], strict=True))
+
+
+def _pack(rgb: np.ndarray) -> np.ndarray:
+    wide = rgb.astype(np.int32)
+    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+# ---- masks in train ids
+
+
+def read_mask(path: str | Path, classes: Classes) -> np.ndarray:
+    """The mask in train ids and ``IGNORE``, uint8 [H, W].
+
+    Index, palette and 16-bit files are read by value, 1-bit files as 0 and 255 if 255 is a class's value and as 0 and
+    1 otherwise. RGB files are read by the colours of ``classes``; one that holds only greys, and not the table's, is
+    taken as an index file saved with three equal channels.
+
+    Raises:
+        DataError: if the file cannot be read or holds pixels that ``classes`` does not explain.
+    """
+    raw = read_raw_mask(path)
+    by_color = raw.kind == "color" and not _is_index_in_rgb(raw.codes, classes)
+    codes = raw.codes if by_color else _index_codes(raw, classes)
+    mask = _color_table(classes)[codes] if by_color else _train_ids(codes, classes)
+    unknown = mask == _UNKNOWN
+    if unknown.any():
+        raise DataError(_unknown_message(path, codes[unknown], classes, by_color))
+    return mask
+
+
+def _is_index_in_rgb(codes: np.ndarray, classes: Classes) -> bool:
+    return bool(is_gray(codes).all()) and bool((_color_table(classes)[codes] == _UNKNOWN).any())
+
+
+def _index_codes(raw: RawMask, classes: Classes) -> np.ndarray:
+    if raw.kind == "color":
+        return raw.codes & 255
+    if raw.kind == "bits" and 255 in classes.values:
+        return raw.codes * 255
+    return raw.codes
+
+
+def _train_ids(codes: np.ndarray, classes: Classes) -> np.ndarray:
+    if codes.dtype != np.uint8:  # 32-bit files may hold numbers that no table reaches
+        codes = np.clip(codes.astype(np.int64), -1, MAX_VALUE + 1)
+    return _index_table(classes)[codes]
+
+
+@lru_cache(maxsize=4)
+def _index_table(classes: Classes) -> np.ndarray:
+    """Pixel value -> train id; the entry after the last, which -1 reaches too, is unknown."""
+    table = np.full(MAX_VALUE + 2, _UNKNOWN, np.uint8)
+    table[list(classes.ignore_values)] = IGNORE
+    table[list(classes.values)] = np.arange(len(classes))
+    return table
+
+
+@lru_cache(maxsize=2)
+def _color_table(classes: Classes) -> np.ndarray:
+    """Colour code -> train id: 16 MiB, so that a pixel costs one look-up instead of a search among the colours."""
+    table = np.full(1 << 24, _UNKNOWN, np.uint8)
+    for color in classes.ignore_colors:
+        table[_pack(np.array(color))] = IGNORE
+    for train_id, color in enumerate(classes.colors):
+        table[_pack(np.array(color))] = train_id
+    return table
+
+
+def _unknown_message(path: str | Path, codes: np.ndarray, classes: Classes, by_color: bool) -> str:
+    values, counts = np.unique(codes, return_counts=True)
+    spelled = [str(unpack_color(value) if by_color else value) for value in values.tolist()]
+    listed = [f"{text} ({count} pixels)" for text, count in zip(spelled, counts.tolist(), strict=True)]
+    found = ", ".join(listed[:10])
+    more = f" and {len(values) - 10} more" if len(values) > 10 else ""
+    if by_color:
+        expected = ", ".join(f"{color} {name}" for color, name in zip(classes.colors, classes.names, strict=True))
+        ignored = ", ".join(map(str, classes.ignore_colors))
+        advice = "Give each class its colour in classes.json, and list colours that should not count as ignore_colors"
+    else:
+        expected, ignored = ranges(classes.values), ranges(classes.ignore_values)
+        advice = "Add the missing classes to classes.json, or list values that should not count as ignore_index"
+    return (
+        f"{path}: pixels of no known class: {found}{more}. Expected {expected}"
+        f"{f'; ignored: {ignored}' if ignored else ''}. {advice}."
+    )
+
+
+def ranges(values: Sequence[int]) -> str:
+    """The numbers, runs shortened.
+
+    >>> ranges([7, 0, 1, 2, 3])
+    '0..3, 7'
+    """
+    runs = groupby(enumerate(sorted(values)), key=lambda pair: pair[1] - pair[0])
+    spans = [[value for _, value in run] for _, run in runs]
+    return ", ".join(f"{span[0]}..{span[-1]}" if len(span) > 1 else str(span[0]) for span in spans)
+
+
+def write_mask(path: str | Path, mask: np.ndarray) -> None:
+    """Write uint8 [H, W] as an 8-bit index picture; ``path`` should end in .png.
+
+    Raises:
+        ValueError: if ``mask`` has another type or shape.
+    """
+    if mask.dtype != np.uint8 or mask.ndim != 2:
+        raise ValueError(f"a mask is uint8 [H, W]; found {mask.dtype} {list(mask.shape)}")
+    Image.fromarray(mask).save(path)
+
+
+# ---- masks in colour
+
+
+def colorize(mask: np.ndarray, classes: Classes) -> np.ndarray:
+    """The mask [H, W] of train ids in the colours of its classes, uint8 [H, W, 3]; ``IGNORE`` is black."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(classes)] = classes.colors
+    return table[mask]
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, classes: Classes, opacity: float = 0.5) -> np.ndarray:
+    """The image [H, W, 3] under its coloured mask [H, W], uint8 [H, W, 3]; ignored pixels show the bare image.
+
+    Raises:
+        ValueError: if the sizes differ or ``opacity`` is not in [0, 1].
+    """
+    if image.shape[:2] != mask.shape:
+        raise ValueError(f"image {list(image.shape)} and mask {list(mask.shape)} must have the same height and width")
+    if not 0.0 <= opacity <= 1.0:
+        raise ValueError(f"opacity={opacity} must be in [0, 1]: 0 shows the image alone, 1 the mask alone")
+    weight = np.where(mask == IGNORE, 0.0, opacity)[..., None]
+    return np.rint(image * (1.0 - weight) + colorize(mask, classes) * weight).astype(np.uint8)

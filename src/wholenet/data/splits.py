@@ -1,0 +1,76 @@
+"""Parts and sums of data sets, and orders that depend on nothing but names and a seed."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from wholenet.data.sample import DataError, Sample, SegmentationData
+
+
+class Part:
+    """Some samples of another data set, by their indices there; a ``SegmentationData``."""
+
+    def __init__(self, data: SegmentationData, indices: Iterable[int]) -> None:
+        self.data = data
+        self.indices = tuple(indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.data[self.indices[index]]
+
+
+class Joined:
+    """Several data sets one after the other; a ``SegmentationData``."""
+
+    def __init__(self, datas: Sequence[SegmentationData]) -> None:
+        self.datas = tuple(datas)
+        self._ends = tuple(accumulate(len(data) for data in self.datas))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: int) -> Sample:
+        index = range(len(self))[index]
+        which = bisect_right(self._ends, index)
+        return self.datas[which][index - (self._ends[which] - len(self.datas[which]))]
+
+
+def seeded_order(names: Iterable[str], seed: int) -> list[str]:
+    """The names in an order that looks random but is a property of each name: a new name moves no other past another.
+
+    >>> order = seeded_order(["a", "b", "c"], seed=0)
+    >>> [name for name in seeded_order(["d", "c", "b", "a"], seed=0) if name != "d"] == order
+    True
+    """
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+
+
+def share_count(total: int, share: float, what: str) -> int:
+    """How many of ``total`` samples make up ``share`` of them, with at least one on either side.
+
+    Raises:
+        ValueError: if ``share`` is not between 0 and 1.
+        DataError: if there are fewer than two samples.
+    """
+    if not 0.0 < share < 1.0:
+        raise ValueError(f"{what}: a share must lie between 0 and 1, both excluded; found {share}")
+    if total < 2:
+        raise DataError(f"{what}: {total} image(s) cannot be divided in two; at least 2 are needed")
+    return min(max(round(share * total), 1), total - 1)
+
+
+def split_train(data: SegmentationData, share: float, seed: int) -> tuple[Part, Part]:
+    """Two disjoint parts that cover ``data``: ``share`` of it for the weights, the rest for the architecture.
+
+    Raises:
+        ValueError: if ``share`` is not between 0 and 1.
+        DataError: if there are fewer than two samples.
+    """
+    count = share_count(len(data), share, "train, to be divided between weights and architecture")
+    order = [int(name) for name in seeded_order(map(str, range(len(data))), seed)]
+    return Part(data, sorted(order[:count])), Part(data, sorted(order[count:]))

@@ -1,0 +1,88 @@
+"""Endless, repeatable batches: batch k is a pure function of (seed, stream, k).
+
+So a continued run needs no state of a sampler or a random generator, only the number of the next batch, and the number
+of worker processes changes nothing.
+
+Letters: B images, C channels, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from wholenet.data.sample import SegmentationData
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""RGB mean and standard deviation, on [0, 1], that images are normalised with: the values customary for photographs."""
+
+Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+"""(image uint8 [H, W, 3], mask uint8 [H, W], random source) -> the same, changed; all of one size."""
+
+
+def normalize(image: np.ndarray) -> np.ndarray:
+    """uint8 [..., 3] -> float32 [..., 3], zero mean and unit variance for typical photographs."""
+    scale = np.float32(1 / 255) / np.array(STD, dtype=np.float32)
+    shift = np.array(MEAN, dtype=np.float32) / np.array(STD, dtype=np.float32)
+    return image * scale - shift
+
+
+class BatchStream(Dataset[tuple[Tensor, Tensor]]):
+    """Item k is batch k: images float32 [B, 3, H, W] and masks int64 [B, H, W].
+
+    The samples are the data set in a random order, then in another, and so on without a seam, so every sample is seen
+    once before any is seen twice, whatever the batch size.
+
+    Args:
+        data: where samples come from.
+        batch: B.
+        augment: see ``Augment``.
+        seed: of the run.
+        stream: tells the streams of one run apart ("weights", "architecture"): same data, separately drawn.
+        batches: length.
+    """
+
+    def __init__(
+        self, data: SegmentationData, batch: int, augment: Augment, *, seed: int, stream: str, batches: int
+    ) -> None:
+        self.data = data
+        self.batch = batch
+        self.augment = augment
+        self.key = [seed, *stream.encode()]
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def indices(self, k: int) -> list[int]:
+        """Which samples make batch k."""
+        size = len(self.data)
+        positions = range(k * self.batch, (k + 1) * self.batch)
+        orders = {turn: self._rng(0, turn).permutation(size) for turn in {p // size for p in positions}}
+        return [int(orders[p // size][p % size]) for p in positions]
+
+    def __getitem__(self, k: int) -> tuple[Tensor, Tensor]:
+        images, masks = [], []
+        for place, index in enumerate(self.indices(k)):
+            sample = self.data[index]
+            image, mask = self.augment(sample.image, sample.mask, self._rng(1, k * self.batch + place))
+            images.append(normalize(image))
+            masks.append(mask)
+        # [B, H, W, 3] seen as [B, 3, H, W] is channels_last already.
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(masks)).long()
+
+    def _rng(self, purpose: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([*self.key, purpose, number])
+
+
+def batches(stream: BatchStream, first: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches ``first``, ``first`` + 1, ... of a stream, read ahead by ``workers`` processes (0: in this one)."""
+    # A generator of its own, or the loader would draw from torch's, and a continued run would draw once more.
+    generator = torch.Generator().manual_seed(0)
+    order = range(first, len(stream))
+    return iter(DataLoader(stream, batch_size=None, sampler=order, num_workers=workers, generator=generator))

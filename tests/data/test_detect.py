@@ -1,0 +1,320 @@
+"""From a folder to a data set: layouts, splits, class tables, and every refusal on the way."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from trees import labels, picture, write, write_pairs
+
+from wholenet.data.camvid import CAMVID
+from wholenet.data.cityscapes import CITYSCAPES
+from wholenet.data.classes import default_colors
+from wholenet.data.detect import open_data
+from wholenet.data.folder import FolderData
+from wholenet.data.sample import Classes, DataError
+
+REAL_CAMVID = Path(__file__).parents[2].parent / "shared/data/camvid"
+ABC = Classes(("a", "b", "c"), default_colors(3))
+NAMES = [f"p{i}" for i in range(10)]
+
+
+def stems(data: object) -> list[str]:
+    assert isinstance(data, FolderData)
+    return [path.stem for path in data.image_paths]
+
+
+def save_classes(folder: Path, *names: str) -> None:
+    (folder / "classes.json").write_text(json.dumps(names))
+
+
+# ---- layouts
+
+LAYOUTS = {
+    "images/<split>": ("images/{}", "masks/{}"),
+    "aliases": ("JPEGImages/{}", "SegmentationClass/{}"),
+    "upper case": ("Imgs/{}", "Labels/{}"),
+    "<split>/images": ("{}/image", "{}/annotations"),
+    "<split>annot": ("{}", "{}annot"),
+    "<split>_masks": ("{}", "{}_masks"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("splits", [("train", "val", "test"), ("training", "validation", "testing")])
+def test_each_layout_gives_its_splits_under_their_usual_names(tmp_path, layout, splits):
+    images, masks = LAYOUTS[layout]
+    for split in splits:
+        write_pairs(tmp_path / images.format(split), tmp_path / masks.format(split), [f"{split}{i}" for i in range(2)])
+    source = open_data(tmp_path)
+    assert source.name == tmp_path.name
+    assert {name: stems(data) for name, data in source.splits.items()} == {
+        name: [f"{split}0", f"{split}1"] for name, split in zip(("train", "val", "test"), splits, strict=True)
+    }
+    assert source.splits["train"][0].mask.max() == 2
+
+
+@pytest.mark.parametrize("layout", [("images", "masks"), ("images/train", "masks/train"), ("train/img", "train/mask")])
+def test_val_is_taken_from_train_where_there_is_none(tmp_path, layout):
+    write_pairs(tmp_path / layout[0], tmp_path / layout[1], NAMES)
+    source = open_data(tmp_path, val_share=0.3, seed=1)
+    train, val = stems(source.splits["train"]), stems(source.splits["val"])
+    assert (len(train), len(val)) == (7, 3)
+    assert sorted(train + val) == NAMES
+    assert any("3 of the 10 images" in note and "seed=1" in note for note in source.notes)
+
+
+def test_the_val_part_depends_on_seed_and_names_alone(tmp_path):
+    write_pairs(tmp_path / "one/images", tmp_path / "one/masks", NAMES)
+    write_pairs(tmp_path / "two/images", tmp_path / "two/masks", reversed(NAMES))
+    val = {stem for stem in stems(open_data(tmp_path / "one", seed=3).splits["val"])}
+    assert val == set(stems(open_data(tmp_path / "two", seed=3).splits["val"]))
+    parts = {tuple(stems(open_data(tmp_path / "one", seed=seed).splits["val"])) for seed in range(5)}
+    assert len(parts) > 1
+
+
+def test_one_more_image_moves_at_most_one_other(tmp_path):
+    write_pairs(tmp_path / "images", tmp_path / "masks", NAMES)
+    before = set(stems(open_data(tmp_path).splits["val"]))
+    for extra in ("x", "y", "z"):
+        write_pairs(tmp_path / "images", tmp_path / "masks", [extra])
+        after = set(stems(open_data(tmp_path).splits["val"]))
+        assert len(before - after) <= 1
+        before = after
+
+
+def test_val_is_taken_from_train_even_if_there_is_a_test(tmp_path):
+    for split in ("train", "test"):
+        write_pairs(tmp_path / "images" / split, tmp_path / "masks" / split, NAMES)
+    splits = open_data(tmp_path).splits
+    assert {name: len(data) for name, data in splits.items()} == {"train": 8, "val": 2, "test": 10}
+
+
+@pytest.mark.parametrize("empty_folder", [True, False])
+def test_a_test_split_without_masks_is_left_out_with_a_note(tmp_path, empty_folder):
+    for split in ("train", "val"):
+        write_pairs(tmp_path / "images" / split, tmp_path / "masks" / split, NAMES[:2])
+    write(tmp_path / "images/test/a.png", picture())
+    if empty_folder:
+        (tmp_path / "masks/test").mkdir()
+    source = open_data(tmp_path)
+    assert set(source.splits) == {"train", "val"}
+    assert any("test is left out" in note for note in source.notes)
+
+
+def test_a_folder_that_is_no_split_is_mentioned(tmp_path):
+    for split in ("train", "val", "more"):
+        write_pairs(tmp_path / "images" / split, tmp_path / "masks" / split, NAMES[:2])
+    assert any("more is not used" in note for note in open_data(tmp_path).notes)
+
+
+def test_a_relative_place_has_the_name_of_its_folder(tmp_path, monkeypatch):
+    write_pairs(tmp_path / "images", tmp_path / "masks", NAMES)
+    monkeypatch.chdir(tmp_path)
+    assert open_data(".").name == tmp_path.name
+
+
+@pytest.mark.parametrize(
+    ("files", "facts"),
+    [
+        (["images/train/a.png"], ["found there: images/", "no folder of masks beside"]),
+        (["a.txt", "b/c.txt"], ["found there: a.txt, b/"]),
+        ([], ["found there: nothing"]),
+        (["deep/images/a.png", "deep/masks/a.png"], ["Did you mean", "deep?"]),
+        (["images/test/a.png", "masks/test/a.png"], ["no train split, only test"]),
+        (["images/train/a.png", "masks/val/a.png"], ["no folder of masks belongs to these images", "train"]),
+        (["images/a.png", "imgs/a.png", "masks/a.png"], ["images and imgs could play the same part"]),
+        (["images/val/a.png", "images/valid/a.png", "masks/val/a.png"], ["val and valid could play"]),
+    ],
+)
+def test_an_unknown_layout_is_refused_with_what_was_found(tmp_path, files, facts):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DataError) as error:
+        open_data(tmp_path)
+    for fact in [str(tmp_path), *facts]:
+        assert fact in str(error.value)
+    assert "Accepted layouts" in str(error.value) or "could play" in str(error.value)
+
+
+def test_a_place_that_is_no_folder_is_refused(tmp_path):
+    (tmp_path / "file.zip").touch()
+    for place, problem in ((tmp_path / "gone", "does not exist"), (tmp_path / "file.zip", "is a file, not a folder")):
+        with pytest.raises(DataError, match=f'{problem}.*"scenes"') as error:
+            open_data(place)
+        assert str(place) in str(error.value)
+        assert "Accepted layouts" in str(error.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -1])
+def test_an_impossible_val_share_is_refused(tmp_path, share):
+    write_pairs(tmp_path / "images", tmp_path / "masks", NAMES)
+    with pytest.raises(ValueError, match=f"between 0 and 1.*{share}"):
+        open_data(tmp_path, val_share=share)
+
+
+def test_one_image_cannot_be_train_and_val(tmp_path):
+    write_pairs(tmp_path / "images", tmp_path / "masks", ["a"])
+    with pytest.raises(DataError, match=r"1 image\(s\) cannot be divided"):
+        open_data(tmp_path)
+
+
+def test_a_folder_without_images_shows_the_layouts(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(DataError, match="no images") as error:
+        open_data(tmp_path)
+    assert str(tmp_path / "images") in str(error.value)
+    assert "Accepted layouts" in str(error.value)
+
+
+# ---- the built-in data
+
+
+def test_scenes_is_built_in_and_a_folder_of_that_name_is_reached_by_its_path(tmp_path, monkeypatch):
+    write_pairs(tmp_path / "scenes/images", tmp_path / "scenes/masks", NAMES)
+    monkeypatch.chdir(tmp_path)
+    assert not isinstance(open_data("scenes").splits["train"], FolderData)
+    assert isinstance(open_data("./scenes").splits["train"], FolderData)
+    assert isinstance(open_data(Path("scenes")).splits["train"], FolderData)
+
+
+def test_scenes_have_their_own_classes():
+    with pytest.raises(DataError, match="the classes of scenes are not the ones asked for"):
+        open_data("scenes", classes=ABC)
+
+
+def test_opening_data_needs_no_torch():
+    code = "import sys, wholenet.data.detect, wholenet.data.check; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---- class tables
+
+
+@pytest.mark.parametrize("place", ["", "masks"])
+def test_a_class_file_is_found_beside_the_data_and_among_the_masks(tmp_path, place):
+    write_pairs(tmp_path / "images", tmp_path / "masks", NAMES)
+    save_classes(tmp_path / place, "x", "y", "z")
+    source = open_data(tmp_path)
+    assert source.classes.names == ("x", "y", "z")
+    assert "classes from classes.json" in source.notes
+
+
+def test_class_files_that_differ_are_refused(tmp_path):
+    write_pairs(tmp_path / "images", tmp_path / "masks", NAMES)
+    save_classes(tmp_path, "x", "y", "z")
+    save_classes(tmp_path / "masks", "x", "y", "z")
+    assert len(open_data(tmp_path).classes) == 3
+    save_classes(tmp_path / "masks", "x", "z", "y")
+    with pytest.raises(DataError, match="two class files that differ"):
+        open_data(tmp_path)
+
+
+def test_classes_asked_for_read_masks_that_have_no_class_file(tmp_path):
+    write_pairs(tmp_path / "images", tmp_path / "masks", NAMES, values=(7, 8))
+    asked = Classes(("x", "y"), default_colors(2), (8, 7))
+    source = open_data(tmp_path, classes=asked)
+    assert source.classes == asked
+    np.testing.assert_array_equal(source.splits["train"][0].mask, labels(1, 0))
+
+
+def test_classes_asked_for_must_have_the_names_of_the_class_file(tmp_path):
+    write_pairs(tmp_path / "images", tmp_path / "masks", NAMES)
+    save_classes(tmp_path, "a", "b", "c")
+    assert open_data(tmp_path, classes=ABC).classes.names == ABC.names
+    save_classes(tmp_path, "a", "c", "b")
+    with pytest.raises(DataError, match=r'classes\.json are not .*class 1 is "c" there, "b" was expected'):
+        open_data(tmp_path, classes=ABC)
+
+
+def test_without_a_class_file_index_masks_name_their_classes_by_number(tmp_path):
+    write_pairs(tmp_path / "images", tmp_path / "masks", NAMES, values=(0, 1, 3, 255))
+    source = open_data(tmp_path)
+    assert source.classes == Classes(tuple(f"class {i}" for i in range(4)), default_colors(4))
+    assert any("4 classes were inferred" in note for note in source.notes)
+
+
+def test_the_largest_value_of_any_split_counts(tmp_path):
+    write_pairs(tmp_path / "images/train", tmp_path / "masks/train", ["a"], values=(0, 1))
+    write_pairs(tmp_path / "images/val", tmp_path / "masks/val", ["b"], values=(0, 1, 2))
+    assert len(open_data(tmp_path).classes) == 3
+
+
+# ---- CamVid and Cityscapes
+
+
+@pytest.mark.skipif(not REAL_CAMVID.is_dir(), reason="the CamVid copy is not beside this checkout")
+def test_the_real_camvid_has_its_published_sizes():
+    source = open_data(REAL_CAMVID)
+    assert {name: len(data) for name, data in source.splits.items()} == {"train": 367, "val": 101, "test": 233}
+    assert source.classes == CAMVID
+    sample = source.splits["train"][0]
+    assert sample.image.shape == (360, 480, 3)
+    assert set(np.unique(sample.mask)) <= {*range(11), 255}
+
+
+def test_the_segnet_layout_brings_camvids_classes(tmp_path):
+    for split in ("train", "val", "test"):
+        write_pairs(tmp_path / split, tmp_path / f"{split}annot", NAMES[:2], values=(0, 10, 11))
+    source = open_data(tmp_path)
+    assert source.classes == CAMVID
+    np.testing.assert_array_equal(source.splits["test"][0].mask, labels(0, 10, 255))
+    save_classes(tmp_path, *(f"c{i}" for i in range(12)))
+    assert len(open_data(tmp_path).classes) == 12, "a class file says more than the names of folders"
+
+
+def test_the_label_table_is_that_of_cityscapes():
+    official = pytest.importorskip("cityscapesscripts.helpers.labels").labels
+    evaluated = sorted((label for label in official if not label.ignoreInEval), key=lambda label: label.trainId)
+    assert [label.trainId for label in evaluated] == list(range(19))
+    assert CITYSCAPES.names == tuple(label.name for label in evaluated)
+    assert CITYSCAPES.colors == tuple(label.color for label in evaluated)
+    assert CITYSCAPES.values == tuple(label.id for label in evaluated)
+    assert set(CITYSCAPES.ignore_values) == {label.id % 256 for label in official if label.ignoreInEval}
+
+
+def write_city(root: Path, split: str, kind: str, city: str = "ulm") -> None:
+    for frame in range(2):
+        stem = f"{city}_{frame:06}_000019"
+        write(root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png", picture())
+        for ending in ("labelIds", "instanceIds"):
+            write(root / kind / split / city / f"{stem}_{kind}_{ending}.png", labels(7, 33, 3, 255))
+        write(root / kind / split / city / f"{stem}_{kind}_color.png", picture())
+
+
+def test_cityscapes_is_read_with_its_coarse_annotations(tmp_path):
+    for split in ("train", "val", "test"):
+        write_city(tmp_path, split, "gtFine")
+    for split in ("train", "train_extra", "val"):
+        write_city(tmp_path, split, "gtCoarse")
+    source = open_data(tmp_path)
+    assert source.classes == CITYSCAPES
+    assert {name: len(data) for name, data in source.splits.items()} == {"train": 2, "val": 2, "coarse": 4}
+    np.testing.assert_array_equal(source.splits["coarse"][3].mask, labels(0, 18, 255, 255))
+    assert any("test" in note for note in source.notes)
+
+
+def test_cityscapes_without_coarse_annotations_or_val_is_read_too(tmp_path):
+    write_city(tmp_path, "train", "gtFine", "ulm")
+    write_city(tmp_path, "train", "gtFine", "bonn")
+    source = open_data(tmp_path)
+    assert {name: len(data) for name, data in source.splits.items()} == {"train": 3, "val": 1}
+
+
+def test_a_missing_annotation_of_cityscapes_is_named(tmp_path):
+    write_city(tmp_path, "train", "gtFine")
+    next((tmp_path / "gtFine/train/ulm").glob("*1_000019*labelIds.png")).unlink()
+    with pytest.raises(DataError, match=r"1 image without mask: .*ulm_000001_000019_leftImg8bit\.png"):
+        open_data(tmp_path)
+
+
+def test_cityscapes_without_fine_annotations_is_refused(tmp_path):
+    write_city(tmp_path, "train", "gtFine")
+    shutil.move(tmp_path / "gtFine", tmp_path / "gtCoarse")
+    with pytest.raises(DataError, match=r"no fine annotations.*gtFine_labelIds"):
+        open_data(tmp_path)
