@@ -1,0 +1,177 @@
+"""Everything a run can be told, with the seed paper's values as defaults. Imports no torch: the command line reads it.
+
+"9c" below is the list of points that the paper leaves open and how we settle them, in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from wholenet.spaces.sizes import GRID_SIZES
+
+Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
+Annotations = Literal["fine", "coarse", "both"]
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """ "HEIGHTxWIDTH" -> (height, width).
+
+    Raises:
+        ValueError: if the text is not two positive whole numbers joined by an x.
+
+    >>> parse_size("512x1024")
+    (512, 1024)
+    """
+    match = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", str(text))
+    if not match or not all(map(int, match.groups())):
+        raise ValueError(f"{text!r} is not a size; write HEIGHTxWIDTH in pixels, for example 512x1024")
+    return int(match[1]), int(match[2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """A run of the single-stage protocol on segmentation data (seed paper, Sec. 3 and 4.1)."""
+
+    data: str
+    """Folder with images and masks, or "scenes" for the built-in data."""
+    out: str
+    """Run folder to create."""
+    size: Size = "small"
+    """Size of the grid supernet; `wholenet info SIZE` says what each costs."""
+    cell: Literal["mixture", "separate"] = "mixture"
+    """Kernels mixed inside one bottleneck, or a whole bottleneck per kernel (Eq. 3 to the letter)."""
+    activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
+    """Activation after each BatchNorm that has one (9c: unstated)."""
+    architecture: Literal["learned", "uniform"] = "learned"
+    """"uniform" freezes all edges and operations at equal strength: the control for any claim about search."""
+    control: bool = False
+    """Also train the frozen-uniform control for the same time, in OUT/control, and report both."""
+
+    epochs: int = 600
+    """Passes over the data that the weights learn from, all three phases together."""
+    warmup_share: float = 0.05
+    """Share of the epochs before the architecture moves."""
+    search_share: float = 0.35
+    """Share of the epochs in which it moves; the rest is fine-tuning."""
+    batch: int = 16
+    """Images per step."""
+    crop: str | None = None
+    """HEIGHTxWIDTH trained on; default: the smallest training image, in multiples of 32, at most 512x1024."""
+    seed: int = 0
+    """Seed of the initial weights, the drawn batches and the augmentation."""
+
+    lr: float = 3e-3
+    """SGD learning rate at the start."""
+    lr_schedule: Literal["poly", "cosine"] = "poly"
+    """Decay to zero over the whole run (9c: unstated; poly with power 0.9 as Auto-DeepLab)."""
+    momentum: float = 0.9
+    """SGD momentum (9c: unstated)."""
+    weight_decay: float = 5e-4
+    """SGD weight decay."""
+    class_balance: float = 0.0
+    """Weight classes by frequency**-this in the loss: 0 is plain cross-entropy, as the paper; 1 balances fully."""
+
+    arch_lr: float = 3e-3
+    """Adam learning rate of the architecture; no schedule."""
+    arch_weight_decay: float = 1e-3
+    """Adam weight decay of the architecture (coupled: pulls the logits to uniform)."""
+    arch_batchnorm: Literal["frozen", "updated"] = "frozen"
+    """Whether architecture steps move BatchNorm's running statistics."""
+    entropy_alpha: float = 0.0
+    """Magnitude of the entropy penalty on operations (c_alpha of Eq. 4, sum over groups, in nats)."""
+    entropy_beta: float = 0.0
+    """Magnitude of the entropy penalty on edges (c_beta)."""
+    entropy_schedule: Literal["constant", "linear"] = "constant"
+    """f(t): a step to 1, or linear from 0 at the penalty's start to 1 at the end of the search."""
+    entropy_start: float = 0.15
+    """Share of the epochs before the penalty acts."""
+
+    split: Literal["same", "disjoint"] = "same"
+    """Weights and architecture learn from the same images, drawn separately (Sec. 4.5), or from disjoint parts."""
+    weights_share: float = 0.5
+    """With disjoint parts, the share of the training images that the weights get."""
+    weights_annotations: Annotations = "fine"
+    """Cityscapes: annotations that the weights learn from."""
+    arch_annotations: Annotations = "fine"
+    """Cityscapes: annotations that the architecture learns from."""
+    val_share: float = 0.2
+    """Share of the images held out for validation where the data has no split of its own."""
+
+    scale_min: float = 0.5
+    """Smallest zoom of the random scaling."""
+    scale_max: float = 2.0
+    """Largest zoom."""
+    flip: float = 0.5
+    """Probability of a left-right flip."""
+    jitter: float = 0.4
+    """Strength of brightness, contrast and saturation jitter."""
+    noise: float = 0.02
+    """Standard deviation of the Gaussian noise, images in [0, 1]."""
+
+    data_seed: int = 0
+    """Seed of what is held out (and of the built-in scenes): the same over the seeds of a study."""
+    val_every: int = 0
+    """Epochs between validations; 0 picks about 20 a run."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes a GPU if there is one."""
+    workers: int = 0
+    """Processes that read and augment images ahead."""
+    threads: int = 0
+    """CPU threads of torch; 0 leaves torch's choice."""
+
+    def __post_init__(self) -> None:
+        if self.crop is not None:
+            parse_size(self.crop)
+        for name in ("epochs", "batch"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("seed", "data_seed", "val_every", "workers", "threads"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in ("warmup_share", "search_share", "flip", "entropy_start"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share in [0, 1]")
+        for name in ("weights_share", "val_share"):
+            _require(0 < getattr(self, name) < 1, name, getattr(self, name), "a share strictly between 0 and 1")
+        for name in ("lr", "arch_lr", "scale_min"):
+            _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+        for name in ("weight_decay", "arch_weight_decay", "class_balance", "entropy_alpha", "entropy_beta", "noise"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in ("momentum", "jitter"):
+            _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+        _require(self.scale_max >= self.scale_min, "scale_max", self.scale_max, f"at least scale_min={self.scale_min}")
+        if self.warmup_share + self.search_share > 1:
+            raise ValueError(
+                f"warmup_share={self.warmup_share} and search_share={self.search_share} exceed the whole run; "
+                "the paper uses 0.05 and 0.35"
+            )
+        if self.control and self.architecture == "uniform":
+            raise ValueError("control=True with architecture='uniform' would train the control twice; drop one of them")
+        if self.size not in GRID_SIZES:
+            raise ValueError(f"unknown size {self.size!r}; known: {', '.join(GRID_SIZES)}")
+
+
+def _require(condition: bool, name: str, value: object, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"{name}={value}: expected {expected}")
+
+
+def write_config(config: FitConfig, path: Path) -> None:
+    """Write every field as YAML; :func:`read_config` gives the same config back."""
+    path.write_text(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
+
+
+def read_config(path: Path) -> FitConfig:
+    """Read a config that :func:`write_config` wrote.
+
+    Raises:
+        ValueError: for a field that does not exist (named, with the file).
+    """
+    values: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
+    known = {field.name for field in dataclasses.fields(FitConfig)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(f"{path}: unknown fields {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+    return FitConfig(**values)

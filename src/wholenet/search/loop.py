@@ -1,0 +1,146 @@
+"""The training loop of one epoch, and the state that it moves.
+
+Letters: B images, C channels, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wholenet.search.penalty import EntropyPenalty
+from wholenet.search.phases import Phase
+from wholenet.search.steps import (
+    Batch,
+    Loss,
+    architecture_gradient,
+    architecture_step,
+    decayed_rate,
+    set_rate,
+    weight_step,
+)
+from wholenet.spaces.supernet import Supernet
+
+
+@dataclass
+class TrainState:
+    """All that a run changes as it goes: saved in a checkpoint, restored from it."""
+
+    model: Supernet
+    weight_optimizer: torch.optim.Optimizer
+    arch_optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    """Epochs finished."""
+    weight_steps: int = 0
+    """Weight steps taken: also the number of the next batch of the weights' stream."""
+    arch_steps: int = 0
+    """Architecture steps taken, and the number of the next batch of theirs."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values only."""
+        return {
+            "model": self.model.state_dict(),
+            "weight_optimizer": self.weight_optimizer.state_dict(),
+            "arch_optimizer": self.arch_optimizer.state_dict(),
+            "epoch": self.epoch,
+            "weight_steps": self.weight_steps,
+            "arch_steps": self.arch_steps,
+            "torch_random": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` gave."""
+        self.model.load_state_dict(state["model"])
+        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        self.arch_optimizer.load_state_dict(state["arch_optimizer"])
+        self.epoch, self.weight_steps, self.arch_steps = state["epoch"], state["weight_steps"], state["arch_steps"]
+        torch.set_rng_state(state["torch_random"].cpu())
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long the run is and how its rates move."""
+
+    epochs: int
+    steps_per_epoch: int
+    lr: float
+    lr_schedule: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step did."""
+
+    step: int
+    """Position in the epoch, from 0."""
+    lr: float
+    loss: float
+    arch_loss: float | None
+    """Without the penalty; None where the architecture did not move."""
+    data_seconds: float
+    """Time spent waiting for batches."""
+
+
+def train_epoch(
+    state: TrainState,
+    phase: Phase,
+    schedule: Schedule,
+    loss: Loss,
+    penalty: EntropyPenalty,
+    weight_batches: Iterator[tuple[Tensor, Tensor]],
+    arch_batches: Iterator[tuple[Tensor, Tensor]],
+    device: torch.device,
+    *,
+    arch_updates_statistics: bool = False,
+) -> Iterator[Step]:
+    """Train one epoch, yielding after each step: a weight step, and in the search phase an architecture step after it.
+
+    Seed paper, Sec. 3.2. The two steps draw their batches separately. Outside the search phase the architecture is
+    frozen: not a bit of it moves, weight decay and Adam's momenta included.
+    """
+    model = state.model.train()
+    if phase.moves_architecture:
+        model.arch.unfreeze()
+    else:
+        model.arch.freeze()
+    for step in range(schedule.steps_per_epoch):
+        time_in_epochs = state.epoch + step / schedule.steps_per_epoch
+        lr = decayed_rate(schedule.lr, time_in_epochs / schedule.epochs, schedule.lr_schedule)
+        set_rate(state.weight_optimizer, lr)
+        batch, waited = _next(weight_batches, device)
+        weight_loss = weight_step(model, batch, loss, state.weight_optimizer)
+        state.weight_steps += 1
+        if not weight_loss.isfinite():
+            raise FloatingPointError(
+                f"the loss became {weight_loss.item()} in epoch {state.epoch}, step {step} (learning rate {lr:.3g}); "
+                "the last checkpoint is from before. Lower --lr, then start again"
+            )
+
+        arch_loss = None
+        if phase.moves_architecture:
+            batch, arch_waited = _next(arch_batches, device)
+            waited += arch_waited
+            arch_loss, gradient = architecture_gradient(
+                model,
+                batch,
+                loss,
+                lambda arch, t=time_in_epochs: penalty(arch, t),
+                update_statistics=arch_updates_statistics,
+            )
+            architecture_step(model.arch, gradient, state.arch_optimizer)
+            state.arch_steps += 1
+        yield Step(step, lr, weight_loss.item(), None if arch_loss is None else arch_loss.item(), waited)
+    state.epoch += 1
+    model.arch.freeze()
+
+
+def _next(batches: Iterator[tuple[Tensor, Tensor]], device: torch.device) -> tuple[Batch, float]:
+    start = time.perf_counter()
+    images, targets = next(batches)
+    batch = Batch(images.to(device, memory_format=torch.channels_last), targets.to(device))
+    return batch, time.perf_counter() - start

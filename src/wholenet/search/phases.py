@@ -1,0 +1,52 @@
+"""The three phases of the single-stage protocol, as plain values (seed paper, Sec. 3.2 and 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A run of epochs, half-open: ``first`` <= epoch < ``end``. Weights move in every phase."""
+
+    name: str
+    first: int
+    end: int
+    moves_architecture: bool = False
+
+
+def single_stage(epochs: int, warmup_share: float = 0.05, search_share: float = 0.35) -> tuple[Phase, ...]:
+    """Warm-up, search and fine-tune over ``epochs``; each boundary is rounded to the nearest epoch.
+
+    A phase whose share is above zero gets an epoch of its own as soon as there are three epochs to share out: a run
+    that silently skipped its search would be another method.
+
+    >>> [(p.name, p.first, p.end) for p in single_stage(600)]
+    [('warm-up', 0, 30), ('search', 30, 240), ('fine-tune', 240, 600)]
+    """
+    warmup = round(epochs * warmup_share)
+    search_end = round(epochs * (warmup_share + search_share))
+    if epochs >= 3:
+        warmup = max(warmup, 1) if warmup_share > 0 else 0
+        search_end = max(search_end, warmup + 1) if search_share > 0 else warmup
+        if warmup_share + search_share < 1:
+            search_end = min(search_end, epochs - 1)
+            warmup = min(warmup, search_end - (search_share > 0))
+    return (
+        Phase("warm-up", 0, warmup),
+        Phase("search", warmup, search_end, moves_architecture=True),
+        Phase("fine-tune", search_end, epochs),
+    )
+
+
+def phase_at(phases: Sequence[Phase], epoch: int) -> Phase:
+    """The phase that ``epoch`` belongs to.
+
+    Raises:
+        ValueError: if the epoch lies outside the run.
+    """
+    for phase in phases:
+        if phase.first <= epoch < phase.end:
+            return phase
+    raise ValueError(f"epoch {epoch} lies outside the run's {phases[-1].end} epochs")

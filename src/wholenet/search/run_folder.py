@@ -1,0 +1,109 @@
+"""A run is a folder that can always be continued.
+
+config.yaml      every setting, as resolved
+environment.json versions, device, commit, sizes of the splits
+metrics.jsonl    a line per finished epoch
+checkpoint.pt    all that the next epoch depends on
+model/           the trained network, enough on its own to evaluate and predict
+*.png            pictures
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wholenet.search.config import FitConfig, read_config, write_config
+
+
+class RunFolder:
+    """Paths and files of one run.
+
+    Args:
+        path: the folder; it must hold a run. Use :meth:`create` for a new one.
+
+    Raises:
+        ValueError: if there is no run in the folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "config.yaml").is_file():
+            raise ValueError(f"{self.path} holds no run (no config.yaml in it); give the folder that `--out` named")
+
+    @staticmethod
+    def check_free(config: FitConfig) -> None:
+        """Make sure that nothing is in the place of ``config.out``: a run is never written over.
+
+        Raises:
+            ValueError: if something is there.
+        """
+        path = Path(config.out)
+        if (path / "config.yaml").exists():
+            raise ValueError(
+                f"{path} already holds a run; continue it with `wholenet fit --resume {path}`, or choose another --out"
+            )
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ValueError(f"{path} exists and is not an empty folder; choose another --out")
+
+    @classmethod
+    def create(cls, config: FitConfig) -> RunFolder:
+        """Make the folder ``config.out`` and write the config into it.
+
+        Raises:
+            ValueError: if something is there already.
+        """
+        cls.check_free(config)
+        path = Path(config.out)
+        path.mkdir(parents=True, exist_ok=True)
+        write_config(config, path / "config.yaml")
+        return cls(path)
+
+    @property
+    def config(self) -> FitConfig:
+        """The settings that the run was started with."""
+        return read_config(self.path / "config.yaml")
+
+    @property
+    def model(self) -> Path:
+        """The model folder."""
+        return self.path / "model"
+
+    def write_environment(self, facts: dict[str, Any]) -> None:
+        """Record where and with what the run was made."""
+        (self.path / "environment.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append the record of a finished epoch."""
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records so far, one per finished epoch."""
+        path = self.path / "metrics.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def save_checkpoint(self, state: dict[str, Any]) -> None:
+        """Write the state (tensors and plain values) so that a crash leaves the old file or the new, never half."""
+        path = self.path / "checkpoint.pt"
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+    def load_checkpoint(self, device: torch.device) -> dict[str, Any] | None:
+        """The last saved state, or None before the first epoch was finished; metrics beyond it are dropped."""
+        path = self.path / "checkpoint.pt"
+        if not path.exists():
+            (self.path / "metrics.jsonl").unlink(missing_ok=True)
+            return None
+        state = torch.load(path, map_location=device, weights_only=True)
+        kept = [record for record in self.records() if record["epoch"] < state["epoch"]]
+        (self.path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in kept))
+        return state

@@ -1,0 +1,108 @@
+"""One weight step and one architecture step (seed paper, Sec. 3.2): who moves, and what must not.
+
+Letters: B images, C channels, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from wholenet.architecture import Architecture
+from wholenet.ops.forms import plain_form
+from wholenet.spaces.supernet import Supernet
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""(network output, target) -> scalar."""
+
+
+class Batch(NamedTuple):
+    """Images [B, C, H, W] and their targets, on the model's device."""
+
+    images: Tensor
+    targets: Tensor
+
+
+def weight_step(model: Supernet, batch: Batch, loss: Loss, optimizer: torch.optim.Optimizer) -> Tensor:
+    """Move the weights against the gradient of the loss on ``batch``; the logits are constants here.
+
+    Returns:
+        The loss before the step, detached.
+    """
+    with torch.no_grad():
+        weights = model.arch()
+    value = loss(model.net(batch.images, weights), batch.targets)
+    optimizer.zero_grad(set_to_none=True)
+    value.backward()
+    optimizer.step()
+    return value.detach()
+
+
+def architecture_gradient(
+    model: Supernet,
+    batch: Batch,
+    loss: Loss,
+    penalty: Callable[[Architecture], Tensor] | None = None,
+    *,
+    update_statistics: bool = False,
+) -> tuple[Tensor, list[Tensor]]:
+    """First-order gradient of the loss in the logits alone: the weights are constants, so none of theirs is computed.
+
+    The network sees detached weights and, unless ``update_statistics``, copies of its BatchNorm buffers: it normalises
+    by the batch, but its running statistics keep describing what the weight steps saw.
+
+    Returns:
+        The task loss (detached, without the penalty) and one gradient per logit tensor.
+    """
+    state: dict[str, Tensor] = {name: p.detach() for name, p in model.net.named_parameters()}
+    if not update_statistics:
+        state |= {name: buffer.clone() for name, buffer in model.net.named_buffers()}
+    # On a CPU the mixed kernel's own gradient costs more than running each kernel (docs/architecture.md, "Forms").
+    with plain_form(model.net, plain=not batch.images.is_cuda):
+        output = functional_call(model.net, state, (batch.images, model.arch()))
+    value = loss(output, batch.targets)
+    total = value if penalty is None else value + penalty(model.arch)
+    return value.detach(), list(torch.autograd.grad(total, list(model.arch.parameters())))
+
+
+def architecture_step(arch: Architecture, gradient: list[Tensor], optimizer: torch.optim.Optimizer) -> None:
+    """Move the logits with ``optimizer`` along a gradient that :func:`architecture_gradient` computed."""
+    for logits, g in zip(arch.parameters(), gradient, strict=True):
+        logits.grad = g
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def decayed_rate(base: float, progress: float, schedule: str, power: float = 0.9) -> float:
+    """Learning rate at ``progress`` in [0, 1] of the whole run: "poly" (1 - p)**power, or "cosine", both to zero.
+
+    One schedule spans all three phases; a restart at fine-tuning would be a second stage.
+
+    >>> decayed_rate(0.1, 0.5, "cosine")
+    0.05
+    """
+    if schedule == "poly":
+        return base * (1 - progress) ** power
+    if schedule == "cosine":
+        return base * (1 + math.cos(math.pi * progress)) / 2
+    raise ValueError(f"unknown learning rate schedule {schedule!r}; known: poly, cosine")
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of every parameter group."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def make_optimizers(
+    model: Supernet, *, lr: float, momentum: float, weight_decay: float, arch_lr: float, arch_weight_decay: float
+) -> tuple[torch.optim.SGD, torch.optim.Adam]:
+    """SGD for the weights, Adam (coupled weight decay) for the logits: seed paper, Sec. 4.1."""
+    weights = torch.optim.SGD(model.net.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
+    logits = torch.optim.Adam(model.arch.parameters(), lr=arch_lr, weight_decay=arch_weight_decay)
+    return weights, logits

@@ -1,0 +1,134 @@
+"""Semantic segmentation: cross-entropy over the pixels that count, and IoU from one confusion matrix.
+
+Letters: B images, K classes, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wholenet.data.sample import IGNORE, SegmentationData
+from wholenet.data.stream import normalize
+
+
+class SegmentationLoss:
+    """Mean cross-entropy over pixels whose label is not ``IGNORE``; 0 (not NaN) where a batch has none.
+
+    Args:
+        class_weights: optional [K]; a pixel counts as much as its class. None is plain cross-entropy, as in the paper.
+    """
+
+    def __init__(self, class_weights: Tensor | None = None) -> None:
+        self.class_weights = class_weights
+
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+        """``logits`` [B, K, H, W], ``target`` int64 [B, H, W] -> scalar."""
+        total = F.cross_entropy(logits, target, self.class_weights, ignore_index=IGNORE, reduction="sum")
+        counted = target != IGNORE
+        if self.class_weights is None:
+            return total / counted.sum().clamp(min=1)
+        mass = self.class_weights[target.where(counted, 0)].where(counted, 0).sum()
+        return total / mass.clamp(min=torch.finfo(mass.dtype).tiny)
+
+
+def balanced_weights(class_pixels: tuple[int, ...], balance: float) -> Tensor | None:
+    """Class weights proportional to frequency**-balance, with mean 1 over the pixels: 0 is none (plain cross-entropy),
+    1 gives every class the same total weight. Classes that never occur get weight 0.
+    """
+    if balance == 0:
+        return None
+    pixels = torch.tensor(class_pixels, dtype=torch.float64)
+    frequency = pixels / pixels.sum()
+    raw = torch.where(pixels > 0, frequency.clamp_min(1e-12) ** -balance, 0.0)
+    return (raw / (raw * frequency).sum()).float()
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a confusion matrix says. Shares in [0, 1]."""
+
+    iou: tuple[float | None, ...]
+    """Per class; None for a class that neither occurs nor is predicted."""
+    pixel_accuracy: float
+    images: int
+
+    @property
+    def miou(self) -> float:
+        """Mean IoU over the classes that have one."""
+        present = [value for value in self.iou if value is not None]
+        return sum(present) / len(present) if present else 0.0
+
+
+class ConfusionMatrix:
+    """Counts of (true class, predicted class) over a whole data set: never a mean of per-image scores."""
+
+    def __init__(self, num_classes: int) -> None:
+        self.counts = np.zeros((num_classes, num_classes), dtype=np.int64)
+        self.images = 0
+
+    def update(self, truth: np.ndarray, prediction: np.ndarray) -> None:
+        """Add one image: ``truth`` [H, W] with ``IGNORE`` where nothing counts, ``prediction`` [H, W] in 0..K-1.
+
+        Raises:
+            ValueError: if the sizes differ, or a value is neither a class nor (in ``truth``) the ignore label.
+        """
+        if truth.shape != prediction.shape:
+            raise ValueError(f"truth is {truth.shape} but the prediction is {prediction.shape}; both must be H x W")
+        k = len(self.counts)
+        counted = truth != IGNORE
+        t, p = truth[counted].astype(np.int64), prediction[counted].astype(np.int64)
+        if t.size and (max(t.max(), p.max()) >= k or min(t.min(), p.min()) < 0):
+            raise ValueError(f"a label lies outside 0..{k - 1}: truth up to {t.max()}, prediction up to {p.max()}")
+        self.counts += np.bincount(t * k + p, minlength=k * k).reshape(k, k)
+        self.images += 1
+
+    def scores(self) -> Scores:
+        """IoU = TP / (TP + FP + FN) per class, over all images."""
+        hits = self.counts.diagonal()
+        union = self.counts.sum(0) + self.counts.sum(1) - hits
+        iou = tuple(float(h / u) if u else None for h, u in zip(hits, union, strict=True))
+        total = self.counts.sum()
+        return Scores(iou, float(hits.sum() / total) if total else 0.0, self.images)
+
+
+@torch.no_grad()
+def predict_mask(model: nn.Module, image: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
+    """Train ids, uint8 [H, W], of one RGB image, uint8 [H, W, 3], at its own size. The model must be in eval mode."""
+    x = torch.from_numpy(normalize(image)).permute(2, 0, 1)[None].to(device, memory_format=torch.channels_last)
+    return model(x).argmax(1)[0].to(torch.uint8).cpu().numpy()
+
+
+def evaluate(
+    model: nn.Module,
+    data: SegmentationData,
+    num_classes: int,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Scores:
+    """Score ``model`` on all of ``data``, each image at full resolution. Leaves the model's mode as it was."""
+    matrix = ConfusionMatrix(num_classes)
+    training = model.training
+    model.eval()
+    try:
+        for i, (_, truth, prediction) in enumerate(predictions(model, data, device)):
+            matrix.update(truth, prediction)
+            if progress is not None:
+                progress(i + 1, len(data))
+    finally:
+        model.train(training)
+    return matrix.scores()
+
+
+def predictions(
+    model: nn.Module, data: SegmentationData, device: torch.device | str = "cpu"
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(image, truth, prediction) of every sample, in order. The model must be in eval mode."""
+    for i in range(len(data)):
+        image, truth, _ = data[i]
+        yield image, truth, predict_mask(model, image, device)
