@@ -1,0 +1,254 @@
+"""The picture of a grid supernet's architecture: which edges and operations the weights prefer, and how much.
+
+Letters: L layers, 4 scale levels (strides 4, 8, 16, 32), 3 incoming slots (finer, same, coarser level), K kernels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgba
+from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.path import Path
+
+from wholenet.report.style import CYCLE, INK, MUTED, bare_axes, saved_figure
+
+STRIDES = (4, 8, 16, 32)
+MAX_WIDTH_PT = 5.0
+MIN_WIDTH_PT = 0.4
+
+FIXED = {"facecolor": "#F1F4F7", "edgecolor": "#B8C1CC", "linewidth": 1.0}
+"""Look of what the architecture parameters do not touch: image, stems, decoder."""
+
+
+class Edge(NamedTuple):
+    """One incoming edge of the cell at (layer, level), from ``source`` (a level) of the layer before."""
+
+    layer: int
+    level: int
+    source: int
+    weight: float
+    siblings: int
+    """How many edges enter this cell, this one included: 2 or 3."""
+
+
+def existing_edges(beta: np.ndarray) -> list[Edge]:
+    """The 10 L edges that the grid has, whatever their weights in ``beta`` [L, 4, 3]; the other slots do not exist."""
+    return [
+        Edge(layer, level, source, float(beta[layer, level, slot]), siblings=2 if level in (0, 3) else 3)
+        for layer in range(len(beta))
+        for level in range(4)
+        for slot, source in enumerate((level - 1, level, level + 1))
+        if 0 <= source < 4
+    ]
+
+
+def strength(weight: float, siblings: int) -> float:
+    """How decided an edge is: 0 at weight 0, 1/2 at uniform weight 1/n, 1 at weight 1, for every n of ``siblings``.
+
+    Without this a uniform picture would show thicker edges at the border of the grid, where cells have two inputs.
+
+    >>> [round(strength(w, siblings=3), 2) for w in (0, 1 / 3, 1)]
+    [0.0, 0.5, 1.0]
+    """
+    return min(max(weight, 0.0), 1.0) ** (math.log(2) / math.log(siblings))
+
+
+def edge_width_pt(strength: float) -> float:
+    """Line width: steeper than linear, so that a decided edge stands out (uniform is a quarter of the range)."""
+    return MIN_WIDTH_PT + (MAX_WIDTH_PT - MIN_WIDTH_PT) * strength**2
+
+
+def edge_opacity(strength: float) -> float:
+    """Opacity: an edge of weight 0 stays just visible, because it still exists and may come back."""
+    return 0.08 + 0.82 * strength
+
+
+def normalized_entropy(weights: np.ndarray, choices: np.ndarray) -> float:
+    """Mean over cells of entropy / log(number of choices): 1 is uniform, 0 one-hot.
+
+    Args:
+        weights: [..., O] distributions over the last axis; choices that do not exist have weight 0.
+        choices: [...] or broadcastable, how many choices each distribution has. With one there is nothing to decide: 0.
+    """
+    logs = np.log(np.where(weights > 0, weights, 1.0))
+    entropy = -(weights * logs).sum(axis=-1)
+    return float(np.mean(entropy / np.maximum(np.log(choices), 1e-12)))
+
+
+def draw_architecture(
+    path: str | FilePath, beta: np.ndarray, alpha: np.ndarray, *, kernels: Sequence[int] = (3, 5), title: str = ""
+) -> None:
+    """Draw the grid: one box per cell, split by its operation weights; one curve per edge, the thicker the stronger.
+
+    Args:
+        path: the picture; its suffix says the format.
+        beta: [L, 4, 3] softmaxed weights of each cell's incoming edges, from the finer, same and coarser level of the
+            layer before (the stems, for the first layer). Edges that do not exist are 0.
+        alpha: [L, 4, K] softmaxed weights of each cell's kernels.
+        kernels: the K kernel sizes.
+        title: a headline, optional.
+
+    Raises:
+        ValueError: if the shapes do not fit each other, a weight is not a number in [0, 1], or an edge that does not
+            exist has weight.
+    """
+    beta, alpha = np.asarray(beta, dtype=float), np.asarray(alpha, dtype=float)
+    _check(beta, alpha, kernels)
+    layout = _Layout(num_layers=len(beta))
+    with saved_figure(path, layout.width_in, layout.height_in) as figure:
+        axes = bare_axes(figure, 0.0, 0.0, layout.width_in, layout.height_in)
+        axes.set_xlim(0, layout.width_in)
+        axes.set_ylim(layout.height_in, 0)
+        _draw_frame(axes, layout)
+        _draw_edges(axes, layout, existing_edges(beta))
+        for layer in range(len(beta)):
+            for level in range(4):
+                _draw_cell(axes, layout, layer, level, alpha[layer, level])
+        _draw_words(axes, layout, beta, alpha, title)
+        _draw_legend(axes, layout, kernels)
+
+
+class _Layout:
+    """Where things are, in inches from the upper left corner. Column 0 holds the stems, column l layer l, from 1."""
+
+    ROW = 0.8
+    BOX_WIDTH, BOX_HEIGHT = 0.34, 0.3
+    SIDE_WIDTH = 0.3
+    """Width of the two tall boxes, image and decoder."""
+
+    def __init__(self, num_layers: int) -> None:
+        self.num_layers = num_layers
+        self.column = min(max(10.0 / (num_layers + 3), 0.72), 1.2)
+        self.left = 1.15
+        self.top = 1.35
+        self.width_in = max(self.x(num_layers + 1) + 0.4, 7.4)
+        self.height_in = self.y(3) + 0.98
+
+    def x(self, column: int) -> float:
+        """Middle of a column; -1 is the image, L + 1 the decoder."""
+        return self.left + (column + 1) * self.column
+
+    def y(self, level: int) -> float:
+        """Middle of a scale level's row."""
+        return self.top + level * self.ROW
+
+
+def _check(beta: np.ndarray, alpha: np.ndarray, kernels: Sequence[int]) -> None:
+    if beta.ndim != 3 or beta.shape[1:] != (4, 3) or len(beta) == 0:
+        raise ValueError(f"beta has shape {beta.shape}, expected [L, 4, 3]: layers, scale levels, incoming edges.")
+    if alpha.shape != (len(beta), 4, len(kernels)):
+        raise ValueError(
+            f"alpha has shape {alpha.shape}, expected {(len(beta), 4, len(kernels))}: the {len(beta)} layers of beta, "
+            f"4 scale levels, and one weight for each of kernels={tuple(kernels)}."
+        )
+    for name, weights in (("beta", beta), ("alpha", alpha)):
+        if not ((weights >= 0) & (weights <= 1 + 1e-6)).all():  # false for NaN as well
+            raise ValueError(f"{name} holds numbers outside [0, 1]; pass the softmaxed weights, not the logits.")
+    if beta[:, 0, 0].any() or beta[:, 3, 2].any():
+        raise ValueError(
+            "beta gives weight to edges that do not exist: beta[:, 0, 0] (finer than stride 4) and beta[:, 3, 2] "
+            "(coarser than stride 32) must be 0. Slots are ordered finer, same, coarser."
+        )
+
+
+def _draw_frame(axes: Axes, layout: _Layout) -> None:
+    """Image, stems and decoder, with the connections that are always there."""
+    last = layout.num_layers
+    for level in range(4):
+        for start, end in ((-1, 0), (last, last + 1)):
+            xs, y = (layout.x(start), layout.x(end)), layout.y(level)
+            axes.plot(xs, (y, y), color="#B8C1CC", linewidth=1.0, zorder=1)
+        _box(axes, layout.x(0), layout.y(level), layout.BOX_WIDTH, layout.BOX_HEIGHT)
+    tall = 3 * layout.ROW + layout.BOX_HEIGHT
+    for column, name in ((-1, "image"), (last + 1, "decoder")):
+        x, y = layout.x(column), (layout.y(0) + layout.y(3)) / 2
+        _box(axes, x, y, layout.SIDE_WIDTH, tall)
+        axes.text(x, y, name, rotation=90, ha="center", va="center", color=MUTED, zorder=4)
+
+
+def _box(axes: Axes, x: float, y: float, width: float, height: float, **look: Any) -> FancyBboxPatch:
+    """A rounded box around (x, y)."""
+    corner = (x - width / 2, y - height / 2)
+    box = FancyBboxPatch(corner, width, height, boxstyle="round,pad=0,rounding_size=0.07", zorder=3, **(look or FIXED))
+    axes.add_patch(box)
+    return box
+
+
+def _draw_edges(axes: Axes, layout: _Layout, edges: Sequence[Edge]) -> None:
+    """All edges as one collection, weak ones first so that strong ones are never covered."""
+    edges = sorted(edges, key=lambda edge: strength(edge.weight, edge.siblings))
+    strengths = [strength(edge.weight, edge.siblings) for edge in edges]
+    curves = [
+        _curve(
+            (layout.x(edge.layer) + layout.BOX_WIDTH / 2, layout.y(edge.source)),
+            (layout.x(edge.layer + 1) - layout.BOX_WIDTH / 2, layout.y(edge.level)),
+        )
+        for edge in edges
+    ]
+    axes.add_collection(_lines(curves, strengths), autolim=False)
+
+
+def _curve(start: tuple[float, float], end: tuple[float, float]) -> Path:
+    """A cubic curve that leaves and arrives horizontally."""
+    middle = (start[0] + end[0]) / 2
+    return Path([start, (middle, start[1]), (middle, end[1]), end], [Path.MOVETO, *[Path.CURVE4] * 3])
+
+
+def _lines(curves: Sequence[Path], strengths: Sequence[float]) -> PathCollection:
+    return PathCollection(
+        curves,
+        facecolors="none",
+        edgecolors=[to_rgba(INK, edge_opacity(s)) for s in strengths],
+        linewidths=[edge_width_pt(s) for s in strengths],
+        zorder=2,
+    )
+
+
+def _draw_cell(axes: Axes, layout: _Layout, layer: int, level: int, shares: np.ndarray) -> None:
+    """The cell at (layer, level): a box split from left to right by ``shares`` [K]."""
+    x, y, width, height = layout.x(layer + 1), layout.y(level), layout.BOX_WIDTH, layout.BOX_HEIGHT
+    outline = _box(axes, x, y, width, height, facecolor="white", edgecolor="none")
+    left = x - width / 2
+    for k, share in enumerate(shares):
+        part = Rectangle((left, y - height / 2), share * width, height, color=CYCLE[k % len(CYCLE)], linewidth=0)
+        part.set(zorder=3.5, clip_path=outline)
+        axes.add_patch(part)
+        left += share * width
+
+
+def _draw_words(axes: Axes, layout: _Layout, beta: np.ndarray, alpha: np.ndarray, title: str) -> None:
+    axes.text(0.25, 0.3, title or "Learned architecture", fontsize=14, weight="bold", va="center")
+    edges = normalized_entropy(beta, np.array([2, 3, 3, 2]))
+    operations = normalized_entropy(alpha, np.array(alpha.shape[-1]))
+    subtitle = f"Entropy (1 = uniform, 0 = one-hot):   edges {edges:.3f}   operations {operations:.3f}"
+    axes.text(0.25, 0.6, subtitle, color=MUTED, va="center", fontsize=10)
+    header = layout.top - 0.36
+    for level, stride in enumerate(STRIDES):
+        axes.text(layout.x(-1) - 0.28, layout.y(level), f"stride {stride}", color=MUTED, ha="right", va="center")
+    axes.text(layout.x(0), header, "stems", color=MUTED, ha="center", va="center")
+    for layer in range(1, layout.num_layers + 1):
+        word = f"layer {layer}" if layer == 1 else str(layer)
+        axes.text(layout.x(layer), header, word, color=MUTED, ha="center", va="center")
+
+
+def _draw_legend(axes: Axes, layout: _Layout, kernels: Sequence[int]) -> None:
+    """What colours and line widths mean, in a row below the grid."""
+    y, x = layout.y(3) + 0.66, 0.25
+    for k, kernel in enumerate(kernels):
+        _box(axes, x + 0.1, y, 0.2, 0.2, facecolor=CYCLE[k % len(CYCLE)], edgecolor="none")
+        axes.text(x + 0.29, y, f"{kernel}×{kernel}", va="center", color=MUTED)
+        x += 0.75
+    x += 0.25
+    axes.text(x, y, "weight of one of a cell's n edges:", va="center", color=MUTED)
+    x += 2.4
+    for number, word in ((0.0, "0"), (0.5, "1/n (uniform)"), (1.0, "1")):
+        axes.add_collection(_lines([Path([(x, y), (x + 0.35, y)])], [number]), autolim=False)
+        axes.text(x + 0.43, y, word, va="center", color=MUTED)
+        x += 0.65 + 0.07 * len(word)

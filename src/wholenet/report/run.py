@@ -1,0 +1,51 @@
+"""The pictures of a run folder: curves, entropy, the learned architecture, predictions beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from wholenet.data.sample import Classes, SegmentationData
+from wholenet.report.architecture import draw_architecture
+from wholenet.report.curves import draw_curves, draw_entropy
+from wholenet.report.predictions import draw_predictions
+from wholenet.search.phases import Phase
+from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.grid import KERNELS
+from wholenet.spaces.supernet import Supernet
+from wholenet.tasks.segmentation import predict_mask
+
+SHOWN = 4
+"""Validation images in the picture of predictions."""
+
+
+def draw_run(
+    run: RunFolder,
+    model: Supernet,
+    val: SegmentationData,
+    classes: Classes,
+    phases: Sequence[Phase],
+    device: torch.device,
+) -> list[Path]:
+    """Draw everything anew, over what was drawn before. Returns the files. Leaves the model's mode as it was."""
+    records = run.records()
+    spans = [(phase.name, phase.first, phase.end) for phase in phases]
+    names = ("predictions", "architecture", "curves", "entropy")
+    predictions, architecture, curves, entropy = files = [run.path / f"{name}.png" for name in names]
+    draw_curves(curves, records, spans)
+    draw_entropy(entropy, records, spans)
+
+    with torch.no_grad():
+        weights = {name: w.cpu().numpy() for name, w in model.arch().items()}
+    title = f"{run.path.name} after epoch {len(records)} of {phases[-1].end}"
+    draw_architecture(architecture, weights["beta"], weights["alpha"], kernels=KERNELS, title=title)
+
+    shown = [val[i * len(val) // SHOWN] for i in range(min(SHOWN, len(val)))]
+    training = model.training
+    model.eval()
+    answers = [predict_mask(model, sample.image, device) for sample in shown]
+    model.train(training)
+    draw_predictions(predictions, [s.image for s in shown], [s.mask for s in shown], answers, classes)
+    return files

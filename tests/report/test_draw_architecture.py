@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from PIL import Image
+
+from wholenet.report import architecture as module
+from wholenet.report.architecture import (
+    draw_architecture,
+    edge_opacity,
+    edge_width_pt,
+    existing_edges,
+    normalized_entropy,
+    strength,
+)
+
+EXISTS = np.ones((4, 3))
+EXISTS[0, 0] = EXISTS[3, 2] = 0
+
+
+def weights(num_layers: int, *, sharpness: float, kernels: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Softmaxed (beta, alpha); sharpness 0 is uniform."""
+    rng = np.random.default_rng(0)
+    beta = np.exp(sharpness * rng.normal(size=(num_layers, 4, 3))) * EXISTS
+    alpha = np.exp(sharpness * rng.normal(size=(num_layers, 4, kernels)))
+    return beta / beta.sum(-1, keepdims=True), alpha / alpha.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("num_layers", [1, 3, 14])
+def test_ten_different_edges_per_layer_whatever_their_weight(num_layers: int) -> None:
+    beta, _ = weights(num_layers, sharpness=1)
+    beta[0, 1] = (1, 0, 0)
+    edges = existing_edges(beta)
+    assert len(edges) == len({(e.layer, e.level, e.source) for e in edges}) == 10 * num_layers
+    assert all(abs(e.level - e.source) <= 1 for e in edges)
+
+
+def test_edges_carry_the_weights_of_their_slots() -> None:
+    beta, _ = weights(3, sharpness=2)
+    assert all(e.weight == beta[e.layer, e.level, e.source - e.level + 1] for e in existing_edges(beta))
+    assert sum(e.weight for e in existing_edges(beta)) == pytest.approx(12)  # nothing lost: one per cell
+
+
+def test_exactly_the_existing_edges_are_drawn() -> None:
+    axes = Figure().subplots()
+    module._draw_edges(axes, module._Layout(4), existing_edges(weights(4, sharpness=1)[0]))
+    [drawn] = [c for c in axes.collections if isinstance(c, PathCollection)]
+    assert len(drawn.get_paths()) == len(drawn.get_linewidths()) == 40
+
+
+@pytest.mark.parametrize("siblings", [2, 3])
+def test_thickness_and_opacity_grow_with_the_weight(siblings: int) -> None:
+    strengths = [strength(weight, siblings) for weight in np.linspace(0, 1, 50)]
+    for look in (edge_width_pt, edge_opacity):
+        assert (np.diff([look(s) for s in strengths]) > 0).all()
+    assert 0 < edge_opacity(0) < edge_opacity(1) <= 1
+
+
+def test_a_uniform_architecture_has_one_thickness() -> None:
+    widths = {
+        round(edge_width_pt(strength(e.weight, e.siblings)), 9) for e in existing_edges(weights(5, sharpness=0)[0])
+    }
+    assert len(widths) == 1
+
+
+def test_entropy_is_one_when_uniform_and_zero_when_one_hot() -> None:
+    beta, alpha = weights(3, sharpness=0)
+    choices = np.array([2, 3, 3, 2])
+    assert normalized_entropy(beta, choices) == pytest.approx(1)
+    assert normalized_entropy(alpha, np.array(2)) == pytest.approx(1)
+    assert normalized_entropy(np.eye(3)[[1, 0, 2, 1]], choices) == 0
+    assert normalized_entropy(np.ones((3, 4, 1)), np.array(1)) == 0
+
+
+@pytest.mark.parametrize(("num_layers", "kernels"), [(1, (3,)), (3, (3, 5)), (14, (3, 5, 7))])
+def test_the_picture_is_a_png_of_sane_size(tmp_path: Path, num_layers: int, kernels: tuple[int, ...]) -> None:
+    draw_architecture(
+        tmp_path / "a.png", *weights(num_layers, sharpness=1, kernels=len(kernels)), kernels=kernels, title="$a_b$"
+    )
+    with Image.open(tmp_path / "a.png") as image:
+        image.load()
+        assert image.format == "PNG"
+        assert 900 < image.width < 2200
+        assert 500 < image.height < 900
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda beta, alpha: (beta[:, :3], alpha), r"beta has shape \(3, 3, 3\), expected \[L, 4, 3\]"),
+        (lambda beta, alpha: (beta, alpha[:2]), r"alpha has shape \(2, 4, 2\), expected \(3, 4, 2\)"),
+        (lambda beta, alpha: (beta[:, ::-1], alpha), "edges that do not exist"),
+        (lambda beta, alpha: (beta, 3 * alpha), "alpha holds numbers outside"),
+        (lambda beta, alpha: (beta * np.nan, alpha), "beta holds numbers outside"),
+    ],
+)
+def test_wrong_weights_are_refused(tmp_path: Path, change, message: str) -> None:
+    beta, alpha = weights(3, sharpness=0)
+    beta[:, 0] = (0, 0.9, 0.1)
+    beta[:, 3] = (0.1, 0.9, 0)
+    if message == "edges that do not exist":
+        beta[:, 0] = (0.1, 0.9, 0)
+    with pytest.raises(ValueError, match=message):
+        draw_architecture(tmp_path / "a.png", *change(beta, alpha))
+    assert not list(tmp_path.iterdir())
