@@ -1,0 +1,116 @@
+"""A model is a folder that can always be loaded: model.safetensors, config.json, README.md. No pickle anywhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from wholenet.data.classes import classes_from_dict, classes_to_dict
+from wholenet.data.sample import Classes
+from wholenet.data.stream import MEAN, STD
+from wholenet.spaces.supernet import Supernet, create_model
+from wholenet.tasks.segmentation import predict_mask
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network with all that it takes to use it."""
+
+    network: Supernet
+    """In eval mode."""
+    classes: Classes
+    device: torch.device
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        """Train ids, uint8 [H, W], of an RGB image, uint8 [H, W, 3]; any size, answered at that size.
+
+        Raises:
+            ValueError: if the image has another shape or type.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"expected an RGB image, uint8 [H, W, 3]; found {image.dtype} {list(image.shape)}")
+        return predict_mask(self.network, image, self.device)
+
+
+def save_model(path: Path, model: Supernet, classes: Classes, facts: dict[str, Any]) -> None:
+    """Write the model folder; ``facts`` (epochs, score...) go into its config and README for people to read.
+
+    The folder is written beside its place and then moved there, so that a reader never meets half a model.
+    """
+    partial, old = path.with_name(path.name + ".partial"), path.with_name(path.name + ".old")
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir(parents=True)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(tensors, partial / "model.safetensors")
+    config = {
+        "format": FORMAT,
+        "model": model.spec,
+        "classes": classes_to_dict(classes),
+        "normalization": {"mean": list(MEAN), "std": list(STD)},
+        "facts": facts,
+    }
+    (partial / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (partial / "README.md").write_text(_card(model, classes, facts))
+    if path.exists():
+        path.replace(old)
+    partial.replace(path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedModel:
+    """Load a model folder, or the model of a run folder.
+
+    Raises:
+        ValueError: if there is no model, it was written by another format, or its weights do not fit its config.
+    """
+    folder = Path(path)
+    if (folder / "model" / "config.json").is_file():
+        folder = folder / "model"
+    if not (folder / "config.json").is_file():
+        unfinished = (folder / "config.yaml").is_file()
+        why = "the run in it has not been validated yet, so it has none" if unfinished else "no config.json in it"
+        raise ValueError(
+            f"{path} holds no model ({why}); give the folder that `wholenet fit --out` made, or its model/"
+        )
+    config = json.loads((folder / "config.json").read_text())
+    if config.get("format") != FORMAT:
+        raise ValueError(f"{folder}: model format {config.get('format')!r}; this wholenet reads format {FORMAT}")
+    if config["normalization"] != {"mean": list(MEAN), "std": list(STD)}:
+        raise ValueError(f"{folder}: images were normalised by {config['normalization']}; expected {MEAN} and {STD}")
+    model = create_model(**config["model"])
+    try:
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ValueError(f"{folder}: model.safetensors does not fit its config.json: {error}") from error
+    device = torch.device(device)
+    model.placed(device).eval()
+    return TrainedModel(model, classes_from_dict(config["classes"]), device)
+
+
+def _card(model: Supernet, classes: Classes, facts: dict[str, Any]) -> str:
+    lines = [f"- {name}: {value}" for name, value in {**model.spec, **facts}.items()]
+    return "\n".join(
+        [
+            "# A wholenet segmentation model",
+            "",
+            *lines,
+            f"- classes: {', '.join(classes.names)}",
+            "",
+            "```python",
+            "import wholenet",
+            'model = wholenet.load("this folder")',
+            "mask = model.predict(image)  # uint8 [H, W, 3] RGB -> uint8 [H, W] class indices",
+            "```",
+            "",
+        ]
+    )

@@ -1,0 +1,78 @@
+"""Predictions for image files, written as index PNGs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from wholenet.data.folder import IMAGE_SUFFIXES, files_below
+from wholenet.data.pictures import overlay, read_image, write_mask
+from wholenet.data.sample import DataError
+from wholenet.deploy.model_folder import TrainedModel
+
+
+def predict_files(
+    model: TrainedModel,
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    with_overlay: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Path]:
+    """Write ``out``/STEM.png (class indices, size of the image) for every image, and STEM_overlay.png if asked.
+
+    Args:
+        model: see :func:`wholenet.load`.
+        inputs: image files, and folders that are searched for them, sub-folders included.
+        out: folder for the masks; made if it is not there.
+
+    Returns:
+        The masks written, in the order of the inputs.
+
+    Raises:
+        DataError: before anything is written: for an input that does not exist, a folder without images, or two
+            images whose masks would have the same name. During the work: for an image that cannot be read.
+    """
+    images = list_images(inputs)
+    out = Path(out)
+    targets = [out / f"{image.stem}.png" for image in images]
+    _refuse_collisions(images, targets)
+    out.mkdir(parents=True, exist_ok=True)
+    for i, (path, target) in enumerate(zip(images, targets, strict=True)):
+        image = read_image(path)
+        mask = model.predict(image)
+        write_mask(target, mask)
+        if with_overlay:
+            Image.fromarray(overlay(image, mask, model.classes)).save(target.with_name(f"{path.stem}_overlay.png"))
+        if progress is not None:
+            progress(i + 1, len(images))
+    return targets
+
+
+def list_images(inputs: Sequence[str | Path]) -> list[Path]:
+    """The image files named, and those in the folders named, without repeats."""
+    images: list[Path] = []
+    for name in inputs:
+        path = Path(name)
+        if path.is_dir():
+            found = files_below(path, IMAGE_SUFFIXES)
+            if not found:
+                raise DataError(f"{path} holds no images ({', '.join(IMAGE_SUFFIXES)})")
+            images += found
+        elif path.is_file():
+            images.append(path)
+        else:
+            raise DataError(f"{path} does not exist; give image files or folders of images")
+    return list(dict.fromkeys(images))
+
+
+def _refuse_collisions(images: Sequence[Path], targets: Sequence[Path]) -> None:
+    first: dict[Path, Path] = {}
+    for image, target in zip(images, targets, strict=True):
+        if image.resolve() == target.resolve():
+            raise DataError(f"the mask of {image} would overwrite the image itself; choose another --out")
+        if target in first:
+            raise DataError(f"{first[target]} and {image} would both be written to {target}; predict them separately")
+        first[target] = image
