@@ -1,0 +1,184 @@
+"""The command line: parse, call, stop. Nothing slow is imported before the arguments are known to be good."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jsonargparse
+from jsonargparse import Namespace
+
+from wholenet import __version__
+from wholenet.search.config import FitConfig, parse_size
+from wholenet.spaces.sizes import grid_size
+
+DESCRIPTION = "Segmentation networks that learn their own architecture, in one run."
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exits with status 2 and one message for anything that a user can put right."""
+    parser = build_parser()
+    parsed = parser.parse_args(_with_underscores(sys.argv[1:] if arguments is None else list(arguments)))
+    command = parsed.command
+    try:
+        COMMANDS[command](parsed[command])
+    except (ValueError, FloatingPointError, OSError) as error:
+        sys.stderr.write(f"wholenet {command}: {error}\n")
+        raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; a run continues from its last finished epoch with `wholenet fit --resume RUN`\n")
+        raise SystemExit(130) from None
+
+
+class ArgumentParser(jsonargparse.ArgumentParser):
+    """jsonargparse's parser, with errors that fit on a screen and name what is allowed."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # noqa: ARG002
+        """Say what is wrong and stop with status 2."""
+        message = re.sub(r"Expected a typing\.Literal\[(.*?)\]", r"expected one of \1", message)
+        message = re.sub(r"<class '(\w+)'>", r"\1", message)
+        if unknown := re.search(r"[Uu]nrecognized arguments: (--[\w-]+)", message):
+            known = sorted(option for action in self._actions for option in action.option_strings if option[:2] == "--")
+            known = [option.replace("_", "-") for option in known]
+            if near := difflib.get_close_matches(unknown[1], known, n=3):
+                message += f"\nDid you mean {' or '.join(near)}?"
+            message += f"\nKnown options: {' '.join(known)}"
+        sys.stderr.write(f"{self.prog.replace(' [options]', '')}: {message}\n")
+        raise SystemExit(2)
+
+
+def build_parser() -> ArgumentParser:
+    """The parser of all commands."""
+    parser = ArgumentParser(prog="wholenet", description=DESCRIPTION, version=__version__)
+    commands = parser.add_subcommands(dest="command")
+
+    fit = ArgumentParser(description="Train a network on a folder of images and masks, or on the built-in scenes.")
+    fit.add_argument("data", nargs="?", default=None, help='Folder with images and masks, or "scenes".')
+    fit.add_argument("--out", default=None, help="Run folder to create.")
+    fit.add_argument("--resume", metavar="RUN", default=None, help="Continue the run in this folder.")
+    fit.add_argument("--config", action="config", help="YAML file with any of the options below.")
+    fit.add_class_arguments(FitConfig, skip={"data", "out"})
+    commands.add_subcommand("fit", fit)
+
+    evaluate = ArgumentParser(description="Score a trained network: IoU per class, mIoU, pixel accuracy.")
+    evaluate.add_argument("model", help="Run folder or model folder.")
+    evaluate.add_argument("data", help='Folder with images and masks, or "scenes".')
+    evaluate.add_argument("--split", default="val", help="Split to score.")
+    evaluate.add_argument("--json", default=None, help="Write the scores to this file.")
+    _add_device(evaluate)
+    commands.add_subcommand("evaluate", evaluate)
+
+    predict = ArgumentParser(description="Write a mask for every image: PNG, pixel value = class index.")
+    predict.add_argument("model", help="Run folder or model folder.")
+    predict.add_argument("images", nargs="+", help="Image files, or folders of them.")
+    predict.add_argument("--out", required=True, help="Folder for the masks.")
+    predict.add_argument("--overlay", action="store_true", help="Also write the mask in colour over the image.")
+    _add_device(predict)
+    commands.add_subcommand("predict", predict)
+
+    info = ArgumentParser(description="Count the parameters and the arithmetic of a size of the grid supernet.")
+    info.add_argument("size", help="Size of the grid supernet.")
+    info.add_argument("--classes", type=int, default=19, help="Classes to tell apart.")
+    info.add_argument("--input", default="1024x2048", help="HEIGHTxWIDTH of the image.")
+    info.add_argument("--json", default=None, help="Write the counts to this file.")
+    commands.add_subcommand("info", info)
+    return parser
+
+
+def _add_device(parser: ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="Where to compute.")
+
+
+def _with_underscores(arguments: list[str]) -> list[str]:
+    """--arch-lr is --arch_lr: fields are named as in Python, options as people type them."""
+    out = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        out.append((name.replace("-", "_").replace("__", "--", 1) if name.startswith("--") else name) + equals + value)
+    return out
+
+
+# ---- the commands
+
+
+def _fit(args: Namespace) -> None:
+    from wholenet.control import fit_with_control, resume_with_control  # imports torch
+
+    if args.resume is not None:
+        if args.data is not None or args.out is not None:
+            raise ValueError("--resume takes its data and settings from the run; give it alone: `fit --resume RUN`")
+        compared = resume_with_control(args.resume)
+    else:
+        if args.data is None or args.out is None:
+            raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN`")
+        fields = {name: args[name] for name in FitConfig.__dataclass_fields__}
+        compared = fit_with_control(FitConfig(**fields))
+    learned = compared.learned
+    print(f"\nvalidation mIoU      {100 * learned.scores.miou:5.1f} %   {learned.run}")
+    if compared.uniform is not None:
+        uniform = compared.uniform
+        print(f"frozen-uniform       {100 * uniform.scores.miou:5.1f} %   {uniform.run}")
+    print(f"best constant class  {100 * learned.constant_miou:5.1f} %")
+    for picture in ("predictions", "architecture", "curves", "entropy"):
+        print(f"open {learned.run / picture}.png")
+
+
+def _evaluate(args: Namespace) -> None:
+    from rich.console import Console
+
+    from wholenet.api import load
+    from wholenet.deploy.score import score, scores_to_dict
+    from wholenet.report.progress import counted
+
+    model = load(args.model, args.device)
+    scores = score(model, args.data, args.split, counted(Console(stderr=True), "scoring"))
+    width = max(map(len, model.classes.names))
+    for name, iou in zip(model.classes.names, scores.iou, strict=True):
+        print(f"{name:{width}}  {'     -' if iou is None else f'{100 * iou:5.1f} %'}")
+    print(
+        f"{'mIoU':{width}}  {100 * scores.miou:5.1f} %   pixel accuracy {100 * scores.pixel_accuracy:.1f} %, "
+        f"{scores.images} images"
+    )
+    _write_json(args.json, scores_to_dict(scores, model.classes.names))
+
+
+def _predict(args: Namespace) -> None:
+    from rich.console import Console
+
+    from wholenet.api import load
+    from wholenet.deploy.predict import predict_files
+    from wholenet.report.progress import counted
+
+    model = load(args.model, args.device)
+    progress = counted(Console(stderr=True), "predicting")
+    written = predict_files(model, args.images, args.out, with_overlay=args.overlay, progress=progress)
+    print(f"{len(written)} masks in {args.out}")
+
+
+def _info(args: Namespace) -> None:
+    grid_size(args.size)
+    height, width = parse_size(args.input)
+    if args.classes < 1:
+        raise ValueError(f"--classes {args.classes}: expected at least 1")
+    from wholenet.spaces.count import count
+
+    counts = count(f"grid-{args.size}", num_classes=args.classes, height=height, width=width)
+    print(f"grid-{args.size}, {args.classes} classes, one image of {height}x{width}")
+    print(f"parameters   {counts.parameters / 1e6:10.3f} M")
+    print(f"FLOPs        {counts.flops / 1e9:10.1f} G   (plain form, as papers count; 2 per multiply-add)")
+    print(f"MACs         {counts.macs / 1e9:10.1f} G   (plain form)")
+    print(f"MACs merged  {counts.macs_merged / 1e9:10.1f} G   (as run: kernels mixed first)")
+    _write_json(args.json, vars(counts))
+
+
+def _write_json(path: str | None, content: dict[str, Any]) -> None:
+    if path is not None:
+        Path(path).write_text(json.dumps(content, indent=2) + "\n")
+
+
+COMMANDS = {"fit": _fit, "evaluate": _evaluate, "predict": _predict, "info": _info}

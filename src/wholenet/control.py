@@ -1,0 +1,69 @@
+"""The frozen-uniform control: the same network, data, seed and *time*, but an architecture that never moves.
+
+Search costs architecture steps. A control that trained for as many epochs would get less computing; so it gets more
+epochs, as many as fit into the time that the searched run took. Without this comparison no claim about the search
+holds (docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from wholenet.search.config import FitConfig
+from wholenet.search.run_folder import RunFolder
+from wholenet.training import Finished, fit, resume
+
+FOLDER = "control"
+"""Where in the run folder the control's own run folder is."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A run and its control."""
+
+    learned: Finished
+    uniform: Finished | None
+    """None where no control was asked for."""
+
+
+def fit_with_control(config: FitConfig, console: Console | None = None) -> Compared:
+    """:func:`wholenet.training.fit`, and then the control if ``config.control`` asks for it."""
+    console = console or Console()
+    learned = fit(config, console)
+    return Compared(learned, _control(config, console) if config.control else None)
+
+
+def resume_with_control(path: str | Path, console: Console | None = None) -> Compared:
+    """Continue a run, and its control if it has one coming."""
+    console = console or Console()
+    learned = resume(path, console)
+    # The folder may have been moved since: what its config calls `out` is not where it is.
+    config = replace(RunFolder(path).config, out=str(path))
+    return Compared(learned, _control(config, console) if config.control else None)
+
+
+def equal_time_epochs(records: Sequence[dict[str, Any]]) -> int:
+    """Epochs that a run without architecture steps manages in the time of the run that wrote ``records``.
+
+    >>> epochs = [{"arch_loss": None, "seconds": 10.0}] * 6 + [{"arch_loss": 1.0, "seconds": 15.0}] * 4
+    >>> equal_time_epochs(epochs)
+    12
+    """
+    plain = [record["seconds"] for record in records if record["arch_loss"] is None]
+    if not plain:
+        return len(records)
+    return max(1, round(sum(record["seconds"] for record in records) * len(plain) / sum(plain)))
+
+
+def _control(config: FitConfig, console: Console) -> Finished:
+    out = Path(config.out) / FOLDER
+    if (out / "config.yaml").exists():
+        return resume(out, console)
+    epochs = equal_time_epochs(RunFolder(config.out).records())
+    console.print(f"frozen-uniform control: {epochs} epochs, as long as the run's {config.epochs}", highlight=False)
+    return fit(replace(config, out=str(out), architecture="uniform", control=False, epochs=epochs), console)

@@ -1,0 +1,90 @@
+"""From a config to checked data, divided between those who learn from it. Nothing is trained or written here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from rich.console import Console
+
+from wholenet.data.cache import Cached
+from wholenet.data.check import SplitStats, check_crop, check_split, check_trainable
+from wholenet.data.detect import open_data
+from wholenet.data.sample import DataError, DataSource, SegmentationData
+from wholenet.data.splits import Joined, split_train
+from wholenet.report.progress import counted
+from wholenet.search.config import Annotations, FitConfig, parse_size
+
+CACHE_BYTES = 2 << 30
+"""Decoded samples kept in memory where no worker processes read ahead."""
+PAPER_CROP = (512, 1024)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Checked data of one run."""
+
+    source: DataSource
+    weights: SegmentationData
+    """What weight steps draw from."""
+    architecture: SegmentationData
+    """What architecture steps draw from: the same, or a disjoint part, or other annotations."""
+    val: SegmentationData
+    train_stats: SplitStats
+    """Of all that is trained on."""
+    val_stats: SplitStats
+    crop: tuple[int, int]
+    """(height, width) of a training crop."""
+
+
+def prepare(config: FitConfig, console: Console) -> Prepared:
+    """Open the data, read every sample once, and divide it as the config says.
+
+    Raises:
+        DataError: for data that cannot be trained on; the message names files and what to do.
+    """
+    source = open_data(config.data, val_share=config.val_share, seed=config.data_seed)
+    for note in source.notes:
+        console.print(note, highlight=False, markup=False)
+    if config.workers == 0:
+        cached = {name: Cached(data, CACHE_BYTES // len(source.splits)) for name, data in source.splits.items()}
+        source = replace(source, splits=cached)
+    same = config.weights_annotations == config.arch_annotations
+    everything = _annotated(source, source.splits["train"], config.weights_annotations if same else "both")
+    train_stats = check_split(everything, source.classes, name="train", progress=counted(console, "checking train"))
+    val = source.splits["val"]
+    val_stats = check_split(val, source.classes, name="val", progress=counted(console, "checking val"))
+    for name in check_trainable(train_stats, source.classes):
+        console.print(f"warning: no pixel of train is {name!r}: it cannot be learned", highlight=False, markup=False)
+    crop = parse_size(config.crop) if config.crop else default_crop(train_stats)
+    check_crop(train_stats, crop, "train")
+
+    fine_weights = fine_arch = source.splits["train"]
+    if config.split == "disjoint":
+        fine_weights, fine_arch = split_train(fine_weights, config.weights_share, config.data_seed)
+    return Prepared(
+        source=source,
+        weights=_annotated(source, fine_weights, config.weights_annotations),
+        architecture=_annotated(source, fine_arch, config.arch_annotations),
+        val=val,
+        train_stats=train_stats,
+        val_stats=val_stats,
+        crop=crop,
+    )
+
+
+def default_crop(stats: SplitStats) -> tuple[int, int]:
+    """The smallest training image, at most ``PAPER_CROP``, in multiples of 32 where it is that large."""
+    height, width = min(stats.min_height, PAPER_CROP[0]), min(stats.min_width, PAPER_CROP[1])
+    return height // 32 * 32 or height, width // 32 * 32 or width
+
+
+def _annotated(source: DataSource, fine: SegmentationData, which: Annotations) -> SegmentationData:
+    if which == "fine":
+        return fine
+    if "coarse" not in source.splits:
+        raise DataError(
+            f"{source.name} has no coarse annotations (splits: {', '.join(source.splits)}), but {which!r} ones were "
+            "asked for; use fine ones, or add gtCoarse/ to the Cityscapes tree"
+        )
+    coarse = source.splits["coarse"]
+    return coarse if which == "coarse" else Joined([fine, coarse])

@@ -1,0 +1,194 @@
+"""The command line as a user meets it: what it prints, what it writes, how it refuses."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wholenet.cli import build_parser, main
+from wholenet.search.config import FitConfig
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Train, val and test images, left half one class and right half another."""
+    root = tmp_path_factory.mktemp("halves")
+    for split, count in (("train", 6), ("val", 2), ("test", 2)):
+        for kind in ("images", "masks"):
+            (root / kind / split).mkdir(parents=True)
+        for i in range(count):
+            mask = np.zeros((40, 56), np.uint8)
+            mask[:, 28 + i :] = 1
+            image = np.where(mask[..., None] == 1, 200, 30) + np.random.default_rng(i).integers(0, 20, (40, 56, 3))
+            Image.fromarray(image.astype(np.uint8)).save(root / "images" / split / f"{i}.png")
+            Image.fromarray(mask).save(root / "masks" / split / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("cli") / "run"
+    options = "--size nano --epochs 3 --crop 32x32 --batch 2 --seed 0 --device cpu --lr 0.05 --arch-lr 0.01"
+    main(["fit", str(folder), "--out", str(out), *options.split()])
+    return out
+
+
+def refused(capsys, *arguments):
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    return message
+
+
+def test_help_imports_no_torch():
+    for arguments in (["--help"], ["fit", "--help"]):
+        code = (
+            "import sys\nfrom wholenet.cli import main\n"
+            f"try:\n    main({arguments!r})\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
+            "sys.exit('torch' in sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "usage: wholenet" in done.stdout
+
+
+def test_every_field_of_the_config_is_an_option_with_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    shown = capsys.readouterr().out
+    for field in FitConfig.__dataclass_fields__:
+        if field != "data":
+            assert f"--{field}" in shown
+
+
+def test_fit_says_what_came_out_and_which_pictures_to_open(run, folder, capsys):
+    main(["fit", "--resume", str(run)])
+    shown = capsys.readouterr().out
+    assert "validation mIoU" in shown
+    assert "best constant class" in shown
+    for picture in ("predictions", "architecture", "curves", "entropy"):
+        assert f"open {run / picture}.png" in shown
+        assert (run / f"{picture}.png").is_file()
+
+
+def test_options_are_spelt_with_hyphens_or_underscores(run):
+    assert "arch_lr: 0.01" in (run / "config.yaml").read_text()
+
+
+def test_a_config_file_gives_options_and_the_command_line_wins(folder, tmp_path):
+    (tmp_path / "recipe.yaml").write_text("size: nano\nepochs: 7\nlr: 0.02\n")
+    parsed = build_parser().parse_args(
+        ["fit", "x", "--out", "y", "--config", str(tmp_path / "recipe.yaml"), "--epochs=2"]
+    )
+    assert (parsed.fit.size, parsed.fit.epochs, parsed.fit.lr) == ("nano", 2, 0.02)
+
+
+def test_without_a_terminal_an_epoch_is_one_plain_line(folder, tmp_path, capsys):
+    options = "--size nano --epochs 2 --crop 32x32 --batch 2"
+    main(["fit", str(folder), "--out", str(tmp_path / "r"), *options.split()])
+    shown = capsys.readouterr().out
+    assert len([line for line in shown.splitlines() if line.startswith("epoch ")]) == 2
+    assert "\r" not in shown
+    assert "\x1b" not in shown
+
+
+def test_evaluate_prints_and_writes_the_scores(run, folder, tmp_path, capsys):
+    main(["evaluate", str(run), str(folder), "--split", "test", "--json", str(tmp_path / "scores.json")])
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores) == {"miou", "iou", "pixel_accuracy", "images"}
+    assert set(scores["iou"]) == {"class 0", "class 1"}
+    assert scores["images"] == 2
+    assert scores["miou"] == pytest.approx(sum(scores["iou"].values()) / 2)
+    assert f"{100 * scores['miou']:.1f} %" in capsys.readouterr().out
+
+
+def test_predict_writes_index_masks_with_the_stem_and_size_of_the_image(run, folder, tmp_path):
+    odd = tmp_path / "odd.JPG"
+    Image.fromarray(np.zeros((31, 45, 3), np.uint8)).save(odd, format="JPEG")
+    main(["predict", str(run), str(folder / "images" / "test"), str(odd), "--out", str(tmp_path / "out"), "--overlay"])
+    masks = {path.name: np.array(Image.open(path)) for path in (tmp_path / "out").glob("*.png")}
+    assert set(masks) == {"0.png", "1.png", "odd.png", "0_overlay.png", "1_overlay.png", "odd_overlay.png"}
+    assert masks["odd.png"].shape == (31, 45)
+    assert masks["0.png"].shape == (40, 56)
+    assert masks["0.png"].max() <= 1
+    assert masks["0_overlay.png"].shape == (40, 56, 3)
+
+
+def test_info_counts_and_writes_json(tmp_path, capsys):
+    main(["info", "nano", "--classes", "4", "--input", "64x96", "--json", str(tmp_path / "info.json")])
+    counts = json.loads((tmp_path / "info.json").read_text())
+    assert set(counts) == {"parameters", "macs", "flops", "macs_merged"}
+    assert counts["flops"] == 2 * counts["macs"]
+    assert counts["macs_merged"] < counts["macs"]
+    assert "2 per multiply-add" in capsys.readouterr().out
+
+
+def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):
+    message = refused(capsys, "fit", "scenes", "--out", "x", "--sizes", "nano")
+    assert "--sizes" in message
+    assert "Did you mean --size" in message
+    assert "--arch-lr" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["fit", "scenes", "--out", "x", "--size", "giant"], ["size", "'nano', 'tiny', 'small'"]),
+        (["fit", "scenes", "--out", "x", "--device", "tpu"], ["device", "'auto', 'cpu', 'cuda'"]),
+        (["fit", "scenes", "--out", "x", "--epochs", "many"], ["epochs", "int", "many"]),
+        (["fit", "scenes", "--out", "x", "--epochs", "0"], ["epochs=0", "at least 1"]),
+        (["fit", "scenes", "--out", "x", "--crop", "12"], ["'12' is not a size", "HEIGHTxWIDTH"]),
+        (["fit", "scenes"], ["--out RUN"]),
+        (["fit", "--resume", "nowhere"], ["nowhere holds no run"]),
+        (["fit", "scenes", "--resume", "nowhere"], ["give it alone"]),
+        (["fit", "nowhere", "--out", "x"], ["nowhere"]),
+        (["info", "giant"], ["unknown size 'giant'", "nano, tiny, small"]),
+        (["info", "nano", "--input", "big"], ["'big' is not a size"]),
+        (["info", "nano", "--classes", "0"], ["--classes 0", "at least 1"]),
+        (["evaluate", "nowhere", "scenes"], ["nowhere holds no model"]),
+        (["predict", "nowhere", "x.png", "--out", "y"], ["nowhere holds no model"]),
+        (["train", "x"], ["'fit', 'evaluate', 'predict', 'info'"]),
+        ([], ["fit", "evaluate", "predict", "info"]),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_message(arguments, expected, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = refused(capsys, *arguments)
+    for part in expected:
+        assert part in message
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_gpu_where_there_is_none_is_refused(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    message = refused(capsys, "fit", folder, "--out", tmp_path / "x", "--device", "cuda")
+    assert "sees no GPU" in message
+
+
+def test_a_split_that_does_not_exist_is_refused_with_those_that_do(run, folder, capsys):
+    message = refused(capsys, "evaluate", run, folder, "--split", "dev")
+    assert "'dev'" in message
+    assert "train, val, test" in message
+
+
+def test_data_of_other_classes_is_refused(run, capsys):
+    message = refused(capsys, "evaluate", run, "scenes")
+    assert "11 classes there, 2 expected" in message
+
+
+def test_predictions_that_would_overwrite_each_other_or_the_images_are_refused(run, folder, tmp_path, capsys):
+    images = folder / "images"
+    message = refused(capsys, "predict", run, images / "test", images / "val", "--out", tmp_path / "out")
+    assert "would both be written to" in message
+    message = refused(capsys, "predict", run, images / "test", "--out", images / "test")
+    assert "would overwrite the image itself" in message
+    message = refused(capsys, "predict", run, tmp_path / "nothing", "--out", tmp_path / "out")
+    assert "does not exist" in message
+    (tmp_path / "empty").mkdir()
+    message = refused(capsys, "predict", run, tmp_path / "empty", "--out", tmp_path / "out")
+    assert "holds no images" in message

@@ -1,0 +1,248 @@
+"""Whole runs, small: what a run leaves behind, that it can be repeated, and that it can be continued."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+import wholenet
+from wholenet.control import equal_time_epochs
+from wholenet.data.sample import DataError
+from wholenet.search.config import FitConfig, read_config
+from wholenet.search.loop import train_epoch
+from wholenet.training import choose_device, plan_phases
+
+SMALL = {"size": "nano", "epochs": 5, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 2}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Twelve images of a bright disc on a dark ground, nine to train on."""
+    root = tmp_path_factory.mktemp("discs")
+    (root / "images").mkdir()
+    (root / "masks").mkdir()
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:48, :64]
+    for i in range(12):
+        y, x = rng.integers(12, 36), rng.integers(12, 52)
+        disc = (rows - y) ** 2 + (columns - x) ** 2 < 100
+        image = rng.integers(0, 60, (48, 64, 3)) + 150 * disc[..., None]
+        Image.fromarray(image.astype(np.uint8)).save(root / "images" / f"{i:02}.png")
+        Image.fromarray(disc.astype(np.uint8)).save(root / "masks" / f"{i:02}.png")
+    (root / "classes.json").write_text(json.dumps(["ground", "disc"]))
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "one"
+    wholenet.fit(folder, out, **SMALL)
+    return out
+
+
+def weights(run):
+    return torch.load(run / "checkpoint.pt", weights_only=True)
+
+
+def records(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_times(run):
+    timed = ("seconds", "data_seconds", "images_per_second")
+    return [{key: value for key, value in record.items() if key not in timed} for record in records(run)]
+
+
+def assert_equal(first, second):
+    assert first.keys() == second.keys()
+    for key, value in first.items():
+        if isinstance(value, dict):
+            assert_equal(value, second[key])
+        elif isinstance(value, torch.Tensor):
+            assert torch.equal(value, second[key]), key
+        elif key != "param_groups":
+            assert value == second[key], key
+
+
+def test_a_run_leaves_everything_behind_that_it_promises(run):
+    expected = {
+        "config.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "checkpoint.pt",
+        "model",
+        "curves.png",
+        "entropy.png",
+        "architecture.png",
+        "predictions.png",
+    }
+    assert {path.name for path in run.iterdir()} == expected
+    assert {path.name for path in (run / "model").iterdir()} == {"model.safetensors", "config.json", "README.md"}
+    assert read_config(run / "config.yaml") == FitConfig(**yaml.safe_load((run / "config.yaml").read_text()))
+
+
+def test_every_epoch_has_a_record_and_only_search_epochs_an_architecture_loss(run):
+    assert [record["epoch"] for record in records(run)] == list(range(5))
+    assert [record["phase"] for record in records(run)] == ["warm-up", "search", *["fine-tune"] * 3]
+    assert [record["arch_loss"] is not None for record in records(run)] == [False, True, False, False, False]
+    assert [record["miou"] is not None for record in records(run)] == [False, True, False, True, True]
+
+
+def test_the_architecture_moves_in_the_search_alone(run):
+    entropies = [record["entropy"] for record in records(run)]
+    assert entropies[0] != entropies[1]
+    assert entropies[1] == entropies[2] == entropies[4]
+
+
+def test_the_same_seed_gives_the_same_numbers_twice_and_another_seed_others(run, folder, tmp_path):
+    wholenet.fit(folder, tmp_path / "again", **SMALL)
+    assert without_times(tmp_path / "again") == without_times(run)
+    assert_equal(weights(tmp_path / "again"), weights(run))
+    wholenet.fit(folder, tmp_path / "other", **{**SMALL, "epochs": 1, "seed": 1})
+    assert records(tmp_path / "other")[0]["loss"] != records(run)[0]["loss"]
+
+
+def test_workers_change_nothing(run, folder, tmp_path):
+    wholenet.fit(folder, tmp_path / "workers", **SMALL, workers=1)
+    assert without_times(tmp_path / "workers") == without_times(run)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_a_stopped_run_continues_to_the_same_weights_across_phase_boundaries(
+    run, folder, tmp_path, monkeypatch, stop_after
+):
+    """Stopped in the middle of the epoch after ``stop_after`` finished ones."""
+
+    def stopping(state, *args, **kwargs):
+        for step in train_epoch(state, *args, **kwargs):
+            if state.epoch == stop_after and step.step == 1:
+                raise KeyboardInterrupt
+            yield step
+
+    out = tmp_path / "stopped"
+    monkeypatch.setattr("wholenet.training.train_epoch", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        wholenet.fit(folder, out, **SMALL)
+    assert len(records(out)) == stop_after
+    monkeypatch.undo()
+    wholenet.resume(out)
+    assert_equal(weights(out), weights(run))
+    assert without_times(out) == without_times(run)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_over(run, folder, tmp_path, monkeypatch):
+    def stopping(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wholenet.training.train_epoch", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        wholenet.fit(folder, tmp_path / "early", **SMALL)
+    monkeypatch.undo()
+    wholenet.resume(tmp_path / "early")
+    assert_equal(weights(tmp_path / "early"), weights(run))
+
+
+def test_resuming_a_finished_run_only_scores_it(run):
+    before = (run / "metrics.jsonl").read_text()
+    compared = wholenet.resume(run)
+    assert (run / "metrics.jsonl").read_text() == before
+    assert compared.learned.scores.miou == records(run)[-1]["miou"]
+
+
+def test_the_model_folder_alone_gives_the_scores_of_the_run(run, folder, tmp_path):
+    (tmp_path / "moved").mkdir()
+    for path in (run / "model").iterdir():
+        (tmp_path / "moved" / path.name).write_bytes(path.read_bytes())
+    scores = wholenet.evaluate(tmp_path / "moved", folder)
+    assert scores.miou == records(run)[-1]["miou"]
+    assert scores.images == json.loads((run / "environment.json").read_text())["images"]["val"]
+
+
+def test_the_control_never_moves_from_uniform_and_trains_for_the_time_of_the_run(folder, tmp_path):
+    compared = wholenet.fit(folder, tmp_path / "run", **{**SMALL, "epochs": 3}, control=True)
+    control = tmp_path / "run" / "control"
+    assert compared.uniform is not None
+    assert compared.uniform.run == control
+    assert read_config(control / "config.yaml").epochs == equal_time_epochs(records(tmp_path / "run"))
+    for record in records(control):
+        assert record["arch_loss"] is None
+        assert record["entropy"] == {"alpha": pytest.approx(1), "beta": pytest.approx(1)}
+    assert all((logits == 0).all() for name, logits in weights(control)["model"].items() if name.startswith("arch."))
+
+
+def test_the_control_goes_through_the_same_phases():
+    learned = plan_phases(FitConfig(data="x", out="y", epochs=20))
+    uniform = plan_phases(FitConfig(data="x", out="y", epochs=20, architecture="uniform"))
+    assert [(p.name, p.first, p.end) for p in learned] == [(p.name, p.first, p.end) for p in uniform]
+    assert not any(phase.moves_architecture for phase in uniform)
+
+
+def test_disjoint_parts_split_the_training_images(folder, tmp_path):
+    options = {**SMALL, "epochs": 1, "split": "disjoint", "weights_share": 0.7}
+    wholenet.fit(folder, tmp_path / "run", **options)
+    images = json.loads((tmp_path / "run" / "environment.json").read_text())["images"]
+    assert images["weights"] + images["architecture"] == 12 - images["val"]
+    assert images["weights"] > images["architecture"] > 0
+
+
+def test_a_run_is_never_written_over(run, folder, tmp_path):
+    with pytest.raises(ValueError, match="already holds a run; continue it with `wholenet fit --resume"):
+        wholenet.fit(folder, run, **SMALL)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="not an empty folder"):
+        wholenet.fit(folder, tmp_path, **SMALL)
+
+
+def test_nothing_is_written_when_the_data_is_refused(folder, tmp_path):
+    with pytest.raises(DataError, match="64x64"):
+        wholenet.fit(folder, tmp_path / "run", **{**SMALL, "crop": "64x64"})
+    assert not (tmp_path / "run").exists()
+
+
+def test_coarse_annotations_are_refused_where_there_are_none(folder, tmp_path):
+    with pytest.raises(DataError, match="no coarse annotations"):
+        wholenet.fit(folder, tmp_path / "run", **SMALL, arch_annotations="coarse")
+
+
+def test_unknown_options_are_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"epoch.*known options: .*epochs"):
+        wholenet.fit("scenes", "x", epoch=3)
+
+
+def test_a_gpu_where_there_is_none_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="sees no GPU; use --device cpu or auto"):
+        choose_device("cuda")
+    assert choose_device("auto").type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("epochs", 0, "at least 1"),
+        ("batch", -1, "at least 1"),
+        ("seed", -1, "0 or more"),
+        ("warmup_share", 1.5, "a share in"),
+        ("val_share", 0.0, "strictly between"),
+        ("lr", 0.0, "above 0"),
+        ("noise", -0.1, "0 or more"),
+        ("momentum", 1.0, "in"),
+        ("scale_max", 0.1, "at least scale_min"),
+        ("search_share", 0.99, "exceed the whole run"),
+        ("crop", "12", "HEIGHTxWIDTH"),
+        ("crop", "0x32", "HEIGHTxWIDTH"),
+        ("size", "giant", "nano, tiny, small"),
+    ],
+)
+def test_bad_values_are_refused_with_what_is_expected(field, value, expected):
+    with pytest.raises(ValueError, match=expected):
+        FitConfig(data="x", out="y", **{field: value})
+
+
+def test_a_config_file_with_an_unknown_field_is_refused(tmp_path):
+    (tmp_path / "config.yaml").write_text("data: x\nout: y\nepoch: 3\n")
+    with pytest.raises(ValueError, match=r"unknown fields epoch; known: .*epochs"):
+        read_config(tmp_path / "config.yaml")
