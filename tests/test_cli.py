@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wholenet.cli import build_parser, main
+from wholenet.cli import _with_underscores, build_parser, main
 from wholenet.search.config import FitConfig
 
 
@@ -80,6 +80,13 @@ def test_options_are_spelt_with_hyphens_or_underscores(run):
     assert "arch_lr: 0.01" in (run / "config.yaml").read_text()
 
 
+def test_a_switch_needs_no_value(capsys):
+    for given in (["--control"], ["--control", "true"], ["--control=true"]):
+        parsed = build_parser().parse_args(_with_underscores(["fit", *given, "--out", "y"]))
+        assert parsed.fit.control is True
+    assert build_parser().parse_args(_with_underscores(["fit", "--control", "false"])).fit.control is False
+
+
 def test_a_config_file_gives_options_and_the_command_line_wins(folder, tmp_path):
     (tmp_path / "recipe.yaml").write_text("size: nano\nepochs: 7\nlr: 0.02\n")
     parsed = build_parser().parse_args(
@@ -145,7 +152,8 @@ def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):
         (["fit", "scenes", "--out", "x", "--crop", "12"], ["'12' is not a size", "HEIGHTxWIDTH"]),
         (["fit", "scenes"], ["--out RUN"]),
         (["fit", "--resume", "nowhere"], ["nowhere holds no run"]),
-        (["fit", "scenes", "--resume", "nowhere"], ["give it alone"]),
+        (["fit", "scenes", "--resume", "nowhere"], ["data cannot be given", "--resume RUN` alone"]),
+        (["fit", "--resume", "nowhere", "--epochs", "9"], ["epochs cannot be given"]),
         (["fit", "nowhere", "--out", "x"], ["nowhere"]),
         (["info", "giant"], ["unknown size 'giant'", "nano, tiny, small"]),
         (["info", "nano", "--input", "big"], ["'big' is not a size"]),

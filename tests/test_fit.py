@@ -1,6 +1,7 @@
 """Whole runs, small: what a run leaves behind, that it can be repeated, and that it can be continued."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -161,6 +162,15 @@ def test_the_model_folder_alone_gives_the_scores_of_the_run(run, folder, tmp_pat
     assert scores.images == json.loads((run / "environment.json").read_text())["images"]["val"]
 
 
+def test_the_images_held_out_are_the_same_in_evaluation(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    options = {**SMALL, "epochs": 1, "val_share": 0.5, "data_seed": 3}
+    compared = wholenet.fit(folder.name, tmp_path / "run", **options)
+    monkeypatch.chdir(tmp_path)
+    assert wholenet.evaluate(tmp_path / "run", folder) == compared.learned.scores
+    assert wholenet.resume(tmp_path / "run").learned.scores == compared.learned.scores
+
+
 def test_the_control_never_moves_from_uniform_and_trains_for_the_time_of_the_run(folder, tmp_path):
     compared = wholenet.fit(folder, tmp_path / "run", **{**SMALL, "epochs": 3}, control=True)
     control = tmp_path / "run" / "control"
@@ -186,6 +196,40 @@ def test_disjoint_parts_split_the_training_images(folder, tmp_path):
     images = json.loads((tmp_path / "run" / "environment.json").read_text())["images"]
     assert images["weights"] + images["architecture"] == 12 - images["val"]
     assert images["weights"] > images["architecture"] > 0
+
+
+def test_a_disjoint_split_of_coarse_annotations_is_refused():
+    with pytest.raises(ValueError, match="divides the fine annotations"):
+        FitConfig(data="x", out="y", split="disjoint", arch_annotations="coarse")
+
+
+def test_a_batch_that_batchnorm_cannot_normalise_is_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match="batch=1 with a crop of 32x32"):
+        wholenet.fit(folder, tmp_path / "run", **{**SMALL, "batch": 1})
+
+
+def test_data_that_changed_is_noticed_when_a_run_continues(folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    wholenet.fit(copy, tmp_path / "run", **{**SMALL, "epochs": 1})
+    mask = next((copy / "masks").iterdir())
+    Image.fromarray(1 - np.array(Image.open(mask))).save(mask)
+    with pytest.raises(ValueError, match="have changed since"):
+        wholenet.resume(tmp_path / "run")
+
+
+def test_a_log_line_cut_short_by_a_crash_does_not_lose_the_run(run, folder, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 5, "lo')
+    assert wholenet.resume(tmp_path / "run").learned.scores.miou == records(run)[-1]["miou"]
+
+
+def test_a_damaged_checkpoint_is_named(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match=r"checkpoint.pt cannot be read"):
+        wholenet.resume(tmp_path / "run")
 
 
 def test_a_run_is_never_written_over(run, folder, tmp_path):
@@ -234,7 +278,12 @@ def test_a_gpu_where_there_is_none_is_refused(monkeypatch):
         ("search_share", 0.99, "exceed the whole run"),
         ("crop", "12", "HEIGHTxWIDTH"),
         ("crop", "0x32", "HEIGHTxWIDTH"),
-        ("size", "giant", "nano, tiny, small"),
+        ("size", "giant", "'nano', 'tiny', 'small'"),
+        ("architecture", "unifrom", "'learned', 'uniform'"),
+        ("epochs", 2.5, "expected int, found float"),
+        ("epochs", True, "expected int, found bool"),
+        ("control", 1, "expected bool"),
+        ("crop", 32, "expected str or None"),
     ],
 )
 def test_bad_values_are_refused_with_what_is_expected(field, value, expected):

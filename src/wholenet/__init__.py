@@ -9,14 +9,13 @@ Importing the package imports neither torch nor anything else that is slow; the 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wholenet.api import evaluate, fit, load, predict, resume
     from wholenet.spaces.supernet import Supernet, create_model
 
-__version__ = version("wholenet")
+__version__ = "0.1.0"
 
 _HOME = {
     "create_model": "wholenet.spaces.supernet",

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         COMMANDS[command](parsed[command])
     except (ValueError, FloatingPointError, OSError) as error:
         sys.stderr.write(f"wholenet {command}: {error}\n")
+        raise SystemExit(2) from error
+    except RuntimeError as error:
+        if "out of memory" not in str(error):
+            raise
+        sys.stderr.write(f"wholenet {command}: {error}\nA smaller --batch or --crop needs less memory.\n")
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; a run continues from its last finished epoch with `wholenet fit --resume RUN`\n")
@@ -95,11 +101,18 @@ def _add_device(parser: ArgumentParser) -> None:
 
 
 def _with_underscores(arguments: list[str]) -> list[str]:
-    """--arch-lr is --arch_lr: fields are named as in Python, options as people type them."""
+    """--arch-lr is --arch_lr, and --control alone is --control=true: fields are named as in Python, options as people
+    type them.
+    """
+    switches = {f"--{field.name}" for field in fields(FitConfig) if field.default in (True, False)}
     out = []
-    for argument in arguments:
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         name, equals, value = argument.partition("=")
-        out.append((name.replace("-", "_").replace("__", "--", 1) if name.startswith("--") else name) + equals + value)
+        if name.startswith("--"):
+            name = "--" + name[2:].replace("-", "_")
+        if name in switches and not equals and following not in ("true", "false"):
+            equals, value = "=", "true"
+        out.append(name + equals + value)
     return out
 
 
@@ -110,14 +123,17 @@ def _fit(args: Namespace) -> None:
     from wholenet.control import fit_with_control, resume_with_control  # imports torch
 
     if args.resume is not None:
-        if args.data is not None or args.out is not None:
-            raise ValueError("--resume takes its data and settings from the run; give it alone: `fit --resume RUN`")
+        changed = [field.name for field in fields(FitConfig) if args[field.name] not in (field.default, None)]
+        if changed:
+            raise ValueError(
+                f"--resume takes data and settings from the run, so {', '.join(changed)} cannot be given with it; "
+                "write `wholenet fit --resume RUN` alone"
+            )
         compared = resume_with_control(args.resume)
     else:
         if args.data is None or args.out is None:
             raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN`")
-        fields = {name: args[name] for name in FitConfig.__dataclass_fields__}
-        compared = fit_with_control(FitConfig(**fields))
+        compared = fit_with_control(FitConfig(**{field.name: args[field.name] for field in fields(FitConfig)}))
     learned = compared.learned
     print(f"\nvalidation mIoU      {100 * learned.scores.miou:5.1f} %   {learned.run}")
     if compared.uniform is not None:

@@ -2,7 +2,8 @@
 
 Search costs architecture steps. A control that trained for as many epochs would get less computing; so it gets more
 epochs, as many as fit into the time that the searched run took. Without this comparison no claim about the search
-holds (docs/architecture.md).
+holds (docs/architecture.md). How many epochs that is depends on measured time, so it may differ by one or two between
+machines; the control's config says what it was.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -55,9 +57,11 @@ def equal_time_epochs(records: Sequence[dict[str, Any]]) -> int:
     12
     """
     plain = [record["seconds"] for record in records if record["arch_loss"] is None]
-    if not plain:
+    searched = [record["seconds"] for record in records if record["arch_loss"] is not None]
+    if not plain or not searched:
         return len(records)
-    return max(1, round(sum(record["seconds"] for record in records) * len(plain) / sum(plain)))
+    # Medians: the first epoch starts workers and warms caches.
+    return max(1, round(len(plain) + len(searched) * median(searched) / median(plain)))
 
 
 def _control(config: FitConfig, console: Console) -> Finished:

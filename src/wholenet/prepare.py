@@ -17,6 +17,8 @@ from wholenet.search.config import Annotations, FitConfig, parse_size
 CACHE_BYTES = 2 << 30
 """Decoded samples kept in memory where no worker processes read ahead."""
 PAPER_CROP = (512, 1024)
+COARSEST = 32
+"""Largest stride of the grid."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,24 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
     """
     source = open_data(config.data, val_share=config.val_share, seed=config.data_seed)
     for note in source.notes:
-        console.print(note, highlight=False, markup=False)
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
     if config.workers == 0:
-        cached = {name: Cached(data, CACHE_BYTES // len(source.splits)) for name, data in source.splits.items()}
-        source = replace(source, splits=cached)
+        used = {name: data for name, data in source.splits.items() if name != "test"}
+        source = replace(source, splits={name: Cached(data, CACHE_BYTES // len(used)) for name, data in used.items()})
     same = config.weights_annotations == config.arch_annotations
     everything = _annotated(source, source.splits["train"], config.weights_annotations if same else "both")
     train_stats = check_split(everything, source.classes, name="train", progress=counted(console, "checking train"))
     val = source.splits["val"]
     val_stats = check_split(val, source.classes, name="val", progress=counted(console, "checking val"))
     for name in check_trainable(train_stats, source.classes):
-        console.print(f"warning: no pixel of train is {name!r}: it cannot be learned", highlight=False, markup=False)
+        console.print(f"warning: no pixel of train is {name!r}: it cannot be learned", soft_wrap=True, markup=False)
     crop = parse_size(config.crop) if config.crop else default_crop(train_stats)
     check_crop(train_stats, crop, "train")
+    if config.batch * -(-crop[0] // COARSEST) * -(-crop[1] // COARSEST) < 2:
+        raise ValueError(
+            f"batch={config.batch} with a crop of {crop[0]}x{crop[1]} leaves one value per channel at stride "
+            f"{COARSEST}, which BatchNorm cannot normalise; use a batch of 2 or more, or a crop larger than 32x32"
+        )
 
     fine_weights = fine_arch = source.splits["train"]
     if config.split == "disjoint":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import platform
 import subprocess
 import time
@@ -17,6 +19,7 @@ from torch import Tensor
 import wholenet
 from wholenet.architecture import mean_entry_entropy
 from wholenet.data.augment import Augmentation
+from wholenet.data.detect import BUILT_IN
 from wholenet.data.sample import Classes, SegmentationData
 from wholenet.data.stream import BatchStream, batches
 from wholenet.deploy.model_folder import save_model
@@ -34,7 +37,7 @@ from wholenet.spaces.supernet import Supernet, create_model
 from wholenet.tasks.segmentation import Scores, SegmentationLoss, balanced_weights, evaluate
 
 VALIDATIONS = 20
-"""Validations in a run, unless ``val_every`` says otherwise."""
+"""Validations in a run, at most, unless ``val_every`` says otherwise."""
 DRAW_EVERY_S = 120.0
 """Least time between two sets of pictures; those of the last epoch are always drawn."""
 
@@ -65,6 +68,9 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
     RunFolder.check_free(config)
     device = choose_device(config.device)
     data = prepare(config, console)
+    if config.data != BUILT_IN:  # so that the run can be continued from anywhere
+        config = replace(config, data=str(Path(config.data).expanduser().resolve()))
+    config = replace(config, crop="{}x{}".format(*data.crop))
     return train(RunFolder.create(config), data, device, console)
 
 
@@ -72,12 +78,20 @@ def resume(path: str | Path, console: Console | None = None) -> Finished:
     """Continue the run in ``path`` from its last checkpoint; of a finished run, only score it again.
 
     Raises:
-        ValueError: if the folder holds no run.
+        ValueError: if the folder holds no run, or its data has changed.
     """
     console = console or Console()
     run = RunFolder(path)
     device = choose_device(run.config.device)
-    return train(run, prepare(run.config, console), device, console)
+    data = prepare(run.config, console)
+    before = run.environment()
+    for name, stats in (("train", data.train_stats), ("val", data.val_stats)):
+        if before and before[name] != json.loads(json.dumps(asdict(stats))):
+            raise ValueError(
+                f"the {name} images of {run.config.data} have changed since {path} was started: {before[name]} then, "
+                f"{asdict(stats)} now. Put them back as they were, or start a new run"
+            )
+    return train(run, data, device, console)
 
 
 def choose_device(name: str) -> torch.device:
@@ -120,7 +134,7 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
     weight_batches = _draw(data.weights, "weights", state.weight_steps, total, data.crop, config)
     arch_batches = _draw(data.architecture, "architecture", state.arch_steps, total, data.crop, config)
 
-    validate_every = config.val_every or max(1, config.epochs // VALIDATIONS)
+    validate_every = config.val_every or math.ceil(config.epochs / VALIDATIONS)
     scores, last_drawn = None, time.monotonic()
     with training_progress(
         total_epochs=config.epochs,
@@ -152,13 +166,14 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
             if last or state.epoch % validate_every == 0:
                 scores = evaluate(state.model, data.val, len(classes), device)
                 record |= {"miou": scores.miou, "pixel_accuracy": scores.pixel_accuracy}
-                save_model(run.model, state.model, classes, _facts(config, state.epoch, scores))
+                held_out = {"val_share": config.val_share, "seed": config.data_seed}
+                save_model(run.model, state.model, classes, _facts(config, state.epoch, scores), held_out)
             run.log(record)
-            run.save_checkpoint(state.state_dict())
-            progress.epoch(record)
             if last or time.monotonic() - last_drawn > DRAW_EVERY_S:
                 draw_run(run, state.model, data.val, classes, phases, device)
                 last_drawn = time.monotonic()
+            run.save_checkpoint(state.state_dict())
+            progress.epoch(record)
     scores = scores or evaluate(state.model, data.val, len(classes), device)
     return Finished(run.path, scores, classes, data.val_stats.best_constant_miou())
 
@@ -236,18 +251,14 @@ def _facts(config: FitConfig, epochs: int, scores: Scores) -> dict[str, Any]:
         "architecture": config.architecture,
         "epochs": f"{epochs} of {config.epochs}",
         "val_miou": round(scores.miou, 4),
-        "val_share": config.val_share,
-        "data_seed": config.data_seed,
     }
 
 
 def _environment(data: Prepared, device: torch.device) -> dict[str, Any]:
-    """Where and with what a run is made; the commit is that of the folder that wholenet was installed from, if any."""
-    source = Path(wholenet.__file__).parent
-    git = subprocess.run(["git", "-C", str(source), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    """Where and with what a run is made."""
     return {
         "wholenet": wholenet.__version__,
-        "commit": git.stdout.strip() or None,
+        "commit": _commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
@@ -261,3 +272,15 @@ def _environment(data: Prepared, device: torch.device) -> dict[str, Any]:
             "val": len(data.val),
         },
     }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that wholenet runs from; None where it was installed otherwise, or there is no git."""
+    source = Path(wholenet.__file__)
+    git = ["git", "-C", str(source.parent)]
+    try:
+        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", source.name], capture_output=True, check=False)
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return head.stdout.strip() if tracked.returncode == head.returncode == 0 else None

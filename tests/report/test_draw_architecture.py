@@ -12,7 +12,6 @@ from wholenet.report.architecture import (
     edge_opacity,
     edge_width_pt,
     existing_edges,
-    normalized_entropy,
     strength,
 )
 
@@ -63,15 +62,6 @@ def test_a_uniform_architecture_has_one_thickness() -> None:
         round(edge_width_pt(strength(e.weight, e.siblings)), 9) for e in existing_edges(weights(5, sharpness=0)[0])
     }
     assert len(widths) == 1
-
-
-def test_entropy_is_one_when_uniform_and_zero_when_one_hot() -> None:
-    beta, alpha = weights(3, sharpness=0)
-    choices = np.array([2, 3, 3, 2])
-    assert normalized_entropy(beta, choices) == pytest.approx(1)
-    assert normalized_entropy(alpha, np.array(2)) == pytest.approx(1)
-    assert normalized_entropy(np.eye(3)[[1, 0, 2, 1]], choices) == 0
-    assert normalized_entropy(np.ones((3, 4, 1)), np.array(1)) == 0
 
 
 @pytest.mark.parametrize(("num_layers", "kernels"), [(1, (3,)), (3, (3, 5)), (14, (3, 5, 7))])

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -14,8 +16,9 @@ def test_phases_cover_every_epoch_once_in_order(epochs, shares):
     phases = single_stage(epochs, *shares)
     assert [phase.name for phase in phases] == ["warm-up", "search", "fine-tune"]
     assert phases[0].first == 0
+    assert all(phase.first <= phase.end for phase in phases)
     assert phases[-1].end == epochs
-    for phase, following in zip(phases, phases[1:], strict=False):
+    for phase, following in itertools.pairwise(phases):
         assert phase.first <= phase.end == following.first
     names = [phase_at(phases, epoch).name for epoch in range(epochs)]
     assert len(names) == epochs

@@ -78,7 +78,7 @@ def test_plain_and_fast_forms_agree_in_outputs_and_every_gradient(mode, shape, c
     inputs = [*weights.values(), *net.parameters()]
 
     def run(plain):
-        with plain_form(net, plain):
+        with plain_form(net, plain=plain):
             out = net(x, weights)
         return out, torch.autograd.grad(out.square().mean(), inputs)
 

@@ -55,7 +55,8 @@ def random_scaled_crop(
     labels = mask[rows.start : rows.stop, columns.start : columns.stop]
     # Averaging when shrinking: plain bilinear would alias, and evaluation never sees aliased images.
     source = cv2.resize(source, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
-    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+    # The exact variant: plain INTER_NEAREST samples half a pixel off, and the labels would lie beside their objects.
+    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
     if size == (crop[1], crop[0]):
         return source, labels
     out = np.full((*crop, 3), 127, dtype=np.uint8)
@@ -98,4 +99,4 @@ def jitter_and_noise(image: np.ndarray, jitter: float, noise: float, rng: np.ran
     x += grey.mean() * brightness
     if noise:
         x += rng.standard_normal(x.shape, dtype=np.float32) * (255 * noise)
-    return np.clip(x, 0, 255).astype(np.uint8)
+    return np.clip(np.rint(x), 0, 255).astype(np.uint8)

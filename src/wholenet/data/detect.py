@@ -16,6 +16,9 @@ from wholenet.data.sample import Classes, DataError, DataSource
 from wholenet.data.scenes import open_scenes
 from wholenet.data.splits import seeded_order, share_count
 
+BUILT_IN = "scenes"
+"""The name that stands for the built-in data set; a folder of that name is "./scenes"."""
+
 
 def open_data(
     where: str | Path,
@@ -36,10 +39,10 @@ def open_data(
         DataError: if the folder is none, has no known layout, or its images, masks and classes do not fit together.
         ValueError: if a val split must be made and ``val_share`` is not between 0 and 1.
     """
-    if where == "scenes":
+    if where == BUILT_IN:
         source = open_scenes(seed=seed)
         if classes is not None:
-            same_names(source.classes, classes, "scenes")
+            same_names(source.classes, classes, BUILT_IN)
         return source
     root = Path(where).expanduser()
     _require_folder(root)
@@ -128,10 +131,12 @@ def _class_table(root: Path, tree: _Tree, given: Classes | None) -> tuple[Classe
         if given is not None:
             same_names(table, given, str(file))
         return table, f"classes from {file.name}"
+    if tree.known_classes is not None:
+        if given is not None:
+            same_names(tree.known_classes, given, str(root))
+        return tree.known_classes, "no class file: the classes are those the folders' names imply"
     if given is not None:
         return given, "no class file: the classes are those asked for"
-    if tree.known_classes is not None:
-        return tree.known_classes, "no class file: the classes are those the folders' names imply"
     inferred = infer_classes([mask for pairs in tree.pairs.values() for _, mask in pairs])
     return inferred, f"no class file: {len(inferred)} classes were inferred from the values in the masks"
 

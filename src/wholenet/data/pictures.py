@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from wholenet.data.classes import MAX_VALUE, Color
+from wholenet.data.classes import MAX_VALUE, Color, default_colors
 from wholenet.data.sample import IGNORE, Classes, DataError
 
 _UNKNOWN = 254
@@ -157,6 +157,9 @@ def read_mask(path: str | Path, classes: Classes) -> np.ndarray:
 
 
 def _is_index_in_rgb(codes: np.ndarray, classes: Classes) -> bool:
+    # A table with colours of its own is for masks in those colours: a blank RGB mask is then unknown, not class 0.
+    if classes.colors != default_colors(len(classes)):
+        return False
     return bool(is_gray(codes).all()) and bool((_color_table(classes)[codes] == _UNKNOWN).any())
 
 

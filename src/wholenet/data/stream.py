@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -81,8 +82,23 @@ class BatchStream(Dataset[tuple[Tensor, Tensor]]):
 
 
 def batches(stream: BatchStream, first: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches ``first``, ``first`` + 1, ... of a stream, read ahead by ``workers`` processes (0: in this one)."""
+    """Batches ``first``, ``first`` + 1, ... of a stream, read ahead by ``workers`` processes (0: in this one).
+
+    The processes start when the first batch is asked for.
+    """
     # A generator of its own, or the loader would draw from torch's, and a continued run would draw once more.
     generator = torch.Generator().manual_seed(0)
     order = range(first, len(stream))
-    return iter(DataLoader(stream, batch_size=None, sampler=order, num_workers=workers, generator=generator))
+    yield from DataLoader(
+        stream,
+        batch_size=None,
+        sampler=order,
+        num_workers=workers,
+        generator=generator,
+        worker_init_fn=_start_worker,
+    )
+
+
+def _start_worker(_number: int) -> None:
+    # No threads inside a worker: there is a process for every core already.
+    cv2.setNumThreads(0)

@@ -29,6 +29,9 @@ class TrainedModel:
     """In eval mode."""
     classes: Classes
     device: torch.device
+    held_out: dict[str, Any]
+    """How the run set images aside where its data has no split of its own: ``val_share`` and ``seed`` of
+    :func:`wholenet.data.detect.open_data`."""
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         """Train ids, uint8 [H, W], of an RGB image, uint8 [H, W, 3]; any size, answered at that size.
@@ -41,7 +44,9 @@ class TrainedModel:
         return predict_mask(self.network, image, self.device)
 
 
-def save_model(path: Path, model: Supernet, classes: Classes, facts: dict[str, Any]) -> None:
+def save_model(
+    path: Path, model: Supernet, classes: Classes, facts: dict[str, Any], held_out: dict[str, Any] | None = None
+) -> None:
     """Write the model folder; ``facts`` (epochs, score...) go into its config and README for people to read.
 
     The folder is written beside its place and then moved there, so that a reader never meets half a model.
@@ -57,6 +62,7 @@ def save_model(path: Path, model: Supernet, classes: Classes, facts: dict[str, A
         "model": model.spec,
         "classes": classes_to_dict(classes),
         "normalization": {"mean": list(MEAN), "std": list(STD)},
+        "held_out": held_out or {},
         "facts": facts,
     }
     (partial / "config.json").write_text(json.dumps(config, indent=2) + "\n")
@@ -94,7 +100,7 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedM
         raise ValueError(f"{folder}: model.safetensors does not fit its config.json: {error}") from error
     device = torch.device(device)
     model.placed(device).eval()
-    return TrainedModel(model, classes_from_dict(config["classes"]), device)
+    return TrainedModel(model, classes_from_dict(config["classes"]), device, config["held_out"])
 
 
 def _card(model: Supernet, classes: Classes, facts: dict[str, Any]) -> str:

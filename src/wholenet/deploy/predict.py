@@ -38,14 +38,15 @@ def predict_files(
     images = list_images(inputs)
     out = Path(out)
     targets = [out / f"{image.stem}.png" for image in images]
-    _refuse_collisions(images, targets)
+    overlays = [out / f"{image.stem}_overlay.png" for image in images] if with_overlay else []
+    _refuse_collisions([*images, *images[: len(overlays)]], [*targets, *overlays])
     out.mkdir(parents=True, exist_ok=True)
     for i, (path, target) in enumerate(zip(images, targets, strict=True)):
         image = read_image(path)
         mask = model.predict(image)
         write_mask(target, mask)
         if with_overlay:
-            Image.fromarray(overlay(image, mask, model.classes)).save(target.with_name(f"{path.stem}_overlay.png"))
+            Image.fromarray(overlay(image, mask, model.classes)).save(overlays[i])
         if progress is not None:
             progress(i + 1, len(images))
     return targets

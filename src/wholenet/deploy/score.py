@@ -17,12 +17,13 @@ def score(
 ) -> Scores:
     """Scores of ``model`` on a split of ``data``, at full resolution.
 
-    Masks are read by the data's own class file, which must name the model's classes; without one, by the model's.
+    Masks are read by the data's own class file, which must name the model's classes; without one, by the model's. Of
+    data without splits, the images that the run held out are "val" again.
 
     Raises:
         DataError: if the split does not exist (those that do are named), or the classes differ.
     """
-    source = open_data(data, classes=model.classes)
+    source = open_data(data, classes=model.classes, **model.held_out)
     same_names(source.classes, model.classes, source.name)
     if split not in source.splits:
         raise DataError(f"{data} has no split {split!r} with masks; it has {', '.join(source.splits)}")

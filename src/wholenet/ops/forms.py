@@ -17,9 +17,9 @@ class TwoForms(nn.Module):
 
 
 @contextmanager
-def plain_form(net: nn.Module, plain: bool = True) -> Iterator[None]:
-    """Within the block, every layer of ``net`` that has two forms runs the plain one (or, with False, the other)."""
-    layers = [layer for layer in net.modules() if isinstance(layer, TwoForms)]
+def plain_form(net: nn.Module, kind: type[TwoForms] = TwoForms, *, plain: bool = True) -> Iterator[None]:
+    """Within the block, every layer of ``net`` of this kind runs its plain form (or, with False, the other)."""
+    layers = [layer for layer in net.modules() if isinstance(layer, kind)]
     before = [layer.plain for layer in layers]
     for layer in layers:
         layer.plain = plain

@@ -50,7 +50,7 @@ class ScaledNorm(TwoForms, nn.BatchNorm2d):
     """BatchNorm whose output is multiplied by a scalar: an edge's weight. The fast form puts it into the affine map,
     so that no feature map is multiplied."""
 
-    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """``x`` [B, C, H, W] and a scalar -> ``scale`` * BatchNorm(x)."""
         if self.plain:
             return super().forward(x) * scale

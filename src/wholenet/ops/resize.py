@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 MATMUL_LIMIT = 512
-"""Sides up to which two matrix products beat torch's bilinear kernel on a CPU (benchmarks/resize.py)."""
+"""Sides up to which two matrix products beat torch's bilinear kernel on a CPU (docs/architecture.md, "Forms")."""
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:

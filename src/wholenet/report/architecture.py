@@ -11,15 +11,17 @@ from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 
+from wholenet.architecture import normalized_entropy
 from wholenet.report.style import CYCLE, INK, MUTED, bare_axes, saved_figure
+from wholenet.spaces.grid import LEVELS, STRIDES, incoming, masks
 
-STRIDES = (4, 8, 16, 32)
 MAX_WIDTH_PT = 5.0
 MIN_WIDTH_PT = 0.4
 
@@ -41,11 +43,11 @@ class Edge(NamedTuple):
 def existing_edges(beta: np.ndarray) -> list[Edge]:
     """The 10 L edges that the grid has, whatever their weights in ``beta`` [L, 4, 3]; the other slots do not exist."""
     return [
-        Edge(layer, level, source, float(beta[layer, level, slot]), siblings=2 if level in (0, 3) else 3)
+        Edge(layer, level, edge.source, float(beta[layer, level, edge.slot]), siblings=len(edges))
         for layer in range(len(beta))
-        for level in range(4)
-        for slot, source in enumerate((level - 1, level, level + 1))
-        if 0 <= source < 4
+        for level in range(LEVELS)
+        for edges in [incoming(layer, level)]
+        for edge in edges
     ]
 
 
@@ -68,18 +70,6 @@ def edge_width_pt(strength: float) -> float:
 def edge_opacity(strength: float) -> float:
     """Opacity: an edge of weight 0 stays just visible, because it still exists and may come back."""
     return 0.08 + 0.82 * strength
-
-
-def normalized_entropy(weights: np.ndarray, choices: np.ndarray) -> float:
-    """Mean over cells of entropy / log(number of choices): 1 is uniform, 0 one-hot.
-
-    Args:
-        weights: [..., O] distributions over the last axis; choices that do not exist have weight 0.
-        choices: [...] or broadcastable, how many choices each distribution has. With one there is nothing to decide: 0.
-    """
-    logs = np.log(np.where(weights > 0, weights, 1.0))
-    entropy = -(weights * logs).sum(axis=-1)
-    return float(np.mean(entropy / np.maximum(np.log(choices), 1e-12)))
 
 
 def draw_architecture(
@@ -109,7 +99,7 @@ def draw_architecture(
         _draw_frame(axes, layout)
         _draw_edges(axes, layout, existing_edges(beta))
         for layer in range(len(beta)):
-            for level in range(4):
+            for level in range(LEVELS):
                 _draw_cell(axes, layout, layer, level, alpha[layer, level])
         _draw_words(axes, layout, beta, alpha, title)
         _draw_legend(axes, layout, kernels)
@@ -225,8 +215,9 @@ def _draw_cell(axes: Axes, layout: _Layout, layer: int, level: int, shares: np.n
 
 def _draw_words(axes: Axes, layout: _Layout, beta: np.ndarray, alpha: np.ndarray, title: str) -> None:
     axes.text(0.25, 0.3, title or "Learned architecture", fontsize=14, weight="bold", va="center")
-    edges = normalized_entropy(beta, np.array([2, 3, 3, 2]))
-    operations = normalized_entropy(alpha, np.array(alpha.shape[-1]))
+    choices = masks(*alpha.shape[::2])
+    edges = normalized_entropy(torch.from_numpy(beta), choices["beta"]).item()
+    operations = normalized_entropy(torch.from_numpy(alpha), choices["alpha"]).item()
     subtitle = f"Entropy (1 = uniform, 0 = one-hot):   edges {edges:.3f}   operations {operations:.3f}"
     axes.text(0.25, 0.6, subtitle, color=MUTED, va="center", fontsize=10)
     header = layout.top - 0.36

@@ -42,7 +42,8 @@ def draw_run(
     title = f"{run.path.name} after epoch {len(records)} of {phases[-1].end}"
     draw_architecture(architecture, weights["beta"], weights["alpha"], kernels=KERNELS, title=title)
 
-    shown = [val[i * len(val) // SHOWN] for i in range(min(SHOWN, len(val)))]
+    count = min(SHOWN, len(val))
+    shown = [val[i * len(val) // count] for i in range(count)]
     training = model.training
     model.eval()
     answers = [predict_mask(model, sample.image, device) for sample in shown]

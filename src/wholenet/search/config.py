@@ -1,6 +1,6 @@
 """Everything a run can be told, with the seed paper's values as defaults. Imports no torch: the command line reads it.
 
-"9c" below is the list of points that the paper leaves open and how we settle them, in docs/architecture.md.
+Where a field says "open", the paper does not: docs/architecture.md, "Points the paper leaves open".
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
-
-from wholenet.spaces.sizes import GRID_SIZES
 
 Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 Annotations = Literal["fine", "coarse", "both"]
@@ -47,7 +45,7 @@ class FitConfig:
     cell: Literal["mixture", "separate"] = "mixture"
     """Kernels mixed inside one bottleneck, or a whole bottleneck per kernel (Eq. 3 to the letter)."""
     activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
-    """Activation after each BatchNorm that has one (9c: unstated)."""
+    """Activation after each BatchNorm that has one (open)."""
     architecture: Literal["learned", "uniform"] = "learned"
     """"uniform" freezes all edges and operations at equal strength: the control for any claim about search."""
     control: bool = False
@@ -69,9 +67,9 @@ class FitConfig:
     lr: float = 3e-3
     """SGD learning rate at the start."""
     lr_schedule: Literal["poly", "cosine"] = "poly"
-    """Decay to zero over the whole run (9c: unstated; poly with power 0.9 as Auto-DeepLab)."""
+    """Decay to zero over the whole run (open; poly with power 0.9 as Auto-DeepLab)."""
     momentum: float = 0.9
-    """SGD momentum (9c: unstated)."""
+    """SGD momentum (open)."""
     weight_decay: float = 5e-4
     """SGD weight decay."""
     class_balance: float = 0.0
@@ -117,7 +115,7 @@ class FitConfig:
     data_seed: int = 0
     """Seed of what is held out (and of the built-in scenes): the same over the seeds of a study."""
     val_every: int = 0
-    """Epochs between validations; 0 picks about 20 a run."""
+    """Epochs between validations; 0 picks them so that a run has at most 20."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
     workers: int = 0
@@ -126,6 +124,8 @@ class FitConfig:
     """CPU threads of torch; 0 leaves torch's choice."""
 
     def __post_init__(self) -> None:
+        for name, kind in get_type_hints(FitConfig).items():
+            _check_type(name, getattr(self, name), kind)
         if self.crop is not None:
             parse_size(self.crop)
         for name in ("epochs", "batch"):
@@ -150,8 +150,24 @@ class FitConfig:
             )
         if self.control and self.architecture == "uniform":
             raise ValueError("control=True with architecture='uniform' would train the control twice; drop one of them")
-        if self.size not in GRID_SIZES:
-            raise ValueError(f"unknown size {self.size!r}; known: {', '.join(GRID_SIZES)}")
+        if self.split == "disjoint" and (self.weights_annotations, self.arch_annotations) != ("fine", "fine"):
+            raise ValueError(
+                "split='disjoint' divides the fine annotations, but coarse ones of the same images were asked for too; "
+                "use split='same' with them"
+            )
+
+
+def _check_type(name: str, value: object, kind: Any) -> None:
+    """The command line checks types itself; this is for Python and for files edited by hand."""
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"{name}={value!r}: expected one of {', '.join(map(repr, get_args(kind)))}")
+        return
+    kinds = get_args(kind) or (kind,)
+    fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
+    if not fits or (isinstance(value, bool) and bool not in kinds):
+        expected = " or ".join(k.__name__.replace("NoneType", "None") for k in kinds)
+        raise ValueError(f"{name}={value!r}: expected {expected}, found {type(value).__name__}")
 
 
 def _require(condition: bool, name: str, value: object, expected: str) -> None:

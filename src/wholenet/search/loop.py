@@ -135,6 +135,11 @@ def train_epoch(
             architecture_step(model.arch, gradient, state.arch_optimizer)
             state.arch_steps += 1
         yield Step(step, lr, weight_loss.item(), None if arch_loss is None else arch_loss.item(), waited)
+    if broken := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
+        raise FloatingPointError(
+            f"after epoch {state.epoch + 1}, {broken[0]} and {len(broken) - 1} more hold values that are not finite; "
+            "the last checkpoint is from before. Lower --lr, then start again"
+        )
     state.epoch += 1
     model.arch.freeze()
 

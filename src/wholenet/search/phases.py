@@ -28,11 +28,10 @@ def single_stage(epochs: int, warmup_share: float = 0.05, search_share: float = 
     warmup = round(epochs * warmup_share)
     search_end = round(epochs * (warmup_share + search_share))
     if epochs >= 3:
-        warmup = max(warmup, 1) if warmup_share > 0 else 0
-        search_end = max(search_end, warmup + 1) if search_share > 0 else warmup
-        if warmup_share + search_share < 1:
-            search_end = min(search_end, epochs - 1)
-            warmup = min(warmup, search_end - (search_share > 0))
+        last_of_search = epochs - (warmup_share + search_share < 1)
+        last_of_warmup = last_of_search - (search_share > 0)
+        warmup = min(max(warmup, 1), last_of_warmup) if warmup_share > 0 else 0
+        search_end = min(max(search_end, warmup + 1), last_of_search) if search_share > 0 else warmup
     return (
         Phase("warm-up", 0, warmup),
         Phase("search", warmup, search_end, moves_architecture=True),

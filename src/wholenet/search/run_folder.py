@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +78,23 @@ class RunFolder:
         """Record where and with what the run was made."""
         (self.path / "environment.json").write_text(json.dumps(facts, indent=2) + "\n")
 
+    def environment(self) -> dict[str, Any] | None:
+        """What :meth:`write_environment` recorded; None before training began."""
+        path = self.path / "environment.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
     def log(self, record: dict[str, Any]) -> None:
         """Append the record of a finished epoch."""
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def records(self) -> list[dict[str, Any]]:
-        """The records so far, one per finished epoch."""
+        """The records so far, one per finished epoch. A line that a crash cut short is left out."""
         path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Write the state (tensors and plain values) so that a crash leaves the old file or the new, never half."""
@@ -103,7 +112,12 @@ class RunFolder:
         if not path.exists():
             (self.path / "metrics.jsonl").unlink(missing_ok=True)
             return None
-        state = torch.load(path, map_location=device, weights_only=True)
+        try:
+            state = torch.load(path, map_location=device, weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise ValueError(f"{path} cannot be read ({error}); the run cannot be continued from it") from error
         kept = [record for record in self.records() if record["epoch"] < state["epoch"]]
-        (self.path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in kept))
+        partial = self.path / "metrics.partial"
+        partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        partial.replace(self.path / "metrics.jsonl")
         return state

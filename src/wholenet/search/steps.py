@@ -15,6 +15,7 @@ from torch.func import functional_call
 
 from wholenet.architecture import Architecture
 from wholenet.ops.forms import plain_form
+from wholenet.ops.mixture import KernelMixture
 from wholenet.spaces.supernet import Supernet
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -63,7 +64,7 @@ def architecture_gradient(
     if not update_statistics:
         state |= {name: buffer.clone() for name, buffer in model.net.named_buffers()}
     # On a CPU the mixed kernel's own gradient costs more than running each kernel (docs/architecture.md, "Forms").
-    with plain_form(model.net, plain=not batch.images.is_cuda):
+    with plain_form(model.net, KernelMixture, plain=not batch.images.is_cuda):
         output = functional_call(model.net, state, (batch.images, model.arch()))
     value = loss(output, batch.targets)
     total = value if penalty is None else value + penalty(model.arch)

@@ -43,7 +43,7 @@ def count(name: str, *, num_classes: int = 19, height: int = 1024, width: int = 
         weights = {name: torch.empty(mask.shape) for name, mask in model.net.masks.items()}
 
     def flops(plain: bool) -> int:
-        with plain_form(model, plain), FlopCounterMode(display=False) as counter, torch.no_grad():
+        with plain_form(model, plain=plain), FlopCounterMode(display=False) as counter, torch.no_grad():
             model.net(x, weights)
         return counter.get_total_flops()
 

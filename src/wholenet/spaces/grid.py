@@ -140,7 +140,7 @@ class Grid(nn.Module):
         in_channels: int = 3,
         *,
         cell: str = "mixture",
-        activation: str = "relu",
+        activation: str = "hardswish",
         kernels: Sequence[int] = KERNELS,
     ) -> None:
         super().__init__()

@@ -46,7 +46,7 @@ def create_model(
     num_classes: int,
     in_channels: int = 3,
     cell: str = "mixture",
-    activation: str = "relu",
+    activation: str = "hardswish",
     relaxation: str = "softmax",
 ) -> Supernet:
     """An untrained supernet by name: "grid-" and a size of ``spaces.sizes``.
