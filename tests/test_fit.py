@@ -181,6 +181,7 @@ def test_the_control_never_moves_from_uniform_and_trains_for_the_time_of_the_run
         assert record["arch_loss"] is None
         assert record["entropy"] == {"alpha": pytest.approx(1), "beta": pytest.approx(1)}
     assert all((logits == 0).all() for name, logits in weights(control)["model"].items() if name.startswith("arch."))
+    assert wholenet.resume(tmp_path / "run") == compared
 
 
 def test_the_control_goes_through_the_same_phases():

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -104,9 +105,9 @@ def _with_underscores(arguments: list[str]) -> list[str]:
     """--arch-lr is --arch_lr, and --control alone is --control=true: fields are named as in Python, options as people
     type them.
     """
-    switches = {f"--{field.name}" for field in fields(FitConfig) if field.default in (True, False)}
+    switches = {f"--{field.name}" for field in fields(FitConfig) if isinstance(field.default, bool)}
     out = []
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in pairwise([*arguments, ""]):
         name, equals, value = argument.partition("=")
         if name.startswith("--"):
             name = "--" + name[2:].replace("-", "_")

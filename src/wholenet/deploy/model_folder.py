@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from wholenet.data.classes import classes_from_dict, classes_to_dict
@@ -96,7 +97,7 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedM
     model = create_model(**config["model"])
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"))
-    except (RuntimeError, OSError, ValueError) as error:
+    except (RuntimeError, OSError, ValueError, SafetensorError) as error:
         raise ValueError(f"{folder}: model.safetensors does not fit its config.json: {error}") from error
     device = torch.device(device)
     model.placed(device).eval()
