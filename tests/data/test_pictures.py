@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from wholenet.data.pictures import colorize, overlay, read_image, read_mask, wri
 from wholenet.data.sample import IGNORE, Classes, DataError
 
 ABC = Classes(("a", "b", "c"), ((128, 0, 0), (0, 128, 0), (0, 0, 128)), ignore_values=(11, IGNORE))
+UNCOLORED = replace(ABC, colors=default_colors(3))
+"""As read from a class file that names no colours."""
 BINARY = Classes(("no", "yes"), ((0, 0, 0), (255, 255, 255)), (0, 255), ())
 EXIF_ORIENTATION, TURN_LEFT = 0x0112, 6
 
@@ -127,7 +130,7 @@ def test_an_rgb_mask_is_read_by_the_colors_of_the_table(tmp_path, mode):
 
 def test_an_rgb_mask_of_three_equal_channels_is_an_index_mask(tmp_path):
     path = write(tmp_path / "a.png", labels(0, 1, 11), "RGB")
-    np.testing.assert_array_equal(read_mask(path, ABC), labels(0, 1, 255))
+    np.testing.assert_array_equal(read_mask(path, UNCOLORED), labels(0, 1, 255))
 
 
 def test_grays_that_are_colors_of_the_table_are_read_as_such(tmp_path):
@@ -163,6 +166,12 @@ def test_unknown_colors_are_listed_with_the_colors_of_the_table(tmp_path):
 def test_gray_levels_that_fit_neither_colors_nor_values_are_refused(tmp_path):
     path = write(tmp_path / "odd.png", labels(0, 77), "RGB")
     with pytest.raises(DataError, match=r"77 \(24 pixels\)\. Expected 0\.\.2"):
+        read_mask(path, UNCOLORED)
+
+
+def test_a_blank_rgb_mask_is_not_class_0_where_the_table_has_colors(tmp_path):
+    path = write(tmp_path / "blank.png", labels(0), "RGB")
+    with pytest.raises(DataError, match=r"blank.png.*\(0, 0, 0\) \(48 pixels\)\. Expected \(128, 0, 0\) a"):
         read_mask(path, ABC)
 
 
