@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -133,3 +134,21 @@ def test_a_group_without_options_is_refused():
 def test_one_hot_refuses_an_option_that_does_not_exist():
     with pytest.raises(ValueError, match="rules out"):
         one_hot(torch.tensor([2, 0, 1]), MASK)
+
+
+def test_descending_the_entropy_alone_lowers_it_in_every_step_and_adding_its_negative_raises_it():
+    # The sign of the paper's Eq. 4 as printed is the second one (docs/architecture.md).
+    for sign in (1, -1):
+        arch = Architecture(masks(3), generator=torch.Generator().manual_seed(0)).double()
+        with torch.no_grad():
+            for logits in arch.parameters():
+                logits.mul_(1000)
+        descent = torch.optim.SGD(arch.parameters(), lr=0.05)
+        entropies = []
+        for _ in range(100):
+            total = torch.stack(list(arch.entropies().values())).sum()
+            entropies.append(total.item())
+            descent.zero_grad()
+            (sign * total).backward()
+            descent.step()
+        assert all(sign * later < sign * earlier for earlier, later in itertools.pairwise(entropies))

@@ -34,7 +34,24 @@ def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     return logits.masked_fill(~mask, -torch.inf).softmax(-1)
 
 
+def as_given(logits: Tensor, mask: Tensor) -> Tensor:
+    """No relaxation: the "logits" are the weights. What a discrete or pruned architecture is made of."""
+    return logits * mask
+
+
 RELAXATIONS: dict[str, Relaxation] = {"softmax": masked_softmax}
+"""By name, those that a search can move."""
+AS_GIVEN = "given"
+"""Name of :func:`as_given` in a model's specification."""
+
+
+def uniform_weights(masks: Mapping[str, Tensor]) -> Weights:
+    """All options of a group equally strong; an empty group has none.
+
+    >>> uniform_weights({"beta": torch.tensor([[True, True, False]])})["beta"].tolist()
+    [[0.5, 0.5, 0.0]]
+    """
+    return {name: mask / mask.sum(-1, keepdim=True).clamp_min(1) for name, mask in masks.items()}
 
 
 def group_entropy(weights: Tensor, mask: Tensor) -> Tensor:
@@ -82,6 +99,42 @@ def one_hot(choice: Tensor, mask: Tensor) -> Tensor:
     return weights
 
 
+def weakest_first(weights: Tensor, mask: Tensor) -> Tensor:
+    """Flat indices of the options that exist, from the weakest to the strongest; ties in the order of the table.
+
+    One ranking over all groups, as the seed paper drops edges (Sec. 4.2), which says itself that weights of different
+    cells are not quite comparable: an even choice among two is 1/2 each and among three 1/3.
+    """
+    flat = torch.where(mask, weights, torch.inf).flatten()
+    return flat.argsort(stable=True)[: int(mask.sum())]
+
+
+def drop_weakest(weights: Tensor, mask: Tensor, share: float, *, renormalize: bool = False) -> Tensor:
+    """``weights`` with the weakest ``share`` in [0, 1] of the existing options set to zero.
+
+    Args:
+        weights: [..., O].
+        mask: boolean [..., O].
+        share: of the options that exist; rounded to the nearest whole number of them.
+        renormalize: scale what is left of each group to the group's former sum. A group that lost everything stays
+            zero either way.
+
+    Raises:
+        ValueError: for a share outside [0, 1].
+
+    >>> drop_weakest(torch.tensor([[0.1, 0.4, 0.5]]), torch.ones(1, 3, dtype=torch.bool), 1 / 3).tolist()
+    [[0.0, 0.4000000059604645, 0.5]]
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share}: expected a share of the options in [0, 1]")
+    dropped = weakest_first(weights, mask)[: round(share * int(mask.sum()))]
+    left = weights.flatten().index_fill(0, dropped, 0.0).view_as(weights)
+    if renormalize:
+        left_sum = left.sum(-1, keepdim=True)
+        left = torch.where(left_sum > 0, left * weights.sum(-1, keepdim=True) / left_sum.clamp_min(1e-30), left)
+    return left
+
+
 class Architecture(nn.Module):
     """Architecture parameters (logits) and the relaxation that turns them into weights.
 
@@ -108,6 +161,19 @@ class Architecture(nn.Module):
             self.logits[name] = nn.Parameter(INIT_SCALE * torch.randn(mask.shape, generator=generator))
             self.register_buffer(f"mask_{name}", mask.clone(), persistent=False)
 
+    @classmethod
+    def fixed(cls, weights: Weights, masks: Mapping[str, Tensor]) -> Architecture:
+        """An architecture that is just these weights, frozen: discrete, pruned, or set by hand.
+
+        Here alone a group may be empty (a cell that is not there): all its weights are zero.
+        """
+        arch = cls({}, as_given)
+        for name, mask in masks.items():
+            there = mask.to(weights[name].device, copy=True)
+            arch.logits[name] = nn.Parameter(weights[name].detach() * there, requires_grad=False)
+            arch.register_buffer(f"mask_{name}", there, persistent=False)
+        return arch
+
     def mask(self, name: str) -> Tensor:
         """Which options of ``name`` exist: boolean [..., O]."""
         return self.get_buffer(f"mask_{name}")
@@ -126,7 +192,15 @@ class Architecture(nn.Module):
 
     @torch.no_grad()
     def set_uniform(self) -> None:
-        """All options of a group equally strong: the control that every claim about search needs."""
+        """All options of a group equally strong: the control that every claim about search needs.
+
+        Raises:
+            ValueError: if the weights are fixed; make new ones with :func:`uniform_weights` instead.
+        """
+        if self.relaxation is as_given:
+            raise ValueError(
+                "these architecture weights are fixed; use Architecture.fixed(uniform_weights(masks), masks)"
+            )
         for logits in self.logits.values():
             logits.zero_()
 

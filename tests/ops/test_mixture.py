@@ -27,7 +27,7 @@ def test_mixing_kernels_equals_mixing_feature_maps(kernels):
 def test_one_hot_weights_give_exactly_that_kernel():
     mixture = KernelMixture(4, (3, 5)).double()
     x = torch.randn(1, 4, 8, 8, dtype=torch.float64)
-    for k, conv in enumerate(mixture.convs):
+    for k, conv in enumerate(mixture.convs.values()):
         torch.testing.assert_close(mixture(x, torch.eye(2, dtype=torch.float64)[k]), conv(x))
 
 
@@ -61,7 +61,7 @@ def test_the_separate_cell_is_the_weighted_sum_of_whole_bottlenecks():
     torch.manual_seed(0)
     cell = SeparateCell(4, 2, (3, 5), "relu").double().eval()
     x = torch.randn(1, 4, 6, 6, dtype=torch.float64)
-    alone = [operation(x, torch.ones(1, dtype=torch.float64)) for operation in cell.operations]
+    alone = [operation(x, torch.ones(1, dtype=torch.float64)) for operation in cell.operations.values()]
     mixed = cell(x, torch.tensor([0.25, 0.75], dtype=torch.float64))
     torch.testing.assert_close(mixed, 0.25 * alone[0] + 0.75 * alone[1])
 

@@ -102,7 +102,7 @@ def test_an_edge_of_weight_zero_contributes_nothing():
 
 def discrete_forward(net, x, kernels, sources):
     """The network that one-hot weights stand for, built by following only the chosen edges and kernels."""
-    features = [stem(image) for stem, image in zip(net.stems, halvings(x), strict=True)]
+    features = [stem(image) for stem, image in zip(net.stems.values(), halvings(x), strict=True)]
     sizes = [tuple(f.shape[-2:]) for f in features]
     for layer in range(net.layers):
         following = []
@@ -111,7 +111,7 @@ def discrete_forward(net, x, kernels, sources):
             transition = net.transitions[f"{layer}_{source}_{level}"]
             h = transition(features[source], sizes[level], x.new_ones(()))
             cell = net.cells[f"{layer}_{level}"].cell
-            conv = cell.depthwise.convs[kernels[layer][level]]
+            conv = list(cell.depthwise.convs.values())[kernels[layer][level]]
             inner = cell.activation(cell.norm(conv(cell.expand(h))))
             following.append(h + cell.project(cell.gate(inner)))
         features = following

@@ -16,10 +16,11 @@ from safetensors.torch import load_file, save_file
 from wholenet.data.classes import classes_from_dict, classes_to_dict
 from wholenet.data.sample import Classes
 from wholenet.data.stream import MEAN, STD
+from wholenet.spaces.genotype import genotype_from_dict
 from wholenet.spaces.supernet import Supernet, create_model
 from wholenet.tasks.segmentation import predict_mask
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedM
 
 
 def _card(model: Supernet, classes: Classes, facts: dict[str, Any]) -> str:
-    lines = [f"- {name}: {value}" for name, value in {**model.spec, **facts}.items()]
+    genotype = model.spec["genotype"]
+    about = {**model.spec, "genotype": genotype and genotype_from_dict(genotype), **facts}
+    lines = [f"- {name}: {value}" for name, value in about.items() if value is not None]
     return "\n".join(
         [
             "# A wholenet segmentation model",

@@ -42,7 +42,7 @@ class SeparateCell(nn.Module):
 
     def __init__(self, channels: int, expansion: int, kernels: Sequence[int], activation: str) -> None:
         super().__init__()
-        self.operations = nn.ModuleList(MixtureCell(channels, expansion, (k,), activation) for k in kernels)
+        self.operations = nn.ModuleDict({f"k{k}": MixtureCell(channels, expansion, (k,), activation) for k in kernels})
 
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
         """``x`` [B, C, H, W], ``alpha`` [K] -> [B, C, H, W]."""
@@ -52,7 +52,8 @@ class SeparateCell(nn.Module):
                 "it takes one weight per operation"
             )
         alone = alpha.new_ones(1)
-        return total([weight * operation(x, alone) for weight, operation in zip(alpha, self.operations, strict=True)])
+        operations = self.operations.values()
+        return total([weight * operation(x, alone) for weight, operation in zip(alpha, operations, strict=True)])
 
 
 CELLS = {"mixture": MixtureCell, "separate": SeparateCell}

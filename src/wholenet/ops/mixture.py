@@ -34,8 +34,9 @@ class KernelMixture(TwoForms):
             raise ValueError(f"kernel sizes must be odd and at least one; found {tuple(kernels)}")
         self.kernels = tuple(kernels)
         self.largest = max(kernels)
-        self.convs = nn.ModuleList(
-            nn.Conv2d(channels, channels, k, padding=k // 2, groups=channels, bias=False) for k in kernels
+        # By name, not by position: a network that keeps some of the kernels finds its weights under the same key.
+        self.convs = nn.ModuleDict(
+            {f"k{k}": nn.Conv2d(channels, channels, k, padding=k // 2, groups=channels, bias=False) for k in kernels}
         )
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
@@ -46,11 +47,11 @@ class KernelMixture(TwoForms):
                 f"{self.kernels}; it takes one weight per kernel"
             )
         if self.plain:
-            return total([conv(x) * weight for conv, weight in zip(self.convs, weights, strict=True)])
+            return total([conv(x) * weight for conv, weight in zip(self.convs.values(), weights, strict=True)])
         return F.conv2d(x, self.merged(weights), padding=self.largest // 2, groups=x.shape[1])
 
     def merged(self, weights: Tensor) -> Tensor:
         """The one kernel that equals the mixture: [C, 1, k, k] with k the largest size."""
         margins = [(self.largest - k) // 2 for k in self.kernels]
-        kernels = [conv.get_parameter("weight") for conv in self.convs]
+        kernels = [conv.get_parameter("weight") for conv in self.convs.values()]
         return total([F.pad(k * w, (m, m, m, m)) for k, w, m in zip(kernels, weights, margins, strict=True)])

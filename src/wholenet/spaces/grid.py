@@ -8,7 +8,7 @@ Letters: B images, H x W input pixels, K kernels, L layers; level i = 0..3 stand
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +61,35 @@ def masks(layers: int, kernels: int = len(KERNELS)) -> dict[str, Tensor]:
             for edge in incoming(layer, target):
                 beta[layer, target, edge.slot] = True
     return {"alpha": torch.ones(layers, LEVELS, kernels, dtype=torch.bool, device="cpu"), "beta": beta}
+
+
+def has_cell(kept: Mapping[str, Tensor], layer: int, target: int) -> bool:
+    """Whether the cell is there: it has an incoming edge and an operation."""
+    return bool(kept["beta"][layer, target].any() and kept["alpha"][layer, target].any())
+
+
+def check_connected(kept: Mapping[str, Tensor]) -> None:
+    """Make sure that the decoder finds all four levels and that every edge has a source.
+
+    Raises:
+        ValueError: if a cell that is read from is not there (named).
+    """
+    last = len(kept["beta"]) - 1
+    needed = [(last, level, "the decoder") for level in range(LEVELS)]
+    for layer in range(1, last + 1):
+        for target in range(LEVELS):
+            reader = f"the cell at layer {layer + 1}, stride {STRIDES[target]}"
+            needed += [(layer - 1, edge.source, reader) for edge in kept_edges(kept, layer, target)]
+    for layer, level, reader in needed:
+        if not has_cell(kept, layer, level):
+            raise ValueError(
+                f"{reader} reads the cell at layer {layer + 1}, stride {STRIDES[level]}, which is not there"
+            )
+
+
+def kept_edges(kept: Mapping[str, Tensor], layer: int, target: int) -> list[Edge]:
+    """The incoming edges of one cell that ``kept`` has."""
+    return [edge for edge in incoming(layer, target) if kept["beta"][layer, target, edge.slot]]
 
 
 class Stem(nn.Sequential):
@@ -131,6 +160,11 @@ class Grid(nn.Module):
         cell: one of ``CELLS``: "mixture" (kernels mixed inside one bottleneck) or "separate" (a bottleneck per kernel).
         activation: "relu", "relu6" or "hardswish".
         kernels: sizes of the candidate kernels.
+        kept: the part of :func:`masks` to build; all of it is the supernet, one operation per cell a discrete network.
+            What is left out has no weights and costs nothing; what is there has the supernet's name for it.
+
+    Raises:
+        ValueError: for an unknown cell, or kept edges that lead nowhere.
     """
 
     def __init__(
@@ -142,50 +176,67 @@ class Grid(nn.Module):
         cell: str = "mixture",
         activation: str = "hardswish",
         kernels: Sequence[int] = KERNELS,
+        kept: dict[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
             raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
         channels = [size.filters * 2**level for level in range(LEVELS)]
         self.layers = size.layers
-        self.masks = masks(size.layers, len(kernels))
-        self.stems = nn.ModuleList(Stem(in_channels, c, activation) for c in channels)
+        self.masks = masks(size.layers, len(kernels)) if kept is None else kept
+        check_connected(self.masks)
+        read = {edge.source for level in range(LEVELS) for edge in kept_edges(self.masks, 0, level)}
+        self.stems = nn.ModuleDict(
+            {str(i): Stem(in_channels, c, activation) for i, c in enumerate(channels) if i in read}
+        )
         self.transitions = nn.ModuleDict()
         self.cells = nn.ModuleDict()
+        self.edges = [[kept_edges(self.masks, layer, level) for level in range(LEVELS)] for layer in range(size.layers)]
+        self.offered = [[there.nonzero().flatten().tolist() for there in row] for row in self.masks["alpha"]]
         for layer in range(size.layers):
             for level in range(LEVELS):
-                for edge in incoming(layer, level):
+                if not has_cell(self.masks, layer, level):
+                    continue
+                for edge in self.edges[layer][level]:
                     self.transitions[_key(edge)] = Transition(channels[edge.source], channels[edge.target])
-                block = CELLS[cell](channels[level] // size.sampling, size.expansion, kernels, activation)
+                offered = [kernels[i] for i in self.offered[layer][level]]
+                block = CELLS[cell](channels[level] // size.sampling, size.expansion, offered, activation)
                 self.cells[f"{layer}_{level}"] = PartialChannels(block, channels[level], size.sampling)
         self.decoder = Decoder(channels, size.head, num_classes, activation)
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
         """Images [B, in_channels, H, W], ``alpha`` [L, 4, K], ``beta`` [L, 4, 3] -> logits [B, classes, H, W]."""
-        alpha, beta = weights["alpha"], weights["beta"]
-        features = self._stem_features(x)
-        sizes = [_size(f) for f in features]
+        features, sizes = self._stem_features(x)
         for layer in range(self.layers):
-            features = [
-                self.cells[f"{layer}_{level}"](
-                    self._mix(features, incoming(layer, level), beta[layer, level], sizes[level]), alpha[layer, level]
-                )
+            features = {
+                level: self._cell(features, layer, level, weights, sizes[level])
                 for level in range(LEVELS)
-            ]
-        return resize(self.decoder(features), _size(x))
+                if f"{layer}_{level}" in self.cells
+            }
+        return resize(self.decoder([features[level] for level in range(LEVELS)]), _size(x))
 
-    def _stem_features(self, x: Tensor) -> list[Tensor]:
+    def _stem_features(self, x: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
+        """Features of the levels that have a stem, and the sizes of all levels."""
         # Halving step by step averages all pixels; one bilinear step to an eighth would look at one pixel in sixteen.
-        features = []
-        for level, stem in enumerate(self.stems):
+        features, sizes = {}, []
+        for level in range(LEVELS):
             if level:
                 x = resize(x, ((x.shape[-2] + 1) // 2, (x.shape[-1] + 1) // 2))
-            features.append(stem(x))
-        return features
+            if str(level) in self.stems:
+                features[level] = self.stems[str(level)](x)
+            sizes.append((-(-x.shape[-2] // 4), -(-x.shape[-1] // 4)))
+        return features, sizes
 
-    def _mix(self, features: list[Tensor], edges: list[Edge], beta: Tensor, size: tuple[int, int]) -> Tensor:
+    def _cell(
+        self, features: dict[int, Tensor], layer: int, level: int, weights: Weights, size: tuple[int, int]
+    ) -> Tensor:
+        alpha, beta = weights["alpha"][layer, level], weights["beta"][layer, level]
+        offered = self.offered[layer][level]
+        if len(offered) < len(alpha):
+            alpha = alpha[offered]
         # An edge of weight zero still runs: one that comes back later must not meet stale BatchNorm statistics.
-        return total([self.transitions[_key(e)](features[e.source], size, beta[e.slot]) for e in edges])
+        mixed = [self.transitions[_key(e)](features[e.source], size, beta[e.slot]) for e in self.edges[layer][level]]
+        return self.cells[f"{layer}_{level}"](total(mixed), alpha)
 
 
 def _key(edge: Edge) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wholenet.architecture import RELAXATIONS, Architecture
+from wholenet.architecture import AS_GIVEN, RELAXATIONS, Architecture, Weights, uniform_weights
+from wholenet.spaces.genotype import Genotype, genotype_from_dict
 from wholenet.spaces.grid import Grid
 from wholenet.spaces.sizes import GRID_SIZES, grid_size
 
@@ -48,13 +49,16 @@ def create_model(
     cell: str = "mixture",
     activation: str = "hardswish",
     relaxation: str = "softmax",
+    genotype: Genotype | dict[str, Any] | None = None,
 ) -> Supernet:
-    """An untrained supernet by name: "grid-" and a size of ``spaces.sizes``.
+    """An untrained supernet by name: "grid-" and a size of ``spaces.sizes``; with a ``genotype`` (or its plain values),
+    the discrete network alone, its edges fixed.
 
     Weights come from torch's global random state: call ``torch.manual_seed`` first for a repeatable start.
 
     Raises:
-        ValueError: for an unknown name or option (the known ones are listed), or counts below 1.
+        ValueError: for an unknown name or option (the known ones are listed), counts below 1, or a genotype of another
+            space or size.
 
     >>> model = create_model("grid-nano", num_classes=4)
     >>> model(torch.zeros(1, 3, 33, 47)).shape
@@ -65,8 +69,15 @@ def create_model(
         raise ValueError(f"unknown model {name!r}; known: {', '.join(f'grid-{s}' for s in GRID_SIZES)}")
     if num_classes < 1 or in_channels < 1:
         raise ValueError(f"num_classes={num_classes} and in_channels={in_channels} must both be at least 1")
-    if relaxation not in RELAXATIONS:
-        raise ValueError(f"unknown relaxation {relaxation!r}; known: {', '.join(RELAXATIONS)}")
+    if relaxation not in (*RELAXATIONS, AS_GIVEN):
+        raise ValueError(f"unknown relaxation {relaxation!r}; known: {', '.join((*RELAXATIONS, AS_GIVEN))}")
+    shape = grid_size(size)
+    if isinstance(genotype, dict):
+        genotype = genotype_from_dict(genotype)
+    if genotype is not None and genotype.layers != shape.layers:
+        raise ValueError(
+            f"the genotype has {genotype.layers} layers, {name} has {shape.layers}; give the size it was decoded from"
+        )
     spec = {
         "name": name,
         "num_classes": num_classes,
@@ -74,6 +85,40 @@ def create_model(
         "cell": cell,
         "activation": activation,
         "relaxation": relaxation,
+        "genotype": None if genotype is None else genotype.to_dict(),
     }
-    net = Grid(grid_size(size), num_classes, in_channels, cell=cell, activation=activation)
-    return Supernet(net, Architecture(net.masks, RELAXATIONS[relaxation]), spec)
+    kept = None if genotype is None else genotype.masks()
+    net = Grid(shape, num_classes, in_channels, cell=cell, activation=activation, kept=kept)
+    if genotype is not None:
+        arch = Architecture.fixed(genotype.weights(), net.masks)
+    elif relaxation == AS_GIVEN:
+        arch = Architecture.fixed(uniform_weights(net.masks), net.masks)
+    else:
+        arch = Architecture(net.masks, RELAXATIONS[relaxation])
+    return Supernet(net, arch, spec)
+
+
+def with_weights(model: Supernet, weights: Weights) -> Supernet:
+    """``model``'s network (shared, not copied) with these architecture weights, fixed: pruned, discrete, uniform...
+
+    On ``model``'s device and in its mode.
+    """
+    spec = model.spec if model.spec["genotype"] is not None else {**model.spec, "relaxation": AS_GIVEN}
+    own = Supernet(model.net, Architecture.fixed(weights, model.net.masks), spec)
+    return own.to(next(model.net.parameters()).device).train(model.training)
+
+
+def discrete_from(model: Supernet, genotype: Genotype) -> Supernet:
+    """The discrete network alone, with copies of ``model``'s weights for what is left; in ``model``'s mode.
+
+    Raises:
+        ValueError: if ``model`` does not have what the genotype keeps.
+    """
+    arguments: dict[str, Any] = {**model.spec, "genotype": genotype}
+    discrete = create_model(**arguments)
+    own, found = discrete.net.state_dict(), model.net.state_dict()
+    if missing := sorted(set(own) - set(found)):
+        raise ValueError(f"the model does not have {missing[0]} and {len(missing) - 1} more that the genotype keeps")
+    some = next(model.net.parameters())
+    discrete.to(some.dtype).net.load_state_dict({name: found[name] for name in own})
+    return discrete.placed(some.device).train(model.training)
