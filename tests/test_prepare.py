@@ -1,12 +1,14 @@
 """Who learns from what: annotations and splits on a small tree in the shape of Cityscapes."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
 
+from wholenet.data.coarsen import coarsen
 from wholenet.data.sample import DataError
 from wholenet.prepare import default_crop, prepare
 from wholenet.search.config import FitConfig
@@ -99,3 +101,28 @@ def test_the_default_crop_is_in_multiples_of_32_and_at_most_the_papers(tree):
     assert default_crop(larger) == (512, 1024)
     smaller = type(stats)(**{**vars(stats), "min_height": 20, "min_width": 31})
     assert default_crop(smaller) == (20, 31)
+
+
+def test_the_weights_can_learn_from_both_and_then_from_the_fine_ones_alone(tree):
+    data = prepared(tree, weights_annotations="both-then-fine", arch_annotations="both")
+    assert (len(data.weights), len(data.fine_tune), len(data.architecture)) == (13, 5, 13)
+    assert void_share(data.fine_tune) == 0
+    data = prepared(tree, weights_annotations="both")
+    assert data.fine_tune is data.weights
+
+
+def test_coarse_annotations_are_made_only_where_there_are_none(tree, tmp_path):
+    assert void_share(prepared(tree, arch_annotations="coarse", coarse="made").architecture) == 0.5  # the tree's own
+    without = tmp_path / "tree"
+    shutil.copytree(tree, without, ignore=shutil.ignore_patterns("gtCoarse", "train_extra"))
+    with pytest.raises(DataError, match=r"no coarse annotations .*--coarse made"):
+        prepared(without, arch_annotations="coarse")
+    data = prepared(without, arch_annotations="coarse", coarse="made")
+    assert identities(data.architecture) == identities(data.weights)
+    for made, fine in zip(data.architecture, data.weights, strict=True):
+        assert np.array_equal(made.mask, coarsen(fine.mask))
+
+
+def test_a_second_stage_draws_from_all_that_the_first_divided(tree):
+    data = prepared(tree, split="disjoint", protocol="two-stage")
+    assert identities(data.retrain) == sorted(identities(data.weights) + identities(data.architecture))

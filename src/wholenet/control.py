@@ -20,9 +20,6 @@ from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
 from wholenet.training import Finished, fit, resume
 
-FOLDER = "control"
-"""Where in the run folder the control's own run folder is."""
-
 
 @dataclass(frozen=True)
 class Compared:
@@ -49,8 +46,9 @@ def resume_with_control(path: str | Path, console: Console | None = None) -> Com
     return Compared(learned, _control(config, console) if config.control else None)
 
 
-def equal_time_epochs(records: Sequence[dict[str, Any]]) -> int:
-    """Epochs that a run without architecture steps manages in the time of the run that wrote ``records``.
+def equal_time_epochs(records: Sequence[dict[str, Any]], retraining: Sequence[dict[str, Any]] = ()) -> int:
+    """Epochs that a run without architecture steps manages in the time of the run that wrote ``records``, and of the
+    second stage that wrote ``retraining``.
 
     >>> epochs = [{"arch_loss": None, "seconds": 10.0}] * 6 + [{"arch_loss": 1.0, "seconds": 15.0}] * 4
     >>> equal_time_epochs(epochs)
@@ -58,16 +56,24 @@ def equal_time_epochs(records: Sequence[dict[str, Any]]) -> int:
     """
     plain = [record["seconds"] for record in records if record["arch_loss"] is None]
     searched = [record["seconds"] for record in records if record["arch_loss"] is not None]
-    if not plain or not searched:
-        return len(records)
+    if not plain:
+        raise ValueError(
+            "no epoch of the run left its architecture alone, so the time of such an epoch is not known; give the run "
+            "a warm-up (warmup_share above 0) to compare it with a control of equal time"
+        )
     # Medians: the first epoch starts workers and warms caches.
-    return max(1, round(len(plain) + len(searched) * median(searched) / median(plain)))
+    seconds = sum(len(part) * median(part) for part in (searched, [r["seconds"] for r in retraining]) if part)
+    return max(1, round(len(plain) + seconds / median(plain)))
 
 
 def _control(config: FitConfig, console: Console) -> Finished:
-    out = Path(config.out) / FOLDER
+    run = RunFolder(config.out)
+    out = run.control
     if (out / "config.yaml").exists():
         return resume(out, console)
-    epochs = equal_time_epochs(RunFolder(config.out).records())
-    console.print(f"frozen-uniform control: {epochs} epochs, as long as the run's {config.epochs}", highlight=False)
-    return fit(replace(config, out=str(out), architecture="uniform", control=False, epochs=epochs), console)
+    if config.protocol == "two-stage":
+        epochs = equal_time_epochs(RunFolder(run.search).records(), run.records())
+    else:
+        epochs = equal_time_epochs(run.records())
+    console.print(f"frozen-uniform control: {epochs} epochs, as long as the run itself", highlight=False)
+    return fit(config.single_stage(out=str(out), architecture="uniform", control=False, epochs=epochs), console)

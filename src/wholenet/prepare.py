@@ -8,6 +8,7 @@ from rich.console import Console
 
 from wholenet.data.cache import Cached
 from wholenet.data.check import SplitStats, check_crop, check_split, check_trainable
+from wholenet.data.coarsen import Coarsened
 from wholenet.data.detect import open_data
 from wholenet.data.sample import DataError, DataSource, SegmentationData
 from wholenet.data.splits import Joined, split_train
@@ -28,6 +29,11 @@ class Prepared:
     source: DataSource
     weights: SegmentationData
     """What weight steps draw from."""
+    fine_tune: SegmentationData
+    """What they draw from in the fine-tune phase: mostly the same."""
+    retrain: SegmentationData
+    """What a second stage draws from: as ``weights``, but undivided. Its discrete network has no architecture to learn,
+    and to train it on half the images would be another protocol."""
     architecture: SegmentationData
     """What architecture steps draw from: the same, or a disjoint part, or other annotations."""
     val: SegmentationData
@@ -45,13 +51,15 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
         DataError: for data that cannot be trained on; the message names files and what to do.
     """
     source = open_data(config.data, val_share=config.val_share, seed=config.data_seed)
+    if config.coarse == "made" and "coarse" not in source.splits:
+        source = replace(source, splits={**source.splits, "coarse": Coarsened(source.splits["train"])})
     for note in source.notes:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     if config.workers == 0:
         used = {name: data for name, data in source.splits.items() if name != "test"}
         source = replace(source, splits={name: Cached(data, CACHE_BYTES // len(used)) for name, data in used.items()})
     same = config.weights_annotations == config.arch_annotations
-    everything = _annotated(source, source.splits["train"], config.weights_annotations if same else "both")
+    everything = _annotated(source, source.splits["train"], config.arch_annotations if same else "both")
     train_stats = check_split(everything, source.classes, name="train", progress=counted(console, "checking train"))
     val = source.splits["val"]
     val_stats = check_split(val, source.classes, name="val", progress=counted(console, "checking val"))
@@ -68,9 +76,14 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
     fine_weights = fine_arch = source.splits["train"]
     if config.split == "disjoint":
         fine_weights, fine_arch = split_train(fine_weights, config.weights_share, config.data_seed)
+    then_fine = config.weights_annotations == "both-then-fine"
+    first: Annotations = "both" if config.weights_annotations == "both-then-fine" else config.weights_annotations
+    weights = _annotated(source, fine_weights, first)
     return Prepared(
         source=source,
-        weights=_annotated(source, fine_weights, config.weights_annotations),
+        weights=weights,
+        fine_tune=fine_weights if then_fine else weights,
+        retrain=weights if config.split == "same" else source.splits["train"],
         architecture=_annotated(source, fine_arch, config.arch_annotations),
         val=val,
         train_stats=train_stats,
@@ -91,7 +104,8 @@ def _annotated(source: DataSource, fine: SegmentationData, which: Annotations) -
     if "coarse" not in source.splits:
         raise DataError(
             f"{source.name} has no coarse annotations (splits: {', '.join(source.splits)}), but {which!r} ones were "
-            "asked for; use fine ones, or add gtCoarse/ to the Cityscapes tree"
+            "asked for; use fine ones, let coarse ones be made out of them (--coarse made), or add gtCoarse/ to the "
+            "Cityscapes tree"
         )
     coarse = source.splits["coarse"]
     return coarse if which == "coarse" else Joined([fine, coarse])

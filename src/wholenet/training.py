@@ -7,32 +7,34 @@ import math
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from torch import Tensor
 
 import wholenet
 from wholenet.architecture import mean_entry_entropy
-from wholenet.data.augment import Augmentation
 from wholenet.data.detect import BUILT_IN
-from wholenet.data.sample import Classes, SegmentationData
-from wholenet.data.stream import BatchStream, batches
-from wholenet.deploy.model_folder import save_model
+from wholenet.data.sample import Classes
+from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.prepare import Prepared, prepare
 from wholenet.report.progress import training_progress
 from wholenet.report.run import draw_run
 from wholenet.search.config import FitConfig
+from wholenet.search.cost import step_cost
+from wholenet.search.draw import draw
 from wholenet.search.loop import Schedule, Step, TrainState, train_epoch
 from wholenet.search.penalty import EntropyPenalty
-from wholenet.search.phases import Phase, phase_at, single_stage
+from wholenet.search.phases import Phase, phase_at, retraining, single_stage
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import make_optimizers
+from wholenet.spaces.decoding import decode
+from wholenet.spaces.genotype import read_genotype, write_genotype
 from wholenet.spaces.grid import PAPER_EDGE_SLOTS
+from wholenet.spaces.sizes import grid_size
 from wholenet.spaces.supernet import Supernet, create_model
 from wholenet.tasks.segmentation import Scores, SegmentationLoss, balanced_weights, evaluate
 
@@ -67,11 +69,17 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
     console = console or Console()
     RunFolder.check_free(config)
     device = choose_device(config.device)
+    genotype = None
+    if config.genotype is not None:
+        genotype = read_genotype(config.genotype, grid_size(config.size).layers)
     data = prepare(config, console)
     if config.data != BUILT_IN:  # so that the run can be continued from anywhere
         config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     config = replace(config, crop="{}x{}".format(*data.crop))
-    return train(RunFolder.create(config), data, device, console)
+    run = RunFolder.create(config)
+    if genotype is not None:
+        write_genotype(genotype, run.genotype)
+    return _train_all(run, data, device, console)
 
 
 def resume(path: str | Path, console: Console | None = None) -> Finished:
@@ -85,13 +93,54 @@ def resume(path: str | Path, console: Console | None = None) -> Finished:
     device = choose_device(run.config.device)
     data = prepare(run.config, console)
     before = run.environment()
+    if before is None and (run.search / "config.yaml").exists():  # a two-stage run, still in its first stage
+        before = RunFolder(run.search).environment()
     for name, stats in (("train", data.train_stats), ("val", data.val_stats)):
         if before and before[name] != json.loads(json.dumps(asdict(stats))):
             raise ValueError(
                 f"the {name} images of {run.config.data} have changed since {path} was started: {before[name]} then, "
                 f"{asdict(stats)} now. Put them back as they were, or start a new run"
             )
+    return _train_all(run, data, device, console)
+
+
+def _train_all(run: RunFolder, data: Prepared, device: torch.device, console: Console) -> Finished:
+    if run.config.protocol == "two-stage" and not run.genotype.exists():
+        _search_and_decode(run, data, device, console)
+    if run.config.protocol == "two-stage":
+        data = replace(data, weights=data.retrain)
     return train(run, data, device, console)
+
+
+def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, console: Console) -> None:
+    """The first stage of a two-stage run: warm-up and search alone, for as long as single-stage would; then the cut."""
+    config = run.config
+    phases = single_stage(config.epochs, config.warmup_share, config.search_share)
+    searched = phases[1].end
+    search_config = config.single_stage(
+        out=str(run.search),
+        control=False,
+        epochs=searched,
+        warmup_share=phases[0].end / searched,
+        search_share=1 - phases[0].end / searched,
+        entropy_start=min(1.0, config.entropy_start * config.epochs / searched),
+    )
+    console.print(f"first stage: {searched} epochs of warm-up and search", highlight=False)
+    search = RunFolder(run.search) if (run.search / "config.yaml").exists() else RunFolder.create(search_config)
+    train(search, data, device, console)
+    model = load_model(search.path).network
+    genotype = decode(model.arch(), config.decoding, config.decoding_tau)
+
+    epochs = config.retrain_epochs
+    if not epochs:
+        supernet = step_cost(model.spec, config.batch, data.crop)
+        discrete = step_cost(model.spec | {"genotype": genotype}, config.batch, data.crop)
+        # Split data: an epoch of the second stage has more steps than one of the first.
+        steps = len(data.weights) // config.batch / max(1, len(data.retrain) // config.batch)
+        epochs = max(1, round((config.epochs - searched) * steps * supernet.weight / discrete.weight))
+    console.print(f"second stage: {epochs} epochs from scratch of {genotype}", highlight=False)
+    run.rewrite_config(replace(config, retrain_epochs=epochs))
+    write_genotype(genotype, run.genotype)  # last: where it is, the first stage is done
 
 
 def choose_device(name: str) -> torch.device:
@@ -115,36 +164,41 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
     if config.threads:
         torch.set_num_threads(config.threads)
     phases = plan_phases(config)
-    schedule = Schedule(config.epochs, max(1, len(data.weights) // config.batch), config.lr, config.lr_schedule)
+    epochs = phases[-1].end
+    schedule = Schedule(epochs, max(1, len(data.weights) // config.batch), config.lr, config.lr_schedule)
     class_weights = balanced_weights(data.train_stats.class_pixels, config.class_balance)
     loss = SegmentationLoss(None if class_weights is None else class_weights.to(device))
     penalty = EntropyPenalty(
         magnitudes={"alpha": config.entropy_alpha, "beta": config.entropy_beta},
         schedule=config.entropy_schedule,
-        start=config.entropy_start * config.epochs,
-        end=phases[1].end,
+        start=config.entropy_start * epochs,
+        end=max((phase.end for phase in phases if phase.name == "search"), default=epochs),
     )
 
-    state = _initial_state(config, len(classes), device)
+    state = _initial_state(run, len(classes), device)
     if saved := run.load_checkpoint(device):
         state.load_state_dict(saved)
     else:
         run.write_environment(_environment(data, device))
-    total = config.epochs * schedule.steps_per_epoch
-    weight_batches = _draw(data.weights, "weights", state.weight_steps, total, data.crop, config)
-    arch_batches = _draw(data.architecture, "architecture", state.arch_steps, total, data.crop, config)
+    total = epochs * schedule.steps_per_epoch
+    tuning = False
+    weight_batches = draw(data.weights, "weights", state.weight_steps, total, data.crop, config)
+    arch_batches = draw(data.architecture, "architecture", state.arch_steps, total, data.crop, config)
 
-    validate_every = config.val_every or math.ceil(config.epochs / VALIDATIONS)
+    validate_every = config.val_every or math.ceil(epochs / VALIDATIONS)
     scores, last_drawn = None, time.monotonic()
     with training_progress(
-        total_epochs=config.epochs,
+        total_epochs=epochs,
         steps_per_epoch=schedule.steps_per_epoch,
         first_epoch=state.epoch,
         phases=[(p.name, p.first, p.end) for p in phases],
         console=console,
     ) as progress:
-        while state.epoch < config.epochs:
+        while state.epoch < epochs:
             epoch, phase, began = state.epoch, phase_at(phases, state.epoch), time.perf_counter()
+            if phase.name == "fine-tune" and data.fine_tune is not data.weights and not tuning:
+                tuning = True
+                weight_batches = draw(data.fine_tune, "weights", state.weight_steps, total, data.crop, config)
             steps = []
             for step in train_epoch(
                 state,
@@ -155,6 +209,7 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
                 weight_batches,
                 arch_batches,
                 device,
+                arch_update=config.arch_update,
                 arch_updates_statistics=config.arch_batchnorm == "updated",
             ):
                 steps.append(step)
@@ -162,12 +217,14 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
                     epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=config.batch
                 )
             record = _record(epoch, phase, steps, time.perf_counter() - began, config.batch, state.model)
-            last = state.epoch == config.epochs
+            last = state.epoch == epochs
             if last or state.epoch % validate_every == 0:
                 scores = evaluate(state.model, data.val, len(classes), device)
                 record |= {"miou": scores.miou, "pixel_accuracy": scores.pixel_accuracy}
                 held_out = {"val_share": config.val_share, "seed": config.data_seed}
-                save_model(run.model, state.model, classes, _facts(config, state.epoch, scores), held_out)
+                save_model(
+                    run.model, state.model, classes, _facts(config, f"{state.epoch} of {epochs}", scores), held_out
+                )
             run.log(record)
             if last or time.monotonic() - last_drawn > DRAW_EVERY_S:
                 draw_run(run, state.model, data.val, classes, phases, device)
@@ -179,16 +236,24 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
 
 
 def plan_phases(config: FitConfig) -> tuple[Phase, ...]:
-    """The phases of a run; the frozen-uniform control goes through the same ones and never moves its architecture."""
+    """The phases of a run; the frozen-uniform control goes through the same ones and never moves its architecture.
+
+    Of a two-stage run these are the second stage's; its first stage is a run of its own.
+    """
+    if config.protocol == "two-stage":
+        return retraining(config.retrain_epochs)
+    if config.genotype is not None:
+        return retraining(config.epochs)
     phases = single_stage(config.epochs, config.warmup_share, config.search_share)
     if config.architecture == "uniform":
         phases = tuple(replace(phase, moves_architecture=False) for phase in phases)
     return phases
 
 
-def _initial_state(config: FitConfig, num_classes: int, device: torch.device) -> TrainState:
+def _initial_state(run: RunFolder, num_classes: int, device: torch.device) -> TrainState:
+    config = run.config
     torch.manual_seed(config.seed)
-    model = create_model(f"grid-{config.size}", num_classes=num_classes, cell=config.cell, activation=config.activation)
+    model = create_model(**run.model_arguments(num_classes))
     model.placed(device)
     if config.architecture == "uniform":
         model.arch.set_uniform()
@@ -203,20 +268,6 @@ def _initial_state(config: FitConfig, num_classes: int, device: torch.device) ->
             arch_weight_decay=config.arch_weight_decay,
         ),
     )
-
-
-def _draw(
-    data: SegmentationData, stream: str, first: int, total: int, crop: tuple[int, int], config: FitConfig
-) -> Iterator[tuple[Tensor, Tensor]]:
-    augment = Augmentation(
-        crop=crop,
-        scale=(config.scale_min, config.scale_max),
-        flip=config.flip,
-        jitter=config.jitter,
-        noise=config.noise,
-    )
-    own = BatchStream(data, config.batch, augment, seed=config.seed, stream=stream, batches=total)
-    return batches(own, first, config.workers)
 
 
 def _record(
@@ -245,11 +296,11 @@ def _record(
     }
 
 
-def _facts(config: FitConfig, epochs: int, scores: Scores) -> dict[str, Any]:
+def _facts(config: FitConfig, epochs: str, scores: Scores) -> dict[str, Any]:
     return {
         "data": Path(config.data).name,
         "architecture": config.architecture,
-        "epochs": f"{epochs} of {config.epochs}",
+        "epochs": epochs,
         "val_miou": round(scores.miou, 4),
     }
 

@@ -13,8 +13,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
+from wholenet.search.phases import single_stage
+
 Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 Annotations = Literal["fine", "coarse", "both"]
+WeightsAnnotations = Literal["fine", "coarse", "both", "both-then-fine"]
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -51,6 +54,18 @@ class FitConfig:
     control: bool = False
     """Also train the frozen-uniform control for the same time, in OUT/control, and report both."""
 
+    protocol: Literal["single-stage", "two-stage"] = "single-stage"
+    """Keep the supernet (the seed paper), or the usual way: search, cut it down, train what is left from scratch."""
+    decoding: Literal["best-path", "strongest", "threshold"] = "best-path"
+    """Two-stage: which edges stay; the strongest operation of each cell always does (spaces/decoding.py)."""
+    decoding_tau: float = 0.5
+    """Threshold decoding: keep edges of at least this share of the weight of the cell's strongest."""
+    retrain_epochs: int = 0
+    """Two-stage: epochs of the second stage; 0 is as many as make both stages cost the multiply-adds of the
+    single-stage run of as many `epochs`."""
+    genotype: str | None = None
+    """Genotype file: train this discrete network alone, from scratch."""
+
     epochs: int = 600
     """Passes over the data that the weights learn from, all three phases together."""
     warmup_share: float = 0.05
@@ -79,6 +94,8 @@ class FitConfig:
     """Adam learning rate of the architecture; no schedule."""
     arch_weight_decay: float = 1e-3
     """Adam weight decay of the architecture (coupled: pulls the logits to uniform)."""
+    arch_update: Literal["alternating", "simultaneous"] = "alternating"
+    """A step of its own on a batch of its own (the paper), or out of the weight step's backward pass, at no cost."""
     arch_batchnorm: Literal["frozen", "updated"] = "frozen"
     """Whether architecture steps move BatchNorm's running statistics."""
     entropy_alpha: float = 0.0
@@ -94,10 +111,12 @@ class FitConfig:
     """Weights and architecture learn from the same images, drawn separately (Sec. 4.5), or from disjoint parts."""
     weights_share: float = 0.5
     """With disjoint parts, the share of the training images that the weights get."""
-    weights_annotations: Annotations = "fine"
-    """Cityscapes: annotations that the weights learn from."""
+    weights_annotations: WeightsAnnotations = "fine"
+    """Annotations that the weights learn from; "both-then-fine" takes fine ones alone for the fine-tune phase."""
     arch_annotations: Annotations = "fine"
-    """Cityscapes: annotations that the architecture learns from."""
+    """Annotations that the architecture learns from."""
+    coarse: Literal["given", "made"] = "given"
+    """Coarse annotations come with the data (Cityscapes), or are made from the fine ones (data/coarsen.py)."""
     val_share: float = 0.2
     """Share of the images held out for validation where the data has no split of its own."""
 
@@ -123,6 +142,11 @@ class FitConfig:
     threads: int = 0
     """CPU threads of torch; 0 leaves torch's choice."""
 
+    def single_stage(self, **changes: Any) -> FitConfig:
+        """This run under the single-stage protocol, with ``changes`` on top."""
+        only_two_stage = {"protocol": "single-stage", "decoding": "best-path", "decoding_tau": 0.5, "retrain_epochs": 0}
+        return dataclasses.replace(self, **{**only_two_stage, **changes})
+
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(FitConfig).items():
             _check_type(name, getattr(self, name), kind)
@@ -130,9 +154,9 @@ class FitConfig:
             parse_size(self.crop)
         for name in ("epochs", "batch"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("seed", "data_seed", "val_every", "workers", "threads"):
+        for name in ("seed", "data_seed", "val_every", "workers", "threads", "retrain_epochs"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        for name in ("warmup_share", "search_share", "flip", "entropy_start"):
+        for name in ("warmup_share", "search_share", "flip", "entropy_start", "decoding_tau"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share in [0, 1]")
         for name in ("weights_share", "val_share"):
             _require(0 < getattr(self, name) < 1, name, getattr(self, name), "a share strictly between 0 and 1")
@@ -148,12 +172,50 @@ class FitConfig:
                 f"warmup_share={self.warmup_share} and search_share={self.search_share} exceed the whole run; "
                 "the paper uses 0.05 and 0.35"
             )
+        if self.control and not self.warmup_share and (self.protocol == "two-stage" or self.search_share == 1):
+            raise ValueError(
+                "control=True measures the control's length by epochs that leave the architecture alone, but "
+                f"warmup_share=0 and search_share={self.search_share} leave none; set warmup_share above 0"
+            )
         if self.control and self.architecture == "uniform":
             raise ValueError("control=True with architecture='uniform' would train the control twice; drop one of them")
         if self.split == "disjoint" and (self.weights_annotations, self.arch_annotations) != ("fine", "fine"):
             raise ValueError(
                 "split='disjoint' divides the fine annotations, but coarse ones of the same images were asked for too; "
                 "use split='same' with them"
+            )
+
+        if self.protocol == "two-stage" and (self.genotype is not None or self.architecture == "uniform"):
+            raise ValueError(
+                "protocol='two-stage' searches for its own genotype; it goes neither with a given one nor with "
+                "architecture='uniform'"
+            )
+        if self.protocol == "single-stage" and (self.decoding, self.decoding_tau, self.retrain_epochs) != (
+            "best-path",
+            0.5,
+            0,
+        ):
+            raise ValueError(
+                "decoding, decoding_tau and retrain_epochs are of protocol='two-stage'; the single-stage protocol "
+                "neither decodes nor retrains"
+            )
+        if self.protocol == "two-stage":
+            search = single_stage(self.epochs, self.warmup_share, self.search_share)[1]
+            if search.end == search.first:
+                raise ValueError(
+                    f"protocol='two-stage' has no epoch of search with epochs={self.epochs} and "
+                    f"search_share={self.search_share}, so nothing to decode; raise one of them"
+                )
+        if self.genotype is not None and (self.architecture == "uniform" or self.control):
+            raise ValueError(
+                "a discrete network has no architecture to freeze or to compare with; drop architecture and control"
+            )
+        if self.arch_update == "simultaneous" and (
+            self.split == "disjoint" or self.weights_annotations != self.arch_annotations
+        ):
+            raise ValueError(
+                "arch_update='simultaneous' takes both gradients from one batch, but weights and architecture were "
+                "given different data; use arch_update='alternating' with them"
             )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from wholenet.search.steps import (
     architecture_step,
     decayed_rate,
     set_rate,
+    simultaneous_step,
     weight_step,
 )
 from wholenet.spaces.supernet import Supernet
@@ -96,12 +98,14 @@ def train_epoch(
     arch_batches: Iterator[tuple[Tensor, Tensor]],
     device: torch.device,
     *,
+    arch_update: str = "alternating",
     arch_updates_statistics: bool = False,
 ) -> Iterator[Step]:
     """Train one epoch, yielding after each step: a weight step, and in the search phase an architecture step after it.
 
-    Seed paper, Sec. 3.2. The two steps draw their batches separately. Outside the search phase the architecture is
-    frozen: not a bit of it moves, weight decay and Adam's momenta included.
+    Seed paper, Sec. 3.2. The two steps draw their batches separately; with ``arch_update`` "simultaneous" one batch and
+    one backward pass serve both. Outside the search phase the architecture is frozen: not a bit of it moves, weight
+    decay and Adam's momenta included.
     """
     model = state.model.train()
     if phase.moves_architecture:
@@ -112,8 +116,14 @@ def train_epoch(
         time_in_epochs = state.epoch + step / schedule.steps_per_epoch
         lr = decayed_rate(schedule.lr, time_in_epochs / schedule.epochs, schedule.lr_schedule)
         set_rate(state.weight_optimizer, lr)
+        penalty_now = partial(penalty, time=time_in_epochs)
+        simultaneous = phase.moves_architecture and arch_update == "simultaneous"
         batch, waited = _next(weight_batches, device)
-        weight_loss = weight_step(model, batch, loss, state.weight_optimizer)
+        gradient: list[Tensor] = []
+        if simultaneous:
+            weight_loss, gradient = simultaneous_step(model, batch, loss, state.weight_optimizer, penalty_now)
+        else:
+            weight_loss = weight_step(model, batch, loss, state.weight_optimizer)
         state.weight_steps += 1
         if not weight_loss.isfinite():
             raise FloatingPointError(
@@ -121,17 +131,14 @@ def train_epoch(
                 "the last checkpoint is from before. Lower --lr, then start again"
             )
 
-        arch_loss = None
+        arch_loss = weight_loss if simultaneous else None
         if phase.moves_architecture:
-            batch, arch_waited = _next(arch_batches, device)
-            waited += arch_waited
-            arch_loss, gradient = architecture_gradient(
-                model,
-                batch,
-                loss,
-                lambda arch, t=time_in_epochs: penalty(arch, t),
-                update_statistics=arch_updates_statistics,
-            )
+            if not simultaneous:
+                batch, arch_waited = _next(arch_batches, device)
+                waited += arch_waited
+                arch_loss, gradient = architecture_gradient(
+                    model, batch, loss, penalty_now, update_statistics=arch_updates_statistics
+                )
             architecture_step(model.arch, gradient, state.arch_optimizer)
             state.arch_steps += 1
         yield Step(step, lr, weight_loss.item(), None if arch_loss is None else arch_loss.item(), waited)

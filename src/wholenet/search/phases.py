@@ -39,6 +39,11 @@ def single_stage(epochs: int, warmup_share: float = 0.05, search_share: float = 
     )
 
 
+def retraining(epochs: int) -> tuple[Phase, ...]:
+    """The second stage of the usual protocol: a discrete network, trained from scratch."""
+    return (Phase("retrain", 0, epochs),)
+
+
 def phase_at(phases: Sequence[Phase], epoch: int) -> Phase:
     """The phase that ``epoch`` belongs to.
 

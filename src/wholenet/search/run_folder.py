@@ -5,6 +5,10 @@ environment.json versions, device, commit, sizes of the splits
 metrics.jsonl    a line per finished epoch
 checkpoint.pt    all that the next epoch depends on
 model/           the trained network, enough on its own to evaluate and predict
+genotype.yaml    of a discrete network: what it is
+search/          of a two-stage run: its first stage, a run folder too
+control/         the frozen-uniform control, a run folder too
+diagnosis/       what `wholenet diagnose` found
 *.png            pictures
 """
 
@@ -19,6 +23,8 @@ from typing import Any
 import torch
 
 from wholenet.search.config import FitConfig, read_config, write_config
+from wholenet.spaces.genotype import read_genotype
+from wholenet.spaces.sizes import grid_size
 
 
 class RunFolder:
@@ -73,6 +79,39 @@ class RunFolder:
     def model(self) -> Path:
         """The model folder."""
         return self.path / "model"
+
+    @property
+    def genotype(self) -> Path:
+        """Where the genotype of a discrete network is."""
+        return self.path / "genotype.yaml"
+
+    @property
+    def search(self) -> Path:
+        """The run folder of a two-stage run's first stage."""
+        return self.path / "search"
+
+    @property
+    def control(self) -> Path:
+        """The run folder of the frozen-uniform control."""
+        return self.path / "control"
+
+    def rewrite_config(self, config: FitConfig) -> None:
+        """Put a setting that the run itself found out into its config."""
+        partial = self.path / "config.partial"
+        write_config(config, partial)
+        partial.replace(self.path / "config.yaml")
+
+    def model_arguments(self, num_classes: int) -> dict[str, Any]:
+        """Arguments of :func:`wholenet.spaces.supernet.create_model` for the network that the run trains."""
+        config = self.config
+        discrete = config.genotype is not None or config.protocol == "two-stage"
+        return {
+            "name": f"grid-{config.size}",
+            "num_classes": num_classes,
+            "cell": config.cell,
+            "activation": config.activation,
+            "genotype": read_genotype(self.genotype, grid_size(config.size).layers) if discrete else None,
+        }
 
     def write_environment(self, facts: dict[str, Any]) -> None:
         """Record where and with what the run was made."""

@@ -71,6 +71,32 @@ def architecture_gradient(
     return value.detach(), list(torch.autograd.grad(total, list(model.arch.parameters())))
 
 
+def simultaneous_step(
+    model: Supernet,
+    batch: Batch,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer,
+    penalty: Callable[[Architecture], Tensor] | None = None,
+) -> tuple[Tensor, list[Tensor]]:
+    """One backward pass for both: move the weights, and return what :func:`architecture_gradient` would have, taken on
+    the same batch before the weights have seen it.
+
+    With exact fusion the logits' gradient is a by-product of the weights' (a few inner products of kernels and of
+    BatchNorm's affine maps), so an epoch of search costs an epoch of warm-up. Not the paper's alternation: there the
+    gradient is taken on another batch, after the weights have moved.
+    """
+    value = loss(model.net(batch.images, model.arch()), batch.targets)
+    total = value if penalty is None else value + penalty(model.arch)
+    optimizer.zero_grad(set_to_none=True)
+    logits = list(model.arch.parameters())
+    total.backward()
+    gradient = [parameter.grad for parameter in logits if parameter.grad is not None]
+    for parameter in logits:
+        parameter.grad = None
+    optimizer.step()
+    return value.detach(), gradient
+
+
 def architecture_step(arch: Architecture, gradient: list[Tensor], optimizer: torch.optim.Optimizer) -> None:
     """Move the logits with ``optimizer`` along a gradient that :func:`architecture_gradient` computed."""
     for logits, g in zip(arch.parameters(), gradient, strict=True):

@@ -1,0 +1,94 @@
+"""What training costs in multiply-adds, forward and backward, counted on ``meta`` tensors: nothing is computed.
+
+Convolutions and matrix products only, in the form that runs on a CPU; `torch.utils.flop_counter` does the counting (it
+counts a multiply-add twice, this once). A weight step is about three forward passes, an architecture step two or less.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Size
+from torch.utils.flop_counter import FlopCounterMode
+
+from wholenet.search.run_folder import RunFolder
+from wholenet.search.steps import Batch, architecture_gradient, weight_step
+from wholenet.spaces.genotype import Genotype
+from wholenet.spaces.supernet import create_model
+from wholenet.tasks.segmentation import SegmentationLoss
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """Multiply-adds of one step on one batch."""
+
+    weight: int
+    architecture: int
+    """Of an alternating step. A simultaneous one adds nothing that counts."""
+
+
+def _convolution_backward(grad: Size, _x: Size, weight: Size, *args: Any, **_: Any) -> int:
+    """FLOPs of a convolution's backward pass: once the forward pass for each gradient asked for.
+
+    torch's own formula counts the weight gradient of a grouped convolution as if it were dense (as of 2.13): a factor
+    of the width for a depthwise one.
+    """
+    output_mask = next(a for a in args if isinstance(a, list | tuple) and len(a) == 3 and isinstance(a[0], bool))
+    return 2 * grad.numel() * Size(weight[1:]).numel() * sum(output_mask[:2])
+
+
+def _flops(step: Callable[[], object]) -> int:
+    formula = {torch.ops.aten.convolution_backward: _convolution_backward}
+    with FlopCounterMode(display=False, custom_mapping=formula) as counter:
+        step()
+    return counter.get_total_flops()
+
+
+def step_cost(spec: dict[str, Any], batch: int, crop: tuple[int, int]) -> StepCost:
+    """Count one step of each kind of the model ``spec`` (arguments of ``create_model``) on ``batch`` crops."""
+    genotype = spec.get("genotype")
+    plain = genotype.to_dict() if isinstance(genotype, Genotype) else genotype
+    return _step_cost(json.dumps({**spec, "genotype": plain}, sort_keys=True), batch, crop)
+
+
+@lru_cache(maxsize=32)  # counting takes seconds, and a study asks of every run
+def _step_cost(arguments: str, batch: int, crop: tuple[int, int]) -> StepCost:
+    spec = json.loads(arguments)
+    model = create_model(**spec).to("meta").train()
+    with torch.device("meta"):
+        images = torch.empty(batch, spec.get("in_channels", 3), *crop)
+        targets = torch.zeros(batch, *crop, dtype=torch.long)
+        loss, optimizer = SegmentationLoss(), torch.optim.SGD(model.net.parameters(), lr=0.0)
+        data = Batch(images, targets)
+        model.arch.freeze()
+        weight = _flops(lambda: weight_step(model, data, loss, optimizer)) // 2
+        if spec["genotype"] is not None:  # nothing to search
+            return StepCost(weight, 0)
+        model.arch.unfreeze()
+        return StepCost(weight, _flops(lambda: architecture_gradient(model, data, loss)) // 2)
+
+
+def run_macs(run: RunFolder) -> int:
+    """Multiply-adds that the training of ``run`` has cost so far, its first stage included if it has two.
+
+    Validation is not counted. Passing batches through the network to look at them (diagnosis) is neither.
+
+    Raises:
+        ValueError: if the run has not begun.
+    """
+    config, records, facts = run.config, run.records(), run.environment()
+    first_stage = run_macs(RunFolder(run.search)) if (run.search / "config.yaml").exists() else 0
+    if facts is None and first_stage:
+        return first_stage
+    if facts is None:
+        raise ValueError(f"the run in {run.path} has not begun: it has cost nothing yet")
+    cost = step_cost(run.model_arguments(len(facts["train"]["class_pixels"])), config.batch, tuple(facts["crop"]))
+    searched = sum(r["arch_loss"] is not None for r in records) if config.arch_update == "alternating" else 0
+    steps = max(1, facts["images"]["weights"] // config.batch)
+    own = steps * (len(records) * cost.weight + searched * cost.architecture)
+    return own + first_stage

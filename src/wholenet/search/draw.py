@@ -1,0 +1,36 @@
+"""The training batches of a run: its data, its augmentation, its seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from wholenet.data.augment import Augmentation
+from wholenet.data.sample import SegmentationData
+from wholenet.data.stream import BatchStream, batches
+from wholenet.search.config import FitConfig
+
+
+def draw(
+    data: SegmentationData, stream: str, first: int, total: int, crop: tuple[int, int], config: FitConfig
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches ``first`` to ``total`` (half-open) of the run's ``stream``: images float32 [B, 3, h, w], masks int64.
+
+    Args:
+        data: what to draw from.
+        stream: the name that tells the streams of one run apart.
+        first: number of the first batch.
+        total: number of batches that the stream has.
+        crop: (h, w).
+        config: of the run.
+    """
+    augment = Augmentation(
+        crop=crop,
+        scale=(config.scale_min, config.scale_max),
+        flip=config.flip,
+        jitter=config.jitter,
+        noise=config.noise,
+    )
+    own = BatchStream(data, config.batch, augment, seed=config.seed, stream=stream, batches=total)
+    return batches(own, first, config.workers)
