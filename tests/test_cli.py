@@ -6,10 +6,16 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from wholenet.cli import _with_underscores, build_parser, main
+from wholenet.cli import DECODING_NAMES, _with_underscores, build_parser, main
+from wholenet.data.cityscapes import CITYSCAPES
+from wholenet.deploy.model_folder import save_model
 from wholenet.search.config import FitConfig
+from wholenet.spaces.decoding import DECODINGS
+from wholenet.spaces.genotype import read_genotype
+from wholenet.spaces.supernet import create_model
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +132,55 @@ def test_predict_writes_index_masks_with_the_stem_and_size_of_the_image(run, fol
     assert masks["0_overlay.png"].shape == (40, 56, 3)
 
 
+def test_predict_writes_a_cityscapes_submission(tmp_path, capsys):
+    torch.manual_seed(0)
+    save_model(tmp_path / "model", create_model("grid-nano", num_classes=19), CITYSCAPES, {})
+    frame = tmp_path / "berlin_000000_000019_leftImg8bit.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (1024, 2048, 3), dtype=np.uint8)).save(frame)
+    predict = ["predict", str(tmp_path / "model"), str(frame), "--out"]
+    main([*predict, str(tmp_path / "train_ids")])
+    main([*predict, str(tmp_path / "label_ids"), "--cityscapes-submission"])
+    assert f"1 masks in {tmp_path / 'label_ids'}" in capsys.readouterr().out
+    with Image.open(tmp_path / "train_ids" / f"{frame.stem}.png") as picture:
+        train_ids = np.array(picture)
+    with Image.open(tmp_path / "label_ids" / "berlin_000000_000019_pred_labelIds.png") as picture:
+        np.testing.assert_array_equal(np.array(picture), np.array(CITYSCAPES.values)[train_ids])
+
+
+def test_a_cityscapes_submission_of_other_classes_or_with_overlays_is_refused(run, folder, tmp_path, capsys):
+    arguments = ["predict", run, folder / "images" / "test", "--out", tmp_path / "out", "--cityscapes-submission"]
+    message = refused(capsys, *arguments)
+    assert "Missing: road, sidewalk" in message
+    assert "unexpected: class 0, class 1" in message
+    assert "two --out folders" in refused(capsys, *arguments, "--overlay")
+    assert not (tmp_path / "out").exists()
+
+
+def test_diagnose_prints_a_table_and_three_sentences_and_writes_them(run, tmp_path, capsys):
+    main(["diagnose", str(run), "--out", str(tmp_path / "found"), "--images", "1", "--device", "cpu"])
+    shown = capsys.readouterr().out
+    content = json.loads((tmp_path / "found" / "diagnosis.json").read_text())
+    assert content["images"] == 1
+    assert len(content["verdict"]) == 3
+    for sentence in content["verdict"]:
+        assert f"{sentence}\n" in shown
+    assert "whole supernet" in shown
+    for name in ("diagnosis.png", "diagnosis.json", "genotype.yaml"):
+        assert f"open {tmp_path / 'found' / name}" in shown
+        assert (tmp_path / "found" / name).is_file()
+    assert not (run / "diagnosis").exists()
+
+
+def test_decode_writes_a_genotype_that_can_be_trained(run, tmp_path, capsys):
+    main(["decode", str(run), "--out", str(tmp_path / "g.yaml"), "--decoding", "threshold", "--tau", "0"])
+    assert "30 of 30 edges (threshold 0)" in capsys.readouterr().out
+    assert read_genotype(tmp_path / "g.yaml", layers=3).decoding == "threshold 0"
+
+
+def test_the_decodings_on_offer_are_all_there_are():
+    assert set(DECODING_NAMES) == set(DECODINGS)
+
+
 def test_info_counts_and_writes_json(tmp_path, capsys):
     main(["info", "nano", "--classes", "4", "--input", "64x96", "--json", str(tmp_path / "info.json")])
     counts = json.loads((tmp_path / "info.json").read_text())
@@ -160,8 +215,13 @@ def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):
         (["info", "nano", "--classes", "0"], ["--classes 0", "at least 1"]),
         (["evaluate", "nowhere", "scenes"], ["nowhere holds no model"]),
         (["predict", "nowhere", "x.png", "--out", "y"], ["nowhere holds no model"]),
-        (["train", "x"], ["'fit', 'evaluate', 'predict', 'info'"]),
-        ([], ["fit", "evaluate", "predict", "info"]),
+        (["diagnose", "nowhere"], ["nowhere holds no run"]),
+        (["decode", "nowhere", "--out", "x"], ["nowhere holds no model"]),
+        (["decode", "nowhere"], ["required: decode.out"]),
+        (["decode", "x", "--out", "y", "--tau", "0.5"], ["--tau is for --decoding threshold alone"]),
+        (["decode", "x", "--out", "y", "--decoding", "viterbi"], ["'best-path', 'strongest', 'threshold'"]),
+        (["train", "x"], ["'fit', 'evaluate', 'predict', ", "'diagnose', 'decode'"]),
+        ([], ["fit", "evaluate", "predict"]),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_message(arguments, expected, capsys, tmp_path, monkeypatch):

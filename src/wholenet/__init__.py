@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wholenet.api import evaluate, fit, load, predict, resume
+    from wholenet.api import decode, diagnose, evaluate, fit, load, predict, resume
     from wholenet.spaces.supernet import Supernet, create_model
 
 __version__ = "0.1.0"
@@ -25,9 +25,11 @@ _HOME = {
     "load": "wholenet.api",
     "evaluate": "wholenet.api",
     "predict": "wholenet.api",
+    "decode": "wholenet.api",
+    "diagnose": "wholenet.api",
 }
 
-__all__ = ["Supernet", "create_model", "evaluate", "fit", "load", "predict", "resume"]
+__all__ = ["Supernet", "create_model", "decode", "diagnose", "evaluate", "fit", "load", "predict", "resume"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,16 +1,22 @@
-"""The command line's verbs, for Python: train, load, score, predict."""
+"""The command line's verbs, for Python: train, load, score, predict, diagnose, decode."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from wholenet.control import Compared, fit_with_control, resume_with_control
+from wholenet.deploy.decode import decode_model
 from wholenet.deploy.model_folder import TrainedModel, load_model
 from wholenet.deploy.predict import predict_files
 from wholenet.deploy.score import score
+from wholenet.diagnostics.diagnosis import Diagnosis
+from wholenet.diagnostics.run import diagnose as diagnose_run
+from wholenet.report.diagnosis import write_diagnosis
 from wholenet.search.config import FitConfig
+from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.genotype import Genotype, write_genotype
 from wholenet.tasks.segmentation import Scores
 from wholenet.training import choose_device
 
@@ -60,3 +66,51 @@ def predict(
     """Write an index PNG for every image file given, or found in a folder given; see ``deploy.predict``."""
     loaded = model if isinstance(model, TrainedModel) else load(model)
     return predict_files(loaded, inputs, out, with_overlay=overlay)
+
+
+def diagnose(
+    run: str | Path,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    images: int | None = None,
+    device: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> Diagnosis:
+    """Ask of a run whether its search decided anything and what cutting its supernet down would cost.
+
+    Args:
+        run: the run folder.
+        data: where to score; None is the data that the run was trained on.
+        out: folder for diagnosis.png, diagnosis.json and genotype.yaml (the best discrete network inside); None is
+            "diagnosis" in the run.
+        images: score only so many validation images; None is all.
+        device: "cpu", "cuda" or "auto".
+        progress: called with (images scored, images to score in all).
+
+    Raises:
+        DataError: for data that cannot be read, or of other classes.
+        ValueError: for a folder that holds no run, or a run that trained no supernet; a device that is not there.
+    """
+    path = Path(run)
+    if (path / "config.json").is_file() and not (path / "config.yaml").is_file():
+        raise ValueError(f"{path} is a model folder; a diagnosis reads the run's records too: give the run's folder")
+    folder = RunFolder(path)
+    target = path / "diagnosis" if out is None else Path(out)
+    if target.exists() and not target.is_dir():
+        raise ValueError(f"{target} is a file; give a folder for the diagnosis")
+    found = diagnose_run(folder, None if data is None else str(data), choose_device(device), images, progress=progress)
+    write_diagnosis(found, target)
+    return found
+
+
+def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: float = 0.5) -> Genotype:
+    """Write the genotype that ``decoding`` finds in the supernet of a run or model folder to the file ``out``.
+
+    Raises:
+        ValueError: if there is no supernet in the folder, or no such decoding.
+    """
+    genotype = decode_model(path, decoding, tau)
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    write_genotype(genotype, Path(out))
+    return genotype

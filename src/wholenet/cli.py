@@ -10,15 +10,19 @@ from collections.abc import Sequence
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args, get_type_hints
 
 import jsonargparse
+import yaml
 from jsonargparse import Namespace
 
 from wholenet import __version__
 from wholenet.search.config import FitConfig, parse_size
 from wholenet.spaces.sizes import grid_size
+from wholenet.studies.catalog import CATALOG
+from wholenet.studies.setting import SCALES, Setting
 
+DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
 DESCRIPTION = "Segmentation networks that learn their own architecture, in one run."
 
 
@@ -85,8 +89,49 @@ def build_parser() -> ArgumentParser:
     predict.add_argument("images", nargs="+", help="Image files, or folders of them.")
     predict.add_argument("--out", required=True, help="Folder for the masks.")
     predict.add_argument("--overlay", action="store_true", help="Also write the mask in colour over the image.")
+    predict.add_argument(
+        "--cityscapes_submission",
+        action="store_true",
+        help="Write label ids under the names that the Cityscapes evaluation server expects.",
+    )
     _add_device(predict)
     commands.add_subcommand("predict", predict)
+
+    diagnose = ArgumentParser(description="Did the search of a run decide anything, and what would cutting it cost?")
+    diagnose.add_argument("run", help="Run folder.")
+    diagnose.add_argument("data", nargs="?", default=None, help="Data to score on; default: that of the run.")
+    diagnose.add_argument("--out", default=None, help="Folder for the diagnosis; default: RUN/diagnosis.")
+    diagnose.add_argument("--images", type=int, default=None, help="Score so many validation images; default: all.")
+    _add_device(diagnose)
+    commands.add_subcommand("diagnose", diagnose)
+
+    decode = ArgumentParser(description="Write the genotype of a discrete network inside a trained supernet.")
+    decode.add_argument("run", help="Run folder or model folder.")
+    decode.add_argument("--out", required=True, help="Genotype file to write.")
+    decode.add_argument("--decoding", default="best-path", choices=DECODING_NAMES, help="Which edges stay.")
+    decode.add_argument(
+        "--tau", type=float, default=None, help="Threshold: share of the weight of the cell's strongest edge (0.5)."
+    )
+    commands.add_subcommand("decode", decode)
+
+    study = ArgumentParser(
+        description="Rerun a table or figure of the seed paper, the paper's number beside ours: "
+        + "; ".join(f"{name}: {what}" for name, what in CATALOG.items())
+        + "."
+    )
+    study.add_argument("name", choices=list(CATALOG), help="Which one.")
+    study.add_argument("--scale", default="cpu", choices=list(SCALES), help="Minutes, hours, or the paper's protocol.")
+    study.add_argument("--data", default="scenes", help='Folder with images and masks, or "scenes".')
+    study.add_argument("--seeds", type=int, default=3, help="Runs of every arm.")
+    study.add_argument("--out", required=True, help="Folder for results and runs; finished runs there are used.")
+    study.add_argument(
+        "--jobs", type=int, default=0, help="Runs at the same time; 0: a CPU core each, or one on a GPU."
+    )
+    study.add_argument("--make_coarse", action="store_true", help="Make coarse annotations out of the fine ones.")
+    study.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[], help="An option of fit for every run; repeatable."
+    )
+    commands.add_subcommand("study", study)
 
     info = ArgumentParser(description="Count the parameters and the arithmetic of a size of the grid supernet.")
     info.add_argument("size", help="Size of the grid supernet.")
@@ -168,13 +213,77 @@ def _predict(args: Namespace) -> None:
     from rich.console import Console
 
     from wholenet.api import load
+    from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.predict import predict_files
     from wholenet.report.progress import counted
 
+    if args.overlay and args.cityscapes_submission:
+        raise ValueError(
+            "--overlay writes a second picture of each frame, which the Cityscapes evaluator refuses; "
+            "give --overlay and --cityscapes-submission in two calls with two --out folders"
+        )
     model = load(args.model, args.device)
     progress = counted(Console(stderr=True), "predicting")
-    written = predict_files(model, args.images, args.out, with_overlay=args.overlay, progress=progress)
+    if args.cityscapes_submission:
+        written = write_cityscapes_submission(model, args.images, args.out, progress=progress)
+    else:
+        written = predict_files(model, args.images, args.out, with_overlay=args.overlay, progress=progress)
     print(f"{len(written)} masks in {args.out}")
+
+
+def _diagnose(args: Namespace) -> None:
+    from rich.console import Console
+
+    from wholenet.api import diagnose
+    from wholenet.diagnostics.verdict import verdict
+    from wholenet.report.diagnosis import table
+    from wholenet.report.progress import counted
+
+    progress = counted(Console(stderr=True), "diagnosing")
+    found = diagnose(args.run, args.data, args.out, images=args.images, device=args.device, progress=progress)
+    print("\n".join(["", *table(found), "", *verdict(found), ""]))
+    out = Path(args.run) / "diagnosis" if args.out is None else Path(args.out)
+    for name in ("diagnosis.png", "diagnosis.json", "genotype.yaml"):
+        print(f"open {out / name}")
+
+
+def _decode(args: Namespace) -> None:
+    if args.tau is not None and args.decoding != "threshold":
+        raise ValueError(f"--tau is for --decoding threshold alone; {args.decoding} does not look at it")
+    from wholenet.api import decode
+
+    genotype = decode(args.run, args.out, args.decoding, 0.5 if args.tau is None else args.tau)
+    print(f"{genotype} in {args.out}")
+
+
+def _study(args: Namespace) -> None:
+    overrides = tuple(_override(text) for text in args.set)
+    setting = Setting(
+        scale=args.scale,
+        data=args.data,
+        out=Path(args.out),
+        seeds=args.seeds,
+        jobs=args.jobs,
+        make_coarse=args.make_coarse,
+        overrides=overrides,
+    )
+    from wholenet.studies.study import study  # imports torch
+
+    result, page = study(args.name, setting)
+    print()
+    print(page.read_text())
+    print(f"open {page}")
+    if result.figure:
+        print(f"open {setting.out / result.figure}")
+
+
+def _override(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    name = name.strip().replace("-", "_")
+    known = [field.name for field in fields(FitConfig) if field.name not in ("data", "out", "seed")]
+    if not equals or name not in known:
+        raise ValueError(f"--set {text}: expected NAME=VALUE with one of {', '.join(known)}")
+    return name, yaml.safe_load(value)
 
 
 def _info(args: Namespace) -> None:
@@ -198,4 +307,12 @@ def _write_json(path: str | None, content: dict[str, Any]) -> None:
         Path(path).write_text(json.dumps(content, indent=2) + "\n")
 
 
-COMMANDS = {"fit": _fit, "evaluate": _evaluate, "predict": _predict, "info": _info}
+COMMANDS = {
+    "fit": _fit,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "diagnose": _diagnose,
+    "decode": _decode,
+    "info": _info,
+    "study": _study,
+}

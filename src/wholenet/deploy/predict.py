@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
@@ -39,21 +40,21 @@ def predict_files(
     out = Path(out)
     targets = [out / f"{image.stem}.png" for image in images]
     overlays = [out / f"{image.stem}_overlay.png" for image in images] if with_overlay else []
-    _refuse_collisions([*images, *images[: len(overlays)]], [*targets, *overlays])
+    refuse_collisions([*images, *images[: len(overlays)]], [*targets, *overlays])
     out.mkdir(parents=True, exist_ok=True)
-    for i, (path, target) in enumerate(zip(images, targets, strict=True)):
-        image = read_image(path)
-        mask = model.predict(image)
-        write_mask(target, mask)
+    for i, (image, mask) in enumerate(predicted(model, images, progress)):
+        write_mask(targets[i], mask)
         if with_overlay:
             Image.fromarray(overlay(image, mask, model.classes)).save(overlays[i])
-        if progress is not None:
-            progress(i + 1, len(images))
     return targets
 
 
 def list_images(inputs: Sequence[str | Path]) -> list[Path]:
-    """The image files named, and those in the folders named, without repeats."""
+    """The image files named, and those in the folders named, without repeats.
+
+    Raises:
+        DataError: for an input that does not exist, or a folder without images.
+    """
     images: list[Path] = []
     for name in inputs:
         path = Path(name)
@@ -69,7 +70,12 @@ def list_images(inputs: Sequence[str | Path]) -> list[Path]:
     return list(dict.fromkeys(images))
 
 
-def _refuse_collisions(images: Sequence[Path], targets: Sequence[Path]) -> None:
+def refuse_collisions(images: Sequence[Path], targets: Sequence[Path]) -> None:
+    """Make sure that each image has a target of its own, which is not the image itself.
+
+    Raises:
+        DataError: naming the images and the target.
+    """
     first: dict[Path, Path] = {}
     for image, target in zip(images, targets, strict=True):
         if image.resolve() == target.resolve():
@@ -77,3 +83,20 @@ def _refuse_collisions(images: Sequence[Path], targets: Sequence[Path]) -> None:
         if target in first:
             raise DataError(f"{first[target]} and {image} would both be written to {target}; predict them separately")
         first[target] = image
+
+
+def predicted(
+    model: TrainedModel, images: Sequence[Path], progress: Callable[[int, int], None] | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each image, uint8 [H, W, 3], with its mask of train ids, uint8 [H, W]; one at a time, when asked for.
+
+    ``progress`` is told of an image once the next is asked for, so that the caller's own work on it is done too.
+
+    Raises:
+        DataError: for an image that cannot be read.
+    """
+    for done, path in enumerate(images, start=1):
+        image = read_image(path)
+        yield image, model.predict(image)
+        if progress is not None:
+            progress(done, len(images))

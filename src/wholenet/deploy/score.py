@@ -7,9 +7,23 @@ from typing import Any
 
 from wholenet.data.classes import same_names
 from wholenet.data.detect import open_data
-from wholenet.data.sample import DataError
+from wholenet.data.sample import DataError, DataSource
 from wholenet.deploy.model_folder import TrainedModel
 from wholenet.tasks.segmentation import Scores, evaluate
+
+
+def open_for(model: TrainedModel, data: str) -> DataSource:
+    """Open ``data`` as ``model`` sees it.
+
+    Masks are read by the data's own class file, which must name the model's classes; without one, by the model's. Of
+    data without splits, the images that the run held out are "val" again.
+
+    Raises:
+        DataError: if there is no such data, or its classes are not the model's.
+    """
+    source = open_data(data, classes=model.classes, **model.held_out)
+    same_names(source.classes, model.classes, source.name)
+    return source
 
 
 def score(
@@ -17,14 +31,10 @@ def score(
 ) -> Scores:
     """Scores of ``model`` on a split of ``data``, at full resolution.
 
-    Masks are read by the data's own class file, which must name the model's classes; without one, by the model's. Of
-    data without splits, the images that the run held out are "val" again.
-
     Raises:
         DataError: if the split does not exist (those that do are named), or the classes differ.
     """
-    source = open_data(data, classes=model.classes, **model.held_out)
-    same_names(source.classes, model.classes, source.name)
+    source = open_for(model, data)
     if split not in source.splits:
         raise DataError(f"{data} has no split {split!r} with masks; it has {', '.join(source.splits)}")
     return evaluate(model.network, source.splits[split], len(model.classes), model.device, progress)

@@ -1,0 +1,28 @@
+"""The genotype of a trained supernet, from its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wholenet.deploy.model_folder import load_model
+from wholenet.spaces.decoding import decode
+from wholenet.spaces.genotype import Genotype
+
+
+def decode_model(path: str | Path, decoding: str = "best-path", tau: float = 0.5) -> Genotype:
+    """The discrete network that ``decoding`` finds in the supernet of a run or model folder.
+
+    Args:
+        path: the folder.
+        decoding: a name in :data:`wholenet.spaces.decoding.DECODINGS`.
+        tau: of "threshold": keep edges of at least this share of the weight of the cell's strongest.
+
+    Raises:
+        ValueError: if there is no model, it is a discrete network already, or the decoding or ``tau`` is none.
+    """
+    model = load_model(path).network
+    if model.spec["genotype"] is not None:
+        searched = Path(path) / "search"
+        where = f"decode its first stage, {searched}" if searched.is_dir() else "decode the run that it came from"
+        raise ValueError(f"{path} holds a discrete network, which has nothing to decode; {where}")
+    return decode(model.arch(), decoding, tau)

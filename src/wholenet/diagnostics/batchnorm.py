@@ -1,0 +1,46 @@
+"""BatchNorm statistics of a network that was cut: without them, cutting is blamed for what stale statistics do."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from wholenet.spaces.supernet import Supernet
+
+
+@torch.no_grad()
+def recalibrated(model: Supernet, images: Iterable[Tensor]) -> Supernet:
+    """A copy of ``model`` whose BatchNorm running statistics are the plain averages over the batches ``images``.
+
+    Weights and architecture stay as they are, and ``model`` is not touched. Each batch is normalised by its own
+    statistics on the way, as in training; every batch counts the same. The copy is in ``model``'s mode.
+
+    Args:
+        model: supernet, pruned supernet or discrete network.
+        images: batches [B, 3, H, W], normalised as for training; moved to the model's device.
+
+    Raises:
+        ValueError: if there is no batch.
+    """
+    own = copy.deepcopy(model).eval()
+    device = next(own.net.parameters()).device
+    norms = [module for module in own.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.train()
+    batches = 0
+    for batch in images:
+        batches += 1
+        for norm in norms:
+            # Not None, torch's way to ask for a cumulative average: ScaledNorm would read it as 0.
+            norm.momentum = 1 / batches
+        own(batch.to(device, memory_format=torch.channels_last))
+    if not batches:
+        raise ValueError("no batch to recalculate BatchNorm statistics from; give at least one")
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return own.train(model.training)

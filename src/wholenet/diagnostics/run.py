@@ -1,0 +1,196 @@
+"""Diagnose a run folder: nothing is trained; batches are passed through the network for BatchNorm statistics alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wholenet.architecture import normalized_entropy
+from wholenet.data.cache import Cached
+from wholenet.data.check import check_split
+from wholenet.data.sample import SegmentationData
+from wholenet.data.splits import Part
+from wholenet.deploy.model_folder import TrainedModel, load_model
+from wholenet.deploy.score import open_for
+from wholenet.diagnostics.diagnosis import Comparison, Diagnosis
+from wholenet.diagnostics.discrete import decoded, discrete_networks
+from wholenet.diagnostics.discretization import (
+    SHARES,
+    current_weights,
+    discretization_curve,
+    recalibrated_on,
+    renormalized,
+    zeroed,
+)
+from wholenet.diagnostics.entropy import entropy_history, entropy_per_phase, most_decided, movement
+from wholenet.search.config import FitConfig, parse_size
+from wholenet.search.draw import draw
+from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.count import macs_as_run
+from wholenet.spaces.supernet import Supernet
+from wholenet.tasks.segmentation import evaluate
+
+RECALIBRATION_IMAGES = 256
+"""Training images that BatchNorm statistics are recalculated on, at most; never one twice."""
+CACHE_BYTES = 1 << 30
+"""Decoded samples kept in memory, of validation and of training each."""
+
+
+def diagnose(
+    run: RunFolder,
+    data: str | None = None,
+    device: torch.device | str = "cpu",
+    images: int | None = None,
+    shares: Sequence[float] = SHARES,
+    progress: Callable[[int, int], None] | None = None,
+) -> Diagnosis:
+    """Ask of ``run`` what the seed paper asks of its own supernets (Sec. 4.2).
+
+    Of an unfinished run, what is there: its records, and the model of its last validation. Of a two-stage run, the
+    supernet of its first stage, with the score of the second beside it.
+
+    Args:
+        run: a run that trained a supernet.
+        data: where to score and to recalculate BatchNorm statistics; None is the data that the run was trained on.
+        device: where to compute.
+        images: score only so many validation images, spread evenly; None is all.
+        shares: of the edges, dropped along the discretization curve.
+        progress: called with (images scored, images to score in all).
+
+    Raises:
+        ValueError: for a run of a discrete network, one that has no model yet, or fewer than one image.
+        DataError: for data that cannot be read, or whose classes are not the model's.
+    """
+    if images is not None and images < 1:
+        raise ValueError(f"images={images}: expected at least 1 validation image to score")
+    stage = _supernet_run(run)
+    config = stage.config
+    model = load_model(stage.path, device)
+    source = open_for(model, data or config.data)
+    val = Cached(_spread(source.splits["val"], images), CACHE_BYTES)
+    stats = check_split(val, model.classes, name="val")
+    size = (stats.max_height, stats.max_width)
+    others = {name: load_model(other.path, device) for name, other in _others(run).items()}
+
+    network = model.network
+    weights, masks = current_weights(network), network.net.masks
+    genotypes = decoded(weights)
+    train = Cached(source.splits["train"], CACHE_BYTES)
+    recalibrate = recalibrated_on(lambda: _recalibration_images(train, config, size))
+    variants = {"zeroed": zeroed, "renormalized": renormalized, "recalibrated": recalibrate}
+    score = _Scorer(model, val, 1 + len(others) + len(shares) * len(variants) + 2 * len(genotypes), progress)
+
+    records = stage.records()
+    return Diagnosis(
+        run=str(run.path),
+        data=data or config.data,
+        images=len(val),
+        searched=config.architecture != "uniform",
+        epochs=_epochs(records),
+        planned=config.epochs,
+        scored_epoch=_epochs([record for record in records if record["miou"] is not None]),
+        seconds=_seconds(records),
+        miou=score(network),
+        constant_miou=stats.best_constant_miou(),
+        parameters=sum(parameter.numel() for parameter in network.net.parameters()),
+        macs=macs_as_run(network, *size),
+        edges=int(masks["beta"].sum()),
+        entropy={name: normalized_entropy(w, masks[name]).item() for name, w in weights.items()},
+        history=tuple(entropy_history(records)),
+        phases=tuple(entropy_per_phase(records)),
+        movement={name: movement(w, masks[name]) for name, w in weights.items()},
+        most_decided=tuple(most_decided(weights, masks)),
+        curve=tuple(discretization_curve(network, variants, score, shares)),
+        discrete=tuple(discrete_networks(network, genotypes, recalibrate, score, size)),
+        **{name: _compare(_others(run)[name], other, score) for name, other in others.items()},
+    )
+
+
+def _supernet_run(run: RunFolder) -> RunFolder:
+    """The run that trained the supernet: itself, or its first stage."""
+    config = run.config
+    if config.genotype is not None:
+        raise ValueError(
+            f"{run.path} trained a discrete network ({config.genotype}): it has no architecture weights to diagnose. "
+            "Diagnose the run that the genotype was decoded from"
+        )
+    if config.protocol != "two-stage":
+        return run
+    if not (run.search / "config.yaml").is_file():
+        raise ValueError(f"{run.path} has not begun its first stage; continue it: `wholenet fit --resume {run.path}`")
+    return RunFolder(run.search)
+
+
+def _others(run: RunFolder) -> dict[str, RunFolder]:
+    """What the supernet is compared with, as far as it is finished, by the name of its field in ``Diagnosis``."""
+    found = {}
+    if (run.control / "config.yaml").is_file():
+        found["control"] = RunFolder(run.control)
+    if run.config.protocol == "two-stage":
+        found["second_stage"] = run
+    return {name: other for name, other in found.items() if _finished(other)}
+
+
+def _finished(run: RunFolder) -> bool:
+    config = run.config
+    planned = config.retrain_epochs if config.protocol == "two-stage" else config.epochs
+    return 0 < planned <= _epochs(run.records())
+
+
+def _epochs(records: list[dict[str, Any]]) -> int:
+    """Finished epochs: one more than the number of the last, since a crash may have logged one twice."""
+    return max((record["epoch"] + 1 for record in records), default=0)
+
+
+def _seconds(records: list[dict[str, Any]]) -> float:
+    return sum({record["epoch"]: record["seconds"] for record in records}.values())
+
+
+def _compare(run: RunFolder, model: TrainedModel, score: _Scorer) -> Comparison:
+    records = run.records()
+    return Comparison(score(model.network), _epochs(records), _seconds(records))
+
+
+def _spread(data: SegmentationData, images: int | None) -> SegmentationData:
+    """So many samples of ``data``, evenly spread over it; all if there are no more, or None are asked for."""
+    if images is None or images >= len(data):
+        return data
+    return Part(data, [i * len(data) // images for i in range(images)])
+
+
+def _recalibration_images(train: SegmentationData, config: FitConfig, size: tuple[int, int]) -> Iterator[Tensor]:
+    """Batches drawn as in training, on a stream of their own; the same ones each time.
+
+    From the whole train split, also where the weights learned from a part of it: no label is used.
+    """
+    crop = parse_size(config.crop) if config.crop else size
+    total = max(1, min(RECALIBRATION_IMAGES, len(train)) // config.batch)
+    return (batch for batch, _ in draw(train, "recalibration", 0, total, crop, config))
+
+
+class _Scorer:
+    """mIoU of a network on ``val``, counting the images of all ``networks`` to come."""
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        val: SegmentationData,
+        networks: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.model = model
+        self.val = val
+        self.total = networks * len(val)
+        self.done = 0
+        self.progress = progress
+
+    def __call__(self, network: Supernet) -> float:
+        return evaluate(network, self.val, len(self.model.classes), self.model.device, self._count).miou
+
+    def _count(self, _done: int, _total: int) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.total)

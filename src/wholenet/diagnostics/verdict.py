@@ -1,0 +1,110 @@
+"""The diagnosis in three sentences: did the search decide anything, what would cutting cost, what to do."""
+
+from __future__ import annotations
+
+from wholenet.diagnostics.diagnosis import TOLERANCE, Diagnosis
+from wholenet.diagnostics.entropy import DECIDED_GAIN
+
+DECIDED_ENTROPY = 0.5
+"""Normalised entropy at or below which the search is said to have decided: between two options, 89 to 11."""
+FEW = 0.1
+"""Below this share of groups that gained ``DECIDED_GAIN``, it is said to have decided next to nothing."""
+WORTH_DROPPING = 0.1
+"""Fewer edges than this share are not worth dropping."""
+HOW = {"zeroed": "", "renormalized": " (the cell's others scaled up)", "recalibrated": " (with BatchNorm recalculated)"}
+"""What has to be done besides dropping."""
+
+
+def verdict(diagnosis: Diagnosis) -> tuple[str, str, str]:
+    """One sentence each: on the search, on cutting, on what to do."""
+    return _search(diagnosis), _cutting(diagnosis), _advice(diagnosis)
+
+
+def _search(d: Diagnosis) -> str:
+    if not d.searched:
+        return "Nothing was searched: this run kept all edges and operations at uniform strength, as a control does."
+    on_edges, on_operations = _word(d, "beta"), _word(d, "alpha")
+    repeated = "" if on_operations == on_edges else f"{on_operations} "
+    return (
+        f"The search {on_edges} on edges (normalised entropy {d.entropy['beta']:.3f}) and {repeated}on operations "
+        f"({d.entropy['alpha']:.3f}): {_whole(d.movement['beta'].decided)} of the cells prefer one edge, and "
+        f"{_whole(d.movement['alpha'].decided)} one operation, by {_points(DECIDED_GAIN)} or more over uniform."
+    )
+
+
+def _word(d: Diagnosis, name: str) -> str:
+    if d.entropy[name] <= DECIDED_ENTROPY:
+        return "decided"
+    return "decided next to nothing" if d.movement[name].decided < FEW else "leaned without deciding"
+
+
+def _untrained(d: Diagnosis) -> bool:
+    return d.miou < d.constant_miou + TOLERANCE
+
+
+def _cutting(d: Diagnosis) -> str:
+    if _untrained(d):
+        return (
+            f"What cutting costs cannot be told, because the whole supernet ({_percent(d.miou)} mIoU) is no better "
+            f"than one constant class ({_percent(d.constant_miou)})."
+        )
+    best = d.best_discrete
+    lost = d.miou - best.best_miou
+    change = f"loses {_points(lost)}" if lost >= 0 else f"gains {_points(-lost)}"
+    retrained = f" and retrained from scratch reached {_percent(d.second_stage.miou)}" if d.second_stage else ""
+    as_is, recalculated = _whole(d.removable("zeroed")), _whole(d.removable("recalibrated"))
+    return (
+        f"Of the {d.edges} edges the weakest {as_is} can go within {_points(TOLERANCE)} of the supernet's "
+        f"{_percent(d.miou)} mIoU as they are, and {recalculated} with BatchNorm recalculated, while the best discrete "
+        f"network inside ({best.genotype.decoding}, {best.edges} edges) {change} without retraining{retrained}."
+    )
+
+
+def _advice(d: Diagnosis) -> str:
+    if not d.finished:
+        return (
+            f"Let the run finish first (`wholenet fit --resume RUN`): this is its model after {d.scored_epoch} of "
+            f"{d.planned} epochs."
+        )
+    if _untrained(d):
+        return "Train longer, or look at the data and at predictions.png, before asking anything else of this run."
+    return f"{_keep(d)}; {_credit(d)}."
+
+
+def _keep(d: Diagnosis) -> str:
+    if d.miou - d.best_discrete.best_miou <= TOLERANCE and d.best_discrete.edges < d.edges:
+        return "The discrete network in genotype.yaml can take the supernet's place, and retraining it may add to that"
+    share, variant = max((d.removable(name), name) for name in HOW)  # equal shares: as they are, "zeroed"
+    if share >= WORTH_DROPPING:
+        how = HOW[variant]
+        return f"Keep the supernet whole unless you need it smaller, when {_whole(share)} of the edges can go{how}"
+    return "Keep the supernet whole"
+
+
+def _credit(d: Diagnosis) -> str:
+    if not d.searched:
+        return "compare it with a learned run of the same data, seed and time"
+    if d.control is None:
+        return "and before crediting the search with the score, train the frozen-uniform control (`--control`)"
+    gained = d.result - d.control.miou
+    if gained > TOLERANCE:
+        return (
+            f"the run is {_points(gained)} better than its frozen-uniform control of the same time, but one seed says "
+            "little, so repeat both with another `--seed`"
+        )
+    if gained < -TOLERANCE:
+        return f"do not credit the search, because the frozen-uniform control was {_points(-gained)} better"
+    return f"do not credit the search, because the frozen-uniform control is within {_points(TOLERANCE)} of it"
+
+
+def _whole(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _points(share: float) -> str:
+    points = f"{100 * share:.1f}".removesuffix(".0")
+    return f"{points} point" if points == "1" else f"{points} points"

@@ -1,0 +1,16 @@
+"""The studies by name. Imports no torch: the command line lists them."""
+
+from __future__ import annotations
+
+CATALOG: dict[str, str] = {
+    "table-1": "average entropy of edges and operations at the start and the end of the search",
+    "table-2": "mIoU by magnitude and schedule of the entropy penalty",
+    "table-3": "parameters and FLOPs of the four sizes",
+    "table-4": "the supernet as final model, against search, cut and retrain, and against frozen-uniform",
+    "table-6": "what the protocols of table-4 cost",
+    "table-7": "weights and architecture learning from halves, all, coarse or fine annotations",
+    "figure-2": "mIoU after dropping a growing share of the edges",
+    "figure-3": "entropy over training, by penalty",
+    "control": "ways to search, each against a frozen-uniform control of the same time",
+}
+"""What each one shows."""

@@ -1,0 +1,32 @@
+"""The ways to a final network that Tables 4 and 6 compare, in one space and at one total cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from wholenet.control import equal_time_epochs
+from wholenet.search.run_folder import RunFolder
+from wholenet.studies.pool import Pool
+from wholenet.studies.setting import Setting
+
+SINGLE, UNIFORM = "single-stage", "frozen-uniform"
+TWO_STAGE = {
+    "two-stage, best path": {"decoding": "best-path"},
+    "two-stage, threshold 0.5": {"decoding": "threshold", "decoding_tau": 0.5},
+}
+
+
+def protocol_runs(setting: Setting, pool: Pool) -> Mapping[str, list[RunFolder]]:
+    """Finished runs of every protocol, one per seed.
+
+    Single-stage sets the cost. Two-stage searches for as many epochs and retrains for what the multiply-adds of the
+    fine-tuning pay for; frozen-uniform trains for as long as single-stage took.
+    """
+    base = setting.config(**({"size": "small"} if setting.scale == "paper" else {}))
+    arms = {SINGLE: base} | {name: replace(base, protocol="two-stage", **how) for name, how in TWO_STAGE.items()}
+    pool.trained([config for arm in arms.values() for config in setting.over_seeds(arm)])
+    lengths = sorted(equal_time_epochs(run.records()) for run in pool.trained(setting.over_seeds(base)))
+    arms[UNIFORM] = replace(base, architecture="uniform", epochs=lengths[len(lengths) // 2])
+    pool.trained(setting.over_seeds(arms[UNIFORM]))
+    return {name: pool.trained(setting.over_seeds(arm)) for name, arm in arms.items()}

@@ -1,0 +1,64 @@
+"""Run a study by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from wholenet.data.cityscapes import CITYSCAPES
+from wholenet.data.detect import BUILT_IN, open_data
+from wholenet.studies.catalog import CATALOG
+from wholenet.studies.control import control
+from wholenet.studies.figure_2 import figure_2
+from wholenet.studies.figure_3 import figure_3
+from wholenet.studies.pool import Pool
+from wholenet.studies.result import Result, write_result
+from wholenet.studies.setting import Setting
+from wholenet.studies.table_1 import table_1
+from wholenet.studies.table_2 import table_2
+from wholenet.studies.table_3 import table_3
+from wholenet.studies.table_4 import table_4
+from wholenet.studies.table_6 import table_6
+from wholenet.studies.table_7 import table_7
+
+STUDIES: Mapping[str, Callable[[Setting, Pool], Result]] = {
+    "table-1": table_1,
+    "table-2": table_2,
+    "table-3": table_3,
+    "table-4": table_4,
+    "table-6": table_6,
+    "table-7": table_7,
+    "figure-2": figure_2,
+    "figure-3": figure_3,
+    "control": control,
+}
+
+
+def study(name: str, setting: Setting, console: Console | None = None) -> tuple[Result, Path]:
+    """Run the study ``name``; returns what it found and the page that was written.
+
+    Raises:
+        ValueError: for an unknown study (the known ones are listed), data that the paper's protocol is not about, or
+            where a run of it fails.
+        DataError: for data that cannot be trained on.
+    """
+    if name not in STUDIES:
+        raise ValueError(f"unknown study {name!r}; known: {', '.join(CATALOG)}")
+    console = console or Console()
+    if setting.data != BUILT_IN:  # a run is known by its settings: from wherever the study is called
+        setting = replace(setting, data=str(Path(setting.data).expanduser().resolve()))
+    if setting.scale == "paper" and name != "table-3":
+        source = open_data(setting.data)
+        if source.classes.names != CITYSCAPES.names:
+            raise ValueError(
+                f"--scale paper is the paper's protocol on Cityscapes, but {setting.data} has the classes "
+                f"{', '.join(source.classes.names)}; give --data CITYSCAPES, or use --scale gpu or cpu"
+            )
+    setting.config()  # a bad --set is refused here
+    pool = Pool(setting.out / "runs", setting.parallel, console)
+    result = STUDIES[name](setting, pool)
+    page, _ = write_result(result, name, setting)
+    return result, page

@@ -1,0 +1,87 @@
+"""Table 4 (Sec. 4.4): the supernet as the final model, against searching, cutting and training again.
+
+The paper sets its supernets beside other people's, trained for other lengths on other data. Here all is one space, one
+data set and one total cost, and the network that never searched is a row too.
+"""
+
+from __future__ import annotations
+
+from wholenet.deploy.model_folder import load_model
+from wholenet.search.cost import run_macs
+from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.count import macs_as_run
+from wholenet.studies.drawing import draw_arms
+from wholenet.studies.pool import Pool, final_miou, seconds
+from wholenet.studies.protocols import protocol_runs
+from wholenet.studies.result import Result, Spread, Table, spread
+from wholenet.studies.setting import Setting
+
+PAPER = [
+    ("Auto-DeepLab", 695, "34.9", "80.3"),
+    ("DCNAS", 294.6, "69.9", "81.2"),
+    ("DCNAS, non-dense", None, "51.7", "73.3"),
+    ("single-stage, small", 57.7, "71.4", "-"),
+    ("single-stage, medium", 380.1, "74.4", "-"),
+    ("single-stage, large", 558, "75.3", "-"),
+]
+"""Method, FLOPs (G), mIoU in the search stage and after retraining, percent, Cityscapes validation set."""
+FIGURE = "table-4.png"
+INPUT = (1024, 2048)
+"""Height and width that the final networks' multiply-adds are counted for."""
+
+
+def table_4(setting: Setting, pool: Pool) -> Result:
+    """Train every protocol with every seed."""
+    arms = protocol_runs(setting, pool)
+    rows: list[list[str | Spread]] = []
+    values, finals = {}, {}
+    for name, runs in arms.items():
+        two_stage = runs[0].config.protocol == "two-stage"
+        one_shot = spread([final_miou(RunFolder(run.search) if two_stage else run) for run in runs])
+        final = spread([final_miou(run) for run in runs])
+        finals[name] = [100 * final_miou(run) for run in runs]
+        macs, time_s = spread([run_macs(run) / 1e12 for run in runs]), spread([seconds(run) for run in runs])
+        network = spread([_network_macs(run) / 1e9 for run in runs])
+        rows.append([name, one_shot, final, network.shown(digits=2), macs.shown(digits=1), time_s.shown(digits=0)])
+        values[name] = {
+            "one_shot_miou": one_shot,
+            "final_miou": final,
+            "final_gmacs": network,
+            "training_tmacs": macs,
+            "training_seconds": time_s,
+            "retrain_epochs": [run.config.retrain_epochs for run in runs] if two_stage else None,
+        }
+    draw_arms(setting.out / FIGURE, finals, {}, quantity="mIoU of the final network, %", ours="at one total cost")
+    base = next(iter(arms.values()))[0].config
+    return Result(
+        title="Table 4: one stage or two",
+        source="Seed paper, Table 4 and Sec. 4.4",
+        table=Table(
+            [
+                "protocol",
+                "one-shot mIoU, %",
+                "final mIoU, %",
+                "final network, G multiply-adds",
+                "training, T multiply-adds",
+                "training, s",
+            ],
+            rows,
+        ),
+        values=values,
+        notes=[
+            "One-shot: the supernet at the end of its stage. Final: what is kept; for two stages the discrete network, "
+            "trained from scratch.",
+            f"Single-stage: {base.epochs} epochs. Two-stage: the same search, and as much retraining as the "
+            "multiply-adds of the fine-tuning pay for. Frozen-uniform: as many epochs as fit into single-stage's time.",
+            "Final network: multiply-adds as run, for one image of {}x{} pixels.".format(*INPUT),
+            "The paper (other lengths, other data, no control): "
+            + "; ".join(f"{name} {s} one-shot, {t} retrained" for name, _, s, t in PAPER)
+            + ".",
+            f"{setting.seeds} seeds, mean ± standard deviation.",
+        ],
+        figure=FIGURE,
+    )
+
+
+def _network_macs(run: RunFolder) -> int:
+    return macs_as_run(load_model(run.path).network, *INPUT)

@@ -1,0 +1,217 @@
+"""Every study, whole, on twelve tiny images; and the pool that trains their runs."""
+
+import json
+from dataclasses import replace
+from itertools import combinations
+from statistics import mean, stdev
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+import wholenet.studies.figure_2 as figure_2_module
+import wholenet.studies.magnitudes as magnitudes_module
+from wholenet.cli import main
+from wholenet.control import equal_time_epochs
+from wholenet.data.sample import DataError
+from wholenet.search.cost import run_macs
+from wholenet.search.run_folder import RunFolder
+from wholenet.studies.catalog import CATALOG
+from wholenet.studies.magnitudes import SWEEP, TARGETS, nearest
+from wholenet.studies.pool import Pool
+from wholenet.studies.protocols import SINGLE, TWO_STAGE, UNIFORM, protocol_runs
+from wholenet.studies.result import spread
+from wholenet.studies.setting import Setting
+from wholenet.studies.study import STUDIES, study
+from wholenet.studies.table_7 import arms
+from wholenet.training import fit
+
+QUIET = Console(quiet=True)
+TINY = {"epochs": 4, "batch": 2, "crop": "32x32", "val_every": 4, "scale_min": 0.8, "scale_max": 1.2}
+
+
+class HerePool(Pool):
+    """Trains in this process, which spares each run the seconds that torch takes to import."""
+
+    started = 0
+
+    def trained(self, configs):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for config in configs:
+            path = self.path(config)
+            if not path.exists():
+                HerePool.started += 1
+                fit(replace(config, out=str(path)), QUIET)
+        return [RunFolder(self.path(config)) for config in configs]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Twelve images of a bright disc on a dark ground."""
+    root = tmp_path_factory.mktemp("discs")
+    (root / "images").mkdir()
+    (root / "masks").mkdir()
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:48, :64]
+    for i in range(12):
+        y, x = rng.integers(12, 36), rng.integers(12, 52)
+        disc = (rows - y) ** 2 + (columns - x) ** 2 < 100
+        image = rng.integers(0, 60, (48, 64, 3)) + 150 * disc[..., None]
+        Image.fromarray(image.astype(np.uint8)).save(root / "images" / f"{i:02}.png")
+        Image.fromarray(disc.astype(np.uint8)).save(root / "masks" / f"{i:02}.png")
+    (root / "classes.json").write_text(json.dumps(["ground", "disc"]))
+    return root
+
+
+@pytest.fixture(scope="module")
+def setting(folder, tmp_path_factory):
+    return Setting(
+        scale="cpu",
+        data=str(folder),
+        out=tmp_path_factory.mktemp("studies"),
+        seeds=1,
+        jobs=1,
+        make_coarse=True,
+        overrides=tuple(TINY.items()),
+    )
+
+
+@pytest.fixture
+def here(monkeypatch):
+    monkeypatch.setattr("wholenet.studies.study.Pool", HerePool)
+    monkeypatch.setattr(figure_2_module, "SHARES", (0.0, 0.3))
+    monkeypatch.setattr(magnitudes_module, "SWEEP", (0.01, 0.1, 1.0))
+    monkeypatch.setattr("wholenet.training.draw_run", lambda *_args: [])  # half of a tiny run's time
+    HerePool.started = 0
+
+
+def test_the_catalog_lists_the_studies_that_exist():
+    assert CATALOG.keys() == STUDIES.keys()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_writes_a_page_and_a_figure_and_trains_nothing_twice(name, setting, here):
+    result, page = study(name, setting, QUIET)
+    assert page == setting.out / f"{name}.md"
+    text, facts = page.read_text(), json.loads((setting.out / f"{name}.json").read_text())
+    assert f"wholenet study {name} --scale cpu" in text
+    assert result.figure in text
+    with Image.open(setting.out / result.figure) as picture:
+        assert picture.width > 500
+    assert len(facts["rows"]) == len(result.table.rows) > 0
+    assert all(len(row) == len(facts["columns"]) for row in facts["rows"])
+    HerePool.started = 0
+    study(name, setting, QUIET)
+    assert HerePool.started == 0
+
+
+def test_the_numbers_of_a_table_are_those_of_its_runs(setting, here):
+    twice = replace(setting, seeds=2)
+    study("table-1", twice, QUIET)
+    edges = json.loads((setting.out / "table-1.json").read_text())["values"]["edges"]["end"]["entropy"]
+    pool = HerePool(setting.out / "runs", 1, QUIET)
+    ends = [run.records()[-1]["entropy"]["beta"] for run in pool.trained(twice.over_seeds(twice.config()))]
+    assert edges == {"mean": pytest.approx(mean(ends)), "sd": pytest.approx(stdev(ends)), "n": 2}
+
+
+def test_the_protocols_cost_the_same(setting, here):
+    runs = protocol_runs(setting, HerePool(setting.out / "runs", 1, QUIET))
+    assert set(runs) == {SINGLE, UNIFORM, *TWO_STAGE}
+    whole = run_macs(runs[SINGLE][0])
+    for name in TWO_STAGE:
+        for run in runs[name]:
+            steps = len(run.records())
+            own = run_macs(run) - run_macs(RunFolder(run.search))
+            assert abs(run_macs(run) - whole) <= own / steps  # a whole number of epochs
+    assert [len(run.records()) for run in runs[UNIFORM]] == [equal_time_epochs(run.records()) for run in runs[SINGLE]]
+
+
+def test_every_row_of_table_7_takes_as_many_weight_steps(setting):
+    rows = arms(replace(setting, overrides=(*TINY.items(), ("epochs", 40))))
+    images = {"half / half": 0.5, "both, then fine / both": 2.0}
+    for name, config in rows.items():
+        assert config.epochs * images.get(name, 1.0) == pytest.approx(40, abs=0.5)
+
+
+def test_table_7_without_coarse_annotations_says_what_to_do(setting, tmp_path):
+    with pytest.raises(DataError, match=r"no coarse annotations .*--make-coarse"):
+        study("table-7", replace(setting, make_coarse=False, out=tmp_path / "new"), QUIET)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_papers_scale_wants_the_papers_data(setting, tmp_path):
+    with pytest.raises(ValueError, match=r"protocol on Cityscapes, but .* has the classes ground, disc"):
+        study("table-2", replace(setting, scale="paper", out=tmp_path / "new"), QUIET)
+    assert not (tmp_path / "new").exists()
+
+
+def test_chosen_magnitudes_miss_their_targets_least():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        swept = dict(zip(SWEEP, rng.random(len(SWEEP)), strict=True))
+        chosen = tuple(nearest(swept, TARGETS).values())
+
+        def miss(some, swept=swept):
+            return sum(abs(swept[c] - target) for c, target in zip(some, TARGETS.values(), strict=True))
+
+        assert chosen == tuple(sorted(chosen))
+        assert miss(chosen) == min(miss(some) for some in combinations(SWEEP, len(TARGETS)))
+
+
+def test_spread_is_the_sample_standard_deviation():
+    values = [0.3, 0.5, 0.9]
+    assert spread(values).mean == pytest.approx(np.mean(values))
+    assert spread(values).sd == pytest.approx(np.std(values, ddof=1))
+    assert spread(values[:1]).sd is None
+
+
+def test_a_run_is_known_by_all_that_matters_and_not_by_where_it_is(setting):
+    pool = Pool(setting.out, 1, QUIET)
+    config = setting.config()
+    assert pool.path(config) == pool.path(replace(config, out="elsewhere"))
+    assert pool.path(config) != pool.path(replace(config, arch_lr=1e-4))
+    assert len({pool.path(c) for c in replace(setting, seeds=2).over_seeds(config)}) == 2
+
+
+def test_the_pool_trains_in_processes_continues_what_stopped_and_leaves_what_is_done(setting, tmp_path):
+    pool = Pool(tmp_path, 2, QUIET)
+    configs = replace(setting, seeds=2).over_seeds(setting.config(epochs=3))
+    first, second = pool.trained(configs)
+    assert [len(run.records()) for run in (first, second)] == [4, 4]  # the overrides have the last word
+    expected = first.records()[-1]["loss"]
+
+    (first.path / "done").unlink()  # as if the study had been stopped before the run was over
+    before = (second.path / "metrics.jsonl").stat().st_mtime_ns
+    assert pool.trained(configs)[0].records()[-1]["loss"] == expected
+    assert (second.path / "metrics.jsonl").stat().st_mtime_ns == before
+
+
+def test_a_run_that_fails_ends_the_study_with_the_end_of_its_log(setting, tmp_path):
+    config = replace(setting.config(), data=str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match=r"a run of the study failed; .*\.log ends so:\n.*nowhere"):
+        Pool(tmp_path, 1, QUIET).trained([config])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["table-9"], "invalid choice: 'table-9'"),
+        (["table-2", "--seeds", "0"], "expected at least 1 seed"),
+        (["table-2", "--set", "lr"], "expected NAME=VALUE"),
+        (["table-2", "--set", "rate=1"], "expected NAME=VALUE with one of size,"),
+        (["table-2", "--set", "lr=-1"], "lr=-1: expected above 0"),
+        (["table-7"], "--make-coarse"),
+    ],
+)
+def test_the_command_refuses_what_it_cannot_do(words, message, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["study", *words, "--out", str(tmp_path / "out")])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_prints_the_page(tmp_path, capsys):
+    main(["study", "table-3", "--out", str(tmp_path)])
+    assert "| large | 47.29 | 47.3 |" in capsys.readouterr().out
