@@ -14,7 +14,7 @@ test: $(VENV)/test  ## Everything that CI runs: format, lint, types, tests, doct
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	OMP_NUM_THREADS=1 $(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
 camvid: $(VENV)/demo  ## The CamVid recipe; make camvid DATA=path/to/camvid
 	$(BIN)/wholenet fit $(DATA) --config recipes/camvid-cpu.yaml --out runs/camvid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from wholenet.report.style import CYCLE, FAINT, INK, MUTED, saved_figure
 from wholenet.studies.magnitudes import choose_magnitudes, end_entropy, penalized
@@ -78,5 +79,6 @@ def _draw(setting: Setting, curves: dict[str, dict[str, np.ndarray]], penalty_st
             ax.set_title(f"normalised entropy of the {title}")
             ax.set_xlabel("epoch (shaded: search; dotted: the penalty starts)")
             ax.set_ylim(-0.02, 1.05)
-        axes[0].legend(loc="lower left")
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[0].legend(loc="upper right", bbox_to_anchor=(1.0, 0.9))
         figure.tight_layout()

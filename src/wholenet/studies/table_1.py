@@ -49,7 +49,7 @@ def table_1(setting: Setting, pool: Pool) -> Result:
             draw_start_end(ax, pairs, title)
         axes[1].set_ylim(0, 1.15)
         axes[0].set_ylim(0, 0.42)
-        axes[1].legend(loc="lower right", frameon=True, framealpha=0.9)
+        axes[0].legend(loc="upper left")
         figure.tight_layout()
     return Result(
         title="Table 1: entropy before and after the search",

@@ -32,7 +32,7 @@ def table_3(setting: Setting, _pool: Pool) -> Result:
         )
         ratios[f"{size}, parameters"] = [ours.parameters / 1e6 / parameters]
         ratios[f"{size}, FLOPs"] = [ours.flops / 1e9 / flops]
-    draw_arms(setting.out / FIGURE, ratios, {}, quantity="ours / the paper", ours="counts against the paper's")
+    draw_arms(setting.out / FIGURE, ratios, {}, quantity="ours / the paper's", ours="counted")
     return Result(
         title="Table 3: parameters and FLOPs",
         source="Seed paper, Table 3",
