@@ -1,9 +1,12 @@
 """One torch thread: on shared cores two can wait for each other for seconds."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 torch.set_num_threads(1)
 
@@ -16,3 +19,21 @@ def camvid() -> Path:
     if not folder.is_dir():
         pytest.skip(f"CamVid is not at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def discs(tmp_path_factory) -> Path:
+    """Twelve images of a bright disc on a dark ground. Tests that change them work on a copy."""
+    root = tmp_path_factory.mktemp("discs")
+    (root / "images").mkdir()
+    (root / "masks").mkdir()
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:48, :64]
+    for i in range(12):
+        y, x = rng.integers(12, 36), rng.integers(12, 52)
+        disc = (rows - y) ** 2 + (columns - x) ** 2 < 100
+        image = rng.integers(0, 60, (48, 64, 3)) + 150 * disc[..., None]
+        Image.fromarray(image.astype(np.uint8)).save(root / "images" / f"{i:02}.png")
+        Image.fromarray(disc.astype(np.uint8)).save(root / "masks" / f"{i:02}.png")
+    (root / "classes.json").write_text(json.dumps(["ground", "disc"]))
+    return root

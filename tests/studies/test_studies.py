@@ -47,21 +47,8 @@ class HerePool(Pool):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Twelve images of a bright disc on a dark ground."""
-    root = tmp_path_factory.mktemp("discs")
-    (root / "images").mkdir()
-    (root / "masks").mkdir()
-    rng = np.random.default_rng(0)
-    rows, columns = np.mgrid[:48, :64]
-    for i in range(12):
-        y, x = rng.integers(12, 36), rng.integers(12, 52)
-        disc = (rows - y) ** 2 + (columns - x) ** 2 < 100
-        image = rng.integers(0, 60, (48, 64, 3)) + 150 * disc[..., None]
-        Image.fromarray(image.astype(np.uint8)).save(root / "images" / f"{i:02}.png")
-        Image.fromarray(disc.astype(np.uint8)).save(root / "masks" / f"{i:02}.png")
-    (root / "classes.json").write_text(json.dumps(["ground", "disc"]))
-    return root
+def folder(discs):
+    return discs
 
 
 @pytest.fixture(scope="module")

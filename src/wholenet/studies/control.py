@@ -42,30 +42,29 @@ def control(setting: Setting, pool: Pool) -> Result:
         return replace(base, **{**change, **rate})
 
     ways = {name: setting.over_seeds(searched(change)) for name, change in WAYS.items()}
-    pool.trained([config for configs in ways.values() for config in configs])
-    epochs = control_epochs({name: pool.trained(configs) for name, configs in ways.items()})
+    runs = pool.trained_arms(ways)
+    epochs = control_epochs(runs)
     # Simultaneous search once more, for the time that alternating took: the two against each other.
     epochs[LONG] = epochs["alternating"]
-    ways[LONG] = [replace(config, epochs=epochs[LONG]) for config in ways["simultaneous"]]
-    pool.trained(ways[LONG])
-    controls = {
-        name: setting.over_seeds(replace(base, architecture="uniform", epochs=length))
-        for name, length in epochs.items()
-    }
-    pool.trained([config for configs in controls.values() for config in configs])
+    runs[LONG] = pool.trained([replace(config, epochs=epochs[LONG]) for config in ways["simultaneous"]])
+    uniform = pool.trained_arms(
+        {
+            name: setting.over_seeds(replace(base, architecture="uniform", epochs=length))
+            for name, length in epochs.items()
+        }
+    )
 
     rows: list[list[str | Spread]] = []
     values, shown = {}, {}
-    for name, configs in ways.items():
-        runs, uniform = pool.trained(configs), pool.trained(controls[name])
-        ours, theirs = [final_miou(run) for run in runs], [final_miou(run) for run in uniform]
+    for name, of_way in runs.items():
+        ours, theirs = [final_miou(run) for run in of_way], [final_miou(run) for run in uniform[name]]
         gain = spread([a - b for a, b in zip(ours, theirs, strict=True)])
-        entropy = spread([end_entropy(run) for run in runs])
-        macs = mean(map(run_macs, runs)) / mean(map(run_macs, uniform))
+        entropy = spread([end_entropy(run) for run in of_way])
+        macs = mean(map(run_macs, of_way)) / mean(map(run_macs, uniform[name]))
         rows.append(
             [
                 name,
-                f"{configs[0].epochs}",
+                f"{of_way[0].config.epochs}",
                 entropy.shown(digits=2),
                 spread(ours),
                 f"{epochs[name]}",
@@ -76,15 +75,15 @@ def control(setting: Setting, pool: Pool) -> Result:
         )
         values[name] = {
             "change": dict(WAYS.get(name, WAYS["simultaneous"])),
-            "epochs": configs[0].epochs,
+            "epochs": of_way[0].config.epochs,
             "end_entropy": entropy,
             "miou": spread(ours),
             "uniform_epochs": epochs[name],
             "uniform_miou": spread(theirs),
             "gain": gain,
             "macs_over_uniform": macs,
-            "seconds": spread([seconds(run) for run in runs]),
-            "uniform_seconds": spread([seconds(run) for run in uniform]),
+            "seconds": spread([seconds(run) for run in of_way]),
+            "uniform_seconds": spread([seconds(run) for run in uniform[name]]),
         }
         shown[name] = [100 * miou for miou in ours]
         shown[f"{UNIFORM}, {epochs[name]} epochs"] = [100 * miou for miou in theirs]

@@ -35,7 +35,7 @@ from wholenet.search.draw import draw
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import Batch, decayed_rate, set_rate, weight_step
 from wholenet.spaces.supernet import Supernet
-from wholenet.studies.magnitudes import choose_magnitudes, penalized
+from wholenet.studies.magnitudes import TARGETS, penalized_arms
 from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
@@ -61,9 +61,8 @@ FIGURE = "figure-2.png"
 
 def figure_2(setting: Setting, pool: Pool) -> Result:
     """Cut every run of Table 2's constant rows step by step."""
-    magnitudes = choose_magnitudes(setting, pool)
-    arms = {name: setting.over_seeds(penalized(setting, c)) for name, c in magnitudes.chosen.items()}
-    runs = {name: [run.path for run in pool.trained(configs)] for name, configs in arms.items()}
+    magnitudes, arms = penalized_arms(setting, pool, [("constant", name) for name in ("none", *TARGETS)])
+    runs = {name: [run.path for run in of_arm] for (_, name), of_arm in arms.items()}
     paths = [path for of_arm in runs.values() for path in of_arm]
     limit = VAL_IMAGES.get(setting.scale)
     if setting.parallel == 1:

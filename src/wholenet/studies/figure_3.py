@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from wholenet.report.style import CYCLE, FAINT, INK, MUTED, saved_figure
-from wholenet.studies.magnitudes import choose_magnitudes, end_entropy, penalized
+from wholenet.studies.magnitudes import end_entropy, penalized_arms
 from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
@@ -24,15 +24,9 @@ FIGURE = "figure-3.png"
 
 def figure_3(setting: Setting, pool: Pool) -> Result:
     """Train what the figure shows, with every seed, and draw it."""
-    magnitudes = choose_magnitudes(setting, pool)
-    arms = {
-        (schedule, name): setting.over_seeds(penalized(setting, magnitudes.chosen[name], schedule))
-        for schedule, name in CURVES
-    }
-    pool.trained([config for configs in arms.values() for config in configs])
+    magnitudes, arms = penalized_arms(setting, pool, CURVES)
     curves, rows, values = {}, [], {}
-    for (schedule, name), configs in arms.items():
-        runs = pool.trained(configs)
+    for (schedule, name), runs in arms.items():
         label = "none" if name == "none" else f"{name}, {schedule}"
         curves[label] = {
             which: np.array([[record["entropy"][which] for record in run.records()] for run in runs])

@@ -7,7 +7,7 @@ sweep are runs of the study too, so the choice costs only those that are not cho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import mean
@@ -46,6 +46,18 @@ def choose_magnitudes(setting: Setting, pool: Pool) -> Magnitudes:
     runs = pool.trained([penalized(setting, magnitude) for magnitude in SWEEP])
     swept = {c: end_entropy(run) for c, run in zip(SWEEP, runs, strict=True)}
     return Magnitudes({"none": 0.0, **nearest(swept, TARGETS)}, swept)
+
+
+def penalized_arms(
+    setting: Setting, pool: Pool, arms: Iterable[tuple[str, str]]
+) -> tuple[Magnitudes, dict[tuple[str, str], list[RunFolder]]]:
+    """Choose the magnitudes, and train every (schedule, name of a magnitude) with every seed."""
+    magnitudes = choose_magnitudes(setting, pool)
+    configs = {
+        (schedule, name): setting.over_seeds(penalized(setting, magnitudes.chosen[name], schedule))
+        for schedule, name in arms
+    }
+    return magnitudes, pool.trained_arms(configs)
 
 
 def nearest(swept: Mapping[float, float], targets: Mapping[str, float]) -> dict[str, float]:

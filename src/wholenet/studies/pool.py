@@ -11,9 +11,10 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -21,6 +22,8 @@ from wholenet.search.config import FitConfig, write_config
 from wholenet.search.run_folder import RunFolder
 
 POLL_S = 0.5
+Arm = TypeVar("Arm", bound=Hashable)
+"""What a study calls one of the things that it compares."""
 
 
 class Pool:
@@ -81,6 +84,11 @@ class Pool:
                 process.terminate()
                 process.wait()
         return [RunFolder(self.path(config)) for config in configs]
+
+    def trained_arms(self, arms: Mapping[Arm, Sequence[FitConfig]]) -> dict[Arm, list[RunFolder]]:
+        """:meth:`trained`, all arms of a study at once, by name."""
+        self.trained([config for configs in arms.values() for config in configs])
+        return {name: self.trained(configs) for name, configs in arms.items()}
 
     def _start(self, path: Path, config: FitConfig) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-m", "wholenet", "fit"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import median_low
 
 from wholenet.control import equal_time_epochs
 from wholenet.search.run_folder import RunFolder
@@ -25,8 +26,8 @@ def protocol_runs(setting: Setting, pool: Pool) -> Mapping[str, list[RunFolder]]
     """
     base = setting.config(**({"size": "small"} if setting.scale == "paper" else {}))
     arms = {SINGLE: base} | {name: replace(base, protocol="two-stage", **how) for name, how in TWO_STAGE.items()}
-    pool.trained([config for arm in arms.values() for config in setting.over_seeds(arm)])
-    lengths = sorted(equal_time_epochs(run.records()) for run in pool.trained(setting.over_seeds(base)))
-    arms[UNIFORM] = replace(base, architecture="uniform", epochs=lengths[len(lengths) // 2])
-    pool.trained(setting.over_seeds(arms[UNIFORM]))
-    return {name: pool.trained(setting.over_seeds(arm)) for name, arm in arms.items()}
+    runs = pool.trained_arms({name: setting.over_seeds(arm) for name, arm in arms.items()})
+    # Median over the seeds, so that one busy minute of the machine does not decide.
+    epochs = median_low(equal_time_epochs(run.records()) for run in runs[SINGLE])
+    uniform = setting.over_seeds(replace(base, architecture="uniform", epochs=epochs))
+    return {**runs, UNIFORM: pool.trained(uniform)}

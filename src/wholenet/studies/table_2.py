@@ -7,7 +7,7 @@ The paper: the higher the magnitude the lower the mIoU, and the linear schedule 
 from __future__ import annotations
 
 from wholenet.studies.drawing import draw_arms
-from wholenet.studies.magnitudes import choose_magnitudes, end_entropy, penalized
+from wholenet.studies.magnitudes import end_entropy, penalized_arms
 from wholenet.studies.pool import Pool, final_miou
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
@@ -28,16 +28,10 @@ FIGURE = "table-2.png"
 
 def table_2(setting: Setting, pool: Pool) -> Result:
     """Train every schedule and magnitude with every seed."""
-    magnitudes = choose_magnitudes(setting, pool)
-    arms = {
-        (schedule, name): setting.over_seeds(penalized(setting, magnitudes.chosen[name], schedule))
-        for schedule, name in PAPER
-    }
-    pool.trained([config for configs in arms.values() for config in configs])
+    magnitudes, arms = penalized_arms(setting, pool, PAPER)
     rows: list[list[str | Spread]] = []
     values, shown, paper_shown = {}, {}, {}
-    for (schedule, name), configs in arms.items():
-        runs = pool.trained(configs)
+    for (schedule, name), runs in arms.items():
         miou = spread([final_miou(run) for run in runs])
         entropy = spread([end_entropy(run) for run in runs])
         paper = "{} ± {}".format(*PAPER[schedule, name])

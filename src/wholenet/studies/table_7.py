@@ -35,11 +35,11 @@ FIGURE = "table-7.png"
 def table_7(setting: Setting, pool: Pool) -> Result:
     """Train every division of the annotations with every seed."""
     configs = arms(setting)
-    pool.trained([config for arm in configs.values() for config in setting.over_seeds(arm)])
+    trained = pool.trained_arms({name: setting.over_seeds(config) for name, config in configs.items()})
     rows: list[list[str | Spread]] = []
     values, shown = {}, {}
     for name, config in configs.items():
-        runs = pool.trained(setting.over_seeds(config))
+        runs = trained[name]
         paper = ARMS[name][1]
         miou, entropy = spread([final_miou(run) for run in runs]), spread([end_entropy(run) for run in runs])
         rows.append([name, f"{config.epochs}", entropy.shown(digits=3), miou, f"{paper}"])
