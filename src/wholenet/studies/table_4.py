@@ -42,7 +42,7 @@ def table_4(setting: Setting, pool: Pool) -> Result:
         finals[name] = [100 * final_miou(run) for run in runs]
         macs, time_s = spread([run_macs(run) / 1e12 for run in runs]), spread([seconds(run) for run in runs])
         network = spread([_network_macs(run) / 1e9 for run in runs])
-        rows.append([name, one_shot, final, network.shown(digits=2), macs.shown(digits=1), time_s.shown(digits=0)])
+        rows.append([name, one_shot, final, network.shown(digits=2), macs.shown(digits=3), time_s.shown(digits=0)])
         values[name] = {
             "one_shot_miou": one_shot,
             "final_miou": final,

@@ -37,7 +37,7 @@ def table_6(setting: Setting, pool: Pool) -> Result:
                 "seconds": spread([seconds(run) for run in parts]),
             }
         epochs = _epochs(first), _epochs(runs) if two_stage else "-"
-        cells += [*epochs, costs["first"]["tmacs"].shown(digits=1), costs["all"]["tmacs"].shown(digits=1)]
+        cells += [*epochs, costs["first"]["tmacs"].shown(digits=3), costs["all"]["tmacs"].shown(digits=3)]
         cells += [costs["first"]["seconds"].shown(digits=0), costs["all"]["seconds"].shown(digits=0)]
         rows.append(cells)
         values[name] = {"epochs": [len(run.records()) for run in first], **costs}
