@@ -1,8 +1,7 @@
 """Coarse annotations out of fine ones, in the manner of Cityscapes' own, for data that has none.
 
-Cityscapes' coarse annotations are polygons drawn in minutes, well inside the objects: boundaries stay unlabelled, small
-objects are left out, and 67.5 % of the pixels carry a label where fine annotations reach 97.1 % (Cordts et al., CVPR
-2016, Sec. 2.2 and Table 1): 70 % of what fine ones label. The defaults keep 69 % of the labels of CamVid's train split.
+Cityscapes' coarse annotations (Cordts et al., CVPR 2016) are polygons drawn in minutes, well inside the objects:
+boundaries stay unlabelled and small objects are left out. The defaults keep 69 % of the labels of CamVid's train split.
 
 Letters: H x W pixels.
 """
