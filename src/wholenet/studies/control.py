@@ -87,9 +87,7 @@ def control(setting: Setting, pool: Pool) -> Result:
         }
         shown[name] = [100 * miou for miou in ours]
         shown[f"{UNIFORM}, {epochs[name]} epochs"] = [100 * miou for miou in theirs]
-    draw_arms(
-        setting.out / FIGURE, shown, {}, quantity="mIoU, %", ours=f"each search and its control, {setting.seeds} seeds"
-    )
+    draw_arms(setting.out / FIGURE, shown, {}, quantity="mIoU, %", ours=f"{setting.seeds} seeds")
     return Result(
         title="Does the search pay?",
         source="Ours; the paper trains no frozen-uniform control",
