@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 
 import wholenet
+from run_files import assert_equal, checkpoint, records
 from wholenet.control import equal_time_epochs
 from wholenet.data.sample import DataError
 from wholenet.search.config import FitConfig, read_config
@@ -31,28 +32,9 @@ def run(folder, tmp_path_factory):
     return out
 
 
-def weights(run):
-    return torch.load(run / "checkpoint.pt", weights_only=True)
-
-
-def records(run):
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-
 def without_times(run):
     timed = ("seconds", "data_seconds", "images_per_second")
     return [{key: value for key, value in record.items() if key not in timed} for record in records(run)]
-
-
-def assert_equal(first, second):
-    assert first.keys() == second.keys()
-    for key, value in first.items():
-        if isinstance(value, dict):
-            assert_equal(value, second[key])
-        elif isinstance(value, torch.Tensor):
-            assert torch.equal(value, second[key]), key
-        elif key != "param_groups":
-            assert value == second[key], key
 
 
 def test_a_run_leaves_everything_behind_that_it_promises(run):
@@ -88,7 +70,7 @@ def test_the_architecture_moves_in_the_search_alone(run):
 def test_the_same_seed_gives_the_same_numbers_twice_and_another_seed_others(run, folder, tmp_path):
     wholenet.fit(folder, tmp_path / "again", **SMALL)
     assert without_times(tmp_path / "again") == without_times(run)
-    assert_equal(weights(tmp_path / "again"), weights(run))
+    assert_equal(checkpoint(tmp_path / "again"), checkpoint(run))
     wholenet.fit(folder, tmp_path / "other", **{**SMALL, "epochs": 1, "seed": 1})
     assert records(tmp_path / "other")[0]["loss"] != records(run)[0]["loss"]
 
@@ -117,7 +99,7 @@ def test_a_stopped_run_continues_to_the_same_weights_across_phase_boundaries(
     assert len(records(out)) == stop_after
     monkeypatch.undo()
     wholenet.resume(out)
-    assert_equal(weights(out), weights(run))
+    assert_equal(checkpoint(out), checkpoint(run))
     assert without_times(out) == without_times(run)
 
 
@@ -130,7 +112,7 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_over(run, folder, tmp_
         wholenet.fit(folder, tmp_path / "early", **SMALL)
     monkeypatch.undo()
     wholenet.resume(tmp_path / "early")
-    assert_equal(weights(tmp_path / "early"), weights(run))
+    assert_equal(checkpoint(tmp_path / "early"), checkpoint(run))
 
 
 def test_resuming_a_finished_run_only_scores_it(run):
@@ -167,7 +149,7 @@ def test_the_control_never_moves_from_uniform_and_trains_for_the_time_of_the_run
     for record in records(control):
         assert record["arch_loss"] is None
         assert record["entropy"] == {"alpha": pytest.approx(1), "beta": pytest.approx(1)}
-    assert all((logits == 0).all() for name, logits in weights(control)["model"].items() if name.startswith("arch."))
+    assert all((logits == 0).all() for name, logits in checkpoint(control)["model"].items() if name.startswith("arch."))
     assert wholenet.resume(tmp_path / "run") == compared
 
 

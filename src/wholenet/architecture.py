@@ -99,6 +99,16 @@ def one_hot(choice: Tensor, mask: Tensor) -> Tensor:
     return weights
 
 
+def rescaled(weights: Tensor, total: Tensor | float = 1.0) -> Tensor:
+    """``weights`` [..., O] with each group scaled to sum to ``total`` (a number or [..., 1]); zeros stay zeros.
+
+    >>> rescaled(torch.tensor([[0.25, 0.25, 0.0], [0.0, 0.0, 0.0]])).tolist()
+    [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
+    """
+    found = weights.sum(-1, keepdim=True)
+    return torch.where(found > 0, weights * total / found.clamp_min(torch.finfo(weights.dtype).tiny), 0.0)
+
+
 def weakest_first(weights: Tensor, mask: Tensor) -> Tensor:
     """Flat indices of the options that exist, from the weakest to the strongest; ties in the order of the table.
 
@@ -129,10 +139,7 @@ def drop_weakest(weights: Tensor, mask: Tensor, share: float, *, renormalize: bo
         raise ValueError(f"share={share}: expected a share of the options in [0, 1]")
     dropped = weakest_first(weights, mask)[: round(share * int(mask.sum()))]
     left = weights.flatten().index_fill(0, dropped, 0.0).view_as(weights)
-    if renormalize:
-        left_sum = left.sum(-1, keepdim=True)
-        left = torch.where(left_sum > 0, left * weights.sum(-1, keepdim=True) / left_sum.clamp_min(1e-30), left)
-    return left
+    return rescaled(left, weights.sum(-1, keepdim=True)) if renormalize else left
 
 
 class Architecture(nn.Module):

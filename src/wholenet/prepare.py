@@ -76,13 +76,14 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
     fine_weights = fine_arch = source.splits["train"]
     if config.split == "disjoint":
         fine_weights, fine_arch = split_train(fine_weights, config.weights_share, config.data_seed)
-    then_fine = config.weights_annotations == "both-then-fine"
-    first: Annotations = "both" if config.weights_annotations == "both-then-fine" else config.weights_annotations
-    weights = _annotated(source, fine_weights, first)
+    if config.weights_annotations == "both-then-fine":
+        weights, fine_tune = _annotated(source, fine_weights, "both"), fine_weights
+    else:
+        weights = fine_tune = _annotated(source, fine_weights, config.weights_annotations)
     return Prepared(
         source=source,
         weights=weights,
-        fine_tune=fine_weights if then_fine else weights,
+        fine_tune=fine_tune,
         retrain=weights if config.split == "same" else source.splits["train"],
         architecture=_annotated(source, fine_arch, config.arch_annotations),
         val=val,

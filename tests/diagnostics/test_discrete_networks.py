@@ -9,15 +9,6 @@ from wholenet.diagnostics.discrete import DiscreteNetwork, best_network, decoded
 from wholenet.diagnostics.discretization import current_weights
 from wholenet.spaces.count import count
 from wholenet.spaces.decoding import decode
-from wholenet.spaces.supernet import create_model
-
-
-@pytest.fixture
-def model():
-    torch.manual_seed(0)
-    own = create_model("grid-nano", num_classes=2)
-    own.arch.logits["beta"].data.normal_()
-    return own.eval()
 
 
 def network(genotype, miou, recalibrated, macs=10):

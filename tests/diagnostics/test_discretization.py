@@ -16,17 +16,8 @@ from wholenet.diagnostics.discretization import (
     without_weakest_edges,
     zeroed,
 )
-from wholenet.spaces.supernet import create_model
 
 X = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.fixture
-def model():
-    torch.manual_seed(0)
-    own = create_model("grid-nano", num_classes=2)
-    own.arch.logits["beta"].data.normal_()
-    return own.eval()
 
 
 def test_nothing_dropped_is_the_network_itself(model):

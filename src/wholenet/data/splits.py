@@ -24,6 +24,13 @@ class Part:
         return self.data[self.indices[index]]
 
 
+def evenly_spaced(data: SegmentationData, count: int | None) -> SegmentationData:
+    """So many samples of ``data``, spread evenly over it; all of it if there are no more, or None are asked for."""
+    if count is None or count >= len(data):
+        return data
+    return Part(data, [i * len(data) // count for i in range(count)])
+
+
 class Joined:
     """Several data sets one after the other; a ``SegmentationData``."""
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from wholenet.architecture import Weights, drop_weakest
+from wholenet.architecture import Weights, drop_weakest, rescaled
 from wholenet.diagnostics.batchnorm import recalibrated
 from wholenet.spaces.supernet import Supernet, with_weights
 
@@ -47,8 +46,7 @@ def zeroed(pruned: Supernet) -> Supernet:
 def renormalized(pruned: Supernet) -> Supernet:
     """What is left of each cell's edges scaled to sum to one again; a cell that lost all stays without."""
     weights = current_weights(pruned)
-    left = weights["beta"].sum(-1, keepdim=True)
-    weights["beta"] = torch.where(left > 0, weights["beta"] / left.clamp_min(1e-30), 0.0)
+    weights["beta"] = rescaled(weights["beta"])
     return with_weights(pruned, weights)
 
 

@@ -12,7 +12,7 @@ from wholenet.architecture import normalized_entropy
 from wholenet.data.cache import Cached
 from wholenet.data.check import check_split
 from wholenet.data.sample import SegmentationData
-from wholenet.data.splits import Part
+from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.model_folder import TrainedModel, load_model
 from wholenet.deploy.score import open_for
 from wholenet.diagnostics.diagnosis import Comparison, Diagnosis
@@ -70,7 +70,7 @@ def diagnose(
     config = stage.config
     model = load_model(stage.path, device)
     source = open_for(model, data or config.data)
-    val = Cached(_spread(source.splits["val"], images), CACHE_BYTES)
+    val = Cached(evenly_spaced(source.splits["val"], images), CACHE_BYTES)
     stats = check_split(val, model.classes, name="val")
     size = (stats.max_height, stats.max_width)
     others = {name: load_model(other.path, device) for name, other in _others(run).items()}
@@ -92,7 +92,7 @@ def diagnose(
         epochs=_epochs(records),
         planned=config.epochs,
         scored_epoch=_epochs([record for record in records if record["miou"] is not None]),
-        seconds=_seconds(records),
+        seconds=stage.training_seconds(),
         miou=score(network),
         constant_miou=stats.best_constant_miou(),
         parameters=sum(parameter.numel() for parameter in network.net.parameters()),
@@ -145,20 +145,8 @@ def _epochs(records: list[dict[str, Any]]) -> int:
     return max((record["epoch"] + 1 for record in records), default=0)
 
 
-def _seconds(records: list[dict[str, Any]]) -> float:
-    return sum({record["epoch"]: record["seconds"] for record in records}.values())
-
-
 def _compare(run: RunFolder, model: TrainedModel, score: _Scorer) -> Comparison:
-    records = run.records()
-    return Comparison(score(model.network), _epochs(records), _seconds(records))
-
-
-def _spread(data: SegmentationData, images: int | None) -> SegmentationData:
-    """So many samples of ``data``, evenly spread over it; all if there are no more, or None are asked for."""
-    if images is None or images >= len(data):
-        return data
-    return Part(data, [i * len(data) // images for i in range(images)])
+    return Comparison(score(model.network), _epochs(run.records()), run.training_seconds())
 
 
 def _recalibration_images(train: SegmentationData, config: FitConfig, size: tuple[int, int]) -> Iterator[Tensor]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from wholenet.data.sample import Classes, SegmentationData
+from wholenet.data.splits import evenly_spaced
 from wholenet.report.architecture import draw_architecture
 from wholenet.report.curves import draw_curves, draw_entropy
 from wholenet.report.predictions import draw_predictions
@@ -42,8 +43,8 @@ def draw_run(
     title = f"{run.path.name} after epoch {len(records)} of {phases[-1].end}"
     draw_architecture(architecture, weights["beta"], weights["alpha"], kernels=KERNELS, title=title)
 
-    count = min(SHOWN, len(val))
-    shown = [val[i * len(val) // count] for i in range(count)]
+    part = evenly_spaced(val, SHOWN)
+    shown = [part[i] for i in range(len(part))]
     training = model.training
     model.eval()
     answers = [predict_mask(model, sample.image, device) for sample in shown]

@@ -12,6 +12,11 @@ from wholenet.data.stream import BatchStream, batches
 from wholenet.search.config import FitConfig
 
 
+def steps_per_epoch(images: int, batch: int) -> int:
+    """Full batches in a pass over so many images; one where there are fewer than a batch of them."""
+    return max(1, images // batch)
+
+
 def draw(
     data: SegmentationData, stream: str, first: int, total: int, crop: tuple[int, int], config: FitConfig
 ) -> Iterator[tuple[Tensor, Tensor]]:

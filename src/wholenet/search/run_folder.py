@@ -135,6 +135,11 @@ class RunFolder:
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
+    def training_seconds(self) -> float:
+        """Time that training took; validation is not counted, nor a first stage."""
+        # By epoch: a crash may have logged one twice.
+        return sum({record["epoch"]: record["seconds"] for record in self.records()}.values())
+
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Write the state (tensors and plain values) so that a crash leaves the old file or the new, never half."""
         path = self.path / "checkpoint.pt"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wholenet.architecture import Weights, one_hot
+from wholenet.architecture import Weights, one_hot, rescaled
 from wholenet.spaces.genotype import Genotype, genotype_from_weights
 from wholenet.spaces.grid import LEVELS, incoming, masks
 
@@ -67,9 +67,7 @@ def threshold(weights: Weights, tau: float) -> Genotype:
         raise ValueError(f"tau={tau}: expected a share of the strongest edge's weight, in [0, 1]")
     beta = weights["beta"]
     kept = torch.where(beta >= tau * beta.amax(-1, keepdim=True), beta, 0.0)
-    # A cell that has lost all its edges before (pruning) keeps none; tiny, so that 0 / 0 is 0.
-    kept = kept / kept.sum(-1, keepdim=True).clamp_min(torch.finfo(kept.dtype).tiny)
-    return _genotype(weights, kept, f"threshold {tau:g}")
+    return _genotype(weights, rescaled(kept), f"threshold {tau:g}")
 
 
 DECODINGS: dict[str, Callable[[Weights, float], Genotype]] = {
