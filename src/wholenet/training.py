@@ -25,7 +25,7 @@ from wholenet.report.progress import training_progress
 from wholenet.report.run import draw_run
 from wholenet.search.config import FitConfig
 from wholenet.search.cost import step_cost
-from wholenet.search.draw import draw
+from wholenet.search.draw import draw, steps_per_epoch
 from wholenet.search.loop import Schedule, Step, TrainState, train_epoch
 from wholenet.search.penalty import EntropyPenalty
 from wholenet.search.phases import Phase, phase_at, retraining, single_stage
@@ -36,7 +36,7 @@ from wholenet.spaces.genotype import read_genotype, write_genotype
 from wholenet.spaces.grid import PAPER_EDGE_SLOTS
 from wholenet.spaces.sizes import grid_size
 from wholenet.spaces.supernet import Supernet, create_model
-from wholenet.tasks.segmentation import Scores, SegmentationLoss, balanced_weights, evaluate
+from wholenet.tasks.segmentation import Scores, balanced_loss, evaluate
 
 VALIDATIONS = 20
 """Validations in a run, at most, unless ``val_every`` says otherwise."""
@@ -136,7 +136,7 @@ def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, con
         supernet = step_cost(model.spec, config.batch, data.crop)
         discrete = step_cost(model.spec | {"genotype": genotype}, config.batch, data.crop)
         # Split data: an epoch of the second stage has more steps than one of the first.
-        steps = len(data.weights) // config.batch / max(1, len(data.retrain) // config.batch)
+        steps = steps_per_epoch(len(data.weights), config.batch) / steps_per_epoch(len(data.retrain), config.batch)
         epochs = max(1, round((config.epochs - searched) * steps * supernet.weight / discrete.weight))
     console.print(f"second stage: {epochs} epochs from scratch of {genotype}", highlight=False)
     run.rewrite_config(replace(config, retrain_epochs=epochs))
@@ -165,9 +165,8 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
         torch.set_num_threads(config.threads)
     phases = plan_phases(config)
     epochs = phases[-1].end
-    schedule = Schedule(epochs, max(1, len(data.weights) // config.batch), config.lr, config.lr_schedule)
-    class_weights = balanced_weights(data.train_stats.class_pixels, config.class_balance)
-    loss = SegmentationLoss(None if class_weights is None else class_weights.to(device))
+    schedule = Schedule(epochs, steps_per_epoch(len(data.weights), config.batch), config.lr, config.lr_schedule)
+    loss = balanced_loss(data.train_stats.class_pixels, config.class_balance, device)
     penalty = EntropyPenalty(
         magnitudes={"alpha": config.entropy_alpha, "beta": config.entropy_beta},
         schedule=config.entropy_schedule,
@@ -181,8 +180,7 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
     else:
         run.write_environment(_environment(data, device))
     total = epochs * schedule.steps_per_epoch
-    tuning = False
-    weight_batches = draw(data.weights, "weights", state.weight_steps, total, data.crop, config)
+    drawn_from, weight_batches = None, iter(())
     arch_batches = draw(data.architecture, "architecture", state.arch_steps, total, data.crop, config)
 
     validate_every = config.val_every or math.ceil(epochs / VALIDATIONS)
@@ -196,9 +194,10 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
     ) as progress:
         while state.epoch < epochs:
             epoch, phase, began = state.epoch, phase_at(phases, state.epoch), time.perf_counter()
-            if phase.name == "fine-tune" and data.fine_tune is not data.weights and not tuning:
-                tuning = True
-                weight_batches = draw(data.fine_tune, "weights", state.weight_steps, total, data.crop, config)
+            wanted = data.fine_tune if phase.name == "fine-tune" else data.weights
+            if wanted is not drawn_from:
+                drawn_from = wanted
+                weight_batches = draw(wanted, "weights", state.weight_steps, total, data.crop, config)
             steps = []
             for step in train_epoch(
                 state,
@@ -209,7 +208,7 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
                 weight_batches,
                 arch_batches,
                 device,
-                arch_update=config.arch_update,
+                simultaneous=config.simultaneous,
                 arch_updates_statistics=config.arch_batchnorm == "updated",
             ):
                 steps.append(step)

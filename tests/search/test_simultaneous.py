@@ -98,12 +98,12 @@ def test_the_penalty_does_not_count_as_loss():
     assert torch.equal(value, plain)
 
 
-def epoch(model, phase, weight_batches, arch_batches, arch_update="simultaneous"):
+def epoch(model, phase, weight_batches, arch_batches, simultaneous=True):
     state = TrainState(model, *make_optimizers(model, **RATES), epoch=phase.first)
     schedule, device = Schedule(3, 3, RATES["lr"], "poly"), torch.device("cpu")
     steps = list(
         train_epoch(
-            state, phase, schedule, LOSS, PENALTY, weight_batches, arch_batches, device, arch_update=arch_update
+            state, phase, schedule, LOSS, PENALTY, weight_batches, arch_batches, device, simultaneous=simultaneous
         )
     )
     return state, steps
@@ -122,14 +122,14 @@ def test_an_epoch_of_search_takes_no_batch_of_the_architectures_stream_and_moves
     assert all(step.arch_loss == step.loss for step in steps)
     assert not any(torch.equal(before[name], value) for name, value in model.named_parameters())
     with pytest.raises(AssertionError, match="was asked for"):
-        epoch(made(), single_stage(3)[1], random_batches(), nothing(), "alternating")
+        epoch(made(), single_stage(3)[1], random_batches(), nothing(), simultaneous=False)
 
 
 @pytest.mark.parametrize("phase", [0, 2])
 def test_outside_the_search_it_changes_nothing(phase):
     model, other = made(), made()
     state, steps = epoch(model, single_stage(3)[phase], random_batches(), nothing())
-    epoch(other, single_stage(3)[phase], random_batches(), nothing(), "alternating")
+    epoch(other, single_stage(3)[phase], random_batches(), nothing(), simultaneous=False)
     assert same(model.state_dict(), other.state_dict())
     assert state.arch_steps == 0
     assert all(step.arch_loss is None for step in steps)
@@ -139,4 +139,14 @@ def test_outside_the_search_it_changes_nothing(phase):
 def test_one_batch_for_both_is_refused_where_they_learn_from_different_data(data):
     with pytest.raises(ValueError, match=r"one batch, but .* different data; use arch_update='alternating'"):
         FitConfig(data="x", out="y", arch_update="simultaneous", **data)
-    assert FitConfig(data="x", out="y", **data).arch_update == "alternating"
+    assert not FitConfig(data="x", out="y", **data).simultaneous
+
+
+def test_it_is_the_default_where_nothing_speaks_against_it():
+    assert FitConfig(data="x", out="y").simultaneous
+    assert FitConfig(data="x", out="y", weights_annotations="coarse", arch_annotations="coarse").simultaneous
+    assert not FitConfig(data="x", out="y", arch_update="alternating").simultaneous
+    updated = {"data": "x", "out": "y", "arch_batchnorm": "updated"}
+    assert not FitConfig(**updated).simultaneous
+    with pytest.raises(ValueError, match=r"architecture steps of their own, which arch_update='simultaneous' does not"):
+        FitConfig(**updated, arch_update="simultaneous")

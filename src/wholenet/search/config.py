@@ -1,4 +1,6 @@
-"""Everything a run can be told, with the seed paper's values as defaults. Imports no torch: the command line reads it.
+"""Everything a run can be told, with the seed paper's values as defaults unless marked as ours.
+
+Imports no torch: the command line reads it.
 
 Where a field says "open", the paper does not: docs/architecture.md, "Points the paper leaves open".
 """
@@ -94,8 +96,10 @@ class FitConfig:
     """Adam learning rate of the architecture; no schedule."""
     arch_weight_decay: float = 1e-3
     """Adam weight decay of the architecture (coupled: pulls the logits to uniform)."""
-    arch_update: Literal["alternating", "simultaneous"] = "alternating"
-    """A step of its own on a batch of its own (the paper), or out of the weight step's backward pass, at no cost."""
+    arch_update: Literal["auto", "simultaneous", "alternating"] = "auto"
+    """Architecture gradient out of the weight step's backward pass, at no cost (ours), or from a step of its own on a
+    batch of its own (the paper); auto is simultaneous unless weights and architecture are given different data, or
+    `arch_batchnorm` asks for what only steps of their own can do."""
     arch_batchnorm: Literal["frozen", "updated"] = "frozen"
     """Whether architecture steps move BatchNorm's running statistics."""
     entropy_alpha: float = 0.0
@@ -146,6 +150,17 @@ class FitConfig:
         """This run under the single-stage protocol, with ``changes`` on top."""
         only_two_stage = {"protocol": "single-stage", "decoding": "best-path", "decoding_tau": 0.5, "retrain_epochs": 0}
         return dataclasses.replace(self, **{**only_two_stage, **changes})
+
+    @property
+    def simultaneous(self) -> bool:
+        """Whether the architecture moves by the weight step's backward pass: what `arch_update` comes to."""
+        if self.arch_update == "auto":
+            return not self._separate_data and self.arch_batchnorm == "frozen"
+        return self.arch_update == "simultaneous"
+
+    @property
+    def _separate_data(self) -> bool:
+        return self.split == "disjoint" or self.weights_annotations != self.arch_annotations
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(FitConfig).items():
@@ -210,12 +225,15 @@ class FitConfig:
             raise ValueError(
                 "a discrete network has no architecture to freeze or to compare with; drop architecture and control"
             )
-        if self.arch_update == "simultaneous" and (
-            self.split == "disjoint" or self.weights_annotations != self.arch_annotations
-        ):
+        if self.arch_update == "simultaneous" and self._separate_data:
             raise ValueError(
                 "arch_update='simultaneous' takes both gradients from one batch, but weights and architecture were "
                 "given different data; use arch_update='alternating' with them"
+            )
+        if self.arch_update == "simultaneous" and self.arch_batchnorm == "updated":
+            raise ValueError(
+                "arch_batchnorm='updated' is about architecture steps of their own, which arch_update='simultaneous' "
+                "does not have; use arch_update='alternating' with it"
             )
 
 

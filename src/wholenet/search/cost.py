@@ -16,6 +16,7 @@ import torch
 from torch import Size
 from torch.utils.flop_counter import FlopCounterMode
 
+from wholenet.search.draw import steps_per_epoch
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import Batch, architecture_gradient, weight_step
 from wholenet.spaces.genotype import Genotype
@@ -88,7 +89,7 @@ def run_macs(run: RunFolder) -> int:
     if facts is None:
         raise ValueError(f"the run in {run.path} has not begun: it has cost nothing yet")
     cost = step_cost(run.model_arguments(len(facts["train"]["class_pixels"])), config.batch, tuple(facts["crop"]))
-    searched = sum(r["arch_loss"] is not None for r in records) if config.arch_update == "alternating" else 0
-    steps = max(1, facts["images"]["weights"] // config.batch)
+    searched = 0 if config.simultaneous else sum(r["arch_loss"] is not None for r in records)
+    steps = steps_per_epoch(facts["images"]["weights"], config.batch)
     own = steps * (len(records) * cost.weight + searched * cost.architecture)
     return own + first_stage

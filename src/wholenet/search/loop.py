@@ -98,14 +98,14 @@ def train_epoch(
     arch_batches: Iterator[tuple[Tensor, Tensor]],
     device: torch.device,
     *,
-    arch_update: str = "alternating",
+    simultaneous: bool = False,
     arch_updates_statistics: bool = False,
 ) -> Iterator[Step]:
     """Train one epoch, yielding after each step: a weight step, and in the search phase an architecture step after it.
 
-    Seed paper, Sec. 3.2. The two steps draw their batches separately; with ``arch_update`` "simultaneous" one batch and
-    one backward pass serve both. Outside the search phase the architecture is frozen: not a bit of it moves, weight
-    decay and Adam's momenta included.
+    Seed paper, Sec. 3.2. The two steps draw their batches separately; if ``simultaneous``, one batch and one backward
+    pass serve both. Outside the search phase the architecture is frozen: not a bit of it moves, weight decay and Adam's
+    momenta included.
     """
     model = state.model.train()
     if phase.moves_architecture:
@@ -117,10 +117,10 @@ def train_epoch(
         lr = decayed_rate(schedule.lr, time_in_epochs / schedule.epochs, schedule.lr_schedule)
         set_rate(state.weight_optimizer, lr)
         penalty_now = partial(penalty, time=time_in_epochs)
-        simultaneous = phase.moves_architecture and arch_update == "simultaneous"
+        both = phase.moves_architecture and simultaneous
         batch, waited = _next(weight_batches, device)
         gradient: list[Tensor] = []
-        if simultaneous:
+        if both:
             weight_loss, gradient = simultaneous_step(model, batch, loss, state.weight_optimizer, penalty_now)
         else:
             weight_loss = weight_step(model, batch, loss, state.weight_optimizer)
@@ -131,9 +131,9 @@ def train_epoch(
                 "the last checkpoint is from before. Lower --lr, then start again"
             )
 
-        arch_loss = weight_loss if simultaneous else None
+        arch_loss = weight_loss if both else None
         if phase.moves_architecture:
-            if not simultaneous:
+            if not both:
                 batch, arch_waited = _next(arch_batches, device)
                 waited += arch_waited
                 arch_loss, gradient = architecture_gradient(
