@@ -12,5 +12,7 @@ CATALOG: dict[str, str] = {
     "figure-2": "mIoU after dropping a growing share of the edges",
     "figure-3": "entropy over training, by penalty",
     "control": "ways to search, each against a frozen-uniform control of the same time",
+    "length": "short and long searches, each against such a control",
+    "budget": "the same once edges are dropped: by learned strength, against chance",
 }
 """What each one shows."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import mean, median_low
+from statistics import mean, median
 from typing import Any
 
 from wholenet.control import equal_time_epochs
@@ -24,13 +24,14 @@ from wholenet.studies.setting import Setting
 
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "alternating": {},
-    "alternating, a tenth of the rate": {"arch_lr": 0.1},
     "simultaneous": {"arch_update": "simultaneous"},
+    "simultaneous, three times the rate": {"arch_update": "simultaneous", "arch_lr": 3.0},
     "simultaneous, search to the end": {"arch_update": "simultaneous", "search_share": 0.95},
 }
 """What changes against the scale's own run; "arch_lr" as a factor."""
 LONG = "simultaneous, as long as alternating"
-FIGURE = "control.png"
+LENGTHS = (1, 3)
+"""Lengths of the searches of :func:`length`, as factors of the scale's."""
 
 
 def control(setting: Setting, pool: Pool) -> Result:
@@ -47,13 +48,35 @@ def control(setting: Setting, pool: Pool) -> Result:
     # Simultaneous search once more, for the time that alternating took: the two against each other.
     epochs[LONG] = epochs["alternating"]
     runs[LONG] = pool.trained([replace(config, epochs=epochs[LONG]) for config in ways["simultaneous"]])
+    return _against_control(setting, pool, runs, epochs, title="Does the search pay?", figure="control.png")
+
+
+def length(setting: Setting, pool: Pool) -> Result:
+    """Train simultaneous search and its control at several lengths, with every seed."""
+    base = replace(setting.config(), arch_update="simultaneous")
+    lengths = {factor: replace(base, epochs=factor * base.epochs) for factor in LENGTHS}
+    runs = pool.trained_arms({f"{config.epochs} epochs": setting.over_seeds(config) for config in lengths.values()})
+    epochs = control_epochs(runs)
+    return _against_control(setting, pool, runs, epochs, title="Does a longer search pay?", figure="length.png")
+
+
+def _against_control(
+    setting: Setting,
+    pool: Pool,
+    runs: Mapping[str, Sequence[RunFolder]],
+    epochs: Mapping[str, int],
+    *,
+    title: str,
+    figure: str,
+) -> Result:
+    """Every one of ``runs`` beside frozen-uniform controls of so many ``epochs``."""
+    base = setting.config()
     uniform = pool.trained_arms(
         {
             name: setting.over_seeds(replace(base, architecture="uniform", epochs=length))
             for name, length in epochs.items()
         }
     )
-
     rows: list[list[str | Spread]] = []
     values, shown = {}, {}
     for name, of_way in runs.items():
@@ -74,7 +97,6 @@ def control(setting: Setting, pool: Pool) -> Result:
             ]
         )
         values[name] = {
-            "change": dict(WAYS.get(name, WAYS["simultaneous"])),
             "epochs": of_way[0].config.epochs,
             "end_entropy": entropy,
             "miou": spread(ours),
@@ -87,9 +109,9 @@ def control(setting: Setting, pool: Pool) -> Result:
         }
         shown[name] = [100 * miou for miou in ours]
         shown[f"{UNIFORM}, {epochs[name]} epochs"] = [100 * miou for miou in theirs]
-    draw_arms(setting.out / FIGURE, shown, {}, quantity="mIoU, %", ours=f"{setting.seeds} seeds")
+    draw_arms(setting.out / figure, shown, {}, quantity="mIoU, %", ours=f"{setting.seeds} seeds")
     return Result(
-        title="Does the search pay?",
+        title=title,
         source="Ours; the paper trains no frozen-uniform control",
         table=Table(
             [
@@ -110,7 +132,7 @@ def control(setting: Setting, pool: Pool) -> Result:
             "Multiply-adds of the search's training over those of its control's.",
             f"{setting.seeds} seeds, mean ± standard deviation.",
         ],
-        figure=FIGURE,
+        figure=figure,
     )
 
 
@@ -118,14 +140,17 @@ def control_epochs(runs: Mapping[str, Sequence[RunFolder]]) -> dict[str, int]:
     """Epochs of each way's control: equal time, by the median over all runs that update the architecture the same way,
     so that one busy minute of the machine decides nothing.
     """
-    lengths: dict[tuple[str, float], list[int]] = {}
+    ratios: dict[tuple[bool, float], list[float]] = {}
     for of_way in runs.values():
         for run in of_way:
-            key = _cost_of_search(run.config)
-            lengths.setdefault(key, []).append(equal_time_epochs(run.records()))
-    return {name: median_low(lengths[_cost_of_search(of_way[0].config)]) for name, of_way in runs.items()}
+            ratio = equal_time_epochs(run.records()) / run.config.epochs
+            ratios.setdefault(_cost_of_search(run.config), []).append(ratio)
+    return {
+        name: round(median(ratios[_cost_of_search(of_way[0].config)]) * of_way[0].config.epochs)
+        for name, of_way in runs.items()
+    }
 
 
-def _cost_of_search(config: FitConfig) -> tuple[str, float]:
+def _cost_of_search(config: FitConfig) -> tuple[bool, float]:
     """What the time of a run depends on: a simultaneous search costs the same however long it is."""
-    return config.arch_update, config.search_share if config.arch_update == "alternating" else 0.0
+    return config.simultaneous, 0.0 if config.simultaneous else config.search_share

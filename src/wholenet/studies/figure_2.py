@@ -7,19 +7,11 @@ zeroed, and with BatchNorm statistics recalculated.
 
 from __future__ import annotations
 
-import copy
-import json
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
-from rich.console import Console
 
-from wholenet.data.splits import Part
-from wholenet.deploy.model_folder import load_model
 from wholenet.diagnostics.discretization import (
     CurvePoint,
     Variant,
@@ -28,21 +20,14 @@ from wholenet.diagnostics.discretization import (
     renormalized,
     zeroed,
 )
-from wholenet.prepare import Prepared, prepare
 from wholenet.report.style import CYCLE, INK, saved_figure
-from wholenet.search.config import FitConfig
-from wholenet.search.draw import draw
-from wholenet.search.run_folder import RunFolder
-from wholenet.search.steps import Batch, decayed_rate, set_rate, weight_step
-from wholenet.spaces.supernet import Supernet
+from wholenet.studies.cutting import Cutting, cut_once
 from wholenet.studies.magnitudes import TARGETS, penalized_arms
 from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
-from wholenet.tasks.segmentation import SegmentationLoss, balanced_weights, evaluate
-from wholenet.training import choose_device
 
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
 FINE_TUNE_SHARE = 0.05
 """Length of the fine-tuning after the cut, as a share of the run's epochs (the paper: "short")."""
 FINE_TUNE_RATE = 0.1
@@ -65,11 +50,8 @@ def figure_2(setting: Setting, pool: Pool) -> Result:
     runs = {name: [run.path for run in of_arm] for (_, name), of_arm in arms.items()}
     paths = [path for of_arm in runs.values() for path in of_arm]
     limit = VAL_IMAGES.get(setting.scale)
-    if setting.parallel == 1:
-        curves = {path: cut_curve(path, limit) for path in paths}
-    else:
-        with ProcessPoolExecutor(setting.parallel, mp_context=get_context("spawn")) as processes:
-            curves = dict(zip(paths, processes.map(cut_curve, paths, [limit] * len(paths)), strict=True))
+    cut = partial(cut_curve, val_images=limit)
+    curves = cut_once(paths, cut, f"cut-{limit or 'all'}.json", setting.parallel)
 
     table: dict[str, dict[str, np.ndarray]] = {
         variant: {
@@ -107,47 +89,16 @@ def figure_2(setting: Setting, pool: Pool) -> Result:
 
 
 def cut_curve(path: Path, val_images: int | None) -> list[CurvePoint]:
-    """The points of one run; kept in its folder, so that they are computed once."""
-    kept = path / f"cut-{val_images or 'all'}.json"
-    if kept.exists():
-        return [CurvePoint(**point) for point in json.loads(kept.read_text())]
-    run = RunFolder(path)
-    config = run.config
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    device = choose_device(config.device)
-    data = prepare(config, Console(quiet=True))
-    model = load_model(path, device).network
-    classes = len(data.source.classes)
-    count = min(val_images or len(data.val), len(data.val))
-    val = Part(data.val, [i * len(data.val) // count for i in range(count)])
-    drawn = draw(data.weights, "recalibration", 0, RECALIBRATION_BATCHES, data.crop, config)
-    images = [image for image, _ in drawn]
+    """The points of one run."""
+    cutting = Cutting(path, val_images)
+    images = cutting.images(RECALIBRATION_BATCHES)
     variants: dict[str, Variant] = {
         "zeroed": zeroed,
         "renormalized": renormalized,
         "recalibrated": recalibrated_on(lambda: images),
-        "fine-tuned": lambda pruned: _fine_tuned(pruned, data, config, device),
+        "fine-tuned": lambda cut: cutting.fine_tuned(cut, FINE_TUNE_SHARE, FINE_TUNE_RATE),
     }
-    points = discretization_curve(model, variants, lambda m: evaluate(m, val, classes, device).miou, SHARES)
-    kept.write_text(json.dumps([asdict(point) for point in points]))
-    return points
-
-
-def _fine_tuned(pruned: Supernet, data: Prepared, config: FitConfig, device: torch.device) -> Supernet:
-    model = copy.deepcopy(pruned).train()
-    steps = max(1, round(FINE_TUNE_SHARE * config.epochs * (len(data.weights) // config.batch)))
-    class_weights = balanced_weights(data.train_stats.class_pixels, config.class_balance)
-    loss = SegmentationLoss(None if class_weights is None else class_weights.to(device))
-    optimizer = torch.optim.SGD(
-        model.net.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-    )
-    drawn = draw(data.weights, "after the cut", 0, steps, data.crop, config)
-    for step, (images, targets) in enumerate(drawn):
-        set_rate(optimizer, decayed_rate(FINE_TUNE_RATE * config.lr, step / steps, config.lr_schedule))
-        batch = Batch(images.to(device, memory_format=torch.channels_last), targets.to(device))
-        weight_step(model, batch, loss, optimizer)
-    return model.eval()
+    return discretization_curve(cutting.model, variants, cutting.score, SHARES)
 
 
 def _draw(path: Path, table: dict[str, dict[str, np.ndarray]]) -> None:

@@ -17,7 +17,7 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.studies.pool import Pool
 from wholenet.studies.setting import Setting
 
-SWEEP = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+SWEEP = (3e-3, 1e-2, 3e-2, 1e-1)
 """Candidate magnitudes: c of Eq. 4, the same for operations and edges, entropies summed over groups in nats."""
 TARGETS = {"low": 0.75, "medium": 0.4, "high": 0.1}
 """End entropy, normalised, mean of operations and edges (our choice)."""
@@ -35,7 +35,7 @@ class Magnitudes:
 
 def penalized(setting: Setting, magnitude: float, schedule: str = "constant") -> FitConfig:
     """The run of this scale with a penalty."""
-    config = setting.config(**({"size": "small"} if setting.scale == "paper" else {}))
+    config = setting.config()
     if magnitude == 0:  # one run, whatever the schedule would have been
         return config
     return replace(config, entropy_alpha=magnitude, entropy_beta=magnitude, entropy_schedule=schedule)

@@ -112,8 +112,8 @@ def final_miou(run: RunFolder) -> float:
 
 def seconds(run: RunFolder) -> float:
     """Time that training took, first stage included if there are two; validation is not counted."""
-    own = sum(record["seconds"] for record in run.records())
-    return own + (seconds(RunFolder(run.search)) if run.config.protocol == "two-stage" else 0)
+    first_stage = RunFolder(run.search).training_seconds() if run.config.protocol == "two-stage" else 0
+    return run.training_seconds() + first_stage
 
 
 def _log(path: Path) -> Path:

@@ -24,7 +24,7 @@ def protocol_runs(setting: Setting, pool: Pool) -> Mapping[str, list[RunFolder]]
     Single-stage sets the cost. Two-stage searches for as many epochs and retrains for what the multiply-adds of the
     fine-tuning pay for; frozen-uniform trains for as long as single-stage took.
     """
-    base = setting.config(**({"size": "small"} if setting.scale == "paper" else {}))
+    base = setting.config()
     arms = {SINGLE: base} | {name: replace(base, protocol="two-stage", **how) for name, how in TWO_STAGE.items()}
     runs = pool.trained_arms({name: setting.over_seeds(arm) for name, arm in arms.items()})
     # Median over the seeds, so that one busy minute of the machine does not decide.

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.detect import BUILT_IN, open_data
+from wholenet.studies.budget import budget
 from wholenet.studies.catalog import CATALOG
-from wholenet.studies.control import control
+from wholenet.studies.control import control, length
 from wholenet.studies.figure_2 import figure_2
 from wholenet.studies.figure_3 import figure_3
 from wholenet.studies.pool import Pool
@@ -34,6 +35,8 @@ STUDIES: Mapping[str, Callable[[Setting, Pool], Result]] = {
     "figure-2": figure_2,
     "figure-3": figure_3,
     "control": control,
+    "length": length,
+    "budget": budget,
 }
 
 

@@ -1,0 +1,102 @@
+"""A finished run, opened to be cut: its network and data, scores, and a short fine-tuning of what the cut left."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from wholenet.data.splits import evenly_spaced
+from wholenet.deploy.model_folder import load_model
+from wholenet.diagnostics.discretization import CurvePoint
+from wholenet.prepare import prepare
+from wholenet.search.draw import draw, steps_per_epoch
+from wholenet.search.run_folder import RunFolder
+from wholenet.search.steps import Batch, decayed_rate, set_rate, weight_step
+from wholenet.spaces.supernet import Supernet
+from wholenet.tasks.segmentation import balanced_loss, evaluate
+from wholenet.training import choose_device
+
+
+class Cutting:
+    """The network of a finished run and what it takes to cut it.
+
+    Args:
+        path: the run folder.
+        val_images: score on so many validation images, spread evenly; None is all.
+    """
+
+    def __init__(self, path: Path, val_images: int | None = None) -> None:
+        self.config = RunFolder(path).config
+        if self.config.threads:
+            torch.set_num_threads(self.config.threads)
+        self.device = choose_device(self.config.device)
+        self.data = prepare(self.config, Console(quiet=True))
+        self.model = load_model(path, self.device).network
+        self._val = evenly_spaced(self.data.val, val_images)
+
+    def score(self, model: Supernet) -> float:
+        """Validation mIoU, in [0, 1]."""
+        return evaluate(model, self._val, len(self.data.source.classes), self.device).miou
+
+    def images(self, batches: int) -> list[Tensor]:
+        """Training batches [B, 3, h, w] on a stream of their own; the same ones each time."""
+        drawn = draw(self.data.weights, "recalibration", 0, batches, self.data.crop, self.config)
+        return [images for images, _ in drawn]
+
+    def fine_tuned(self, cut: Supernet, share: float, rate: float) -> Supernet:
+        """A copy of ``cut``, its weights trained for ``share`` of the run's epochs (one step at least), from ``rate``
+        times its learning rate down to zero.
+        """
+        config, data = self.config, self.data
+        model = copy.deepcopy(cut).train()
+        steps = max(1, round(share * config.epochs * steps_per_epoch(len(data.weights), config.batch)))
+        loss = balanced_loss(data.train_stats.class_pixels, config.class_balance, self.device)
+        optimizer = torch.optim.SGD(
+            model.net.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        )
+        drawn = draw(data.weights, "after the cut", 0, steps, data.crop, config)
+        for step, (images, targets) in enumerate(drawn):
+            set_rate(optimizer, decayed_rate(rate * config.lr, step / steps, config.lr_schedule))
+            images = images.to(self.device, memory_format=torch.channels_last)
+            weight_step(model, Batch(images, targets.to(self.device)), loss, optimizer)
+        return model.eval()
+
+
+def cut_once(
+    paths: Sequence[Path], cut: Callable[[Path], list[CurvePoint]], kept: str, jobs: int
+) -> dict[Path, list[CurvePoint]]:
+    """What ``cut`` finds of each run, ``jobs`` runs at a time; kept in the run's folder as ``kept``, so that no run is
+    cut twice.
+
+    Args:
+        paths: run folders.
+        cut: a function that another process can import, or a ``partial`` of one.
+        kept: file name; it must tell apart what ``cut`` does differently.
+        jobs: processes; with one it happens in this one.
+    """
+    waiting = [path for path in paths if not (path / kept).exists()]
+    keep = partial(_cut_and_keep, cut=cut, kept=kept)
+    if jobs == 1:
+        for path in waiting:
+            keep(path)
+    elif waiting:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as processes:
+            list(processes.map(keep, waiting))
+    return {path: [CurvePoint(**point) for point in json.loads((path / kept).read_text())] for path in paths}
+
+
+def _cut_and_keep(path: Path, cut: Callable[[Path], list[CurvePoint]], kept: str) -> None:
+    points = cut(path)
+    partly = path / f"{kept}.partial"
+    partly.write_text(json.dumps([asdict(point) for point in points]))
+    partly.replace(path / kept)
