@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wholenet.api import decode, diagnose, evaluate, fit, load, predict, resume
+    from wholenet.api import decode, diagnose, evaluate, export, fit, load, predict, resume
+    from wholenet.deploy.fold import fold
     from wholenet.spaces.supernet import Supernet, create_model
 
 __version__ = "0.1.0"
@@ -27,9 +28,23 @@ _HOME = {
     "predict": "wholenet.api",
     "decode": "wholenet.api",
     "diagnose": "wholenet.api",
+    "export": "wholenet.api",
+    "fold": "wholenet.deploy.fold",
 }
 
-__all__ = ["Supernet", "create_model", "decode", "diagnose", "evaluate", "fit", "load", "predict", "resume"]
+__all__ = [
+    "Supernet",
+    "create_model",
+    "decode",
+    "diagnose",
+    "evaluate",
+    "export",
+    "fit",
+    "fold",
+    "load",
+    "predict",
+    "resume",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The command line's verbs, for Python: train, load, score, predict, diagnose, decode."""
+"""The command line's verbs, for Python: train, load, score, predict, diagnose, decode, export."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from wholenet.control import Compared, fit_with_control, resume_with_control
+from wholenet.data.detect import BUILT_IN, open_data
+from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.decode import decode_model
+from wholenet.deploy.export import Check
+from wholenet.deploy.export import export as export_model
 from wholenet.deploy.model_folder import TrainedModel, load_model
 from wholenet.deploy.predict import predict_files
 from wholenet.deploy.score import score
@@ -19,6 +25,9 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.genotype import Genotype, write_genotype
 from wholenet.tasks.segmentation import Scores
 from wholenet.training import choose_device
+
+CHECKED_IMAGES = 3
+"""Real images that an export is checked on."""
 
 
 def fit(data: str | Path, out: str | Path, **options: Any) -> Compared:
@@ -114,3 +123,32 @@ def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: 
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     write_genotype(genotype, Path(out))
     return genotype
+
+
+def export(
+    model: TrainedModel | str | Path, out: str | Path, form: str = "onnx", data: str | Path | None = None
+) -> Check:
+    """Write a trained network, folded, to the file ``out``, compared with the unfolded one; see ``deploy.export``.
+
+    Args:
+        model: what ``load`` gives, or takes.
+        out: file to write; it must not be there yet.
+        form: "onnx" or "torch".
+        data: where the real images of the comparison come from; None is the data of the run, or else the built-in
+            scenes.
+
+    Raises:
+        ValueError: if there is no model, the file exists, packages are not installed, or the comparison fails.
+        DataError: for ``data`` that cannot be read.
+    """
+    loaded = model if isinstance(model, TrainedModel) else load(model, "cpu")
+    return export_model(loaded, out, form, _some_images(model, loaded, data))
+
+
+def _some_images(model: TrainedModel | str | Path, loaded: TrainedModel, data: str | Path | None) -> list[np.ndarray]:
+    if data is None and not isinstance(model, TrainedModel) and (Path(model) / "config.yaml").is_file():
+        named = RunFolder(model).config.data
+        data = named if named == BUILT_IN or Path(named).is_dir() else None  # it may be on another machine
+    source = open_data(BUILT_IN if data is None else str(data), **loaded.held_out)
+    some = evenly_spaced(source.splits["val"], CHECKED_IMAGES)
+    return [some[i].image for i in range(len(some))]

@@ -85,10 +85,18 @@ def build_parser() -> ArgumentParser:
     commands.add_subcommand("evaluate", evaluate)
 
     predict = ArgumentParser(description="Write a mask for every image: PNG, pixel value = class index.")
-    predict.add_argument("model", help="Run folder or model folder.")
+    predict.add_argument("model", help="Run folder, model folder, or ONNX file that `wholenet export` wrote.")
     predict.add_argument("images", nargs="+", help="Image files, or folders of them.")
     predict.add_argument("--out", required=True, help="Folder for the masks.")
     predict.add_argument("--overlay", action="store_true", help="Also write the mask in colour over the image.")
+    predict.add_argument(
+        "--tile",
+        default=None,
+        help="HEIGHTxWIDTH of pieces to cut images into; default: only images over 4 megapixels.",
+    )
+    predict.add_argument(
+        "--overlap", type=int, default=None, help="Pixels that neighbouring pieces share; default: 256."
+    )
     predict.add_argument(
         "--cityscapes_submission",
         action="store_true",
@@ -132,6 +140,15 @@ def build_parser() -> ArgumentParser:
         "--set", metavar="NAME=VALUE", action="append", default=[], help="An option of fit for every run; repeatable."
     )
     commands.add_subcommand("study", study)
+
+    export = ArgumentParser(description="Write a trained network as one file that runs without wholenet.")
+    export.add_argument("model", help="Run folder or model folder.")
+    export.add_argument(
+        "--format", default="onnx", choices=["onnx", "torch"], help="ONNX, or torch's exported program."
+    )
+    export.add_argument("--out", required=True, help="File to write.")
+    export.add_argument("--data", default=None, help="Data to check the file on; default: the run's, or the scenes.")
+    commands.add_subcommand("export", export)
 
     info = ArgumentParser(description="Count the parameters and the arithmetic of a size of the grid supernet.")
     info.add_argument("size", help="Size of the grid supernet.")
@@ -214,7 +231,9 @@ def _predict(args: Namespace) -> None:
 
     from wholenet.api import load
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
+    from wholenet.deploy.onnx_model import OnnxModel
     from wholenet.deploy.predict import predict_files
+    from wholenet.deploy.tiles import Tiling
     from wholenet.report.progress import counted
 
     if args.overlay and args.cityscapes_submission:
@@ -222,12 +241,15 @@ def _predict(args: Namespace) -> None:
             "--overlay writes a second picture of each frame, which the Cityscapes evaluator refuses; "
             "give --overlay and --cityscapes-submission in two calls with two --out folders"
         )
-    model = load(args.model, args.device)
+    tile = {} if args.tile is None else {"tile": parse_size(args.tile)}
+    tiling = Tiling(**tile, **({} if args.overlap is None else {"overlap": args.overlap}))
+    model = OnnxModel(args.model) if args.model.endswith(".onnx") else load(args.model, args.device)
     progress = counted(Console(stderr=True), "predicting")
     if args.cityscapes_submission:
         written = write_cityscapes_submission(model, args.images, args.out, progress=progress)
     else:
-        written = predict_files(model, args.images, args.out, with_overlay=args.overlay, progress=progress)
+        options = {"with_overlay": args.overlay, "tiling": tiling, "progress": progress}
+        written = predict_files(model, args.images, args.out, **options)
     print(f"{len(written)} masks in {args.out}")
 
 
@@ -254,6 +276,16 @@ def _decode(args: Namespace) -> None:
 
     genotype = decode(args.run, args.out, args.decoding, 0.5 if args.tau is None else args.tau)
     print(f"{genotype} in {args.out}")
+
+
+def _export(args: Namespace) -> None:
+    from wholenet.api import export
+
+    check = export(args.model, args.out, args.format, args.data)
+    print(
+        f"{args.out}: on {check.inputs} random and real inputs logits differ by at most {check.max_abs_error:.1e} (of "
+        f"{check.max_abs_logit:.3g}), and {100 * check.same_class:.3f} % of the pixels get the same class"
+    )
 
 
 def _study(args: Namespace) -> None:
@@ -313,6 +345,7 @@ COMMANDS = {
     "predict": _predict,
     "diagnose": _diagnose,
     "decode": _decode,
+    "export": _export,
     "info": _info,
     "study": _study,
 }

@@ -12,8 +12,7 @@ from PIL import Image
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.pictures import write_mask
 from wholenet.data.sample import Classes, DataError
-from wholenet.deploy.model_folder import TrainedModel
-from wholenet.deploy.predict import list_images, predicted, refuse_collisions
+from wholenet.deploy.predict import Predictor, list_images, predicted, refuse_collisions
 
 SIZE = (1024, 2048)
 """(height, width) of every Cityscapes image."""
@@ -23,7 +22,7 @@ _IMAGE_ENDING = "_leftImg8bit.png"
 
 
 def write_cityscapes_submission(
-    model: TrainedModel,
+    model: Predictor,
     inputs: Sequence[str | Path],
     out: str | Path,
     *,

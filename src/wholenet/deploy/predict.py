@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.pictures import overlay, read_image, write_mask
-from wholenet.data.sample import DataError
-from wholenet.deploy.model_folder import TrainedModel
+from wholenet.data.sample import Classes, DataError
+from wholenet.deploy.tiles import Tiling
+
+
+class Predictor(Protocol):
+    """A trained network in whatever form: a ``TrainedModel``, an ``OnnxModel``."""
+
+    @property
+    def classes(self) -> Classes:
+        """What it tells apart."""
+        ...
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        """uint8 [H, W, 3] -> train ids, uint8 [H, W]."""
+        ...
 
 
 def predict_files(
-    model: TrainedModel,
+    model: Predictor,
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
     with_overlay: bool = False,
+    tiling: Tiling | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Write ``out``/STEM.png (class indices, size of the image) for every image, and STEM_overlay.png if asked.
@@ -28,6 +43,8 @@ def predict_files(
         model: see :func:`wholenet.load`.
         inputs: image files, and folders that are searched for them, sub-folders included.
         out: folder for the masks; made if it is not there.
+        with_overlay: write STEM_overlay.png too.
+        tiling: how large images are cut; None is :class:`Tiling` as it is.
 
     Returns:
         The masks written, in the order of the inputs.
@@ -42,7 +59,7 @@ def predict_files(
     overlays = [out / f"{image.stem}_overlay.png" for image in images] if with_overlay else []
     refuse_collisions([*images, *images[: len(overlays)]], [*targets, *overlays])
     out.mkdir(parents=True, exist_ok=True)
-    for i, (image, mask) in enumerate(predicted(model, images, progress)):
+    for i, (image, mask) in enumerate(predicted(model, images, progress, tiling)):
         write_mask(targets[i], mask)
         if with_overlay:
             Image.fromarray(overlay(image, mask, model.classes)).save(overlays[i])
@@ -86,7 +103,10 @@ def refuse_collisions(images: Sequence[Path], targets: Sequence[Path]) -> None:
 
 
 def predicted(
-    model: TrainedModel, images: Sequence[Path], progress: Callable[[int, int], None] | None = None
+    model: Predictor,
+    images: Sequence[Path],
+    progress: Callable[[int, int], None] | None = None,
+    tiling: Tiling | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each image, uint8 [H, W, 3], with its mask of train ids, uint8 [H, W]; one at a time, when asked for.
 
@@ -97,6 +117,6 @@ def predicted(
     """
     for done, path in enumerate(images, start=1):
         image = read_image(path)
-        yield image, model.predict(image)
+        yield image, (tiling or Tiling()).predict(model.predict, image)
         if progress is not None:
             progress(done, len(images))

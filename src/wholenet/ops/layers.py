@@ -31,6 +31,13 @@ def make_activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
+def lay_out(net: nn.Module) -> None:
+    """Put the convolution weights of ``net`` into channels_last layout, which is how everything here runs."""
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
 class ConvNorm(nn.Sequential):
     """Convolution without bias, BatchNorm, and an activation if one is named."""
 

@@ -42,6 +42,11 @@ class Edge:
         """Position in ``beta[layer, target]``: 0 from the finer level, 1 from the same, 2 from the coarser."""
         return self.source - self.target + 1
 
+    @property
+    def key(self) -> str:
+        """Its name in a network."""
+        return f"{self.layer}_{self.source}_{self.target}"
+
 
 def incoming(layer: int, target: int) -> list[Edge]:
     """The edges into one cell, in the order of their slots.
@@ -198,7 +203,7 @@ class Grid(nn.Module):
                 if not has_cell(self.masks, layer, level):
                     continue
                 for edge in self.edges[layer][level]:
-                    self.transitions[_key(edge)] = Transition(channels[edge.source], channels[edge.target])
+                    self.transitions[edge.key] = Transition(channels[edge.source], channels[edge.target])
                 offered = [kernels[i] for i in self.offered[layer][level]]
                 block = CELLS[cell](channels[level] // size.sampling, size.expansion, offered, activation)
                 self.cells[f"{layer}_{level}"] = PartialChannels(block, channels[level], size.sampling)
@@ -206,7 +211,7 @@ class Grid(nn.Module):
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
         """Images [B, in_channels, H, W], ``alpha`` [L, 4, K], ``beta`` [L, 4, 3] -> logits [B, classes, H, W]."""
-        features, sizes = self._stem_features(x)
+        features, sizes = stem_features(self.stems, x)
         for layer in range(self.layers):
             features = {
                 level: self._cell(features, layer, level, weights, sizes[level])
@@ -214,18 +219,6 @@ class Grid(nn.Module):
                 if f"{layer}_{level}" in self.cells
             }
         return resize(self.decoder([features[level] for level in range(LEVELS)]), _size(x))
-
-    def _stem_features(self, x: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
-        """Features of the levels that have a stem, and the sizes of all levels."""
-        # Halving step by step averages all pixels; one bilinear step to an eighth would look at one pixel in sixteen.
-        features, sizes = {}, []
-        for level in range(LEVELS):
-            if level:
-                x = resize(x, ((x.shape[-2] + 1) // 2, (x.shape[-1] + 1) // 2))
-            if str(level) in self.stems:
-                features[level] = self.stems[str(level)](x)
-            sizes.append((-(-x.shape[-2] // 4), -(-x.shape[-1] // 4)))
-        return features, sizes
 
     def _cell(
         self, features: dict[int, Tensor], layer: int, level: int, weights: Weights, size: tuple[int, int]
@@ -235,12 +228,29 @@ class Grid(nn.Module):
         if len(offered) < len(alpha):
             alpha = alpha[offered]
         # An edge of weight zero still runs: one that comes back later must not meet stale BatchNorm statistics.
-        mixed = [self.transitions[_key(e)](features[e.source], size, beta[e.slot]) for e in self.edges[layer][level]]
+        mixed = [self.transitions[e.key](features[e.source], size, beta[e.slot]) for e in self.edges[layer][level]]
         return self.cells[f"{layer}_{level}"](total(mixed), alpha)
 
 
-def _key(edge: Edge) -> str:
-    return f"{edge.layer}_{edge.source}_{edge.target}"
+def stem_features(stems: nn.ModuleDict, x: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
+    """Features of the levels that have a stem (by the name of its level), and the sizes of all levels."""
+    # Halving step by step averages all pixels; one bilinear step to an eighth would look at one pixel in sixteen.
+    height, width = _size(x)
+    features, sizes = {}, []
+    for level in range(LEVELS):
+        if level:
+            x = resize(x, (_halved(height, level), _halved(width, level)))
+        if str(level) in stems:
+            features[level] = stems[str(level)](x)
+        sizes.append(
+            _size(features[level]) if level in features else (_halved(height, level + 2), _halved(width, level + 2))
+        )
+    return features, sizes
+
+
+def _halved(length: int, times: int) -> int:
+    """``length`` halved so many times, rounded up each time."""
+    return (length + 2**times - 1) // 2**times
 
 
 def _size(x: Tensor) -> tuple[int, int]:

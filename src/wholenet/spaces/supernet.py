@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.architecture import AS_GIVEN, RELAXATIONS, Architecture, Weights, uniform_weights
+from wholenet.ops.layers import lay_out
 from wholenet.spaces.genotype import Genotype, genotype_from_dict
 from wholenet.spaces.grid import Grid
 from wholenet.spaces.sizes import GRID_SIZES, grid_size
@@ -29,11 +30,9 @@ class Supernet(nn.Module):
         self.spec = spec
 
     def placed(self, device: torch.device) -> Supernet:
-        """This model on ``device``, convolution weights in channels_last layout, which is how everything here runs."""
+        """This model on ``device``, laid out for speed."""
         self.to(device)
-        for parameter in self.net.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        lay_out(self.net)
         return self
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,177 @@
+"""A trained network as one file that runs without wholenet: ONNX, or torch's own exported program.
+
+The network is folded first, and the file is compared with the unfolded network before it is put into its place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wholenet.data.classes import classes_to_dict
+from wholenet.data.stream import MEAN, STD, normalize
+from wholenet.deploy.fold import Folded, fold
+from wholenet.deploy.model_folder import TrainedModel
+from wholenet.deploy.onnx_model import FORMAT, METADATA, OnnxModel, onnxruntime
+
+SMALLEST = 33
+"""Least height and width for an exported network: two pixels at stride 32; torch.export takes one for a constant."""
+RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33))
+"""(B, H, W) of the random inputs that an export is checked on."""
+TOLERANCE = 1e-3
+"""Largest difference allowed, relative to the largest logit: far above rounding, far below a mistake."""
+
+Run = Callable[[np.ndarray], np.ndarray]
+"""Normalised images, float32 [B, 3, H, W] -> class logits, float32 [B, classes, H, W]."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """How an exported file compares with the network that it was made of."""
+
+    max_abs_error: float
+    """Largest difference between any two logits."""
+    max_abs_logit: float
+    same_class: float
+    """Share of the pixels, of random and real images, that get the same class."""
+    inputs: int
+
+
+def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndarray]) -> Check:
+    """Write ``model``, folded, to the file ``out``.
+
+    Batch, height and width are free (heights and widths from 33). Input "images": float32 [B, 3, H, W], normalised;
+    output "logits": float32 [B, classes, H, W]. Classes and normalisation are in the file: see :func:`description`.
+
+    Args:
+        model: see :func:`wholenet.load`.
+        out: file to write.
+        form: a name in :data:`FORMATS`.
+        images: real images, uint8 [H, W, 3], that it is checked on, besides random ones.
+
+    Raises:
+        ValueError: for an unknown format, a file that exists, packages that are not installed, or (nothing is written
+            then) an exported network that does not compute what the model does.
+    """
+    if form not in FORMATS:
+        raise ValueError(f"unknown format {form!r}; known: {', '.join(FORMATS)}")
+    out = Path(out)
+    if out.exists():
+        raise ValueError(f"{out} exists; remove it, or choose another --out")
+    write, load = FORMATS[form]
+    network = model.network.cpu()
+    partial = out.with_name(f"{out.stem}.partial{out.suffix}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write(_exportable(fold(network)), description(model), partial)
+        check = _compare(load(partial), network, images)
+        if check.max_abs_error > TOLERANCE * check.max_abs_logit:
+            raise ValueError(
+                f"the exported network differs from the model by {check.max_abs_error:.2g} (logits up to "
+                f"{check.max_abs_logit:.2g}), which is more than rounding; nothing was written. Please report this"
+            )
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+        network.to(model.device)
+    return check
+
+
+def _exportable(net: Folded) -> Folded:
+    """As torch.export wants it: in-place operations take it minutes to undo, other memory layouts make it warn."""
+    for module in net.modules():
+        if isinstance(module, nn.ReLU | nn.ReLU6 | nn.Hardswish):
+            module.inplace = False
+    for parameter in net.parameters():
+        parameter.data = parameter.data.contiguous()
+    return net
+
+
+def description(model: TrainedModel) -> dict[str, Any]:
+    """What the file says of itself, as plain values."""
+    return {
+        "format": FORMAT,
+        "model": model.network.spec["name"],
+        "classes": classes_to_dict(model.classes),
+        "normalization": {"mean": list(MEAN), "std": list(STD)},
+        "images": "float32 [B, 3, H, W], RGB, (value / 255 - mean) / std; H and W from 33",
+        "logits": "float32 [B, classes, H, W]; the class is the argmax over axis 1",
+    }
+
+
+def _dynamic() -> dict[int, Any]:
+    dim = torch.export.Dim
+    return {0: dim("batch", min=1), 2: dim("height", min=SMALLEST), 3: dim("width", min=SMALLEST)}
+
+
+def _example() -> Tensor:
+    return torch.zeros(2, 3, 2 * SMALLEST, 3 * SMALLEST)
+
+
+def _write_onnx(net: Folded, about: dict[str, Any], path: Path) -> None:
+    onnxruntime()
+    try:
+        program = torch.onnx.export(
+            net,
+            (_example(),),
+            dynamo=True,
+            dynamic_shapes=(_dynamic(),),
+            input_names=["images"],
+            output_names=["logits"],
+            verbose=False,
+        )
+    except ModuleNotFoundError as error:
+        raise ValueError("ONNX needs packages that are not installed: pip install 'wholenet[export]'") from error
+    assert program is not None
+    program.model.metadata_props[METADATA] = json.dumps(about)
+    program.save(path)
+
+
+def _load_onnx(path: Path) -> Run:
+    return OnnxModel(path, threads=1).logits
+
+
+def _write_torch(net: Folded, about: dict[str, Any], path: Path) -> None:
+    program = torch.export.export(net, (_example(),), dynamic_shapes=(_dynamic(),))
+    torch.export.save(program, path, extra_files={f"{METADATA}.json": json.dumps(about)})
+
+
+def _load_torch(path: Path) -> Run:
+    net = torch.export.load(path).module()
+    return lambda x: net(torch.from_numpy(x)).numpy()
+
+
+FORMATS: dict[str, tuple[Callable[[Folded, dict[str, Any], Path], None], Callable[[Path], Run]]] = {
+    "onnx": (_write_onnx, _load_onnx),
+    "torch": (_write_torch, _load_torch),
+}
+"""By name: how it is written, and how it is loaded to be compared."""
+
+
+@torch.no_grad()
+def _compare(run: Run, network: nn.Module, images: list[np.ndarray]) -> Check:
+    error = largest = 0.0
+    same = pixels = count = 0
+    for x in _inputs(images):
+        ours, theirs = network(torch.from_numpy(x)).numpy(), run(x)
+        error = max(error, float(np.abs(ours - theirs).max()))
+        largest = max(largest, float(np.abs(ours).max()))
+        same += int((ours.argmax(1) == theirs.argmax(1)).sum())
+        pixels += ours[:, 0].size
+        count += 1
+    return Check(error, largest, same / pixels, count)
+
+
+def _inputs(images: list[np.ndarray]) -> Iterator[np.ndarray]:
+    rng = np.random.default_rng(0)
+    for batch, height, width in RANDOM_SIZES:
+        yield rng.standard_normal((batch, 3, height, width), np.float32)
+    for image in images:
+        yield np.ascontiguousarray(normalize(image).transpose(2, 0, 1))[None]

@@ -1,0 +1,234 @@
+"""A trained network laid flat for inference: BatchNorm, alpha and beta folded into convolutions, kernels merged.
+
+The same function, up to the rounding of the last digits. What provably changes nothing goes: edges of weight zero, and
+the cells and stems that then nobody reads.
+
+Letters: B images, C channels, H x W pixels; K kernels, L layers; level i = 0..3 stands for stride 4 * 2**i.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from wholenet.ops.bottleneck import MixtureCell, SeparateCell
+from wholenet.ops.forms import total
+from wholenet.ops.layers import ConvNorm, PartialChannels, lay_out
+from wholenet.ops.resize import resize
+from wholenet.spaces.grid import LEVELS, Decoder, Edge, Grid, Stem, Transition, stem_features
+from wholenet.spaces.supernet import Supernet
+
+
+def fold(model: Supernet) -> Folded:
+    """The network of ``model`` at its present architecture weights, for inference: images [B, C, H, W] -> class logits
+    [B, classes, H, W].
+
+    Folded in float64, then cast to the model's own type; on its device. ``model`` is not changed.
+
+    Raises:
+        ValueError: if the model is in training mode: it would normalise by the batch, which cannot be folded.
+    """
+    if model.training:
+        raise ValueError("fold takes a model in eval mode, whose BatchNorms are fixed: call model.eval() first")
+    some = next(model.net.parameters())
+    with torch.no_grad():
+        weights = {name: w.double() for name, w in model.arch().items()}
+        folded = Folded(copy.deepcopy(model.net).double(), weights["alpha"], weights["beta"])
+    folded.to(some.device, some.dtype).requires_grad_(False)
+    lay_out(folded)
+    return folded.eval()
+
+
+class Folded(nn.Module):
+    """What :func:`fold` makes.
+
+    Args:
+        net: the trained network, in float64; parts of it are taken over.
+        alpha: float64 [L, 4, K].
+        beta: float64 [L, 4, 3].
+    """
+
+    def __init__(self, net: Grid, alpha: Tensor, beta: Tensor) -> None:
+        super().__init__()
+        self.edges = live_edges(net, beta)
+        self.channels = net.decoder.channels
+        read = {edge.source for edges in self.edges[0].values() for edge in edges}
+        self.stems = nn.ModuleDict({str(i): _stem(cast(Stem, net.stems[str(i)])) for i in sorted(read)})
+        self.transitions = nn.ModuleDict()
+        self.cells = nn.ModuleDict()
+        for layer, row in enumerate(self.edges):
+            for level, edges in row.items():
+                self.transitions.update(_transitions(net, edges, beta))
+                partial = cast(PartialChannels, net.cells[f"{layer}_{level}"])
+                cell = FoldedCell(partial.cell, alpha[layer, level, net.offered[layer][level]])
+                self.cells[f"{layer}_{level}"] = PartialChannels(cell, self.channels[level], partial.groups)
+        self.decoder = FoldedDecoder(net.decoder)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [B, C, H, W] -> logits [B, classes, H, W]."""
+        features, sizes = stem_features(self.stems, x)
+        for layer, row in enumerate(self.edges):
+            mixed = {
+                level: total([self.transitions[edge.key](features[edge.source], sizes[level]) for edge in edges])
+                # All edges of weight zero: what the cell makes of zeros is still something.
+                if edges
+                else x.new_zeros(x.shape[0], self.channels[level], *sizes[level])
+                for level, edges in row.items()
+            }
+            features = {level: self.cells[f"{layer}_{level}"](value) for level, value in mixed.items()}
+        return resize(self.decoder([features[level] for level in range(LEVELS)]), (x.shape[-2], x.shape[-1]))
+
+
+def live_edges(net: Grid, beta: Tensor) -> list[dict[int, list[Edge]]]:
+    """The edges that count, by layer and target level: of a weight other than zero, into a cell that is read.
+
+    A cell that is read is listed even if it has lost all its edges.
+    """
+    rows: list[dict[int, list[Edge]]] = []
+    read = set(range(LEVELS))
+    for layer in reversed(range(net.layers)):
+        edges = {level: net.edges[layer][level] for level in sorted(read)}
+        row = {level: [e for e in into if beta[layer, level, e.slot] != 0] for level, into in edges.items()}
+        read = {edge.source for into in row.values() for edge in into}
+        rows.insert(0, row)
+    return rows
+
+
+class FoldedTransition(nn.Module):
+    """One term of a cell's input: 1 x 1 convolution and resize, the convolution at the smaller of the two sizes.
+
+    Args:
+        conv: the convolution.
+        up: levels from the source to the finer target: -1, 0 or 1.
+    """
+
+    def __init__(self, conv: nn.Conv2d, up: int) -> None:
+        super().__init__()
+        self.conv = conv
+        self.up = up
+
+    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """``x`` [B, C, h, w] -> [B, C', *size]."""
+        if self.up < 0:
+            return self.conv(resize(x, size))
+        return resize(self.conv(x), size) if self.up else self.conv(x)
+
+
+class FoldedBranch(nn.Module):
+    """A bottleneck of three convolutions and a gate, without its residual.
+
+    Args:
+        cell: the trained bottleneck.
+        alpha: [K], the weights of its kernels.
+        scale: a scalar that its output is multiplied with.
+    """
+
+    def __init__(self, cell: MixtureCell, alpha: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.expand = _conv_norm(cell.expand)
+        self.activation = cell.activation
+        kernel = cell.depthwise.merged(alpha)
+        self.depthwise = _fused(kernel, cell.norm, padding=kernel.shape[-1] // 2, groups=len(kernel))
+        self.gate = cell.gate
+        self.project = _conv_norm(cell.project, scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same shape."""
+        h = self.activation(self.depthwise(self.activation(self.expand(x))))
+        return self.project(self.gate(h))
+
+
+class FoldedCell(nn.Module):
+    """``residual * x + sum of branches``.
+
+    Args:
+        cell: the trained cell, of either kind.
+        alpha: [K].
+    """
+
+    def __init__(self, cell: nn.Module, alpha: Tensor) -> None:
+        super().__init__()
+        one = alpha.new_ones(())
+        if isinstance(cell, SeparateCell):
+            operations = [cast(MixtureCell, operation) for operation in cell.operations.values()]
+            branches = [FoldedBranch(o, alpha.new_ones(1), w) for o, w in zip(operations, alpha, strict=True)]
+            residual = alpha.sum()
+        else:
+            branches, residual = [FoldedBranch(cast(MixtureCell, cell), alpha, one)], one
+        self.branches = nn.ModuleList(branches)
+        self.residual = residual.item()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same shape."""
+        return total([x if self.residual == 1 else self.residual * x, *(branch(x) for branch in self.branches)])
+
+
+class FoldedDecoder(nn.Module):
+    """The decoder, its first convolution run on each level before that is enlarged."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        merge = _fused(decoder.merge.weight, decoder.norm)
+        parts = merge.weight.split(decoder.channels, dim=1)
+        self.merge = nn.ModuleList([_conv(part, None if i else merge.bias) for i, part in enumerate(parts)])
+        self.activation = decoder.activation
+        self.classify = decoder.classify
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Four maps, the first the largest -> class logits [B, classes, h, w] of its size."""
+        size = (features[0].shape[-2], features[0].shape[-1])
+        parts = [conv(f) for conv, f in zip(self.merge, features, strict=True)]
+        merged = total([parts[0], *(resize(part, size) for part in parts[1:])])
+        return self.classify(self.activation(merged))
+
+
+def _transitions(net: Grid, edges: Sequence[Edge], beta: Tensor) -> dict[str, nn.Module]:
+    """The transitions into one cell. The constants of all are added by the first: a resized constant is itself."""
+    convs = []
+    for edge in edges:
+        transition = cast(Transition, net.transitions[edge.key])
+        convs.append(_fused(transition.conv.weight, transition.norm, beta[edge.layer, edge.target, edge.slot]))
+    constant = total([conv.bias for conv in convs]) if convs else None
+    return {
+        edge.key: FoldedTransition(_conv(conv.weight, None if i else constant), edge.source - edge.target)
+        for i, (edge, conv) in enumerate(zip(edges, convs, strict=True))
+    }
+
+
+def _stem(stem: Stem) -> nn.Sequential:
+    def layers() -> Iterator[nn.Module]:
+        for block in stem:
+            yield _conv_norm(cast(ConvNorm, block))
+            yield cast(ConvNorm, block)[2]
+
+    return nn.Sequential(*layers())
+
+
+def _conv_norm(block: ConvNorm, scale: Tensor | None = None) -> nn.Conv2d:
+    conv, norm = cast(nn.Conv2d, block[0]), cast(nn.BatchNorm2d, block[1])
+    return _fused(conv.weight, norm, scale, stride=conv.stride, padding=conv.padding)
+
+
+def _fused(weight: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None = None, **how: Any) -> nn.Conv2d:
+    """The convolution by ``weight``, then ``norm`` as it is in evaluation, then times ``scale``."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    one = 1.0 if scale is None else scale
+    fused = fuse_conv_bn_weights(
+        weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight * one, norm.bias * one
+    )
+    return _conv(*fused, **how)
+
+
+def _conv(weight: Tensor, bias: Tensor | None, *, groups: int = 1, **how: Any) -> nn.Conv2d:
+    outputs, inputs, height, width = weight.shape
+    conv = nn.Conv2d(inputs * groups, outputs, (height, width), groups=groups, bias=bias is not None, **how)
+    conv.weight = nn.Parameter(weight.detach().clone())
+    if bias is not None:
+        conv.bias = nn.Parameter(bias.detach().clone())
+    return conv

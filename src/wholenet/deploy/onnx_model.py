@@ -1,0 +1,73 @@
+"""A network that ``wholenet export`` wrote as ONNX, run by onnxruntime: what it takes to use it is in the file."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wholenet.data.classes import classes_from_dict
+
+METADATA = "wholenet"
+"""Key of the file's metadata under which :func:`description` stands, as JSON."""
+FORMAT = 1
+
+
+class OnnxModel:
+    """Predicts like ``TrainedModel``, without torch.
+
+    Args:
+        path: a file that ``wholenet export`` wrote.
+        threads: of onnxruntime; 0 leaves its choice.
+
+    Raises:
+        ValueError: if onnxruntime is not installed, the file is no ONNX file, or it says nothing of classes and
+            normalisation.
+    """
+
+    def __init__(self, path: str | Path, threads: int = 0) -> None:
+        runtime = onnxruntime()
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        if not Path(path).is_file():
+            raise ValueError(f"{path} does not exist; give a file that `wholenet export` wrote")
+        try:
+            self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises classes of its own that have no common base but this
+            raise ValueError(f"{path} cannot be read as ONNX: {error}") from error
+        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
+        about: dict[str, Any] = json.loads(text) if text else {}
+        if about.get("format") != FORMAT:
+            raise ValueError(
+                f"{path} does not say which classes it tells apart and how images are normalised (wholenet format "
+                f"{about.get('format')!r}, expected {FORMAT}); export it anew with `wholenet export`"
+            )
+        self.about = about
+        self.classes = classes_from_dict(about["classes"])
+        self._mean = np.array(about["normalization"]["mean"], np.float32)
+        self._std = np.array(about["normalization"]["std"], np.float32)
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        """Normalised images, float32 [B, 3, H, W] -> class logits, float32 [B, classes, H, W]."""
+        return self._session.run(["logits"], {"images": x})[0]
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        """Train ids, uint8 [H, W], of an RGB image, uint8 [H, W, 3]; any size from 33x33."""
+        x = (image.astype(np.float32) / 255 - self._mean) / self._std
+        return self.logits(np.ascontiguousarray(x.transpose(2, 0, 1))[None]).argmax(1)[0].astype(np.uint8)
+
+
+def onnxruntime() -> Any:
+    """The module.
+
+    Raises:
+        ValueError: if it is not installed; says how to install it.
+    """
+    try:
+        return importlib.import_module("onnxruntime")  # not everyone needs it
+    except ImportError as error:
+        raise ValueError("ONNX needs packages that are not installed: pip install 'wholenet[export]'") from error

@@ -1,0 +1,131 @@
+"""Exported files: they compute what the model does, at any size, and say what it takes to use them."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import wholenet
+from wholenet.cli import main
+from wholenet.data.sample import Classes
+from wholenet.data.stream import normalize
+from wholenet.deploy.export import FORMATS, SMALLEST
+from wholenet.deploy.export import export as export_model
+from wholenet.deploy.model_folder import load_model, save_model
+from wholenet.deploy.onnx_model import METADATA, OnnxModel
+from wholenet.spaces.sizes import GRID_SIZES, GridSize
+from wholenet.spaces.supernet import create_model
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+CLASSES = Classes(("ground", "disc", "sky"), ((0, 0, 0), (230, 159, 0), (0, 114, 178)))
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model folder of one layer: an export of the smallest real size takes half a minute."""
+    patch = pytest.MonkeyPatch()
+    patch.setitem(GRID_SIZES, "sliver", GridSize(layers=1, filters=4, expansion=1, head=8))
+    torch.manual_seed(0)
+    model = create_model("grid-sliver", num_classes=3).train()
+    model(torch.randn(4, 3, 64, 64))
+    path = tmp_path_factory.mktemp("models") / "sliver"
+    save_model(path, model.eval(), CLASSES, {})
+    yield path
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def exported(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("exported")
+    return {form: (out / f"model.{form}", wholenet.export(folder, out / f"model.{form}", form)) for form in FORMATS}
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(0).integers(0, 256, (51, 77, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_check_compares_random_and_real_images(exported, form):
+    path, check = exported[form]
+    assert path.is_file()
+    assert check.inputs == 6
+    assert check.max_abs_error < 1e-5 * max(1, check.max_abs_logit)
+    assert check.same_class > 0.999
+    assert [p.name for p in path.parent.iterdir() if "partial" in p.name] == []
+
+
+def test_onnx_runs_with_numpy_alone_and_says_how(exported, folder, image):
+    session = onnxruntime.InferenceSession(str(exported["onnx"][0]), providers=["CPUExecutionProvider"])
+    about = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
+    assert [c["name"] for c in about["classes"]["classes"]] == list(CLASSES.names)
+    mean, std = (np.array(about["normalization"][key], np.float32) for key in ("mean", "std"))
+    x = ((image.astype(np.float32) / 255 - mean) / std).transpose(2, 0, 1)[None]
+    logits = session.run(["logits"], {"images": x})[0]
+    network = load_model(folder).network
+    with torch.no_grad():
+        expected = network(torch.from_numpy(normalize(image)).permute(2, 0, 1)[None])
+    np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, SMALLEST, SMALLEST), (3, 40, 130), (1, 128, 64)])
+def test_batch_height_and_width_are_free(exported, folder, size):
+    batch, height, width = size
+    x = np.random.default_rng(1).standard_normal((batch, 3, height, width), np.float32)
+    with torch.no_grad():
+        expected = load_model(folder).network(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(OnnxModel(exported["onnx"][0]).logits(x), expected, atol=1e-5)
+    program = torch.export.load(exported["torch"][0]).module()
+    np.testing.assert_allclose(program(torch.from_numpy(x)).numpy(), expected, atol=1e-5)
+
+
+def test_predict_takes_the_onnx_file(exported, folder, discs, tmp_path):
+    for name, model in (("onnx", exported["onnx"][0]), ("folder", folder)):
+        main(["predict", str(model), str(discs / "images"), "--out", str(tmp_path / name), "--overlay"])
+    masks = sorted(path.name for path in (tmp_path / "folder").iterdir())
+    assert masks == sorted(path.name for path in (tmp_path / "onnx").iterdir())
+    assert len(masks) == 24
+    for name in masks[::8]:
+        assert (tmp_path / "folder" / name).read_bytes() == (tmp_path / "onnx" / name).read_bytes()
+
+
+def test_nothing_is_written_over_and_a_wrong_export_is_not_kept(exported, folder, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"model\.onnx exists; remove it"):
+        wholenet.export(folder, exported["onnx"][0])
+
+    def load_zeros(_path):
+        return lambda x: np.zeros((len(x), 3, *x.shape[2:]))
+
+    monkeypatch.setitem(FORMATS, "wrong", (lambda _net, _about, path: path.touch(), load_zeros))
+    with pytest.raises(ValueError, match="more than rounding; nothing was written"):
+        export_model(load_model(folder), tmp_path / "x.wrong", "wrong", [])
+    with pytest.raises(ValueError, match="known: onnx, torch, wrong"):
+        export_model(load_model(folder), tmp_path / "x.tflite", "tflite", [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_are_not_ours_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="does not exist"):
+        OnnxModel(tmp_path / "nothing.onnx")
+    (tmp_path / "text.onnx").write_text("no")
+    with pytest.raises(ValueError, match=r"text\.onnx cannot be read as ONNX"):
+        OnnxModel(tmp_path / "text.onnx")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    other = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", [value], [other])
+    foreign = onnx.helper.make_model(graph, ir_version=10, opset_imports=[onnx.helper.make_opsetid("", 18)])
+    onnx.save(foreign, tmp_path / "foreign.onnx")
+    with pytest.raises(ValueError, match=r"does not say which classes .* export it anew"):
+        OnnxModel(tmp_path / "foreign.onnx")
+
+
+def test_packages_that_are_missing_are_named(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ValueError, match=r"pip install 'wholenet\[export\]'"):
+        wholenet.export(folder, tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == []
