@@ -86,7 +86,7 @@ def build_parser() -> ArgumentParser:
 
     predict = ArgumentParser(description="Write a mask for every image: PNG, pixel value = class index.")
     predict.add_argument("model", help="Run folder, model folder, or ONNX file that `wholenet export` wrote.")
-    predict.add_argument("images", nargs="+", help="Image files, or folders of them.")
+    predict.add_argument("images", nargs="+", help="Image files, folders of them, or videos.")
     predict.add_argument("--out", required=True, help="Folder for the masks.")
     predict.add_argument("--overlay", action="store_true", help="Also write the mask in colour over the image.")
     predict.add_argument(
@@ -234,6 +234,7 @@ def _predict(args: Namespace) -> None:
     from wholenet.deploy.onnx_model import OnnxModel
     from wholenet.deploy.predict import predict_files
     from wholenet.deploy.tiles import Tiling
+    from wholenet.deploy.video import is_video, predict_video
     from wholenet.report.progress import counted
 
     if args.overlay and args.cityscapes_submission:
@@ -249,7 +250,13 @@ def _predict(args: Namespace) -> None:
         written = write_cityscapes_submission(model, args.images, args.out, progress=progress)
     else:
         options = {"with_overlay": args.overlay, "tiling": tiling, "progress": progress}
-        written = predict_files(model, args.images, args.out, **options)
+        videos = [path for path in args.images if is_video(path)]
+        images = [path for path in args.images if not is_video(path)]
+        written = predict_files(model, images, args.out, **options) if images else []
+        for video in videos:
+            print(f"{predict_video(model, video, args.out, **options)} frames of {video} in {args.out}")
+        if not written:
+            return
     print(f"{len(written)} masks in {args.out}")
 
 
