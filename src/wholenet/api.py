@@ -12,12 +12,13 @@ from wholenet.control import Compared, fit_with_control, resume_with_control
 from wholenet.data.detect import BUILT_IN, open_data
 from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.decode import decode_model
-from wholenet.deploy.export import Check
+from wholenet.deploy.export import Check, check_target
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.model_folder import TrainedModel, load_model
 from wholenet.deploy.predict import predict_files
 from wholenet.deploy.score import score
 from wholenet.diagnostics.diagnosis import Diagnosis
+from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.diagnostics.run import diagnose as diagnose_run
 from wholenet.report.diagnosis import write_diagnosis
 from wholenet.search.config import FitConfig
@@ -126,8 +127,13 @@ def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: 
 
 
 def export(
-    model: TrainedModel | str | Path, out: str | Path, form: str = "onnx", data: str | Path | None = None
-) -> Check:
+    model: TrainedModel | str | Path,
+    out: str | Path,
+    form: str = "onnx",
+    data: str | Path | None = None,
+    *,
+    drop_below: float | None = None,
+) -> tuple[Check, Price | None]:
     """Write a trained network, folded, to the file ``out``, compared with the unfolded one; see ``deploy.export``.
 
     Args:
@@ -136,13 +142,24 @@ def export(
         form: "onnx" or "torch".
         data: where the real images of the comparison come from; None is the data of the run, or else the built-in
             scenes.
+        drop_below: leave out the edges of less weight, in (0, 1]; each cell keeps its strongest, and BatchNorm
+            statistics are recalculated. Of a run folder only.
+
+    Returns:
+        The comparison, and what dropping cost (None if nothing was to be dropped).
 
     Raises:
         ValueError: if there is no model, the file exists, packages are not installed, or the comparison fails.
         DataError: for ``data`` that cannot be read.
     """
     loaded = model if isinstance(model, TrainedModel) else load(model, "cpu")
-    return export_model(loaded, out, form, _some_images(model, loaded, data))
+    check_target(out)
+    price = None
+    if drop_below is not None:
+        if isinstance(model, TrainedModel):
+            raise ValueError("drop_below needs the run that trained the model: give the run's folder")
+        loaded, price = drop_edges(RunFolder(model), loaded, drop_below, None if data is None else str(data))
+    return export_model(loaded, out, form, _some_images(model, loaded, data)), price
 
 
 def _some_images(model: TrainedModel | str | Path, loaded: TrainedModel, data: str | Path | None) -> list[np.ndarray]:

@@ -148,6 +148,12 @@ def build_parser() -> ArgumentParser:
     )
     export.add_argument("--out", required=True, help="File to write.")
     export.add_argument("--data", default=None, help="Data to check the file on; default: the run's, or the scenes.")
+    export.add_argument(
+        "--drop_below",
+        type=float,
+        default=None,
+        help="Leave out edges of less weight, and say what that costs in mIoU.",
+    )
     commands.add_subcommand("export", export)
 
     info = ArgumentParser(description="Count the parameters and the arithmetic of a size of the grid supernet.")
@@ -288,7 +294,12 @@ def _decode(args: Namespace) -> None:
 def _export(args: Namespace) -> None:
     from wholenet.api import export
 
-    check = export(args.model, args.out, args.format, args.data)
+    check, price = export(args.model, args.out, args.format, args.data, drop_below=args.drop_below)
+    if price is not None:
+        print(
+            f"{price.dropped} of {price.edges} edges dropped: {100 * price.miou_before:.1f} % mIoU before, "
+            f"{100 * price.miou_after:.1f} % after, on {price.images} validation images"
+        )
     print(
         f"{args.out}: on {check.inputs} random and real inputs logits differ by at most {check.max_abs_error:.1e} (of "
         f"{check.max_abs_logit:.3g}), and {100 * check.same_class:.3f} % of the pixels get the same class"

@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("exported")
-    return {form: (out / f"model.{form}", wholenet.export(folder, out / f"model.{form}", form)) for form in FORMATS}
+    return {form: (out / f"model.{form}", wholenet.export(folder, out / f"model.{form}", form)[0]) for form in FORMATS}
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from wholenet.data.sample import DataError
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.score import open_for, score
 from wholenet.diagnostics import run as module
+from wholenet.diagnostics.drop import drop_edges
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.decoding import decode
@@ -222,3 +223,22 @@ def test_a_discrete_network_is_not_decoded_again(folder, tmp_path):
     with pytest.raises(ValueError, match=r"decode its first stage, .*search"):
         wholenet.decode(run.path, tmp_path / "x.yaml")
     assert not (tmp_path / "x.yaml").exists()
+
+
+def test_dropping_edges_is_priced_on_the_runs_own_images(run, folder, found):
+    model = load_model(run.path)
+    cut, price = drop_edges(run, model, 1.0)
+    assert (price.miou_before, price.images, price.edges) == (found.miou, found.images, found.edges)
+    assert price.dropped == price.edges - 12  # three layers of four cells keep one edge each
+    assert price.miou_after == score(cut, str(folder)).miou
+    assert torch.equal(cut.network.net.decoder.merge.weight, model.network.net.decoder.merge.weight)
+    nothing, price = drop_edges(run, model, 1e-9)
+    assert price.dropped == 0
+    assert price.miou_after == price.miou_before == score(nothing, str(folder)).miou
+
+
+def test_a_discrete_network_has_no_edges_to_drop(run, folder, tmp_path):
+    genotype = decode(load_model(run.path).network.arch(), "best-path")
+    other = make_run(folder, tmp_path / "discrete", genotype=genotype, protocol="two-stage", retrain_epochs=EPOCHS)
+    with pytest.raises(ValueError, match="drop edges of a supernet"):
+        drop_edges(other, load_model(other.path), 0.3)

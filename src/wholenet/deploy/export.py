@@ -62,9 +62,8 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
     """
     if form not in FORMATS:
         raise ValueError(f"unknown format {form!r}; known: {', '.join(FORMATS)}")
+    check_target(out)
     out = Path(out)
-    if out.exists():
-        raise ValueError(f"{out} exists; remove it, or choose another --out")
     write, load = FORMATS[form]
     network = model.network.cpu()
     partial = out.with_name(f"{out.stem}.partial{out.suffix}")
@@ -92,6 +91,16 @@ def _exportable(net: Folded) -> Folded:
     for parameter in net.parameters():
         parameter.data = parameter.data.contiguous()
     return net
+
+
+def check_target(out: str | Path) -> None:
+    """Make sure that nothing would be written over.
+
+    Raises:
+        ValueError: if something is there.
+    """
+    if Path(out).exists():
+        raise ValueError(f"{out} exists; remove it, or choose another --out")
 
 
 def description(model: TrainedModel) -> dict[str, Any]:

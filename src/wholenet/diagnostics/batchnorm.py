@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 
+from wholenet.data.sample import SegmentationData
+from wholenet.search.config import FitConfig, parse_size
+from wholenet.search.draw import draw
 from wholenet.spaces.supernet import Supernet
+
+RECALIBRATION_IMAGES = 256
+"""Training images that BatchNorm statistics are recalculated on, at most; never one twice."""
+
+
+def recalibration_batches(train: SegmentationData, config: FitConfig, size: tuple[int, int]) -> Iterator[Tensor]:
+    """Batches [B, 3, h, w] drawn as in training, on a stream of their own; the same ones each time.
+
+    Args:
+        train: the whole train split, also where the weights learned from a part of it: no label is used.
+        config: of the run.
+        size: crop (height, width) where the config has none.
+    """
+    crop = parse_size(config.crop) if config.crop else size
+    total = max(1, min(RECALIBRATION_IMAGES, len(train)) // config.batch)
+    return (batch for batch, _ in draw(train, "recalibration", 0, total, crop, config))
 
 
 @torch.no_grad()

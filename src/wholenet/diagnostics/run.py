@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from wholenet.architecture import normalized_entropy
 from wholenet.data.cache import Cached
@@ -15,6 +14,7 @@ from wholenet.data.sample import SegmentationData
 from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.model_folder import TrainedModel, load_model
 from wholenet.deploy.score import open_for
+from wholenet.diagnostics.batchnorm import recalibration_batches
 from wholenet.diagnostics.diagnosis import Comparison, Diagnosis
 from wholenet.diagnostics.discrete import decoded, discrete_networks
 from wholenet.diagnostics.discretization import (
@@ -26,15 +26,11 @@ from wholenet.diagnostics.discretization import (
     zeroed,
 )
 from wholenet.diagnostics.entropy import entropy_history, entropy_per_phase, most_decided, movement
-from wholenet.search.config import FitConfig, parse_size
-from wholenet.search.draw import draw
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.count import macs_as_run
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import evaluate
 
-RECALIBRATION_IMAGES = 256
-"""Training images that BatchNorm statistics are recalculated on, at most; never one twice."""
 CACHE_BYTES = 1 << 30
 """Decoded samples kept in memory, of validation and of training each."""
 
@@ -79,7 +75,7 @@ def diagnose(
     weights, masks = current_weights(network), network.net.masks
     genotypes = decoded(weights)
     train = Cached(source.splits["train"], CACHE_BYTES)
-    recalibrate = recalibrated_on(lambda: _recalibration_images(train, config, size))
+    recalibrate = recalibrated_on(lambda: recalibration_batches(train, config, size))
     variants = {"zeroed": zeroed, "renormalized": renormalized, "recalibrated": recalibrate}
     score = _Scorer(model, val, 1 + len(others) + len(shares) * len(variants) + 2 * len(genotypes), progress)
 
@@ -147,16 +143,6 @@ def _epochs(records: list[dict[str, Any]]) -> int:
 
 def _compare(run: RunFolder, model: TrainedModel, score: _Scorer) -> Comparison:
     return Comparison(score(model.network), _epochs(run.records()), run.training_seconds())
-
-
-def _recalibration_images(train: SegmentationData, config: FitConfig, size: tuple[int, int]) -> Iterator[Tensor]:
-    """Batches drawn as in training, on a stream of their own; the same ones each time.
-
-    From the whole train split, also where the weights learned from a part of it: no label is used.
-    """
-    crop = parse_size(config.crop) if config.crop else size
-    total = max(1, min(RECALIBRATION_IMAGES, len(train)) // config.batch)
-    return (batch for batch, _ in draw(train, "recalibration", 0, total, crop, config))
 
 
 class _Scorer:
