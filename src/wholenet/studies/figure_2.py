@@ -116,5 +116,5 @@ def _draw(path: Path, table: dict[str, dict[str, np.ndarray]]) -> None:
             ax.set_xlabel("edges dropped, %")
         for ax in axes[::2]:
             ax.set_ylabel("mIoU, %")
-        axes[0].legend(title="penalty", loc="upper right")
+        axes[0].legend(title="penalty", loc="lower left")
         figure.tight_layout()
