@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -132,6 +133,24 @@ def test_predict_writes_index_masks_with_the_stem_and_size_of_the_image(run, fol
     assert masks["0_overlay.png"].shape == (40, 56, 3)
 
 
+def test_predict_cuts_images_into_tiles_and_takes_videos(run, tmp_path, capsys):
+    Image.fromarray(np.zeros((70, 90, 3), np.uint8)).save(tmp_path / "large.png")
+    writer = cv2.VideoWriter(str(tmp_path / "short.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    files = [str(tmp_path / "large.png"), str(tmp_path / "short.avi")]
+    main(["predict", str(run), *files, "--out", str(tmp_path / "out"), "--tile", "40x48", "--overlap", "8"])
+    assert np.array(Image.open(tmp_path / "out" / "large.png")).shape == (70, 90)
+    assert np.array(Image.open(tmp_path / "out" / "short" / "000000.png")).shape == (48, 64)
+    printed = capsys.readouterr().out
+    assert f"masks of each frame in {tmp_path / 'out' / 'short'}" in printed
+    assert "1 masks in" in printed
+    with pytest.raises(SystemExit):
+        main(["predict", str(run), *files, "--out", str(tmp_path / "no"), "--tile", "40x48", "--overlap", "21"])
+    assert "expected an overlap of 0 to half the shorter side" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
+
+
 def test_predict_writes_a_cityscapes_submission(tmp_path, capsys):
     torch.manual_seed(0)
     save_model(tmp_path / "model", create_model("grid-nano", num_classes=19), CITYSCAPES, {})
@@ -215,6 +234,11 @@ def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):
         (["info", "nano", "--classes", "0"], ["--classes 0", "at least 1"]),
         (["evaluate", "nowhere", "scenes"], ["nowhere holds no model"]),
         (["predict", "nowhere", "x.png", "--out", "y"], ["nowhere holds no model"]),
+        (["predict", "nowhere.onnx", "x.png", "--out", "y"], ["nowhere.onnx does not exist"]),
+        (["predict", "nowhere", "x.png", "--out", "y", "--tile", "big"], ["'big' is not a size"]),
+        (["predict", "x.onnx", "x.png", "--out", "y", "--device", "cuda"], ["ONNX files run on the CPU"]),
+        (["export", "nowhere", "--out", "x.onnx"], ["nowhere holds no model"]),
+        (["export", "nowhere", "--out", "x", "--format", "caffe"], ["'onnx', 'torch'"]),
         (["diagnose", "nowhere"], ["nowhere holds no run"]),
         (["decode", "nowhere", "--out", "x"], ["nowhere holds no model"]),
         (["decode", "nowhere"], ["required: decode.out"]),

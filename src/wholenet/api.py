@@ -12,11 +12,14 @@ from wholenet.control import Compared, fit_with_control, resume_with_control
 from wholenet.data.detect import BUILT_IN, open_data
 from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.decode import decode_model
-from wholenet.deploy.export import Check, check_target
+from wholenet.deploy.export import Check, check_export
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.model_folder import TrainedModel, load_model
+from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.predict import predict_files
-from wholenet.deploy.score import score
+from wholenet.deploy.score import open_for, score
+from wholenet.deploy.tiles import Tiling
+from wholenet.deploy.video import check_videos, is_video, predict_video
 from wholenet.diagnostics.diagnosis import Diagnosis
 from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.diagnostics.run import diagnose as diagnose_run
@@ -71,11 +74,55 @@ def evaluate(model: TrainedModel | str | Path, data: str | Path, split: str = "v
 
 
 def predict(
-    model: TrainedModel | str | Path, inputs: Sequence[str | Path], out: str | Path, *, overlay: bool = False
+    model: TrainedModel | OnnxModel | str | Path,
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    overlay: bool = False,
+    tiling: Tiling | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
-    """Write an index PNG for every image file given, or found in a folder given; see ``deploy.predict``."""
-    loaded = model if isinstance(model, TrainedModel) else load(model)
-    return predict_files(loaded, inputs, out, with_overlay=overlay)
+    """Write an index PNG for every image file given, or found in a folder given, and one for every frame of a video.
+
+    Args:
+        model: a trained network, its run or model folder, or an ONNX file that ``export`` wrote.
+        inputs: image files, folders of them, and videos; see ``deploy.predict`` and ``deploy.video``.
+        out: folder for the masks.
+        overlay: write pictures (of videos, a video) with the masks in colour over them too.
+        tiling: how large images are cut; by default those over 4 megapixels are.
+        progress: called with (images done, images in all), for the images and then for each video.
+
+    Returns:
+        The masks of the images, and the folder of masks of each video.
+
+    Raises:
+        DataError: for an input that is not there or whose masks would meet something, before anything is predicted;
+            for one that cannot be read.
+        ValueError: if there is no model.
+    """
+    loaded = model if isinstance(model, TrainedModel | OnnxModel) else load_any(model)
+    videos = [path for path in inputs if is_video(path)]
+    images = [path for path in inputs if not is_video(path)]
+    check_videos(videos, out)
+    options: dict[str, Any] = {"with_overlay": overlay, "tiling": tiling, "progress": progress}
+    written = predict_files(loaded, images, out, **options) if images else []
+    for video in videos:
+        predict_video(loaded, video, out, **options)
+        written.append(Path(out) / Path(video).stem)
+    return written
+
+
+def load_any(path: str | Path, device: str = "auto") -> TrainedModel | OnnxModel:
+    """:func:`load`, or an ONNX file.
+
+    Raises:
+        ValueError: as :func:`load`; or if a GPU is asked for with an ONNX file, which runs on the CPU.
+    """
+    if Path(path).suffix.lower() != ".onnx":
+        return load(path, device)
+    if device == "cuda":
+        raise ValueError("ONNX files run on the CPU here; use the run or model folder with --device cuda")
+    return OnnxModel(path)
 
 
 def diagnose(
@@ -140,10 +187,10 @@ def export(
         model: what ``load`` gives, or takes.
         out: file to write; it must not be there yet.
         form: "onnx" or "torch".
-        data: where the real images of the comparison come from; None is the data of the run, or else the built-in
-            scenes.
+        data: where the real images of the comparison come from, and what ``drop_below`` is scored on; None is the data
+            of the run, or else the built-in scenes.
         drop_below: leave out the edges of less weight, in (0, 1]; each cell keeps its strongest, and BatchNorm
-            statistics are recalculated. Of a run folder only.
+            statistics are recalculated on the run's own training images. Of a run folder only.
 
     Returns:
         The comparison, and what dropping cost (None if nothing was to be dropped).
@@ -152,8 +199,8 @@ def export(
         ValueError: if there is no model, the file exists, packages are not installed, or the comparison fails.
         DataError: for ``data`` that cannot be read.
     """
-    loaded = model if isinstance(model, TrainedModel) else load(model, "cpu")
-    check_target(out)
+    check_export(out, form)
+    loaded = model if isinstance(model, TrainedModel) else load(model)
     price = None
     if drop_below is not None:
         if isinstance(model, TrainedModel):
@@ -166,6 +213,7 @@ def _some_images(model: TrainedModel | str | Path, loaded: TrainedModel, data: s
     if data is None and not isinstance(model, TrainedModel) and (Path(model) / "config.yaml").is_file():
         named = RunFolder(model).config.data
         data = named if named == BUILT_IN or Path(named).is_dir() else None  # it may be on another machine
-    source = open_data(BUILT_IN if data is None else str(data), **loaded.held_out)
+    # The built-in scenes are pictures to look at; their classes do not matter.
+    source = open_data(BUILT_IN) if data is None else open_for(loaded, str(data))
     some = evenly_spaced(source.splits["val"], CHECKED_IMAGES)
     return [some[i].image for i in range(len(some))]

@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RuntimeError as error:
         if "out of memory" not in str(error):
             raise
-        sys.stderr.write(f"wholenet {command}: {error}\nA smaller --batch or --crop needs less memory.\n")
+        advice = "--tile" if command == "predict" else "--batch or --crop"
+        sys.stderr.write(f"wholenet {command}: {error}\nA smaller {advice} needs less memory.\n")
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; a run continues from its last finished epoch with `wholenet fit --resume RUN`\n")
@@ -128,7 +129,7 @@ def build_parser() -> ArgumentParser:
         + "."
     )
     study.add_argument("name", choices=list(CATALOG), help="Which one.")
-    study.add_argument("--scale", default="cpu", choices=list(SCALES), help="Minutes, hours, or the paper's protocol.")
+    study.add_argument("--scale", default="cpu", choices=list(SCALES), help="Half an hour, hours, the paper's way.")
     study.add_argument("--data", default="scenes", help='Folder with images and masks, or "scenes".')
     study.add_argument("--seeds", type=int, default=3, help="Runs of every arm.")
     study.add_argument("--out", required=True, help="Folder for results and runs; finished runs there are used.")
@@ -235,12 +236,9 @@ def _evaluate(args: Namespace) -> None:
 def _predict(args: Namespace) -> None:
     from rich.console import Console
 
-    from wholenet.api import load
+    from wholenet.api import load_any, predict
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
-    from wholenet.deploy.onnx_model import OnnxModel
-    from wholenet.deploy.predict import predict_files
     from wholenet.deploy.tiles import Tiling
-    from wholenet.deploy.video import is_video, predict_video
     from wholenet.report.progress import counted
 
     if args.overlay and args.cityscapes_submission:
@@ -250,20 +248,15 @@ def _predict(args: Namespace) -> None:
         )
     tile = {} if args.tile is None else {"tile": parse_size(args.tile)}
     tiling = Tiling(**tile, **({} if args.overlap is None else {"overlap": args.overlap}))
-    model = OnnxModel(args.model) if args.model.endswith(".onnx") else load(args.model, args.device)
+    model = load_any(args.model, args.device)
     progress = counted(Console(stderr=True), "predicting")
     if args.cityscapes_submission:
-        written = write_cityscapes_submission(model, args.images, args.out, progress=progress)
+        written = write_cityscapes_submission(model, args.images, args.out, tiling=tiling, progress=progress)
     else:
-        options = {"with_overlay": args.overlay, "tiling": tiling, "progress": progress}
-        videos = [path for path in args.images if is_video(path)]
-        images = [path for path in args.images if not is_video(path)]
-        written = predict_files(model, images, args.out, **options) if images else []
-        for video in videos:
-            print(f"{predict_video(model, video, args.out, **options)} frames of {video} in {args.out}")
-        if not written:
-            return
-    print(f"{len(written)} masks in {args.out}")
+        written = predict(model, args.images, args.out, overlay=args.overlay, tiling=tiling, progress=progress)
+    for folder in [path for path in written if path.is_dir()]:
+        print(f"masks of each frame in {folder}")
+    print(f"{sum(not path.is_dir() for path in written)} masks in {args.out}")
 
 
 def _diagnose(args: Namespace) -> None:

@@ -1,7 +1,7 @@
 """The frozen-uniform control: the same network, data, seed and *time*, but an architecture that never moves.
 
-Search costs architecture steps. A control that trained for as many epochs would get less computing; so it gets more
-epochs, as many as fit into the time that the searched run took. Without this comparison no claim about the search
+Architecture steps of their own cost time: a control that trained for as many epochs would get less computing. So it
+gets as many epochs as fit into the time that the searched run took. Without this comparison no claim about the search
 holds (docs/architecture.md). How many epochs that is depends on measured time, so it may differ by one or two between
 machines; the control's config says what it was.
 """
@@ -47,12 +47,17 @@ def resume_with_control(path: str | Path, console: Console | None = None) -> Com
 
 
 def equal_time_epochs(records: Sequence[dict[str, Any]], retraining: Sequence[dict[str, Any]] = ()) -> int:
+    """:func:`equal_time` in whole epochs, at least one."""
+    return max(1, round(equal_time(records, retraining)))
+
+
+def equal_time(records: Sequence[dict[str, Any]], retraining: Sequence[dict[str, Any]] = ()) -> float:
     """Epochs that a run without architecture steps manages in the time of the run that wrote ``records``, and of the
     second stage that wrote ``retraining``.
 
-    >>> epochs = [{"arch_loss": None, "seconds": 10.0}] * 6 + [{"arch_loss": 1.0, "seconds": 15.0}] * 4
-    >>> equal_time_epochs(epochs)
-    12
+    >>> epochs = [{"arch_loss": None, "seconds": 10.0}] * 6 + [{"arch_loss": 1.0, "seconds": 16.0}] * 4
+    >>> equal_time(epochs)
+    12.4
     """
     plain = [record["seconds"] for record in records if record["arch_loss"] is None]
     searched = [record["seconds"] for record in records if record["arch_loss"] is not None]
@@ -63,7 +68,7 @@ def equal_time_epochs(records: Sequence[dict[str, Any]], retraining: Sequence[di
         )
     # Medians: the first epoch starts workers and warms caches.
     seconds = sum(len(part) * median(part) for part in (searched, [r["seconds"] for r in retraining]) if part)
-    return max(1, round(len(plain) + seconds / median(plain)))
+    return len(plain) + seconds / median(plain)
 
 
 def _control(config: FitConfig, console: Console) -> Finished:

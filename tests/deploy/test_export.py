@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -98,12 +99,12 @@ def test_nothing_is_written_over_and_a_wrong_export_is_not_kept(exported, folder
     with pytest.raises(ValueError, match=r"model\.onnx exists; remove it"):
         wholenet.export(folder, exported["onnx"][0])
 
-    def load_zeros(_path):
-        return lambda x: np.zeros((len(x), 3, *x.shape[2:]))
-
-    monkeypatch.setitem(FORMATS, "wrong", (lambda _net, _about, path: path.touch(), load_zeros))
-    with pytest.raises(ValueError, match="more than rounding; nothing was written"):
-        export_model(load_model(folder), tmp_path / "x.wrong", "wrong", [])
+    for constant in (0.0, np.nan):
+        answer = partial(np.full_like, fill_value=constant)  # three channels in, three classes out
+        wrong = (lambda _net, _about, path: path.touch(), lambda _path, answer=answer: answer)
+        monkeypatch.setitem(FORMATS, "wrong", wrong)
+        with pytest.raises(ValueError, match="more than rounding; nothing was written"):
+            export_model(load_model(folder), tmp_path / "x.wrong", "wrong", [])
     with pytest.raises(ValueError, match="known: onnx, torch, wrong"):
         export_model(load_model(folder), tmp_path / "x.tflite", "tflite", [])
     assert list(tmp_path.iterdir()) == []
@@ -124,8 +125,27 @@ def test_files_that_are_not_ours_are_refused(tmp_path):
         OnnxModel(tmp_path / "foreign.onnx")
 
 
-def test_packages_that_are_missing_are_named(folder, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ValueError, match=r"pip install 'wholenet\[export\]'"):
+def test_packages_that_are_missing_are_named(exported, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("wholenet.deploy.export.ONNX_PACKAGES", ("onnx", "not_there"))
+    with pytest.raises(ValueError, match=r"ONNX needs not_there, .* pip install 'wholenet\[export\]'"):
         wholenet.export(folder, tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ValueError, match=r"ONNX needs onnxruntime, .* pip install 'wholenet\[export\]'"):
+        OnnxModel(exported["onnx"][0])
+
+
+def test_images_that_it_cannot_answer_are_refused(exported):
+    model = OnnxModel(exported["onnx"][0])
+    with pytest.raises(ValueError, match="expected an RGB image"):
+        model.predict(np.zeros((64, 64, 3), np.float32))
+    with pytest.raises(ValueError, match=r"32x64 is too small .* 33x33 or more"):
+        model.predict(np.zeros((32, 64, 3), np.uint8))
+
+
+def test_edges_are_dropped_before_the_export_and_from_runs_alone(folder, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="holds no run"):
+        wholenet.export(folder, tmp_path / "x.onnx", drop_below=0.4)
+    with pytest.raises(ValueError, match="give the run's folder"):
+        wholenet.export(load_model(folder), tmp_path / "x.onnx", drop_below=0.4)
     assert list(tmp_path.iterdir()) == []

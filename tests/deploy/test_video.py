@@ -6,7 +6,7 @@ import pytest
 
 from wholenet.data.pictures import read_image
 from wholenet.data.sample import Classes, DataError
-from wholenet.deploy.video import is_video, predict_video
+from wholenet.deploy.video import check_videos, is_video, predict_video
 
 FRAMES = 5
 
@@ -39,6 +39,7 @@ def test_every_frame_gets_its_mask_and_the_overlay_is_a_video(video, tmp_path):
     )
     assert count == FRAMES
     assert seen == [(i + 1, FRAMES) for i in range(FRAMES)]
+    assert cv2.VideoCapture(str(tmp_path / "out" / "moving_overlay.mp4")).get(cv2.CAP_PROP_FPS) == 10
     names = [f"{i:06}.png" for i in range(FRAMES)]
     assert sorted(path.name for path in (tmp_path / "out" / "moving").iterdir()) == names
     for i, name in enumerate(names):
@@ -60,9 +61,16 @@ def test_what_cannot_be_read_or_is_there_is_refused(video, tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         predict_video(Brightness(), tmp_path / "nothing.mp4", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    predict_video(Brightness(), video, tmp_path / "out")
-    with pytest.raises(DataError, match="exists already"):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "moving_overlay.mp4").touch()
+    with pytest.raises(DataError, match=r"moving_overlay\.mp4 exists already"):
         predict_video(Brightness(), video, tmp_path / "out")
+    (tmp_path / "out" / "moving_overlay.mp4").unlink()
+    predict_video(Brightness(), video, tmp_path / "out")
+    with pytest.raises(DataError, match="moving exists already"):
+        check_videos([video], tmp_path / "out")
+    with pytest.raises(DataError, match="predict them apart"):
+        check_videos([video, video], tmp_path / "new")
 
 
 def test_videos_are_known_by_their_names():

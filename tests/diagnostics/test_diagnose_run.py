@@ -16,7 +16,8 @@ from wholenet.data.sample import DataError
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.score import open_for, score
 from wholenet.diagnostics import run as module
-from wholenet.diagnostics.drop import drop_edges
+from wholenet.diagnostics.batchnorm import recalibrated, recalibration_batches
+from wholenet.diagnostics.drop import drop_edges, without_edges_below
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.decoding import decode
@@ -225,13 +226,24 @@ def test_a_discrete_network_is_not_decoded_again(folder, tmp_path):
     assert not (tmp_path / "x.yaml").exists()
 
 
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
 def test_dropping_edges_is_priced_on_the_runs_own_images(run, folder, found):
     model = load_model(run.path)
     cut, price = drop_edges(run, model, 1.0)
     assert (price.miou_before, price.images, price.edges) == (found.miou, found.images, found.edges)
     assert price.dropped == price.edges - 12  # three layers of four cells keep one edge each
     assert price.miou_after == score(cut, str(folder)).miou
-    assert torch.equal(cut.network.net.decoder.merge.weight, model.network.net.decoder.merge.weight)
+    expected = recalibrated(
+        without_edges_below(model.network, 1.0)[0],
+        recalibration_batches(open_for(model, str(folder)).splits["train"], run.config),
+    )
+    assert_same(cut.network.state_dict(), expected.state_dict())
+    assert not torch.equal(cut.network.net.decoder.norm.running_mean, model.network.net.decoder.norm.running_mean)
     nothing, price = drop_edges(run, model, 1e-9)
     assert price.dropped == 0
     assert price.miou_after == price.miou_before == score(nothing, str(folder)).miou

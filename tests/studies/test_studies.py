@@ -15,9 +15,11 @@ import wholenet.studies.magnitudes as magnitudes_module
 from wholenet.cli import main
 from wholenet.control import equal_time_epochs
 from wholenet.data.sample import DataError
+from wholenet.search.config import FitConfig
 from wholenet.search.cost import run_macs
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.catalog import CATALOG
+from wholenet.studies.control import control_epochs
 from wholenet.studies.magnitudes import SWEEP, TARGETS, nearest
 from wholenet.studies.pool import Pool
 from wholenet.studies.protocols import SINGLE, TWO_STAGE, UNIFORM, protocol_runs
@@ -112,6 +114,33 @@ def test_the_protocols_cost_the_same(setting, here):
             own = run_macs(run) - run_macs(RunFolder(run.search))
             assert abs(run_macs(run) - whole) <= own / steps  # a whole number of epochs
     assert [len(run.records()) for run in runs[UNIFORM]] == [equal_time_epochs(run.records()) for run in runs[SINGLE]]
+
+
+def test_controls_are_as_long_as_the_searches_took(tmp_path):
+    """By the unrounded ratio: a search of three times the length gets a control of three times the length."""
+
+    def searched(name, epochs, seconds, **options):
+        run = RunFolder.create(FitConfig(data="x", out=str(tmp_path / name), epochs=epochs, **options))
+        for epoch in range(epochs):
+            moving = 1 <= epoch < epochs // 2
+            run.log({"epoch": epoch, "arch_loss": 1.0 if moving else None, "seconds": seconds if moving else 10.0})
+        return run
+
+    runs = {
+        "short": [searched("short", 12, 11.0)],
+        "long": [searched("long", 36, 11.0)],
+        "alternating": [searched("alternating", 12, 16.0, arch_update="alternating")],
+    }
+    # 7 + 5 * 1.1 = 12.5 for 12, 19 + 17 * 1.1 = 37.7 for 36: 1.045 times, in the median.
+    assert control_epochs(runs) == {"short": 13, "long": 38, "alternating": 15}
+
+
+@pytest.mark.parametrize("name", ["control", "length", "budget"])
+def test_what_a_study_varies_itself_cannot_be_set(name, setting, here):
+    fixed = replace(setting, overrides=(*TINY.items(), ("arch_update", "simultaneous")))
+    with pytest.raises(ValueError, match="this study varies arch_update itself"):
+        study(name, fixed, QUIET)
+    assert HerePool.started == 0
 
 
 def test_every_row_of_table_7_takes_as_many_weight_steps(setting):

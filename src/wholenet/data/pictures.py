@@ -227,6 +227,16 @@ def ranges(values: Sequence[int]) -> str:
     return ", ".join(f"{span[0]}..{span[-1]}" if len(span) > 1 else str(span[0]) for span in spans)
 
 
+def check_image(image: np.ndarray) -> None:
+    """Make sure that an array is an RGB image.
+
+    Raises:
+        ValueError: if it has another shape or type.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"expected an RGB image, uint8 [H, W, 3]; found {image.dtype} {list(image.shape)}")
+
+
 def write_mask(path: str | Path, mask: np.ndarray) -> None:
     """Write uint8 [H, W] as an 8-bit index picture; ``path`` should end in .png.
 

@@ -13,6 +13,7 @@ from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.pictures import write_mask
 from wholenet.data.sample import Classes, DataError
 from wholenet.deploy.predict import Predictor, list_images, predicted, refuse_collisions
+from wholenet.deploy.tiles import Tiling
 
 SIZE = (1024, 2048)
 """(height, width) of every Cityscapes image."""
@@ -26,6 +27,7 @@ def write_cityscapes_submission(
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
+    tiling: Tiling | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Write ``out``/CITY_SEQUENCE_FRAME_pred_labelIds.png for every image: uint8 [1024, 2048], label ids, never void.
@@ -38,6 +40,7 @@ def write_cityscapes_submission(
         inputs: image files CITY_SEQUENCE_FRAME_leftImg8bit.png, and folders that are searched for them, sub-folders
             included.
         out: folder to be zipped and uploaded; made if it is not there.
+        tiling: how images are cut.
 
     Returns:
         The files written, in the order of the inputs.
@@ -57,7 +60,7 @@ def write_cityscapes_submission(
     for image in images:
         _require_size(image)
     out.mkdir(parents=True, exist_ok=True)
-    for target, (_, mask) in zip(targets, predicted(model, images, progress), strict=True):
+    for target, (_, mask) in zip(targets, predicted(model, images, progress, tiling), strict=True):
         write_mask(target, label_ids[mask])
     return targets
 

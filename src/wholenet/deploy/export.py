@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,11 @@ from wholenet.data.classes import classes_to_dict
 from wholenet.data.stream import MEAN, STD, normalize
 from wholenet.deploy.fold import Folded, fold
 from wholenet.deploy.model_folder import TrainedModel
-from wholenet.deploy.onnx_model import FORMAT, METADATA, OnnxModel, onnxruntime
+from wholenet.deploy.onnx_model import FORMAT, METADATA, SMALLEST, OnnxModel
 
-SMALLEST = 33
-"""Least height and width for an exported network: two pixels at stride 32; torch.export takes one for a constant."""
 RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33))
 """(B, H, W) of the random inputs that an export is checked on."""
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-3
 """Largest difference allowed, relative to the largest logit: far above rounding, far below a mistake."""
 
@@ -54,15 +54,14 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
         model: see :func:`wholenet.load`.
         out: file to write.
         form: a name in :data:`FORMATS`.
-        images: real images, uint8 [H, W, 3], that it is checked on, besides random ones.
+        images: real images, uint8 [H, W, 3], that it is checked on, besides random ones; any that are smaller than an
+            exported network takes are left out.
 
     Raises:
         ValueError: for an unknown format, a file that exists, packages that are not installed, or (nothing is written
             then) an exported network that does not compute what the model does.
     """
-    if form not in FORMATS:
-        raise ValueError(f"unknown format {form!r}; known: {', '.join(FORMATS)}")
-    check_target(out)
+    check_export(out, form)
     out = Path(out)
     write, load = FORMATS[form]
     network = model.network.cpu()
@@ -71,7 +70,7 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
     try:
         write(_exportable(fold(network)), description(model), partial)
         check = _compare(load(partial), network, images)
-        if check.max_abs_error > TOLERANCE * check.max_abs_logit:
+        if not check.max_abs_error <= TOLERANCE * check.max_abs_logit:  # not a number is not equal either
             raise ValueError(
                 f"the exported network differs from the model by {check.max_abs_error:.2g} (logits up to "
                 f"{check.max_abs_logit:.2g}), which is more than rounding; nothing was written. Please report this"
@@ -93,12 +92,16 @@ def _exportable(net: Folded) -> Folded:
     return net
 
 
-def check_target(out: str | Path) -> None:
-    """Make sure that nothing would be written over.
+def check_export(out: str | Path, form: str) -> None:
+    """Make sure that an export can begin.
 
     Raises:
-        ValueError: if something is there.
+        ValueError: for an unknown format, packages that are not installed, or if something is in the place of ``out``.
     """
+    if form not in FORMATS:
+        raise ValueError(f"unknown format {form!r}; known: {', '.join(FORMATS)}")
+    if form == "onnx" and (missing := [name for name in ONNX_PACKAGES if find_spec(name) is None]):
+        raise ValueError(f"ONNX needs {', '.join(missing)}, not installed here: pip install 'wholenet[export]'")
     if Path(out).exists():
         raise ValueError(f"{out} exists; remove it, or choose another --out")
 
@@ -125,19 +128,15 @@ def _example() -> Tensor:
 
 
 def _write_onnx(net: Folded, about: dict[str, Any], path: Path) -> None:
-    onnxruntime()
-    try:
-        program = torch.onnx.export(
-            net,
-            (_example(),),
-            dynamo=True,
-            dynamic_shapes=(_dynamic(),),
-            input_names=["images"],
-            output_names=["logits"],
-            verbose=False,
-        )
-    except ModuleNotFoundError as error:
-        raise ValueError("ONNX needs packages that are not installed: pip install 'wholenet[export]'") from error
+    program = torch.onnx.export(
+        net,
+        (_example(),),
+        dynamo=True,
+        dynamic_shapes=(_dynamic(),),
+        input_names=["images"],
+        output_names=["logits"],
+        verbose=False,
+    )
     assert program is not None
     program.model.metadata_props[METADATA] = json.dumps(about)
     program.save(path)
@@ -170,7 +169,7 @@ def _compare(run: Run, network: nn.Module, images: list[np.ndarray]) -> Check:
     same = pixels = count = 0
     for x in _inputs(images):
         ours, theirs = network(torch.from_numpy(x)).numpy(), run(x)
-        error = max(error, float(np.abs(ours - theirs).max()))
+        error = float(np.maximum(error, np.abs(ours - theirs).max()))
         largest = max(largest, float(np.abs(ours).max()))
         same += int((ours.argmax(1) == theirs.argmax(1)).sum())
         pixels += ours[:, 0].size
@@ -183,4 +182,5 @@ def _inputs(images: list[np.ndarray]) -> Iterator[np.ndarray]:
     for batch, height, width in RANDOM_SIZES:
         yield rng.standard_normal((batch, 3, height, width), np.float32)
     for image in images:
-        yield np.ascontiguousarray(normalize(image).transpose(2, 0, 1))[None]
+        if min(image.shape[:2]) >= SMALLEST:
+            yield np.ascontiguousarray(normalize(image).transpose(2, 0, 1))[None]

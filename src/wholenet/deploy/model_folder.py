@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from wholenet.data.classes import classes_from_dict, classes_to_dict
+from wholenet.data.pictures import check_image
 from wholenet.data.sample import Classes
 from wholenet.data.stream import MEAN, STD
 from wholenet.spaces.genotype import genotype_from_dict
@@ -41,8 +42,7 @@ class TrainedModel:
         Raises:
             ValueError: if the image has another shape or type.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"expected an RGB image, uint8 [H, W, 3]; found {image.dtype} {list(image.shape)}")
+        check_image(image)
         return predict_mask(self.network, image, self.device)
 
 

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from wholenet.data.classes import classes_from_dict
+from wholenet.data.pictures import check_image
 
 METADATA = "wholenet"
 """Key of the file's metadata under which :func:`description` stands, as JSON."""
 FORMAT = 1
+SMALLEST = 33
+"""Least height and width for an exported network: two pixels at stride 32; torch.export takes one for a constant."""
 
 
 class OnnxModel:
@@ -29,7 +32,10 @@ class OnnxModel:
     """
 
     def __init__(self, path: str | Path, threads: int = 0) -> None:
-        runtime = onnxruntime()
+        try:
+            runtime = importlib.import_module("onnxruntime")  # not everyone needs it
+        except ImportError as error:
+            raise ValueError("ONNX needs onnxruntime, not installed here: pip install 'wholenet[export]'") from error
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -56,18 +62,16 @@ class OnnxModel:
         return self._session.run(["logits"], {"images": x})[0]
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """Train ids, uint8 [H, W], of an RGB image, uint8 [H, W, 3]; any size from 33x33."""
+        """Train ids, uint8 [H, W], of an RGB image, uint8 [H, W, 3], at least ``SMALLEST`` high and wide.
+
+        Raises:
+            ValueError: if the image has another shape or type, or is smaller.
+        """
+        check_image(image)
+        if min(image.shape[:2]) < SMALLEST:
+            raise ValueError(
+                f"an image of {image.shape[0]}x{image.shape[1]} is too small for an exported network, which takes "
+                f"{SMALLEST}x{SMALLEST} or more; use the run or model folder, or larger images or tiles"
+            )
         x = (image.astype(np.float32) / 255 - self._mean) / self._std
         return self.logits(np.ascontiguousarray(x.transpose(2, 0, 1))[None]).argmax(1)[0].astype(np.uint8)
-
-
-def onnxruntime() -> Any:
-    """The module.
-
-    Raises:
-        ValueError: if it is not installed; says how to install it.
-    """
-    try:
-        return importlib.import_module("onnxruntime")  # not everyone needs it
-    except ImportError as error:
-        raise ValueError("ONNX needs packages that are not installed: pip install 'wholenet[export]'") from error

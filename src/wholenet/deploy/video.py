@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,12 +13,33 @@ from wholenet.data.sample import DataError
 from wholenet.deploy.predict import Predictor
 from wholenet.deploy.tiles import Tiling
 
+MAX_RATE, DEFAULT_RATE = 240.0, 25.0
+"""Frames per second: the most that is believed of a file, and what is taken instead."""
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 
 def is_video(path: str | Path) -> bool:
     """Whether the name is that of a video file."""
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
+
+
+def check_videos(paths: Sequence[str | Path], out: str | Path) -> None:
+    """Make sure that each of the videos is there and that what :func:`predict_video` writes of it meets nothing.
+
+    Raises:
+        DataError: for a file that does not exist, two videos of one name, or something in the place of their masks or
+            overlays (named).
+    """
+    stems: dict[str, Path] = {}
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise DataError(f"{path} does not exist; give a video file")
+        if path.stem in stems:
+            raise DataError(f"{stems[path.stem]} and {path} would both be written to {path.stem}/; predict them apart")
+        stems[path.stem] = path
+        for target in _targets(path, Path(out)):
+            if target.exists():
+                raise DataError(f"{target} exists already; remove it, or choose another --out")
 
 
 def predict_video(
@@ -38,48 +59,57 @@ def predict_video(
         out: folder; made if it is not there.
         with_overlay: write the video with the masks in colour over it too.
         tiling: how large frames are cut.
-        progress: called with (frames done, frames in all as the file claims; they may be more).
+        progress: called with (frames done, frames in all) while it goes, as far as the file says how many there are,
+            and when all is done.
 
     Returns:
-        The number of frames.
+        The number of frames that could be decoded.
 
     Raises:
-        DataError: for a file that is not there or cannot be read as a video, or a folder of masks that exists already
-            (named): before anything is written.
+        DataError: as :func:`check_videos`; or if no frame can be decoded, or no video written.
     """
     path, out = Path(path), Path(out)
-    masks = out / path.stem
-    if not path.is_file():
-        raise DataError(f"{path} does not exist; give a video file")
-    if masks.exists():
-        raise DataError(f"{masks} exists already; remove it, or choose another --out")
+    check_videos([path], out)
+    masks, target = _targets(path, out)
     video = cv2.VideoCapture(str(path))
     writer: cv2.VideoWriter | None = None
+    claimed, rate = int(video.get(cv2.CAP_PROP_FRAME_COUNT)), video.get(cv2.CAP_PROP_FPS)
     done = 0
     try:
-        total = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-        rate = video.get(cv2.CAP_PROP_FPS) or 25.0
         for frame in _frames(video):
             if not done:
                 masks.mkdir(parents=True)
+            if with_overlay and writer is None:
+                writer = _writer(target, rate, frame)
             mask = (tiling or Tiling()).predict(model.predict, frame)
             write_mask(masks / f"{done:06}.png", mask)
-            if with_overlay:
-                if writer is None:
-                    size = (frame.shape[1], frame.shape[0])
-                    target = out / f"{path.stem}_overlay.mp4"
-                    writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+            if writer is not None:
                 writer.write(cv2.cvtColor(overlay(frame, mask, model.classes), cv2.COLOR_RGB2BGR))
             done += 1
-            if progress is not None:
-                progress(done, max(done, total))
+            if progress is not None and done < claimed:
+                progress(done, claimed)
     finally:
         video.release()
         if writer is not None:
             writer.release()
     if not done:
         raise DataError(f"{path} cannot be read as a video: no frame could be decoded. Convert it, for example to MP4")
+    if progress is not None:
+        progress(done, done)
     return done
+
+
+def _targets(path: Path, out: Path) -> tuple[Path, Path]:
+    """Folder of the masks, and file of the overlay."""
+    return out / path.stem, out / f"{path.stem}_overlay.mp4"
+
+
+def _writer(target: Path, rate: float, frame: np.ndarray) -> cv2.VideoWriter:
+    rate = rate if 1 <= rate <= MAX_RATE else DEFAULT_RATE  # streams without a rate claim 0, or their clock's
+    writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), rate, (frame.shape[1], frame.shape[0]))
+    if not writer.isOpened():
+        raise DataError(f"{target} cannot be written as a video by this build of OpenCV; predict without --overlay")
+    return writer
 
 
 def _frames(video: cv2.VideoCapture) -> Iterator[np.ndarray]:

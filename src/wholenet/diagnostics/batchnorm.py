@@ -17,17 +17,19 @@ RECALIBRATION_IMAGES = 256
 """Training images that BatchNorm statistics are recalculated on, at most; never one twice."""
 
 
-def recalibration_batches(train: SegmentationData, config: FitConfig, size: tuple[int, int]) -> Iterator[Tensor]:
+def recalibration_batches(
+    train: SegmentationData, config: FitConfig, images: int = RECALIBRATION_IMAGES
+) -> Iterator[Tensor]:
     """Batches [B, 3, h, w] drawn as in training, on a stream of their own; the same ones each time.
 
     Args:
         train: the whole train split, also where the weights learned from a part of it: no label is used.
-        config: of the run.
-        size: crop (height, width) where the config has none.
+        config: of a run, whose crop is settled.
+        images: so many, at most; none twice.
     """
-    crop = parse_size(config.crop) if config.crop else size
-    total = max(1, min(RECALIBRATION_IMAGES, len(train)) // config.batch)
-    return (batch for batch, _ in draw(train, "recalibration", 0, total, crop, config))
+    assert config.crop is not None, "a run writes its crop into its config"
+    total = max(1, min(images, len(train)) // config.batch)
+    return (batch for batch, _ in draw(train, "recalibration", 0, total, parse_size(config.crop), config))
 
 
 @torch.no_grad()

@@ -51,7 +51,7 @@ def drop_edges(
         run: the run that trained the model.
         model: its model.
         below: in (0, 1].
-        data: where to score and to recalculate; None is the data of the run.
+        data: where to score; None is the data of the run, on which statistics are recalculated in any case.
 
     Raises:
         ValueError: for a threshold outside (0, 1], or a discrete network.
@@ -62,12 +62,11 @@ def drop_edges(
             f"{run.path} holds a discrete network, whose edges are chosen already; drop edges of a supernet"
         )
     cut, dropped = without_edges_below(model.network, below)
-    source = open_for(model, data or run.config.data)
-    val, train = source.splits["val"], source.splits["train"]
+    own = open_for(model, run.config.data)
+    val = (own if data is None else open_for(model, data)).splits["val"]
     scores = [evaluate(model.network, val, len(model.classes), model.device).miou]
     if dropped:
-        first = train[0].image
-        cut = recalibrated(cut, recalibration_batches(train, run.config, (first.shape[0], first.shape[1])))
+        cut = recalibrated(cut, recalibration_batches(own.splits["train"], run.config))
     scores.append(evaluate(cut, val, len(model.classes), model.device).miou)
     price = Price(dropped, int(model.network.net.masks["beta"].sum()), *scores, len(val))
     return replace(model, network=cut), price

@@ -75,7 +75,7 @@ def diagnose(
     weights, masks = current_weights(network), network.net.masks
     genotypes = decoded(weights)
     train = Cached(source.splits["train"], CACHE_BYTES)
-    recalibrate = recalibrated_on(lambda: recalibration_batches(train, config, size))
+    recalibrate = recalibrated_on(lambda: recalibration_batches(train, config))
     variants = {"zeroed": zeroed, "renormalized": renormalized, "recalibrated": recalibrate}
     score = _Scorer(model, val, 1 + len(others) + len(shares) * len(variants) + 2 * len(genotypes), progress)
 

@@ -112,7 +112,8 @@ class FitConfig:
     """Share of the epochs before the penalty acts."""
 
     split: Literal["same", "disjoint"] = "same"
-    """Weights and architecture learn from the same images, drawn separately (Sec. 4.5), or from disjoint parts."""
+    """Weights and architecture learn from the same images (Sec. 4.5; alternating steps draw them separately), or from
+    disjoint parts."""
     weights_share: float = 0.5
     """With disjoint parts, the share of the training images that the weights get."""
     weights_annotations: WeightsAnnotations = "fine"

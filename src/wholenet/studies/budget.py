@@ -17,7 +17,6 @@ from torch import Tensor
 from wholenet.architecture import drop_weakest
 from wholenet.diagnostics.discretization import CurvePoint, current_weights, renormalized
 from wholenet.report.style import CYCLE, INK, saved_figure
-from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.supernet import Supernet, with_weights
 from wholenet.studies.control import control_epochs
 from wholenet.studies.cutting import Cutting, cut_once
@@ -65,16 +64,17 @@ ARMS: Mapping[tuple[str, str], str] = {
 
 def budget(setting: Setting, pool: Pool) -> Result:
     """Train the searches and the control with every seed, and cut them."""
-    base = replace(setting.config(), arch_update="simultaneous")
-    penalized = replace(base, entropy_alpha=PENALTY, entropy_beta=PENALTY, entropy_schedule="linear")
+    base = setting.varied(setting.config(), arch_update="simultaneous")
+    penalized = setting.varied(base, entropy_alpha=PENALTY, entropy_beta=PENALTY, entropy_schedule="linear")
     runs = pool.trained_arms(
         {"simultaneous": setting.over_seeds(base), "penalized": setting.over_seeds(penalized)},
     )
     epochs = control_epochs(runs)["simultaneous"]
-    control = replace(setting.config(), architecture="uniform", epochs=epochs)
+    control = replace(setting.varied(setting.config(), architecture="uniform"), epochs=epochs)
     runs[UNIFORM] = pool.trained(setting.over_seeds(control))
     paths = [run.path for of_arm in runs.values() for run in of_arm]
-    points = cut_once(paths, cut_by_rankings, "budget.json", setting.parallel)
+    settings = {"budget": [SHARES, sorted(map(list, ARMS)), FINE_TUNE_SHARE, FINE_TUNE_RATE]}
+    points = cut_once(paths, cut_by_rankings, settings, setting.parallel)
 
     rows: list[list[str | Spread]] = []
     curves: dict[str, list[Spread]] = {}
@@ -109,14 +109,14 @@ def budget(setting: Setting, pool: Pool) -> Result:
 
 def cut_by_rankings(path: Path) -> list[CurvePoint]:
     """Every ranking that a row shows of this run, at every share."""
-    uniform = RunFolder(path).config.architecture == "uniform"
     cutting = Cutting(path)
+    config = cutting.config
+    searched = "penalized" if config.entropy_beta else "simultaneous"
+    arm = UNIFORM if config.architecture == "uniform" else searched
     points = []
-    for name, ranking in RANKINGS.items():
-        if uniform and ranking is by_strength:
-            continue
+    for name in [ranking for run, ranking in ARMS if run == arm]:
         for share in SHARES:
-            cut, dropped = ranked_cut(cutting.model, ranking, share, cutting.config.seed)
+            cut, dropped = ranked_cut(cutting.model, RANKINGS[name], share, config.seed)
             tuned = cutting.fine_tuned(cut, FINE_TUNE_SHARE, FINE_TUNE_RATE)
             points.append(CurvePoint(share, dropped, name, cutting.score(tuned)))
     return points

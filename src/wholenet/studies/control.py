@@ -11,7 +11,7 @@ from dataclasses import replace
 from statistics import mean, median
 from typing import Any
 
-from wholenet.control import equal_time_epochs
+from wholenet.control import equal_time
 from wholenet.search.config import FitConfig
 from wholenet.search.cost import run_macs
 from wholenet.search.run_folder import RunFolder
@@ -23,7 +23,7 @@ from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
 
 WAYS: Mapping[str, Mapping[str, Any]] = {
-    "alternating": {},
+    "alternating": {"arch_update": "alternating"},
     "simultaneous": {"arch_update": "simultaneous"},
     "simultaneous, three times the rate": {"arch_update": "simultaneous", "arch_lr": 3.0},
     "simultaneous, search to the end": {"arch_update": "simultaneous", "search_share": 0.95},
@@ -40,7 +40,7 @@ def control(setting: Setting, pool: Pool) -> Result:
 
     def searched(change: Mapping[str, Any]) -> FitConfig:
         rate = {"arch_lr": base.arch_lr * change["arch_lr"]} if "arch_lr" in change else {}
-        return replace(base, **{**change, **rate})
+        return setting.varied(base, **{**change, **rate})
 
     ways = {name: setting.over_seeds(searched(change)) for name, change in WAYS.items()}
     runs = pool.trained_arms(ways)
@@ -53,7 +53,7 @@ def control(setting: Setting, pool: Pool) -> Result:
 
 def length(setting: Setting, pool: Pool) -> Result:
     """Train simultaneous search and its control at several lengths, with every seed."""
-    base = replace(setting.config(), arch_update="simultaneous")
+    base = setting.varied(setting.config(), arch_update="simultaneous")
     lengths = {factor: replace(base, epochs=factor * base.epochs) for factor in LENGTHS}
     runs = pool.trained_arms({f"{config.epochs} epochs": setting.over_seeds(config) for config in lengths.values()})
     epochs = control_epochs(runs)
@@ -70,12 +70,9 @@ def _against_control(
     figure: str,
 ) -> Result:
     """Every one of ``runs`` beside frozen-uniform controls of so many ``epochs``."""
-    base = setting.config()
+    still = setting.varied(setting.config(), architecture="uniform")
     uniform = pool.trained_arms(
-        {
-            name: setting.over_seeds(replace(base, architecture="uniform", epochs=length))
-            for name, length in epochs.items()
-        }
+        {name: setting.over_seeds(replace(still, epochs=as_long)) for name, as_long in epochs.items()}
     )
     rows: list[list[str | Spread]] = []
     values, shown = {}, {}
@@ -143,7 +140,7 @@ def control_epochs(runs: Mapping[str, Sequence[RunFolder]]) -> dict[str, int]:
     ratios: dict[tuple[bool, float], list[float]] = {}
     for of_way in runs.values():
         for run in of_way:
-            ratio = equal_time_epochs(run.records()) / run.config.epochs
+            ratio = equal_time(run.records()) / run.config.epochs
             ratios.setdefault(_cost_of_search(run.config), []).append(ratio)
     return {
         name: round(median(ratios[_cost_of_search(of_way[0].config)]) * of_way[0].config.epochs)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -17,6 +19,7 @@ from torch import Tensor
 
 from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.model_folder import load_model
+from wholenet.diagnostics.batchnorm import recalibration_batches
 from wholenet.diagnostics.discretization import CurvePoint
 from wholenet.prepare import prepare
 from wholenet.search.draw import draw, steps_per_epoch
@@ -48,10 +51,9 @@ class Cutting:
         """Validation mIoU, in [0, 1]."""
         return evaluate(model, self._val, len(self.data.source.classes), self.device).miou
 
-    def images(self, batches: int) -> list[Tensor]:
-        """Training batches [B, 3, h, w] on a stream of their own; the same ones each time."""
-        drawn = draw(self.data.weights, "recalibration", 0, batches, self.data.crop, self.config)
-        return [images for images, _ in drawn]
+    def batches(self, images: int) -> list[Tensor]:
+        """So many training images [B, 3, h, w] to recalculate statistics on; the same ones each time."""
+        return list(recalibration_batches(self.data.weights, self.config, images))
 
     def fine_tuned(self, cut: Supernet, share: float, rate: float) -> Supernet:
         """A copy of ``cut``, its weights trained for ``share`` of the run's epochs (one step at least), from ``rate``
@@ -73,17 +75,19 @@ class Cutting:
 
 
 def cut_once(
-    paths: Sequence[Path], cut: Callable[[Path], list[CurvePoint]], kept: str, jobs: int
+    paths: Sequence[Path], cut: Callable[[Path], list[CurvePoint]], settings: Mapping[str, Any], jobs: int
 ) -> dict[Path, list[CurvePoint]]:
-    """What ``cut`` finds of each run, ``jobs`` runs at a time; kept in the run's folder as ``kept``, so that no run is
-    cut twice.
+    """What ``cut`` finds of each run, ``jobs`` runs at a time; kept in the run's folder, so that no run is cut twice in
+    the same way.
 
     Args:
         paths: run folders.
         cut: a function that another process can import, or a ``partial`` of one.
-        kept: file name; it must tell apart what ``cut`` does differently.
+        settings: plain values; all that decides what ``cut`` does to a run.
         jobs: processes; with one it happens in this one.
     """
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
+    kept = f"cut-{digest}.json"
     waiting = [path for path in paths if not (path / kept).exists()]
     keep = partial(_cut_and_keep, cut=cut, kept=kept)
     if jobs == 1:

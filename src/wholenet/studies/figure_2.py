@@ -32,7 +32,7 @@ FINE_TUNE_SHARE = 0.05
 """Length of the fine-tuning after the cut, as a share of the run's epochs (the paper: "short")."""
 FINE_TUNE_RATE = 0.1
 """Its learning rate at the start, as a share of the run's; poly decay to zero."""
-RECALIBRATION_BATCHES = 20
+RECALIBRATION_IMAGES = 160
 VAL_IMAGES = {"cpu": 50}
 """Validation images scored per point, evenly spaced, where a scale cannot afford all."""
 VARIANTS = {
@@ -51,7 +51,11 @@ def figure_2(setting: Setting, pool: Pool) -> Result:
     paths = [path for of_arm in runs.values() for path in of_arm]
     limit = VAL_IMAGES.get(setting.scale)
     cut = partial(cut_curve, val_images=limit)
-    curves = cut_once(paths, cut, f"cut-{limit or 'all'}.json", setting.parallel)
+    settings = {
+        "figure-2": [SHARES, sorted(VARIANTS), FINE_TUNE_SHARE, FINE_TUNE_RATE, RECALIBRATION_IMAGES],
+        "images": limit,
+    }
+    curves = cut_once(paths, cut, settings, setting.parallel)
 
     table: dict[str, dict[str, np.ndarray]] = {
         variant: {
@@ -78,7 +82,7 @@ def figure_2(setting: Setting, pool: Pool) -> Result:
         notes=[
             "mIoU, %. Edges are ranked by beta over the whole network, weakest first; the constant schedule.",
             f"Fine-tuned: {FINE_TUNE_SHARE:.0%} of the run's epochs at {FINE_TUNE_RATE:g} of its learning rate. "
-            f"Recalculated: {RECALIBRATION_BATCHES} training batches.",
+            f"Recalculated: on {RECALIBRATION_IMAGES} training images.",
             *([f"Scored on {limit} validation images, evenly spaced."] if limit else []),
             "The paper's curves are printed as a picture only; it says that the unregularised supernet collapses at "
             "20 % dropped and that a strongly regularised one loses nothing visible at 30 %.",
@@ -91,7 +95,7 @@ def figure_2(setting: Setting, pool: Pool) -> Result:
 def cut_curve(path: Path, val_images: int | None) -> list[CurvePoint]:
     """The points of one run."""
     cutting = Cutting(path, val_images)
-    images = cutting.images(RECALIBRATION_BATCHES)
+    images = cutting.batches(RECALIBRATION_IMAGES)
     variants: dict[str, Variant] = {
         "zeroed": zeroed,
         "renormalized": renormalized,

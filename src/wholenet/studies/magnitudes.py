@@ -8,7 +8,7 @@ sweep are runs of the study too, so the choice costs only those that are not cho
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from statistics import mean
 
@@ -38,7 +38,7 @@ def penalized(setting: Setting, magnitude: float, schedule: str = "constant") ->
     config = setting.config()
     if magnitude == 0:  # one run, whatever the schedule would have been
         return config
-    return replace(config, entropy_alpha=magnitude, entropy_beta=magnitude, entropy_schedule=schedule)
+    return setting.varied(config, entropy_alpha=magnitude, entropy_beta=magnitude, entropy_schedule=schedule)
 
 
 def choose_magnitudes(setting: Setting, pool: Pool) -> Magnitudes:

@@ -25,9 +25,9 @@ def protocol_runs(setting: Setting, pool: Pool) -> Mapping[str, list[RunFolder]]
     fine-tuning pay for; frozen-uniform trains for as long as single-stage took.
     """
     base = setting.config()
-    arms = {SINGLE: base} | {name: replace(base, protocol="two-stage", **how) for name, how in TWO_STAGE.items()}
+    arms = {SINGLE: base} | {name: setting.varied(base, protocol="two-stage", **how) for name, how in TWO_STAGE.items()}
     runs = pool.trained_arms({name: setting.over_seeds(arm) for name, arm in arms.items()})
     # Median over the seeds, so that one busy minute of the machine does not decide.
     epochs = median_low(equal_time_epochs(run.records()) for run in runs[SINGLE])
-    uniform = setting.over_seeds(replace(base, architecture="uniform", epochs=epochs))
+    uniform = setting.over_seeds(replace(setting.varied(base, architecture="uniform"), epochs=epochs))
     return {**runs, UNIFORM: pool.trained(uniform)}

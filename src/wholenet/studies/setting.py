@@ -40,10 +40,10 @@ SCALES: dict[str, dict[str, Any]] = {
         "device": "cuda",
         "workers": 8,
     },
-    # Sec. 4.1: the defaults of FitConfig are the paper's.
+    # Sec. 4.1: but for the architecture's update, the defaults of FitConfig are the paper's.
     "paper": {"arch_update": "alternating", "device": "cuda", "workers": 16},
 }
-"""Fields of ``FitConfig`` by scale. What a study varies comes on top; "paper" leaves the size to the study."""
+"""Fields of ``FitConfig`` by scale. What a study varies comes on top."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,16 @@ class Setting:
     def config(self, **varied: Any) -> FitConfig:
         """The run that this scale makes of the fields that a study varies. ``out`` is set by whoever runs it."""
         return FitConfig(data=self.data, out="", **{**SCALES[self.scale], **varied, **dict(self.overrides)})
+
+    def varied(self, config: FitConfig, **changes: Any) -> FitConfig:
+        """``config`` with what a study varies changed.
+
+        Raises:
+            ValueError: if the same was fixed from outside (``overrides``): rows would not be what they are called.
+        """
+        if fixed := [name for name, _ in self.overrides if name in changes]:
+            raise ValueError(f"--set {fixed[0]}: this study varies {fixed[0]} itself; leave it out")
+        return replace(config, **changes)
 
     def over_seeds(self, config: FitConfig) -> list[FitConfig]:
         """The same run with each seed."""

@@ -81,7 +81,7 @@ def arms(setting: Setting) -> dict[str, FitConfig]:
     out = {}
     for name, (change, _) in ARMS.items():
         made = {"coarse": "made"} if setting.make_coarse and "annotations" in " ".join(change) else {}
-        arm = replace(config, **{**change, **made})
+        arm = setting.varied(config, **{**change, **made})
         seen = {"fine": fine, "coarse": coarse}.get(arm.weights_annotations, fine + coarse)
         seen = seen * config.weights_share if arm.split == "disjoint" else seen
         out[name] = replace(arm, epochs=max(3, round(config.epochs * fine / seen)))
