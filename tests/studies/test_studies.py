@@ -26,7 +26,7 @@ from wholenet.studies.protocols import SINGLE, TWO_STAGE, UNIFORM, protocol_runs
 from wholenet.studies.result import spread
 from wholenet.studies.setting import Setting
 from wholenet.studies.study import STUDIES, study
-from wholenet.studies.table_7 import arms
+from wholenet.studies.table_7 import EQUAL_EPOCHS, arms
 from wholenet.training import fit
 
 QUIET = Console(quiet=True)
@@ -145,6 +145,7 @@ def test_what_a_study_varies_itself_cannot_be_set(name, setting, here):
 
 def test_every_row_of_table_7_takes_as_many_weight_steps(setting):
     rows = arms(replace(setting, overrides=(*TINY.items(), ("epochs", 40))))
+    assert rows.pop(EQUAL_EPOCHS).epochs == 40
     images = {"half / half": 0.5, "both, then fine / both": 2.0}
     for name, config in rows.items():
         assert config.epochs * images.get(name, 1.0) == pytest.approx(40, abs=0.5)
