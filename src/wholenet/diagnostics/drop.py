@@ -64,9 +64,9 @@ def drop_edges(
     cut, dropped = without_edges_below(model.network, below)
     own = open_for(model, run.config.data)
     val = (own if data is None else open_for(model, data)).splits["val"]
-    scores = [evaluate(model.network, val, len(model.classes), model.device).miou]
+    before = evaluate(model.network, val, len(model.classes), model.device).miou
     if dropped:
         cut = recalibrated(cut, recalibration_batches(own.splits["train"], run.config))
-    scores.append(evaluate(cut, val, len(model.classes), model.device).miou)
-    price = Price(dropped, int(model.network.net.masks["beta"].sum()), *scores, len(val))
+    after = evaluate(cut, val, len(model.classes), model.device).miou
+    price = Price(dropped, int(model.network.net.masks["beta"].sum()), before, after, len(val))
     return replace(model, network=cut), price
