@@ -6,6 +6,8 @@ The network is folded first, and the file is compared with the unfolded network 
 from __future__ import annotations
 
 import json
+import logging
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -128,15 +130,19 @@ def _example() -> Tensor:
 
 
 def _write_onnx(net: Folded, about: dict[str, Any], path: Path) -> None:
-    program = torch.onnx.export(
-        net,
-        (_example(),),
-        dynamo=True,
-        dynamic_shapes=(_dynamic(),),
-        input_names=["images"],
-        output_names=["logits"],
-        verbose=False,
-    )
+    # It warns of packages that nothing here needs, and of torch's own deprecations.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            net,
+            (_example(),),
+            dynamo=True,
+            dynamic_shapes=(_dynamic(),),
+            input_names=["images"],
+            output_names=["logits"],
+            verbose=False,
+        )
     assert program is not None
     program.model.metadata_props[METADATA] = json.dumps(about)
     program.save(path)
