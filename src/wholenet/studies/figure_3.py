@@ -74,5 +74,5 @@ def _draw(setting: Setting, curves: dict[str, dict[str, np.ndarray]], penalty_st
             ax.set_xlabel("epoch (shaded: search; dotted: the penalty starts)")
             ax.set_ylim(-0.02, 1.05)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes[0].legend(loc="upper right", bbox_to_anchor=(1.0, 0.9))
-        figure.tight_layout()
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncols=len(curves))
+        figure.tight_layout(rect=(0, 0.07, 1, 1))
