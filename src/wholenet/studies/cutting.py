@@ -18,6 +18,7 @@ from rich.console import Console
 from torch import Tensor
 
 from wholenet.data.splits import evenly_spaced
+from wholenet.deploy.fold import fold
 from wholenet.deploy.model_folder import load_model
 from wholenet.diagnostics.batchnorm import recalibration_batches
 from wholenet.diagnostics.discretization import CurvePoint
@@ -49,7 +50,8 @@ class Cutting:
 
     def score(self, model: Supernet) -> float:
         """Validation mIoU, in [0, 1]."""
-        return evaluate(model, self._val, len(self.data.source.classes), self.device).miou
+        # Folded: the same answers, and what the cut has left dead is not computed.
+        return evaluate(fold(model), self._val, len(self.data.source.classes), self.device).miou
 
     def batches(self, images: int) -> list[Tensor]:
         """So many training images [B, 3, h, w] to recalculate statistics on; the same ones each time."""
