@@ -23,7 +23,7 @@ def recalibration_batches(
     """Batches [B, 3, h, w] drawn as in training, on a stream of their own; the same ones each time.
 
     Args:
-        train: the whole train split, also where the weights learned from a part of it: no label is used.
+        train: what to draw from. No label is used, so it may be more than the weights learned from.
         config: of a run, whose crop is settled.
         images: so many, at most; none twice.
     """

@@ -35,7 +35,7 @@ def without_edges_below(model: Supernet, below: float) -> tuple[Supernet, int]:
     """
     if not 0 < below <= 1:
         raise ValueError(f"drop below {below}: expected a weight of edges in (0, 1]; those of a cell sum to 1")
-    weights, mask = current_weights(model), model.net.masks["beta"].cpu()
+    weights, mask = current_weights(model), model.net.masks["beta"]
     beta = weights["beta"]
     weak = mask & (beta < below) & (beta < beta.amax(-1, keepdim=True))
     weights["beta"] = beta.masked_fill(weak, 0.0)
@@ -64,9 +64,9 @@ def drop_edges(
     cut, dropped = without_edges_below(model.network, below)
     own = open_for(model, run.config.data)
     val = (own if data is None else open_for(model, data)).splits["val"]
-    before = evaluate(model.network, val, len(model.classes), model.device).miou
+    before = after = evaluate(model.network, val, len(model.classes), model.device).miou
     if dropped:
         cut = recalibrated(cut, recalibration_batches(own.splits["train"], run.config))
-    after = evaluate(cut, val, len(model.classes), model.device).miou
+        after = evaluate(cut, val, len(model.classes), model.device).miou
     price = Price(dropped, int(model.network.net.masks["beta"].sum()), before, after, len(val))
     return replace(model, network=cut), price

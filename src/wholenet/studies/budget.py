@@ -124,7 +124,7 @@ def cut_by_rankings(path: Path) -> list[CurvePoint]:
 
 def ranked_cut(model: Supernet, ranking: Ranking, share: float, seed: int) -> tuple[Supernet, int]:
     """``model`` without the ``share`` of its edges that ``ranking`` puts last, the rest renormalised; and how many."""
-    weights, mask = current_weights(model), model.net.masks["beta"].cpu()
+    weights, mask = current_weights(model), model.net.masks["beta"]
     kept = drop_weakest(ranking(weights["beta"], mask, seed), mask, share) > 0
     weights["beta"] = weights["beta"] * kept
     return renormalized(with_weights(model, weights)), int(mask.sum() - kept.sum())
