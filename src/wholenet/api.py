@@ -54,9 +54,14 @@ def fit(data: str | Path, out: str | Path, **options: Any) -> Compared:
     return fit_with_control(config)
 
 
-def resume(run: str | Path) -> Compared:
-    """Continue the run in the folder ``run``."""
-    return resume_with_control(run)
+def resume(run: str | Path, **machine: Any) -> Compared:
+    """Continue the run in the folder ``run``, from here on with other settings for the machine, if any are given:
+    ``device``, ``workers``, ``threads``, ``execution``, ``recompute``.
+
+    Raises:
+        ValueError: if there is no run, its data has changed, or another setting is given.
+    """
+    return resume_with_control(run, **machine)
 
 
 def load(path: str | Path, device: str = "auto") -> TrainedModel:

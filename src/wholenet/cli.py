@@ -17,7 +17,7 @@ import yaml
 from jsonargparse import Namespace
 
 from wholenet import __version__
-from wholenet.search.config import FitConfig, parse_size
+from wholenet.search.config import MACHINE, FitConfig, parse_size
 from wholenet.spaces.sizes import grid_size
 from wholenet.studies.catalog import CATALOG
 from wholenet.studies.setting import SCALES, Setting
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = parsed.command
     try:
         COMMANDS[command](parsed[command])
-    except (ValueError, FloatingPointError, OSError) as error:
+    except (ValueError, FloatingPointError, OSError, MemoryError) as error:
         sys.stderr.write(f"wholenet {command}: {error}\n")
         raise SystemExit(2) from error
     except RuntimeError as error:
@@ -193,13 +193,13 @@ def _fit(args: Namespace) -> None:
     from wholenet.control import fit_with_control, resume_with_control  # imports torch
 
     if args.resume is not None:
-        changed = [field.name for field in fields(FitConfig) if args[field.name] not in (field.default, None)]
-        if changed:
+        given = [field.name for field in fields(FitConfig) if args[field.name] not in (field.default, None)]
+        if changed := [name for name in given if name not in MACHINE]:
             raise ValueError(
-                f"--resume takes data and settings from the run, so {', '.join(changed)} cannot be given with it; "
-                "write `wholenet fit --resume RUN` alone"
+                f"--resume takes data and settings from the run, so {', '.join(changed)} cannot be given with it, only "
+                f"{', '.join(f'--{name}' for name in MACHINE)}"
             )
-        compared = resume_with_control(args.resume)
+        compared = resume_with_control(args.resume, **{name: args[name] for name in given})
     else:
         if args.data is None or args.out is None:
             raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN`")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import platform
@@ -23,19 +24,20 @@ from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.prepare import Prepared, prepare
 from wholenet.report.progress import training_progress
 from wholenet.report.run import draw_run
-from wholenet.search.config import FitConfig
+from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
 from wholenet.search.draw import draw, steps_per_epoch
-from wholenet.search.loop import Schedule, Step, TrainState, train_epoch
+from wholenet.search.loop import Schedule, Step, train_epoch
+from wholenet.search.memory import memory_advice, ran_out_of_memory
 from wholenet.search.penalty import EntropyPenalty
 from wholenet.search.phases import Phase, phase_at, retraining, single_stage
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.steps import make_optimizers
+from wholenet.search.start import choose_execution, initial_state
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import read_genotype, write_genotype
 from wholenet.spaces.grid import PAPER_EDGE_SLOTS
 from wholenet.spaces.sizes import grid_size
-from wholenet.spaces.supernet import Supernet, create_model
+from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import Scores, balanced_loss, evaluate
 
 VALIDATIONS = 20
@@ -82,14 +84,27 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
     return _train_all(run, data, device, console)
 
 
-def resume(path: str | Path, console: Console | None = None) -> Finished:
+def resume(path: str | Path, console: Console | None = None, **machine: Any) -> Finished:
     """Continue the run in ``path`` from its last checkpoint; of a finished run, only score it again.
 
+    Args:
+        path: the run folder.
+        console: where to report.
+        machine: fields of the config that have to do with the machine (``MACHINE``), to be changed from here on.
+
     Raises:
-        ValueError: if the folder holds no run, or its data has changed.
+        ValueError: if the folder holds no run, its data has changed, or something else is to be changed.
     """
     console = console or Console()
+    if others := sorted(set(machine) - set(MACHINE)):
+        raise ValueError(
+            f"a run is continued as it was begun, so {', '.join(others)} cannot be given with it; only "
+            f"{', '.join(MACHINE)} can"
+        )
     run = RunFolder(path)
+    if machine:
+        for folder in (run, *(RunFolder(p) for p in (run.search, run.control) if (p / "config.yaml").is_file())):
+            folder.rewrite_config(replace(folder.config, **machine))
     device = choose_device(run.config.device)
     data = prepare(run.config, console)
     before = run.environment()
@@ -159,7 +174,24 @@ def choose_device(name: str) -> torch.device:
 
 
 def train(run: RunFolder, data: Prepared, device: torch.device, console: Console) -> Finished:
-    """Warm-up, search and fine-tune, from wherever the run folder stands to the end."""
+    """Warm-up, search and fine-tune, from wherever the run folder stands to the end.
+
+    Raises:
+        FloatingPointError: if the loss or a weight stops being a finite number.
+        MemoryError: if a batch does not fit; it says what would.
+    """
+    try:
+        return _train(run, data, device, console)
+    except RuntimeError as error:
+        if not ran_out_of_memory(error):
+            raise
+        reason = str(error).splitlines()[0]
+    # Here, after the handler, nothing refers to the failed step any more.
+    gc.collect()
+    raise MemoryError(memory_advice(run, len(data.source.classes), data.crop, device, reason))
+
+
+def _train(run: RunFolder, data: Prepared, device: torch.device, console: Console) -> Finished:
     config, classes = run.config, data.source.classes
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -174,14 +206,17 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
         end=max((phase.end for phase in phases if phase.name == "search"), default=epochs),
     )
 
-    state = _initial_state(run, len(classes), device)
+    state = initial_state(run, len(classes), device)
     if saved := run.load_checkpoint(device):
         state.load_state_dict(saved)
     else:
         run.write_environment(_environment(data, device))
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # every step has the same shapes
+    choose_execution(state.model, config, data.crop, device, lambda text: console.print(text, highlight=False))
     total = epochs * schedule.steps_per_epoch
     drawn_from, weight_batches = None, iter(())
-    arch_batches = draw(data.architecture, "architecture", state.arch_steps, total, data.crop, config)
+    arch_batches = draw(data.architecture, "architecture", state.arch_steps, total, data.crop, config, device)
 
     validate_every = config.val_every or math.ceil(epochs / VALIDATIONS)
     scores, last_drawn = None, time.monotonic()
@@ -197,7 +232,7 @@ def train(run: RunFolder, data: Prepared, device: torch.device, console: Console
             wanted = data.fine_tune if phase.name == "fine-tune" else data.weights
             if wanted is not drawn_from:
                 drawn_from = wanted
-                weight_batches = draw(wanted, "weights", state.weight_steps, total, data.crop, config)
+                weight_batches = draw(wanted, "weights", state.weight_steps, total, data.crop, config, device)
             steps = []
             for step in train_epoch(
                 state,
@@ -247,26 +282,6 @@ def plan_phases(config: FitConfig) -> tuple[Phase, ...]:
     if config.architecture == "uniform":
         phases = tuple(replace(phase, moves_architecture=False) for phase in phases)
     return phases
-
-
-def _initial_state(run: RunFolder, num_classes: int, device: torch.device) -> TrainState:
-    config = run.config
-    torch.manual_seed(config.seed)
-    model = create_model(**run.model_arguments(num_classes))
-    model.placed(device)
-    if config.architecture == "uniform":
-        model.arch.set_uniform()
-    return TrainState(
-        model,
-        *make_optimizers(
-            model,
-            lr=config.lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            arch_lr=config.arch_lr,
-            arch_weight_decay=config.arch_weight_decay,
-        ),
-    )
 
 
 def _record(

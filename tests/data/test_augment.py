@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from wholenet.data.augment import Augmentation, jitter_and_noise, random_scaled_crop
+from wholenet.data.augment import Augmentation
 from wholenet.data.sample import IGNORE, Sample
 from wholenet.data.stream import MEAN, STD, BatchStream, batches, normalize
 
@@ -32,7 +32,7 @@ def test_labels_lie_where_their_pixels_lie_at_any_zoom(zoom):
     for seed in range(200):
         rng = np.random.default_rng(seed)
         image, mask = halves(height=4, width=400, edge=int(rng.integers(150, 250)))
-        image, mask = random_scaled_crop(image, mask, (4, 64), (zoom, zoom), rng)
+        image, mask = Augmentation(crop=(4, 64), scale=(zoom, zoom), **PLAIN)(image, mask, rng)
         if {0, 1} <= set(mask[0]) and IGNORE not in mask[0]:
             shifts.append((mask[0] == 0).sum() - (1 - image[0, :, 0] / 255).sum())
     assert len(shifts) > 10
@@ -68,10 +68,12 @@ def test_a_crop_of_ignored_pixels_alone_stays_ignored():
 
 
 def test_jitter_keeps_the_mean_brightness_on_average_and_noise_has_its_strength():
-    grey = np.full((64, 64, 3), 120, np.uint8)
-    means = [jitter_and_noise(grey, 0.4, 0.0, np.random.default_rng(seed)).mean() for seed in range(300)]
+    grey, mask = np.full((64, 64, 3), 120, np.uint8), np.zeros((64, 64), np.uint8)
+    same = {"crop": (64, 64), "scale": (1.0, 1.0), "flip": 0.0}
+    jitter, noise = Augmentation(**same, jitter=0.4, noise=0.0), Augmentation(**same, jitter=0.0, noise=0.05)
+    means = [jitter(grey, mask, np.random.default_rng(seed))[0].mean() for seed in range(300)]
     assert np.mean(means) == pytest.approx(120, rel=0.05)
-    noisy = jitter_and_noise(grey, 0.0, 0.05, np.random.default_rng(0)).astype(float)
+    noisy = noise(grey, mask, np.random.default_rng(0))[0].astype(float)
     assert noisy.std() == pytest.approx(0.05 * 255, rel=0.05)
     assert noisy.mean() == pytest.approx(120, abs=0.5)
 

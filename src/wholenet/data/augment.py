@@ -15,6 +15,11 @@ import numpy as np
 
 from wholenet.data.sample import IGNORE
 
+GREY = 127
+"""What lies beside the image."""
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in a pixel's brightness (ITU-R BT.601)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
@@ -31,43 +36,35 @@ class Augmentation:
     noise: float = 0.02
     """Standard deviation of the Gaussian noise, on images in [0, 1]."""
 
+    def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Drawn:
+        """What becomes of one sample of ``shape`` = (H, W), all but the noise."""
+        zoom = float(np.exp(rng.uniform(np.log(self.scale[0]), np.log(self.scale[1]))))
+        rows = _span(shape[0], self.crop[0], zoom, rng)
+        columns = _span(shape[1], self.crop[1], zoom, rng)
+        flip = bool(rng.random() < self.flip)
+        if not self.changes_colour:
+            return Drawn(zoom, rows, columns, flip)
+        brightness, contrast, saturation = rng.uniform(1 - self.jitter, 1 + self.jitter, 3).astype(np.float32)
+        return Drawn(zoom, rows, columns, flip, brightness, contrast, saturation)
+
+    @property
+    def changes_colour(self) -> bool:
+        """Whether there is jitter or noise at all."""
+        return self.jitter != 0 or self.noise != 0
+
     def __call__(self, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """uint8 [H, W, 3] and [H, W] -> uint8 [h, w, 3] and [h, w]; padding is mean grey and ``IGNORE``."""
-        image, mask = random_scaled_crop(image, mask, self.crop, self.scale, rng)
-        if rng.random() < self.flip:
+        drawn = self.draw(image.shape[:2], rng)
+        image, mask = _scaled_crop(image, mask, self.crop, drawn)
+        if drawn.flip:
             image, mask = image[:, ::-1], mask[:, ::-1]
-        return jitter_and_noise(image, self.jitter, self.noise, rng), np.ascontiguousarray(mask)
-
-
-def random_scaled_crop(
-    image: np.ndarray,
-    mask: np.ndarray,
-    crop: tuple[int, int],
-    scale: tuple[float, float],
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """A crop of the rescaled image, made by rescaling only the part of the source that the crop shows."""
-    zoom = float(np.exp(rng.uniform(np.log(scale[0]), np.log(scale[1]))))
-    rows = _window(image.shape[0], crop[0], zoom, rng)
-    columns = _window(image.shape[1], crop[1], zoom, rng)
-    size = (columns.length, rows.length)
-    source = image[rows.start : rows.stop, columns.start : columns.stop]
-    labels = mask[rows.start : rows.stop, columns.start : columns.stop]
-    # Averaging when shrinking: plain bilinear would alias, and evaluation never sees aliased images.
-    source = cv2.resize(source, size, interpolation=cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR)
-    # The exact variant: plain INTER_NEAREST samples half a pixel off, and the labels would lie beside their objects.
-    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    if size == (crop[1], crop[0]):
-        return source, labels
-    out = np.full((*crop, 3), 127, dtype=np.uint8)
-    out_labels = np.full(crop, IGNORE, dtype=np.uint8)
-    place = np.s_[rows.offset : rows.offset + rows.length, columns.offset : columns.offset + columns.length]
-    out[place], out_labels[place] = source, labels
-    return out, out_labels
+        if self.changes_colour:
+            image = _jitter_and_noise(image, drawn, self.noise, rng)
+        return np.ascontiguousarray(image), np.ascontiguousarray(mask)
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """Along one axis: source pixels start..stop become ``length`` pixels at ``offset`` of the crop."""
 
     start: int
@@ -76,27 +73,62 @@ class _Span:
     offset: int
 
 
-def _window(pixels: int, crop: int, zoom: float, rng: np.random.Generator) -> _Span:
+@dataclass(frozen=True)
+class Drawn:
+    """The random numbers of one sample's augmentation."""
+
+    zoom: float
+    rows: Span
+    columns: Span
+    flip: bool
+    brightness: float = 1.0
+    contrast: float = 1.0
+    saturation: float = 1.0
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The part of the source that the crop shows."""
+        return slice(self.rows.start, self.rows.stop), slice(self.columns.start, self.columns.stop)
+
+
+def _span(pixels: int, crop: int, zoom: float, rng: np.random.Generator) -> Span:
     wanted = max(1, round(crop / zoom))
     if wanted <= pixels:
         start = int(rng.integers(pixels - wanted + 1))
-        return _Span(start, start + wanted, crop, 0)
+        return Span(start, start + wanted, crop, 0)
     length = min(crop, max(1, round(pixels * zoom)))
-    return _Span(0, pixels, length, int(rng.integers(crop - length + 1)))
+    return Span(0, pixels, length, int(rng.integers(crop - length + 1)))
 
 
-def jitter_and_noise(image: np.ndarray, jitter: float, noise: float, rng: np.random.Generator) -> np.ndarray:
+def _scaled_crop(
+    image: np.ndarray, mask: np.ndarray, crop: tuple[int, int], drawn: Drawn
+) -> tuple[np.ndarray, np.ndarray]:
+    """A crop of the rescaled image, made by rescaling only the part of the source that the crop shows."""
+    rows, columns = drawn.rows, drawn.columns
+    size = (columns.length, rows.length)
+    # Averaging when shrinking: plain bilinear would alias, and evaluation never sees aliased images.
+    how = cv2.INTER_AREA if drawn.zoom < 1 else cv2.INTER_LINEAR
+    source = cv2.resize(image[drawn.window], size, interpolation=how)
+    # The exact variant: plain INTER_NEAREST samples half a pixel off, and the labels would lie beside their objects.
+    labels = cv2.resize(mask[drawn.window], size, interpolation=cv2.INTER_NEAREST_EXACT)
+    if size == (crop[1], crop[0]):
+        return source, labels
+    out = np.full((*crop, 3), GREY, dtype=np.uint8)
+    out_labels = np.full(crop, IGNORE, dtype=np.uint8)
+    place = np.s_[rows.offset : rows.offset + rows.length, columns.offset : columns.offset + columns.length]
+    out[place], out_labels[place] = source, labels
+    return out, out_labels
+
+
+def _jitter_and_noise(image: np.ndarray, drawn: Drawn, noise: float, rng: np.random.Generator) -> np.ndarray:
     """Brightness, contrast and saturation in one affine step per pixel, then noise; uint8 in, uint8 out."""
-    if jitter == 0 and noise == 0:
-        return np.ascontiguousarray(image)
-    brightness, contrast, saturation = rng.uniform(1 - jitter, 1 + jitter, 3).astype(np.float32)
     x = image.astype(np.float32)
-    grey = x @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    x *= saturation
-    x += (1 - saturation) * grey[..., None]
+    grey = x @ np.array(LUMA, dtype=np.float32)
+    x *= drawn.saturation
+    x += (1 - drawn.saturation) * grey[..., None]
     x -= grey.mean()
-    x *= contrast * brightness
-    x += grey.mean() * brightness
+    x *= drawn.contrast * drawn.brightness
+    x += grey.mean() * drawn.brightness
     if noise:
         x += rng.standard_normal(x.shape, dtype=np.float32) * (255 * noise)
     return np.clip(np.rint(x), 0, 255).astype(np.uint8)

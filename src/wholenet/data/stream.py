@@ -9,6 +9,7 @@ Letters: B images, C channels, H x W pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -81,10 +82,10 @@ class BatchStream(Dataset[tuple[Tensor, Tensor]]):
         return np.random.default_rng([*self.key, purpose, number])
 
 
-def batches(stream: BatchStream, first: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(stream: BatchStream, first: int, workers: int, *, pinned: bool = False) -> Iterator[Any]:
     """Batches ``first``, ``first`` + 1, ... of a stream, read ahead by ``workers`` processes (0: in this one).
 
-    The processes start when the first batch is asked for.
+    The processes start when the first batch is asked for. ``pinned`` memory can be copied to a GPU while it computes.
     """
     # A generator of its own, or the loader would draw from torch's, and a continued run would draw once more.
     generator = torch.Generator().manual_seed(0)
@@ -96,6 +97,7 @@ def batches(stream: BatchStream, first: int, workers: int) -> Iterator[tuple[Ten
         num_workers=workers,
         generator=generator,
         worker_init_fn=_start_worker,
+        pin_memory=pinned,
     )
 
 

@@ -21,7 +21,7 @@ def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     Halving an even size is a 2 x 2 mean. On a CPU torch's bilinear kernel is slow in its backward pass; there, where a
     gradient will be asked for, each axis is resized by a product with its (small, dense) matrix of coefficients.
     """
-    if torch.compiler.is_exporting():  # one form for sizes that are not known yet
+    if torch.compiler.is_compiling():  # one form for sizes that are not known yet, and for a compiler to fuse
         return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
     height, width = x.shape[-2:]
     if (height, width) == size:

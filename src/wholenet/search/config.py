@@ -19,6 +19,8 @@ from wholenet.search.phases import single_stage
 
 Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 Annotations = Literal["fine", "coarse", "both"]
+MACHINE = ("device", "workers", "threads", "execution", "recompute")
+"""Fields that a run may be continued with other values of: where and how it is computed, not what."""
 WeightsAnnotations = Literal["fine", "coarse", "both", "both-then-fine"]
 
 
@@ -142,6 +144,17 @@ class FitConfig:
     """Epochs between validations; 0 picks them so that a run has at most 20."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type that the network computes in while it trains; auto is bfloat16 on a GPU that has it, else float32.
+    Architecture weights, BatchNorm statistics, loss and scores are always in float32."""
+    execution: Literal["eager", "compile", "graph"] = "eager"
+    """How weight steps are run: operation by operation, through torch.compile, or as CUDA graphs. The last two are
+    tried first, and left with a reason where they fail."""
+    recompute: bool = False
+    """Keep less than a tenth of the feature maps for the backward pass and compute the others again: the same numbers
+    for less memory and about a third more time."""
+    augment_on: Literal["auto", "host", "device"] = "auto"
+    """Where images are scaled, flipped and coloured; auto is the device if that is a GPU."""
     workers: int = 0
     """Processes that read and augment images ahead."""
     threads: int = 0
@@ -225,6 +238,11 @@ class FitConfig:
         if self.genotype is not None and (self.architecture == "uniform" or self.control):
             raise ValueError(
                 "a discrete network has no architecture to freeze or to compare with; drop architecture and control"
+            )
+        if self.recompute and self.execution != "eager":
+            raise ValueError(
+                f"recompute=True runs parts of the network twice, which execution={self.execution!r} cannot capture; "
+                "use execution='eager' with it"
             )
         if self.arch_update == "simultaneous" and self._separate_data:
             raise ValueError(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from wholenet.data.augment import Augmentation
+from wholenet.data.device import RawStream, ahead
 from wholenet.data.sample import SegmentationData
 from wholenet.data.stream import BatchStream, batches
 from wholenet.search.config import FitConfig
@@ -18,7 +20,13 @@ def steps_per_epoch(images: int, batch: int) -> int:
 
 
 def draw(
-    data: SegmentationData, stream: str, first: int, total: int, crop: tuple[int, int], config: FitConfig
+    data: SegmentationData,
+    stream: str,
+    first: int,
+    total: int,
+    crop: tuple[int, int],
+    config: FitConfig,
+    device: torch.device | str = "cpu",
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches ``first`` to ``total`` (half-open) of the run's ``stream``: images float32 [B, 3, h, w], masks int64.
 
@@ -29,7 +37,9 @@ def draw(
         total: number of batches that the stream has.
         crop: (h, w).
         config: of the run.
+        device: where the batches are wanted; they may come on the CPU all the same.
     """
+    device = torch.device(device)
     augment = Augmentation(
         crop=crop,
         scale=(config.scale_min, config.scale_max),
@@ -37,5 +47,9 @@ def draw(
         jitter=config.jitter,
         noise=config.noise,
     )
-    own = BatchStream(data, config.batch, augment, seed=config.seed, stream=stream, batches=total)
-    return batches(own, first, config.workers)
+    cuda = device.type == "cuda"
+    on_device = config.augment_on == "device" or (config.augment_on == "auto" and cuda)
+    kind = RawStream if on_device else BatchStream
+    own = kind(data, config.batch, augment, seed=config.seed, stream=stream, batches=total)
+    drawn = batches(own, first, config.workers, pinned=cuda)
+    return ahead(drawn, augment, device) if on_device else drawn

@@ -6,16 +6,17 @@ Letters: B images, C channels, H x W pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.func import functional_call
+from torch import Tensor, nn
 
 from wholenet.architecture import Architecture
 from wholenet.ops.forms import plain_form
 from wholenet.ops.mixture import KernelMixture
+from wholenet.ops.statistics import still_statistics
 from wholenet.spaces.supernet import Supernet
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -37,7 +38,7 @@ def weight_step(model: Supernet, batch: Batch, loss: Loss, optimizer: torch.opti
     """
     with torch.no_grad():
         weights = model.arch()
-    value = loss(model.net(batch.images, weights), batch.targets)
+    value = loss(model.execution(batch.images, weights), batch.targets)
     optimizer.zero_grad(set_to_none=True)
     value.backward()
     optimizer.step()
@@ -54,21 +55,32 @@ def architecture_gradient(
 ) -> tuple[Tensor, list[Tensor]]:
     """First-order gradient of the loss in the logits alone: the weights are constants, so none of theirs is computed.
 
-    The network sees detached weights and, unless ``update_statistics``, copies of its BatchNorm buffers: it normalises
-    by the batch, but its running statistics keep describing what the weight steps saw.
+    Unless ``update_statistics``, BatchNorm normalises by the batch, but its running statistics keep describing what the
+    weight steps saw.
 
     Returns:
         The task loss (detached, without the penalty) and one gradient per logit tensor.
     """
-    state: dict[str, Tensor] = {name: p.detach() for name, p in model.net.named_parameters()}
-    if not update_statistics:
-        state |= {name: buffer.clone() for name, buffer in model.net.named_buffers()}
+    still = nullcontext() if update_statistics else still_statistics(model.net)
     # On a CPU the mixed kernel's own gradient costs more than running each kernel (docs/architecture.md, "Forms").
-    with plain_form(model.net, KernelMixture, plain=not batch.images.is_cuda):
-        output = functional_call(model.net, state, (batch.images, model.arch()))
-    value = loss(output, batch.targets)
-    total = value if penalty is None else value + penalty(model.arch)
-    return value.detach(), list(torch.autograd.grad(total, list(model.arch.parameters())))
+    plain = plain_form(model.net, KernelMixture, plain=not batch.images.is_cuda)
+    with constant(model.net), still, plain:  # the backward pass too: it may run parts of the forward pass again
+        value = loss(model.execution(batch.images, model.arch()), batch.targets)
+        total = value if penalty is None else value + penalty(model.arch)
+        return value.detach(), list(torch.autograd.grad(total, list(model.arch.parameters())))
+
+
+@contextmanager
+def constant(net: nn.Module) -> Iterator[None]:
+    """Within the block, no parameter of ``net`` asks for a gradient."""
+    moving = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    for parameter in moving:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in moving:
+            parameter.requires_grad_(True)
 
 
 def simultaneous_step(
@@ -85,7 +97,7 @@ def simultaneous_step(
     BatchNorm's affine maps), so an epoch of search costs an epoch of warm-up. Not the paper's alternation: there the
     gradient is taken on another batch, after the weights have moved.
     """
-    value = loss(model.net(batch.images, model.arch()), batch.targets)
+    value = loss(model.execution(batch.images, model.arch()), batch.targets)
     total = value if penalty is None else value + penalty(model.arch)
     optimizer.zero_grad(set_to_none=True)
     logits = list(model.arch.parameters())

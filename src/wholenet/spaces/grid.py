@@ -8,8 +8,10 @@ Letters: B images, H x W input pixels, K kernels, L layers; level i = 0..3 stand
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,7 @@ from wholenet.architecture import Weights
 from wholenet.ops.bottleneck import CELLS
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import ConvNorm, PartialChannels, ScaledNorm, make_activation
+from wholenet.ops.recompute import recomputed
 from wholenet.ops.resize import resize
 from wholenet.spaces.sizes import GridSize
 
@@ -188,6 +191,9 @@ class Grid(nn.Module):
             raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
         channels = [size.filters * 2**level for level in range(LEVELS)]
         self.layers = size.layers
+        self.recompute = False
+        """Whether training keeps only the cells' outputs and computes what is inside again in the backward pass: the
+        same numbers, for a fraction of the memory and about one more forward pass."""
         self.masks = masks(size.layers, len(kernels)) if kept is None else kept
         check_connected(self.masks)
         read = {edge.source for level in range(LEVELS) for edge in kept_edges(self.masks, 0, level)}
@@ -211,14 +217,15 @@ class Grid(nn.Module):
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
         """Images [B, in_channels, H, W], ``alpha`` [L, 4, K], ``beta`` [L, 4, 3] -> logits [B, classes, H, W]."""
-        features, sizes = stem_features(self.stems, x)
+        features, sizes = self._kept_small(partial(stem_features, self.stems), (self.stems,), x)
         for layer in range(self.layers):
             features = {
                 level: self._cell(features, layer, level, weights, sizes[level])
                 for level in range(LEVELS)
                 if f"{layer}_{level}" in self.cells
             }
-        return resize(self.decoder([features[level] for level in range(LEVELS)]), _size(x))
+        logits = self._kept_small(self.decoder, (self.decoder,), [features[level] for level in range(LEVELS)])
+        return resize(logits, _size(x))
 
     def _cell(
         self, features: dict[int, Tensor], layer: int, level: int, weights: Weights, size: tuple[int, int]
@@ -227,9 +234,23 @@ class Grid(nn.Module):
         offered = self.offered[layer][level]
         if len(offered) < len(alpha):
             alpha = alpha[offered]
-        # An edge of weight zero still runs: one that comes back later must not meet stale BatchNorm statistics.
-        mixed = [self.transitions[e.key](features[e.source], size, beta[e.slot]) for e in self.edges[layer][level]]
-        return self.cells[f"{layer}_{level}"](total(mixed), alpha)
+        edges = self.edges[layer][level]
+        transitions = [self.transitions[edge.key] for edge in edges]
+        cell = self.cells[f"{layer}_{level}"]
+
+        def run(sources: list[Tensor]) -> Tensor:
+            # An edge of weight zero still runs: one that comes back later must not meet stale BatchNorm statistics.
+            terms = zip(transitions, sources, edges, strict=True)
+            return cell(total([transition(x, size, beta[edge.slot]) for transition, x, edge in terms]), alpha)
+
+        sources = [features[edge.source] for edge in edges]
+        return self._kept_small(run, (cell, *transitions), sources)
+
+    def _kept_small(self, run: Callable[..., Any], parts: Sequence[nn.Module], argument: Any) -> Any:
+        """``run(argument)``, recomputed in the backward pass if that is how this network trains."""
+        if self.recompute and self.training and torch.is_grad_enabled():
+            return recomputed(run, parts, argument)
+        return run(argument)
 
 
 def stem_features(stems: nn.ModuleDict, x: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:

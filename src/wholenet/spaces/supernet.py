@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.architecture import AS_GIVEN, RELAXATIONS, Architecture, Weights, uniform_weights
+from wholenet.ops.execution import Execution
 from wholenet.ops.layers import lay_out
 from wholenet.spaces.genotype import Genotype, genotype_from_dict
 from wholenet.spaces.grid import Grid
@@ -28,6 +29,8 @@ class Supernet(nn.Module):
         self.net = net
         self.arch = arch
         self.spec = spec
+        self.execution = Execution(net)
+        """How training's steps call ``net``; calling the model itself is always plain float32."""
 
     def placed(self, device: torch.device) -> Supernet:
         """This model on ``device``, laid out for speed."""

@@ -18,7 +18,8 @@ from wholenet.data.stream import normalize
 
 
 class SegmentationLoss:
-    """Mean cross-entropy over pixels whose label is not ``IGNORE``; 0 (not NaN) where a batch has none.
+    """Mean cross-entropy over pixels whose label is not ``IGNORE``; 0 (not NaN) where a batch has none. In float32
+    at least, whatever the logits come in.
 
     Args:
         class_weights: optional [K]; a pixel counts as much as its class. None is plain cross-entropy, as in the paper.
@@ -29,6 +30,7 @@ class SegmentationLoss:
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """``logits`` [B, K, H, W], ``target`` int64 [B, H, W] -> scalar."""
+        logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
         total = F.cross_entropy(logits, target, self.class_weights, ignore_index=IGNORE, reduction="sum")
         counted = target != IGNORE
         if self.class_weights is None:

@@ -1,0 +1,187 @@
+"""Batches whose augmentation runs on the device: workers decode and cut, bytes travel, the rest is a few large kernels.
+
+The same random numbers as on the host (:class:`wholenet.data.augment.Augmentation`), the noise apart; the same masks
+but for ties, the same images but for the filter that shrinks them.
+
+Letters: B images, h x w pixels of the crop, H x W of the largest window that a batch shows of its sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wholenet.data.augment import GREY, LUMA, Augmentation, Span
+from wholenet.data.sample import IGNORE
+from wholenet.data.stream import MEAN, STD, BatchStream
+from wholenet.ops.forms import total
+
+
+class RawBatch(NamedTuple):
+    """What travels to the device."""
+
+    images: Tensor
+    """uint8 [B, H, W, 3]; a smaller window lies in the upper left corner."""
+    masks: Tensor
+    """uint8 [B, H, W]."""
+    spans: Tensor
+    """int64 [B, 2, 3]: for rows and columns, the window's pixels, and length and offset of what becomes of them."""
+    colours: Tensor
+    """float32 [B, 3]: brightness, contrast, saturation."""
+    flips: Tensor
+    """bool [B]."""
+    seed: Tensor
+    """int64 scalar: of the noise."""
+
+    def to(self, device: torch.device) -> RawBatch:
+        """With images and masks on ``device``; the copy may go on while this returns."""
+        images, masks = (part.to(device, non_blocking=True) for part in self[:2])
+        return self._replace(images=images, masks=masks)
+
+
+class RawStream(BatchStream):
+    """:class:`BatchStream` before its augmentation: item k is a :class:`RawBatch` that :func:`augmented` makes batch k
+    of."""
+
+    augment: Augmentation
+
+    def __getitem__(self, k: int) -> RawBatch:  # pyright: ignore[reportIncompatibleMethodOverride]
+        windows, drawn, seeds = [], [], []
+        for place, index in enumerate(self.indices(k)):
+            sample = self.data[index]
+            rng = self._rng(1, k * self.batch + place)
+            drawn.append(self.augment.draw(sample.mask.shape, rng))
+            windows.append((sample.image[drawn[-1].window], sample.mask[drawn[-1].window]))
+            seeds.append(rng.integers(2**62))
+        height, width = (max(mask.shape[axis] for _, mask in windows) for axis in (0, 1))
+        images = np.zeros((self.batch, height, width, 3), np.uint8)
+        masks = np.zeros((self.batch, height, width), np.uint8)
+        for i, (image, mask) in enumerate(windows):
+            images[i, : mask.shape[0], : mask.shape[1]] = image
+            masks[i, : mask.shape[0], : mask.shape[1]] = mask
+        return RawBatch(
+            torch.from_numpy(images),
+            torch.from_numpy(masks),
+            torch.tensor([[_numbers(d.rows), _numbers(d.columns)] for d in drawn]),
+            torch.tensor([[d.brightness, d.contrast, d.saturation] for d in drawn], dtype=torch.float32),
+            torch.tensor([d.flip for d in drawn]),
+            torch.tensor(seeds[0]),
+        )
+
+
+def _numbers(span: Span) -> tuple[int, int, int]:
+    return span.stop - span.start, span.length, span.offset
+
+
+@torch.no_grad()
+def augmented(raw: RawBatch, augmentation: Augmentation) -> tuple[Tensor, Tensor]:
+    """Images float32 [B, 3, h, w], normalised, channels_last, and masks int64 [B, h, w], where those of ``raw`` are."""
+    device = raw.images.device
+    rows = _positions(raw.spans[:, 0], augmentation.crop[0], None)
+    columns = _positions(raw.spans[:, 1], augmentation.crop[1], raw.flips)
+    inside = (rows.inside[:, :, None] & columns.inside[:, None, :]).to(device)
+    batch = torch.arange(len(raw.images))[:, None, None].to(device)
+    masks = raw.masks[batch, rows.nearest[:, :, None].to(device), columns.nearest[:, None, :].to(device)].long()
+    images = _resampled(raw.images.permute(0, 3, 1, 2).float(), rows, columns)
+    images = torch.where(inside[:, None], images, GREY)
+    if augmentation.changes_colour:
+        images = _recoloured(images, raw.colours.to(device), augmentation.noise, int(raw.seed))
+    mean, std = (images.new_tensor(values)[:, None, None] for values in (MEAN, STD))
+    images = ((images / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
+    return images, masks.where(inside, IGNORE)
+
+
+class _Positions(NamedTuple):
+    """Along one axis, where the pixels of the crop come from: [B, pixels] each."""
+
+    centre: Tensor
+    """In pixels of the source, 0 at the centre of the first."""
+    step: Tensor
+    """Source pixels per pixel of the crop [B, 1]."""
+    last: Tensor
+    """Largest position in the window [B, 1]."""
+    nearest: Tensor
+    inside: Tensor
+
+
+def _positions(spans: Tensor, crop: int, flips: Tensor | None) -> _Positions:
+    window, length, offset = (spans[:, i : i + 1].double() for i in range(3))
+    place = torch.arange(crop).double().expand(len(spans), -1)
+    if flips is not None:
+        place = torch.where(flips[:, None], crop - 1 - place, place)
+    place = place - offset
+    centre = (place + 0.5) * window / length
+    nearest = centre.floor().clamp(min=0).minimum(window - 1).long()
+    return _Positions(centre - 0.5, window / length, window - 1, nearest, (place >= 0) & (place < length))
+
+
+def _resampled(images: Tensor, rows: _Positions, columns: _Positions) -> Tensor:
+    """Bilinear; where the image shrinks, the mean of 2 x 2 samples in each pixel, so that nothing is skipped over."""
+    out = images.new_empty(len(images), images.shape[1], rows.centre.shape[1], columns.centre.shape[1])
+    shrinks = ((rows.step > 1) | (columns.step > 1)).flatten()
+    for which, shifts in ((~shrinks, (0.0,)), (shrinks, (-0.25, 0.25))):
+        some = which.nonzero().flatten()
+        if not len(some):
+            continue
+        part = images[some]
+        samples = [_sampled(part, _at(rows, some, up), _at(columns, some, left)) for up in shifts for left in shifts]
+        out[some] = total(samples) / len(samples)
+    return out
+
+
+def _at(positions: _Positions, some: Tensor, shift: float) -> Tensor:
+    at = positions.centre[some] + shift * positions.step[some]
+    return at.clamp(min=0).minimum(positions.last[some])
+
+
+def _sampled(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    height, width = images.shape[-2:]
+    y = (2 * rows / max(1, height - 1) - 1).float()[:, :, None]
+    x = (2 * columns / max(1, width - 1) - 1).float()[:, None, :]
+    grid = torch.stack(torch.broadcast_tensors(x, y), dim=-1).to(images.device)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def _recoloured(images: Tensor, colours: Tensor, noise: float, seed: int) -> Tensor:
+    brightness, contrast, saturation = (colours[:, i, None, None, None] for i in range(3))
+    luma = images.new_tensor(LUMA)[:, None, None]
+    grey = (images * luma).sum(1, keepdim=True)
+    mean = grey.mean((2, 3), keepdim=True)
+    images = (images * saturation + (1 - saturation) * grey - mean) * (contrast * brightness) + mean * brightness
+    if noise:
+        generator = torch.Generator(images.device).manual_seed(seed)
+        images = images + 255 * noise * torch.randn(images.shape, generator=generator, device=images.device)
+    return images.clamp(0, 255)
+
+
+def ahead(raw: Iterator[RawBatch], augmentation: Augmentation, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches on ``device``; on a GPU the next one is copied and augmented while the one before is being used."""
+    if device.type != "cuda":
+        for item in raw:
+            yield augmented(item.to(device), augmentation)
+        return
+    side = torch.cuda.Stream(device)
+    waiting = None
+    for item in raw:
+        with torch.cuda.stream(side):
+            following = augmented(item.to(device), augmentation), torch.cuda.Event()
+            following[1].record(side)
+        if waiting is not None:
+            yield _handed_over(*waiting)
+        waiting = following
+    if waiting is not None:
+        yield _handed_over(*waiting)
+
+
+def _handed_over(batch: tuple[Tensor, Tensor], made: torch.cuda.Event) -> tuple[Tensor, Tensor]:
+    """``batch`` for the present stream, which is made to wait until it is there."""
+    present = torch.cuda.current_stream(batch[0].device)
+    present.wait_event(made)
+    for part in batch:
+        part.record_stream(present)
+    return batch

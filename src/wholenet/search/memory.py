@@ -1,0 +1,84 @@
+"""What to do when a batch does not fit into memory."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+
+import torch
+
+from wholenet.search.run_folder import RunFolder
+from wholenet.search.start import initial_state
+from wholenet.search.steps import Batch, simultaneous_step
+from wholenet.tasks.segmentation import SegmentationLoss
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` is torch's way to say so, on a GPU or a CPU."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def what_fits(fits: Callable[[int, bool], bool], batch: int, recompute: bool) -> tuple[int, bool] | None:
+    """The first of the settings at hand that ``fits`` accepts: recomputation, then half the batch without and with it,
+    and so on down to one image.
+
+    Args:
+        fits: tries a (batch, recompute).
+        batch: that did not fit.
+        recompute: whether cells were being recomputed already.
+
+    Returns:
+        (batch, recompute), or None if not even one image fits.
+
+    >>> what_fits(lambda batch, recompute: batch <= (8 if recompute else 2), 16, False)
+    (8, True)
+    """
+    return next((option for option in _smaller(batch, recompute) if fits(*option)), None)
+
+
+def _smaller(batch: int, recompute: bool) -> Iterator[tuple[int, bool]]:
+    if not recompute:
+        yield batch, True
+    while batch := batch // 2:
+        yield batch, recompute
+        if not recompute:
+            yield batch, True
+
+
+def memory_advice(run: RunFolder, classes: int, crop: tuple[int, int], device: torch.device, reason: str) -> str:
+    """What to tell a user whose ``run`` ran out of memory for ``reason``. On a GPU, what was tried and fits."""
+    config = run.config
+    found = f"{reason}\nA batch of {config.batch} crops of {config.crop} does not fit into the memory of {device}. "
+    recompute = f"With --recompute cells keep their outputs alone: `wholenet fit --resume {run.path} --recompute`"
+    if device.type != "cuda":  # trying would push the machine further into its swap
+        smaller = f"start again with --batch {max(1, config.batch // 2)} or a smaller --crop"
+        return found + (smaller.capitalize() if config.recompute else f"{recompute}; or {smaller}")
+    option = what_fits(
+        lambda batch, recompute: _fits(run, classes, (batch, *crop), recompute, device), config.batch, config.recompute
+    )
+    if option is None:
+        return found + "Not even one does: start again with a smaller --crop or --size"
+    if option == (config.batch, True):
+        return f"{found}{recompute} (tried: it fits)"
+    with_it = " with --recompute" if option[1] else ""
+    return f"{found}A batch of {option[0]}{with_it} does (tried): start again so, with another --out"
+
+
+def _fits(run: RunFolder, classes: int, shape: tuple[int, int, int], recompute: bool, device: torch.device) -> bool:
+    """Whether a weight step on a batch of ``shape`` = (B, h, w) does."""
+    try:
+        state = initial_state(run, classes, device)
+        state.model.net.recompute = recompute
+        images = torch.zeros(shape[0], 3, *shape[1:], device=device).contiguous(memory_format=torch.channels_last)
+        targets = torch.zeros(shape, dtype=torch.long, device=device)
+        simultaneous_step(state.model.train(), Batch(images, targets), SegmentationLoss(), state.weight_optimizer)
+    except RuntimeError as error:
+        if not ran_out_of_memory(error):
+            raise
+        return False
+    finally:
+        state = images = targets = None
+        gc.collect()
+        torch.cuda.empty_cache()
+    return True

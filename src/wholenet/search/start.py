@@ -1,0 +1,56 @@
+"""What a run starts from: its network, its optimisers, and the way in which its steps are run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from wholenet.ops.execution import Execution, execution, precision_for
+from wholenet.search.config import FitConfig
+from wholenet.search.loop import TrainState
+from wholenet.search.run_folder import RunFolder
+from wholenet.search.steps import make_optimizers
+from wholenet.spaces.supernet import Supernet, create_model
+
+
+def initial_state(run: RunFolder, num_classes: int, device: torch.device) -> TrainState:
+    """The network and the optimisers of ``run`` before its first step."""
+    config = run.config
+    torch.manual_seed(config.seed)
+    model = create_model(**run.model_arguments(num_classes))
+    model.placed(device)
+    model.net.recompute = config.recompute
+    model.execution = Execution(model.net, precision_for(config.precision, device))
+    if config.architecture == "uniform":
+        model.arch.set_uniform()
+    return TrainState(
+        model,
+        *make_optimizers(
+            model,
+            lr=config.lr,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            arch_lr=config.arch_lr,
+            arch_weight_decay=config.arch_weight_decay,
+        ),
+    )
+
+
+def choose_execution(
+    model: Supernet, config: FitConfig, crop: tuple[int, int], device: torch.device, say: Callable[[str], None]
+) -> None:
+    """Let the weight steps of ``model`` run as ``config`` says, if that works; ``say`` is told what was found."""
+    if config.execution == "eager":
+        return
+    images = torch.randn(config.batch, 3, *crop, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        weights = model.arch()
+    model.execution = execution(
+        model.net.train(),
+        config.execution,
+        model.execution.precision,
+        images.to(device, memory_format=torch.channels_last),
+        weights,
+        say,
+    )
