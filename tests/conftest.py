@@ -1,6 +1,8 @@
-"""One torch thread: on shared cores two can wait for each other for seconds."""
+"""One torch thread: on shared cores two can wait for each other for seconds. Triton's kernels are interpreted where
+there is no GPU to compile them for."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ import torch
 from PIL import Image
 
 torch.set_num_threads(1)
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # before any kernel is imported
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import wholenet.ops.execution as module
-from wholenet.ops.execution import Execution, compiled, execution, graphed, precision_for
+from wholenet.ops.execution import MODES, Execution, compiled, execution, graphed, precision_for
 from wholenet.search.config import FitConfig
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, weight_step
 from wholenet.spaces.supernet import create_model
@@ -130,13 +130,14 @@ def test_what_computes_something_else_is_left_too(monkeypatch, model, images):
 
 def test_graphs_need_a_gpu(model, images):
     with pytest.raises(ValueError, match="need a GPU; the input is on cpu"):
-        graphed(model.net, images, weights(model), None)
-    said = []
-    assert execution(model.net, "graph", None, images, weights(model), said.append).fast is None
-    assert "CUDA graphs need a GPU" in said[0]
+        graphed(model.net, model.net, images, weights(model), None)
+    for mode, reason in (("graph", "CUDA graphs need a GPU"), ("kernels", "the fused kernels need a GPU")):
+        said = []
+        assert execution(model.net, mode, None, images, weights(model), said.append).fast is None
+        assert reason in said[0]
 
 
 def test_recomputation_goes_with_eager_alone():
-    for mode in ("compile", "graph"):
+    for mode in MODES[1:]:
         with pytest.raises(ValueError, match="use execution='eager' with it"):
             FitConfig(data="x", out="y", recompute=True, execution=mode)

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from wholenet.ops.forms import total
+from wholenet.ops.fused import Fusable, norm_activation
 from wholenet.ops.layers import ConvNorm, SqueezeExcite, make_activation
 from wholenet.ops.mixture import KernelMixture
 
 
-class MixtureCell(nn.Module):
+class MixtureCell(Fusable):
     """One inverted bottleneck whose depthwise convolution is the mixture of the candidate kernels.
 
     Expand, squeeze-and-excitation and projection are shared by the kernels. This is the reading that reproduces the
@@ -33,7 +34,8 @@ class MixtureCell(nn.Module):
 
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
         """``x`` [B, C, H, W], ``alpha`` [K] -> [B, C, H, W]."""
-        h = self.activation(self.norm(self.depthwise(self.expand(x), alpha)))
+        mixed = self.depthwise(self.expand(x), alpha)
+        h = norm_activation(mixed, self.norm, self.activation, self.fused)
         return x + self.project(self.gate(h))
 
 

@@ -6,12 +6,14 @@ Letters: B images, C channels, H x W feature map.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet.ops.forms import TwoForms
+from wholenet.ops.fused import Fusable, norm_activation
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),
@@ -38,7 +40,7 @@ def lay_out(net: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
-class ConvNorm(nn.Sequential):
+class ConvNorm(Fusable, nn.Sequential):
     """Convolution without bias, BatchNorm, and an activation if one is named."""
 
     def __init__(
@@ -51,6 +53,11 @@ class ConvNorm(nn.Sequential):
         if activation is not None:
             layers.append(make_activation(activation))
         super().__init__(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """[B, inputs, H, W] -> [B, outputs, H', W']."""
+        conv, norm, *activation = self
+        return norm_activation(conv(x), cast(nn.BatchNorm2d, norm), activation[0] if activation else None, self.fused)
 
 
 class ScaledNorm(TwoForms, nn.BatchNorm2d):

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet.ops.forms import TwoForms, total
+from wholenet.ops.fused import Fusable, depthwise_convolution
 
 
-class KernelMixture(TwoForms):
+class KernelMixture(TwoForms, Fusable):
     """``sum_k w_k * depthwise_k(x)`` over odd kernel sizes (seed paper, Eq. 3, for kernels inside one bottleneck).
 
     Args:
@@ -48,7 +49,7 @@ class KernelMixture(TwoForms):
             )
         if self.plain:
             return total([conv(x) * weight for conv, weight in zip(self.convs.values(), weights, strict=True)])
-        return F.conv2d(x, self.merged(weights), padding=self.largest // 2, groups=x.shape[1])
+        return depthwise_convolution(x, self.merged(weights), self.fused)
 
     def merged(self, weights: Tensor) -> Tensor:
         """The one kernel that equals the mixture: [C, 1, k, k] with k the largest size."""

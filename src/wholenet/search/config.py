@@ -147,9 +147,9 @@ class FitConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type that the network computes in while it trains; auto is bfloat16 on a GPU that has it, else float32.
     Architecture weights, BatchNorm statistics, loss and scores are always in float32."""
-    execution: Literal["eager", "compile", "graph"] = "eager"
-    """How weight steps are run: operation by operation, through torch.compile, or as CUDA graphs. The last two are
-    tried first, and left with a reason where they fail."""
+    execution: Literal["eager", "compile", "graph", "kernels", "kernels+graph"] = "eager"
+    """How weight steps are run: operation by operation, through torch.compile, as CUDA graphs, on our own Triton
+    kernels, or on these as CUDA graphs. All but the first are tried before, and left with a reason where they fail."""
     recompute: bool = False
     """Keep less than a tenth of the feature maps for the backward pass and compute the others again: the same numbers
     for less memory and about a third more time."""
