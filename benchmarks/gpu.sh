@@ -1,33 +1,52 @@
 #!/usr/bin/env bash
-# All that needs a CUDA machine, in one call under 10 minutes: equality, step times and ratios, a real training.
+# All that needs a CUDA machine, in one call under 9 minutes on an H100: the kernels' correctness, ratios of steps,
+# inference and memory, what the device can do and what a step gets of it, the hours of the paper's schedule, and a real
+# training with its control.
 #
 #   bash benchmarks/gpu.sh [OUT]            OUT: folder for the results (default benchmarks/results/gpu)
 #
-# Needs torch with CUDA and the packages of pyproject.toml; nothing is installed. Where jsonargparse is not there, lay
-# its wheel and docstring-parser's into .gpu/ first:   pip download --no-deps -d .gpu jsonargparse docstring-parser
-set -euo pipefail
+# Needs torch with CUDA and the packages of pyproject.toml; nothing is installed. Wheels of what the machine lacks
+# (jsonargparse, docstring-parser, pytest...) are taken from .gpu/:   pip download --no-deps -d .gpu jsonargparse ...
+# Each part has a time limit and stands alone: what fails says so, and the others go on. The exit status is the number of
+# parts that failed.
+set -uo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-benchmarks/results/gpu}
 mkdir -p "$out"
 for wheel in .gpu/*.whl; do
   [ -e "$wheel" ] && python3 -m zipfile -e "$wheel" .gpu/site
 done
-export PYTHONPATH=src:.gpu/site
-{
-  date -u
-  python3 -c 'import torch; print("torch", torch.__version__, torch.cuda.get_device_name())'
-} | tee "$out/machine.txt"
+export PYTHONPATH=src:tests:.gpu/site PYTHONUNBUFFERED=1
+failed=0
 
-echo "== equality and step times (float32)"
-python3 benchmarks/forms.py --device cuda --size small --batch 8 --crop 256x512 --rounds 30 --json "$out/forms-small.json" \
-  | tee "$out/forms-small.txt"
-python3 benchmarks/forms.py --device cuda --size large --batch 2 --crop 512x1024 --rounds 15 --json "$out/forms-large.json" \
-  | tee "$out/forms-large.txt"
+part() {  # NAME SECONDS COMMAND...: its output in OUT/NAME.txt
+  local name=$1 limit=$2
+  shift 2
+  echo "== $name"
+  if ! timeout "$limit" "$@" 2>&1 | tee "$out/$name.txt"; then
+    echo "FAILED or over $limit s: $name" | tee -a "$out/$name.txt"
+    failed=$((failed + 1))
+  fi
+}
 
-echo "== a real training, with its control"
+bench() {  # NAME SECONDS ARGUMENTS...: `wholenet bench`, with its rows in OUT/NAME.json
+  local name=$1 limit=$2
+  shift 2
+  part "$name" "$limit" python3 -m wholenet bench "$@" --device cuda --json "$out/$name.json"
+}
+
+part machine 20 bash -c 'date -u; python3 -c "import torch; print(\"torch\", torch.__version__, torch.cuda.get_device_name())"'
+part kernels-test 60 python3 -m pytest -q -p no:cacheprovider tests/ops/test_kernels.py
+bench kernels-large 45 kernels --size large --batch 8 --crop 512x1024
+bench device-large 120 device --size large --batch 8 --crop 512x1024 --rounds 20
+bench steps-small 40 steps inference --size small --batch 8 --crop 256x512 --rounds 30
+bench steps-large 60 steps memory --size large --batch 2 --crop 512x1024 --rounds 10
+bench compiled-small 90 compiled --size small --batch 8 --crop 256x512 --rounds 30
+
 run=$(mktemp -d)/run
-python3 -m wholenet fit scenes --out "$run" --size small --epochs 20 --batch 16 --crop 192x256 --lr 0.05 \
-  --class-balance 0.3 --scale-min 0.6 --scale-max 1.2 --device cuda --workers 12 --control true | tee "$out/fit-scenes.txt"
-python3 -m wholenet evaluate "$run" scenes --split test --json "$out/fit-scenes-test.json"
+part fit-scenes 100 python3 -m wholenet fit scenes --out "$run" --size small --epochs 20 --batch 16 --crop 192x256 \
+  --lr 0.05 --class-balance 0.3 --scale-min 0.6 --scale-max 1.2 --device cuda --workers 12 --control true
+part fit-scenes-test 30 python3 -m wholenet evaluate "$run" scenes --split test --json "$out/fit-scenes-test.json"
 cp "$run"/metrics.jsonl "$out/fit-scenes-metrics.jsonl"
 cp "$run"/predictions.png "$out/fit-scenes-predictions.png"
+exit "$failed"

@@ -75,16 +75,8 @@ def test_the_same_seed_gives_the_same_numbers_twice_and_another_seed_others(run,
     assert records(tmp_path / "other")[0]["loss"] != records(run)[0]["loss"]
 
 
-def test_workers_change_nothing(run, folder, tmp_path):
-    wholenet.fit(folder, tmp_path / "workers", **SMALL, workers=1)
-    assert without_times(tmp_path / "workers") == without_times(run)
-
-
-@pytest.mark.parametrize("stop_after", [1, 2, 3])
-def test_a_stopped_run_continues_to_the_same_weights_across_phase_boundaries(
-    run, folder, tmp_path, monkeypatch, stop_after
-):
-    """Stopped in the middle of the epoch after ``stop_after`` finished ones."""
+def stopped(out, folder, stop_after, **options):
+    """A run stopped in the middle of the epoch after ``stop_after`` finished ones."""
 
     def stopping(state, *args, **kwargs):
         for step in train_epoch(state, *args, **kwargs):
@@ -92,12 +84,44 @@ def test_a_stopped_run_continues_to_the_same_weights_across_phase_boundaries(
                 raise KeyboardInterrupt
             yield step
 
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wholenet.training.train_epoch", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            wholenet.fit(folder, out, **{**SMALL, **options})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"precision": "bfloat16"},
+        {"augment_on": "device", "workers": 1},
+        {"recompute": True, "arch_update": "alternating"},
+        {"execution": "kernels"},
+    ],
+)
+def test_a_run_goes_through_in_every_way_to_compute_and_on_from_the_middle(options, run, folder, tmp_path):
+    out = tmp_path / "run"
+    wholenet.fit(folder, out, **{**SMALL, **options})
+    expected = checkpoint(out)
+    assert all(np.isfinite(record["loss"]) for record in records(out))
+    again = tmp_path / "again"
+    stopped(again, folder, 3, **options)
+    wholenet.resume(again)
+    assert_equal(checkpoint(again), expected)
+    if "execution" in options:  # not to be had on a CPU: it said so, and ran as ever
+        assert_equal(expected, checkpoint(run))
+
+
+def test_workers_change_nothing(run, folder, tmp_path):
+    wholenet.fit(folder, tmp_path / "workers", **SMALL, workers=1)
+    assert without_times(tmp_path / "workers") == without_times(run)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_a_stopped_run_continues_to_the_same_weights_across_phase_boundaries(run, folder, tmp_path, stop_after):
     out = tmp_path / "stopped"
-    monkeypatch.setattr("wholenet.training.train_epoch", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        wholenet.fit(folder, out, **SMALL)
+    stopped(out, folder, stop_after)
     assert len(records(out)) == stop_after
-    monkeypatch.undo()
     wholenet.resume(out)
     assert_equal(checkpoint(out), checkpoint(run))
     assert without_times(out) == without_times(run)

@@ -23,6 +23,7 @@ ROOMS = [
     "control",
     "studies",
     "api",
+    "bench",
     "cli",
     "__main__",
 ]

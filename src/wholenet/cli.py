@@ -157,6 +157,17 @@ def build_parser() -> ArgumentParser:
     )
     commands.add_subcommand("export", export)
 
+    bench = ArgumentParser(description="Measure speed and memory as ratios, interleaved, each with its equality check.")
+    bench.add_argument("names", nargs="*", help="Benchmarks; default: all that the device can run.")
+    bench.add_argument("--size", default="tiny", help="Size of the grid supernet.")
+    bench.add_argument("--batch", type=int, default=4, help="Images in a training step.")
+    bench.add_argument("--crop", default="176x240", help="HEIGHTxWIDTH of the images.")
+    bench.add_argument("--rounds", type=int, default=9, help="Ratios that the median is of.")
+    bench.add_argument("--threads", type=int, default=1, help="CPU threads of torch.")
+    bench.add_argument("--json", default=None, help="Write the rows to this file.")
+    _add_device(bench)
+    commands.add_subcommand("bench", bench)
+
     info = ArgumentParser(description="Count the parameters and the arithmetic of a size of the grid supernet.")
     info.add_argument("size", help="Size of the grid supernet.")
     info.add_argument("--classes", type=int, default=19, help="Classes to tell apart.")
@@ -329,6 +340,21 @@ def _override(text: str) -> tuple[str, Any]:
     return name, yaml.safe_load(value)
 
 
+def _bench(args: Namespace) -> None:
+    from wholenet.bench import bench
+
+    bench(
+        args.names,
+        device=args.device,
+        size=args.size,
+        batch=args.batch,
+        crop=args.crop,
+        rounds=args.rounds,
+        threads=args.threads,
+        json_file=args.json,
+    )
+
+
 def _info(args: Namespace) -> None:
     grid_size(args.size)
     height, width = parse_size(args.input)
@@ -358,5 +384,6 @@ COMMANDS = {
     "decode": _decode,
     "export": _export,
     "info": _info,
+    "bench": _bench,
     "study": _study,
 }

@@ -88,6 +88,39 @@ def test_plain_and_fast_forms_agree_in_outputs_and_every_gradient(mode, shape, c
         torch.testing.assert_close(f, p, atol=1e-10, rtol=1e-10)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_plain_and_fast_forms_agree_over_random_spaces(seed):
+    generator = torch.Generator().manual_seed(seed)
+
+    def pick(*options):
+        return options[int(torch.randint(len(options), (), generator=generator))]
+
+    size = GridSize(layers=pick(1, 2, 3), filters=pick(4, 8), expansion=pick(1, 2, 3), sampling=pick(1, 2), head=8)
+    kernels = pick((3, 5), (5, 3), (3,), (1, 3, 7))
+    kept = masks(size.layers, len(kernels))
+    # Some edges and kernels go, as in a discrete network; each cell keeps the same-resolution edge and one kernel.
+    for mask, always in ((kept["beta"], 1), (kept["alpha"], 0)):
+        gone = torch.rand(mask.shape, generator=generator) < 0.4
+        gone[..., always] = False
+        mask &= ~gone
+    net = toy(pick(*CELLS), size, activation=pick("relu", "relu6", "hardswish"), kernels=kernels, kept=kept)
+    net.train(pick(True, False))
+    weights = {name: w.requires_grad_() for name, w in random_weights(net, seed).items()}
+    shape = (pick(48, 65, 96), pick(64, 51))
+    x = torch.randn(2, 3, *shape, dtype=torch.float64, generator=generator)
+    inputs = [*weights.values(), *net.parameters()]
+
+    def run(plain):
+        with plain_form(net, plain=plain):
+            out = net(x, weights)
+        return out, torch.autograd.grad(out.square().mean(), inputs)
+
+    (fast, fast_gradients), (plain, plain_gradients) = run(plain=False), run(plain=True)
+    torch.testing.assert_close(fast, plain, atol=1e-12, rtol=1e-12)
+    for f, p in zip(fast_gradients, plain_gradients, strict=True):
+        torch.testing.assert_close(f, p, atol=1e-10, rtol=1e-10)
+
+
 def test_an_edge_of_weight_zero_contributes_nothing():
     net = toy().eval()
     weights = random_weights(net)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from wholenet.data.classes import classes_from_dict, classes_to_dict
 from wholenet.data.pictures import check_image
 from wholenet.data.sample import Classes
 from wholenet.data.stream import MEAN, STD
+from wholenet.deploy.fold import Folded, fold
 from wholenet.spaces.genotype import genotype_from_dict
 from wholenet.spaces.supernet import Supernet, create_model
 from wholenet.tasks.segmentation import predict_mask
@@ -43,7 +45,12 @@ class TrainedModel:
             ValueError: if the image has another shape or type.
         """
         check_image(image)
-        return predict_mask(self.network, image, self.device)
+        return predict_mask(self.folded, image, self.device)
+
+    @cached_property
+    def folded(self) -> Folded:
+        """``network`` laid flat, which is what predicts: the same classes, but for ties in the last digits."""
+        return fold(self.network)
 
 
 def save_model(

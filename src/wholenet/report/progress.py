@@ -147,6 +147,11 @@ def epoch_line(record: Record, total_epochs: int, seconds_left: float | None) ->
     'epoch 12/40  search     loss 0.812  arch 0.790  lr 0.0421    mIoU 48.3 %  36.1 img/s  left 7m12s'
     >>> epoch_line(record | {"miou": None}, 40, None)
     'epoch 12/40  search     loss 0.812              lr 0.0421                 36.1 img/s'
+
+    Where the record has it, the share of the time that was spent waiting for data:
+
+    >>> epoch_line(record | {"seconds": 20.0, "data_seconds": 0.61}, 40, None)[-23:]
+    '36.1 img/s  data  3.0 %'
     """
     arch_loss, miou = record.get("arch_loss"), record.get("miou")
     columns = (
@@ -157,6 +162,7 @@ def epoch_line(record: Record, total_epochs: int, seconds_left: float | None) ->
         f"lr {record['lr']:<8.3g}",
         " " * 11 if miou is None else f"mIoU {100 * miou:4.1f} %",
         f"{record['images_per_second']:4.1f} img/s",
+        *([f"data {100 * record['data_seconds'] / record['seconds']:4.1f} %"] if "data_seconds" in record else []),
         "" if seconds_left is None else f"left {duration(seconds_left)}",
     )
     return "  ".join(columns).rstrip()

@@ -43,7 +43,8 @@ def _convolution_backward(grad: Size, _x: Size, weight: Size, *args: Any, **_: A
     return 2 * grad.numel() * Size(weight[1:]).numel() * sum(output_mask[:2])
 
 
-def _flops(step: Callable[[], object]) -> int:
+def flops(step: Callable[[], object]) -> int:
+    """FLOPs of a step, two for a multiply-add."""
     formula = {torch.ops.aten.convolution_backward: _convolution_backward}
     with FlopCounterMode(display=False, custom_mapping=formula) as counter:
         step()
@@ -67,11 +68,11 @@ def _step_cost(arguments: str, batch: int, crop: tuple[int, int]) -> StepCost:
         loss, optimizer = SegmentationLoss(), torch.optim.SGD(model.net.parameters(), lr=0.0)
         data = Batch(images, targets)
         model.arch.freeze()
-        weight = _flops(lambda: weight_step(model, data, loss, optimizer)) // 2
+        weight = flops(lambda: weight_step(model, data, loss, optimizer)) // 2
         if spec["genotype"] is not None:  # nothing to search
             return StepCost(weight, 0)
         model.arch.unfreeze()
-        return StepCost(weight, _flops(lambda: architecture_gradient(model, data, loss)) // 2)
+        return StepCost(weight, flops(lambda: architecture_gradient(model, data, loss)) // 2)
 
 
 def run_macs(run: RunFolder) -> int:

@@ -1,0 +1,117 @@
+"""What the benchmarks share: interleaved timing, ratios with their spread, and the plain form of a network.
+
+Every ratio is a baseline's time (or memory) by that of what is measured: above 1, ours is faster (or smaller).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+import wholenet.ops.resize
+from wholenet.bench import Row, Setting
+from wholenet.ops.forms import plain_form
+from wholenet.search.steps import Batch
+from wholenet.spaces.supernet import Supernet, create_model
+from wholenet.tasks.segmentation import SegmentationLoss
+
+LOSS = SegmentationLoss()
+CLASSES = 11
+
+
+@contextmanager
+def as_papers_write_it(model: Supernet) -> Iterator[None]:
+    """Every layer in its plain form, and every resize by torch's own kernel."""
+    limit = wholenet.ops.resize.MATMUL_LIMIT
+    wholenet.ops.resize.MATMUL_LIMIT = 0
+    try:
+        with plain_form(model):
+            yield
+    finally:
+        wholenet.ops.resize.MATMUL_LIMIT = limit
+
+
+def made(size: str, device: torch.device, seed: int = 0) -> Supernet:
+    """An untrained network, in the memory layout that torch gives it."""
+    torch.manual_seed(seed)
+    return create_model(f"grid-{size}", num_classes=CLASSES).to(device).train()
+
+
+def random_batch(batch: int, shape: tuple[int, int], device: torch.device, dtype: torch.dtype = torch.float32) -> Batch:
+    """Noise, with labels that are noise too."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(batch, 3, *shape, generator=generator, dtype=dtype)
+    return Batch(images.to(device), torch.randint(CLASSES, (batch, *shape), generator=generator).to(device))
+
+
+def channels_last(batch: Batch) -> Batch:
+    return batch._replace(images=batch.images.contiguous(memory_format=torch.channels_last))
+
+
+def seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Time of one call."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def interleaved(runs: Mapping[str, Callable[[], object]], rounds: int, device: torch.device) -> dict[str, list[float]]:
+    """Seconds of every run in every round, one after the other in each; a first round warms up and is not counted."""
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for round_ in range(rounds + 1):
+        for name, run in runs.items():
+            took = seconds(run, device)
+            if round_:
+                taken[name].append(took)
+    return taken
+
+
+def row(
+    name: str, baseline: str, theirs: list[float], ours: list[float], error: float | None, device: torch.device
+) -> Row:
+    """Of seconds; with milliseconds on a GPU alone: on a shared CPU they tell of the neighbours."""
+    ratios = [t / o for t, o in zip(theirs, ours, strict=True)]
+    ms = round(1e3 * statistics.median(ours), 3) if device.type == "cuda" else None
+    return Row(name, baseline, statistics.median(ratios), min(ratios), max(ratios), len(ratios), error, ms)
+
+
+def compared(
+    name: str,
+    taken: Mapping[str, list[float]],
+    ours: str,
+    baselines: list[str],
+    error: float | None,
+    device: torch.device,
+) -> Iterator[Row]:
+    """A row for each baseline."""
+    for baseline in baselines:
+        yield row(name, baseline, taken[baseline], taken[ours], error, device)
+
+
+def largest_difference(first: list[Tensor], second: list[Tensor]) -> float:
+    """Over all entries of all tensors."""
+    return max((f - s).abs().max().item() for f, s in zip(first, second, strict=True))
+
+
+def float64_error(setting: Setting) -> float:
+    """Largest difference between the fast and the plain form, over outputs and the gradients of all weights and logits,
+    on a small network in float64."""
+    model = made("nano", setting.device).double().placed(setting.device)
+    batch = random_batch(2, (64, 96), setting.device, torch.float64)
+
+    def gradients() -> list[Tensor]:
+        out = model(batch.images)
+        return [out.detach(), *torch.autograd.grad(LOSS(out, batch.targets), list(model.parameters()))]
+
+    fast = gradients()
+    with as_papers_write_it(model):
+        return largest_difference(fast, gradients())
