@@ -53,8 +53,9 @@ class Execution:
 
     def __call__(self, x: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         """Images and architecture weights -> logits."""
-        constant = not all(parameter.requires_grad for parameter in self.net.parameters())
-        run = self.net if self.fast is None or constant or not self.net.training else self.fast
+        run = self.net
+        if self.fast is not None and run.training and all(parameter.requires_grad for parameter in run.parameters()):
+            run = self.fast
         if self.precision is None:
             return run(x, weights)
         # Without the cache: a captured graph would keep the cast weights of the step it was captured in.
