@@ -67,14 +67,8 @@ def test_any_number_of_classes_and_input_channels():
         assert model(torch.zeros(1, channels, 32, 32)).shape == (1, classes, 32, 32)
 
 
-@pytest.mark.parametrize("mode", ["train", "eval"])
-@pytest.mark.parametrize("shape", [(32, 64), (37, 51)])
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("sampling", [1, 2])
-def test_plain_and_fast_forms_agree_in_outputs_and_every_gradient(mode, shape, cell, sampling):
-    net = toy(cell, size=GridSize(layers=2, filters=4, expansion=2, sampling=sampling, head=8)).train(mode == "train")
-    weights = {name: w.requires_grad_() for name, w in random_weights(net).items()}
-    x = torch.randn(2, 3, *shape, dtype=torch.float64)
+def assert_forms_agree(net, weights, x):
+    """In the outputs, and in the gradients of every weight, architecture weights included."""
     inputs = [*weights.values(), *net.parameters()]
 
     def run(plain):
@@ -86,6 +80,17 @@ def test_plain_and_fast_forms_agree_in_outputs_and_every_gradient(mode, shape, c
     torch.testing.assert_close(fast, plain, atol=1e-12, rtol=1e-12)
     for f, p in zip(fast_gradients, plain_gradients, strict=True):
         torch.testing.assert_close(f, p, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("shape", [(32, 64), (37, 51)])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("sampling", [1, 2])
+def test_plain_and_fast_forms_agree_in_outputs_and_every_gradient(mode, shape, cell, sampling):
+    net = toy(cell, size=GridSize(layers=2, filters=4, expansion=2, sampling=sampling, head=8)).train(mode == "train")
+    weights = {name: w.requires_grad_() for name, w in random_weights(net).items()}
+    x = torch.randn(2, 3, *shape, dtype=torch.float64)
+    assert_forms_agree(net, weights, x)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -108,17 +113,7 @@ def test_plain_and_fast_forms_agree_over_random_spaces(seed):
     weights = {name: w.requires_grad_() for name, w in random_weights(net, seed).items()}
     shape = (pick(48, 65, 96), pick(64, 51))
     x = torch.randn(2, 3, *shape, dtype=torch.float64, generator=generator)
-    inputs = [*weights.values(), *net.parameters()]
-
-    def run(plain):
-        with plain_form(net, plain=plain):
-            out = net(x, weights)
-        return out, torch.autograd.grad(out.square().mean(), inputs)
-
-    (fast, fast_gradients), (plain, plain_gradients) = run(plain=False), run(plain=True)
-    torch.testing.assert_close(fast, plain, atol=1e-12, rtol=1e-12)
-    for f, p in zip(fast_gradients, plain_gradients, strict=True):
-        torch.testing.assert_close(f, p, atol=1e-10, rtol=1e-10)
+    assert_forms_agree(net, weights, x)
 
 
 def test_an_edge_of_weight_zero_contributes_nothing():
