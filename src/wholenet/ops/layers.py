@@ -94,7 +94,8 @@ class SqueezeExcite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``x`` [B, C, H, W] -> the same shape."""
         gates = x.mean((2, 3), keepdim=True)
-        return x * F.hardsigmoid(self.excite(F.relu(self.squeeze(gates))))
+        # A hard sigmoid, in a form that torch can differentiate twice.
+        return x * (F.relu6(self.excite(F.relu(self.squeeze(gates))) + 3) / 6)
 
 
 def shuffle_channels(x: Tensor, groups: int) -> Tensor:
