@@ -1,6 +1,7 @@
 """The command line as a user meets it: what it prints, what it writes, how it refuses."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -200,6 +201,15 @@ def test_the_decodings_on_offer_are_all_there_are():
     assert set(DECODING_NAMES) == set(DECODINGS)
 
 
+def test_info_counts_the_supernets_of_cell_spaces(tmp_path, capsys):
+    main(["info", "darts", "--json", str(tmp_path / "info.json")])
+    assert json.loads((tmp_path / "info.json").read_text())["parameters"] == 1_930_618
+    assert "1,930,618" in capsys.readouterr().out
+    for space, logits in (("s1", 56), ("s2", 56), ("s3", 84), ("s4", 56), ("darts", 224)):
+        main(["info", space, "--classes", "100"])
+        assert re.search(rf"architecture +{logits}\n", capsys.readouterr().out)
+
+
 def test_info_counts_and_writes_json(tmp_path, capsys):
     main(["info", "nano", "--classes", "4", "--input", "64x96", "--json", str(tmp_path / "info.json")])
     counts = json.loads((tmp_path / "info.json").read_text())
@@ -231,6 +241,7 @@ def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):
         (["fit", "nowhere", "--out", "x"], ["nowhere"]),
         (["info", "giant"], ["unknown size 'giant'", "nano, tiny, small"]),
         (["info", "nano", "--input", "big"], ["'big' is not a size"]),
+        (["info", "s1", "--input", "30x32"], ["30x32 cannot be halved twice"]),
         (["info", "nano", "--classes", "0"], ["--classes 0", "at least 1"]),
         (["evaluate", "nowhere", "scenes"], ["nowhere holds no model"]),
         (["predict", "nowhere", "x.png", "--out", "y"], ["nowhere holds no model"]),

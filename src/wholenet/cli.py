@@ -18,7 +18,7 @@ from jsonargparse import Namespace
 
 from wholenet import __version__
 from wholenet.search.config import MACHINE, FitConfig, parse_size
-from wholenet.spaces.sizes import grid_size
+from wholenet.spaces.sizes import CELL_SPACES, grid_size
 from wholenet.studies.catalog import CATALOG
 from wholenet.studies.setting import SCALES, Setting
 
@@ -168,10 +168,10 @@ def build_parser() -> ArgumentParser:
     _add_device(bench)
     commands.add_subcommand("bench", bench)
 
-    info = ArgumentParser(description="Count the parameters and the arithmetic of a size of the grid supernet.")
-    info.add_argument("size", help="Size of the grid supernet.")
-    info.add_argument("--classes", type=int, default=19, help="Classes to tell apart.")
-    info.add_argument("--input", default="1024x2048", help="HEIGHTxWIDTH of the image.")
+    info = ArgumentParser(description="Count the parameters and the arithmetic of a supernet.")
+    info.add_argument("size", help=f"Size of the grid supernet, or a cell space: {', '.join(CELL_SPACES)}.")
+    info.add_argument("--classes", type=int, default=None, help="Classes to tell apart; default: 19, or 10.")
+    info.add_argument("--input", default=None, help="HEIGHTxWIDTH of the image; default: 1024x2048, or 32x32.")
     info.add_argument("--json", default=None, help="Write the counts to this file.")
     commands.add_subcommand("info", info)
     return parser
@@ -356,14 +356,26 @@ def _bench(args: Namespace) -> None:
 
 
 def _info(args: Namespace) -> None:
-    grid_size(args.size)
-    height, width = parse_size(args.input)
-    if args.classes < 1:
-        raise ValueError(f"--classes {args.classes}: expected at least 1")
-    from wholenet.spaces.count import count
+    in_cells = args.size in CELL_SPACES
+    if not in_cells:
+        grid_size(args.size)
+    height, width = parse_size(args.input or ("32x32" if in_cells else "1024x2048"))
+    classes = args.classes if args.classes is not None else 10 if in_cells else 19
+    if classes < 1:
+        raise ValueError(f"--classes {classes}: expected at least 1")
+    from wholenet.spaces.count import count, count_cells
 
-    counts = count(f"grid-{args.size}", num_classes=args.classes, height=height, width=width)
-    print(f"grid-{args.size}, {args.classes} classes, one image of {height}x{width}")
+    if in_cells:
+        found = count_cells(args.size, num_classes=classes, height=height, width=width)
+        print(f"search supernet of {args.size}, 8 cells of 16 channels, {classes} classes, image of {height}x{width}")
+        print(f"parameters   {found.parameters:10,}     (architecture parameters not included)")
+        print(f"architecture {found.architecture_parameters:10,}")
+        print(f"FLOPs        {found.flops / 1e9:10.3f} G   (2 per multiply-add)")
+        print(f"MACs         {found.macs / 1e9:10.3f} G")
+        _write_json(args.json, vars(found))
+        return
+    counts = count(f"grid-{args.size}", num_classes=classes, height=height, width=width)
+    print(f"grid-{args.size}, {classes} classes, one image of {height}x{width}")
     print(f"parameters   {counts.parameters / 1e6:10.3f} M")
     print(f"FLOPs        {counts.flops / 1e9:10.1f} G   (plain form, as papers count; 2 per multiply-add)")
     print(f"MACs         {counts.macs / 1e9:10.1f} G   (plain form)")

@@ -13,6 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from wholenet.ops.forms import plain_form
+from wholenet.spaces.darts import SPACES, DartsNet
 from wholenet.spaces.supernet import Supernet, create_model
 
 
@@ -52,6 +53,41 @@ def count(name: str, *, num_classes: int = 19, height: int = 1024, width: int = 
     parameters = sum(p.numel() for p in model.net.parameters())
     plain = flops(plain=True)
     return Counts(parameters=parameters, macs=plain // 2, flops=plain, macs_merged=flops(plain=False) // 2)
+
+
+@dataclass(frozen=True)
+class SupernetCounts:
+    """What a search supernet of a cell space is, and what one forward pass of one image costs."""
+
+    parameters: int
+    """Weights of the network; architecture parameters are not included."""
+    architecture_parameters: int
+    macs: int
+    """Multiply-adds, every candidate operation run."""
+    flops: int
+    """2 * ``macs``."""
+
+
+@lru_cache(maxsize=32)
+def count_cells(
+    space: str, *, num_classes: int = 10, height: int = 32, width: int = 32, channels: int = 16, cells: int = 8
+) -> SupernetCounts:
+    """Count the search supernet of the cell space ``space``.
+
+    Raises:
+        ValueError: for an unknown space, or a size that cannot be halved twice.
+    """
+    if space not in SPACES:
+        raise ValueError(f"unknown cell space {space!r}; known: {', '.join(SPACES)}")
+    if height % 4 or width % 4 or min(height, width) < 4:
+        raise ValueError(f"an input of {height}x{width} cannot be halved twice; give multiples of 4, e.g. 32x32")
+    net = DartsNet(SPACES[space], num_classes, channels=channels, cells=cells).to("meta").eval()
+    weights = {kind: torch.empty(mask.shape, device="meta") for kind, mask in net.masks.items()}
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.empty(1, 3, height, width, device="meta"), weights)
+    flops = counter.get_total_flops()
+    own = sum(parameter.numel() for parameter in net.parameters())
+    return SupernetCounts(own, sum(mask.numel() for mask in net.masks.values()), flops // 2, flops)
 
 
 @torch.no_grad()

@@ -43,6 +43,10 @@ GRID_SIZES: dict[str, GridSize] = {
 }
 
 
+CELL_SPACES = ("darts", "s1", "s2", "s3", "s4")
+"""Cell spaces of image classification; their tables are in ``spaces/darts.py``."""
+
+
 def grid_size(name: str) -> GridSize:
     """The size called ``name``.
 
