@@ -6,16 +6,17 @@ at least (every convolution's input and output, once forward and twice backward)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from statistics import median
 
 import torch
 from measure import LOSS, channels_last, interleaved, made, random_batch, row
-from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from wholenet.bench import Row, Setting
 from wholenet.ops.execution import MODES, Execution, execution
 from wholenet.search.cost import flops
-from wholenet.search.steps import architecture_gradient, make_optimizers, simultaneous_step, weight_step
+from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, simultaneous_step, weight_step
 from wholenet.spaces.supernet import Supernet
 
 NEEDS_GPU = True
@@ -35,30 +36,36 @@ def run(setting: Setting) -> Iterator[Row]:
     traffic = 3 * convolution_bytes(model, batch.images)
     print(f"a weight step: {work / 1e9:.0f} GFLOP, at least {traffic / 1e9:.1f} GB of feature maps in bfloat16")
 
-    steps: dict[str, Callable[[], object]] = {}
     with torch.no_grad():
         weights = model.arch()
-    modes = [mode for mode in MODES if mode != "compile"]  # that takes minutes: benchmarks/compiled.py
-    for name, precision, mode in [("float32", None, "eager"), *((m, torch.bfloat16, m) for m in modes)]:
-        chosen: Execution = execution(model.net, mode, precision, batch.images, weights, print)
-        if name == "float32" or mode == "eager" or chosen.fast is not None:
-            steps[name] = lambda chosen=chosen: weight(model, chosen, batch, optimizer)
-    taken = interleaved(steps, setting.rounds, device)
-    for name in steps:
-        what = f"weight step of {setting.size}, {setting.batch} x {setting.crop[0]}x{setting.crop[1]}, "
-        what += name if name == "float32" else f"bfloat16 {name}"
-        yield row(what, "float32", taken["float32"], taken[name], None, device)
-        second = sorted(taken[name])[len(taken[name]) // 2]
-        crops = setting.batch / second
+    ways = {"float32": Execution(model.net), "eager": Execution(model.net, torch.bfloat16)}
+    seconds: dict[str, float] = {}
+    for name in ["float32", *(mode for mode in MODES if mode != "compile")]:  # that takes minutes: compiled.py
+        # One at a time, beside eager: captured graphs keep their memory.
+        way = ways.get(name) or execution(model.net, name, torch.bfloat16, batch.images, weights, print)
+        if way.fast is None and name not in ways:
+            continue
+        steps = {
+            "eager": lambda: step(model, ways["eager"], batch, optimizer),
+            name: lambda way=way: step(model, way, batch, optimizer),
+        }
+        taken = interleaved(steps, setting.rounds, device)
+        size = f"{setting.size}, {setting.batch} x {setting.crop[0]}x{setting.crop[1]}"
+        precision = name if name == "float32" else f"bfloat16 {name}"
+        yield row(f"weight step of {size}, {precision}", "bfloat16 eager", taken["eager"], taken[name], None, device)
+        seconds[name] = median(taken[name])
+        crops = setting.batch / seconds[name]
         print(
-            f"  {crops:.1f} crops/s; {traffic / second / 1e9:.0f} GB/s ({traffic / second / bandwidth:.0%} of copy); "
-            f"{work / second / 1e12:.1f} TFLOP/s ({work / second / peak:.1%} of matmul); "
-            f"{EPOCHS * IMAGES / crops / 3600:.1f} h for the weight steps of the paper's schedule"
+            f"  {crops:.1f} crops/s; {traffic / seconds[name] / 1e9:.0f} GB/s "
+            f"({traffic / seconds[name] / bandwidth:.0%} of copy); {work / seconds[name] / 1e12:.1f} TFLOP/s "
+            f"({work / seconds[name] / peak:.1%} of matmul); "
+            f"{EPOCHS * IMAGES / crops / 3600:.1f} h for the weight steps of the paper's schedule",
+            flush=True,
         )
+        del way, steps
+        torch.cuda.empty_cache()
 
-    best = min(steps, key=lambda name: sorted(taken[name])[len(taken[name]) // 2])
-    second = sorted(taken[best])[len(taken[best]) // 2] / setting.batch
-    model.execution = Execution(model.net, torch.bfloat16)
+    model.execution = ways["eager"]
     both = interleaved(
         {
             "architecture": lambda: architecture_gradient(model, batch, LOSS),
@@ -70,17 +77,18 @@ def run(setting: Setting) -> Iterator[Row]:
     )
     for name in ("architecture", "simultaneous"):
         yield row(f"{name} step, bfloat16 eager", "weight step", both["weight"], both[name], None, device)
-    extra = sorted(both["architecture"])[len(both["architecture"]) // 2] / setting.batch
-    hours = EPOCHS * IMAGES * (second + SEARCH_SHARE * extra) / 3600
+    best = min(seconds, key=lambda name: seconds[name])
+    alone = EPOCHS * IMAGES * seconds[best] / setting.batch / 3600
+    beside = EPOCHS * IMAGES * SEARCH_SHARE * median(both["architecture"]) / setting.batch / 3600
     print(
         f"the paper's full schedule ({EPOCHS} epochs x {IMAGES} images, {SEARCH_SHARE:.0%} with architecture steps): "
-        f"{hours:.1f} h alternating, {EPOCHS * IMAGES * second / 3600:.1f} h simultaneous, with weight steps in "
-        f"{best!r}; the paper: {PAPER_HOURS} V100-hours"
+        f"{alone + beside:.1f} h alternating, {alone:.1f} h simultaneous, with weight steps in {best!r}; "
+        f"the paper: {PAPER_HOURS} V100-hours"
     )
 
 
-def weight(model: Supernet, chosen: Execution, batch, optimizer) -> None:  # pyright: ignore
-    model.execution = chosen
+def step(model: Supernet, way: Execution, batch: Batch, optimizer: torch.optim.Optimizer) -> None:
+    model.execution = way
     weight_step(model, batch, LOSS, optimizer)
 
 
@@ -89,27 +97,30 @@ def copy_bandwidth(device: torch.device) -> float:
     source = torch.empty(2**30, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     taken = interleaved({"copy": lambda: target.copy_(source)}, 20, device)["copy"]
-    return 2 * source.numel() / sorted(taken)[len(taken) // 2]
+    return 2 * source.numel() / median(taken)
 
 
 def matmul_rate(device: torch.device, side: int = 8192) -> float:
     """FLOPs per second of a bfloat16 product of square matrices."""
     a, b = (torch.randn(side, side, dtype=torch.bfloat16, device=device) for _ in range(2))
     taken = interleaved({"matmul": lambda: a @ b}, 20, device)["matmul"]
-    return 2 * side**3 / sorted(taken)[len(taken) // 2]
+    return 2 * side**3 / median(taken)
 
 
 def convolution_bytes(model: Supernet, images: torch.Tensor) -> int:
     """Bytes of all convolutions' inputs and outputs in one forward pass, two per number."""
+    with torch.no_grad(), Convolutions() as found:
+        model(images)
+    return 2 * found.numbers
+
+
+class Convolutions(TorchDispatchMode):
+    """Counts the numbers that convolutions read and write, weights not included."""
+
     numbers = 0
 
-    def count(_: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        nonlocal numbers
-        numbers += inputs[0].numel() + output.numel()
-
-    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.Conv2d)]
-    with torch.no_grad():
-        model(images)
-    for hook in hooks:
-        hook.remove()
-    return 2 * numbers
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.convolution.default:
+            self.numbers += args[0].numel() + out.numel()
+        return out

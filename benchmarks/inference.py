@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import as_papers_write_it, compared, interleaved, made, random_batch
+from measure import compared, interleaved, made, random_batch, torch_resize, written_plainly
 
 import wholenet
 from wholenet.architecture import one_hot
@@ -37,7 +37,7 @@ def run(setting: Setting) -> Iterator[Row]:
 
     def plainly(model: Supernet, x: torch.Tensor) -> Callable[[], object]:
         def call() -> object:
-            with torch.no_grad(), as_papers_write_it(model):
+            with torch.no_grad(), torch_resize():
                 return model(x)
 
         return call
@@ -50,14 +50,14 @@ def run(setting: Setting) -> Iterator[Row]:
         return call
 
     runs: dict[str, Callable[[], object]] = {
-        "plain": plainly(contiguous, batch.images),
-        "plain, channels_last": plainly(last, images),
+        "plain": plainly(written_plainly(copy.deepcopy(contiguous)), batch.images),
+        "plain, channels_last": plainly(written_plainly(copy.deepcopy(last)), images),
         "as the model runs": quietly(last),
         "folded": quietly(folded),
     }
     taken = interleaved(runs, setting.rounds, device)
-    double = copy.deepcopy(contiguous).double()
-    with torch.no_grad(), as_papers_write_it(double):
+    double = written_plainly(copy.deepcopy(contiguous).double())
+    with torch.no_grad(), torch_resize():
         exact = double(batch.images.double())
     fold_error = difference(wholenet.fold(double)(batch.images.double()), exact)
     yield from compared(

@@ -5,6 +5,7 @@ Every ratio is a baseline's time (or memory) by that of what is measured: above 
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from torch import Tensor
 
 import wholenet.ops.resize
 from wholenet.bench import Row, Setting
-from wholenet.ops.forms import plain_form
+from wholenet.ops.forms import TwoForms
 from wholenet.search.steps import Batch
 from wholenet.spaces.supernet import Supernet, create_model
 from wholenet.tasks.segmentation import SegmentationLoss
@@ -25,15 +26,22 @@ CLASSES = 11
 
 
 @contextmanager
-def as_papers_write_it(model: Supernet) -> Iterator[None]:
-    """Every layer in its plain form, and every resize by torch's own kernel."""
+def torch_resize() -> Iterator[None]:
+    """Every resize by torch's own kernel."""
     limit = wholenet.ops.resize.MATMUL_LIMIT
     wholenet.ops.resize.MATMUL_LIMIT = 0
     try:
-        with plain_form(model):
-            yield
+        yield
     finally:
         wholenet.ops.resize.MATMUL_LIMIT = limit
+
+
+def written_plainly(model: Supernet) -> Supernet:
+    """``model`` with every layer in its plain form from now on; with :func:`torch_resize`, as papers write it."""
+    for layer in model.modules():
+        if isinstance(layer, TwoForms):
+            layer.plain = True
+    return model
 
 
 def made(size: str, device: torch.device, seed: int = 0) -> Supernet:
@@ -102,16 +110,20 @@ def largest_difference(first: list[Tensor], second: list[Tensor]) -> float:
     return max((f - s).abs().max().item() for f, s in zip(first, second, strict=True))
 
 
-def float64_error(setting: Setting) -> float:
-    """Largest difference between the fast and the plain form, over outputs and the gradients of all weights and logits,
-    on a small network in float64."""
+def float64_error(setting: Setting, *, recompute: bool = False, against: str = "plain") -> float:
+    """Largest difference between the network as it is trained and in the form ``against``: "plain", or "kept" (the same
+    without recomputation). Over outputs and the gradients of all weights and logits, of a small network in float64."""
     model = made("nano", setting.device).double().placed(setting.device)
+    other = copy.deepcopy(model)
     batch = random_batch(2, (64, 96), setting.device, torch.float64)
 
-    def gradients() -> list[Tensor]:
+    def gradients(model: Supernet) -> list[Tensor]:
         out = model(batch.images)
         return [out.detach(), *torch.autograd.grad(LOSS(out, batch.targets), list(model.parameters()))]
 
-    fast = gradients()
-    with as_papers_write_it(model):
-        return largest_difference(fast, gradients())
+    model.net.recompute = recompute
+    found = gradients(model)
+    if against == "kept":
+        return largest_difference(found, gradients(other))
+    with torch_resize():
+        return largest_difference(found, gradients(written_plainly(other)))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator
 
 import torch
-from measure import LOSS, as_papers_write_it, channels_last, float64_error, made, random_batch
+from measure import LOSS, channels_last, float64_error, made, random_batch, torch_resize, written_plainly
 from torch.profiler import ProfilerActivity, profile
 
 from wholenet.bench import Row, Setting
@@ -20,42 +19,37 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would tell o
 
 
 def run(setting: Setting) -> Iterator[Row]:
-    device = setting.device
-    plain = made(setting.size, device).placed(device)
-    plain.arch.freeze()
-    batch = channels_last(random_batch(setting.batch, setting.crop, device))
-    recomputing, rounding = copy.deepcopy(plain), copy.deepcopy(plain)
+    fast = made(setting.size, setting.device).placed(setting.device)
+    fast.arch.freeze()
+    batch = channels_last(random_batch(setting.batch, setting.crop, setting.device))
+    plain, recomputing, rounding = (copy.deepcopy(fast) for _ in range(3))
     recomputing.net.recompute = True
     rounding.execution = Execution(rounding.net, torch.bfloat16)
-    bytes_of = {
-        "plain": used(plain, batch, as_papers_write_it),
-        "fast": used(plain, batch, lambda _: nullcontext()),
-        "recomputing": used(recomputing, batch, lambda _: nullcontext()),
-        "bfloat16": used(rounding, batch, lambda _: nullcontext()),
-    }
-    errors = {"fast": float64_error(setting), "recomputing": 0.0, "bfloat16": None}
+    with torch_resize():
+        bytes_of = {"plain": used(written_plainly(plain), batch)}
+    bytes_of |= {"fast": used(fast, batch), "recomputing": used(recomputing, batch), "bfloat16": used(rounding, batch)}
+    rows = (
+        ("fast", "plain", float64_error(setting)),
+        ("recomputing", "plain", float64_error(setting, recompute=True)),
+        ("recomputing", "fast", float64_error(setting, recompute=True, against="kept")),
+        ("bfloat16", "fast", None),
+    )
     for i, what in enumerate(("kept for the backward pass", "peak of a weight step")):
-        for ours, baseline in (
-            ("fast", "plain"),
-            ("recomputing", "plain"),
-            ("recomputing", "fast"),
-            ("bfloat16", "fast"),
-        ):
+        for ours, baseline, error in rows:
             ratio = bytes_of[baseline][i] / bytes_of[ours][i]
-            yield Row(f"memory, {what}, {ours}", baseline, ratio, ratio, ratio, 1, errors[ours])
+            yield Row(f"memory, {what}, {ours}", baseline, ratio, ratio, ratio, 1, error)
 
 
-def used(model: Supernet, batch: Batch, form: Callable[[Supernet], object]) -> tuple[int, int]:
+def used(model: Supernet, batch: Batch) -> tuple[int, int]:
     """Bytes that the forward pass leaves allocated, and the most that are at any time of a forward and backward pass.
     Parameters and the batch are not counted."""
-    with form(model):  # pyright: ignore
-        if batch.images.is_cuda:
-            return used_on_gpu(model, batch)
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as forward:
-            value = loss(model, batch)
-        del value
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as both:
-            loss(model, batch).backward()
+    if batch.images.is_cuda:
+        return used_on_gpu(model, batch)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as forward:
+        value = loss(model, batch)
+    del value
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as both:
+        loss(model, batch).backward()
     model.zero_grad(set_to_none=True)
     return sum(changes(forward)), highest(changes(both))
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 
-from measure import LOSS, as_papers_write_it, channels_last, compared, float64_error, interleaved, made, random_batch
+from measure import (
+    LOSS,
+    channels_last,
+    compared,
+    float64_error,
+    interleaved,
+    made,
+    random_batch,
+    torch_resize,
+    written_plainly,
+)
 
 from wholenet.bench import Row, Setting
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, simultaneous_step, weight_step
@@ -39,9 +49,9 @@ def steps(model: Supernet, batch: Batch, plain: bool) -> dict[str, Callable[[], 
         else:
             simultaneous_step(model, batch, LOSS, optimizer)
 
-    def written_plainly(step: Callable[[], None]) -> Callable[[], None]:
+    def by_torch(step: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
-            with as_papers_write_it(model):
+            with torch_resize():
                 step()
 
         return run
@@ -52,7 +62,7 @@ def steps(model: Supernet, batch: Batch, plain: bool) -> dict[str, Callable[[], 
         "bilevel step": bilevel,
         "search step, simultaneous, against the bilevel one": search,
     }
-    return {name: written_plainly(step) if plain else step for name, step in named.items()}
+    return {name: by_torch(step) if plain else step for name, step in named.items()}
 
 
 def run(setting: Setting) -> Iterator[Row]:
@@ -63,8 +73,8 @@ def run(setting: Setting) -> Iterator[Row]:
     fast = copy.deepcopy(last)
     batch = random_batch(setting.batch, setting.crop, device)
     forms = {
-        "plain": steps(contiguous, batch, plain=True),
-        "plain, channels_last": steps(last, channels_last(batch), plain=True),
+        "plain": steps(written_plainly(contiguous), batch, plain=True),
+        "plain, channels_last": steps(written_plainly(copy.deepcopy(last)), channels_last(batch), plain=True),
         "fast": steps(fast, channels_last(batch), plain=False),
     }
     for name in forms["fast"]:
@@ -79,4 +89,5 @@ def run(setting: Setting) -> Iterator[Row]:
         "recomputed": steps(recomputing, channels_last(batch), plain=False)["weight step"],
     }
     taken = interleaved(pair, setting.rounds, device)
-    yield from compared("weight step, recomputing", taken, "recomputed", ["kept"], 0.0, device)
+    same = float64_error(setting, recompute=True, against="kept")
+    yield from compared("weight step, recomputing", taken, "recomputed", ["kept"], same, device)

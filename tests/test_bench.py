@@ -20,10 +20,9 @@ KEYS = {"name", "baseline", "ratio_median", "ratio_min", "ratio_max", "n", "max_
 def benchmarks(monkeypatch):
     """Their folder on the path; what they change, put back."""
     monkeypatch.syspath_prepend(str(module.FOLDER))
-    threads, tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
-    torch.backends.cudnn.allow_tf32 = tf32
 
 
 def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp_path, capsys):

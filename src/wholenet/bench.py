@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 import wholenet
+from wholenet.ops.execution import tuned
 from wholenet.search.config import parse_size
 from wholenet.spaces.sizes import grid_size
 from wholenet.training import choose_device
@@ -89,14 +90,19 @@ def bench(
     if unknown := [name for name in names if name not in found]:
         raise ValueError(f"no benchmark {unknown[0]!r}; there are {', '.join(found)}")
     torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    rows = []
-    for row in (row for name in names or found for row in _rows(name, setting, chosen=bool(names))):
-        show(str(row))
-        rows.append(row)
+    rows: list[Row] = []
+    _write(rows, json_file)  # a path that cannot be written to is found out now
+    with tuned(setting.device):  # as training runs
+        for row in (row for name in names or found for row in _rows(name, setting, chosen=bool(names))):
+            show(str(row))
+            rows.append(row)
+            _write(rows, json_file)
+    return rows
+
+
+def _write(rows: Sequence[Row], json_file: str | None) -> None:
     if json_file is not None:
         Path(json_file).write_text(json.dumps([row.to_dict() for row in rows], indent=2) + "\n")
-    return rows
 
 
 def available() -> list[str]:

@@ -29,8 +29,11 @@ DESCRIPTION = "Segmentation networks that learn their own architecture, in one r
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with status 2 and one message for anything that a user can put right."""
     parser = build_parser()
-    parsed = parser.parse_args(_with_underscores(sys.argv[1:] if arguments is None else list(arguments)))
+    typed = _with_underscores(sys.argv[1:] if arguments is None else list(arguments))
+    parsed = parser.parse_args(typed)
     command = parsed.command
+    if command == "fit" and parsed.fit.resume is not None:
+        parsed = parser.parse_args(typed, defaults=False)  # what was not typed is as the run has it
     try:
         COMMANDS[command](parsed[command])
     except (ValueError, FloatingPointError, OSError, MemoryError) as error:
@@ -204,7 +207,7 @@ def _fit(args: Namespace) -> None:
     from wholenet.control import fit_with_control, resume_with_control  # imports torch
 
     if args.resume is not None:
-        given = [field.name for field in fields(FitConfig) if args[field.name] not in (field.default, None)]
+        given = [field.name for field in fields(FitConfig) if field.name in args and args[field.name] is not None]
         if changed := [name for name in given if name not in MACHINE]:
             raise ValueError(
                 f"--resume takes data and settings from the run, so {', '.join(changed)} cannot be given with it, only "

@@ -21,12 +21,13 @@ from wholenet.architecture import mean_entry_entropy
 from wholenet.data.detect import BUILT_IN
 from wholenet.data.sample import Classes
 from wholenet.deploy.model_folder import load_model, save_model
+from wholenet.ops.execution import precision_for, tuned
 from wholenet.prepare import Prepared, prepare
 from wholenet.report.progress import training_progress
 from wholenet.report.run import draw_run
 from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
-from wholenet.search.draw import draw, steps_per_epoch
+from wholenet.search.draw import augments_on_device, draw, steps_per_epoch
 from wholenet.search.loop import Schedule, Step, train_epoch
 from wholenet.search.memory import memory_advice, ran_out_of_memory
 from wholenet.search.penalty import EntropyPenalty
@@ -77,7 +78,13 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
     data = prepare(config, console)
     if config.data != BUILT_IN:  # so that the run can be continued from anywhere
         config = replace(config, data=str(Path(config.data).expanduser().resolve()))
-    config = replace(config, crop="{}x{}".format(*data.crop))
+    config = replace(
+        config,
+        crop="{}x{}".format(*data.crop),
+        # What is computed stays what it is, wherever the run is continued.
+        precision="float32" if precision_for(config.precision, device) is None else "bfloat16",
+        augment_on="device" if augments_on_device(config, device) else "host",
+    )
     run = RunFolder.create(config)
     if genotype is not None:
         write_genotype(genotype, run.genotype)
@@ -102,11 +109,10 @@ def resume(path: str | Path, console: Console | None = None, **machine: Any) -> 
             f"{', '.join(MACHINE)} can"
         )
     run = RunFolder(path)
-    if machine:
-        for folder in (run, *(RunFolder(p) for p in (run.search, run.control) if (p / "config.yaml").is_file())):
-            folder.rewrite_config(replace(folder.config, **machine))
-    device = choose_device(run.config.device)
-    data = prepare(run.config, console)
+    parts = [run, *(RunFolder(part) for part in (run.search, run.control) if (part / "config.yaml").is_file())]
+    configs = [replace(part.config, **machine) for part in parts]
+    device = choose_device(configs[0].device)
+    data = prepare(configs[0], console)
     before = run.environment()
     if before is None and (run.search / "config.yaml").exists():  # a two-stage run, still in its first stage
         before = RunFolder(run.search).environment()
@@ -116,6 +122,9 @@ def resume(path: str | Path, console: Console | None = None, **machine: Any) -> 
                 f"the {name} images of {run.config.data} have changed since {path} was started: {before[name]} then, "
                 f"{asdict(stats)} now. Put them back as they were, or start a new run"
             )
+    if machine:  # now that nothing speaks against it
+        for part, config in zip(parts, configs, strict=True):
+            part.rewrite_config(config)
     return _train_all(run, data, device, console)
 
 
@@ -211,8 +220,6 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
         state.load_state_dict(saved)
     else:
         run.write_environment(_environment(data, device))
-    if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True  # every step has the same shapes
     choose_execution(state.model, config, data.crop, device, lambda text: console.print(text, highlight=False))
     total = epochs * schedule.steps_per_epoch
     drawn_from, weight_batches = None, iter(())
@@ -234,22 +241,23 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
                 drawn_from = wanted
                 weight_batches = draw(wanted, "weights", state.weight_steps, total, data.crop, config, device)
             steps = []
-            for step in train_epoch(
-                state,
-                phase,
-                schedule,
-                loss,
-                penalty,
-                weight_batches,
-                arch_batches,
-                device,
-                simultaneous=config.simultaneous,
-                arch_updates_statistics=config.arch_batchnorm == "updated",
-            ):
-                steps.append(step)
-                progress.step(
-                    epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=config.batch
-                )
+            with tuned(device):
+                for step in train_epoch(
+                    state,
+                    phase,
+                    schedule,
+                    loss,
+                    penalty,
+                    weight_batches,
+                    arch_batches,
+                    device,
+                    simultaneous=config.simultaneous,
+                    arch_updates_statistics=config.arch_batchnorm == "updated",
+                ):
+                    steps.append(step)
+                    progress.step(
+                        epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=config.batch
+                    )
             record = _record(epoch, phase, steps, time.perf_counter() - began, config.batch, state.model)
             last = state.epoch == epochs
             if last or state.epoch % validate_every == 0:

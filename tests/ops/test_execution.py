@@ -128,6 +128,36 @@ def test_what_computes_something_else_is_left_too(monkeypatch, model, images):
     assert "differ by 21 %" in said[0]
 
 
+def test_a_kernel_that_is_wrong_for_one_parameter_is_caught(monkeypatch, model, images):
+    """In float32, whatever the precision: bfloat16 alone would hide it."""
+
+    def wrong_for_one(net):
+        def run(x, weights):
+            kernel = net.cells["0_3"].cell.depthwise.convs["k3"].weight
+            kernel.register_hook(lambda g: 3 * g)
+            return net(x, weights)
+
+        return run
+
+    monkeypatch.setattr(module, "on_kernels", wrong_for_one)
+    problem = module._difference(Execution(model.net, torch.bfloat16), "kernels", images, weights(model))
+    assert "gives a parameter a gradient that differs by" in problem
+    monkeypatch.setattr(module, "on_kernels", lambda net: net)
+    model.net.cells["0_3"].cell.depthwise.convs["k3"].weight._backward_hooks.clear()
+    assert module._difference(Execution(model.net, torch.bfloat16), "kernels", images, weights(model)) is None
+
+
+def test_steps_that_move_the_architecture_too_are_tried_as_well(monkeypatch, model, images):
+    def run(x, weights):
+        if any(w.requires_grad for w in weights.values()):
+            raise RuntimeError("no derivative")
+        return model.net(x, weights)
+
+    found, said = tried(monkeypatch, model, images, run)
+    assert found.fast is None
+    assert "(no derivative)" in said[0]
+
+
 def test_graphs_need_a_gpu(model, images):
     with pytest.raises(ValueError, match="need a GPU; the input is on cpu"):
         graphed(model.net, model.net, images, weights(model), None)

@@ -44,6 +44,7 @@ def close(found, expected, dtype):
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """So that small feature maps have several, the last of them not full."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     monkeypatch.setattr(triton_depthwise, "ROWS", 4)
     monkeypatch.setattr(triton_norm, "CHUNK", 64)
 

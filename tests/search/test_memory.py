@@ -86,6 +86,36 @@ def test_only_what_the_machine_is_may_change(discs, tmp_path):
         wholenet.resume(tmp_path / "run", lr=0.1)
 
 
+def test_what_is_typed_with_resume_counts_even_if_it_is_the_default(discs, tmp_path, failing, capsys):
+    out = tmp_path / "run"
+    with pytest.raises(MemoryError, match=rf"wholenet fit --resume {out} --execution eager --recompute`"):
+        wholenet.fit(discs, out, **SMALL, execution="kernels")
+    main(["fit", "--resume", str(out), "--execution", "eager", "--recompute"])
+    config = RunFolder(out).config
+    assert (config.execution, config.recompute) == ("eager", True)
+    main(["fit", "--resume", str(out), "--recompute", "false", "--workers=0"])
+    assert not RunFolder(out).config.recompute
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_resume_that_cannot_be_leaves_the_settings_as_they_were(discs, tmp_path):
+    wholenet.fit(discs, tmp_path / "run", **{**SMALL, "epochs": 1})
+    with pytest.raises(ValueError, match="sees no GPU"):
+        wholenet.resume(tmp_path / "run", device="cuda")
+    assert RunFolder(tmp_path / "run").config.device == "cpu"
+
+
+def test_of_a_part_of_a_run_the_whole_run_is_named(discs, tmp_path, failing):
+    out = tmp_path / "two"
+    with pytest.raises(MemoryError, match=rf"wholenet fit --resume {out} --recompute`"):
+        wholenet.fit(discs, out, **SMALL, protocol="two-stage")
+    assert RunFolder(out / "search").outermost.path == out
+    assert RunFolder(out).outermost.path == out
+    wholenet.resume(out, recompute=True)
+    assert RunFolder(out / "search").config.recompute
+    assert RunFolder(out).config.recompute
+
+
 @pytest.mark.parametrize(
     ("accepted", "said"),
     [

@@ -9,6 +9,7 @@ Letters: B images, h x w pixels of the crop, H x W of the largest window that a 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -80,20 +81,33 @@ def _numbers(span: Span) -> tuple[int, int, int]:
 
 @torch.no_grad()
 def augmented(raw: RawBatch, augmentation: Augmentation) -> tuple[Tensor, Tensor]:
-    """Images float32 [B, 3, h, w], normalised, channels_last, and masks int64 [B, h, w], where those of ``raw`` are."""
+    """Images float32 [B, 3, h, w], normalised, channels_last, and masks int64 [B, h, w], where those of ``raw`` are.
+
+    On a GPU nothing here waits for it: what is worked out on the CPU are positions along one axis at a time.
+    """
     device = raw.images.device
     rows = _positions(raw.spans[:, 0], augmentation.crop[0], None)
     columns = _positions(raw.spans[:, 1], augmentation.crop[1], raw.flips)
-    inside = (rows.inside[:, :, None] & columns.inside[:, None, :]).to(device)
-    batch = torch.arange(len(raw.images))[:, None, None].to(device)
-    masks = raw.masks[batch, rows.nearest[:, :, None].to(device), columns.nearest[:, None, :].to(device)].long()
+    inside = _sent(rows.inside, device)[:, :, None] & _sent(columns.inside, device)[:, None, :]
+    batch = torch.arange(len(raw.images), device=device)[:, None, None]
+    masks = raw.masks[batch, _sent(rows.nearest, device)[:, :, None], _sent(columns.nearest, device)[:, None, :]].long()
     images = _resampled(raw.images.permute(0, 3, 1, 2).float(), rows, columns)
     images = torch.where(inside[:, None], images, GREY)
     if augmentation.changes_colour:
-        images = _recoloured(images, raw.colours.to(device), augmentation.noise, int(raw.seed))
-    mean, std = (images.new_tensor(values)[:, None, None] for values in (MEAN, STD))
+        images = _recoloured(images, _sent(raw.colours, device), augmentation.noise, int(raw.seed))
+    mean, std = _constant(MEAN, device), _constant(STD, device)
     images = ((images / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
     return images, masks.where(inside, IGNORE)
+
+
+def _sent(x: Tensor, device: torch.device) -> Tensor:
+    return x.to(device, non_blocking=True)
+
+
+@lru_cache(maxsize=16)
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """[C, 1, 1]; kept, because making it would wait for the device."""
+    return torch.tensor(values, device=device)[:, None, None]
 
 
 class _Positions(NamedTuple):
@@ -121,36 +135,29 @@ def _positions(spans: Tensor, crop: int, flips: Tensor | None) -> _Positions:
 
 
 def _resampled(images: Tensor, rows: _Positions, columns: _Positions) -> Tensor:
-    """Bilinear; where the image shrinks, the mean of 2 x 2 samples in each pixel, so that nothing is skipped over."""
-    out = images.new_empty(len(images), images.shape[1], rows.centre.shape[1], columns.centre.shape[1])
-    shrinks = ((rows.step > 1) | (columns.step > 1)).flatten()
-    for which, shifts in ((~shrinks, (0.0,)), (shrinks, (-0.25, 0.25))):
-        some = which.nonzero().flatten()
-        if not len(some):
-            continue
-        part = images[some]
-        samples = [_sampled(part, _at(rows, some, up), _at(columns, some, left)) for up in shifts for left in shifts]
-        out[some] = total(samples) / len(samples)
-    return out
+    """Bilinear; where an image shrinks, the mean of 2 x 2 samples in each pixel, so that nothing is skipped over."""
+    shrinks = (rows.step > 1) | (columns.step > 1)
+    apart = torch.where(shrinks, 0.25, 0.0)
+    sides = (-1, 1) if shrinks.any() else (0,)
+    samples = [_sampled(images, _at(rows, up * apart), _at(columns, left * apart)) for up in sides for left in sides]
+    return total(samples) / len(samples)
 
 
-def _at(positions: _Positions, some: Tensor, shift: float) -> Tensor:
-    at = positions.centre[some] + shift * positions.step[some]
-    return at.clamp(min=0).minimum(positions.last[some])
+def _at(positions: _Positions, shift: Tensor) -> Tensor:
+    return (positions.centre + shift * positions.step).clamp(min=0).minimum(positions.last)
 
 
 def _sampled(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     height, width = images.shape[-2:]
-    y = (2 * rows / max(1, height - 1) - 1).float()[:, :, None]
-    x = (2 * columns / max(1, width - 1) - 1).float()[:, None, :]
-    grid = torch.stack(torch.broadcast_tensors(x, y), dim=-1).to(images.device)
+    y = _sent((2 * rows / max(1, height - 1) - 1).float(), images.device)[:, :, None]
+    x = _sent((2 * columns / max(1, width - 1) - 1).float(), images.device)[:, None, :]
+    grid = torch.stack(torch.broadcast_tensors(x, y), dim=-1)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def _recoloured(images: Tensor, colours: Tensor, noise: float, seed: int) -> Tensor:
     brightness, contrast, saturation = (colours[:, i, None, None, None] for i in range(3))
-    luma = images.new_tensor(LUMA)[:, None, None]
-    grey = (images * luma).sum(1, keepdim=True)
+    grey = (images * _constant(LUMA, images.device)).sum(1, keepdim=True)
     mean = grey.mean((2, 3), keepdim=True)
     images = (images * saturation + (1 - saturation) * grey - mean) * (contrast * brightness) + mean * brightness
     if noise:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import cast
 
 import torch
@@ -50,11 +50,12 @@ class Execution:
         self.net = net
         self.precision = precision
         self.fast = fast
+        self._some = next(net.parameters())
 
     def __call__(self, x: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         """Images and architecture weights -> logits."""
         run = self.net
-        if self.fast is not None and run.training and all(parameter.requires_grad for parameter in run.parameters()):
+        if self.fast is not None and run.training and self._some.requires_grad:
             run = self.fast
         if self.precision is None:
             return run(x, weights)
@@ -80,8 +81,10 @@ def graphed(net: nn.Module, run: Run, x: Tensor, weights: Mapping[str, Tensor], 
     # As if the weights' gradients were asked for: one graph serves steps that want them and steps that do not.
     sample = (x.detach().clone(), *(w.detach().clone().requires_grad_() for w in weights.values()))
     on = torch.autocast(x.device.type, precision or torch.bfloat16, enabled=precision is not None, cache_enabled=False)
-    with on:
-        graph = torch.cuda.make_graphed_callables(_Positional(net, run, names).train(net.training), sample)
+    # The stream, because a capture that fails does not give it back.
+    with on, torch.cuda.stream(torch.cuda.current_stream(x.device)):
+        module = _Positional(net, run, names).train(net.training)
+        graph = torch.cuda.make_graphed_callables(module, sample, allow_unused_input=True)
     return lambda image, values: cast(Tensor, graph(image, *(values[name] for name in names)))
 
 
@@ -117,31 +120,53 @@ def execution(
         weights: architecture weights.
         say: told in one sentence what was found.
     """
-    plain = Execution(net, precision)
+    plain = tried = Execution(net, precision)
     if mode == "eager":
         return plain
     with _buffers_unmoved(net):
         try:
-            fast = _fast(net, mode, x, weights, precision)
-            tried = Execution(net, precision, fast)
-            expected, found = _gradient(plain, x, weights), _gradient(tried, x, weights)
-            # How much rounding matters here: the same pass on an input that differs in its last digit.
-            nudged = _gradient(plain, x + torch.finfo(precision or x.dtype).eps * x.flip(-1), weights)
+            tried = Execution(net, precision, _fast(net, mode, x, weights, precision))
+            problem = _difference(tried, mode, x, weights)
+            # Steps that ask for the weights' gradients too are other programs to a compiler.
+            _gradient(tried, x, {name: w.detach().requires_grad_() for name, w in weights.items()})
         except Exception as error:  # whatever a compiler or a driver may raise: training goes on without it
-            torch.cuda.empty_cache()
+            with suppress(RuntimeError):  # a capture that failed may leave the allocator in no state for it
+                torch.cuda.empty_cache()
             reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-            say(f"--execution {mode} does not work here ({reason}); training goes on with --execution eager")
-            return plain
-        rounding, difference = (((g - expected).norm() / expected.norm()).item() for g in (nudged, found))
-        if not difference <= TOLERANCE + 2 * rounding:
-            say(
-                f"--execution {mode} gives gradients that differ by {100 * difference:.2g} % from the plain ones; "
-                "training goes on with --execution eager"
-            )
+            problem = f"does not work here ({reason})"
+        if problem:
+            say(f"--execution {mode} {problem}; training goes on with --execution eager")
             return plain
         ratio = _seconds(plain, x, weights) / _seconds(tried, x, weights)
     say(f"--execution {mode}: forward and backward pass at {ratio:.2f} times the eager speed")
     return tried
+
+
+def _difference(tried: Execution, mode: str, x: Tensor, weights: Mapping[str, Tensor]) -> str | None:
+    """What is wrong with the gradients of ``tried``; None if nothing is.
+
+    Our kernels are held to the plain network in float32 on a small part of the images, parameter by parameter; a graph
+    to the same operations run one by one; a compiled network, which rounds elsewhere, to the plain one within twice of
+    what a change of the input's last digit does.
+    """
+    net, precision = tried.net, tried.precision
+    if mode.startswith("kernels"):
+        part = x[:2, :, :128, :128].float()
+        exact, ours = (_gradients(Execution(net, None, fast), part, weights) for fast in (None, on_kernels(net)))
+        whole = torch.stack([g.norm() for g in exact]).norm()
+        worst = max(((o - e).norm() / (e.norm() + 1e-3 * whole)).item() for o, e in zip(ours, exact, strict=True))
+        if not worst <= TOLERANCE:
+            return f"gives a parameter a gradient that differs by {100 * worst:.2g} % from the plain one"
+    if mode == "kernels":
+        return None
+    reference = Execution(net, precision, on_kernels(net) if mode.startswith("kernels") else None)
+    again = x + torch.finfo(precision or x.dtype).eps * x.flip(-1) if mode == "compile" else x
+    expected, other = _gradient(reference, x, weights), _gradient(reference, again, weights)
+    found = _gradient(tried, x, weights)
+    rounding, difference = (((g - expected).norm() / expected.norm()).item() for g in (other, found))
+    if not difference <= TOLERANCE + 2 * rounding:
+        return f"gives gradients that differ by {100 * difference:.2g} % from the plain ones"
+    return None
 
 
 def _fast(net: nn.Module, mode: str, x: Tensor, weights: Mapping[str, Tensor], precision: torch.dtype | None) -> Run:
@@ -156,10 +181,15 @@ def _fast(net: nn.Module, mode: str, x: Tensor, weights: Mapping[str, Tensor], p
     return graphed(net, run, x, weights, precision) if mode.endswith("graph") else run
 
 
-def _gradient(run: Execution, x: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-    """Gradient of the mean square of the output in all parameters of the network, as one vector."""
+def _gradients(run: Execution, x: Tensor, weights: Mapping[str, Tensor]) -> list[Tensor]:
+    """Gradient of the mean square of the output in every parameter of the network; zeros for those of no effect."""
     value = run(x, weights).float().square().mean()
-    return torch.cat([g.flatten().float() for g in torch.autograd.grad(value, list(run.net.parameters()))])
+    return list(torch.autograd.grad(value, list(run.net.parameters()), materialize_grads=True))
+
+
+def _gradient(run: Execution, x: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+    """:func:`_gradients` as one vector."""
+    return torch.cat([g.flatten().float() for g in _gradients(run, x, weights)])
 
 
 def _seconds(run: Execution, x: Tensor, weights: Mapping[str, Tensor], times: int = 3) -> float:
@@ -169,6 +199,17 @@ def _seconds(run: Execution, x: Tensor, weights: Mapping[str, Tensor], times: in
         _gradient(run, x, weights)
     _synchronize(x)
     return time.perf_counter() - start
+
+
+@contextmanager
+def tuned(device: torch.device) -> Iterator[None]:
+    """Within the block, cuDNN picks its algorithms by trying them: it pays where all inputs have one shape."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = device.type == "cuda" or before
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def _synchronize(x: Tensor) -> None:

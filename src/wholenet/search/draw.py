@@ -19,6 +19,11 @@ def steps_per_epoch(images: int, batch: int) -> int:
     return max(1, images // batch)
 
 
+def augments_on_device(config: FitConfig, device: torch.device) -> bool:
+    """Whether a run on ``device`` augments there: what `augment_on` comes to."""
+    return config.augment_on == "device" or (config.augment_on == "auto" and device.type == "cuda")
+
+
 def draw(
     data: SegmentationData,
     stream: str,
@@ -47,9 +52,8 @@ def draw(
         jitter=config.jitter,
         noise=config.noise,
     )
-    cuda = device.type == "cuda"
-    on_device = config.augment_on == "device" or (config.augment_on == "auto" and cuda)
+    on_device = augments_on_device(config, device)
     kind = RawStream if on_device else BatchStream
     own = kind(data, config.batch, augment, seed=config.seed, stream=stream, batches=total)
-    drawn = batches(own, first, config.workers, pinned=cuda)
+    drawn = batches(own, first, config.workers, pinned=device.type == "cuda")
     return ahead(drawn, augment, device) if on_device else drawn

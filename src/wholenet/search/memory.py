@@ -50,7 +50,9 @@ def memory_advice(run: RunFolder, classes: int, crop: tuple[int, int], device: t
     """What to tell a user whose ``run`` ran out of memory for ``reason``. On a GPU, what was tried and fits."""
     config = run.config
     found = f"{reason}\nA batch of {config.batch} crops of {config.crop} does not fit into the memory of {device}. "
-    recompute = f"With --recompute cells keep their outputs alone: `wholenet fit --resume {run.path} --recompute`"
+    eager = "" if config.execution == "eager" else "--execution eager "
+    command = f"wholenet fit --resume {run.outermost.path} {eager}--recompute"
+    recompute = f"With --recompute cells keep their outputs alone: `{command}`"
     if device.type != "cuda":  # trying would push the machine further into its swap
         smaller = f"start again with --batch {max(1, config.batch // 2)} or a smaller --crop"
         return found + (smaller.capitalize() if config.recompute else f"{recompute}; or {smaller}")
@@ -66,19 +68,25 @@ def memory_advice(run: RunFolder, classes: int, crop: tuple[int, int], device: t
 
 
 def _fits(run: RunFolder, classes: int, shape: tuple[int, int, int], recompute: bool, device: torch.device) -> bool:
-    """Whether a weight step on a batch of ``shape`` = (B, h, w) does."""
+    """Whether steps on batches of ``shape`` = (B, h, w) do, with the next batch under way."""
     try:
-        state = initial_state(run, classes, device)
-        state.model.net.recompute = recompute
-        images = torch.zeros(shape[0], 3, *shape[1:], device=device).contiguous(memory_format=torch.channels_last)
-        targets = torch.zeros(shape, dtype=torch.long, device=device)
-        simultaneous_step(state.model.train(), Batch(images, targets), SegmentationLoss(), state.weight_optimizer)
+        _steps(run, classes, shape, recompute, device)
     except RuntimeError as error:
         if not ran_out_of_memory(error):
             raise
         return False
     finally:
-        state = images = targets = None
         gc.collect()
         torch.cuda.empty_cache()
     return True
+
+
+def _steps(run: RunFolder, classes: int, shape: tuple[int, int, int], recompute: bool, device: torch.device) -> None:
+    state = initial_state(run, classes, device)
+    state.model.net.recompute = recompute
+    # Four of the next batch: as bytes, as numbers, and while it is augmented.
+    images, *_following = (torch.zeros(shape[0], 3, *shape[1:], device=device) for _ in range(5))
+    images = images.contiguous(memory_format=torch.channels_last)
+    batch = Batch(images, torch.zeros(shape, dtype=torch.long, device=device))
+    for _ in range(2):  # momentum comes with the first
+        simultaneous_step(state.model.train(), batch, SegmentationLoss(), state.weight_optimizer)

@@ -91,6 +91,14 @@ class RunFolder:
         return self.path / "search"
 
     @property
+    def outermost(self) -> RunFolder:
+        """The run that this one is a part of (its first stage, its control), or this one: what a user continues."""
+        whole = self.path.resolve().parent
+        if self.path.name in (self.search.name, self.control.name) and (whole / "config.yaml").is_file():
+            return RunFolder(self.path.parent).outermost
+        return self
+
+    @property
     def control(self) -> Path:
         """The run folder of the frozen-uniform control."""
         return self.path / "control"

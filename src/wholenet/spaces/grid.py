@@ -233,7 +233,7 @@ class Grid(nn.Module):
         alpha, beta = weights["alpha"][layer, level], weights["beta"][layer, level]
         offered = self.offered[layer][level]
         if len(offered) < len(alpha):
-            alpha = alpha[offered]
+            alpha = torch.stack([alpha[i] for i in offered])  # indexing by a list would wait for a GPU
         edges = self.edges[layer][level]
         transitions = [self.transitions[edge.key] for edge in edges]
         cell = self.cells[f"{layer}_{level}"]
