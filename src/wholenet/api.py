@@ -136,6 +136,7 @@ def diagnose(
     out: str | Path | None = None,
     *,
     images: int | None = None,
+    curvature: bool = False,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> Diagnosis:
@@ -147,6 +148,7 @@ def diagnose(
         out: folder for diagnosis.png, diagnosis.json and genotype.yaml (the best discrete network inside); None is
             "diagnosis" in the run.
         images: score only so many validation images; None is all.
+        curvature: also find the ends of the spectrum of the validation loss's Hessian in the architecture, on a batch.
         device: "cpu", "cuda" or "auto".
         progress: called with (images scored, images to score in all).
 
@@ -161,7 +163,14 @@ def diagnose(
     target = path / "diagnosis" if out is None else Path(out)
     if target.exists() and not target.is_dir():
         raise ValueError(f"{target} is a file; give a folder for the diagnosis")
-    found = diagnose_run(folder, None if data is None else str(data), choose_device(device), images, progress=progress)
+    found = diagnose_run(
+        folder,
+        None if data is None else str(data),
+        choose_device(device),
+        images,
+        with_curvature=curvature,
+        progress=progress,
+    )
     write_diagnosis(found, target)
     return found
 

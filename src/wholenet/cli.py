@@ -114,6 +114,9 @@ def build_parser() -> ArgumentParser:
     diagnose.add_argument("data", nargs="?", default=None, help="Data to score on; default: that of the run.")
     diagnose.add_argument("--out", default=None, help="Folder for the diagnosis; default: RUN/diagnosis.")
     diagnose.add_argument("--images", type=int, default=None, help="Score so many validation images; default: all.")
+    diagnose.add_argument(
+        "--curvature", action="store_true", help="Also the ends of the Hessian's spectrum in the architecture."
+    )
     _add_device(diagnose)
     commands.add_subcommand("diagnose", diagnose)
 
@@ -282,7 +285,15 @@ def _diagnose(args: Namespace) -> None:
     from wholenet.report.progress import counted
 
     progress = counted(Console(stderr=True), "diagnosing")
-    found = diagnose(args.run, args.data, args.out, images=args.images, device=args.device, progress=progress)
+    found = diagnose(
+        args.run,
+        args.data,
+        args.out,
+        images=args.images,
+        curvature=args.curvature,
+        device=args.device,
+        progress=progress,
+    )
     print("\n".join(["", *table(found), "", *verdict(found), ""]))
     out = Path(args.run) / "diagnosis" if args.out is None else Path(args.out)
     for name in ("diagnosis.png", "diagnosis.json", "genotype.yaml"):

@@ -18,6 +18,7 @@ from wholenet.deploy.score import open_for, score
 from wholenet.diagnostics import run as module
 from wholenet.diagnostics.batchnorm import recalibrated, recalibration_batches
 from wholenet.diagnostics.drop import drop_edges, without_edges_below
+from wholenet.report.diagnosis import table
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.decoding import decode
@@ -194,6 +195,18 @@ def test_from_python_a_diagnosis_is_written_into_the_run_or_elsewhere(run, found
     assert {path.name for path in (tmp_path / "own").iterdir()} == {"diagnosis.json", "diagnosis.png", "genotype.yaml"}
     assert json.loads((tmp_path / "own" / "diagnosis.json").read_text())["miou"] == found.miou
     assert read_genotype(tmp_path / "own" / "genotype.yaml").cells == found.best_discrete.genotype.cells
+
+
+def test_curvature_is_taken_if_asked_for_and_told(run, found, tmp_path):
+    assert found.curvature is None
+    asked = api.diagnose(run.path, out=tmp_path / "own", device="cpu", images=1, curvature=True)
+    assert asked.curvature is not None
+    assert asked.curvature.lowest < asked.curvature.highest
+    assert (asked.curvature.logits, asked.curvature.images) == (24 + 30, run.config.batch)
+    written = json.loads((tmp_path / "own" / "diagnosis.json").read_text())["curvature"]
+    assert written["highest"] == asked.curvature.highest
+    assert any(line.startswith("curvature") and "highest eigenvalue" in line for line in table(asked))
+    assert not any(line.startswith("curvature") for line in table(found))
 
 
 def test_a_model_folder_alone_and_a_file_to_write_into_are_refused(run, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from wholenet.diagnostics.curvature import Curvature
 from wholenet.diagnostics.discrete import DiscreteNetwork, best_network
 from wholenet.diagnostics.discretization import CurvePoint, removable
 from wholenet.diagnostics.entropy import Choice, EpochEntropy, Movement, PhaseEntropy
@@ -62,6 +63,8 @@ class Diagnosis:
 
     curve: tuple[CurvePoint, ...]
     discrete: tuple[DiscreteNetwork, ...]
+    curvature: Curvature | None = None
+    """In the architecture, at the weights that were scored; None where it was not asked for."""
     control: Comparison | None = None
     """The frozen-uniform control; None where there is none, or it is unfinished."""
     second_stage: Comparison | None = None

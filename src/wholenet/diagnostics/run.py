@@ -15,6 +15,7 @@ from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.model_folder import TrainedModel, load_model
 from wholenet.deploy.score import open_for
 from wholenet.diagnostics.batchnorm import recalibration_batches
+from wholenet.diagnostics.curvature import Curvature, curvature
 from wholenet.diagnostics.diagnosis import Comparison, Diagnosis
 from wholenet.diagnostics.discrete import decoded, discrete_networks
 from wholenet.diagnostics.discretization import (
@@ -26,10 +27,13 @@ from wholenet.diagnostics.discretization import (
     zeroed,
 )
 from wholenet.diagnostics.entropy import entropy_history, entropy_per_phase, most_decided, movement
+from wholenet.search.config import FitConfig, parse_size
+from wholenet.search.draw import draw
 from wholenet.search.run_folder import RunFolder
+from wholenet.search.steps import Batch
 from wholenet.spaces.count import macs_as_run
 from wholenet.spaces.supernet import Supernet
-from wholenet.tasks.segmentation import evaluate
+from wholenet.tasks.segmentation import SegmentationLoss, evaluate
 
 CACHE_BYTES = 1 << 30
 """Decoded samples kept in memory, of validation and of training each."""
@@ -41,6 +45,7 @@ def diagnose(
     device: torch.device | str = "cpu",
     images: int | None = None,
     shares: Sequence[float] = SHARES,
+    with_curvature: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Diagnosis:
     """Ask of ``run`` what the seed paper asks of its own supernets (Sec. 4.2).
@@ -54,6 +59,7 @@ def diagnose(
         device: where to compute.
         images: score only so many validation images, spread evenly; None is all.
         shares: of the edges, dropped along the discretization curve.
+        with_curvature: also take the curvature in the architecture, on one batch of validation crops.
         progress: called with (images scored, images to score in all).
 
     Raises:
@@ -101,8 +107,18 @@ def diagnose(
         most_decided=tuple(most_decided(weights, masks)),
         curve=tuple(discretization_curve(network, variants, score, shares)),
         discrete=tuple(discrete_networks(network, genotypes, recalibrate, score, size)),
+        curvature=_curvature(network, val, config, device) if with_curvature else None,
         **{name: _compare(_others(run)[name], other, score) for name, other in others.items()},
     )
+
+
+def _curvature(network: Supernet, val: SegmentationData, config: FitConfig, device: torch.device | str) -> Curvature:
+    """On a batch drawn as for training, of validation images."""
+    if config.crop is None:
+        raise ValueError("the run's config has no crop; it was not made by `wholenet fit`")
+    images, masks = next(draw(val, "curvature", 0, 1, parse_size(config.crop), config, device))
+    images = images.to(device, memory_format=torch.channels_last)
+    return curvature(network, Batch(images, masks.to(device)), SegmentationLoss())
 
 
 def _supernet_run(run: RunFolder) -> RunFolder:

@@ -154,6 +154,10 @@ def table(diagnosis: Diagnosis) -> list[str]:
         if other is not None:
             time = f"{other.epochs} epochs in {other.seconds:.0f} s"
             lines.append(f"{name:{width}}  {100 * other.miou:4.1f} %  {time}")
+    if diagnosis.curvature is not None:
+        c = diagnosis.curvature
+        ends = f"highest eigenvalue {c.highest:.3g}, lowest {c.lowest:.3g}"
+        lines.append(f"{'curvature':{width}}          {ends}; {c.logits} logits, one batch of {c.images}")
     lines.append(
         f"{'the run itself':{width}}          {diagnosis.epochs} of {diagnosis.planned} epochs in "
         f"{diagnosis.seconds:.0f} s; {diagnosis.images} images scored"
