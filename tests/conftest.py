@@ -26,6 +26,15 @@ def camvid() -> Path:
 
 
 @pytest.fixture(scope="session")
+def robustdarts() -> Path:
+    """Eigenvalue trajectories and Hessians of the RobustDARTS study."""
+    folder = SHARED_DATA / "robustdarts"
+    if not folder.is_dir():
+        pytest.skip(f"the logs of RobustDARTS are not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def discs(tmp_path_factory) -> Path:
     """Twelve images of a bright disc on a dark ground. Tests that change them work on a copy."""
     root = tmp_path_factory.mktemp("discs")

@@ -1,6 +1,9 @@
 """The ends of the Hessian's spectrum: against matrices known, brute force, and each other."""
 
 import copy
+import csv
+import json
+from functools import partial
 
 import pytest
 import torch
@@ -45,6 +48,25 @@ def test_lanczos_finds_both_ends_within_its_tolerance(name, tolerance):
     assert abs(highest - max(values)) <= max(tolerance, 1e-10) * scale
     assert products <= len(values)
     assert bound <= tolerance
+
+
+def test_lanczos_finds_the_logged_eigenvalue_of_real_hessians(robustdarts):
+    """RobustDARTS on S1, 56 logits: full Hessians and the eigenvalues that its own dense solver found."""
+    with (robustdarts / "eigenvalues_s1_cifar10.csv").open() as file:
+        logged = {
+            (float(row["drop_path"]), float(row["weight_decay"]), int(row["seed"]), int(row["epoch"])): row
+            for row in csv.DictReader(file)
+        }
+    for entry in json.loads((robustdarts / "hessians_s1_cifar10.json").read_text()):
+        n = len(entry["H_upper"])
+        matrix = torch.zeros(n, n, dtype=torch.float64)
+        for i, row in enumerate(entry["H_upper"]):
+            matrix[i, i:] = matrix[i:, i] = torch.tensor(row, dtype=torch.float64)
+        lowest, highest, products, _ = lanczos(partial(torch.mv, matrix), n, matrix[0], 1e-4)
+        expected = logged[entry["drop_path"], entry["weight_decay"], entry["seed"], entry["epoch"]]
+        assert highest == pytest.approx(float(expected["lambda_max"]), rel=1e-3)
+        assert lowest == pytest.approx(float(expected["lambda_min"]), abs=1e-3 * highest)
+        assert products < n / 2
 
 
 def test_lanczos_takes_fewer_products_than_there_are_rows():
