@@ -10,6 +10,7 @@ Letters: B images, C channels, H x W feature map, K kernels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,5 +55,5 @@ class KernelMixture(TwoForms, Fusable):
     def merged(self, weights: Tensor) -> Tensor:
         """The one kernel that equals the mixture: [C, 1, k, k] with k the largest size."""
         margins = [(self.largest - k) // 2 for k in self.kernels]
-        kernels = [conv.get_parameter("weight") for conv in self.convs.values()]
+        kernels = [cast(nn.Conv2d, conv).weight for conv in self.convs.values()]
         return total([F.pad(k * w, (m, m, m, m)) for k, w, m in zip(kernels, weights, margins, strict=True)])

@@ -1,0 +1,105 @@
+"""The second-order architecture gradient of DARTS (Sec. 2.3): through one step of the weights.
+
+The weights take a virtual step on training data, and the validation loss is looked at there. How the step itself
+depends on the architecture is a product of mixed second derivatives with a vector: by the difference of two gradients,
+as the original has it, or exactly, by differentiating twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from wholenet.ops.statistics import still_statistics
+from wholenet.search.steps import Batch, Loss
+from wholenet.spaces.supernet import Supernet
+
+RADIUS = 0.01
+"""Length of the difference step, in weights (DARTS' code)."""
+
+
+@dataclass(frozen=True)
+class VirtualStep:
+    """How the weights would move: SGD with momentum and weight decay, as the optimiser's next step."""
+
+    lr: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    buffers: Sequence[Tensor | None] = ()
+    """The optimiser's momentum, one per parameter of the network; none before the first step."""
+
+    @classmethod
+    def of(cls, optimizer: torch.optim.SGD) -> VirtualStep:
+        """What ``optimizer``, of one group of parameters, would do next."""
+        (group,) = optimizer.param_groups
+        buffers = [optimizer.state[p].get("momentum_buffer") for p in group["params"]]
+        return cls(group["lr"], group["momentum"], group["weight_decay"], buffers)
+
+    def moved(self, weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
+        """The weights after the step."""
+        buffers = self.buffers or [None] * len(weights)
+        steps = [g + self.weight_decay * w for g, w in zip(gradients, weights, strict=True)]
+        steps = [s if b is None else s + self.momentum * b for s, b in zip(steps, buffers, strict=True)]
+        return [w - self.lr * s for w, s in zip(weights, steps, strict=True)]
+
+
+def unrolled_gradient(
+    model: Supernet,
+    train: Batch,
+    validation: Batch,
+    loss: Loss,
+    step: VirtualStep,
+    implicit: Literal["difference", "exact"] = "difference",
+) -> tuple[Tensor, list[Tensor]]:
+    """Gradient in the logits of the validation loss after a virtual step on ``train``. Nothing of ``model`` moves.
+
+    Returns:
+        The validation loss there (detached), and one gradient per logit tensor.
+
+    Raises:
+        ValueError: for an unknown ``implicit``.
+    """
+    if implicit not in ("difference", "exact"):
+        raise ValueError(f"implicit={implicit!r}: expected difference or exact")
+    names = [name for name, _ in model.net.named_parameters()]
+    weights = [parameter.detach() for parameter in model.net.parameters()]
+    logits = list(model.arch.parameters())
+
+    def loss_at(batch: Batch, values: Sequence[Tensor]) -> Tensor:
+        state = dict(zip(names, values, strict=True))
+        return loss(functional_call(model.net, state, (batch.images, model.arch())), batch.targets)
+
+    with still_statistics(model.net):
+        exact = implicit == "exact"
+        here = [w.clone().requires_grad_() for w in weights]
+        gradients = torch.autograd.grad(loss_at(train, here), here, create_graph=exact, materialize_grads=True)
+        there = [w.requires_grad_() for w in step.moved(weights, [g.detach() for g in gradients])]
+        value = loss_at(validation, there)
+        both = torch.autograd.grad(value, [*logits, *there], materialize_grads=True)
+        direct, vector = both[: len(logits)], both[len(logits) :]
+        if exact:
+            through = torch.autograd.grad(gradients, logits, vector, materialize_grads=True)
+        else:
+            through = _difference(lambda values: loss_at(train, values), weights, logits, vector)
+    return value.detach(), [d - step.lr * t for d, t in zip(direct, through, strict=True)]
+
+
+def _difference(
+    loss_at: Callable[[Sequence[Tensor]], Tensor],
+    weights: Sequence[Tensor],
+    logits: Sequence[Tensor],
+    vector: Sequence[Tensor],
+) -> list[Tensor]:
+    """Mixed second derivative times ``vector``, by a central difference of ``RADIUS`` in all weights together."""
+    length = torch.stack([v.norm() for v in vector]).norm()
+    radius = RADIUS / length.clamp_min(torch.finfo(length.dtype).tiny)
+    sides = []
+    for sign in (1, -1):
+        moved = [w + sign * radius * v for w, v in zip(weights, vector, strict=True)]
+        sides.append(torch.autograd.grad(loss_at(moved), list(logits), materialize_grads=True))
+    return [(up - down) / (2 * radius) for up, down in zip(*sides, strict=True)]
