@@ -26,6 +26,14 @@ def camvid() -> Path:
 
 
 @pytest.fixture(scope="session")
+def cifar10() -> Path:
+    folder = SHARED_DATA / "cifar10"
+    if not folder.is_dir():
+        pytest.skip(f"CIFAR-10 is not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def robustdarts() -> Path:
     """Eigenvalue trajectories and Hessians of the RobustDARTS study."""
     folder = SHARED_DATA / "robustdarts"

@@ -1,0 +1,270 @@
+"""Labelled images for classification, from the forms that people have them in: parquet files, a folder per class, and
+the binary batches of CIFAR. All in memory, as bytes.
+
+Letters: N images, C channels, H x W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from wholenet.data.folder import IMAGE_SUFFIXES, files_below
+from wholenet.data.pictures import read_image
+from wholenet.data.sample import DataError
+
+CIFAR_SIDE = 32
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
+IMAGE_COLUMNS = ("img", "image", "images", "picture")
+VAL_NAMES = ("val", "valid", "validation")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A split: every image of one size, with the number of its class."""
+
+    images: np.ndarray
+    """uint8 [N, H, W, 3]."""
+    labels: np.ndarray
+    """int64 [N], 0..K-1."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class LabelledSource:
+    """A data set as opened."""
+
+    name: str
+    classes: tuple[str, ...]
+    splits: Mapping[str, Labelled]
+    """"train", and "val" or "test" or both where the data has them."""
+
+
+def open_labelled(path: str | Path) -> LabelledSource:
+    """Open a folder of labelled images, in whichever form it is.
+
+    Parquet: ``train*.parquet`` and the like, in the folder or its ``data/``, with a column of images (encoded, as bytes
+    or as {bytes, path}) and one of whole-number labels. CIFAR's binary version: ``data_batch_*.bin`` and
+    ``test_batch.bin``, or ``train.bin`` and ``test.bin``. Folders: one per class, with or without ``train``, ``val``,
+    ``test`` above them.
+
+    Raises:
+        DataError: if it is none of these, a file is damaged (named, with the reason), an image has another size, or
+            there is only one class.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise DataError(
+            f"{root} is not a folder; give one with parquet files, CIFAR's .bin files, or a folder per class"
+        )
+    parquet = sorted([*root.glob("*.parquet"), *root.glob("data/*.parquet")])
+    if parquet:
+        source = _parquet(root, parquet)
+    elif binary := sorted(root.rglob("*.bin")):
+        source = _binary(root, binary)
+    elif pickled := sorted(p for p in root.rglob("data_batch_*") if not p.suffix):
+        raise DataError(
+            f"{pickled[0]} is of CIFAR's Python version, which is pickled: opening it would run whatever is in it. "
+            "Get the binary version (cifar-10-binary.tar.gz, cifar-100-binary.tar.gz), or the parquet files"
+        )
+    else:
+        source = _folders(root)
+    for name, split in source.splits.items():
+        if not len(split):
+            raise DataError(f"{root}: the {name} split has no images")
+    if len(source.classes) < 2:
+        only = f" ({source.classes[0]})" if source.classes else ""
+        raise DataError(f"{root} has {len(source.classes)} class{only}; a classifier needs at least two to tell apart")
+    return source
+
+
+def _split_of(name: str) -> str | None:
+    """ "train-00000-of-00002" -> "train"; None for a name that begins with no split's."""
+    for split, names in (("train", ("train",)), ("val", VAL_NAMES), ("test", ("test",))):
+        if name.lower().startswith(names):
+            return split
+    return None
+
+
+# ---- parquet
+
+
+def _parquet(root: Path, files: Sequence[Path]) -> LabelledSource:
+    try:
+        reader = importlib.import_module("pyarrow.parquet")  # not everyone needs it
+    except ImportError as error:
+        raise DataError("parquet files need pyarrow, not installed here: pip install 'wholenet[parquet]'") from error
+    parts: dict[str, list[Labelled]] = {}
+    names: tuple[str, ...] | None = None
+    for file in files:
+        split = _split_of(file.stem)
+        if split is None:
+            raise DataError(f"{file}: the name of a parquet file begins with train, val or test; this one does not")
+        try:
+            table = reader.read_table(file)
+        except Exception as error:  # pyarrow's own errors have no common base but this
+            raise DataError(f"{file} cannot be read as parquet: {error}") from error
+        images = _column(table.column_names, IMAGE_COLUMNS, file)
+        labels = _column(table.column_names, LABEL_COLUMNS, file)
+        named = _names_in(table.schema.metadata, labels)
+        if names is not None and named != names:
+            raise DataError(f"{file} names other classes than {files[0]}")
+        names = named
+        parts.setdefault(split, []).append(
+            Labelled(
+                _stacked(
+                    (_decoded(value, f"{file}, row {i}") for i, value in enumerate(table[images].to_pylist())), file
+                ),
+                _whole_numbers(table[labels].to_pylist(), file),
+            )
+        )
+    splits = {split: _joined(some, root) for split, some in parts.items()}
+    return LabelledSource(root.name, _class_names(names, splits, root), splits)
+
+
+def _column(found: Sequence[str], wanted: Sequence[str], file: Path) -> str:
+    for name in wanted:
+        if name in found:
+            return name
+    raise DataError(f"{file} has columns {', '.join(found)}; expected one of {', '.join(wanted)}")
+
+
+def _names_in(metadata: Mapping[bytes, bytes] | None, column: str) -> tuple[str, ...]:
+    """Class names that the data set's public release writes into its schema; none where it does not."""
+    text = (metadata or {}).get(b"huggingface")
+    if text is None:
+        return ()
+    features: Any = json.loads(text).get("info", {}).get("features", {})
+    return tuple(features.get(column, {}).get("names") or ())
+
+
+def _decoded(value: Any, where: str) -> np.ndarray:
+    content = value.get("bytes") if isinstance(value, dict) else value
+    if not isinstance(content, bytes):
+        raise DataError(f"{where}: the image is {type(content).__name__}; expected the bytes of an image file")
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            return np.array(picture.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{where}: the image cannot be decoded: {error}") from error
+
+
+def _whole_numbers(values: Sequence[Any], file: Path) -> np.ndarray:
+    for i, value in enumerate(values):
+        if type(value) is not int or value < 0:
+            raise DataError(f"{file}, row {i}: label {value!r}; expected a whole number from 0")
+    return np.array(values, dtype=np.int64)
+
+
+# ---- CIFAR's binary version
+
+
+def _binary(root: Path, files: Sequence[Path]) -> LabelledSource:
+    """CIFAR-10: a label and 3072 bytes per image. CIFAR-100: a coarse and a fine label before them."""
+    hundred = any(file.name == "train.bin" for file in files)
+    skipped = 2 if hundred else 1
+    parts: dict[str, list[Labelled]] = {}
+    for file in files:
+        split = "test" if file.name.startswith("test") else "train"
+        if not file.name.startswith(("data_batch", "test", "train")):
+            raise DataError(
+                f"{file}: not a file of CIFAR's binary version (data_batch_1.bin, test_batch.bin, train.bin)"
+            )
+        record = skipped + 3 * CIFAR_SIDE**2
+        content = np.frombuffer(file.read_bytes(), np.uint8)
+        if not len(content) or len(content) % record:
+            raise DataError(
+                f"{file} has {len(content)} bytes; expected a multiple of {record}, the size of a CIFAR-"
+                f"{100 if hundred else 10} image with its label. It is cut short, or something else"
+            )
+        rows = content.reshape(-1, record)
+        pixels = rows[:, skipped:].reshape(-1, 3, CIFAR_SIDE, CIFAR_SIDE).transpose(0, 2, 3, 1)
+        parts.setdefault(split, []).append(
+            Labelled(np.ascontiguousarray(pixels), rows[:, skipped - 1].astype(np.int64))
+        )
+    splits = {split: _joined(some, root) for split, some in parts.items()}
+    table = next((f for n in ("fine_label_names.txt", "batches.meta.txt") for f in sorted(root.rglob(n))), None)
+    names = tuple(table.read_text().split()) if table else () if hundred else CIFAR10_CLASSES
+    return LabelledSource(root.name, _class_names(names, splits, root), splits)
+
+
+# ---- a folder per class
+
+
+def _folders(root: Path) -> LabelledSource:
+    below = sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    named = {split: folder for folder in below if (split := _split_of(folder.name)) is not None}
+    if named and "train" not in named:
+        raise DataError(f"{root} has {', '.join(sorted(f.name for f in named.values()))} and no train folder")
+    tops = named or {"train": root}
+    classes = {split: _classes_below(top) for split, top in tops.items()}
+    names = tuple(classes["train"])
+    if not names:
+        raise DataError(f"{root} holds no folder with images ({', '.join(IMAGE_SUFFIXES)}); expected one per class")
+    splits = {}
+    for split, found in classes.items():
+        if unknown := sorted(set(found) - set(names)):
+            raise DataError(f"{tops[split]} has the class {unknown[0]!r}, which train does not have")
+        files = [(file, names.index(name)) for name, some in found.items() for file in some]
+        images = _stacked((read_image(file) for file, _ in files), tops[split], [file for file, _ in files])
+        splits[split] = Labelled(images, np.array([label for _, label in files], dtype=np.int64))
+    return LabelledSource(root.name, names, splits)
+
+
+def _classes_below(top: Path) -> dict[str, list[Path]]:
+    folders = sorted(f for f in top.iterdir() if f.is_dir() and not f.name.startswith("."))
+    return {folder.name: files for folder in folders if (files := files_below(folder, IMAGE_SUFFIXES))}
+
+
+# ---- shared
+
+
+def _stacked(images: Iterable[np.ndarray], where: Path, names: Sequence[Path] = ()) -> np.ndarray:
+    listed = list(images)
+    sizes = Counter(image.shape[:2] for image in listed)
+    if len(sizes) > 1:
+        (usual, _), *_ = sizes.most_common()
+        i, other = next((i, image.shape[:2]) for i, image in enumerate(listed) if image.shape[:2] != usual)
+        name = names[i] if names else f"{where}, row {i}"
+        raise DataError(
+            f"{name} is {other[0]}x{other[1]}, most images are {usual[0]}x{usual[1]}; they must all have one size: "
+            "resize them first"
+        )
+    return np.stack(listed) if listed else np.zeros((0, CIFAR_SIDE, CIFAR_SIDE, 3), np.uint8)
+
+
+def _joined(parts: Sequence[Labelled], root: Path) -> Labelled:
+    sizes = {part.images.shape[1:3] for part in parts}
+    if len(sizes) > 1:
+        raise DataError(f"{root}: the files of one split hold images of the sizes {sorted(sizes)}; expected one size")
+    return Labelled(np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts]))
+
+
+def _class_names(names: tuple[str, ...] | None, splits: Mapping[str, Labelled], root: Path) -> tuple[str, ...]:
+    """``names``, or numbers where there are none.
+
+    Raises:
+        DataError: if there is no train split, or a label has no name.
+    """
+    if "train" not in splits:
+        raise DataError(f"{root} has no train split; found {', '.join(sorted(splits))}")
+    largest = max((int(split.labels.max()) for split in splits.values() if len(split)), default=-1)
+    if not names:
+        return tuple(str(i) for i in range(largest + 1))
+    if largest >= len(names):
+        raise DataError(
+            f"{root}: a label is {largest}, but only {len(names)} classes have names ({', '.join(names[:9])})"
+        )
+    return names
