@@ -55,7 +55,7 @@ class RawStream(BatchStream):
         windows, drawn, seeds = [], [], []
         for place, index in enumerate(self.indices(k)):
             sample = self.data[index]
-            rng = self._rng(1, k * self.batch + place)
+            rng = self.rng(1, k * self.batch + place)
             drawn.append(self.augment.draw(sample.mask.shape, rng))
             windows.append((sample.image[drawn[-1].window], sample.mask[drawn[-1].window]))
             seeds.append(rng.integers(2**62))

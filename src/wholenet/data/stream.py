@@ -34,27 +34,23 @@ def normalize(image: np.ndarray) -> np.ndarray:
     return image * scale - shift
 
 
-class BatchStream(Dataset[tuple[Tensor, Tensor]]):
-    """Item k is batch k: images float32 [B, 3, H, W] and masks int64 [B, H, W].
+class Order(Dataset[Any]):
+    """Which samples make batch k, and the random source of each: an abstract stream of batches.
 
     The samples are the data set in a random order, then in another, and so on without a seam, so every sample is seen
     once before any is seen twice, whatever the batch size.
 
     Args:
-        data: where samples come from.
+        size: samples in the data set.
         batch: B.
-        augment: see ``Augment``.
         seed: of the run.
         stream: tells the streams of one run apart ("weights", "architecture"): same data, separately drawn.
         batches: length.
     """
 
-    def __init__(
-        self, data: SegmentationData, batch: int, augment: Augment, *, seed: int, stream: str, batches: int
-    ) -> None:
-        self.data = data
+    def __init__(self, size: int, batch: int, *, seed: int, stream: str, batches: int) -> None:
+        self.size = size
         self.batch = batch
-        self.augment = augment
         self.key = [seed, *stream.encode()]
         self.batches = batches
 
@@ -63,26 +59,42 @@ class BatchStream(Dataset[tuple[Tensor, Tensor]]):
 
     def indices(self, k: int) -> list[int]:
         """Which samples make batch k."""
-        size = len(self.data)
         positions = range(k * self.batch, (k + 1) * self.batch)
-        orders = {turn: self._rng(0, turn).permutation(size) for turn in {p // size for p in positions}}
-        return [int(orders[p // size][p % size]) for p in positions]
+        orders = {turn: self.rng(0, turn).permutation(self.size) for turn in {p // self.size for p in positions}}
+        return [int(orders[p // self.size][p % self.size]) for p in positions]
+
+    def rng(self, purpose: int, number: int) -> np.random.Generator:
+        """A random source of its own for each purpose (0: the order, 1: augmentation) and number (turn, or sample)."""
+        return np.random.default_rng([*self.key, purpose, number])
+
+
+class BatchStream(Order):
+    """Item k is batch k: images float32 [B, 3, H, W] and masks int64 [B, H, W].
+
+    Args:
+        data: where samples come from.
+        batch: B.
+        augment: see ``Augment``.
+        order: ``seed``, ``stream`` and ``batches`` of :class:`Order`.
+    """
+
+    def __init__(self, data: SegmentationData, batch: int, augment: Augment, **order: Any) -> None:
+        super().__init__(len(data), batch, **order)
+        self.data = data
+        self.augment = augment
 
     def __getitem__(self, k: int) -> tuple[Tensor, Tensor]:
         images, masks = [], []
         for place, index in enumerate(self.indices(k)):
             sample = self.data[index]
-            image, mask = self.augment(sample.image, sample.mask, self._rng(1, k * self.batch + place))
+            image, mask = self.augment(sample.image, sample.mask, self.rng(1, k * self.batch + place))
             images.append(normalize(image))
             masks.append(mask)
         # [B, H, W, 3] seen as [B, 3, H, W] is channels_last already.
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(masks)).long()
 
-    def _rng(self, purpose: int, number: int) -> np.random.Generator:
-        return np.random.default_rng([*self.key, purpose, number])
 
-
-def batches(stream: BatchStream, first: int, workers: int, *, pinned: bool = False) -> Iterator[Any]:
+def batches(stream: Order, first: int, workers: int, *, pinned: bool = False) -> Iterator[Any]:
     """Batches ``first``, ``first`` + 1, ... of a stream, read ahead by ``workers`` processes (0: in this one).
 
     The processes start when the first batch is asked for. ``pinned`` memory can be copied to a GPU while it computes.
