@@ -34,6 +34,15 @@ def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
     return logits.masked_fill(~mask, -torch.inf).softmax(-1)
 
 
+def masked_sigmoid(logits: Tensor, mask: Tensor) -> Tensor:
+    """A gate of its own for each option that exists, so that they do not compete (Fair DARTS).
+
+    >>> masked_sigmoid(torch.zeros(3), torch.tensor([True, True, False])).tolist()
+    [0.5, 0.5, 0.0]
+    """
+    return torch.where(mask, logits.sigmoid(), 0.0)
+
+
 def as_given(logits: Tensor, mask: Tensor) -> Tensor:
     """No relaxation: the "logits" are the weights. What a discrete or pruned architecture is made of."""
     return logits * mask

@@ -1,4 +1,4 @@
-"""The candidate operations of the DARTS spaces, by name (DARTS, Sec. 3.1 and its code; RobustDARTS, Sec. 3).
+"""The candidate operations of the DARTS spaces, by name (DARTS and its code; RobustDARTS).
 
 All take ReLU first, convolution, BatchNorm last, and keep the number of channels. In a search supernet BatchNorm has no
 affine map, and one follows each pooling; in a discrete network it has one, and none follows a pooling.

@@ -1,4 +1,4 @@
-"""When a search should have stopped: the rule of RobustDARTS (Sec. 4.3), on the dominant eigenvalue's history.
+"""When a search should have stopped: the rule of RobustDARTS, on the dominant eigenvalue's history.
 
 The eigenvalue is averaged over a window; where the average has grown too fast over some evaluations, the architecture
 from before it grew is taken. The paper and its code say this differently; both readings are here by name.

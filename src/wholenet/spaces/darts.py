@@ -1,4 +1,4 @@
-"""The cell spaces of image classification: DARTS, and S1 to S4 of RobustDARTS (Sec. 3), on which DARTS fails.
+"""The cell spaces of image classification: DARTS, and S1 to S4 of RobustDARTS, on which DARTS fails.
 
 The tables first, then the one network that walks over them. A table says, for each of the two types of cell, which
 edges there are and what each offers: fourteen edges with a choice in the supernet, eight with one operation in a

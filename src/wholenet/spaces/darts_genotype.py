@@ -97,4 +97,4 @@ PUBLISHED: dict[str, CellGenotype] = {
         "max:0 max:1 skip:2 max:1 max:0 skip:2 skip:2 max:1",
     ),
 }
-"""Cells that DARTS found on CIFAR-10, first and second order (its Figs. 4 and 5)."""
+"""Cells that DARTS found on CIFAR-10, by its first-order and its second-order gradient (its code's V1 and V2)."""
