@@ -17,29 +17,28 @@ if not torch.cuda.is_available():
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-@pytest.fixture
-def camvid() -> Path:
-    folder = SHARED_DATA / "camvid"
+def shared(name: str) -> Path:
+    """A folder of real data that lies beside the project; without it the test is skipped."""
+    folder = SHARED_DATA / name
     if not folder.is_dir():
-        pytest.skip(f"CamVid is not at {folder}")
+        pytest.skip(f"real data, {name}, is not at {folder}")
     return folder
 
 
 @pytest.fixture(scope="session")
+def camvid() -> Path:
+    return shared("camvid")
+
+
+@pytest.fixture(scope="session")
 def cifar10() -> Path:
-    folder = SHARED_DATA / "cifar10"
-    if not folder.is_dir():
-        pytest.skip(f"CIFAR-10 is not at {folder}")
-    return folder
+    return shared("cifar10")
 
 
 @pytest.fixture(scope="session")
 def robustdarts() -> Path:
     """Eigenvalue trajectories and Hessians of the RobustDARTS study."""
-    folder = SHARED_DATA / "robustdarts"
-    if not folder.is_dir():
-        pytest.skip(f"the logs of RobustDARTS are not at {folder}")
-    return folder
+    return shared("robustdarts")
 
 
 @pytest.fixture(scope="session")
