@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 import wholenet.ops.resize
 from wholenet.bench import Row, Setting
+from wholenet.ops.execution import seconds
 from wholenet.ops.forms import TwoForms
 from wholenet.search.steps import Batch
 from wholenet.spaces.supernet import Supernet, create_model
@@ -59,17 +59,6 @@ def random_batch(batch: int, shape: tuple[int, int], device: torch.device, dtype
 
 def channels_last(batch: Batch) -> Batch:
     return batch._replace(images=batch.images.contiguous(memory_format=torch.channels_last))
-
-
-def seconds(run: Callable[[], object], device: torch.device) -> float:
-    """Time of one call."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def interleaved(runs: Mapping[str, Callable[[], object]], rounds: int, device: torch.device) -> dict[str, list[float]]:

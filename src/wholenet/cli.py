@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"wholenet {command}: {error}\n")
         raise SystemExit(2) from error
     except RuntimeError as error:
-        if "out of memory" not in str(error):
+        from wholenet.search.memory import ran_out_of_memory
+
+        if not ran_out_of_memory(error):
             raise
         advice = "--tile" if command == "predict" else "--batch or --crop"
         sys.stderr.write(f"wholenet {command}: {error}\nA smaller {advice} needs less memory.\n")

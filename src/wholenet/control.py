@@ -74,7 +74,7 @@ def equal_time(records: Sequence[dict[str, Any]], retraining: Sequence[dict[str,
 def _control(config: FitConfig, console: Console) -> Finished:
     run = RunFolder(config.out)
     out = run.control
-    if (out / "config.yaml").exists():
+    if RunFolder.at(out):
         return resume(out, console)
     if config.protocol == "two-stage":
         epochs = equal_time_epochs(RunFolder(run.search).records(), run.records())

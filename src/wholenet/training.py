@@ -109,13 +109,14 @@ def resume(path: str | Path, console: Console | None = None, **machine: Any) -> 
             f"{', '.join(MACHINE)} can"
         )
     run = RunFolder(path)
-    parts = [run, *(RunFolder(part) for part in (run.search, run.control) if (part / "config.yaml").is_file())]
+    first = RunFolder.at(run.search)
+    parts = [part for part in (run, first, RunFolder.at(run.control)) if part is not None]
     configs = [replace(part.config, **machine) for part in parts]
     device = choose_device(configs[0].device)
     data = prepare(configs[0], console)
     before = run.environment()
-    if before is None and (run.search / "config.yaml").exists():  # a two-stage run, still in its first stage
-        before = RunFolder(run.search).environment()
+    if before is None and first is not None:  # a two-stage run, still in its first stage
+        before = first.environment()
     for name, stats in (("train", data.train_stats), ("val", data.val_stats)):
         if before and before[name] != json.loads(json.dumps(asdict(stats))):
             raise ValueError(
@@ -150,7 +151,7 @@ def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, con
         entropy_start=min(1.0, config.entropy_start * config.epochs / searched),
     )
     console.print(f"first stage: {searched} epochs of warm-up and search", highlight=False)
-    search = RunFolder(run.search) if (run.search / "config.yaml").exists() else RunFolder.create(search_config)
+    search = RunFolder.at(run.search) or RunFolder.create(search_config)
     train(search, data, device, console)
     model = load_model(search.path).network
     genotype = decode(model.arch(), config.decoding, config.decoding_tau)

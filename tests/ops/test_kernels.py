@@ -2,6 +2,7 @@
 
 import copy
 import os
+import sys
 
 import pytest
 import torch
@@ -119,6 +120,12 @@ def test_a_network_on_kernels_has_the_same_outputs_gradients_and_statistics():
         assert (f - e).abs().max() <= 1e-3 * e.abs().max().clamp_min(1e-2)
     for name, value in other.state_dict().items():
         torch.testing.assert_close(net.state_dict()[name], value, atol=1e-4, rtol=1e-4)
+
+
+def test_without_triton_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wholenet.ops.triton_depthwise", None)  # as if importing it failed
+    with pytest.raises(ValueError, match="the fused kernels need Triton, which cannot be imported here"):
+        on_kernels(torch.nn.Identity())
 
 
 def test_what_does_not_fit_is_refused():

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wholenet.data.labelled import Labelled
-from wholenet.data.stream import Order
+from wholenet.data.stream import Order, normalize
 
 STATISTICS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "cifar10": ((0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)),
@@ -86,13 +86,13 @@ class LabelledStream(Order):
         super().__init__(len(data), batch, **order)
         self.data = data
         self.augment = augment
-        self.mean = np.array(mean, np.float32)
-        self.std = np.array(std, np.float32)
+        self.mean = mean
+        self.std = std
 
     def __getitem__(self, k: int) -> tuple[Tensor, Tensor]:
         indices, images = self.indices(k), []
         for place, index in enumerate(indices):
             image, left = self.augment(self.data.images[index], self.rng(1, k * self.batch + place))
-            images.append((image * np.float32(1 / 255) - self.mean) / self.std * left[..., None])
+            images.append(normalize(image, self.mean, self.std) * left[..., None])
         # [B, H, W, C] seen as [B, C, H, W] is channels_last already.
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), torch.from_numpy(self.data.labels[indices])

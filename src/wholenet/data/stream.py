@@ -8,7 +8,7 @@ Letters: B images, C channels, H x W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -27,10 +27,11 @@ Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarr
 """(image uint8 [H, W, 3], mask uint8 [H, W], random source) -> the same, changed; all of one size."""
 
 
-def normalize(image: np.ndarray) -> np.ndarray:
-    """uint8 [..., 3] -> float32 [..., 3], zero mean and unit variance for typical photographs."""
-    scale = np.float32(1 / 255) / np.array(STD, dtype=np.float32)
-    shift = np.array(MEAN, dtype=np.float32) / np.array(STD, dtype=np.float32)
+def normalize(image: np.ndarray, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> np.ndarray:
+    """uint8 [..., C] -> float32 [..., C], of zero mean and unit variance where ``mean`` and ``std`` are the data's; by
+    default those of typical photographs."""
+    scale = np.float32(1 / 255) / np.array(std, dtype=np.float32)
+    shift = np.array(mean, dtype=np.float32) / np.array(std, dtype=np.float32)
     return image * scale - shift
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.data.sample import SegmentationData
-from wholenet.search.config import FitConfig, parse_size
+from wholenet.search.config import FitConfig
 from wholenet.search.draw import draw
 from wholenet.spaces.supernet import Supernet
 
@@ -27,9 +27,8 @@ def recalibration_batches(
         config: of a run, whose crop is settled.
         images: so many, at most; none twice.
     """
-    assert config.crop is not None, "a run writes its crop into its config"
     total = max(1, min(images, len(train)) // config.batch)
-    return (batch for batch, _ in draw(train, "recalibration", 0, total, parse_size(config.crop), config))
+    return (batch for batch, _ in draw(train, "recalibration", 0, total, config.crop_size, config))
 
 
 @torch.no_grad()

@@ -27,7 +27,7 @@ from wholenet.diagnostics.discretization import (
     zeroed,
 )
 from wholenet.diagnostics.entropy import entropy_history, entropy_per_phase, most_decided, movement
-from wholenet.search.config import FitConfig, parse_size
+from wholenet.search.config import FitConfig
 from wholenet.search.draw import draw
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import Batch
@@ -83,6 +83,7 @@ def diagnose(
     train = Cached(source.splits["train"], CACHE_BYTES)
     recalibrate = recalibrated_on(lambda: recalibration_batches(train, config))
     variants = {"zeroed": zeroed, "renormalized": renormalized, "recalibrated": recalibrate}
+    ends = _curvature(network, val, config, device) if with_curvature else None  # before the long part
     score = _Scorer(model, val, 1 + len(others) + len(shares) * len(variants) + 2 * len(genotypes), progress)
 
     records = stage.records()
@@ -107,16 +108,14 @@ def diagnose(
         most_decided=tuple(most_decided(weights, masks)),
         curve=tuple(discretization_curve(network, variants, score, shares)),
         discrete=tuple(discrete_networks(network, genotypes, recalibrate, score, size)),
-        curvature=_curvature(network, val, config, device) if with_curvature else None,
+        curvature=ends,
         **{name: _compare(_others(run)[name], other, score) for name, other in others.items()},
     )
 
 
 def _curvature(network: Supernet, val: SegmentationData, config: FitConfig, device: torch.device | str) -> Curvature:
     """On a batch drawn as for training, of validation images."""
-    if config.crop is None:
-        raise ValueError("the run's config has no crop; it was not made by `wholenet fit`")
-    images, masks = next(draw(val, "curvature", 0, 1, parse_size(config.crop), config, device))
+    images, masks = next(draw(val, "curvature", 0, 1, config.crop_size, config, device))
     images = images.to(device, memory_format=torch.channels_last)
     return curvature(network, Batch(images, masks.to(device)), SegmentationLoss())
 
@@ -131,16 +130,16 @@ def _supernet_run(run: RunFolder) -> RunFolder:
         )
     if config.protocol != "two-stage":
         return run
-    if not (run.search / "config.yaml").is_file():
+    if (first := RunFolder.at(run.search)) is None:
         raise ValueError(f"{run.path} has not begun its first stage; continue it: `wholenet fit --resume {run.path}`")
-    return RunFolder(run.search)
+    return first
 
 
 def _others(run: RunFolder) -> dict[str, RunFolder]:
     """What the supernet is compared with, as far as it is finished, by the name of its field in ``Diagnosis``."""
     found = {}
-    if (run.control / "config.yaml").is_file():
-        found["control"] = RunFolder(run.control)
+    if control := RunFolder.at(run.control):
+        found["control"] = control
     if run.config.protocol == "two-stage":
         found["second_stage"] = run
     return {name: other for name, other in found.items() if _finished(other)}

@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from wholenet.ops.fused import check_kernels, on_kernels
+from wholenet.ops.fused import on_kernels
 
 Run = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 """(images, architecture weights) -> logits."""
@@ -176,7 +176,6 @@ def _fast(net: nn.Module, mode: str, x: Tensor, weights: Mapping[str, Tensor], p
     if mode.startswith("kernels"):
         if not x.is_cuda:
             raise ValueError(f"the fused kernels need a GPU; the input is on {x.device.type}")
-        check_kernels()
         run = on_kernels(net)
     return graphed(net, run, x, weights, precision) if mode.endswith("graph") else run
 
@@ -193,11 +192,15 @@ def _gradient(run: Execution, x: Tensor, weights: Mapping[str, Tensor]) -> Tenso
 
 
 def _seconds(run: Execution, x: Tensor, weights: Mapping[str, Tensor], times: int = 3) -> float:
-    _synchronize(x)
+    return sum(seconds(lambda: _gradient(run, x, weights), x.device) for _ in range(times))
+
+
+def seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Time of one call, until ``device`` has done what it was told to."""
+    _synchronize(device)
     start = time.perf_counter()
-    for _ in range(times):
-        _gradient(run, x, weights)
-    _synchronize(x)
+    run()
+    _synchronize(device)
     return time.perf_counter() - start
 
 
@@ -212,9 +215,9 @@ def tuned(device: torch.device) -> Iterator[None]:
         torch.backends.cudnn.benchmark = before
 
 
-def _synchronize(x: Tensor) -> None:
-    if x.is_cuda:
-        torch.cuda.synchronize(x.device)
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 @contextmanager

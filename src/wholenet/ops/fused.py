@@ -47,15 +47,6 @@ def norm_activation(x: Tensor, norm: nn.BatchNorm2d, activation: nn.Module | Non
     return out
 
 
-def check_kernels() -> None:
-    """Make sure that the kernels can be imported.
-
-    Raises:
-        ValueError: if Triton is not installed.
-    """
-    _kernels("triton_depthwise")
-
-
 def _kernels(name: str) -> Any:
     try:
         return importlib.import_module(f"wholenet.ops.{name}")
@@ -64,7 +55,12 @@ def _kernels(name: str) -> Any:
 
 
 def on_kernels(net: nn.Module) -> Callable[[Tensor, Mapping[str, Tensor]], Tensor]:
-    """``net``, with its layers that have a fused form run in it."""
+    """``net``, with its layers that have a fused form run in it.
+
+    Raises:
+        ValueError: if Triton is not installed.
+    """
+    _kernels("triton_depthwise")
     layers = [layer for layer in net.modules() if isinstance(layer, Fusable)]
 
     def run(x: Tensor, weights: Mapping[str, Tensor]) -> Tensor:

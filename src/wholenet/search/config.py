@@ -166,6 +166,17 @@ class FitConfig:
         return dataclasses.replace(self, **{**only_two_stage, **changes})
 
     @property
+    def crop_size(self) -> tuple[int, int]:
+        """(height, width) of `crop`, of a run that was begun: it writes into its config what it is trained on.
+
+        Raises:
+            ValueError: if the crop is not settled yet.
+        """
+        if self.crop is None:
+            raise ValueError("this config has no crop; a run that was begun has one in its config.yaml")
+        return parse_size(self.crop)
+
+    @property
     def simultaneous(self) -> bool:
         """Whether the architecture moves by the weight step's backward pass: what `arch_update` comes to."""
         if self.arch_update == "auto":

@@ -84,7 +84,8 @@ def run_macs(run: RunFolder) -> int:
         ValueError: if the run has not begun.
     """
     config, records, facts = run.config, run.records(), run.environment()
-    first_stage = run_macs(RunFolder(run.search)) if (run.search / "config.yaml").exists() else 0
+    search = RunFolder.at(run.search)
+    first_stage = run_macs(search) if search else 0
     if facts is None and first_stage:
         return first_stage
     if facts is None:

@@ -42,6 +42,11 @@ class RunFolder:
         if not (self.path / "config.yaml").is_file():
             raise ValueError(f"{self.path} holds no run (no config.yaml in it); give the folder that `--out` named")
 
+    @classmethod
+    def at(cls, path: Path) -> RunFolder | None:
+        """The run in ``path``; None if there is none."""
+        return cls(path) if (path / "config.yaml").is_file() else None
+
     @staticmethod
     def check_free(config: FitConfig) -> None:
         """Make sure that nothing is in the place of ``config.out``: a run is never written over.
@@ -93,10 +98,8 @@ class RunFolder:
     @property
     def outermost(self) -> RunFolder:
         """The run that this one is a part of (its first stage, its control), or this one: what a user continues."""
-        whole = self.path.resolve().parent
-        if self.path.name in (self.search.name, self.control.name) and (whole / "config.yaml").is_file():
-            return RunFolder(self.path.parent).outermost
-        return self
+        whole = self.at(self.path.parent) if self.path.name in (self.search.name, self.control.name) else None
+        return self if whole is None else whole.outermost
 
     @property
     def control(self) -> Path:

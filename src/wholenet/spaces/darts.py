@@ -24,6 +24,8 @@ TYPES = ("normal", "reduce")
 """Types of cell; a reduction cell halves the size and doubles the channels."""
 INPUTS, NODES = 2, 4
 """Nodes of a cell that come from outside, and its own."""
+PAIRS = [(source, target) for target in range(INPUTS, INPUTS + NODES) for source in range(target)]
+"""From each node to each later one of the cell's own: fourteen, by target and then by source."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,12 @@ Table = Mapping[str, tuple[CellEdge, ...]]
 
 def edges(offered: Sequence[tuple[str, ...]]) -> tuple[CellEdge, ...]:
     """All edges from earlier nodes to later ones, with what each offers."""
-    pairs = [(source, target) for target in range(INPUTS, INPUTS + NODES) for source in range(target)]
-    return tuple(CellEdge(*pair, operations) for pair, operations in zip(pairs, offered, strict=True))
-
-
-EDGES = 14
+    return tuple(CellEdge(*pair, operations) for pair, operations in zip(PAIRS, offered, strict=True))
 
 
 def uniform(*operations: str) -> Table:
     """The same choice on every edge."""
-    return {kind: edges([operations] * EDGES) for kind in TYPES}
+    return {kind: edges([operations] * len(PAIRS)) for kind in TYPES}
 
 
 _SHORT = {

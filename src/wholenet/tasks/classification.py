@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet.data.labelled import Labelled
+from wholenet.data.stream import normalize
 
 
 class ClassificationLoss:
@@ -78,7 +79,6 @@ def evaluate_labelled(
 
 
 def _batches(data: Labelled, mean: tuple[float, ...], std: tuple[float, ...], batch: int) -> Iterator[Tensor]:
-    shift, scale = np.array(mean, np.float32), np.array(std, np.float32)
     for first in range(0, len(data), batch):
-        images = (data.images[first : first + batch] * np.float32(1 / 255) - shift) / scale
+        images = normalize(data.images[first : first + batch], mean, std)
         yield torch.from_numpy(images).permute(0, 3, 1, 2)
