@@ -13,10 +13,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-import wholenet.ops.resize
 from wholenet.bench import Row, Setting
+from wholenet.ops import forms
 from wholenet.ops.execution import seconds
-from wholenet.ops.forms import TwoForms
 from wholenet.search.steps import Batch
 from wholenet.spaces.supernet import Supernet, create_model
 from wholenet.tasks.segmentation import SegmentationLoss
@@ -28,18 +27,18 @@ CLASSES = 11
 @contextmanager
 def torch_resize() -> Iterator[None]:
     """Every resize by torch's own kernel."""
-    limit = wholenet.ops.resize.MATMUL_LIMIT
-    wholenet.ops.resize.MATMUL_LIMIT = 0
+    limit = forms.MATMUL_LIMIT
+    forms.MATMUL_LIMIT = 0
     try:
         yield
     finally:
-        wholenet.ops.resize.MATMUL_LIMIT = limit
+        forms.MATMUL_LIMIT = limit
 
 
 def written_plainly(model: Supernet) -> Supernet:
     """``model`` with every layer in its plain form from now on; with :func:`torch_resize`, as papers write it."""
     for layer in model.modules():
-        if isinstance(layer, TwoForms):
+        if isinstance(layer, forms.TwoForms):
             layer.plain = True
     return model
 

@@ -1,3 +1,7 @@
+import copy
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 
@@ -5,6 +9,9 @@ from wholenet.ops.bottleneck import CELLS, MixtureCell, SeparateCell
 from wholenet.ops.forms import plain_form
 from wholenet.ops.layers import ACTIVATIONS, PartialChannels, ScaledNorm, make_activation, shuffle_channels
 from wholenet.ops.mixture import KernelMixture
+
+ON_GPU: Any = SimpleNamespace(device=torch.device("cuda"))
+"""Stands for a tensor there."""
 
 
 @pytest.mark.parametrize("kernels", [(3, 5), (5, 3), (1, 3, 7), (5,)])
@@ -35,7 +42,7 @@ def test_plain_form_is_restored_after_an_error():
     mixture = KernelMixture(2, (3, 5))
     with pytest.raises(ValueError, match="one weight per kernel"), plain_form(mixture):
         mixture(torch.zeros(1, 2, 8, 8), torch.ones(3))
-    assert not mixture.plain
+    assert mixture.plain is None
 
 
 def test_even_kernels_and_missing_weights_are_refused():
@@ -64,6 +71,41 @@ def test_the_separate_cell_is_the_weighted_sum_of_whole_bottlenecks():
     alone = [operation(x, torch.ones(1, dtype=torch.float64)) for operation in cell.operations.values()]
     mixed = cell(x, torch.tensor([0.25, 0.75], dtype=torch.float64))
     torch.testing.assert_close(mixed, 0.25 * alone[0] + 0.75 * alone[1])
+
+
+def test_bottlenecks_run_as_one_move_the_statistics_of_each():
+    torch.manual_seed(0)
+    cell = SeparateCell(4, 2, (3, 5, 1), "relu").double()
+    x, alpha = torch.randn(2, 4, 6, 6, dtype=torch.float64), torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
+    found = []
+    for plain in (True, False):
+        own = copy.deepcopy(cell)
+        with plain_form(own, plain=plain):
+            own(x, alpha)
+        found.append(own.state_dict())
+    for name, value in found[0].items():
+        torch.testing.assert_close(value, found[1][name], atol=1e-12, rtol=1e-12)
+    moved = [name for name, value in cell.state_dict().items() if not torch.equal(value, found[1][name])]
+    assert len(moved) == 3 * 3 * 3  # three numbers of three BatchNorms in each of three bottlenecks
+
+
+def test_a_cpu_mixes_kernels_unless_the_architecture_alone_asks_for_a_gradient():
+    mixture, x = KernelMixture(4, (3, 5)), torch.zeros(1, 4, 8, 8)
+    weights = torch.ones(2, requires_grad=True)
+    assert not mixture.runs_plain(x, weights)
+    assert not mixture.runs_plain(x, weights.detach())
+    mixture.requires_grad_(False)
+    assert mixture.runs_plain(x, weights)
+    assert not mixture.runs_plain(x, weights.detach())
+    with plain_form(mixture, plain=False):
+        assert not mixture.runs_plain(x, weights)
+    assert not mixture.runs_plain(ON_GPU, weights)
+
+
+def test_a_cpu_runs_whole_bottlenecks_one_by_one():
+    cell, alpha = SeparateCell(4, 2, (3, 5), "relu"), torch.ones(2)
+    assert cell.runs_plain(torch.zeros(1, 4, 8, 8), alpha)
+    assert not cell.runs_plain(ON_GPU, alpha)
 
 
 def test_the_mixture_cell_shares_all_but_the_kernels():

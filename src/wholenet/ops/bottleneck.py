@@ -6,12 +6,16 @@ Both map [B, C, H, W] and the cell's alpha weights [K] (one per kernel size) to 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wholenet.ops.forms import total
+from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.fused import Fusable, norm_activation
-from wholenet.ops.layers import ConvNorm, SqueezeExcite, make_activation
+from wholenet.ops.joint import joint_convolution, joint_norm
+from wholenet.ops.layers import ConvNorm, SqueezeExcite, gated, make_activation
 from wholenet.ops.mixture import KernelMixture
 
 
@@ -39,8 +43,12 @@ class MixtureCell(Fusable):
         return x + self.project(self.gate(h))
 
 
-class SeparateCell(nn.Module):
-    """A whole inverted bottleneck per kernel, outputs mixed: Eq. 3 to the letter, at K times the cost."""
+class SeparateCell(TwoForms, Fusable):
+    """A whole inverted bottleneck per kernel, outputs mixed: Eq. 3 to the letter, at K times the cost.
+
+    The fast form runs what the bottlenecks have in common as one: expansion, BatchNorms, gates and projection over
+    concatenated channels, alpha in the last BatchNorm's affine map. On our own kernels each bottleneck runs by itself.
+    """
 
     def __init__(self, channels: int, expansion: int, kernels: Sequence[int], activation: str) -> None:
         super().__init__()
@@ -53,9 +61,27 @@ class SeparateCell(nn.Module):
                 f"alpha has shape {tuple(alpha.shape)} but this cell offers {len(self.operations)} operations; "
                 "it takes one weight per operation"
             )
-        alone = alpha.new_ones(1)
-        operations = self.operations.values()
-        return total([weight * operation(x, alone) for weight, operation in zip(alpha, operations, strict=True)])
+        operations = [cast(MixtureCell, operation) for operation in self.operations.values()]
+        if self.fused or self.runs_plain(x, alpha):
+            alone = alpha.new_ones(1)
+            return total([weight * operation(x, alone) for weight, operation in zip(alpha, operations, strict=True)])
+        return _jointly(x, alpha, operations)
+
+
+def _jointly(x: Tensor, alpha: Tensor, operations: Sequence[MixtureCell]) -> Tensor:
+    """``sum_k alpha_k * operation_k(x)``, every operation of one kernel."""
+    activation, branches = operations[0].activation, len(operations)
+    expand, project = ([getattr(o, name) for o in operations] for name in ("expand", "project"))
+    h = joint_convolution(x, [block[0] for block in expand], shared=True)
+    h = activation(joint_norm(h, [block[1] for block in expand]))
+    alone = alpha.new_ones(1)
+    h = torch.cat([o.depthwise(part, alone) for o, part in zip(operations, h.chunk(branches, 1), strict=True)], dim=1)
+    h = activation(joint_norm(h, [o.norm for o in operations]))
+    gates = F.relu(joint_convolution(h.mean((2, 3), keepdim=True), [o.gate.squeeze for o in operations]))
+    h = gated(h, joint_convolution(gates, [o.gate.excite for o in operations]))
+    h = joint_convolution(h, [block[0] for block in project])
+    h = joint_norm(h, [block[1] for block in project], alpha)
+    return total([alpha.sum() * x, *h.chunk(branches, 1)])
 
 
 CELLS = {"mixture": MixtureCell, "separate": SeparateCell}

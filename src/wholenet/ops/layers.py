@@ -93,9 +93,13 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` [B, C, H, W] -> the same shape."""
-        gates = x.mean((2, 3), keepdim=True)
-        # A hard sigmoid, in a form that torch can differentiate twice.
-        return x * (F.relu6(self.excite(F.relu(self.squeeze(gates))) + 3) / 6)
+        return gated(x, self.excite(F.relu(self.squeeze(x.mean((2, 3), keepdim=True)))))
+
+
+def gated(x: Tensor, strengths: Tensor) -> Tensor:
+    """``x`` [B, C, H, W] times the hard sigmoid of ``strengths`` [B, C, 1, 1]."""
+    # In a form that torch can differentiate twice.
+    return x * (F.relu6(strengths + 3) / 6)
 
 
 def shuffle_channels(x: Tensor, groups: int) -> Tensor:

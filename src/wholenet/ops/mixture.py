@@ -1,8 +1,8 @@
 """Weighted sum of depthwise convolutions that differ only in kernel size.
 
 The sum of linear maps is one linear map: the kernels, zero-padded to the largest, can be mixed (a few kilobytes)
-instead of the feature maps (hundreds of megabytes). Both forms are exact; which one is cheaper depends on the step:
-an architecture step has no use for the gradient of a 5 x 5 kernel, and the plain form need not compute it.
+instead of the feature maps (hundreds of megabytes). Both forms are exact; which one is cheaper depends on the step
+(``ops/forms.py``).
 
 Letters: B images, C channels, H x W feature map, K kernels.
 """
@@ -48,7 +48,7 @@ class KernelMixture(TwoForms, Fusable):
                 f"weights has shape {tuple(weights.shape)} but this cell offers {len(self.kernels)} kernels "
                 f"{self.kernels}; it takes one weight per kernel"
             )
-        if self.plain:
+        if self.runs_plain(x, weights):
             return total([conv(x) * weight for conv, weight in zip(self.convs.values(), weights, strict=True)])
         return depthwise_convolution(x, self.merged(weights), self.fused)
 

@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-MATMUL_LIMIT = 512
-"""Sides up to which two matrix products beat torch's bilinear kernel on a CPU (docs/architecture.md, "Forms")."""
+from wholenet.ops import forms
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -28,7 +27,7 @@ def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
         return x
     if (height, width) == (2 * size[0], 2 * size[1]):
         return F.avg_pool2d(x, 2)
-    if x.device.type == "cpu" and x.requires_grad and max(height, width, *size) <= MATMUL_LIMIT:
+    if x.device.type == "cpu" and x.requires_grad and max(height, width, *size) <= forms.MATMUL_LIMIT:
         return _by_matmul(x, size)
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 

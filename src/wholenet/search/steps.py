@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.architecture import Architecture
-from wholenet.ops.forms import plain_form
-from wholenet.ops.mixture import KernelMixture
 from wholenet.ops.statistics import still_statistics
 from wholenet.spaces.supernet import Supernet
 
@@ -62,9 +60,7 @@ def architecture_gradient(
         The task loss (detached, without the penalty) and one gradient per logit tensor.
     """
     still = nullcontext() if update_statistics else still_statistics(model.net)
-    # On a CPU the mixed kernel's own gradient costs more than running each kernel (docs/architecture.md, "Forms").
-    plain = plain_form(model.net, KernelMixture, plain=not batch.images.is_cuda)
-    with constant(model.net), still, plain:  # the backward pass too: it may run parts of the forward pass again
+    with constant(model.net), still:  # the backward pass too: it may run parts of the forward pass again
         value = loss(model.execution(batch.images, model.arch()), batch.targets)
         total = value if penalty is None else value + penalty(model.arch)
         return value.detach(), list(torch.autograd.grad(total, list(model.arch.parameters())))
