@@ -6,8 +6,28 @@ import pytest
 import torch
 
 from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, drop_path
-from wholenet.spaces.darts import INPUTS, NODES, SPACES, CellEdge, DartsNet, masks, reductions
-from wholenet.spaces.darts_genotype import PUBLISHED, CellGenotype, discretize
+from wholenet.ops.layers import shuffle_channels
+from wholenet.spaces.darts import (
+    INPUTS,
+    NODES,
+    SPACES,
+    CellEdge,
+    CellMixture,
+    CellState,
+    CellStyle,
+    DartsNet,
+    masks,
+    option_weights,
+    reductions,
+)
+from wholenet.spaces.darts_genotype import (
+    PUBLISHED,
+    CellGenotype,
+    discretize,
+    discretize_gates,
+    read_cell_genotype,
+    write_cell_genotype,
+)
 from wholenet.spaces.sizes import CELL_SPACES
 
 
@@ -114,25 +134,25 @@ def test_batchnorm_has_an_affine_map_in_the_stem_and_in_discrete_networks_alone(
 @pytest.mark.parametrize("name", CANDIDATES)
 @pytest.mark.parametrize(("stride", "search"), list(itertools.product((1, 2), (True, False))))
 def test_operations_keep_channels_and_divide_the_size_by_their_stride(name, stride, search):
-    operation = CANDIDATES[name](4, stride, search)
+    operation = CANDIDATES[name](4, stride, search, not search)
     assert operation(torch.randn(2, 4, 8, 6)).shape == (2, 4, 8 // stride, 6 // stride)
 
 
 def test_pooling_leaves_out_what_lies_beside_the_image_and_is_normalised_in_the_search():
     x = torch.ones(1, 2, 4, 4)
-    assert torch.equal(CANDIDATES["avg_pool_3x3"](2, 1, False)(x), x)
-    search = CANDIDATES["max_pool_3x3"](2, 1, True)(torch.randn(8, 2, 6, 6))
+    assert torch.equal(CANDIDATES["avg_pool_3x3"](2, 1, False, True)(x), x)
+    search = CANDIDATES["max_pool_3x3"](2, 1, True, False)(torch.randn(8, 2, 6, 6))
     assert search.mean().abs() < 1e-6
 
 
 def test_noise_ignores_its_input_and_zero_is_zero():
     x = torch.full((200, 4, 8, 8), 7.0)
-    noise = CANDIDATES["noise"](4, 2, True).eval()
+    noise = CANDIDATES["noise"](4, 2, True, False).eval()
     first, second = noise(x), noise(x)
     assert not torch.equal(first, second)
     assert first.mean().abs() < 0.05
     assert abs(first.std() - 1) < 0.05
-    assert not CANDIDATES["none"](4, 2, True)(x).any()
+    assert not CANDIDATES["none"](4, 2, True, False)(x).any()
 
 
 def test_a_factorized_reduction_looks_at_even_and_odd_pixels():
@@ -155,7 +175,7 @@ def test_paths_drop_by_sample_and_keep_the_mean():
     assert out.mean() == pytest.approx(1, abs=0.03)
     assert drop_path(x, 0) is x
     net = DartsNet(SPACES["s2"], 3, channels=4, cells=3).double()
-    net.drop_path = 0.5
+    net.state.drop_path = 0.5
     batch, weights = torch.randn(4, 3, 16, 16, dtype=torch.float64), random_weights("s2")
     assert not torch.equal(net(batch, weights), net(batch, weights))
     assert torch.equal(net.eval()(batch, weights), net(batch, weights))
@@ -171,7 +191,7 @@ def test_one_hot_weights_are_the_operations_alone():
     first, second = cell.first(stem), cell.second(stem)
     node = first + cell.mixtures["1_2"].operations["sep_conv_3x3"](second)
     assert net.kinds == ["normal", "reduce", "reduce", "normal"]
-    torch.testing.assert_close(cell(stem, stem, convolutions, 0.0)[:, :4], node)
+    torch.testing.assert_close(cell(stem, stem, convolutions, CellState())[:, :4], node)
 
 
 def test_discretization_by_brute_force():
@@ -181,7 +201,6 @@ def test_discretization_by_brute_force():
             weights = random_weights(space, seed)
             genotype = discretize(weights, SPACES[space])
             for kind, edges in SPACES[space].items():
-                found = list(zip(getattr(genotype, kind), [2, 2, 3, 3, 4, 4, 5, 5], strict=True))
                 for target in range(2, 6):
                     strength = {
                         (name, edge.source): weights[kind][i, j].item()
@@ -194,7 +213,7 @@ def test_discretization_by_brute_force():
                         (pair for pair in itertools.combinations(strength, 2) if pair[0][1] != pair[1][1]),
                         key=lambda pair: sorted([strength[pair[0]], strength[pair[1]]], reverse=True),
                     )
-                    chosen = [choice for choice, node in found if node == target]
+                    chosen = getattr(genotype, kind)[target - INPUTS]
                     assert set(chosen) == set(best)
                     assert strength[chosen[0]] >= strength[chosen[1]]
 
@@ -202,17 +221,121 @@ def test_discretization_by_brute_force():
 def test_discretization_never_takes_none_may_take_noise_and_prefers_the_earlier_of_equals():
     equal = {kind: torch.full((14, 3), 1 / 3) for kind in ("normal", "reduce")}
     genotype = discretize(equal, SPACES["s3"])
-    assert genotype.normal == tuple(("skip_connect", source) for _ in range(4) for source in (0, 1))
+    assert genotype.normal == ((("skip_connect", 0), ("skip_connect", 1)),) * 4
     heavy = {kind: torch.tensor([[0.98, 0.01, 0.01]] * 14) for kind in ("normal", "reduce")}
-    assert {name for name, _ in discretize(heavy, SPACES["s3"]).reduce} == {"skip_connect"}
+    assert set(discretize(heavy, SPACES["s3"]).operations("reduce")) == {"skip_connect"}
     noisy = {kind: torch.tensor([[0.9, 0.1]] * 14) for kind in ("normal", "reduce")}
-    assert {name for name, _ in discretize(noisy, SPACES["s4"]).normal} == {"noise"}
+    assert set(discretize(noisy, SPACES["s4"]).operations("normal")) == {"noise"}
+
+
+def test_gates_above_the_threshold_stay_two_at_most_and_a_node_without_any_keeps_its_strongest():
+    table = SPACES["s2"]
+    gates = torch.full((14, 2), 0.5)
+    gates[0, 1] = 0.9  # 0 -> 2
+    gates[2:5, 0] = torch.tensor([0.86, 0.99, 0.87])  # all into 3
+    gates[7, 0] = 0.85  # 2 -> 4: not above
+    genotype = discretize_gates({"normal": gates, "reduce": gates}, table)
+    assert genotype.normal[0] == (("sep_conv_3x3", 0),)
+    assert genotype.normal[1] == (("skip_connect", 1), ("skip_connect", 2))
+    assert genotype.normal[2] == (("skip_connect", 2),)
+    assert genotype.normal[3] == (("skip_connect", 0),)
+    net = DartsNet(genotype.table(), 3, channels=4, cells=3, search=False)
+    assert net(torch.zeros(2, 3, 16, 16)).shape == (2, 3)
+
+
+def test_edge_weights_count_in_the_discretization_and_in_the_network():
+    table = SPACES["s2"]
+    found = masks(table, edge_weights=True)
+    assert found["normal_edges"].sum(-1).tolist() == [2, 3, 4, 5]
+    weights = {kind: torch.full((14, 2), 0.5) for kind in ("normal", "reduce")}
+    edge_weights = {f"{kind}_edges": found[f"{kind}_edges"].double() for kind in ("normal", "reduce")}
+    edge_weights["normal_edges"][3] = torch.tensor([0.1, 0.2, 0.3, 0.1, 0.3])
+    rows = option_weights({**weights, **edge_weights}, "normal")
+    assert rows[:9].eq(0.5).all()
+    torch.testing.assert_close(rows[9:, 0], edge_weights["normal_edges"][3] / 2)
+    genotype = discretize({**weights, **edge_weights}, table)
+    assert [source for _, source in genotype.normal[3]] == [2, 4]
+    assert [source for _, source in genotype.reduce[3]] == [0, 1]
+    net = DartsNet(table, 3, channels=4, cells=3, edge_weights=True).double().eval()
+    assert net.masks.keys() == found.keys()
+    x = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+    scaled = {kind: option_weights({**weights, **edge_weights}, kind).double() for kind in ("normal", "reduce")}
+    torch.testing.assert_close(net(x, {**weights, **edge_weights}), net(x, scaled))
+
+
+def test_partial_channels_of_a_cell_pass_by_what_does_not_go_through():
+    torch.manual_seed(0)
+    style = CellStyle(search=True, affine=False, groups=4)
+    for stride in (1, 2):
+        mixture = CellMixture(("skip_connect", "sep_conv_3x3"), 8, stride, style).double()
+        x = torch.randn(2, 8, 6, 6, dtype=torch.float64)
+        out = mixture(x, torch.tensor([0.4, 0.6], dtype=torch.float64), CellState())
+        assert out.shape == (2, 8, 6 // stride, 6 // stride)
+        unshuffled = shuffle_channels(out, 8 // 4)
+        bypass = x[:, 2:] if stride == 1 else torch.nn.functional.max_pool2d(x[:, 2:], 2)
+        torch.testing.assert_close(unshuffled[:, 2:], bypass)
+    whole = DartsNet(SPACES["s2"], 3, channels=4, cells=3, groups=1).double()
+    assert count(meta(SPACES["s2"], 3, channels=8, cells=3, groups=4)) < count(
+        meta(SPACES["s2"], 3, channels=8, cells=3)
+    )
+    with pytest.raises(ValueError, match="expected a multiple of 8"):
+        DartsNet(SPACES["s2"], 3, channels=4, cells=3, groups=4)
+
+
+def test_without_strength_the_auxiliary_skip_changes_nothing():
+    torch.manual_seed(0)
+    plain = DartsNet(SPACES["s3"], 3, channels=4, cells=3).double()
+    helped = DartsNet(SPACES["s3"], 3, channels=4, cells=3, auxiliary_skip=True).double()
+    helped.load_state_dict(plain.state_dict(), strict=False)
+    x, weights = torch.randn(2, 3, 8, 8, dtype=torch.float64), random_weights("s3")
+    torch.testing.assert_close(helped(x, weights), plain(x, weights), atol=1e-12, rtol=0)
+    helped.state.auxiliary_skip = 0.5
+    assert not torch.allclose(helped(x, weights), plain(x, weights))
 
 
 def test_what_is_no_cell_is_refused():
     good = PUBLISHED["darts-v2"]
-    with pytest.raises(ValueError, match="normal cell has 7 edges"):
+    with pytest.raises(ValueError, match="normal cell has 3 nodes"):
         CellGenotype(good.normal[:-1], good.reduce)
     with pytest.raises(ValueError, match="reduce cell's node 2 reads node 2; it can read 0 to 1"):
-        CellGenotype(good.normal, (("skip_connect", 2), *good.reduce[1:]))
+        CellGenotype(good.normal, ((("skip_connect", 2),), *good.reduce[1:]))
+    with pytest.raises(ValueError, match=r"node 2 reads \[0, 0\]"):
+        CellGenotype(good.normal, ((("skip_connect", 0), ("sep_conv_3x3", 0)), *good.reduce[1:]))
+    with pytest.raises(ValueError, match="unknown operation 'conv'"):
+        CellGenotype(good.normal, ((("conv", 0),), *good.reduce[1:]))
     assert good.table()["normal"][0] == CellEdge(0, 2, ("sep_conv_3x3",))
+
+
+def test_a_genotype_file_says_what_it_holds(tmp_path):
+    path = tmp_path / "genotype.yaml"
+    for genotype in PUBLISHED.values():
+        write_cell_genotype(genotype, path, "darts")
+        assert read_cell_genotype(path) == read_cell_genotype(path, "darts") == genotype
+    assert read_cell_genotype("darts-v1") == PUBLISHED["darts-v1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("- 1", "this is no genotype"),
+        ("{space: grid, cells: []}", "genotype of the space 'grid'"),
+        ("{space: cells, normal: []}", "no reduce cell"),
+        ("{format: 9, normal: [], reduce: []}", "format 9"),
+        ("{normal: [], reduce: []}", "0 nodes"),
+        ("{normal: [1], reduce: []}", "list of nodes"),
+        ("{", "cannot be read"),
+    ],
+)
+def test_other_files_are_refused(content, message, tmp_path):
+    path = tmp_path / "genotype.yaml"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message) as error:
+        read_cell_genotype(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_genotype_of_another_space_is_refused():
+    with pytest.raises(ValueError, match="dil_conv_3x3 from node 2 to 5, where s2 offers skip_connect, sep_conv_3x3"):
+        read_cell_genotype("darts-v2", "s2")
+    with pytest.raises(ValueError, match=r"no published genotype \(darts-v1, darts-v2\)"):
+        read_cell_genotype("darts-v3")

@@ -1,7 +1,8 @@
 """The candidate operations of the DARTS spaces, by name (DARTS and its code; RobustDARTS).
 
-All take ReLU first, convolution, BatchNorm last, and keep the number of channels. In a search supernet BatchNorm has no
-affine map, and one follows each pooling; in a discrete network it has one, and none follows a pooling.
+All take ReLU first, convolution, BatchNorm last, and keep the number of channels. In a search supernet a BatchNorm
+follows each pooling; in a discrete network none does. BatchNorms of a supernet have an affine map only if the supernet
+is the final model too.
 
 Letters: B images, C channels, H x W feature map; stride 1 or 2.
 """
@@ -13,8 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-Make = Callable[[int, int, bool], nn.Module]
-"""(channels, stride, search) -> operation."""
+Make = Callable[[int, int, bool, bool], nn.Module]
+"""(channels, stride, search, affine) -> operation."""
 
 
 class ReluConvNorm(nn.Sequential):
@@ -42,8 +43,8 @@ def depthwise_separable(channels: int, kernel: int, stride: int, *, dilation: in
 def separable(kernel: int) -> Make:
     """Two depthwise separable convolutions, the stride in the first."""
 
-    def make(channels: int, stride: int, search: bool) -> nn.Module:
-        first, second = (depthwise_separable(channels, kernel, s, dilation=1, affine=not search) for s in (stride, 1))
+    def make(channels: int, stride: int, _search: bool, affine: bool) -> nn.Module:
+        first, second = (depthwise_separable(channels, kernel, s, dilation=1, affine=affine) for s in (stride, 1))
         return nn.Sequential(*first, *second)
 
     return make
@@ -52,8 +53,8 @@ def separable(kernel: int) -> Make:
 def dilated(kernel: int) -> Make:
     """One depthwise separable convolution with dilation 2."""
 
-    def make(channels: int, stride: int, search: bool) -> nn.Module:
-        return nn.Sequential(*depthwise_separable(channels, kernel, stride, dilation=2, affine=not search))
+    def make(channels: int, stride: int, _search: bool, affine: bool) -> nn.Module:
+        return nn.Sequential(*depthwise_separable(channels, kernel, stride, dilation=2, affine=affine))
 
     return make
 
@@ -61,9 +62,9 @@ def dilated(kernel: int) -> Make:
 def pooling(layer: Callable[..., nn.Module], **options: bool) -> Make:
     """3 x 3 pooling; what lies beside the image does not count."""
 
-    def make(channels: int, stride: int, search: bool) -> nn.Module:
+    def make(channels: int, stride: int, search: bool, affine: bool) -> nn.Module:
         pool = layer(3, stride=stride, padding=1, **options)
-        return nn.Sequential(pool, nn.BatchNorm2d(channels, affine=False)) if search else pool
+        return nn.Sequential(pool, nn.BatchNorm2d(channels, affine=affine)) if search else pool
 
     return make
 
@@ -114,13 +115,13 @@ class Noise(nn.Module):
         return torch.randn_like(x[:, :, :: self.stride, :: self.stride])
 
 
-def skip(channels: int, stride: int, search: bool) -> nn.Module:
+def skip(channels: int, stride: int, _search: bool, affine: bool) -> nn.Module:
     """The input itself; where the size halves, a factorized reduction."""
-    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=not search)
+    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=affine)
 
 
 CANDIDATES: dict[str, Make] = {
-    "none": lambda _channels, stride, _search: Zero(stride),
+    "none": lambda _channels, stride, _search, _affine: Zero(stride),
     "max_pool_3x3": pooling(nn.MaxPool2d),
     "avg_pool_3x3": pooling(nn.AvgPool2d, count_include_pad=False),
     "skip_connect": skip,
@@ -129,7 +130,7 @@ CANDIDATES: dict[str, Make] = {
     "sep_conv_7x7": separable(7),
     "dil_conv_3x3": dilated(3),
     "dil_conv_5x5": dilated(5),
-    "noise": lambda _channels, stride, _search: Noise(stride),
+    "noise": lambda _channels, stride, _search, _affine: Noise(stride),
 }
 """Operations by the names that the literature has for them."""
 

@@ -14,11 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet.architecture import Weights
 from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, ReluConvNorm, drop_path
 from wholenet.ops.forms import total
+from wholenet.ops.layers import shuffle_channels
 
 TYPES = ("normal", "reduce")
 """Types of cell; a reduction cell halves the size and doubles the channels."""
@@ -95,12 +97,32 @@ SPACES: dict[str, Table] = {
 """Search spaces by name."""
 
 
-def masks(table: Table) -> dict[str, Tensor]:
-    """The choices of a search space: "normal" and "reduce", [14, O] each, all real."""
-    return {
+def masks(table: Table, *, edge_weights: bool = False) -> dict[str, Tensor]:
+    """The choices of a search space, as boolean masks.
+
+    "normal" and "reduce" [14, O], all real. With ``edge_weights`` also "normal_edges" and "reduce_edges" [4, 5]: for
+    each node which of the nodes before it are there, PC-DARTS' beta.
+    """
+    found = {
         kind: torch.ones(len(table[kind]), len(table[kind][0].operations), dtype=torch.bool, device="cpu")
         for kind in TYPES
     }
+    if edge_weights:
+        before = torch.ones(NODES, INPUTS + NODES - 1, dtype=torch.bool, device="cpu").tril(INPUTS - 1)
+        found |= {f"{kind}_edges": before.clone() for kind in TYPES}
+    return found
+
+
+def option_weights(weights: Weights, kind: str) -> Tensor:
+    """What each option of a cell of type ``kind`` counts, [14, O]: its weight, times that of its edge if edges have
+    any (PC-DARTS, Eq. 2 and 3)."""
+    options = weights[kind]
+    if f"{kind}_edges" not in weights:
+        return options
+    # Row by row: indexing by a list would wait for a GPU.
+    rows = weights[f"{kind}_edges"]
+    of_edges = torch.cat([rows[node, : INPUTS + node] for node in range(NODES)])
+    return options * of_edges[:, None]
 
 
 def reductions(cells: int) -> tuple[int, int]:
@@ -112,21 +134,59 @@ def reductions(cells: int) -> tuple[int, int]:
     return cells // 3, 2 * cells // 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class CellStyle:
+    """How the cells of a network are built."""
+
+    search: bool
+    """Of a supernet: operations mixed, a BatchNorm behind each pooling, paths drop by edge."""
+    affine: bool
+    """BatchNorm's affine map."""
+    groups: int = 1
+    """One in so many channels goes through the operations, the others bypass them (PC-DARTS, Sec. 3.1)."""
+    auxiliary_skip: bool = False
+    """A skip connection on each edge, beside the choice (DARTS-, Sec. 3.2)."""
+
+
+@dataclass
+class CellState:
+    """What a network's cells do in a pass besides what they are called with."""
+
+    drop_path: float = 0.0
+    """Probability that a path is dropped, in training mode."""
+    auxiliary_skip: float = 0.0
+    """Strength of the auxiliary skips, where there are any."""
+
+
 class CellMixture(nn.Module):
     """The operations that an edge offers, mixed by its weights (DARTS, Eq. 2); one alone needs no weight."""
 
-    def __init__(self, operations: Sequence[str], channels: int, stride: int, *, search: bool) -> None:
+    def __init__(self, operations: Sequence[str], channels: int, stride: int, style: CellStyle) -> None:
         super().__init__()
-        self.operations = nn.ModuleDict({name: CANDIDATES[name](channels, stride, search) for name in operations})
-        self.search = search
+        self.stride = stride
+        self.groups = style.groups
+        width = channels // style.groups
+        build = (width, stride, style.search, style.affine)
+        self.operations = nn.ModuleDict({name: CANDIDATES[name](*build) for name in operations})
+        self.auxiliary = CANDIDATES["skip_connect"](*build) if style.auxiliary_skip else None
 
-    def forward(self, x: Tensor, weights: Tensor | None, drop: float) -> Tensor:
-        """``x`` [B, C, H, W], ``weights`` [O] or None -> [B, C, H / stride, W / stride]; paths drop with ``drop``."""
+    def forward(self, x: Tensor, weights: Tensor | None, state: CellState) -> Tensor:
+        """``x`` [B, C, H, W], ``weights`` [O] or None -> [B, C, H / stride, W / stride]."""
         operations = list(self.operations.values())
-        if weights is not None:
-            return drop_path(total([w * run(x) for w, run in zip(weights, operations, strict=True)]), drop)
-        (only,) = operations
-        return only(x) if isinstance(only, nn.Identity) else drop_path(only(x), drop)
+        drop = state.drop_path if self.training else 0.0
+        if weights is None:
+            (only,) = operations
+            return only(x) if isinstance(only, nn.Identity) else drop_path(only(x), drop)
+        through = x[:, : x.shape[1] // self.groups]
+        terms = [w * run(through) for w, run in zip(weights, operations, strict=True)]
+        if self.auxiliary is not None:
+            terms.append(state.auxiliary_skip * self.auxiliary(through))
+        mixed = total(terms)
+        if self.groups > 1:
+            bypass = x[:, through.shape[1] :]
+            bypass = bypass if self.stride == 1 else F.max_pool2d(bypass, 2)
+            mixed = shuffle_channels(torch.cat([mixed, bypass], dim=1), self.groups)
+        return drop_path(mixed, drop)
 
 
 class Cell(nn.Module):
@@ -138,7 +198,7 @@ class Cell(nn.Module):
         channels: C of its nodes; its output has 4 C.
         reduces: whether it halves the size.
         after_reduction: whether the cell before it did, so that the one before that is still of the larger size.
-        search: whether it is part of a search supernet.
+        style: how it is built.
     """
 
     def __init__(
@@ -146,33 +206,31 @@ class Cell(nn.Module):
         table: Sequence[CellEdge],
         inputs: tuple[int, int],
         channels: int,
+        style: CellStyle,
         *,
         reduces: bool,
         after_reduction: bool,
-        search: bool,
     ) -> None:
         super().__init__()
         self.edges = tuple(table)
-        affine = not search
         self.first = (
-            FactorizedReduce(inputs[0], channels, affine=affine)
+            FactorizedReduce(inputs[0], channels, affine=style.affine)
             if after_reduction
-            else ReluConvNorm(inputs[0], channels, 1, affine=affine)
+            else ReluConvNorm(inputs[0], channels, 1, affine=style.affine)
         )
-        self.second = ReluConvNorm(inputs[1], channels, 1, affine=affine)
+        self.second = ReluConvNorm(inputs[1], channels, 1, affine=style.affine)
         self.mixtures = nn.ModuleDict()
         for edge in table:
             stride = 2 if reduces and edge.source < INPUTS else 1
-            key = f"{edge.source}_{edge.target}"
-            self.mixtures[key] = CellMixture(edge.operations, channels, stride, search=search)
+            self.mixtures[f"{edge.source}_{edge.target}"] = CellMixture(edge.operations, channels, stride, style)
 
-    def forward(self, before: Tensor, last: Tensor, weights: Tensor | None, drop: float) -> Tensor:
+    def forward(self, before: Tensor, last: Tensor, weights: Tensor | None, state: CellState) -> Tensor:
         """The outputs of the two cells before, and weights [edges, O] -> [B, 4 C, H, W] of this cell's size."""
         nodes = [self.first(before), self.second(last)]
         for target in range(INPUTS, INPUTS + NODES):
             terms = [
                 self.mixtures[f"{edge.source}_{target}"](
-                    nodes[edge.source], None if weights is None else weights[i], drop
+                    nodes[edge.source], None if weights is None else weights[i], state
                 )
                 for i, edge in enumerate(self.edges)
                 if edge.target == target
@@ -207,12 +265,17 @@ class DartsNet(nn.Module):
         num_classes: classes to tell apart.
         channels: C of the first cells; doubled in each reduction cell.
         cells: how many; two of them reduce (:func:`reductions`).
-        search: a supernet (BatchNorm without affine map in the cells, paths drop by edge), or a network to train.
+        search: a supernet, or a network to train.
+        affine: BatchNorm's affine map in the cells; None: a discrete network has it, a supernet has not.
         auxiliary: add the auxiliary head, on the second reduction cell; 32 x 32 images.
+        groups: see :class:`CellStyle`; of a supernet.
+        edge_weights: edges have weights of their own (:func:`masks`); of a supernet.
+        auxiliary_skip: see :class:`CellStyle`; of a supernet.
         in_channels: of the images.
 
     Raises:
-        ValueError: for fewer than three cells, which have no place for two reductions.
+        ValueError: for fewer than three cells, which have no place for two reductions; for channels that cannot be
+            divided into ``groups``.
     """
 
     def __init__(
@@ -223,15 +286,28 @@ class DartsNet(nn.Module):
         channels: int = 16,
         cells: int = 8,
         search: bool = True,
+        affine: bool | None = None,
         auxiliary: bool = False,
+        groups: int = 1,
+        edge_weights: bool = False,
+        auxiliary_skip: bool = False,
         in_channels: int = 3,
     ) -> None:
         super().__init__()
         if cells < 3:
             raise ValueError(f"cells={cells}: two of them reduce, so there must be at least 3")
-        self.masks = masks(table) if search else {}
-        self.drop_path = 0.0
-        """Probability that a path is dropped, in training mode."""
+        if channels % (2 * groups):
+            raise ValueError(
+                f"channels={channels}: expected a multiple of {2 * groups} (2 halves of {groups} group(s))"
+            )
+        self.masks = masks(table, edge_weights=edge_weights) if search else {}
+        self.state = CellState()
+        style = CellStyle(
+            search=search,
+            affine=not search if affine is None else affine,
+            groups=groups,
+            auxiliary_skip=auxiliary_skip,
+        )
         stem = 3 * channels
         self.stem = nn.Sequential(nn.Conv2d(in_channels, stem, 3, padding=1, bias=False), nn.BatchNorm2d(stem))
         self.cells = nn.ModuleList()
@@ -242,23 +318,22 @@ class DartsNet(nn.Module):
             if reduces:
                 channels *= 2
             self.kinds.append("reduce" if reduces else "normal")
-            self.cells.append(
-                Cell(
-                    table[self.kinds[-1]],
-                    (before, last),
-                    channels,
-                    reduces=reduces,
-                    after_reduction=after_reduction,
-                    search=search,
-                )
+            cell = Cell(
+                table[self.kinds[-1]],
+                (before, last),
+                channels,
+                style,
+                reduces=reduces,
+                after_reduction=after_reduction,
             )
+            self.cells.append(cell)
             before, last, after_reduction = last, NODES * channels, reduces
             if auxiliary and i == reductions(cells)[1]:
                 self.auxiliary = AuxiliaryHead(last, num_classes)
         self.classify = nn.Linear(last, num_classes)
 
     def forward(self, x: Tensor, weights: Weights | None = None) -> Tensor:
-        """Images [B, in_channels, H, W]; of a supernet, weights "normal", "reduce" [14, O] -> logits [B, classes]."""
+        """Images [B, in_channels, H, W]; of a supernet, weights as its masks -> logits [B, classes]."""
         return self.classify(self._features(x, weights)[0].mean((2, 3)))
 
     def with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -268,10 +343,10 @@ class DartsNet(nn.Module):
 
     def _features(self, x: Tensor, weights: Weights | None) -> tuple[Tensor, Tensor]:
         """The last cell's output, and that of the second reduction cell."""
-        drop = self.drop_path if self.training else 0.0
+        options = {kind: option_weights(weights, kind) for kind in TYPES} if weights else dict.fromkeys(TYPES)
         before = last = reduced = self.stem(x)
         for i, (cell, kind) in enumerate(zip(self.cells, self.kinds, strict=True)):
-            before, last = last, cell(before, last, None if weights is None else weights[kind], drop)
+            before, last = last, cell(before, last, options[kind], self.state)
             if i == reductions(len(self.cells))[1]:
                 reduced = last
         return last, reduced

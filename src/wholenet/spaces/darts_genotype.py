@@ -1,100 +1,234 @@
-"""The discrete networks inside the cell spaces: two edges into each node, one operation on each."""
+"""The discrete networks inside the cell spaces: a few edges into each node, one operation on each; and their files."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import yaml
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.spaces.darts import INPUTS, NODES, TYPES, CellEdge, Table
+from wholenet.ops.candidates import CANDIDATES
+from wholenet.spaces.darts import INPUTS, NODES, SPACES, TYPES, CellEdge, Table, option_weights
 
 KEPT = 2
 """Edges into each node."""
+GATE = 0.85
+"""Weight above which a gate counts as open (Fair DARTS)."""
+FORMAT = 1
+FAMILY = "cells"
+"""What genotype files of these spaces say they are."""
+
 Choice = tuple[str, int]
 """(operation, source)."""
+Nodes = tuple[tuple[Choice, ...], ...]
+"""What each of a cell's own nodes, 2 to 5, reads: the strongest first."""
 
 
 @dataclass(frozen=True)
 class CellGenotype:
-    """A normal and a reduction cell, each as eight (operation, source): two for node 2, two for node 3, and so on.
+    """A normal and a reduction cell.
 
     Raises:
-        ValueError: if there are not eight, or one comes from a node that is not before it.
+        ValueError: if a cell has not four nodes, a node reads nothing, twice the same, or one that is not before it,
+            or an operation has no such name.
     """
 
-    normal: tuple[Choice, ...]
-    reduce: tuple[Choice, ...]
+    normal: Nodes
+    reduce: Nodes
 
     def __post_init__(self) -> None:
         for kind in TYPES:
-            choices: tuple[Choice, ...] = getattr(self, kind)
-            if len(choices) != KEPT * NODES:
-                raise ValueError(
-                    f"the {kind} cell has {len(choices)} edges; expected {KEPT} into each of {NODES} nodes"
-                )
-            for edge in _edges(choices):
-                if not 0 <= edge.source < edge.target:
-                    raise ValueError(
-                        f"the {kind} cell's node {edge.target} reads node {edge.source}; it can read 0 to "
-                        f"{edge.target - 1}"
-                    )
+            nodes: Nodes = getattr(self, kind)
+            if len(nodes) != NODES:
+                raise ValueError(f"the {kind} cell has {len(nodes)} nodes of its own; expected {NODES}")
+            for target, choices in enumerate(nodes, INPUTS):
+                sources = [source for _, source in choices]
+                if not choices or len(set(sources)) < len(sources):
+                    raise ValueError(f"the {kind} cell's node {target} reads {sources}; expected each at most once")
+                for name, source in choices:
+                    if not 0 <= source < target:
+                        raise ValueError(
+                            f"the {kind} cell's node {target} reads node {source}; it can read 0 to {target - 1}"
+                        )
+                    if name not in CANDIDATES:
+                        raise ValueError(f"unknown operation {name!r}; known: {', '.join(CANDIDATES)}")
 
     def table(self) -> Table:
         """What :class:`wholenet.spaces.darts.DartsNet` builds, with ``search=False``."""
-        return {"normal": _edges(self.normal), "reduce": _edges(self.reduce)}
+        return {
+            kind: tuple(
+                CellEdge(source, target, (name,))
+                for target, choices in enumerate(getattr(self, kind), INPUTS)
+                for name, source in choices
+            )
+            for kind in TYPES
+        }
 
+    def operations(self, kind: str) -> Counter[str]:
+        """How often each operation is there in the cell of type ``kind``."""
+        return Counter(name for choices in getattr(self, kind) for name, _ in choices)
 
-def _edges(choices: tuple[Choice, ...]) -> tuple[CellEdge, ...]:
-    return tuple(CellEdge(source, INPUTS + i // KEPT, (name,)) for i, (name, source) in enumerate(choices))
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; :func:`cell_genotype_from_dict` takes them."""
+        return {kind: [[list(choice) for choice in node] for node in getattr(self, kind)] for kind in TYPES}
 
 
 def discretize(weights: Weights, table: Table) -> CellGenotype:
     """The rule of DARTS (Sec. 2.4): into each node the two edges whose best operation is strongest, with that one.
 
-    ``none`` is never chosen, though it takes its share of the weights; ``noise`` may be. The stronger edge comes
-    first; of equally strong ones, the earlier source, and the earlier operation.
+    ``none`` is never chosen, though it takes its share of the weights; ``noise`` may be. Of equally strong ones, the
+    earlier source, and the earlier operation.
 
     Args:
-        weights: "normal" and "reduce" [14, O], of a supernet.
+        weights: of a supernet, as its masks; where edges have weights, these count (PC-DARTS).
         table: of its space.
     """
-    return CellGenotype(**{kind: tuple(_strongest(weights[kind], table[kind])) for kind in TYPES})
+    return _by_strength(weights, table, lambda _strength: True)
 
 
-def _strongest(weights: Tensor, edges: tuple[CellEdge, ...]) -> list[Choice]:
+def discretize_gates(weights: Weights, table: Table) -> CellGenotype:
+    """The rule of Fair DARTS: as :func:`discretize`, but only gates above ``GATE``.
+
+    A node without any takes its strongest edge alone: the paper leaves open what becomes of it, and a node has to read
+    something.
+    """
+    return _by_strength(weights, table, lambda strength: strength > GATE)
+
+
+def _by_strength(weights: Weights, table: Table, counts: Callable[[float], bool]) -> CellGenotype:
+    def nodes(kind: str) -> Nodes:
+        best = _best_options(option_weights(weights, kind), table[kind])
+        chosen = []
+        for target in range(INPUTS, INPUTS + NODES):
+            into = [(strength, (name, edge.source)) for edge, strength, name in best if edge.target == target]
+            into.sort(key=lambda option: -option[0])  # stable: the earlier of equals stays first
+            kept = [choice for strength, choice in into[:KEPT] if counts(strength)]
+            chosen.append(tuple(kept or [into[0][1]]))
+        return tuple(chosen)
+
+    return CellGenotype(**{kind: nodes(kind) for kind in TYPES})
+
+
+def _best_options(weights: Tensor, edges: Sequence[CellEdge]) -> list[tuple[CellEdge, float, str]]:
+    """The strongest operation of every edge, the first of equals, never ``none``; with its weight."""
     best = []
     for edge, row in zip(edges, weights.tolist(), strict=True):
         offered = [(weight, name) for weight, name in zip(row, edge.operations, strict=True) if name != "none"]
-        best.append((edge, *max(offered, key=lambda option: option[0])))  # the first of equals
-    chosen: list[Choice] = []
-    for target in range(INPUTS, INPUTS + NODES):
-        into = [(edge.source, weight, name) for edge, weight, name in best if edge.target == target]
-        into.sort(key=lambda option: -option[1])  # stable: the earlier of equals stays first
-        chosen += [(name, source) for source, _, name in into[:KEPT]]
-    return chosen
+        best.append((edge, *max(offered, key=lambda option: option[0])))
+    return best
+
+
+# ---- files
+
+
+def write_cell_genotype(genotype: CellGenotype, path: Path, space: str) -> None:
+    """Write ``genotype``, found in ``space``, as YAML that people can read."""
+    content = {"format": FORMAT, "space": FAMILY, "found_in": space, **genotype.to_dict()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
+
+
+def read_cell_genotype(name: str | Path, space: str | None = None) -> CellGenotype:
+    """A published genotype by its name, or what :func:`write_cell_genotype` wrote.
+
+    Args:
+        name: of ``PUBLISHED``, or a file.
+        space: the search space that it has to be of; None takes any.
+
+    Raises:
+        ValueError: if it is neither, of another kind of space, or holds what ``space`` does not offer.
+    """
+    if str(name) in PUBLISHED:
+        genotype = PUBLISHED[str(name)]
+    else:
+        try:
+            content = yaml.safe_load(Path(name).read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ValueError(
+                f"{name} is no published genotype ({', '.join(PUBLISHED)}) and cannot be read as one: {error}"
+            ) from error
+        try:
+            genotype = cell_genotype_from_dict(content)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    if space is not None:
+        check_in_space(genotype, space)
+    return genotype
+
+
+def cell_genotype_from_dict(content: Any) -> CellGenotype:
+    """The genotype of plain values.
+
+    Raises:
+        ValueError: if they are none, or of another kind of space.
+    """
+    if not isinstance(content, Mapping):
+        raise ValueError("this is no genotype; `wholenet fit DATA --space darts` writes one")
+    if content.get("space", FAMILY) != FAMILY:
+        raise ValueError(
+            f"this is a genotype of the space {content['space']!r}; expected one of cells (DARTS, S1-S4), as "
+            "`wholenet fit DATA --space darts` writes it"
+        )
+    if missing := [kind for kind in TYPES if kind not in content]:
+        raise ValueError(f"this genotype has no {missing[0]} cell; `wholenet fit DATA --space darts` writes both")
+    if content.get("format", FORMAT) != FORMAT:
+        raise ValueError(f"genotype format {content['format']!r}; this wholenet reads format {FORMAT}")
+    try:
+        cells = {
+            kind: tuple(tuple((str(name), int(source)) for name, source in node) for node in content[kind])
+            for kind in TYPES
+        }
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a cell is a list of nodes, each a list of [operation, source]: {error}") from error
+    return CellGenotype(**cells)
+
+
+def check_in_space(genotype: CellGenotype, space: str) -> None:
+    """Make sure that ``space`` offers what ``genotype`` holds.
+
+    Raises:
+        ValueError: if it does not; the first operation that is missing is named.
+    """
+    for kind in TYPES:
+        offered = {(edge.source, edge.target): edge.operations for edge in SPACES[space][kind]}
+        for edge in genotype.table()[kind]:
+            if edge.operations[0] not in offered[edge.source, edge.target]:
+                raise ValueError(
+                    f"the {kind} cell has {edge.operations[0]} from node {edge.source} to {edge.target}, where {space} "
+                    f"offers {', '.join(offered[edge.source, edge.target])}: it is a genotype of another space"
+                )
+
+
+# ---- what was published
 
 
 def _published(normal: str, reduce: str) -> CellGenotype:
-    """ "sep3:1 skip:0 ..." of both cells."""
+    """ "sep3:1 skip:0, ..." of both cells."""
     names = {"sep3": "sep_conv_3x3", "skip": "skip_connect", "max": "max_pool_3x3", "avg": "avg_pool_3x3"}
     names["dil3"] = "dil_conv_3x3"
 
-    def choices(text: str) -> tuple[Choice, ...]:
-        pairs = (pair.split(":") for pair in text.split())
-        return tuple((names[name], int(source)) for name, source in pairs)
+    def nodes(text: str) -> Nodes:
+        return tuple(
+            tuple((names[name], int(source)) for name, source in (pair.split(":") for pair in node.split()))
+            for node in text.split(",")
+        )
 
-    return CellGenotype(choices(normal), choices(reduce))
+    return CellGenotype(nodes(normal), nodes(reduce))
 
 
 PUBLISHED: dict[str, CellGenotype] = {
     "darts-v1": _published(
-        "sep3:1 sep3:0 skip:0 sep3:1 skip:0 sep3:1 sep3:0 skip:2",
-        "max:0 max:1 skip:2 max:0 max:0 skip:2 skip:2 avg:0",
+        "sep3:1 sep3:0, skip:0 sep3:1, skip:0 sep3:1, sep3:0 skip:2",
+        "max:0 max:1, skip:2 max:0, max:0 skip:2, skip:2 avg:0",
     ),
     "darts-v2": _published(
-        "sep3:0 sep3:1 sep3:0 sep3:1 sep3:1 skip:0 skip:0 dil3:2",
-        "max:0 max:1 skip:2 max:1 max:0 skip:2 skip:2 max:1",
+        "sep3:0 sep3:1, sep3:0 sep3:1, sep3:1 skip:0, skip:0 dil3:2",
+        "max:0 max:1, skip:2 max:1, max:0 skip:2, skip:2 max:1",
     ),
 }
 """Cells that DARTS found on CIFAR-10, by its first-order and its second-order gradient (its code's V1 and V2)."""
