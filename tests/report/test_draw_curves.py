@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from wholenet.report import curves as module
+from wholenet.report import panels as module
 from wholenet.report.curves import draw_curves, draw_entropy
 
 PHASES = [("warm-up", 0, 2), ("search", 2, 6), ("fine-tune", 6, 8)]
@@ -61,20 +61,20 @@ def test_every_state_of_a_run_can_be_drawn(tmp_path: Path, draw, records, phases
 
 def test_a_curve_holds_only_what_is_known_and_counts_epochs_from_one() -> None:
     axes = Figure().subplots()
-    assert module._curve(axes, GOING, lambda r: r["miou"], "mIoU", "blue") == pytest.approx([0.1, 0.3])
+    assert module.curve(axes, GOING, lambda r: r["miou"], "mIoU", "blue") == pytest.approx([0.1, 0.3])
     [line] = axes.lines
     assert list(line.get_xdata()) == [2, 4]
 
 
 def test_of_an_epoch_that_was_logged_twice_the_last_record_counts() -> None:
     records = [record(1, loss=9.0), record(0), record(1, loss=1.0)]
-    assert [(r["epoch"], r["loss"]) for r in module._in_order(records)] == [(0, 2.0), (1, 1.0)]
+    assert [(r["epoch"], r["loss"]) for r in module.in_order(records)] == [(0, 2.0), (1, 1.0)]
 
 
 def test_a_phase_keeps_its_colour_where_another_is_empty() -> None:
     def colors(phases: list[tuple[str, int, int]]) -> dict[str, Any]:
         figure = Figure()
-        module._panels(figure, [], phases, heights=(1, 1))
+        module.panels(figure, [], phases, heights=(1, 1))
         [legend] = figure.legends
         names = [text.get_text().split(" ")[0] for text in legend.get_texts()]
         return dict(zip(names, [patch.get_facecolor() for patch in legend.get_patches()], strict=True))

@@ -16,7 +16,7 @@ from wholenet.diagnostics.diagnosis import Diagnosis
 from wholenet.diagnostics.discrete import DiscreteNetwork
 from wholenet.diagnostics.entropy import Movement
 from wholenet.diagnostics.verdict import verdict
-from wholenet.report.curves import PHASE_TINTS
+from wholenet.report.panels import PHASE_TINTS
 from wholenet.report.style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILION, saved_figure
 from wholenet.spaces.genotype import write_genotype
 from wholenet.spaces.grid import STRIDES

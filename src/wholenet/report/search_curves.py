@@ -1,0 +1,86 @@
+"""Curves over the epochs of a cell search: what shows whether it is about to fail.
+
+RobustDARTS (Sec. 4) ties a failing search to a growing dominant eigenvalue; the skip connections and the one-shot error
+beside it say what the cells and the supernet did meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MultipleLocator
+
+from wholenet.report.panels import curve, from_zero, in_order, legend, panels, percent
+from wholenet.report.records import Phase, Record
+from wholenet.report.style import BLUE, GREEN, INK, ORANGE, VERMILION, saved_figure
+
+EDGES = 8
+"""Edges of a discrete cell, each with one operation: so many skip connections can there be."""
+CELLS = (("normal", "normal cell", BLUE, "-", 6.0), ("reduce", "reduction cell", ORANGE, (0, (3, 1.6)), 3.0))
+"""Name in the records, in the legend, colour, line, marker size: dashed above solid and small above large, so that both
+are seen where they agree."""
+
+
+def draw_search(path: str | Path, records: Sequence[Record], stop_epoch: int | None = None) -> None:
+    """Draw losses, dominant eigenvalue, one-shot validation error, skip connections and entropy over the epochs.
+
+    Args:
+        path: the picture; its suffix says the format.
+        records: the finished epochs, with "epoch" (from 0), "phase", "loss", and, where known, "arch_loss",
+            "eigenvalue", "one_shot_error" (in [0, 1]), and by type of cell, {"normal": ..., "reduce": ...}, "skips" (of
+            the 8 edges of the cell that the search would be cut to) and "entropy" (normalised).
+        stop_epoch: the epoch, from 0, whose architecture the stopping rule takes.
+    """
+    records = in_order(records)
+    with saved_figure(path, 8.2, 10.4) as figure:
+        rows = panels(figure, records, _phases(records), heights=(2.4, 2.4, 2, 2, 2))
+        loss, eigenvalue, error, skips, entropy = rows
+
+        curve(loss, records, lambda r: r.get("loss"), "weights", BLUE)
+        curve(loss, records, lambda r: r.get("arch_loss"), "architecture", ORANGE)
+        legend(loss)
+        loss.set_title("Loss")
+
+        curve(eigenvalue, records, lambda r: r.get("eigenvalue"), "eigenvalue", VERMILION)
+        eigenvalue.set_title("Dominant eigenvalue")
+        if stop_epoch is not None:
+            at = stop_epoch + 1  # epochs count from 1 on paper
+            eigenvalue.axvline(at, color=INK, linestyle=":", linewidth=1.6, label=f"early stop (epoch {at})")
+        legend(eigenvalue)
+
+        errors = curve(error, records, lambda r: percent(r.get("one_shot_error")), "error", GREEN)
+        best = f"   best {min(errors):.1f}" if errors else ""
+        error.set_title(f"One-shot validation error, %{best}")
+        from_zero(error, errors or [100.0])
+
+        _by_cell(skips, records, "skips")
+        skips.set_title(f"Skip connections, of {EDGES} edges")
+        skips.set_ylim(-0.4, EDGES + 0.4)
+        skips.yaxis.set_major_locator(MultipleLocator(2))
+
+        _by_cell(entropy, records, "entropy", last="{:.3f}")
+        entropy.set_title("Entropy: 1 = uniform, 0 = one-hot")
+        entropy.set_ylim(0, 1.08)
+
+
+def _phases(records: Sequence[Record]) -> list[Phase]:
+    """The phases that the records have been in so far."""
+    groups = [(name, list(some)) for name, some in groupby(records, lambda record: record.get("phase", ""))]
+    return [(name, some[0]["epoch"], some[-1]["epoch"] + 1) for name, some in groups if name]
+
+
+def _by_cell(axes: Axes, records: Sequence[Record], key: str, last: str = "") -> None:
+    """A curve for each type of cell, out of the records' dictionary ``key``."""
+    for kind, label, color, style, size in CELLS:
+        before = len(axes.lines)
+        curve(axes, records, _entry(key, kind), label, color, last=last)
+        for line in axes.lines[before:]:
+            line.set(linestyle=style, markersize=size)
+    legend(axes)
+
+
+def _entry(key: str, kind: str) -> Callable[[Record], float | None]:
+    return lambda record: (record.get(key) or {}).get(kind)
