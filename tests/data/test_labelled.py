@@ -2,12 +2,14 @@
 
 import io
 import json
+import sys
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from wholenet.data.labelled import CIFAR10_CLASSES, open_labelled
 from wholenet.data.sample import DataError
@@ -106,6 +108,53 @@ def test_a_folder_per_class_with_and_without_splits(tmp_path):
     assert source.splits["val"].labels.tolist() == [1]
 
 
+def write_digits(path, images, labels, **changed):
+    digits = {"X": images.transpose(1, 2, 3, 0), "y": np.array(labels, np.uint8)[:, None], "of no interest": 1}
+    savemat(path, {name: value for name, value in (digits | changed).items() if value is not None})
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_svhns_mat_files_in_which_ten_is_the_digit_zero(tmp_path, compressed):
+    train = pictures(3).transpose(1, 2, 3, 0)
+    savemat(tmp_path / "train_32x32.mat", {"X": train, "y": np.array([[1], [10], [9]])}, do_compression=compressed)
+    write_digits(tmp_path / "test_32x32.mat", pictures(2, seed=1), [10, 2])
+    (tmp_path / "extra_32x32.mat").write_bytes(b"not looked at")
+    source = open_labelled(tmp_path)
+    assert source.classes == tuple("0123456789")
+    assert list(source.splits) == ["train", "test"]
+    np.testing.assert_array_equal(source.splits["train"].images, pictures(3))
+    assert source.splits["train"].labels.tolist() == [1, 0, 9]
+    assert source.splits["test"].labels.tolist() == [0, 2]
+    assert source.splits["train"].images.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"X": None}, r"train_32x32\.mat has no variable X; expected the images X and the labels y"),
+        ({"X": None, "y": None}, "has no variable X and no y;"),
+        ({"X": np.zeros((32, 32, 3, 2))}, r"X is float64 \[32, 32, 3, 2\]; expected uint8 \[32, 32, 3, N\]"),
+        ({"X": pictures(3)}, r"X is uint8 \[3, 32, 32, 3\]; expected uint8"),
+        ({"X": "a text"}, r"X is <U6 \[1\]; expected uint8"),
+        ({"y": np.array([[1], [2], [3]])}, r"y is int64 \[3, 1\]; expected whole numbers \[2, 1\]"),
+        ({"y": np.array([[1.5], [2]])}, r"y is float64 \[2, 1\]; expected whole numbers"),
+        ({"y": np.array([[1], [0]])}, "image 1: label 0; expected 1 to 10, which is the digit 0"),
+        ({"y": np.array([[11], [1]])}, "image 0: label 11; expected 1 to 10"),
+    ],
+)
+def test_mat_files_of_other_content_are_refused(tmp_path, changed, said):
+    write_digits(tmp_path / "train_32x32.mat", pictures(2), [1, 2], **changed)
+    with pytest.raises(DataError, match=said):
+        open_labelled(tmp_path)
+
+
+def test_without_scipy_the_extra_that_brings_it_is_named(tmp_path, monkeypatch):
+    write_digits(tmp_path / "train_32x32.mat", pictures(2), [1, 2])
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    with pytest.raises(DataError, match=r"need scipy, not installed here: pip install 'wholenet\[mat\]'"):
+        open_labelled(tmp_path)
+
+
 def test_real_cifar_10(cifar10, tmp_path):
     (tmp_path / "train.parquet").symlink_to(cifar10 / "test.parquet")  # the smaller file will do
     source = open_labelled(tmp_path)
@@ -145,6 +194,18 @@ def damaged(kind, root):
         write_parquet(root / "test.parquet", pictures(2), [0, 1])
     elif kind == "cut short":
         (root / "data_batch_1.bin").write_bytes(binary(pictures(2), [0, 1])[:-7])
+    elif kind == "truncated mat":
+        write_digits(root / "train_32x32.mat", pictures(2), [1, 2])
+        content = (root / "train_32x32.mat").read_bytes()
+        (root / "train_32x32.mat").write_bytes(content[: len(content) // 2])
+    elif kind == "mat that is none":
+        (root / "train_32x32.mat").write_bytes(b"<html>404</html>" * 20)
+    elif kind == "empty mat":
+        (root / "train_32x32.mat").touch()
+    elif kind == "mat 7.3":
+        (root / "train_32x32.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400))
+    elif kind == "extra mat alone":
+        write_digits(root / "extra_32x32.mat", pictures(2), [1, 2])
     elif kind == "pickled":
         (root / "data_batch_1").write_bytes(b"\x80\x02}q")
     elif kind == "another size":
@@ -177,6 +238,11 @@ def damaged(kind, root):
         ("parquet of no split", "begins with train, val or test; this one does not"),
         ("parquet without train", "has no train split; found test"),
         ("cut short", r"data_batch_1\.bin has 6139 bytes; expected a multiple of 3073"),
+        ("truncated mat", r"train_32x32\.mat cannot be read as a MATLAB file: could not read bytes"),
+        ("mat that is none", r"train_32x32\.mat cannot be read as a MATLAB file: Unknown mat file type"),
+        ("empty mat", r"train_32x32\.mat cannot be read as a MATLAB file: Mat file appears to be truncated"),
+        ("mat 7.3", r"train_32x32\.mat is of MATLAB's version 7\.3; expected version 5"),
+        ("extra mat alone", r"has extra_32x32\.mat and no train_32x32\.mat"),
         ("pickled", "which is pickled: opening it would run whatever is in it. Get the binary version"),
         ("another size", r"odd\.png is 9x9, most images are 8x8"),
         ("damaged image", r"bad\.png"),

@@ -1,5 +1,5 @@
-"""Labelled images for classification, from the forms that people have them in: parquet files, a folder per class, and
-the binary batches of CIFAR. All in memory, as bytes.
+"""Labelled images for classification, from the forms that people have them in: parquet files, a folder per class, the
+binary batches of CIFAR, and SVHN's MATLAB files. All in memory, as bytes.
 
 Letters: N images, C channels, H x W pixels, K classes.
 """
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog
 LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
 IMAGE_COLUMNS = ("img", "image", "images", "picture")
 VAL_NAMES = ("val", "valid", "validation")
+SVHN_FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
+"""SVHN's splits. Its third file, extra_32x32.mat, is left out: additional, easier digits, a split of their own."""
+SVHN_CLASSES = tuple("0123456789")
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,9 @@ def open_labelled(path: str | Path) -> LabelledSource:
 
     Parquet: ``train*.parquet`` and the like, in the folder or its ``data/``, with a column of images (encoded, as bytes
     or as {bytes, path}) and one of whole-number labels. CIFAR's binary version: ``data_batch_*.bin`` and
-    ``test_batch.bin``, or ``train.bin`` and ``test.bin``. Folders: one per class, with or without ``train``, ``val``,
-    ``test`` above them.
+    ``test_batch.bin``, or ``train.bin`` and ``test.bin``. SVHN's cropped digits: ``train_32x32.mat`` and
+    ``test_32x32.mat``, the numbers of the classes being the digits. Folders: one per class, with or without ``train``,
+    ``val``, ``test`` above them.
 
     Raises:
         DataError: if it is none of these, a file is damaged (named, with the reason), an image has another size, or
@@ -67,11 +72,14 @@ def open_labelled(path: str | Path) -> LabelledSource:
     root = Path(path)
     if not root.is_dir():
         raise DataError(
-            f"{root} is not a folder; give one with parquet files, CIFAR's .bin files, or a folder per class"
+            f"{root} is not a folder; give one with parquet files, CIFAR's .bin files, SVHN's .mat files, or a folder "
+            "per class"
         )
     parquet = sorted([*root.glob("*.parquet"), *root.glob("data/*.parquet")])
     if parquet:
         source = _parquet(root, parquet)
+    elif any(root.glob("*_32x32.mat")):
+        source = _svhn(root)
     elif binary := sorted(root.rglob("*.bin")):
         source = _binary(root, binary)
     elif pickled := sorted(p for p in root.rglob("data_batch_*") if not p.suffix):
@@ -198,6 +206,53 @@ def _binary(root: Path, files: Sequence[Path]) -> LabelledSource:
     table = next((f for n in ("fine_label_names.txt", "batches.meta.txt") for f in sorted(root.rglob(n))), None)
     names = tuple(table.read_text().split()) if table else () if hundred else CIFAR10_CLASSES
     return LabelledSource(root.name, _class_names(names, splits, root), splits)
+
+
+# ---- SVHN's MATLAB files
+
+
+def _svhn(root: Path) -> LabelledSource:
+    """The cropped digits (format 2 of its authors)."""
+    try:
+        reader = importlib.import_module("scipy.io")  # not everyone needs it
+    except ImportError as error:
+        raise DataError("SVHN's .mat files need scipy, not installed here: pip install 'wholenet[mat]'") from error
+    files = {split: root / name for split, name in SVHN_FILES.items() if (root / name).is_file()}
+    if "train" not in files:
+        raise DataError(
+            f"{root} has {', '.join(f.name for f in sorted(root.glob('*_32x32.mat')))} and no {SVHN_FILES['train']}"
+        )
+    return LabelledSource(root.name, SVHN_CLASSES, {split: _digits(reader, file) for split, file in files.items()})
+
+
+def _digits(reader: ModuleType, file: Path) -> Labelled:
+    """``X`` uint8 [32, 32, 3, N] and ``y`` [N, 1], in which 10 stands for the digit 0."""
+    try:
+        found = reader.loadmat(file, variable_names=("X", "y"))
+    except NotImplementedError as error:  # MATLAB 7.3 writes HDF5, which scipy does not read
+        raise DataError(
+            f"{file} is of MATLAB's version 7.3; expected version 5, as SVHN's authors publish it. Get their file, or "
+            "save this one again with MATLAB's -v7"
+        ) from error
+    except Exception as error:  # a damaged file fails anywhere: in scipy, in zlib, for want of memory
+        raise DataError(f"{file} cannot be read as a MATLAB file: {error}") from error
+    if missing := [name for name in ("X", "y") if name not in found]:
+        raise DataError(f"{file} has no variable {' and no '.join(missing)}; expected the images X and the labels y")
+    images, labels = found["X"], found["y"]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[:3] != (CIFAR_SIDE, CIFAR_SIDE, 3):
+        raise DataError(f"{file}: X is {images.dtype} {list(images.shape)}; expected uint8 [32, 32, 3, N]")
+    if labels.dtype.kind not in "iu" or labels.shape != (images.shape[3], 1):
+        raise DataError(
+            f"{file}: y is {labels.dtype} {list(labels.shape)}; expected whole numbers [{images.shape[3]}, 1], one for "
+            "each image of X"
+        )
+    digits = labels[:, 0].astype(np.int64)
+    wrong = np.flatnonzero((digits < 1) | (digits > 10))
+    if len(wrong):
+        raise DataError(
+            f"{file}, image {wrong[0]}: label {labels[wrong[0], 0]}; expected 1 to 10, which is the digit 0"
+        )
+    return Labelled(np.ascontiguousarray(images.transpose(3, 0, 1, 2)), digits % 10)
 
 
 # ---- a folder per class
