@@ -48,7 +48,7 @@ def as_given(logits: Tensor, mask: Tensor) -> Tensor:
     return logits * mask
 
 
-RELAXATIONS: dict[str, Relaxation] = {"softmax": masked_softmax}
+RELAXATIONS: dict[str, Relaxation] = {"softmax": masked_softmax, "sigmoid": masked_sigmoid}
 """By name, those that a search can move."""
 AS_GIVEN = "given"
 """Name of :func:`as_given` in a model's specification."""
@@ -159,6 +159,7 @@ class Architecture(nn.Module):
     Args:
         masks: name -> boolean mask [..., O] of the options that exist; each group needs at least one.
         relaxation: logits -> weights.
+        others: relaxations of single architecture parameters, where it is not ``relaxation``.
         generator: source of the initial logits, ``INIT_SCALE`` x N(0, 1).
     """
 
@@ -166,10 +167,12 @@ class Architecture(nn.Module):
         self,
         masks: Mapping[str, Tensor],
         relaxation: Relaxation = masked_softmax,
+        others: Mapping[str, Relaxation] | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.relaxation = relaxation
+        self.others = dict(others or {})
         self.logits = nn.ParameterDict()
         for name, mask in masks.items():
             if not mask.any(-1).all():
@@ -196,7 +199,10 @@ class Architecture(nn.Module):
 
     def forward(self) -> Weights:
         """The weights, one tensor per architecture parameter; differentiable in the logits unless frozen."""
-        return {name: self.relaxation(logits, self.mask(name)) for name, logits in self.logits.items()}
+        return {
+            name: self.others.get(name, self.relaxation)(logits, self.mask(name))
+            for name, logits in self.logits.items()
+        }
 
     def freeze(self) -> None:
         """No gradient reaches the logits from here on (warm-up and fine-tune phases)."""

@@ -70,7 +70,7 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
         FloatingPointError: if the loss stops being a finite number.
     """
     console = console or Console()
-    RunFolder.check_free(config)
+    RunFolder.check_free(config.out)
     device = choose_device(config.device)
     genotype = None
     if config.genotype is not None:

@@ -189,24 +189,24 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(FitConfig).items():
-            _check_type(name, getattr(self, name), kind)
+            check_type(name, getattr(self, name), kind)
         if self.crop is not None:
             parse_size(self.crop)
         for name in ("epochs", "batch"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("seed", "data_seed", "val_every", "workers", "threads", "retrain_epochs"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("warmup_share", "search_share", "flip", "entropy_start", "decoding_tau"):
-            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share in [0, 1]")
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share in [0, 1]")
         for name in ("weights_share", "val_share"):
-            _require(0 < getattr(self, name) < 1, name, getattr(self, name), "a share strictly between 0 and 1")
+            require(0 < getattr(self, name) < 1, name, getattr(self, name), "a share strictly between 0 and 1")
         for name in ("lr", "arch_lr", "scale_min"):
-            _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+            require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
         for name in ("weight_decay", "arch_weight_decay", "class_balance", "entropy_alpha", "entropy_beta", "noise"):
-            _require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("momentum", "jitter"):
-            _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
-        _require(self.scale_max >= self.scale_min, "scale_max", self.scale_max, f"at least scale_min={self.scale_min}")
+            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+        require(self.scale_max >= self.scale_min, "scale_max", self.scale_max, f"at least scale_min={self.scale_min}")
         if self.warmup_share + self.search_share > 1:
             raise ValueError(
                 f"warmup_share={self.warmup_share} and search_share={self.search_share} exceed the whole run; "
@@ -267,7 +267,7 @@ class FitConfig:
             )
 
 
-def _check_type(name: str, value: object, kind: Any) -> None:
+def check_type(name: str, value: object, kind: Any) -> None:
     """The command line checks types itself; this is for Python and for files edited by hand."""
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
@@ -280,7 +280,8 @@ def _check_type(name: str, value: object, kind: Any) -> None:
         raise ValueError(f"{name}={value!r}: expected {expected}, found {type(value).__name__}")
 
 
-def _require(condition: bool, name: str, value: object, expected: str) -> None:
+def require(condition: bool, name: str, value: object, expected: str) -> None:
+    """Raise a ValueError that says what ``name`` is and should be, unless ``condition``."""
     if not condition:
         raise ValueError(f"{name}={value}: expected {expected}")
 
@@ -297,6 +298,8 @@ def read_config(path: Path) -> FitConfig:
         ValueError: for a field that does not exist (named, with the file).
     """
     values: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
+    if "kind" in values:
+        raise ValueError(f"{path} is of a run on a cell space; this is for runs on images with masks")
     known = {field.name for field in dataclasses.fields(FitConfig)}
     if unknown := sorted(set(values) - known):
         raise ValueError(f"{path}: unknown fields {', '.join(unknown)}; known: {', '.join(sorted(known))}")

@@ -34,7 +34,7 @@ class TrainState:
     """All that a run changes as it goes: saved in a checkpoint, restored from it."""
 
     model: Supernet
-    weight_optimizer: torch.optim.Optimizer
+    weight_optimizer: torch.optim.SGD
     arch_optimizer: torch.optim.Optimizer
     epoch: int = 0
     """Epochs finished."""
@@ -118,23 +118,19 @@ def train_epoch(
         set_rate(state.weight_optimizer, lr)
         penalty_now = partial(penalty, time=time_in_epochs)
         both = phase.moves_architecture and simultaneous
-        batch, waited = _next(weight_batches, device)
+        batch, waited = next_batch(weight_batches, device)
         gradient: list[Tensor] = []
         if both:
             weight_loss, gradient = simultaneous_step(model, batch, loss, state.weight_optimizer, penalty_now)
         else:
             weight_loss = weight_step(model, batch, loss, state.weight_optimizer)
         state.weight_steps += 1
-        if not weight_loss.isfinite():
-            raise FloatingPointError(
-                f"the loss became {weight_loss.item()} in epoch {state.epoch}, step {step} (learning rate {lr:.3g}); "
-                "the last checkpoint is from before. Lower --lr, then start again"
-            )
+        check_loss(weight_loss, state.epoch, step, lr)
 
         arch_loss = weight_loss if both else None
         if phase.moves_architecture:
             if not both:
-                batch, arch_waited = _next(arch_batches, device)
+                batch, arch_waited = next_batch(arch_batches, device)
                 waited += arch_waited
                 arch_loss, gradient = architecture_gradient(
                     model, batch, loss, penalty_now, update_statistics=arch_updates_statistics
@@ -142,17 +138,40 @@ def train_epoch(
             architecture_step(model.arch, gradient, state.arch_optimizer)
             state.arch_steps += 1
         yield Step(step, lr, weight_loss.item(), None if arch_loss is None else arch_loss.item(), waited)
-    if broken := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
-        raise FloatingPointError(
-            f"after epoch {state.epoch + 1}, {broken[0]} and {len(broken) - 1} more hold values that are not finite; "
-            "the last checkpoint is from before. Lower --lr, then start again"
-        )
+    check_finite(model, state.epoch)
     state.epoch += 1
     model.arch.freeze()
 
 
-def _next(batches: Iterator[tuple[Tensor, Tensor]], device: torch.device) -> tuple[Batch, float]:
+def next_batch(batches: Iterator[tuple[Tensor, Tensor]], device: torch.device) -> tuple[Batch, float]:
+    """The next batch, on ``device``, and the seconds that it was waited for."""
     start = time.perf_counter()
     images, targets = next(batches)
     batch = Batch(images.to(device, memory_format=torch.channels_last), targets.to(device))
     return batch, time.perf_counter() - start
+
+
+def check_finite(model: torch.nn.Module, epoch: int) -> None:
+    """Make sure that no weight of ``model`` got lost in ``epoch`` (from 0).
+
+    Raises:
+        FloatingPointError: if one did (named).
+    """
+    if broken := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
+        raise FloatingPointError(
+            f"after epoch {epoch + 1}, {broken[0]} and {len(broken) - 1} more hold values that are not finite; "
+            "the last checkpoint is from before. Lower --lr, then start again"
+        )
+
+
+def check_loss(value: Tensor, epoch: int, step: int, lr: float) -> None:
+    """Make sure that the loss is a finite number.
+
+    Raises:
+        FloatingPointError: if it is not.
+    """
+    if not value.isfinite():
+        raise FloatingPointError(
+            f"the loss became {value.item()} in epoch {epoch}, step {step} (learning rate {lr:.3g}); "
+            "the last checkpoint is from before. Lower --lr, then start again"
+        )

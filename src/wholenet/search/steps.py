@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from wholenet.architecture import Architecture
+from wholenet.architecture import Architecture, Weights
 from wholenet.ops.statistics import still_statistics
 from wholenet.spaces.supernet import Supernet
 
@@ -28,17 +28,35 @@ class Batch(NamedTuple):
     targets: Tensor
 
 
-def weight_step(model: Supernet, batch: Batch, loss: Loss, optimizer: torch.optim.Optimizer) -> Tensor:
-    """Move the weights against the gradient of the loss on ``batch``; the logits are constants here.
+def weight_step(
+    model: Supernet,
+    batch: Batch,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer,
+    *,
+    weights: Weights | None = None,
+    clip: float = 0.0,
+) -> Tensor:
+    """Move the weights against the gradient of the loss on ``batch``; the architecture is constant here.
+
+    Args:
+        model: in training mode.
+        batch: to learn from.
+        loss: (output, target) -> scalar.
+        optimizer: of the weights.
+        weights: architecture weights to take instead of the model's own (random, disturbed).
+        clip: norm that the gradient of all weights is cut to; 0 leaves it.
 
     Returns:
         The loss before the step, detached.
     """
     with torch.no_grad():
-        weights = model.arch()
-    value = loss(model.execution(batch.images, weights), batch.targets)
+        architecture = model.arch() if weights is None else weights
+    value = loss(model.execution(batch.images, architecture), batch.targets)
     optimizer.zero_grad(set_to_none=True)
     value.backward()
+    if clip:
+        torch.nn.utils.clip_grad_norm_(model.net.parameters(), clip)
     optimizer.step()
     return value.detach()
 
@@ -135,9 +153,16 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def make_optimizers(
-    model: Supernet, *, lr: float, momentum: float, weight_decay: float, arch_lr: float, arch_weight_decay: float
+    model: Supernet,
+    *,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    arch_lr: float,
+    arch_weight_decay: float,
+    arch_betas: tuple[float, float] = (0.9, 0.999),
 ) -> tuple[torch.optim.SGD, torch.optim.Adam]:
     """SGD for the weights, Adam (coupled weight decay) for the logits: seed paper, Sec. 4.1."""
     weights = torch.optim.SGD(model.net.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
-    logits = torch.optim.Adam(model.arch.parameters(), lr=arch_lr, weight_decay=arch_weight_decay)
+    logits = torch.optim.Adam(model.arch.parameters(), lr=arch_lr, weight_decay=arch_weight_decay, betas=arch_betas)
     return weights, logits

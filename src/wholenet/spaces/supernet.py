@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +14,20 @@ from wholenet.spaces.genotype import Genotype, genotype_from_dict
 from wholenet.spaces.grid import Grid
 from wholenet.spaces.sizes import GRID_SIZES, grid_size
 
+Net = TypeVar("Net", bound=nn.Module)
 
-class Supernet(nn.Module):
+
+class Supernet(nn.Module, Generic[Net]):
     """Owns ``net`` and ``arch``, saves both, and calls ``net(x, arch())``.
 
     Args:
         net: called with (x, weights); has ``masks``, the choices of its space.
         arch: the architecture parameters of that space.
-        spec: the arguments of :func:`create_model` that make this model again, as plain values.
+        spec: the arguments of :func:`create_model`, or of the like function of another space, that make this model
+            again, as plain values.
     """
 
-    def __init__(self, net: Grid, arch: Architecture, spec: dict[str, Any]) -> None:
+    def __init__(self, net: Net, arch: Architecture, spec: dict[str, Any]) -> None:
         super().__init__()
         self.net = net
         self.arch = arch
@@ -32,14 +35,14 @@ class Supernet(nn.Module):
         self.execution = Execution(net)
         """How training's steps call ``net``; calling the model itself is always plain float32."""
 
-    def placed(self, device: torch.device) -> Supernet:
+    def placed(self, device: torch.device) -> Self:
         """This model on ``device``, laid out for speed."""
         self.to(device)
         lay_out(self.net)
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images [B, in_channels, H, W] -> class logits [B, classes, H, W]."""
+        """Images [B, in_channels, H, W] -> class logits: [B, classes, H, W] of a grid, [B, classes] of a cell space."""
         return self.net(x, self.arch())
 
 
@@ -52,7 +55,7 @@ def create_model(
     activation: str = "hardswish",
     relaxation: str = "softmax",
     genotype: Genotype | dict[str, Any] | None = None,
-) -> Supernet:
+) -> Supernet[Grid]:
     """An untrained supernet by name: "grid-" and a size of ``spaces.sizes``; with a ``genotype`` (or its plain values),
     the discrete network alone, its edges fixed.
 
@@ -100,7 +103,7 @@ def create_model(
     return Supernet(net, arch, spec)
 
 
-def with_weights(model: Supernet, weights: Weights) -> Supernet:
+def with_weights(model: Supernet[Grid], weights: Weights) -> Supernet[Grid]:
     """``model``'s network (shared, not copied) with these architecture weights, fixed: pruned, discrete, uniform...
 
     On ``model``'s device and in its mode.
@@ -110,7 +113,7 @@ def with_weights(model: Supernet, weights: Weights) -> Supernet:
     return own.to(next(model.net.parameters()).device).train(model.training)
 
 
-def discrete_from(model: Supernet, genotype: Genotype) -> Supernet:
+def discrete_from(model: Supernet[Grid], genotype: Genotype) -> Supernet[Grid]:
     """The discrete network alone, with copies of ``model``'s weights for what is left; in ``model``'s mode.
 
     Raises:

@@ -1,0 +1,298 @@
+"""Everything that a run on a cell space can be told: a search, or the training of the network that it found.
+
+Defaults are those of DARTS as RobustDARTS' code has them; a method (``search/methods.py``) changes some, and what is
+given by hand comes on top of both (:func:`cell_config`). Imports no torch: the command line reads it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import yaml
+
+from wholenet.search.config import check_type, require
+from wholenet.search.methods import METHODS
+from wholenet.spaces.sizes import CELL_SPACES
+
+Space = Literal["darts", "s1", "s2", "s3", "s4"]
+MACHINE = ("device", "workers", "threads")
+"""Fields that a run may be continued with other values of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """What a search and the training of a discrete network have in common."""
+
+    data: str
+    """Folder with labelled images: parquet files, CIFAR's .bin files, SVHN's .mat files, or a folder per class."""
+    out: str
+    """Run folder to create."""
+    seed: int = 0
+    """Seed of the initial weights and logits, the drawn batches and the augmentation."""
+    data_seed: int = 0
+    """Seed of what is held out or divided: the same over the seeds of a study."""
+    images: int = 0
+    """Use so many of the training images, the same number of every class as far as there are; 0 is all."""
+    side: int = 0
+    """Side in pixels that images are shrunk to, by averaging; 0 leaves them."""
+
+    momentum: float = 0.9
+    """SGD momentum."""
+    weight_decay: float = 3e-4
+    """SGD weight decay: RobustDARTS' L2 factor."""
+    clip: float = 5.0
+    """Norm that the gradient of all weights is cut to; 0 leaves it."""
+    drop_path: float = 0.0
+    """Probability that a path is dropped, at the end; it rises linearly from 0."""
+    flip: float = 0.5
+    """Probability of a left-right flip."""
+    shift: int = 4
+    """Largest shift of an image, in pixels."""
+    smoothing: float = 0.0
+    """Label smoothing."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes a GPU if there is one."""
+    workers: int = 0
+    """Processes that augment images ahead."""
+    threads: int = 0
+    """CPU threads of torch; 0 leaves torch's choice."""
+
+    def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            check_type(name, getattr(self, name), kind)
+        for name in ("seed", "data_seed", "images", "side", "weight_decay", "clip", "shift", "workers", "threads"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in ("momentum", "drop_path", "smoothing"):
+            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+        require(0 <= self.flip <= 1, "flip", self.flip, "a share in [0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellConfig(ClassifierConfig):
+    """A search on a cell space; :func:`cell_config` makes one of a method. The defaults are DARTS'."""
+
+    space: Space = "darts"
+    """Search space; `wholenet info SPACE` counts it."""
+    method: str = "darts"
+    """One of `search/methods.py`."""
+    channels: int = 16
+    """C of the first cells."""
+    cells: int = 8
+    """Cells of the supernet."""
+    epochs: int = 50
+    """Passes over the images that the weights learn from."""
+    batch: int = 64
+    """Images per step, for the weights and for the architecture each."""
+    lr: float = 0.025
+    """SGD learning rate at the start."""
+    lr_end: float = 0.001
+    """And at the end of its cosine."""
+    cutout: int = 0
+    """Side of the square that is cut out of an image; the share of images that lose one rises linearly from 0 to 1."""
+
+    gradient: Literal["first-order", "second-order", "second-order-exact", "one-level", "mixed-level"] = "second-order"
+    """Architecture gradient (second-order: through one step of the weights, by finite differences)."""
+    split: Literal["same", "disjoint"] = "disjoint"
+    """Weights and architecture learn from disjoint parts of the images (DARTS), or both from all, drawn separately."""
+    weights_share: float = 0.5
+    """With disjoint parts, the share that the weights get."""
+    val_share: float = 0.0
+    """Share of the training images set aside to score on, where the data has no val split (0: scored on what the
+    architecture learns from, as the papers do)."""
+    arch_lr: float = 0.0003
+    """Adam learning rate of the architecture."""
+    arch_weight_decay: float = 1e-3
+    """Adam weight decay of the architecture."""
+    relaxation: Literal["softmax", "sigmoid"] = "softmax"
+    """Logits to weights: a choice, or a gate for each option."""
+    regularizer: Literal["none", "beta-decay", "zero-one"] = "none"
+    """Term on the architecture."""
+    perturbation: Literal["none", "random", "adversarial"] = "none"
+    """How the architecture weights are disturbed in weight steps (SmoothDARTS)."""
+    perturbation_end: float = 0.3
+    """Largest disturbance of a weight at the end; it rises linearly from a tenth of this."""
+    auxiliary_skip: bool = False
+    """A skip connection on each edge, beside the choice, that fades to nothing (DARTS-)."""
+    groups: int = 1
+    """One in so many channels goes through the operations (PC-DARTS)."""
+    edge_weights: bool = False
+    """Edges have weights of their own (PC-DARTS)."""
+    sampling: Literal["none", "random"] = "none"
+    """Train one random architecture per step instead of searching (random search with weight sharing)."""
+    samples: int = 1000
+    """Of random sampling: architectures that are scored at the end, on `sample_batches` batches each."""
+    sample_batches: int = 10
+    """And how many batches; the ten best are scored on all images."""
+
+    protocol: Literal["search", "single-stage"] = "search"
+    """Search for a genotype; or keep the supernet as the final classifier."""
+    warmup_share: float = 0.0
+    """Share of the epochs before the architecture moves."""
+    search_share: float = 1.0
+    """Share of the epochs in which it moves; after it the weights alone go on."""
+    affine: bool = False
+    """BatchNorms of the supernet have an affine map (a final model's should)."""
+    architecture: Literal["learned", "uniform"] = "learned"
+    """"uniform" freezes all options at equal strength: the control for any claim about search."""
+
+    eigenvalue_every: int = 2
+    """Epochs between two looks at the dominant eigenvalue; 0 is never, unless a stopping rule needs it."""
+    stopping: Literal["none", "code", "paper"] = "none"
+    """Early stopping by the eigenvalue, as RobustDARTS' code or its paper has it."""
+    after_stopping: Literal["stop", "regularize"] = "stop"
+    """Then stop with the architecture from before it grew; or go back there and regularise more (adaptive)."""
+    regularize_by: float = 10.0
+    """Adaptive: factor on the weight decay."""
+    weight_decay_limit: float = 0.03
+    """Adaptive: the weight decay never gets above this."""
+    selection: Literal["strength", "gates", "perturbation"] = "strength"
+    """How the discrete network is chosen: by weight, by open gates, or by what removing an option costs."""
+    tune_epochs: int = 5
+    """Selection by perturbation: epochs of tuning after each edge that is decided."""
+    retrain_epochs: int = 100
+    """Of methods that search several times: epochs that each genotype is trained for, to choose among them."""
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method={self.method!r} is unknown on a cell space; known: {', '.join(METHODS)}")
+        super().__post_init__()
+        for name in ("channels", "epochs", "batch", "groups", "samples", "sample_batches"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("cutout", "eigenvalue_every", "lr_end", "arch_weight_decay", "perturbation_end", "tune_epochs"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        for name in ("lr", "arch_lr", "regularize_by", "weight_decay_limit"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+        require(self.cells >= 3, "cells", self.cells, "at least 3, two of which reduce")
+        require(0 < self.weights_share < 1, "weights_share", self.weights_share, "strictly between 0 and 1")
+        for name in ("val_share", "warmup_share", "search_share"):
+            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share in [0, 1]")
+        require(self.val_share < 1, "val_share", self.val_share, "below 1")
+        if self.channels % (2 * self.groups):
+            raise ValueError(
+                f"channels={self.channels}: expected a multiple of {2 * self.groups} with groups={self.groups}"
+            )
+        if self.stopping != "none" and not self.moves_architecture:
+            raise ValueError(
+                f"stopping={self.stopping!r} watches a search, and the architecture of this run never moves"
+            )
+        if self.stopping != "none" and self.eigenvalue_every != STOPPING_INTERVALS[self.stopping]:
+            object.__setattr__(self, "eigenvalue_every", STOPPING_INTERVALS[self.stopping])
+        if self.after_stopping == "regularize" and self.stopping == "none":
+            raise ValueError("after_stopping='regularize' needs a rule that fires: give stopping='code' or 'paper'")
+        if self.selection == "gates" and self.relaxation != "sigmoid":
+            raise ValueError(
+                f"selection='gates' looks at gates; relaxation={self.relaxation!r} has none, give 'sigmoid'"
+            )
+        if self.regularizer == "zero-one" and self.relaxation != "sigmoid":
+            raise ValueError(
+                f"regularizer='zero-one' moves gates to 0 or 1; relaxation={self.relaxation!r} has none, give 'sigmoid'"
+            )
+        if self.perturbation != "none" and self.relaxation != "softmax":
+            raise ValueError("perturbation disturbs weights that sum to 1, which relaxation='sigmoid' does not give")
+        if self.perturbation != "none" and self.gradient in ("second-order", "second-order-exact"):
+            raise ValueError(
+                f"perturbation={self.perturbation!r} disturbs the weight step that gradient={self.gradient!r} looks "
+                "through; SmoothDARTS takes gradient='first-order'"
+            )
+        if self.sampling == "random" and self.protocol == "single-stage":
+            raise ValueError("sampling='random' looks for a genotype; protocol='single-stage' keeps the supernet")
+
+    @property
+    def moves_architecture(self) -> bool:
+        """Whether logits are learned at all."""
+        return self.sampling == "none" and self.architecture == "learned"
+
+    @property
+    def takes_validation_batches(self) -> bool:
+        """Whether architecture steps have a batch of their own."""
+        return self.moves_architecture and self.gradient != "one-level"
+
+    @property
+    def searches(self) -> list[CellConfig]:
+        """The runs of a method that searches several times, in folders below `out`; none for one that searches once."""
+        return [
+            dataclasses.replace(self, method="darts", out=str(Path(self.out) / "searches" / str(i)), **special)
+            for i, special in enumerate(METHODS[self.method].searches)
+        ]
+
+
+def cell_config(method: str = "darts", **given: Any) -> CellConfig:
+    """The config of ``method``, with what is ``given`` on top.
+
+    Raises:
+        ValueError: for an unknown method, or parts that do not go together.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r} on a cell space; known: {', '.join(METHODS)}")
+    return CellConfig(**{**METHODS[method].parts, **given, "method": method})
+
+
+STOPPING_INTERVALS = {"code": 2, "paper": 1}
+"""Epochs between the evaluations that a stopping rule counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainConfig(ClassifierConfig):
+    """The training of a discrete network from scratch (RobustDARTS' evaluation; DARTS' for CIFAR-10 has 36 channels
+    and 20 cells)."""
+
+    genotype: str
+    """Genotype file, or the name of a published one: darts-v1, darts-v2."""
+    channels: int = 16
+    """C of the first cells."""
+    cells: int = 8
+    """Cells of the network."""
+    epochs: int = 600
+    """Passes over the training images."""
+    batch: int = 96
+    """Images per step."""
+    lr: float = 0.025
+    """SGD learning rate at the start; a cosine takes it to 0."""
+    drop_path: float = 0.2
+    """Probability that a path is dropped, at the end; it rises linearly from 0."""
+    cutout: int = 16
+    """Side of the square that is cut out of every image."""
+    auxiliary: float = 0.4
+    """Weight of the auxiliary head's loss; 0 is without one."""
+    val_share: float = 0.0
+    """Share of the training images set aside to score on, where the data has no val split; 0: the test split alone
+    is scored."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("channels", "epochs", "batch"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("cutout", "auxiliary"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(self.lr > 0, "lr", self.lr, "above 0")
+        require(self.cells >= 3, "cells", self.cells, "at least 3, two of which reduce")
+        require(0 <= self.val_share < 1, "val_share", self.val_share, "in [0, 1)")
+
+
+KINDS: dict[str, type[ClassifierConfig]] = {"search": CellConfig, "retrain": RetrainConfig}
+
+
+def write_cell_config(config: ClassifierConfig, path: Path) -> None:
+    """Write every field as YAML; :func:`read_cell_config` gives the same config back."""
+    kind = next(name for name, cls in KINDS.items() if isinstance(config, cls))
+    path.write_text(yaml.safe_dump({"kind": kind, **dataclasses.asdict(config)}, sort_keys=False))
+
+
+def read_cell_config(path: Path) -> ClassifierConfig:
+    """Read a config that :func:`write_cell_config` wrote.
+
+    Raises:
+        ValueError: if it is of another kind, or has a field that does not exist (named, with the file).
+    """
+    values: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
+    kind = values.pop("kind", None)
+    if kind not in KINDS:
+        raise ValueError(f"{path} is not the config of a run on {', '.join(CELL_SPACES)}")
+    known = {field.name for field in dataclasses.fields(KINDS[kind])}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(f"{path}: unknown fields {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+    return KINDS[kind](**values)

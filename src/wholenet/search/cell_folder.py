@@ -1,0 +1,76 @@
+"""The folder of a run on a cell space: a search, or the training of a discrete network.
+
+config.yaml     every setting, as resolved
+genotype.yaml   of a search: what it found; of a training: what is trained
+model/          the network: of a search the supernet, of a training the discrete network
+searches/0...   of a method that searches several times: a run folder each, and below it `retrained/`
+epoch-*.pt      of a run that may go back: where to
+*.png           pictures
+
+and what any run has (search/folder.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wholenet.search.cell_config import (
+    CellConfig,
+    ClassifierConfig,
+    RetrainConfig,
+    read_cell_config,
+    write_cell_config,
+)
+from wholenet.search.folder import Folder
+
+
+class CellFolder(Folder):
+    """A run on a cell space. Use :meth:`create` for a new one."""
+
+    @classmethod
+    def create(cls, config: ClassifierConfig) -> CellFolder:
+        """Make the folder ``config.out`` and write the config into it.
+
+        Raises:
+            ValueError: if something is there already.
+        """
+        cls.check_free(config.out)
+        path = Path(config.out)
+        path.mkdir(parents=True, exist_ok=True)
+        write_cell_config(config, path / "config.yaml")
+        return cls(path)
+
+    @property
+    def config(self) -> ClassifierConfig:
+        """The settings that the run was started with."""
+        return read_cell_config(self.path / "config.yaml")
+
+    @property
+    def search_config(self) -> CellConfig:
+        """The same, of a search.
+
+        Raises:
+            ValueError: if it is none.
+        """
+        config = self.config
+        if not isinstance(config, CellConfig):
+            raise ValueError(f"{self.path} trained a discrete network; expected the folder of a search")
+        return config
+
+    @property
+    def retrain_config(self) -> RetrainConfig:
+        """The same, of the training of a discrete network.
+
+        Raises:
+            ValueError: if it is none.
+        """
+        config = self.config
+        if not isinstance(config, RetrainConfig):
+            raise ValueError(f"{self.path} is a search; expected the folder of `wholenet retrain`")
+        return config
+
+    def rewrite_config(self, config: ClassifierConfig) -> None:
+        """Put other settings of the machine into the config."""
+        partial = self.path / "config.partial"
+        write_cell_config(config, partial)
+        partial.replace(self.path / "config.yaml")

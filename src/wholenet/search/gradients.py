@@ -1,0 +1,73 @@
+"""The ways to take an architecture gradient, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from wholenet.architecture import Architecture
+from wholenet.search.steps import Batch, Loss, architecture_gradient
+from wholenet.search.unrolled import VirtualStep, unrolled_gradient
+from wholenet.spaces.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class Bilevel:
+    """What an architecture gradient may look at; nothing of it moves."""
+
+    model: Supernet
+    train: Batch
+    """What the weights are about to learn from."""
+    validation: Batch
+    """What the architecture learns from."""
+    loss: Loss
+    optimizer: torch.optim.SGD
+    """Of the weights."""
+
+
+Gradient = Callable[[Bilevel], tuple[Tensor, list[Tensor]]]
+"""-> the loss (detached), and one gradient per logit tensor."""
+
+
+def first_order(at: Bilevel) -> tuple[Tensor, list[Tensor]]:
+    """Of the validation loss at the weights as they are (DARTS, Sec. 2.3, xi = 0)."""
+    return architecture_gradient(at.model, at.validation, at.loss)
+
+
+def one_level(at: Bilevel) -> tuple[Tensor, list[Tensor]]:
+    """Of the training loss, on the batch that the weights are about to learn from."""
+    return architecture_gradient(at.model, at.train, at.loss)
+
+
+def mixed_level(at: Bilevel, share: float = 1.0) -> tuple[Tensor, list[Tensor]]:
+    """Of the validation loss plus ``share`` times the training loss (MiLeNAS, Eq. 5)."""
+    value, above = first_order(at)
+    if not share:
+        return value, above
+    _, below = one_level(at)
+    return value, [a + share * b for a, b in zip(above, below, strict=True)]
+
+
+def second_order(at: Bilevel, implicit: Literal["difference", "exact"] = "difference") -> tuple[Tensor, list[Tensor]]:
+    """Of the validation loss after one more step of the weights (DARTS, Sec. 2.3)."""
+    return unrolled_gradient(at.model, at.train, at.validation, at.loss, VirtualStep.of(at.optimizer), implicit)
+
+
+GRADIENTS: dict[str, Gradient] = {
+    "first-order": first_order,
+    "second-order": second_order,
+    "second-order-exact": lambda at: second_order(at, "exact"),
+    "one-level": one_level,
+    "mixed-level": mixed_level,
+}
+"""By the names of ``CellConfig.gradient``."""
+
+
+def with_penalty(arch: Architecture, gradient: list[Tensor], penalty: Tensor) -> list[Tensor]:
+    """``gradient`` plus that of ``penalty``, a scalar that depends on the logits of ``arch``."""
+    own = torch.autograd.grad(penalty, list(arch.parameters()), materialize_grads=True)
+    return [g + o for g, o in zip(gradient, own, strict=True)]

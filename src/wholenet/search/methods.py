@@ -1,0 +1,86 @@
+"""The published ways to search a cell space, each a point in the product of small parts. Imports no torch.
+
+A method is a table of values for fields of :class:`wholenet.search.cell_config.CellConfig`; whatever is given there by
+hand comes on top. What the parts do is in the modules that they are named after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Method:
+    """One published method."""
+
+    source: str
+    parts: dict[str, Any] = field(default_factory=dict)
+    """Fields of the config that are not as DARTS has them."""
+    searches: tuple[dict[str, Any], ...] = ()
+    """Of a method that searches several times and keeps the best: what is special about each."""
+
+
+STRENGTHS = (3e-4, 9e-4, 27e-4, 81e-4)
+DROP_PATHS = (0.0, 0.2, 0.4, 0.6)
+
+METHODS: dict[str, Method] = {
+    "darts": Method("DARTS, Sec. 2; RobustDARTS' code"),
+    "darts-es": Method("RobustDARTS, Sec. 4.3", {"stopping": "code"}),
+    "darts-ada": Method("RobustDARTS, Sec. 5.3", {"stopping": "code", "after_stopping": "regularize"}),
+    "r-darts-l2": Method(
+        "RobustDARTS, Sec. 5.2 and 5.4", searches=tuple({"weight_decay": strength} for strength in STRENGTHS)
+    ),
+    "r-darts-dp": Method(
+        "RobustDARTS, Sec. 5.1 and 5.4",
+        searches=tuple({"drop_path": p, "cutout": 16 if p else 0} for p in DROP_PATHS),
+    ),
+    "random-ws": Method("Li and Talwalkar 2019, as RobustDARTS' code has it", {"sampling": "random"}),
+    "sdarts-rs": Method("SmoothDARTS, Sec. 3.2", {"gradient": "first-order", "perturbation": "random"}),
+    "sdarts-adv": Method("SmoothDARTS, Sec. 3.3", {"gradient": "first-order", "perturbation": "adversarial"}),
+    "fair-darts": Method(
+        "Fair DARTS, Sec. 4",
+        {
+            "gradient": "first-order",
+            "relaxation": "sigmoid",
+            "regularizer": "zero-one",
+            "selection": "gates",
+            "batch": 128,
+            "lr": 0.005,
+            "arch_lr": 3e-3,
+        },
+    ),
+    "beta-darts": Method("beta-DARTS, Sec. 3.3", {"gradient": "first-order", "regularizer": "beta-decay"}),
+    "darts-minus": Method("DARTS-, Sec. 3.2", {"gradient": "first-order", "auxiliary_skip": True}),
+    "pc-darts": Method(
+        "PC-DARTS, Sec. 3 and 4.2",
+        {
+            "gradient": "first-order",
+            "groups": 4,
+            "edge_weights": True,
+            "warmup_share": 0.3,
+            "batch": 256,
+            "lr": 0.1,
+            "lr_end": 0.0,
+            "arch_lr": 6e-4,
+        },
+    ),
+    "darts-pt": Method("DARTS-PT, Sec. 4", {"gradient": "first-order", "selection": "perturbation"}),
+    "one-level": Method("both gradients from the training batch", {"gradient": "one-level", "split": "same"}),
+    "mixed-level": Method("MiLeNAS, Sec. 3", {"gradient": "mixed-level"}),
+    "no-split": Method("The devil is in discretization discrepancy, Sec. 4.5", {"split": "same"}),
+    "single-stage": Method(
+        "The devil is in discretization discrepancy, Sec. 3.2, on a cell space",
+        {
+            "gradient": "first-order",
+            "split": "same",
+            "protocol": "single-stage",
+            "affine": True,
+            "warmup_share": 0.05,
+            "search_share": 0.35,
+            "lr_end": 0.0,
+            "val_share": 0.1,
+        },
+    ),
+}
+"""By name."""
