@@ -274,10 +274,8 @@ def test_partial_channels_of_a_cell_pass_by_what_does_not_go_through():
         unshuffled = shuffle_channels(out, 8 // 4)
         bypass = x[:, 2:] if stride == 1 else torch.nn.functional.max_pool2d(x[:, 2:], 2)
         torch.testing.assert_close(unshuffled[:, 2:], bypass)
-    whole = DartsNet(SPACES["s2"], 3, channels=4, cells=3, groups=1).double()
-    assert count(meta(SPACES["s2"], 3, channels=8, cells=3, groups=4)) < count(
-        meta(SPACES["s2"], 3, channels=8, cells=3)
-    )
+    quarter, whole = (meta(SPACES["s2"], 3, channels=8, cells=3, groups=groups) for groups in (4, 1))
+    assert count(quarter) < count(whole)
     with pytest.raises(ValueError, match="expected a multiple of 8"):
         DartsNet(SPACES["s2"], 3, channels=4, cells=3, groups=4)
 
