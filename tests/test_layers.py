@@ -20,6 +20,7 @@ ROOMS = [
     "report",
     "prepare",
     "training",
+    "cells",
     "control",
     "studies",
     "api",

@@ -8,9 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from wholenet.cells.best_of import Best, fit_cells
+from wholenet.cells.diagnose import diagnose_search as diagnose_cells
+from wholenet.cells.prepare import resized
+from wholenet.cells.retrain import Retrained
+from wholenet.cells.retrain import retrain as retrain_genotype
+from wholenet.cells.search import Searched
 from wholenet.control import Compared, fit_with_control, resume_with_control
 from wholenet.data.detect import BUILT_IN, open_data
+from wholenet.data.labelled import open_labelled
+from wholenet.data.sample import DataError
 from wholenet.data.splits import evenly_spaced
+from wholenet.deploy.classifier import TrainedClassifier
+from wholenet.deploy.classifier import load_classifier as load_trained_classifier
+from wholenet.deploy.classify import classify_files
 from wholenet.deploy.decode import decode_model
 from wholenet.deploy.export import Check, check_export
 from wholenet.deploy.export import export as export_model
@@ -20,13 +31,16 @@ from wholenet.deploy.predict import predict_files
 from wholenet.deploy.score import open_for, score
 from wholenet.deploy.tiles import Tiling
 from wholenet.deploy.video import check_videos, is_video, predict_video
+from wholenet.diagnostics.curvature import Curvature
 from wholenet.diagnostics.diagnosis import Diagnosis
 from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.diagnostics.run import diagnose as diagnose_run
 from wholenet.report.diagnosis import write_diagnosis
+from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.genotype import Genotype, write_genotype
+from wholenet.tasks.classification import Accuracy, evaluate_labelled
 from wholenet.tasks.segmentation import Scores
 from wholenet.training import choose_device
 
@@ -115,6 +129,85 @@ def predict(
         predict_video(loaded, video, out, **options)
         written.append(Path(out) / Path(video).stem)
     return written
+
+
+def fit_classifier(data: str | Path, out: str | Path, method: str = "darts", **options: Any) -> Searched | Best:
+    """Search a cell space on labelled images, in the new folder ``out``.
+
+    Args:
+        data: a folder of labelled images; see :func:`wholenet.data.labelled.open_labelled`.
+        out: the run folder.
+        method: one of :mod:`wholenet.search.methods`.
+        options: any other field of ``CellConfig``, on top of the method's.
+
+    Raises:
+        DataError: for data that cannot be trained on.
+        ValueError: for an unknown option or method or a bad value, a folder in use, or a device that is not there.
+    """
+    try:
+        config = cell_config(method, data=str(data), out=str(out), **options)
+    except TypeError as error:
+        known = ", ".join(CellConfig.__dataclass_fields__)
+        raise ValueError(f"{str(error).split('()')[-1].strip()}; known options: {known}") from error
+    return fit_cells(config)
+
+
+def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: Any) -> Retrained:
+    """Train the discrete network of a genotype (a file, or "darts-v1", "darts-v2") from scratch on labelled images.
+
+    Raises:
+        DataError: for data that cannot be trained on.
+        ValueError: for an unknown option or a bad value, something that is no genotype, a folder in use.
+    """
+    try:
+        config = RetrainConfig(genotype=str(genotype), data=str(data), out=str(out), **options)
+    except TypeError as error:
+        known = ", ".join(RetrainConfig.__dataclass_fields__)
+        raise ValueError(f"{str(error).split('()')[-1].strip()}; known options: {known}") from error
+    return retrain_genotype(config)
+
+
+def load_classifier(path: str | Path, device: str = "auto") -> TrainedClassifier:
+    """The classifier in a model folder or a run folder, ready to ``predict``.
+
+    Raises:
+        ValueError: if there is none, or the device is not there.
+    """
+    return load_trained_classifier(path, choose_device(device))
+
+
+def evaluate_classifier(model: TrainedClassifier | str | Path, data: str | Path, split: str = "test") -> Accuracy:
+    """The share of the images of a split of ``data`` whose class is found, in all and by class.
+
+    Raises:
+        DataError: for data that cannot be read, or of other classes.
+        ValueError: for a split that is not there.
+    """
+    loaded = model if isinstance(model, TrainedClassifier) else load_classifier(model)
+    source = open_labelled(data)
+    if source.classes != loaded.classes:
+        raise DataError(f"{data} has the classes {', '.join(source.classes)}; the model {', '.join(loaded.classes)}")
+    if split not in source.splits:
+        raise ValueError(f"{data} has no {split} split; it has {', '.join(source.splits)}: give --split")
+    images = resized(source.splits[split], loaded.size)
+    return evaluate_labelled(loaded.network, images, len(loaded.classes), loaded.mean, loaded.std, device=loaded.device)
+
+
+def classify(
+    model: TrainedClassifier | str | Path,
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write a CSV table of the classes of image files; see :func:`wholenet.deploy.classify.classify_files`."""
+    return classify_files(
+        model if isinstance(model, TrainedClassifier) else load_classifier(model), inputs, out, progress
+    )
+
+
+def diagnose_search(path: str | Path, device: str = "auto", **how: Any) -> Curvature:
+    """The curvature of a finished search's supernet; see :func:`wholenet.cells.diagnose.diagnose_search`."""
+    return diagnose_cells(path, choose_device(device), **how)
 
 
 def load_any(path: str | Path, device: str = "auto") -> TrainedModel | OnnxModel:

@@ -17,25 +17,34 @@ import yaml
 from jsonargparse import Namespace
 
 from wholenet import __version__
+from wholenet.data.task import Task, task_of
+from wholenet.search.cell_config import MACHINE as CELL_MACHINE
+from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config, is_cell_run
 from wholenet.search.config import MACHINE, FitConfig, parse_size
+from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES, grid_size
 from wholenet.studies.catalog import CATALOG
 from wholenet.studies.setting import SCALES, Setting
 
 DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
+jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)  # what `--help` says of each option
+PROTOCOLS = get_args(get_type_hints(FitConfig)["protocol"])
+LABELLED = "Folder with labelled images: parquet files, CIFAR's .bin, SVHN's .mat, or a folder per class."
 DESCRIPTION = "Segmentation networks that learn their own architecture, in one run."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with status 2 and one message for anything that a user can put right."""
-    parser = build_parser()
     typed = _with_underscores(sys.argv[1:] if arguments is None else list(arguments))
+    task = asked_task(typed)
+    parser = build_parser(task)
     parsed = parser.parse_args(typed)
     command = parsed.command
-    if command == "fit" and parsed.fit.resume is not None:
-        parsed = parser.parse_args(typed, defaults=False)  # what was not typed is as the run has it
+    if command == "retrain" or (command == "fit" and (task == "classification" or parsed.fit.resume is not None)):
+        parsed = parser.parse_args(typed, defaults=False)  # what was not typed is as the run, or the method, has it
+    commands = COMMANDS | (CLASSIFICATION if task == "classification" else {})
     try:
-        COMMANDS[command](parsed[command])
+        commands[command](parsed[command])
     except (ValueError, FloatingPointError, OSError, MemoryError) as error:
         sys.stderr.write(f"wholenet {command}: {error}\n")
         raise SystemExit(2) from error
@@ -69,23 +78,47 @@ class ArgumentParser(jsonargparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def build_parser() -> ArgumentParser:
-    """The parser of all commands."""
+def asked_task(typed: Sequence[str]) -> Task:
+    """What `wholenet fit` is asked for: as `--task` or `--space` says, as the run is that `--resume` names, or as the
+    data looks."""
+    if not typed or typed[0] != "fit":
+        return "segmentation"
+    pairs = list(pairwise([*typed, ""]))
+    given = {name: value for name, value in pairs if name.startswith("--")}
+    given |= {name: value for name, _, value in (word.partition("=") for word in typed) if value}
+    if given.get("--task") in get_args(Task):
+        return "classification" if given["--task"] == "classification" else "segmentation"
+    if "--space" in given:
+        return "classification" if given["--space"] in CELL_SPACES else "segmentation"
+    if "--resume" in given:
+        return "classification" if is_cell_run(Path(given["--resume"])) else "segmentation"
+    after_nothing = [word for before, word in pairwise(typed) if not before.startswith("--") or "=" in before]
+    data = next((word for word in after_nothing if not word.startswith("-") and Path(word).is_dir()), None)
+    return "segmentation" if data is None else task_of(data)
+
+
+def build_parser(task: Task = "segmentation") -> ArgumentParser:
+    """The parser of all commands; `fit` has other options for each task."""
     parser = ArgumentParser(prog="wholenet", description=DESCRIPTION, version=__version__)
     commands = parser.add_subcommands(dest="command")
 
-    fit = ArgumentParser(description="Train a network on a folder of images and masks, or on the built-in scenes.")
-    fit.add_argument("data", nargs="?", default=None, help='Folder with images and masks, or "scenes".')
-    fit.add_argument("--out", default=None, help="Run folder to create.")
-    fit.add_argument("--resume", metavar="RUN", default=None, help="Continue the run in this folder.")
-    fit.add_argument("--config", action="config", help="YAML file with any of the options below.")
-    fit.add_class_arguments(FitConfig, skip={"data", "out"})
-    commands.add_subcommand("fit", fit)
+    commands.add_subcommand("fit", _fit_parser(task))
+
+    retrain = ArgumentParser(description="Train the discrete network of a genotype from scratch, on labelled images.")
+    retrain.add_argument(
+        "genotype", nargs="?", default=None, help="Genotype file that a search wrote, or darts-v1, darts-v2."
+    )
+    retrain.add_argument("data", nargs="?", default=None, help=LABELLED)
+    retrain.add_argument("--out", default=None, help="Run folder to create.")
+    retrain.add_argument("--resume", metavar="RUN", default=None, help="Continue the run in this folder.")
+    retrain.add_argument("--config", action="config", help="YAML file with any of the options below.")
+    retrain.add_class_arguments(RetrainConfig, skip={"data", "out", "genotype"})
+    commands.add_subcommand("retrain", retrain)
 
     evaluate = ArgumentParser(description="Score a trained network: IoU per class, mIoU, pixel accuracy.")
     evaluate.add_argument("model", help="Run folder or model folder.")
-    evaluate.add_argument("data", help='Folder with images and masks, or "scenes".')
-    evaluate.add_argument("--split", default="val", help="Split to score.")
+    evaluate.add_argument("data", help='Folder with images and masks, or with labelled images; or "scenes".')
+    evaluate.add_argument("--split", default=None, help="Split to score; default: val, or test of labelled images.")
     evaluate.add_argument("--json", default=None, help="Write the scores to this file.")
     _add_device(evaluate)
     commands.add_subcommand("evaluate", evaluate)
@@ -93,7 +126,7 @@ def build_parser() -> ArgumentParser:
     predict = ArgumentParser(description="Write a mask for every image: PNG, pixel value = class index.")
     predict.add_argument("model", help="Run folder, model folder, or ONNX file that `wholenet export` wrote.")
     predict.add_argument("images", nargs="+", help="Image files, folders of them, or videos.")
-    predict.add_argument("--out", required=True, help="Folder for the masks.")
+    predict.add_argument("--out", required=True, help="Folder for the masks; of a classifier, the CSV file to write.")
     predict.add_argument("--overlay", action="store_true", help="Also write the mask in colour over the image.")
     predict.add_argument(
         "--tile",
@@ -185,6 +218,31 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
+def _fit_parser(task: Task) -> ArgumentParser:
+    classifies = task == "classification"
+    other = "segmentation" if classifies else "classification"
+    what = (
+        "Search a cell space for a network that classifies images (DARTS, S1-S4)."
+        if classifies
+        else "Train a network on a folder of images and masks, or on the built-in scenes."
+    )
+    fit = ArgumentParser(description=f"{what} For the options of the other task: wholenet fit --task {other} --help")
+    data = LABELLED if classifies else 'Folder with images and masks, or "scenes".'
+    fit.add_argument("data", nargs="?", default=None, help=data)
+    fit.add_argument("--out", default=None, help="Run folder to create.")
+    fit.add_argument("--resume", metavar="RUN", default=None, help="Continue the run in this folder.")
+    fit.add_argument("--config", action="config", help="YAML file with any of the options below.")
+    fit.add_argument("--task", choices=get_args(Task), default=task, help="Default: as the data looks.")
+    if classifies:
+        fit.add_class_arguments(CellConfig, skip={"data", "out", "method"})
+        fit.add_argument("--method", default="darts", help=f"One of {', '.join(METHODS)}.")
+    else:
+        fit.add_class_arguments(FitConfig, skip={"data", "out"})
+        fit.add_argument("--space", choices=("grid", *CELL_SPACES), default="grid", help="Search space.")
+        fit.add_argument("--method", default=None, help="As --protocol: single-stage or two-stage.")
+    return fit
+
+
 def _add_device(parser: ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="Where to compute.")
 
@@ -193,7 +251,8 @@ def _with_underscores(arguments: list[str]) -> list[str]:
     """--arch-lr is --arch_lr, and --control alone is --control=true: fields are named as in Python, options as people
     type them.
     """
-    switches = {f"--{field.name}" for field in fields(FitConfig) if isinstance(field.default, bool)}
+    configs = (FitConfig, CellConfig, RetrainConfig)
+    switches = {f"--{f.name}" for config in configs for f in fields(config) if isinstance(f.default, bool)}
     out = []
     for argument, following in pairwise([*arguments, ""]):
         name, equals, value = argument.partition("=")
@@ -211,6 +270,13 @@ def _with_underscores(arguments: list[str]) -> list[str]:
 def _fit(args: Namespace) -> None:
     from wholenet.control import fit_with_control, resume_with_control  # imports torch
 
+    if "method" in args and args.method is not None:
+        if args.method not in PROTOCOLS:
+            raise ValueError(
+                f"method {args.method!r} does not fit the space 'grid'; those that do: {', '.join(PROTOCOLS)}. On a "
+                f"cell space (--space {'|'.join(CELL_SPACES)}, labelled images): {', '.join(METHODS)}"
+            )
+        args.protocol = args.method
     if args.resume is not None:
         given = [field.name for field in fields(FitConfig) if field.name in args and args[field.name] is not None]
         if changed := [name for name in given if name not in MACHINE]:
@@ -233,15 +299,83 @@ def _fit(args: Namespace) -> None:
         print(f"open {learned.run / picture}.png")
 
 
+def _fit_cells(args: Namespace) -> None:
+    given = _given(args, CellConfig)
+    if args.resume is None and "method" in given and given["method"] not in METHODS:
+        raise ValueError(
+            f"method {given['method']!r} does not fit the space {given.get('space', 'darts')!r}; those that do: "
+            f"{', '.join(METHODS)}"
+        )
+    from wholenet.cells.best_of import Best, fit_cells, resume_cells  # imports torch
+
+    if args.resume is not None:
+        found = resume_cells(args.resume, **_of_machine(given))
+    else:
+        if args.data is None or args.out is None:
+            raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN --space darts`")
+        found = fit_cells(cell_config(given.pop("method", "darts"), data=args.data, out=args.out, **given))
+    if isinstance(found, Best):
+        for number, error in enumerate(found.errors):
+            print(f"search {number + 1}: error {100 * error:.1f} % after the short training")
+    else:
+        print(f"\nsupernet's error   {100 * found.error:5.1f} %   on {found.scored_on}")
+        if found.test_error is not None:
+            print(f"test error         {100 * found.test_error:5.1f} %")
+        print(f"open {found.run / 'search.png'}")
+    if found.genotype is not None:
+        print(f"open {found.run / 'cells.png'}")
+        print(f"train it: wholenet retrain {found.run / 'genotype.yaml'} DATA --out RUN")
+
+
+def _retrain(args: Namespace) -> None:
+    from wholenet.cells.retrain import resume_retrain, retrain  # imports torch
+
+    given = _given(args, RetrainConfig)
+    if args.resume is not None:
+        found = resume_retrain(args.resume, **_of_machine(given))
+    else:
+        if args.genotype is None or args.data is None or args.out is None:
+            raise ValueError("give a genotype, the data and a folder: `wholenet retrain GENOTYPE DATA --out RUN`")
+        found = retrain(RetrainConfig(genotype=args.genotype, data=args.data, out=args.out, **given))
+    print(f"\nparameters   {found.parameters:,}")
+    for name, error in (("validation", found.error), ("test", found.test_error)):
+        if error is not None:
+            print(f"{name + ' error':17}{100 * error:5.2f} %")
+
+
+def _given(args: Namespace, config: type[CellConfig] | type[RetrainConfig]) -> dict[str, Any]:
+    """The options that were typed."""
+    skipped = ("data", "out", "genotype")
+    names = [f.name for f in fields(config) if f.name not in skipped and f.name in args and args[f.name] is not None]
+    for name in (*skipped, "resume"):
+        if name not in args:
+            args[name] = None
+    return {name: args[name] for name in names}
+
+
+def _of_machine(given: dict[str, Any]) -> dict[str, Any]:
+    if changed := [name for name in given if name not in CELL_MACHINE]:
+        raise ValueError(
+            f"--resume takes data and settings from the run, so {', '.join(changed)} cannot be given with it, only "
+            f"{', '.join(f'--{name}' for name in CELL_MACHINE)}"
+        )
+    return given
+
+
 def _evaluate(args: Namespace) -> None:
     from rich.console import Console
 
     from wholenet.api import load
+    from wholenet.deploy.classifier import is_classifier
+
+    if is_classifier(args.model):
+        _evaluate_classifier(args)
+        return
     from wholenet.deploy.score import score, scores_to_dict
     from wholenet.report.progress import counted
 
     model = load(args.model, args.device)
-    scores = score(model, args.data, args.split, counted(Console(stderr=True), "scoring"))
+    scores = score(model, args.data, args.split or "val", counted(Console(stderr=True), "scoring"))
     width = max(map(len, model.classes.names))
     for name, iou in zip(model.classes.names, scores.iou, strict=True):
         print(f"{name:{width}}  {'     -' if iou is None else f'{100 * iou:5.1f} %'}")
@@ -252,14 +386,54 @@ def _evaluate(args: Namespace) -> None:
     _write_json(args.json, scores_to_dict(scores, model.classes.names))
 
 
+def _evaluate_classifier(args: Namespace) -> None:
+    from wholenet.api import evaluate_classifier, load_classifier
+
+    model = load_classifier(args.model, args.device)
+    scores = evaluate_classifier(model, args.data, args.split or "test")
+    width = max(map(len, (*model.classes, "accuracy")))
+    for name, share in zip(model.classes, scores.per_class, strict=True):
+        print(f"{name:{width}}  {'     -' if share is None else f'{100 * share:5.1f} %'}")
+    print(
+        f"{'accuracy':{width}}  {100 * scores.top1:5.1f} %   error {100 * scores.error:.2f} %, {scores.images} images"
+    )
+    _write_json(
+        args.json,
+        {
+            "accuracy": scores.top1,
+            "per_class": dict(zip(model.classes, scores.per_class, strict=True)),
+            "images": scores.images,
+        },
+    )
+
+
+def _classify(args: Namespace) -> None:
+    from rich.console import Console
+
+    from wholenet.api import classify, load_classifier
+    from wholenet.report.progress import counted
+
+    if args.overlay or args.cityscapes_submission or args.tile or args.overlap is not None:
+        raise ValueError(
+            "--overlay, --tile, --overlap and --cityscapes-submission are about masks; this is a classifier"
+        )
+    model = load_classifier(args.model, args.device)
+    images = classify(model, args.images, args.out, counted(Console(stderr=True), "classifying"))
+    print(f"{images} images in {args.out}")
+
+
 def _predict(args: Namespace) -> None:
     from rich.console import Console
 
     from wholenet.api import load_any, predict
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
+    from wholenet.deploy.classifier import is_classifier
     from wholenet.deploy.tiles import Tiling
     from wholenet.report.progress import counted
 
+    if is_classifier(args.model):
+        _classify(args)
+        return
     if args.overlay and args.cityscapes_submission:
         raise ValueError(
             "--overlay writes a second picture of each frame, which the Cityscapes evaluator refuses; "
@@ -278,7 +452,25 @@ def _predict(args: Namespace) -> None:
     print(f"{sum(not path.is_dir() for path in written)} masks in {args.out}")
 
 
+def _diagnose_search(args: Namespace) -> None:
+    from wholenet.api import diagnose_search
+
+    if args.data is not None or args.out is not None or args.images is not None:
+        raise ValueError("a search on a cell space is diagnosed on its own data; drop DATA, --out and --images")
+    found = diagnose_search(args.run, device=args.device)
+    print(f"highest eigenvalue {found.highest:10.4f}   (dominant, in {found.logits} logits)")
+    print(f"lowest eigenvalue  {found.lowest:10.4f}")
+    print(
+        f"{found.images} images, BatchNorm by {found.batchnorm}, {found.products} products, both ends within "
+        f"{found.tolerance:.0e} of the larger magnitude"
+    )
+    print(f"open {Path(args.run) / 'diagnosis.json'}")
+
+
 def _diagnose(args: Namespace) -> None:
+    if is_cell_run(Path(args.run)):
+        _diagnose_search(args)
+        return
     from rich.console import Console
 
     from wholenet.api import diagnose
@@ -406,6 +598,7 @@ def _write_json(path: str | None, content: dict[str, Any]) -> None:
 
 COMMANDS = {
     "fit": _fit,
+    "retrain": _retrain,
     "evaluate": _evaluate,
     "predict": _predict,
     "diagnose": _diagnose,
@@ -415,3 +608,5 @@ COMMANDS = {
     "bench": _bench,
     "study": _study,
 }
+CLASSIFICATION = {"fit": _fit_cells}
+"""What is another command where images are classified."""

@@ -330,13 +330,7 @@ def _facts(config: FitConfig, epochs: str, scores: Scores) -> dict[str, Any]:
 
 def _environment(data: Prepared, device: torch.device) -> dict[str, Any]:
     """Where and with what a run is made."""
-    return {
-        "wholenet": wholenet.__version__,
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
-        "threads": torch.get_num_threads(),
+    return machine(device) | {
         "crop": list(data.crop),
         "train": asdict(data.train_stats),
         "val": asdict(data.val_stats),
@@ -345,6 +339,18 @@ def _environment(data: Prepared, device: torch.device) -> dict[str, Any]:
             "architecture": len(data.architecture),
             "val": len(data.val),
         },
+    }
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """Versions, commit and device: what any run records."""
+    return {
+        "wholenet": wholenet.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
+        "threads": torch.get_num_threads(),
     }
 
 

@@ -22,14 +22,14 @@ def record(epoch: int, **known: Any) -> dict[str, Any]:
         "arch_loss": 1.0,
         "lr": 0.025,
         "eigenvalue": None if epoch % 2 else 0.1 * (epoch + 1),
-        "one_shot_error": 0.9 - 0.1 * epoch,
+        "error": 0.9 - 0.1 * epoch,
         "skips": {"normal": epoch, "reduce": 1},
         "entropy": {"normal": 1.0, "reduce": 0.9, "edge_normal": 0.5},
     }
     return base | known
 
 
-UNKNOWN = dict.fromkeys(("arch_loss", "eigenvalue", "one_shot_error", "skips", "entropy"))
+UNKNOWN = dict.fromkeys(("arch_loss", "eigenvalue", "error", "skips", "entropy"))
 WARM = [record(e, phase="warm-up", **UNKNOWN) for e in range(2)]
 
 
@@ -56,7 +56,7 @@ def points(axes: Axes) -> list[list[tuple[float, float]]]:
         ([record(0, **UNKNOWN)], 0),
         (WARM + [record(e) for e in range(2, 8)], 4),
         ([{"epoch": 0, "loss": 1.0}, {"epoch": 5, "loss": float("nan"), "eigenvalue": float("inf")}], None),
-        ([record(0, one_shot_error=0.0, eigenvalue=-0.1)], None),
+        ([record(0, error=0.0, eigenvalue=-0.1)], None),
         ([record(e, skips={"normal": 8, "reduce": 0}) for e in range(600)], 300),
     ],
 )

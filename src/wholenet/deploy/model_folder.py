@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from wholenet.data.classes import classes_from_dict, classes_to_dict
 from wholenet.data.pictures import check_image
@@ -56,16 +57,7 @@ class TrainedModel:
 def save_model(
     path: Path, model: Supernet, classes: Classes, facts: dict[str, Any], held_out: dict[str, Any] | None = None
 ) -> None:
-    """Write the model folder; ``facts`` (epochs, score...) go into its config and README for people to read.
-
-    The folder is written beside its place and then moved there, so that a reader never meets half a model.
-    """
-    partial, old = path.with_name(path.name + ".partial"), path.with_name(path.name + ".old")
-    for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir(parents=True)
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    save_file(tensors, partial / "model.safetensors")
+    """Write the model folder; ``facts`` (epochs, score...) go into its config and README for people to read."""
     config = {
         "format": FORMAT,
         "model": model.spec,
@@ -74,8 +66,19 @@ def save_model(
         "held_out": held_out or {},
         "facts": facts,
     }
+    write_model(path, model, config, _card(model, classes, facts))
+
+
+def write_model(path: Path, model: nn.Module, config: dict[str, Any], card: str) -> None:
+    """Write the weights of ``model``, its config and its README, where a reader never meets half a model."""
+    partial, old = path.with_name(path.name + ".partial"), path.with_name(path.name + ".old")
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir(parents=True)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(tensors, partial / "model.safetensors")
     (partial / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    (partial / "README.md").write_text(_card(model, classes, facts))
+    (partial / "README.md").write_text(card)
     if path.exists():
         path.replace(old)
     partial.replace(path)
@@ -88,6 +91,26 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedM
     Raises:
         ValueError: if there is no model, it was written by another format, or its weights do not fit its config.
     """
+    folder, config = model_config(path)
+    if config.get("task") == "classification":
+        raise ValueError(f"{folder} is a classifier, which has no masks; this is for segmentation models")
+    if config.get("format") != FORMAT:
+        raise ValueError(f"{folder}: model format {config.get('format')!r}; this wholenet reads format {FORMAT}")
+    if config["normalization"] != {"mean": list(MEAN), "std": list(STD)}:
+        raise ValueError(f"{folder}: images were normalised by {config['normalization']}; expected {MEAN} and {STD}")
+    model = create_model(**config["model"])
+    load_weights(model, folder)
+    device = torch.device(device)
+    model.placed(device).eval()
+    return TrainedModel(model, classes_from_dict(config["classes"]), device, config["held_out"])
+
+
+def model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:
+    """The model folder that ``path`` is or holds, and what its config says.
+
+    Raises:
+        ValueError: if there is none.
+    """
     folder = Path(path)
     if (folder / "model" / "config.json").is_file():
         folder = folder / "model"
@@ -97,19 +120,19 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedM
         raise ValueError(
             f"{path} holds no model ({why}); give the folder that `wholenet fit --out` made, or its model/"
         )
-    config = json.loads((folder / "config.json").read_text())
-    if config.get("format") != FORMAT:
-        raise ValueError(f"{folder}: model format {config.get('format')!r}; this wholenet reads format {FORMAT}")
-    if config["normalization"] != {"mean": list(MEAN), "std": list(STD)}:
-        raise ValueError(f"{folder}: images were normalised by {config['normalization']}; expected {MEAN} and {STD}")
-    model = create_model(**config["model"])
+    return folder, json.loads((folder / "config.json").read_text())
+
+
+def load_weights(model: nn.Module, folder: Path) -> None:
+    """Load what :func:`write_model` wrote.
+
+    Raises:
+        ValueError: if the weights are not those of ``model``.
+    """
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (RuntimeError, OSError, ValueError, SafetensorError) as error:
         raise ValueError(f"{folder}: model.safetensors does not fit its config.json: {error}") from error
-    device = torch.device(device)
-    model.placed(device).eval()
-    return TrainedModel(model, classes_from_dict(config["classes"]), device, config["held_out"])
 
 
 def _card(model: Supernet, classes: Classes, facts: dict[str, Any]) -> str:

@@ -52,6 +52,9 @@ def joint_norm(x: Tensor, norms: Sequence[nn.BatchNorm2d], scales: Tensor | None
     counters = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
     if first.training and counters:  # none while the statistics must not move: ops/statistics.py
         with torch.no_grad():
-            torch._foreach_copy_([*means, *variances], [*mean.split(channels), *variance.split(channels)])
-            torch._foreach_add_(counters, 1)
+            moved = zip([*means, *variances], [*mean.split(channels), *variance.split(channels)], strict=True)
+            for buffer, value in moved:
+                buffer.copy_(value)
+            for counter in counters:
+                counter.add_(1)
     return out

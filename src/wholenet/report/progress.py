@@ -154,13 +154,16 @@ def epoch_line(record: Record, total_epochs: int, seconds_left: float | None) ->
     '36.1 img/s  data  3.0 %'
     """
     arch_loss, miou = record.get("arch_loss"), record.get("miou")
+    error, eigenvalue = record.get("error"), record.get("eigenvalue")
+    score = " " * 11 if miou is None else f"mIoU {100 * miou:4.1f} %"
     columns = (
         f"epoch {record['epoch'] + 1:{len(str(total_epochs))}d}/{total_epochs}",
         f"{record['phase']:<9}",
         f"loss {record['loss']:5.3f}",
         " " * 10 if arch_loss is None else f"arch {arch_loss:5.3f}",
         f"lr {record['lr']:<8.3g}",
-        " " * 11 if miou is None else f"mIoU {100 * miou:4.1f} %",
+        score if error is None else f"error {100 * error:4.1f} %",
+        *([] if "eigenvalue" not in record else [" " * 10 if eigenvalue is None else f"eig {eigenvalue:6.3f}"]),
         f"{record['images_per_second']:4.1f} img/s",
         *([f"data {100 * record['data_seconds'] / record['seconds']:4.1f} %"] if "data_seconds" in record else []),
         "" if seconds_left is None else f"left {duration(seconds_left)}",

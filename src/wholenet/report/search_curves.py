@@ -30,7 +30,7 @@ def draw_search(path: str | Path, records: Sequence[Record], stop_epoch: int | N
     Args:
         path: the picture; its suffix says the format.
         records: the finished epochs, with "epoch" (from 0), "phase", "loss", and, where known, "arch_loss",
-            "eigenvalue", "one_shot_error" (in [0, 1]), and by type of cell, {"normal": ..., "reduce": ...}, "skips" (of
+            "eigenvalue", "error" (in [0, 1]), and by type of cell, {"normal": ..., "reduce": ...}, "skips" (of
             the 8 edges of the cell that the search would be cut to) and "entropy" (normalised).
         stop_epoch: the epoch, from 0, whose architecture the stopping rule takes.
     """
@@ -51,7 +51,7 @@ def draw_search(path: str | Path, records: Sequence[Record], stop_epoch: int | N
             eigenvalue.axvline(at, color=INK, linestyle=":", linewidth=1.6, label=f"early stop (epoch {at})")
         legend(eigenvalue)
 
-        errors = curve(error, records, lambda r: percent(r.get("one_shot_error")), "error", GREEN)
+        errors = curve(error, records, lambda r: percent(r.get("error")), "error", GREEN)
         best = f"   best {min(errors):.1f}" if errors else ""
         error.set_title(f"One-shot validation error, %{best}")
         from_zero(error, errors or [100.0])

@@ -30,12 +30,25 @@ class ClassifierConfig:
     """Folder with labelled images: parquet files, CIFAR's .bin files, SVHN's .mat files, or a folder per class."""
     out: str
     """Run folder to create."""
+    channels: int = 16
+    """C of the first cells."""
+    cells: int = 8
+    """Cells of the network."""
+    epochs: int = 50
+    """Passes over the images that the weights learn from."""
+    batch: int = 64
+    """Images per step; in a search, for the weights and for the architecture each."""
+    lr: float = 0.025
+    """SGD learning rate at the start of its cosine."""
     seed: int = 0
     """Seed of the initial weights and logits, the drawn batches and the augmentation."""
     data_seed: int = 0
     """Seed of what is held out or divided: the same over the seeds of a study."""
     images: int = 0
     """Use so many of the training images, the same number of every class as far as there are; 0 is all."""
+    val_share: float = 0.0
+    """Share of the training images set aside to score on, where the data has no val split; with 0 a search is scored on
+    what the architecture learns from, as the papers do, and a training on the test split alone."""
     side: int = 0
     """Side in pixels that images are shrunk to, by averaging; 0 leaves them."""
 
@@ -49,6 +62,9 @@ class ClassifierConfig:
     """Probability that a path is dropped, at the end; it rises linearly from 0."""
     flip: float = 0.5
     """Probability of a left-right flip."""
+    cutout: int = 0
+    """Side of the square that is cut out of an image; in a search, the share of images that lose one rises linearly
+    from 0 to 1."""
     shift: int = 4
     """Largest shift of an image, in pixels."""
     smoothing: float = 0.0
@@ -64,10 +80,26 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
             check_type(name, getattr(self, name), kind)
-        for name in ("seed", "data_seed", "images", "side", "weight_decay", "clip", "shift", "workers", "threads"):
+        for name in ("channels", "epochs", "batch"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.cells >= 3, "cells", self.cells, "at least 3, two of which reduce")
+        require(self.lr > 0, "lr", self.lr, "above 0")
+        for name in (
+            "seed",
+            "data_seed",
+            "images",
+            "side",
+            "weight_decay",
+            "clip",
+            "shift",
+            "cutout",
+            "workers",
+            "threads",
+        ):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("momentum", "drop_path", "smoothing"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
+        require(0 <= self.val_share < 1, "val_share", self.val_share, "in [0, 1)")
         require(0 <= self.flip <= 1, "flip", self.flip, "a share in [0, 1]")
 
 
@@ -79,20 +111,8 @@ class CellConfig(ClassifierConfig):
     """Search space; `wholenet info SPACE` counts it."""
     method: str = "darts"
     """One of `search/methods.py`."""
-    channels: int = 16
-    """C of the first cells."""
-    cells: int = 8
-    """Cells of the supernet."""
-    epochs: int = 50
-    """Passes over the images that the weights learn from."""
-    batch: int = 64
-    """Images per step, for the weights and for the architecture each."""
-    lr: float = 0.025
-    """SGD learning rate at the start."""
     lr_end: float = 0.001
-    """And at the end of its cosine."""
-    cutout: int = 0
-    """Side of the square that is cut out of an image; the share of images that lose one rises linearly from 0 to 1."""
+    """SGD learning rate at the end."""
 
     gradient: Literal["first-order", "second-order", "second-order-exact", "one-level", "mixed-level"] = "second-order"
     """Architecture gradient (second-order: through one step of the weights, by finite differences)."""
@@ -100,9 +120,6 @@ class CellConfig(ClassifierConfig):
     """Weights and architecture learn from disjoint parts of the images (DARTS), or both from all, drawn separately."""
     weights_share: float = 0.5
     """With disjoint parts, the share that the weights get."""
-    val_share: float = 0.0
-    """Share of the training images set aside to score on, where the data has no val split (0: scored on what the
-    architecture learns from, as the papers do)."""
     arch_lr: float = 0.0003
     """Adam learning rate of the architecture."""
     arch_weight_decay: float = 1e-3
@@ -139,6 +156,8 @@ class CellConfig(ClassifierConfig):
     architecture: Literal["learned", "uniform"] = "learned"
     """"uniform" freezes all options at equal strength: the control for any claim about search."""
 
+    val_every: int = 1
+    """Epochs between two scorings; the last one always is."""
     eigenvalue_every: int = 2
     """Epochs between two looks at the dominant eigenvalue; 0 is never, unless a stopping rule needs it."""
     stopping: Literal["none", "code", "paper"] = "none"
@@ -160,17 +179,15 @@ class CellConfig(ClassifierConfig):
         if self.method not in METHODS:
             raise ValueError(f"method={self.method!r} is unknown on a cell space; known: {', '.join(METHODS)}")
         super().__post_init__()
-        for name in ("channels", "epochs", "batch", "groups", "samples", "sample_batches"):
+        for name in ("groups", "samples", "sample_batches", "val_every"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("cutout", "eigenvalue_every", "lr_end", "arch_weight_decay", "perturbation_end", "tune_epochs"):
+        for name in ("eigenvalue_every", "lr_end", "arch_weight_decay", "perturbation_end", "tune_epochs"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        for name in ("lr", "arch_lr", "regularize_by", "weight_decay_limit"):
+        for name in ("arch_lr", "regularize_by", "weight_decay_limit"):
             require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
-        require(self.cells >= 3, "cells", self.cells, "at least 3, two of which reduce")
         require(0 < self.weights_share < 1, "weights_share", self.weights_share, "strictly between 0 and 1")
-        for name in ("val_share", "warmup_share", "search_share"):
+        for name in ("warmup_share", "search_share"):
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share in [0, 1]")
-        require(self.val_share < 1, "val_share", self.val_share, "below 1")
         if self.channels % (2 * self.groups):
             raise ValueError(
                 f"channels={self.channels}: expected a multiple of {2 * self.groups} with groups={self.groups}"
@@ -214,10 +231,11 @@ class CellConfig(ClassifierConfig):
     @property
     def searches(self) -> list[CellConfig]:
         """The runs of a method that searches several times, in folders below `out`; none for one that searches once."""
-        return [
+        runs: list[CellConfig] = [
             dataclasses.replace(self, method="darts", out=str(Path(self.out) / "searches" / str(i)), **special)
             for i, special in enumerate(METHODS[self.method].searches)
         ]
+        return runs
 
 
 def cell_config(method: str = "darts", **given: Any) -> CellConfig:
@@ -242,35 +260,20 @@ class RetrainConfig(ClassifierConfig):
 
     genotype: str
     """Genotype file, or the name of a published one: darts-v1, darts-v2."""
-    channels: int = 16
-    """C of the first cells."""
-    cells: int = 8
-    """Cells of the network."""
     epochs: int = 600
     """Passes over the training images."""
     batch: int = 96
     """Images per step."""
-    lr: float = 0.025
-    """SGD learning rate at the start; a cosine takes it to 0."""
     drop_path: float = 0.2
     """Probability that a path is dropped, at the end; it rises linearly from 0."""
     cutout: int = 16
     """Side of the square that is cut out of every image."""
     auxiliary: float = 0.4
     """Weight of the auxiliary head's loss; 0 is without one."""
-    val_share: float = 0.0
-    """Share of the training images set aside to score on, where the data has no val split; 0: the test split alone
-    is scored."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("channels", "epochs", "batch"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("cutout", "auxiliary"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        require(self.lr > 0, "lr", self.lr, "above 0")
-        require(self.cells >= 3, "cells", self.cells, "at least 3, two of which reduce")
-        require(0 <= self.val_share < 1, "val_share", self.val_share, "in [0, 1)")
+        require(self.auxiliary >= 0, "auxiliary", self.auxiliary, "0 or more")
 
 
 KINDS: dict[str, type[ClassifierConfig]] = {"search": CellConfig, "retrain": RetrainConfig}
@@ -296,3 +299,9 @@ def read_cell_config(path: Path) -> ClassifierConfig:
     if unknown := sorted(set(values) - known):
         raise ValueError(f"{path}: unknown fields {', '.join(unknown)}; known: {', '.join(sorted(known))}")
     return KINDS[kind](**values)
+
+
+def is_cell_run(path: Path) -> bool:
+    """Whether there is a run on a cell space in the folder ``path``."""
+    config = path / "config.yaml"
+    return config.is_file() and "kind" in (yaml.safe_load(config.read_text()) or {})

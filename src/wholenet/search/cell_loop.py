@@ -63,8 +63,11 @@ class CellSchedule:
     steps_per_epoch: int
     lr: float
     lr_end: float
-    clip: float
-    drop_path: float
+    clip: float = 0.0
+    drop_path: float = 0.0
+    """At the end."""
+    auxiliary_skip: float = 1.0
+    """At the start (DARTS-)."""
 
     def rate(self, epoch: int) -> float:
         """Learning rate of the weights: a cosine from ``lr`` to ``lr_end``, one value per epoch.
@@ -129,9 +132,9 @@ def search_epoch(
 
 
 def set_strengths(model: CellSupernet, schedule: CellSchedule, epoch: int) -> None:
-    """What rises or fades over the epochs: drop-path, and the auxiliary skip (DARTS-: from 1 to 0)."""
+    """Drop-path, which rises over the epochs, and the auxiliary skip, which fades to nothing."""
     model.net.state.drop_path = schedule.drop_path * schedule.rise(epoch)
-    model.net.state.auxiliary_skip = 1 - schedule.rise(epoch)
+    model.net.state.auxiliary_skip = schedule.auxiliary_skip * (1 - schedule.rise(epoch))
 
 
 def _weights_of_step(model: CellSupernet, parts: Parts, batch: Batch, loss: Loss, progress: float) -> Weights | None:

@@ -1,0 +1,1 @@
+"""Runs on the cell spaces, for image classification: searches, and the training of what they found."""

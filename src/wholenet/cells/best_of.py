@@ -1,0 +1,120 @@
+"""Methods that search several times and keep the best: R-DARTS, whose searches differ in how much they regularise.
+
+Each genotype is trained for a while on a part of the training images and scored on the rest; the best is kept. To train
+it fully is another command.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from wholenet.cells.prepare import prepare_labels
+from wholenet.cells.retrain import resume_retrain, retrain
+from wholenet.cells.search import Searched, resume_search, search
+from wholenet.report.cells import draw_cells
+from wholenet.search.cell_config import CellConfig, RetrainConfig
+from wholenet.search.cell_folder import CellFolder
+from wholenet.search.methods import METHODS
+from wholenet.spaces.darts import TYPES
+from wholenet.spaces.darts_genotype import CellGenotype, write_cell_genotype
+from wholenet.training import choose_device
+
+VAL_SHARE = 0.2
+"""Share of the training images that the genotypes are compared on, where the data has no val split."""
+RETRAINED = "retrained"
+
+
+@dataclass(frozen=True)
+class Best:
+    """What several searches came to."""
+
+    run: Path
+    genotype: CellGenotype
+    errors: tuple[float, ...]
+    """Of each search's genotype after its short training, in [0, 1]."""
+    chosen: int
+    """The search whose genotype was kept, from 0."""
+
+
+def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | Best:
+    """Search as ``config`` says: once, or as often as its method does.
+
+    Raises:
+        DataError: for data that cannot be trained on.
+        ValueError: for a folder that is in use, or a device that is not there.
+        FloatingPointError: if the loss stops being a finite number.
+    """
+    if not config.searches:
+        return search(config, console)
+    CellFolder.check_free(config.out)
+    choose_device(config.device)
+    prepare_labels(config)
+    config = replace(config, data=str(Path(config.data).expanduser().resolve()))
+    return _best(CellFolder.create(config), config, console or Console())
+
+
+def resume_cells(path: str | Path, console: Console | None = None, **machine: Any) -> Searched | Best:
+    """Continue what :func:`fit_cells` began in ``path``.
+
+    Raises:
+        ValueError: if there is no search in it, or its data has changed.
+    """
+    run = CellFolder(path)
+    config = replace(run.search_config, out=str(path), **machine)
+    if not config.searches:
+        return resume_search(path, console, **machine)
+    return _best(run, config, console or Console(), **machine)
+
+
+def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any) -> Best:
+    errors, genotypes = [], []
+    for number, one in enumerate(config.searches):
+        special = ", ".join(f"{name} {value:g}" for name, value in METHODS[config.method].searches[number].items())
+        console.print(f"search {number + 1} of {len(config.searches)}: {special}", highlight=False)
+        folder = CellFolder.at(Path(one.out))
+        found = search(one, console) if folder is None else resume_search(one.out, console, **machine)
+        assert found.genotype is not None
+        short = shortly(one, str(found.run / "genotype.yaml"), str(found.run / RETRAINED))
+        folder = CellFolder.at(Path(short.out))
+        trained = retrain(short, console) if folder is None else resume_retrain(short.out, console, **machine)
+        assert trained.error is not None
+        errors.append(trained.error)
+        genotypes.append(found.genotype)
+    chosen = min(range(len(errors)), key=lambda i: errors[i])
+    genotype = genotypes[chosen]
+    write_cell_genotype(genotype, run.genotype, config.space)
+    draw_cells(run.path / "cells.png", {k: getattr(genotype, k) for k in TYPES}, f"{config.space}, {config.method}")
+    (run.path / "result.json").write_text(json.dumps({"errors": errors, "chosen": chosen}, indent=2) + "\n")
+    return Best(run.path, genotype, tuple(errors), chosen)
+
+
+def shortly(config: CellConfig, genotype: str, out: str) -> RetrainConfig:
+    """The short training of a genotype that the search ``config`` found, to compare it with others."""
+    return RetrainConfig(
+        data=config.data,
+        out=out,
+        genotype=genotype,
+        channels=config.channels,
+        cells=config.cells,
+        epochs=config.retrain_epochs,
+        batch=config.batch,
+        lr=config.lr,
+        seed=config.seed,
+        data_seed=config.data_seed,
+        images=config.images,
+        side=config.side,
+        val_share=config.val_share or VAL_SHARE,
+        cutout=config.cutout,
+        drop_path=config.drop_path,
+        auxiliary=0.0,
+        flip=config.flip,
+        shift=config.shift,
+        device=config.device,
+        workers=config.workers,
+        threads=config.threads,
+    )

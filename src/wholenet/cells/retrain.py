@@ -1,0 +1,213 @@
+"""The training of a discrete network from scratch, as RobustDARTS evaluates what a search has found."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from wholenet.cells.prepare import PreparedLabels, drawn, labelled_stream, prepare_labels
+from wholenet.cells.search import check_unchanged
+from wholenet.data.labelled import Labelled
+from wholenet.deploy.classifier import save_classifier
+from wholenet.report.cells import draw_cells
+from wholenet.report.progress import training_progress
+from wholenet.search.cell_config import RetrainConfig
+from wholenet.search.cell_folder import CellFolder
+from wholenet.search.cell_loop import CellSchedule
+from wholenet.search.draw import steps_per_epoch
+from wholenet.search.loop import Step, TrainState, check_finite, check_loss, next_batch
+from wholenet.search.phases import retraining
+from wholenet.search.steps import set_rate
+from wholenet.spaces.cell_model import CellSupernet, create_cell_model
+from wholenet.spaces.darts import TYPES
+from wholenet.spaces.darts_genotype import CellGenotype, read_cell_genotype, write_cell_genotype
+from wholenet.tasks.classification import ClassificationLoss, evaluate_labelled
+from wholenet.training import choose_device, machine
+
+SCORINGS = 20
+"""Scorings during a run, at most, where something was set aside."""
+ANY_SPACE = "darts"
+"""Named in the model's specification: a discrete network is built from its genotype alone."""
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What a training came to: errors in [0, 1] after the last epoch, which is what the papers report."""
+
+    run: Path
+    error: float | None
+    """On what was set aside; None if nothing was."""
+    test_error: float | None
+    parameters: int
+    """Without the auxiliary head."""
+
+
+def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
+    """Train the discrete network of ``config.genotype`` in the new folder ``config.out``.
+
+    Everything is checked before the folder is made and before training starts.
+
+    Raises:
+        DataError: for data that cannot be trained on.
+        ValueError: for a folder that is in use, something that is no genotype, or a device that is not there.
+        FloatingPointError: if the loss stops being a finite number.
+    """
+    console = console or Console()
+    CellFolder.check_free(config.out)
+    device = choose_device(config.device)
+    genotype = read_cell_genotype(config.genotype)
+    data = prepare_labels(config)
+    config = replace(config, data=str(Path(config.data).expanduser().resolve()))
+    run = CellFolder.create(config)
+    write_cell_genotype(genotype, run.genotype, "given")
+    return _retrain(run, config, genotype, data, device, console)
+
+
+def resume_retrain(path: str | Path, console: Console | None = None, **machine_fields: Any) -> Retrained:
+    """Continue the training in ``path`` from its last checkpoint; of a finished one, only score it again.
+
+    Raises:
+        ValueError: if the folder holds none, or its data has changed.
+    """
+    console = console or Console()
+    run = CellFolder(path)
+    config = replace(run.retrain_config, **machine_fields)
+    device = choose_device(config.device)
+    data = prepare_labels(config)
+    check_unchanged(run, data)
+    run.rewrite_config(config)
+    return _retrain(run, config, read_cell_genotype(run.genotype), data, device, console)
+
+
+def _retrain(
+    run: CellFolder,
+    config: RetrainConfig,
+    genotype: CellGenotype,
+    data: PreparedLabels,
+    device: torch.device,
+    console: Console,
+) -> Retrained:
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    schedule = CellSchedule(
+        epochs=config.epochs,
+        steps_per_epoch=steps_per_epoch(len(data.weights), config.batch),
+        lr=config.lr,
+        lr_end=0.0,
+        clip=config.clip,
+        drop_path=config.drop_path,
+    )
+    torch.manual_seed(config.seed)
+    state = initial_training(config, genotype, len(data.classes), device)
+    model: CellSupernet = state.model
+    if saved := run.load_checkpoint(device):
+        state.load_state_dict(saved)
+    else:
+        run.write_environment(machine(device) | {"data": data.facts()})
+        draw_cells(run.path / "cells.png", {kind: getattr(genotype, kind) for kind in TYPES})
+    every = max(1, config.epochs // SCORINGS)
+    error = None
+    with training_progress(
+        total_epochs=config.epochs,
+        steps_per_epoch=schedule.steps_per_epoch,
+        first_epoch=state.epoch,
+        phases=[(phase.name, phase.first, phase.end) for phase in retraining(config.epochs)],
+        console=console,
+    ) as progress:
+        while state.epoch < config.epochs:
+            epoch, began, steps = state.epoch, time.perf_counter(), []
+            for step in _epoch(state, config, schedule, data, device):
+                steps.append(step)
+                progress.step(
+                    epoch=epoch, step=step.step, phase="retrain", loss=step.loss, lr=step.lr, images=config.batch
+                )
+            seconds = time.perf_counter() - began
+            last = state.epoch == config.epochs
+            if data.val is not None and (last or state.epoch % every == 0):
+                found = evaluate_labelled(model, data.val, len(data.classes), data.mean, data.std, device=device)
+                error = found.error
+            record = {
+                "epoch": epoch,
+                "phase": "retrain",
+                "lr": steps[0].lr,
+                "loss": sum(step.loss for step in steps) / len(steps),
+                "arch_loss": None,
+                "error": error if last or state.epoch % every == 0 else None,
+                "seconds": seconds,
+                "data_seconds": sum(step.data_seconds for step in steps),
+                "images_per_second": len(steps) * config.batch / seconds,
+            }
+            run.log(record)
+            progress.epoch(record)
+            run.save_checkpoint(state.state_dict())
+    return _scored(run, data, model, device)
+
+
+def _scored(run: CellFolder, data: PreparedLabels, model: CellSupernet, device: torch.device) -> Retrained:
+    def error(split: Labelled | None) -> float | None:
+        if split is None:
+            return None
+        return evaluate_labelled(model, split, len(data.classes), data.mean, data.std, device=device).error
+
+    parameters = sum(p.numel() for name, p in model.net.named_parameters() if not name.startswith("auxiliary."))
+    found = Retrained(run.path, error(data.val), error(data.test), parameters)
+    height, width = data.weights.images.shape[1:3]
+    facts = {"data": data.name, "epochs": len(run.records()), "error": found.error, "test_error": found.test_error}
+    save_classifier(run.model, model, data.classes, data.mean, data.std, (height, width), facts)
+    (run.path / "result.json").write_text(
+        json.dumps({"error": found.error, "test_error": found.test_error, "parameters": parameters}, indent=2) + "\n"
+    )
+    return found
+
+
+def initial_training(
+    config: RetrainConfig, genotype: CellGenotype, num_classes: int, device: torch.device
+) -> TrainState:
+    """The network and its optimiser before the first step; weights come from torch's global random state."""
+    model = create_cell_model(
+        ANY_SPACE,
+        num_classes=num_classes,
+        channels=config.channels,
+        cells=config.cells,
+        genotype=genotype,
+        auxiliary=bool(config.auxiliary),
+    ).placed(device)
+    weights = torch.optim.SGD(
+        model.net.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+    )
+    return TrainState(model, weights, torch.optim.Adam([{"params": []}]))  # there is no architecture to move
+
+
+def _epoch(
+    state: TrainState, config: RetrainConfig, schedule: CellSchedule, data: PreparedLabels, device: torch.device
+) -> Iterator[Step]:
+    """Train one epoch, yielding after each step."""
+    net = state.model.net
+    loss = ClassificationLoss(config.auxiliary, config.smoothing)
+    state.model.train()
+    lr, first = schedule.rate(state.epoch), state.weight_steps
+    set_rate(state.weight_optimizer, lr)
+    net.state.drop_path = schedule.drop_path * state.epoch / schedule.epochs  # of all epochs: never quite reached
+    stream = labelled_stream(data.weights, "weights", first + schedule.steps_per_epoch, config, data, 1.0)
+    batches = drawn(stream, first, config.workers, device)
+    for step in range(schedule.steps_per_epoch):
+        batch, waited = next_batch(batches, device)
+        output = net.with_auxiliary(batch.images) if config.auxiliary else net(batch.images)
+        value = loss(output, batch.targets)
+        state.weight_optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        if schedule.clip:
+            torch.nn.utils.clip_grad_norm_(net.parameters(), schedule.clip)
+        state.weight_optimizer.step()
+        state.weight_steps += 1
+        check_loss(value, state.epoch, step, lr)
+        yield Step(step, lr, value.item(), None, waited)
+    check_finite(state.model, state.epoch)
+    state.epoch += 1

@@ -1,0 +1,459 @@
+"""A search on a cell space: a config in, a run folder out. :func:`_search` is the whole of it, top to bottom."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from wholenet.architecture import Weights, normalized_entropy, rescaled
+from wholenet.cells.prepare import PreparedLabels, drawn, labelled_stream, part, prepare_labels
+from wholenet.data.labelled import Labelled
+from wholenet.deploy.classifier import save_classifier
+from wholenet.diagnostics.curvature import curvature
+from wholenet.report.cells import draw_cells
+from wholenet.report.progress import counted, training_progress
+from wholenet.report.search_curves import draw_search
+from wholenet.search.cell_config import CellConfig
+from wholenet.search.cell_folder import CellFolder
+from wholenet.search.cell_loop import CellSchedule, Parts, parts_of, search_epoch, set_strengths
+from wholenet.search.draw import steps_per_epoch
+from wholenet.search.early_stopping import RULES, Evaluation
+from wholenet.search.loop import Step, TrainState
+from wholenet.search.perturbation_selection import Left, select
+from wholenet.search.phases import Phase, phase_at, single_stage
+from wholenet.search.random_search import best_of_random, weights_of
+from wholenet.search.steps import Batch, make_optimizers
+from wholenet.spaces.cell_model import CellSupernet, create_cell_model
+from wholenet.spaces.darts import SPACES, TYPES
+from wholenet.spaces.darts_genotype import (
+    CellGenotype,
+    cell_genotype_from_dict,
+    discretize,
+    discretize_gates,
+    write_cell_genotype,
+)
+from wholenet.tasks.classification import ClassificationLoss, evaluate_labelled
+from wholenet.training import choose_device, machine
+
+ARCH_BETAS = (0.5, 0.999)
+"""Of the architecture's Adam (DARTS' code)."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search came to."""
+
+    run: Path
+    genotype: CellGenotype | None
+    """None where the supernet is the final model."""
+    error: float
+    """Of the supernet, in [0, 1], on ``scored_on``."""
+    scored_on: str
+    test_error: float | None
+    """Of the supernet where that is the final model, and there is a test split."""
+    genotype_epoch: int | None = None
+    """The epoch, from 0, whose architecture the genotype is of, where early stopping went back to one."""
+
+
+def search(config: CellConfig, console: Console | None = None) -> Searched:
+    """Search as ``config`` says, in the new folder ``config.out``. Methods that search several times are not for this
+    function: see ``cells/best_of.py``.
+
+    Everything is checked before the folder is made and before training starts.
+
+    Raises:
+        DataError: for data that cannot be trained on.
+        ValueError: for a folder that is in use, or a device that is not there.
+        FloatingPointError: if the loss stops being a finite number.
+    """
+    console = console or Console()
+    CellFolder.check_free(config.out)
+    device = choose_device(config.device)
+    data = prepare_labels(config)
+    config = replace(config, data=str(Path(config.data).expanduser().resolve()))
+    return _search(CellFolder.create(config), config, data, device, console)
+
+
+def resume_search(path: str | Path, console: Console | None = None, **machine_fields: Any) -> Searched:
+    """Continue the search in ``path`` from its last checkpoint; of a finished one, only say again what it found.
+
+    Raises:
+        ValueError: if the folder holds no search, or its data has changed.
+    """
+    console = console or Console()
+    run = CellFolder(path)
+    config = replace(run.search_config, **machine_fields)
+    device = choose_device(config.device)
+    data = prepare_labels(config)
+    check_unchanged(run, data)
+    run.rewrite_config(config)
+    return _search(run, config, data, device, console)
+
+
+def check_unchanged(run: CellFolder, data: PreparedLabels) -> None:
+    """Make sure that the data is what the run was started on.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    before, now = run.environment(), json.loads(json.dumps(data.facts()))
+    if before and before["data"] != now:
+        raise ValueError(
+            f"the images of {run.config.data} have changed since {run.path} was started: {before['data']} then, {now} "
+            "now. Put them back as they were, or start a new run"
+        )
+
+
+def _search(
+    run: CellFolder, config: CellConfig, data: PreparedLabels, device: torch.device, console: Console
+) -> Searched:
+    if (done := _result(run)) is not None:
+        return done
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    assert data.val is not None
+    phases = plan_search(config)
+    schedule = CellSchedule(
+        epochs=config.epochs,
+        steps_per_epoch=steps_per_epoch(len(data.weights), config.batch),
+        lr=config.lr,
+        lr_end=config.lr_end,
+        clip=config.clip,
+        drop_path=config.drop_path,
+    )
+    loss = ClassificationLoss(smoothing=config.smoothing)
+    torch.manual_seed(config.seed)
+    state = initial_search(config, len(data.classes), device)
+    model: CellSupernet = state.model
+    parts = parts_of(config, model)
+    rule = None if config.stopping == "none" else RULES[config.stopping]
+    stop_epoch = None
+    if saved := run.load_checkpoint(device):
+        state.load_state_dict(saved)
+    else:
+        run.write_environment(machine(device) | {"data": data.facts()})
+    with training_progress(
+        total_epochs=config.epochs,
+        steps_per_epoch=schedule.steps_per_epoch,
+        first_epoch=state.epoch,
+        phases=[(p.name, p.first, p.end) for p in phases],
+        console=console,
+    ) as progress:
+        while state.epoch < config.epochs and stop_epoch is None:
+            epoch, phase, began = state.epoch, phase_at(phases, state.epoch), time.perf_counter()
+            weight_batches, arch_batches = _epoch_batches(state, data, config, schedule, device)
+            steps = []
+            for step in search_epoch(state, phase, parts, schedule, loss, weight_batches, arch_batches, device):
+                steps.append(step)
+                progress.step(
+                    epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=config.batch
+                )
+            last = state.epoch == config.epochs
+            record = _record(epoch, phase, steps, time.perf_counter() - began, config, state)
+            if last or state.epoch % config.val_every == 0:
+                record["error"] = _error(model, data.val, data, device)
+            if config.eigenvalue_every and (last or epoch % config.eigenvalue_every == 0):
+                record |= _ends_of_spectrum(state, data, config, device)
+            run.log(record)
+            progress.epoch(record)
+            goes_back_to = None
+            if rule is not None and not last and record["eigenvalue"] is not None:
+                goes_back_to = rule.goes_back_to(_evaluations(run))
+            if rule is not None and config.after_stopping == "regularize" and record["eigenvalue"] is not None:
+                run.save_checkpoint(state.state_dict(), _name(epoch))
+                if goes_back_to is not None:
+                    _roll_back(run, state, goes_back_to, config, device, console)
+                _forget(run, state.epoch - config.eigenvalue_every * (rule.lag + rule.window + 1))
+            elif goes_back_to is not None:
+                stop_epoch = goes_back_to
+                text = f"the eigenvalue has grown: stopped, with the architecture of epoch {stop_epoch + 1}"
+                console.print(text, highlight=False)
+            run.save_checkpoint(state.state_dict())
+            draw_search(run.path / "search.png", run.records(), stop_epoch)
+    return _conclude(run, config, data, state, parts, schedule, stop_epoch, device, console)
+
+
+def plan_search(config: CellConfig) -> tuple[Phase, ...]:
+    """The phases of a search: where nothing is learned about the architecture, it never moves."""
+    search_share = min(config.search_share, 1 - config.warmup_share)
+    phases = single_stage(config.epochs, config.warmup_share, search_share)
+    if not config.moves_architecture:
+        phases = tuple(replace(phase, moves_architecture=False) for phase in phases)
+    return phases
+
+
+def initial_search(config: CellConfig, num_classes: int, device: torch.device) -> TrainState:
+    """The supernet and the optimisers before the first step; weights come from torch's global random state."""
+    model = create_cell_model(
+        config.space,
+        num_classes=num_classes,
+        channels=config.channels,
+        cells=config.cells,
+        relaxation=config.relaxation,
+        affine=config.affine,
+        groups=config.groups,
+        edge_weights=config.edge_weights,
+        auxiliary_skip=config.auxiliary_skip,
+    ).placed(device)
+    if not config.moves_architecture:
+        model.arch.set_uniform()
+    optimizers = make_optimizers(
+        model,
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        arch_lr=config.arch_lr,
+        arch_weight_decay=config.arch_weight_decay,
+        arch_betas=ARCH_BETAS,
+    )
+    return TrainState(model, *optimizers)
+
+
+def _epoch_batches(
+    state: TrainState, data: PreparedLabels, config: CellConfig, schedule: CellSchedule, device: torch.device
+) -> tuple[Any, Any]:
+    """The batches of the epoch to come, for the weights and for the architecture."""
+    steps, cutout = schedule.steps_per_epoch, schedule.rise(state.epoch)
+    streams = (("weights", data.weights, state.weight_steps), ("architecture", data.architecture, state.arch_steps))
+    weights, architecture = (
+        drawn(labelled_stream(images, name, first + steps, config, data, cutout), first, config.workers, device)
+        for name, images, first in streams
+    )
+    return weights, architecture
+
+
+def _record(
+    epoch: int, phase: Phase, steps: list[Step], seconds: float, config: CellConfig, state: TrainState
+) -> dict[str, Any]:
+    arch_losses = [step.arch_loss for step in steps if step.arch_loss is not None]
+    with torch.no_grad():
+        weights = state.model.arch()
+        entropy = {
+            name: normalized_entropy(rescaled(w), state.model.arch.mask(name)).item() for name, w in weights.items()
+        }
+    genotype = _discretized(weights, config)
+    return {
+        "epoch": epoch,
+        "phase": phase.name,
+        "lr": steps[0].lr,
+        "weight_decay": state.weight_optimizer.param_groups[0]["weight_decay"],
+        "loss": sum(step.loss for step in steps) / len(steps),
+        "arch_loss": sum(arch_losses) / len(arch_losses) if arch_losses else None,
+        "entropy": entropy,
+        "genotype": genotype.to_dict(),
+        "skips": {kind: genotype.operations(kind)["skip_connect"] for kind in TYPES},
+        "error": None,
+        "eigenvalue": None,
+        "lowest_eigenvalue": None,
+        "seconds": seconds,
+        "data_seconds": sum(step.data_seconds for step in steps),
+        "images_per_second": len(steps) * config.batch / seconds,
+    }
+
+
+def _discretized(weights: Weights, config: CellConfig) -> CellGenotype:
+    rule = discretize_gates if config.selection == "gates" else discretize
+    return rule(weights, SPACES[config.space])
+
+
+def _error(model: torch.nn.Module, images: Labelled, data: PreparedLabels, device: torch.device) -> float:
+    return evaluate_labelled(model, images, len(data.classes), data.mean, data.std, device=device).error
+
+
+def _ends_of_spectrum(
+    state: TrainState, data: PreparedLabels, config: CellConfig, device: torch.device
+) -> dict[str, float]:
+    """Of the loss's Hessian in the logits, on the batch that the architecture saw last (RobustDARTS' code), or would
+    have."""
+    number = max(0, state.arch_steps - 1) if state.arch_steps else state.weight_steps - 1
+    stream = labelled_stream(data.architecture, "architecture", number + 1, config, data, 0.0)
+    images, targets = stream[number]
+    batch = Batch(images.to(device, memory_format=torch.channels_last), targets.to(device))
+    loss = ClassificationLoss(smoothing=config.smoothing)
+    found = curvature(state.model, batch, loss, weight_decay=config.arch_weight_decay)
+    return {"eigenvalue": found.highest, "lowest_eigenvalue": found.lowest}
+
+
+# ---- early stopping
+
+
+def _evaluations(run: CellFolder) -> list[Evaluation]:
+    return [(r["epoch"], r["eigenvalue"]) for r in run.records() if r["eigenvalue"] is not None]
+
+
+def _name(epoch: int) -> str:
+    return f"epoch-{epoch}.pt"
+
+
+def _forget(run: CellFolder, before: int) -> None:
+    """Remove checkpoints that no rule can go back to any more."""
+    for path in run.path.glob("epoch-*.pt"):
+        if int(path.stem.removeprefix("epoch-")) < before:
+            path.unlink()
+
+
+def _roll_back(
+    run: CellFolder, state: TrainState, epoch: int, config: CellConfig, device: torch.device, console: Console
+) -> None:
+    """Go back to the end of ``epoch`` and regularise more, unless that is as much as may be (RobustDARTS, adaptive).
+
+    The history from there on is put aside, so that the rule judges anew; the original's keeps judging by it.
+    """
+    decay = state.weight_optimizer.param_groups[0]["weight_decay"]
+    stronger = decay * config.regularize_by
+    if stronger > config.weight_decay_limit * (1 + 1e-9):
+        return
+    gone = [record for record in run.records() if record["epoch"] > epoch]
+    with (run.path / "discarded.jsonl").open("a") as file:
+        file.writelines(json.dumps(record) + "\n" for record in gone)
+    saved = run.load_checkpoint(device, _name(epoch))
+    assert saved is not None
+    state.load_state_dict(saved)
+    for group in state.weight_optimizer.param_groups:
+        group["weight_decay"] = stronger
+    for path in run.path.glob("epoch-*.pt"):
+        if int(path.stem.removeprefix("epoch-")) > epoch:
+            path.unlink()
+    console.print(
+        f"the eigenvalue has grown: back to epoch {epoch + 1}, with weight decay {stronger:g} instead of {decay:g}",
+        highlight=False,
+    )
+
+
+# ---- the end
+
+
+def _conclude(
+    run: CellFolder,
+    config: CellConfig,
+    data: PreparedLabels,
+    state: TrainState,
+    parts: Parts,
+    schedule: CellSchedule,
+    stop_epoch: int | None,
+    device: torch.device,
+    console: Console,
+) -> Searched:
+    model: CellSupernet = state.model
+    records = run.records()
+    error = next(record["error"] for record in reversed(records) if record["error"] is not None)
+    final = config.protocol == "single-stage"
+    test_error = _error(model, data.test, data, device) if final and data.test is not None else None
+    height, width = data.weights.images.shape[1:3]
+    facts = {"data": data.name, "method": config.method, "epochs": len(records), "error": round(error, 4)}
+    save_classifier(run.model, model, data.classes, data.mean, data.std, (height, width), facts)
+    genotype = None
+    if not final:
+        if stop_epoch is not None:
+            genotype = cell_genotype_from_dict(next(r for r in records if r["epoch"] == stop_epoch)["genotype"])
+        elif config.sampling == "random":
+            genotype = _best_random(config, data, model, device, console)
+        elif config.selection == "perturbation":
+            genotype = _by_perturbation(config, data, state, parts, schedule, device, console)
+        else:
+            with torch.no_grad():
+                genotype = _discretized(model.arch(), config)
+        write_cell_genotype(genotype, run.genotype, config.space)
+        cells = {kind: getattr(genotype, kind) for kind in TYPES}
+        draw_cells(run.path / "cells.png", cells, f"{config.space}, {config.method}")
+    found = Searched(run.path, genotype, error, data.val_from, test_error, stop_epoch)
+    content = {**dataclasses.asdict(found), "run": "", "genotype": genotype and genotype.to_dict()}
+    (run.path / "result.json").write_text(json.dumps(content, indent=2) + "\n")  # last: where it is, the run is done
+    return found
+
+
+def _result(run: CellFolder) -> Searched | None:
+    path = run.path / "result.json"
+    if not path.exists():
+        return None
+    content = json.loads(path.read_text())
+    genotype = content["genotype"] and cell_genotype_from_dict(content["genotype"])
+    return Searched(**{**content, "run": run.path, "genotype": genotype})
+
+
+def _best_random(
+    config: CellConfig, data: PreparedLabels, model: CellSupernet, device: torch.device, console: Console
+) -> CellGenotype:
+    table = SPACES[config.space]
+    like = next(iter(model.arch.logits.values()))
+    assert data.val is not None
+    some = part(data.val, range(min(len(data.val), config.sample_batches * config.batch)))
+    show = counted(console, "scoring random architectures")
+    scored = 0
+
+    def accuracy(genotype: CellGenotype, images: Labelled) -> float:
+        weights = weights_of(genotype, table, like)
+        return 1 - _error(_With(model, lambda _: weights), images, data, device)
+
+    def quick(genotype: CellGenotype) -> float:
+        nonlocal scored
+        scored += 1
+        show(scored, config.samples)
+        return accuracy(genotype, some)
+
+    def full(genotype: CellGenotype) -> float:
+        assert data.val is not None
+        return accuracy(genotype, data.val)
+
+    return best_of_random(table, config.samples, quick, full, config.seed)[0]
+
+
+class _With(torch.nn.Module):
+    """A supernet at other architecture weights than its own; in eval mode or not as the supernet."""
+
+    def __init__(self, model: CellSupernet, change: Callable[[Weights], Weights]) -> None:
+        super().__init__()
+        self.model = model
+        self.change = change
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model.net(x, self.change(self.model.arch()))
+
+
+def _by_perturbation(
+    config: CellConfig,
+    data: PreparedLabels,
+    state: TrainState,
+    parts: Parts,
+    schedule: CellSchedule,
+    device: torch.device,
+    console: Console,
+) -> CellGenotype:
+    """DARTS-PT's selection, the weights tuned at a tenth of their learning rate. The logits stay as they are; in its
+    code they go on learning."""
+    model: CellSupernet = state.model
+    tuning = replace(
+        schedule, epochs=max(1, config.tune_epochs), lr=config.lr / 10, lr_end=0.0, drop_path=0.0, auxiliary_skip=0.0
+    )
+    loss = ClassificationLoss(smoothing=config.smoothing)
+    tuned = 0
+    frozen = Phase("tune", 0, tuning.epochs)
+
+    def score(left: Left) -> float:
+        assert data.val is not None
+        return 1 - _error(_With(model, left.weights), data.val, data, device)
+
+    def tune(left: Left) -> None:
+        nonlocal tuned
+        for epoch in range(config.tune_epochs):
+            state.epoch = epoch
+            stream = labelled_stream(data.weights, "tune", (tuned + 1) * tuning.steps_per_epoch, config, data, 1.0)
+            batches = drawn(stream, tuned * tuning.steps_per_epoch, config.workers, device)
+            with torch.no_grad():
+                weights = left.weights(model.arch())
+            at_left = replace(parts, sample=lambda weights=weights: weights)
+            for _ in search_epoch(state, frozen, at_left, tuning, loss, batches, iter(()), device):
+                pass
+            tuned += 1
+
+    set_strengths(model, tuning, 0)
+    return select(SPACES[config.space], score, tune, config.seed, counted(console, "deciding edges"))
