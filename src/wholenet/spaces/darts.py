@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,8 @@ from torch import Tensor, nn
 
 from wholenet.architecture import Weights
 from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, ReluConvNorm, drop_path
-from wholenet.ops.forms import total
+from wholenet.ops.cell_forms import Path, shared_cell
+from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import shuffle_channels
 
 TYPES = ("normal", "reduce")
@@ -189,8 +191,11 @@ class CellMixture(nn.Module):
         return drop_path(mixed, drop)
 
 
-class Cell(nn.Module):
+class Cell(TwoForms):
     """A cell: both inputs brought to its channels and size, four nodes that sum their edges, and these side by side.
+
+    Of a supernet, the fast form computes what edges have in common once (``ops/cell_forms.py``). While paths drop, the
+    plain one runs.
 
     Args:
         table: the edges of its type.
@@ -227,6 +232,14 @@ class Cell(nn.Module):
     def forward(self, before: Tensor, last: Tensor, weights: Tensor | None, state: CellState) -> Tensor:
         """The outputs of the two cells before, and weights [edges, O] -> [B, 4 C, H, W] of this cell's size."""
         nodes = [self.first(before), self.second(last)]
+        drops = self.training and state.drop_path > 0  # edge by edge, so that edges cannot be summed before
+        if weights is None or drops or self.runs_plain(last, weights):
+            self._plainly(nodes, weights, state)
+            return torch.cat(nodes[INPUTS:], dim=1)
+        return torch.cat(self._sharing(nodes, weights, state), dim=1)
+
+    def _plainly(self, nodes: list[Tensor], weights: Tensor | None, state: CellState) -> None:
+        """Add to ``nodes`` the cell's own, every operation of every edge by itself."""
         for target in range(INPUTS, INPUTS + NODES):
             terms = [
                 self.mixtures[f"{edge.source}_{target}"](
@@ -236,7 +249,15 @@ class Cell(nn.Module):
                 if edge.target == target
             ]
             nodes.append(total(terms))
-        return torch.cat(nodes[INPUTS:], dim=1)
+
+    def _sharing(self, nodes: list[Tensor], weights: Tensor, state: CellState) -> list[Tensor]:
+        """The cell's own nodes, with what its edges have in common computed once."""
+        mixtures = [cast(CellMixture, self.mixtures[f"{edge.source}_{edge.target}"]) for edge in self.edges]
+        paths = [
+            Path(edge.source, edge.target, m.stride, dict(m.operations.items()), m.auxiliary)
+            for edge, m in zip(self.edges, mixtures, strict=True)
+        ]
+        return shared_cell(nodes, paths, weights, mixtures[0].groups, state.auxiliary_skip)
 
 
 class AuxiliaryHead(nn.Sequential):
@@ -343,7 +364,9 @@ class DartsNet(nn.Module):
 
     def _features(self, x: Tensor, weights: Weights | None) -> tuple[Tensor, Tensor]:
         """The last cell's output, and that of the second reduction cell."""
-        options = {kind: option_weights(weights, kind) for kind in TYPES} if weights else dict.fromkeys(TYPES)
+        options: dict[str, Tensor | None] = dict.fromkeys(TYPES)
+        if weights:
+            options = {kind: option_weights(weights, kind) for kind in TYPES}
         before = last = reduced = self.stem(x)
         for i, (cell, kind) in enumerate(zip(self.cells, self.kinds, strict=True)):
             before, last = last, cell(before, last, options[kind], self.state)
