@@ -23,8 +23,8 @@ from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config, 
 from wholenet.search.config import MACHINE, FitConfig, parse_size
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES, grid_size
-from wholenet.studies.catalog import CATALOG
-from wholenet.studies.setting import SCALES, Setting
+from wholenet.studies.catalog import CATALOG, CELL_STUDIES
+from wholenet.studies.setting import SCALES, CellSetting, Setting
 
 DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
 jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)  # what `--help` says of each option
@@ -171,7 +171,9 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     )
     study.add_argument("name", choices=list(CATALOG), help="Which one.")
     study.add_argument("--scale", default="cpu", choices=list(SCALES), help="Half an hour, hours, the paper's way.")
-    study.add_argument("--data", default="scenes", help='Folder with images and masks, or "scenes".')
+    study.add_argument(
+        "--data", default=None, help='Folder with images and masks; default: "scenes". Or with labelled images.'
+    )
     study.add_argument("--seeds", type=int, default=3, help="Runs of every arm.")
     study.add_argument("--out", required=True, help="Folder for results and runs; finished runs there are used.")
     study.add_argument(
@@ -519,15 +521,18 @@ def _export(args: Namespace) -> None:
 
 
 def _study(args: Namespace) -> None:
-    overrides = tuple(_override(text) for text in args.set)
-    setting = Setting(
+    cells = args.name in CELL_STUDIES
+    if cells and (args.data is None or args.make_coarse):
+        raise ValueError(f"study {args.name} searches on labelled images: give --data CIFAR10, without --make-coarse")
+    kind = CellSetting if cells else Setting
+    setting = kind(
         scale=args.scale,
-        data=args.data,
+        data=args.data or "scenes",
         out=Path(args.out),
         seeds=args.seeds,
         jobs=args.jobs,
         make_coarse=args.make_coarse,
-        overrides=overrides,
+        overrides=tuple(_override(text, CellConfig if cells else FitConfig) for text in args.set),
     )
     from wholenet.studies.study import study  # imports torch
 
@@ -539,10 +544,10 @@ def _study(args: Namespace) -> None:
         print(f"open {setting.out / result.figure}")
 
 
-def _override(text: str) -> tuple[str, Any]:
+def _override(text: str, config: type[FitConfig] | type[CellConfig]) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     name = name.strip().replace("-", "_")
-    known = [field.name for field in fields(FitConfig) if field.name not in ("data", "out", "seed")]
+    known = [field.name for field in fields(config) if field.name not in ("data", "out", "seed")]
     if not equals or name not in known:
         raise ValueError(f"--set {text}: expected NAME=VALUE with one of {', '.join(known)}")
     return name, yaml.safe_load(value)

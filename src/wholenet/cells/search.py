@@ -279,7 +279,8 @@ def _ends_of_spectrum(
     images, targets = stream[number]
     batch = Batch(images.to(device, memory_format=torch.channels_last), targets.to(device))
     loss = ClassificationLoss(smoothing=config.smoothing)
-    found = curvature(state.model, batch, loss, weight_decay=config.arch_weight_decay)
+    tolerance = config.eigenvalue_tolerance
+    found = curvature(state.model, batch, loss, weight_decay=config.arch_weight_decay, tolerance=tolerance)
     return {"eigenvalue": found.highest, "lowest_eigenvalue": found.lowest}
 
 

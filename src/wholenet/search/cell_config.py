@@ -160,6 +160,8 @@ class CellConfig(ClassifierConfig):
     """Epochs between two scorings; the last one always is."""
     eigenvalue_every: int = 2
     """Epochs between two looks at the dominant eigenvalue; 0 is never, unless a stopping rule needs it."""
+    eigenvalue_tolerance: float = 1e-3
+    """Bound on its error, relative to the larger end of the spectrum."""
     stopping: Literal["none", "code", "paper"] = "none"
     """Early stopping by the eigenvalue, as RobustDARTS' code or its paper has it."""
     after_stopping: Literal["stop", "regularize"] = "stop"
@@ -183,7 +185,7 @@ class CellConfig(ClassifierConfig):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("eigenvalue_every", "lr_end", "arch_weight_decay", "perturbation_end", "tune_epochs"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        for name in ("arch_lr", "regularize_by", "weight_decay_limit"):
+        for name in ("arch_lr", "regularize_by", "weight_decay_limit", "eigenvalue_tolerance"):
             require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
         require(0 < self.weights_share < 1, "weights_share", self.weights_share, "strictly between 0 and 1")
         for name in ("warmup_share", "search_share"):
@@ -279,10 +281,17 @@ class RetrainConfig(ClassifierConfig):
 KINDS: dict[str, type[ClassifierConfig]] = {"search": CellConfig, "retrain": RetrainConfig}
 
 
-def write_cell_config(config: ClassifierConfig, path: Path) -> None:
-    """Write every field as YAML; :func:`read_cell_config` gives the same config back."""
-    kind = next(name for name, cls in KINDS.items() if isinstance(config, cls))
-    path.write_text(yaml.safe_dump({"kind": kind, **dataclasses.asdict(config)}, sort_keys=False))
+def write_cell_config(config: ClassifierConfig, path: Path, *, kind: bool = True) -> None:
+    """Write every field as YAML; :func:`read_cell_config` gives the same config back.
+
+    Without ``kind`` it is a file for ``--config``: data, folder and genotype are not options.
+    """
+    values = dataclasses.asdict(config)
+    if kind:
+        values = {"kind": next(name for name, cls in KINDS.items() if isinstance(config, cls)), **values}
+    else:
+        values = {name: value for name, value in values.items() if name not in ("data", "out", "genotype")}
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
 
 
 def read_cell_config(path: Path) -> ClassifierConfig:

@@ -13,6 +13,10 @@ CATALOG: dict[str, str] = {
     "figure-3": "entropy over training, by penalty",
     "control": "ways to search, each against a frozen-uniform control of the same time",
     "length": "short and long searches, each against such a control",
+    "figure-4": "the dominant eigenvalue during the search on S1-S4, with the data split and without",
+    "robust-darts": "early stopping, adaptive and stronger regularisation against DARTS, on two of these spaces",
     "budget": "the same once edges are dropped: by learned strength, against chance",
 }
 """What each one shows."""
+CELL_STUDIES = ("figure-4", "robust-darts")
+"""Those on labelled images; the others are on images with masks."""

@@ -11,7 +11,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import wholenet
-from wholenet.studies.setting import Setting
+from wholenet.studies.setting import StudySetting
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Result:
     """File name of the picture, already in the study's folder."""
 
 
-def write_result(result: Result, name: str, setting: Setting) -> tuple[Path, Path]:
+def write_result(result: Result, name: str, setting: StudySetting) -> tuple[Path, Path]:
     """Write ``out``/NAME.md and NAME.json; returns both paths."""
     command = f"wholenet study {name} {setting.command}"
     page = [f"# {result.title}", "", f"{result.source}. Made by `{command}`.", "", result.table.markdown(), ""]
@@ -83,7 +83,7 @@ def write_result(result: Result, name: str, setting: Setting) -> tuple[Path, Pat
         "scale": setting.scale,
         "data": Path(setting.data).name,
         "seeds": setting.seeds,
-        "config": {k: v for k, v in asdict(setting.config()).items() if k not in ("data", "out", "seed")},
+        "config": {k: v for k, v in asdict(setting.example).items() if k not in ("data", "out", "seed")},
         "columns": list(result.table.columns),
         "rows": [list(row) for row in result.table.rows],
         "values": result.values,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.config import FitConfig
 
 Scale = Literal["cpu", "gpu", "paper"]
@@ -46,8 +47,43 @@ SCALES: dict[str, dict[str, Any]] = {
 """Fields of ``FitConfig`` by scale. What a study varies comes on top."""
 
 
+CELL_SCALES: dict[str, dict[str, Any]] = {
+    # Minutes a search on one core: a small supernet on small images, a fiftieth of the steps; the architecture's
+    # learning rate is thirty times the papers', so that it gets as far.
+    "cpu": {
+        "gradient": "first-order",
+        "channels": 4,
+        "cells": 3,
+        "images": 1280,
+        "side": 16,
+        "shift": 2,
+        "batch": 32,
+        "epochs": 16,
+        "eigenvalue_every": 1,
+        "eigenvalue_tolerance": 0.03,
+        "arch_lr": 0.01,
+        "val_every": 1000,
+        "device": "cpu",
+        "threads": 1,
+    },
+    # Minutes a search on one GPU: the papers' supernet, a thirtieth of their steps.
+    "gpu": {
+        "gradient": "first-order",
+        "images": 8000,
+        "epochs": 10,
+        "arch_lr": 0.005,
+        "val_every": 1000,
+        "device": "cuda",
+        "workers": 4,
+    },
+    # RobustDARTS, Sec. 4 and its code: the defaults of CellConfig.
+    "paper": {"device": "cuda", "workers": 8},
+}
+"""Fields of ``CellConfig`` by scale, for the studies on cell spaces. What a study varies comes on top."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class StudySetting:
     """One call of ``wholenet study``.
 
     Raises:
@@ -64,36 +100,36 @@ class Setting:
     make_coarse: bool = False
     """Where the data has no coarse annotations, make them from the fine ones."""
     overrides: tuple[tuple[str, Any], ...] = ()
-    """Fields of ``FitConfig`` that every run of the study shall have."""
+    """Fields of the config that every run of the study shall have."""
 
     def __post_init__(self) -> None:
         if self.seeds < 1 or self.jobs < 0:
             raise ValueError(f"seeds={self.seeds}, jobs={self.jobs}: expected at least 1 seed and 0 or more jobs")
 
-    def config(self, **varied: Any) -> FitConfig:
-        """The run that this scale makes of the fields that a study varies. ``out`` is set by whoever runs it."""
-        return FitConfig(data=self.data, out="", **{**SCALES[self.scale], **varied, **dict(self.overrides)})
-
-    def varied(self, config: FitConfig, **changes: Any) -> FitConfig:
-        """``config`` with what a study varies changed.
+    @property
+    def example(self) -> FitConfig | CellConfig:
+        """A run as this scale makes it, before a study varies anything.
 
         Raises:
-            ValueError: if the same was fixed from outside (``overrides``): rows would not be what they are called.
+            ValueError: for overrides that no run can have.
         """
-        if fixed := [name for name, _ in self.overrides if name in changes]:
-            raise ValueError(f"--set {fixed[0]}: this study varies {fixed[0]} itself; leave it out")
-        return replace(config, **changes)
-
-    def over_seeds(self, config: FitConfig) -> list[FitConfig]:
-        """The same run with each seed."""
-        return [replace(config, seed=seed) for seed in range(self.seeds)]
+        raise NotImplementedError
 
     @property
     def parallel(self) -> int:
         """Runs to train at the same time."""
         if self.jobs:
             return self.jobs
-        return (os.cpu_count() or 1) if self.config().device == "cpu" else 1
+        return (os.cpu_count() or 1) if self.example.device == "cpu" else 1
+
+    def refuse_fixed(self, *names: str) -> None:
+        """Make sure that what a study varies was not fixed from outside: rows would not be what they are called.
+
+        Raises:
+            ValueError: if it was.
+        """
+        if fixed := [name for name, _ in self.overrides if name in names]:
+            raise ValueError(f"--set {fixed[0]}: this study varies {fixed[0]} itself; leave it out")
 
     @property
     def command(self) -> str:
@@ -102,3 +138,53 @@ class Setting:
         words += ["--make-coarse"] * self.make_coarse
         words += [f"--set {name}={value}" for name, value in self.overrides]
         return " ".join(words)
+
+
+class Setting(StudySetting):
+    """Of a study on segmentation data."""
+
+    def config(self, **varied: Any) -> FitConfig:
+        """The run that this scale makes of the fields that a study varies. ``out`` is set by whoever runs it."""
+        return FitConfig(data=self.data, out="", **{**SCALES[self.scale], **varied, **dict(self.overrides)})
+
+    @property
+    def example(self) -> FitConfig:
+        """See :class:`StudySetting`."""
+        return self.config()
+
+    def varied(self, config: FitConfig, **changes: Any) -> FitConfig:
+        """``config`` with what a study varies changed.
+
+        Raises:
+            ValueError: if the same was fixed from outside (``overrides``).
+        """
+        self.refuse_fixed(*changes)
+        return replace(config, **changes)
+
+    def over_seeds(self, config: FitConfig) -> list[FitConfig]:
+        """The same run with each seed."""
+        return [replace(config, seed=seed) for seed in range(self.seeds)]
+
+
+class CellSetting(StudySetting):
+    """Of a study on labelled images."""
+
+    def config(self, method: str = "darts", **varied: Any) -> CellConfig:
+        """The search that this scale makes of ``method`` and the fields that a study varies.
+
+        Raises:
+            ValueError: if one of these was fixed from outside (``overrides``).
+        """
+        self.refuse_fixed("method", *varied)
+        values = {**CELL_SCALES[self.scale], **varied, **dict(self.overrides)}
+        return cell_config(method, data=self.data, out="", **values)
+
+    @staticmethod
+    def seeded(config: CellConfig, seed: int) -> CellConfig:
+        """The same run with another seed."""
+        return replace(config, seed=seed)
+
+    @property
+    def example(self) -> CellConfig:
+        """See :class:`StudySetting`."""
+        return self.config()

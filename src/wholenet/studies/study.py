@@ -10,14 +10,18 @@ from rich.console import Console
 
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.detect import BUILT_IN, open_data
+from wholenet.data.task import task_of
 from wholenet.studies.budget import budget
 from wholenet.studies.catalog import CATALOG
+from wholenet.studies.cell_pool import CellPool
 from wholenet.studies.control import control, length
 from wholenet.studies.figure_2 import figure_2
 from wholenet.studies.figure_3 import figure_3
+from wholenet.studies.figure_4 import figure_4
 from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, write_result
-from wholenet.studies.setting import Setting
+from wholenet.studies.robust_darts import robust_darts
+from wholenet.studies.setting import CellSetting, Setting
 from wholenet.studies.table_1 import table_1
 from wholenet.studies.table_2 import table_2
 from wholenet.studies.table_3 import table_3
@@ -40,7 +44,14 @@ STUDIES: Mapping[str, Callable[[Setting, Pool], Result]] = {
 }
 
 
-def study(name: str, setting: Setting, console: Console | None = None) -> tuple[Result, Path]:
+CELL_STUDIES: Mapping[str, Callable[[CellSetting, CellPool], Result]] = {
+    "figure-4": figure_4,
+    "robust-darts": robust_darts,
+}
+"""Those on labelled images."""
+
+
+def study(name: str, setting: Setting | CellSetting, console: Console | None = None) -> tuple[Result, Path]:
     """Run the study ``name``; returns what it found and the page that was written.
 
     Raises:
@@ -48,20 +59,30 @@ def study(name: str, setting: Setting, console: Console | None = None) -> tuple[
             where a run of it fails.
         DataError: for data that cannot be trained on.
     """
-    if name not in STUDIES:
+    if name not in CATALOG:
         raise ValueError(f"unknown study {name!r}; known: {', '.join(CATALOG)}")
+    if isinstance(setting, CellSetting) != (name in CELL_STUDIES):
+        raise ValueError(f"study {name} takes a {'CellSetting' if name in CELL_STUDIES else 'Setting'}")
     console = console or Console()
     if setting.data != BUILT_IN:  # a run is known by its settings: from wherever the study is called
         setting = replace(setting, data=str(Path(setting.data).expanduser().resolve()))
-    if setting.scale == "paper" and name != "table-3":
-        source = open_data(setting.data)
-        if source.classes.names != CITYSCAPES.names:
-            raise ValueError(
-                f"--scale paper is the paper's protocol on Cityscapes, but {setting.data} has the classes "
-                f"{', '.join(source.classes.names)}; give --data CITYSCAPES, or use --scale gpu or cpu"
-            )
-    setting.config()  # a bad --set is refused here
-    pool = Pool(setting.out / "runs", setting.parallel, console)
-    result = STUDIES[name](setting, pool)
+    _ = setting.example  # a bad --set is refused here
+    if isinstance(setting, CellSetting):
+        if task_of(setting.data) != "classification":
+            raise ValueError(f"study {name} searches on labelled images; {setting.data} has none: give --data CIFAR10")
+        result = CELL_STUDIES[name](setting, CellPool(setting.out / "runs", setting.parallel, console))
+    else:
+        if setting.scale == "paper" and name != "table-3":
+            _check_cityscapes(setting)
+        result = STUDIES[name](setting, Pool(setting.out / "runs", setting.parallel, console))
     page, _ = write_result(result, name, setting)
     return result, page
+
+
+def _check_cityscapes(setting: Setting) -> None:
+    source = open_data(setting.data)
+    if source.classes.names != CITYSCAPES.names:
+        raise ValueError(
+            f"--scale paper is the paper's protocol on Cityscapes, but {setting.data} has the classes "
+            f"{', '.join(source.classes.names)}; give --data CITYSCAPES, or use --scale gpu or cpu"
+        )

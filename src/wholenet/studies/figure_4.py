@@ -1,0 +1,134 @@
+"""Figure 4 (Sec. 4.5): the dominant eigenvalue over the search on S1-S4, with the data split between weights and
+architecture as DARTS has it, and with both learning from all images, drawn separately."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from wholenet.report.style import BLUE, VERMILION, saved_figure
+from wholenet.search.cell_config import CellConfig
+from wholenet.search.cell_folder import CellFolder
+from wholenet.studies.cell_pool import CellPool, error
+from wholenet.studies.result import Result, Spread, Table, spread
+from wholenet.studies.setting import CellSetting
+
+SPACES = ("s1", "s2", "s3", "s4")
+ARMS = {"split": ("darts", VERMILION), "no split": ("no-split", BLUE)}
+"""Method and colour of each."""
+FIGURE = "figure-4.png"
+
+
+def searches(setting: CellSetting, space: str, arm: str) -> list[CellConfig]:
+    """The searches of one line of the figure.
+
+    Without the split an epoch has more steps. At the paper's scale both have as many epochs, as published; otherwise
+    both have as many steps, looked at as often.
+    """
+    base = setting.config(ARMS[arm][0], space=space)
+    if arm == "no split" and setting.scale != "paper":
+        epochs, every = (max(1, round(n * base.weights_share)) for n in (base.epochs, base.eigenvalue_every))
+        base = replace(base, epochs=epochs, eigenvalue_every=every)
+    return [setting.seeded(base, seed) for seed in range(setting.seeds)]
+
+
+def figure_4(setting: CellSetting, pool: CellPool) -> Result:
+    """Three searches and more of each kind."""
+    arms = {(space, arm): searches(setting, space, arm) for space in SPACES for arm in ARMS}
+    pool.done([config for configs in arms.values() for config in configs])
+    rows: list[list[str | Spread]] = []
+    values, curves = {}, {}
+    for (space, arm), configs in arms.items():
+        runs = pool.done(configs)
+        shares, eigenvalues = trajectories(runs)
+        curves[space, arm] = shares, eigenvalues
+        tail = max(1, eigenvalues.shape[1] // 5)
+        first, last = eigenvalues[:, :tail].mean(1), eigenvalues[:, -tail:].mean(1)
+        skips = [float(sum(run.records()[-1]["skips"].values())) for run in runs]
+        growth = spread(list(last / first))
+        rows.append(
+            [
+                space.upper(),
+                arm,
+                spread(list(first)).shown(digits=3),
+                spread(list(last)).shown(digits=3),
+                growth.shown(digits=2),
+                spread(list(eigenvalues.max(1))).shown(digits=3),
+                spread(skips).shown(),
+                spread([error(run) for run in runs]),
+            ]
+        )
+        values[f"{space}, {arm}"] = {
+            "share_of_search": shares.tolist(),
+            "eigenvalues": eigenvalues.tolist(),
+            "lowest": lowest(runs),
+            "growth": growth,
+            "skips": skips,
+            "error": [error(run) for run in runs],
+        }
+    _draw(setting, curves)
+    columns = ["space", "data", "first fifth", "last fifth", "growth", "highest", "skips, of 16", "one-shot error, %"]
+    example = setting.example
+    return Result(
+        title="Figure 4: the dominant eigenvalue over the search",
+        source="Seed paper, Fig. 4 and Sec. 4.5; RobustDARTS, Sec. 4",
+        table=Table(columns, rows),
+        values=values,
+        notes=[
+            "Eigenvalue: highest of the Hessian of the loss in the logits, on a batch of what the architecture learns "
+            "from, BatchNorm by the batch, the logits' weight decay counted in as RobustDARTS' code does; means over "
+            "the first and the last fifth of the looks. Growth is their ratio, run by run. Mean and sample standard "
+            f"deviation of {setting.seeds} seeds; lines in the figure are means, bands ranges.",
+            "The paper: with the split the eigenvalue grows during the search, without it stays small on all of S1-S4.",
+            *_verdict(values),
+            f"Each search: {example.cells} cells of {example.channels} channels, {example.gradient} gradient, "
+            + (f"{example.images} images" if example.images else "all images")
+            + (f" of {example.side}x{example.side}" if example.side else "")
+            + (
+                f", {example.epochs} epochs."
+                if setting.scale == "paper"
+                else f", {example.epochs} epochs with the split; without it as many steps, in fewer epochs."
+            ),
+            "The one-shot error is of the supernet on what the architecture learns from: without the split these are "
+            "training images, so the two arms' errors do not compare.",
+        ],
+        figure=FIGURE,
+    )
+
+
+def trajectories(runs: Sequence[CellFolder]) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the search at each look [N], and the eigenvalues found [runs, N]."""
+    found = [[(r["epoch"], r["eigenvalue"]) for r in run.records() if r["eigenvalue"] is not None] for run in runs]
+    length = min(map(len, found))
+    epochs = np.array([epoch + 1 for epoch, _ in found[0][:length]]) / runs[0].search_config.epochs
+    return epochs, np.array([[value for _, value in one[:length]] for one in found])
+
+
+def lowest(runs: Sequence[CellFolder]) -> list[list[float]]:
+    """The other end of the spectrum, run by run."""
+    return [[r["lowest_eigenvalue"] for r in run.records() if r["lowest_eigenvalue"] is not None] for run in runs]
+
+
+def _verdict(values: dict[str, dict[str, Spread]]) -> list[str]:
+    growth = {name: found["growth"].mean for name, found in values.items()}
+    calmer = [s for s in SPACES if growth[f"{s}, no split"] < growth[f"{s}, split"]]
+    shown = ", ".join(f"{s.upper()} {growth[f'{s}, split']:.2f} and {growth[f'{s}, no split']:.2f}" for s in SPACES)
+    return [f"Here the eigenvalue grew by (split and no split) {shown}: less without the split on {len(calmer)} of 4."]
+
+
+def _draw(setting: CellSetting, curves: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]) -> None:
+    with saved_figure(setting.out / FIGURE, 10.5, 3.4) as figure:
+        axes = figure.subplots(1, len(SPACES), sharey=True)
+        for ax, space in zip(axes, SPACES, strict=True):
+            for arm, (_, color) in ARMS.items():
+                shares, eigenvalues = curves[space, arm]
+                ax.plot(shares, eigenvalues.mean(0), color=color, label=arm)
+                ax.fill_between(shares, eigenvalues.min(0), eigenvalues.max(0), color=color, alpha=0.15, lw=0)
+            ax.set_title(space.upper())
+            ax.set_xlabel("share of the search")
+            ax.set_ylim(bottom=0)
+        axes[0].set_ylabel("dominant eigenvalue")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncols=len(ARMS))
+        figure.tight_layout(rect=(0, 0.08, 1, 1))
