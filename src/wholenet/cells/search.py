@@ -42,7 +42,7 @@ from wholenet.spaces.darts_genotype import (
     write_cell_genotype,
 )
 from wholenet.tasks.classification import ClassificationLoss, evaluate_labelled
-from wholenet.training import choose_device, machine
+from wholenet.training import DRAW_EVERY_S, choose_device, machine
 
 ARCH_BETAS = (0.5, 0.999)
 """Of the architecture's Adam (DARTS' code)."""
@@ -136,7 +136,7 @@ def _search(
     model: CellSupernet = state.model
     parts = parts_of(config, model)
     rule = None if config.stopping == "none" else RULES[config.stopping]
-    stop_epoch = None
+    stop_epoch, last_drawn = None, time.monotonic()
     if saved := run.load_checkpoint(device):
         state.load_state_dict(saved)
     else:
@@ -178,7 +178,9 @@ def _search(
                 text = f"the eigenvalue has grown: stopped, with the architecture of epoch {stop_epoch + 1}"
                 console.print(text, highlight=False)
             run.save_checkpoint(state.state_dict())
-            draw_search(run.path / "search.png", run.records(), stop_epoch)
+            if last or stop_epoch is not None or time.monotonic() - last_drawn > DRAW_EVERY_S:
+                draw_search(run.path / "search.png", run.records(), stop_epoch)
+                last_drawn = time.monotonic()
     return _conclude(run, config, data, state, parts, schedule, stop_epoch, device, console)
 
 

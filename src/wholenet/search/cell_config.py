@@ -300,8 +300,8 @@ def read_cell_config(path: Path) -> ClassifierConfig:
     Raises:
         ValueError: if it is of another kind, or has a field that does not exist (named, with the file).
     """
-    values: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
-    kind = values.pop("kind", None)
+    values: Any = yaml.safe_load(path.read_text())
+    kind = values.pop("kind", None) if isinstance(values, dict) else None
     if kind not in KINDS:
         raise ValueError(f"{path} is not the config of a run on {', '.join(CELL_SPACES)}")
     known = {field.name for field in dataclasses.fields(KINDS[kind])}

@@ -80,10 +80,14 @@ class Perturbation:
 
 
 def disturbed(arch: Architecture, weights: Weights, offset: Weights) -> Weights:
-    """``weights`` + ``offset``, brought back to a choice: in [0, 1], zero where there is no option, and of sum 1."""
+    """``weights`` + ``offset``, brought back to a choice: in [0, 1], zero where there is no option, and of sum 1.
+
+    A group of which nothing is above 0 any more (an even choice among many, all pushed down) stays as it was.
+    """
 
     def choice(name: str, w: Tensor) -> Tensor:
-        return rescaled((w + offset[name]).clamp(0, 1) * arch.mask(name))
+        moved = (w + offset[name]).clamp(0, 1) * arch.mask(name)
+        return torch.where(moved.sum(-1, keepdim=True) > 0, rescaled(moved), w)
 
     return {name: choice(name, w) for name, w in weights.items()}
 

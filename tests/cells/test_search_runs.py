@@ -1,0 +1,219 @@
+"""Whole searches on a few small images: what they leave, going on where one stopped, stopping early, going back."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from rich.console import Console
+
+import wholenet.cells.search as module
+from wholenet.cells.best_of import Best, fit_cells, resume_cells
+from wholenet.cells.diagnose import diagnose_search
+from wholenet.cells.search import initial_search, plan_search, resume_search, search
+from wholenet.deploy.classifier import load_classifier
+from wholenet.search.cell_folder import CellFolder
+from wholenet.search.methods import METHODS
+from wholenet.spaces.darts import SPACES
+from wholenet.spaces.darts_genotype import check_in_space, discretize, read_cell_genotype
+
+QUIET = Console(quiet=True)
+
+
+def weights_of(run):
+    return torch.load(run / "checkpoint.pt", weights_only=True)["model"]
+
+
+def assert_same_weights(first, second):
+    assert first.keys() == second.keys()
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_a_search_leaves_a_genotype_a_model_and_pictures(small):
+    found = search(small(), QUIET)
+    assert {p.name for p in found.run.iterdir()} >= {"cells.png", "search.png", "model", "genotype.yaml", "result.json"}
+    assert read_cell_genotype(found.run / "genotype.yaml", "s2") == found.genotype
+    model = load_classifier(found.run)
+    assert model.classes == ("blue", "green", "red")
+    assert discretize(model.network.arch(), SPACES["s2"]) == found.genotype
+    records = CellFolder(found.run).records()
+    assert [record["epoch"] for record in records] == [0, 1]
+    assert all(record["eigenvalue"] is not None for record in records)  # every second, and the last
+    assert records[-1]["error"] == found.error
+    assert found.scored_on == "what the architecture learns from"
+    with pytest.raises(ValueError, match="already holds a run"):
+        search(small(), QUIET)
+    assert resume_search(found.run, QUIET) == found
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+@pytest.mark.parametrize("method", ["darts", "random-ws", "sdarts-rs"])
+def test_a_search_that_was_stopped_goes_on_to_the_same_bits(small, tmp_path, monkeypatch, method, stop):
+    options = {"epochs": 3, "space": "s4", "drop_path": 0.2, "cutout": 4, "samples": 2, "sample_batches": 1}
+    whole = search(small(method, out=str(tmp_path / "whole"), **options), QUIET)
+    save, calls = CellFolder.save_checkpoint, []
+
+    def stopping(*arguments):
+        save(*arguments)
+        calls.append(1)
+        if len(calls) == stop:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(CellFolder, "save_checkpoint", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        search(small(method, out=str(tmp_path / "stopped"), **options), QUIET)
+    found = resume_search(tmp_path / "stopped", QUIET)
+    assert_same_weights(weights_of(whole.run), weights_of(found.run))
+    assert found.genotype == whole.genotype
+    first, second = (
+        [{k: v for k, v in r.items() if "second" not in k} for r in CellFolder(run).records()]
+        for run in (whole.run, found.run)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if not method.searches])
+def test_every_method_ends_with_what_it_is_for(small, method):
+    sizes = {"channels": 8} if method == "pc-darts" else {}
+    config = small(method, epochs=1, eigenvalue_every=0, samples=3, sample_batches=1, tune_epochs=0, **sizes)
+    found = fit_cells(config, QUIET)
+    assert 0 <= found.error <= 1
+    if method == "single-stage":
+        assert found.genotype is None
+        assert found.test_error is not None
+        assert found.scored_on == "10% of the training images, set aside"
+    else:
+        check_in_space(found.genotype, "s2")
+
+
+def test_the_supernet_of_single_stage_learns_and_is_its_own_final_model(small, patches):
+    config = small("single-stage", epochs=6, lr=0.1, batch=4, val_share=0.25, eigenvalue_every=0)
+    assert [(p.name, p.moves_architecture) for p in plan_search(config)] == [
+        ("warm-up", False),
+        ("search", True),
+        ("fine-tune", False),
+    ]
+    found = search(config, QUIET)
+    assert found.test_error < 0.4
+    model = load_classifier(found.run)
+    assert any(norm.affine for name, norm in model.network.net.cells.named_modules() if hasattr(norm, "affine"))
+
+
+def eigenvalues(monkeypatch, by_epoch):
+    """Let the curvature be what a story needs: epoch -> eigenvalue, of the searches to come."""
+
+    def told(state, *_):
+        return {"eigenvalue": by_epoch(state), "lowest_eigenvalue": 0.0}
+
+    monkeypatch.setattr(module, "_ends_of_spectrum", told)
+
+
+def test_early_stopping_takes_the_architecture_from_before_the_growth(small, monkeypatch):
+    eigenvalues(monkeypatch, lambda state: 1.0 if state.epoch <= 6 else 10.0)
+    found = search(small("darts-es", stopping="paper", epochs=14, images=24, batch=4, arch_lr=0.02), QUIET)
+    records = CellFolder(found.run).records()
+    # Averages over five epochs, five apart: the first above 4/3 is at the seventh epoch's growth, once there are ten.
+    assert len(records) == 10
+    assert found.genotype_epoch == 4
+    assert found.genotype.to_dict() == records[4]["genotype"]
+
+
+def test_adaptive_regularisation_goes_back_and_regularises_more_until_the_limit(small, monkeypatch):
+    eigenvalues(monkeypatch, lambda state: 2.0**state.epoch)  # it always grows too fast
+    config = small("darts-ada", stopping="paper", epochs=12, images=24, batch=4)
+    found = search(config, QUIET)
+    run = CellFolder(found.run)
+    records = run.records()
+    assert [record["epoch"] for record in records] == list(range(12))
+    gone = [json.loads(line) for line in (found.run / "discarded.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in gone] == 2 * list(range(5, 10))  # twice from the tenth epoch to the fifth
+    decays = [[record["weight_decay"] for record in some] for some in (records[:5], gone[:5], gone[5:], records[5:])]
+    assert decays == [
+        pytest.approx([decay] * len(some)) for decay, some in zip((3e-4, 3e-4, 3e-3, 3e-2), decays, strict=True)
+    ]
+    assert weights_of(found.run)["arch.logits.normal"].isfinite().all()
+
+
+def test_going_back_restores_weights_optimisers_and_random_state(small, monkeypatch):
+    eigenvalues(monkeypatch, lambda state: 2.0**state.epoch)
+    seen = []
+    real = module._roll_back
+
+    def watched(run, state, epoch, *rest):
+        real(run, state, epoch, *rest)
+        seen.append((epoch, state.epoch, {k: v.clone() for k, v in state.model.state_dict().items()}))
+
+    monkeypatch.setattr(module, "_roll_back", watched)
+    kept = {}
+    save = CellFolder.save_checkpoint
+
+    def saving(self, state, name="checkpoint.pt"):
+        save(self, state, name)
+        if name == "epoch-4.pt" and not kept:
+            kept.update({k: v.clone() for k, v in state["model"].items()})
+
+    monkeypatch.setattr(CellFolder, "save_checkpoint", saving)
+    search(small("darts-ada", stopping="paper", epochs=11, images=24, batch=4, regularize_by=100), QUIET)
+    epoch, now, weights = seen[0]
+    assert (epoch, now) == (4, 5)
+    assert_same_weights(weights, kept)
+
+
+def test_several_searches_and_the_best_of_them(small, tmp_path):
+    config = small("r-darts-l2", epochs=1, retrain_epochs=1)
+    best = fit_cells(config, QUIET)
+    assert isinstance(best, Best)
+    assert len(best.errors) == 4
+    assert best.errors[best.chosen] == min(best.errors)
+    searches = [CellFolder(best.run / "searches" / str(i)) for i in range(4)]
+    assert [run.search_config.weight_decay for run in searches] == [3e-4, 9e-4, 27e-4, 81e-4]
+    assert read_cell_genotype(best.run / "genotype.yaml") == read_cell_genotype(searches[best.chosen].genotype)
+    shutil.rmtree(searches[2].path)  # as if it had been stopped before
+    assert resume_cells(best.run, QUIET) == best
+
+
+def test_the_curvature_of_a_saved_search(small):
+    found = search(small(), QUIET)
+    quick, dense = (diagnose_search(found.run, torch.device("cpu"), method=method) for method in ("lanczos", "rows"))
+    assert quick.highest == pytest.approx(dense.highest, rel=2e-3)
+    assert (quick.logits, quick.images, quick.batchnorm) == (56, 8, "batch")
+    assert json.loads((found.run / "diagnosis.json").read_text())["curvature"]["products"] == 56
+
+
+def test_the_control_keeps_all_options_equally_strong(small):
+    found = search(small("single-stage", architecture="uniform"), QUIET)
+    assert all(record["entropy"]["normal"] == pytest.approx(1) for record in CellFolder(found.run).records())
+
+
+def test_the_same_seed_is_the_same_start(small):
+    torch.manual_seed(3)
+    first = initial_search(small(), 3, torch.device("cpu"))
+    torch.manual_seed(3)
+    second = initial_search(small(), 3, torch.device("cpu"))
+    assert_same_weights(first.model.state_dict(), second.model.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch": 30}, "batch=30, but there are only 24 images"),
+        ({"side": 18}, "must be multiples of 4.*--side 16"),
+        ({"images": 99}, "--images 99, but there are only 48"),
+        ({"device": "cuda"}, "sees no GPU"),
+        ({"data": "nowhere"}, "is not a folder"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_before_a_folder_is_made(small, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        search(small(**options), QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_search_does_not_go_on_with_other_images(small, patches, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(patches, copy)
+    found = search(small(data=str(copy)), QUIET)
+    (found.run / "result.json").unlink()
+    next((copy / "train" / "red").iterdir()).unlink()
+    with pytest.raises(ValueError, match="have changed since"):
+        resume_search(found.run, QUIET)
