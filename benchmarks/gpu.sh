@@ -36,15 +36,17 @@ bench() {  # NAME SECONDS ARGUMENTS...: `wholenet bench`, with its rows in OUT/N
 }
 
 part machine 20 bash -c 'date -u; python3 -c "import torch; print(\"torch\", torch.__version__, torch.cuda.get_device_name())"'
-part kernels-test 60 python3 -m pytest -q -p no:cacheprovider tests/ops/test_kernels.py
+part kernels-test 50 python3 -m pytest -q -p no:cacheprovider tests/ops/test_kernels.py
 bench kernels-large 45 kernels --size large --batch 8 --crop 512x1024
-bench device-large 110 device --size large --batch 8 --crop 512x1024 --rounds 20
+bench device-large 100 device --size large --batch 8 --crop 512x1024 --rounds 20
 bench steps-small 60 steps inference growth literal_cell --size small --batch 8 --crop 256x512 --rounds 20
 bench steps-large 55 steps memory --size large --batch 2 --crop 512x1024 --rounds 10
-bench compiled-small 70 compiled --size small --batch 8 --crop 256x512 --rounds 20
+bench compiled-small 60 compiled --size small --batch 8 --crop 256x512 --rounds 20
+# ms of a search step on each cell space, at the papers' size; an epoch of CIFAR-10 has 391.
+bench cells 45 cells --batch 64
 
 run=$(mktemp -d)/run
-part fit-scenes 80 python3 -m wholenet fit scenes --out "$run" --size small --epochs 20 --batch 16 --crop 192x256 \
+part fit-scenes 70 python3 -m wholenet fit scenes --out "$run" --size small --epochs 20 --batch 16 --crop 192x256 \
   --lr 0.05 --class-balance 0.3 --scale-min 0.6 --scale-max 1.2 --device cuda --workers 12 --control true
 part fit-scenes-test 20 python3 -m wholenet evaluate "$run" scenes --split test --json "$out/fit-scenes-test.json"
 cp "$run"/metrics.jsonl "$out/fit-scenes-metrics.jsonl"
