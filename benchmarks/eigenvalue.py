@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
-from cells import made, random_images
+from cell_steps import made, random_images
 from measure import row
 
 from wholenet.bench import Row, Setting

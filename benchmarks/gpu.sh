@@ -43,7 +43,7 @@ bench steps-small 60 steps inference growth literal_cell --size small --batch 8 
 bench steps-large 55 steps memory --size large --batch 2 --crop 512x1024 --rounds 10
 bench compiled-small 60 compiled --size small --batch 8 --crop 256x512 --rounds 20
 # ms of a search step on each cell space, at the papers' size; an epoch of CIFAR-10 has 391.
-bench cells 45 cells --batch 64
+bench cells 45 cell_steps --batch 64
 
 run=$(mktemp -d)/run
 part fit-scenes 70 python3 -m wholenet fit scenes --out "$run" --size small --epochs 20 --batch 16 --crop 192x256 \
