@@ -24,15 +24,16 @@ ROUNDS = {"cpu": 5, "cuda": 3}
 PLAIN = ["plain", "plain, channels_last"]
 
 
-def made(space: str, device: torch.device, channels: int = CHANNELS, cells: int = 0) -> CellSupernet:
+def made(space: str, device: torch.device, channels: int = 0, cells: int = 0) -> CellSupernet:
     torch.manual_seed(0)
-    cells = cells or CELLS[device.type]
-    model = create_cell_model(space, num_classes=CLASSES, channels=channels, cells=cells)
+    shape = {"channels": channels or CHANNELS, "cells": cells or CELLS[device.type]}
+    model = create_cell_model(space, num_classes=CLASSES, **shape)
     return model.to(device).train()
 
 
-def random_images(batch: int, device: torch.device, dtype: torch.dtype = torch.float32, side: int = SIDE) -> Batch:
+def random_images(batch: int, device: torch.device, dtype: torch.dtype = torch.float32, side: int = 0) -> Batch:
     generator = torch.Generator().manual_seed(0)
+    side = side or SIDE
     images = torch.randn(batch, 3, side, side, generator=generator, dtype=dtype)
     return Batch(images.to(device), torch.randint(CLASSES, (batch,), generator=generator).to(device))
 

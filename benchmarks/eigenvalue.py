@@ -13,6 +13,7 @@ from wholenet.bench import Row, Setting
 from wholenet.diagnostics.curvature import Curvature, curvature
 from wholenet.ops.execution import seconds
 
+SPACE = "darts"
 ROUNDS = 2
 """At most: all rows take a minute."""
 TOLERANCE = 1e-3
@@ -21,7 +22,7 @@ TOLERANCE = 1e-3
 def run(setting: Setting) -> Iterator[Row]:
     device = setting.device
     # Small, so that all rows can be had; float64, so that they can be trusted.
-    model = made("darts", device, channels=4, cells=3).double()
+    model = made(SPACE, device, channels=4, cells=3).double()
     batch = random_images(2, device, torch.float64, side=16)
     found: dict[str, Curvature] = {}
 

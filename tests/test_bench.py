@@ -28,6 +28,10 @@ def benchmarks(monkeypatch):
 def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp_path, capsys):
     # Exporting takes half a minute, and has tests of its own.
     monkeypatch.setattr(importlib.import_module("inference"), "onnxruntime", lambda *_: iter(()))
+    small = {"CHANNELS": 4, "CELLS": {"cpu": 3}, "SIDE": 8}
+    for name, value in small.items():
+        monkeypatch.setattr(importlib.import_module("cell_steps"), name, value)
+    monkeypatch.setattr(importlib.import_module("eigenvalue"), "SPACE", "s2")
     out = tmp_path / "rows.json"
     main(["bench", *(f"--{name}={value}" for name, value in SMALL.items()), "--json", str(out)])
     rows = json.loads(out.read_text())
@@ -36,6 +40,8 @@ def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp
     names = " ".join(row["name"] for row in rows)
     for what in ("weight step", "architecture step", "bilevel step", "folded", "peak", "layers doubled"):
         assert what in names
+    assert "darts search step" in names
+    assert "dominant eigenvalue" in names
     equal = [row["max_abs_error"] for row in rows if row["baseline"].startswith("plain") and row["max_abs_error"]]
     assert len(equal) > 6
     assert max(equal) < 1e-5  # of float32 inference; training steps are compared in float64

@@ -118,6 +118,15 @@ def test_early_stopping_takes_the_architecture_from_before_the_growth(small, mon
     assert found.genotype.to_dict() == records[4]["genotype"]
 
 
+def test_a_search_that_was_stopped_just_after_its_rule_fired_does_not_go_on(small, monkeypatch):
+    eigenvalues(monkeypatch, lambda state: 1.0 if state.epoch <= 6 else 10.0)
+    config = small("darts-es", stopping="paper", epochs=14, images=24, batch=4, val_every=20)
+    found = search(config, QUIET)
+    (found.run / "result.json").unlink()
+    assert resume_search(found.run, QUIET) == found
+    assert len(CellFolder(found.run).records()) == 10
+
+
 def test_adaptive_regularisation_goes_back_and_regularises_more_until_the_limit(small, monkeypatch):
     eigenvalues(monkeypatch, lambda state: 2.0**state.epoch)  # it always grows too fast
     config = small("darts-ada", stopping="paper", epochs=12, images=24, batch=4)

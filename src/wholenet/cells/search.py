@@ -139,6 +139,8 @@ def _search(
     stop_epoch, last_drawn = None, time.monotonic()
     if saved := run.load_checkpoint(device):
         state.load_state_dict(saved)
+        if rule is not None and config.after_stopping == "stop" and state.epoch < config.epochs:
+            stop_epoch = rule.goes_back_to(_evaluations(run))  # it may have fired just before the run was stopped
     else:
         run.write_environment(machine(device) | {"data": data.facts()})
     with training_progress(
@@ -162,7 +164,7 @@ def _search(
             if last or state.epoch % config.val_every == 0:
                 record["error"] = _error(model, data.val, data, device)
             if config.eigenvalue_every and (last or epoch % config.eigenvalue_every == 0):
-                record |= _ends_of_spectrum(state, data, config, device)
+                record |= _ends_of_spectrum(state, data, config, schedule.rise(epoch), device)
             run.log(record)
             progress.epoch(record)
             goes_back_to = None
@@ -272,12 +274,12 @@ def _error(model: torch.nn.Module, images: Labelled, data: PreparedLabels, devic
 
 
 def _ends_of_spectrum(
-    state: TrainState, data: PreparedLabels, config: CellConfig, device: torch.device
+    state: TrainState, data: PreparedLabels, config: CellConfig, cutout: float, device: torch.device
 ) -> dict[str, float]:
     """Of the loss's Hessian in the logits, on the batch that the architecture saw last (RobustDARTS' code), or would
     have."""
-    number = max(0, state.arch_steps - 1) if state.arch_steps else state.weight_steps - 1
-    stream = labelled_stream(data.architecture, "architecture", number + 1, config, data, 0.0)
+    number = (state.arch_steps or state.weight_steps) - 1
+    stream = labelled_stream(data.architecture, "architecture", number + 1, config, data, cutout)
     images, targets = stream[number]
     batch = Batch(images.to(device, memory_format=torch.channels_last), targets.to(device))
     loss = ClassificationLoss(smoothing=config.smoothing)
@@ -348,7 +350,10 @@ def _conclude(
 ) -> Searched:
     model: CellSupernet = state.model
     records = run.records()
-    error = next(record["error"] for record in reversed(records) if record["error"] is not None)
+    assert data.val is not None
+    error = records[-1]["error"]
+    if error is None:  # stopped early, between two scorings
+        error = _error(model, data.val, data, device)
     final = config.protocol == "single-stage"
     test_error = _error(model, data.test, data, device) if final and data.test is not None else None
     height, width = data.weights.images.shape[1:3]
