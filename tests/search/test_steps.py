@@ -134,7 +134,7 @@ def test_counters_say_which_batch_comes_next(model):
 def test_a_loss_that_is_not_finite_stops_the_run(model):
     state = TrainState(model, *make_optimizers(model, **RATES))
     next(model.net.parameters()).data.fill_(torch.nan)
-    with pytest.raises(FloatingPointError, match=r"became nan in epoch 0, step 0.*Lower --lr"):
+    with pytest.raises(FloatingPointError, match=r"became nan in epoch 1, step 0.*Lower --lr"):
         run_phase(model, state, single_stage(3)[0])
 
 

@@ -82,6 +82,7 @@ class ClassifierConfig:
             check_type(name, getattr(self, name), kind)
         for name in ("channels", "epochs", "batch"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.channels % 2 == 0, "channels", self.channels, "an even number")
         require(self.cells >= 3, "cells", self.cells, "at least 3, two of which reduce")
         require(self.lr > 0, "lr", self.lr, "above 0")
         for name in (
@@ -159,7 +160,7 @@ class CellConfig(ClassifierConfig):
     val_every: int = 1
     """Epochs between two scorings; the last one always is."""
     eigenvalue_every: int = 2
-    """Epochs between two looks at the dominant eigenvalue; 0 is never, unless a stopping rule needs it."""
+    """Epochs between two looks at the dominant eigenvalue; 0 is never. A stopping rule sets what it counts: 2 or 1."""
     eigenvalue_tolerance: float = 1e-3
     """Bound on its error, relative to the larger end of the spectrum."""
     stopping: Literal["none", "code", "paper"] = "none"

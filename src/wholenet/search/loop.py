@@ -172,6 +172,6 @@ def check_loss(value: Tensor, epoch: int, step: int, lr: float) -> None:
     """
     if not value.isfinite():
         raise FloatingPointError(
-            f"the loss became {value.item()} in epoch {epoch}, step {step} (learning rate {lr:.3g}); "
+            f"the loss became {value.item()} in epoch {epoch + 1}, step {step} (learning rate {lr:.3g}); "
             "the last checkpoint is from before. Lower --lr, then start again"
         )

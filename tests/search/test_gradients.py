@@ -1,0 +1,139 @@
+"""Architecture gradients by name: what each looks at, and that looking moves nothing."""
+
+import copy
+
+import pytest
+import torch
+
+from wholenet.search.gradients import GRADIENTS, Bilevel, first_order, mixed_level, one_level, with_penalty
+from wholenet.search.regularizers import BetaDecay
+from wholenet.search.steps import Batch, make_optimizers, weight_step
+from wholenet.spaces.cell_model import create_cell_model
+from wholenet.tasks.classification import ClassificationLoss
+
+LOSS = ClassificationLoss()
+
+
+def batch(seed):
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(4, 3, 8, 8, generator=generator, dtype=torch.float64)
+    return Batch(images, torch.randint(3, (4,), generator=generator))
+
+
+def optimizers(model):
+    rates = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3, "arch_lr": 0.01, "arch_weight_decay": 1e-3}
+    return make_optimizers(model, **rates)
+
+
+@pytest.fixture(scope="module")
+def at():
+    """After one weight step, so that there is momentum; its logits include weights of edges, some of them masked."""
+    torch.manual_seed(0)
+    model = create_cell_model("s2", num_classes=3, channels=4, cells=3, edge_weights=True).double().train()
+    optimizer, _ = optimizers(model)
+    weight_step(model, batch(0), LOSS, optimizer)
+    return Bilevel(model, batch(1), batch(2), LOSS, optimizer)
+
+
+def swapped(at):
+    return Bilevel(at.model, at.validation, at.train, at.loss, at.optimizer)
+
+
+def on_training_alone(at):
+    return Bilevel(at.model, at.train, at.train, at.loss, at.optimizer)
+
+
+def assert_same(found, expected):
+    assert torch.equal(found[0], expected[0])
+    assert all(torch.equal(f, e) for f, e in zip(found[1], expected[1], strict=True))
+
+
+def test_mixed_level_without_a_share_is_first_order_bit_for_bit(at):
+    assert_same(mixed_level(at, share=0.0), first_order(at))
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_mixed_level_on_one_batch_is_one_plus_its_share_of_first_order(at, share):
+    value, gradient = mixed_level(on_training_alone(at), share)
+    expected_value, expected = first_order(on_training_alone(at))
+    assert torch.equal(value, expected_value)
+    for g, e in zip(gradient, expected, strict=True):
+        torch.testing.assert_close(g, (1 + share) * e, rtol=1e-12, atol=0)
+    assert any(e.any() for e in expected)
+
+
+def test_mixed_level_adds_the_gradient_of_the_training_loss(at):
+    (value, above), (_, below) = first_order(at), one_level(at)
+    found_value, found = mixed_level(at, share=0.25)
+    assert torch.equal(found_value, value)
+    for f, a, b in zip(found, above, below, strict=True):
+        torch.testing.assert_close(f, a + 0.25 * b, rtol=1e-12, atol=0)
+
+
+def test_one_level_is_first_order_on_the_training_batch(at):
+    assert_same(one_level(at), first_order(swapped(at)))
+    assert not torch.equal(one_level(at)[0], first_order(at)[0])
+
+
+def test_second_order_comes_to_first_order_as_the_learning_rate_vanishes(at):
+    """Of the two terms, the one through the step has the rate as a factor; the other is taken where the step ends."""
+    optimizer, _ = optimizers(at.model)
+    optimizer.param_groups[0]["lr"] = 0.0
+    still = Bilevel(at.model, at.train, at.validation, at.loss, optimizer)
+    value, expected = first_order(still)
+    for name in ("second-order", "second-order-exact"):
+        found_value, found = GRADIENTS[name](still)
+        torch.testing.assert_close(found_value, value)
+        for f, e in zip(found, expected, strict=True):
+            torch.testing.assert_close(f, e, rtol=1e-9, atol=1e-12)
+    moved = GRADIENTS["second-order-exact"](at)[1]
+    assert not any(torch.allclose(m, e, rtol=1e-3, atol=0) for m, e in zip(moved, expected, strict=True))
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_every_gradient_is_finite_for_every_logit_tensor_and_zero_where_there_is_no_option(name, at):
+    value, gradient = GRADIENTS[name](at)
+    assert value.isfinite()
+    assert not value.requires_grad
+    arch = at.model.arch
+    assert len(gradient) == 4
+    for (logits_name, logits), g in zip(arch.logits.items(), gradient, strict=True):
+        assert g.shape == logits.shape
+        assert g.isfinite().all()
+        assert not g[~arch.mask(logits_name)].any()
+        assert g.any()
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_no_gradient_moves_anything(name, at):
+    model = at.model
+    before = copy.deepcopy(model.state_dict())
+    momentum = copy.deepcopy(at.optimizer.state_dict())
+    grads = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+    assert any("running_mean" in key for key in before)
+    GRADIENTS[name](at)
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    now = at.optimizer.state_dict()
+    assert now["param_groups"] == momentum["param_groups"]
+    assert now["state"].keys() == momentum["state"].keys()
+    for i, state in momentum["state"].items():
+        assert torch.equal(now["state"][i]["momentum_buffer"], state["momentum_buffer"])
+    for parameter, grad in zip(model.parameters(), grads, strict=True):
+        assert parameter.requires_grad
+        assert (parameter.grad is None) if grad is None else torch.equal(parameter.grad, grad)
+    assert all(module.training for module in model.modules())
+
+
+def test_a_penalty_adds_its_gradient_which_is_zero_where_it_does_not_depend(at):
+    arch = at.model.arch
+    gradient = first_order(at)[1]
+    decayed = with_penalty(arch, gradient, BetaDecay(magnitude=1, end=1)(arch, 1.0))
+    groups = sum(logits[..., 0].numel() for logits in arch.logits.values())
+    for g, d, weights in zip(gradient, decayed, arch().values(), strict=True):
+        torch.testing.assert_close(d, g + weights / groups)
+    of_normal = with_penalty(arch, gradient, arch.logits["normal"].square().sum())
+    for name, g, found in zip(arch.logits, gradient, of_normal, strict=True):
+        own = 2 * arch.logits[name].detach() if name == "normal" else torch.zeros_like(g)
+        torch.testing.assert_close(found, g + own, rtol=0, atol=1e-15)
