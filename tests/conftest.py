@@ -57,3 +57,19 @@ def discs(tmp_path_factory) -> Path:
         Image.fromarray(disc.astype(np.uint8)).save(root / "masks" / f"{i:02}.png")
     (root / "classes.json").write_text(json.dumps(["ground", "disc"]))
     return root
+
+
+@pytest.fixture(scope="session")
+def patches(tmp_path_factory):
+    """A folder per class below train and test: 16 x 16 images that are mostly red, green or blue."""
+    root = tmp_path_factory.mktemp("patches")
+    rng = np.random.default_rng(0)
+    for split, images in (("train", 16), ("test", 4)):
+        for channel, name in enumerate(("red", "green", "blue")):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(images):
+                image = rng.integers(0, 120, (16, 16, 3))
+                image[..., channel] += 100
+                Image.fromarray(image.astype(np.uint8)).save(folder / f"{i:02}.png")
+    return root

@@ -1,26 +1,8 @@
-"""Three classes that a small network can tell apart in a few steps."""
+"""Searches that are over in a second or two."""
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from wholenet.search.cell_config import cell_config
-
-
-@pytest.fixture(scope="session")
-def patches(tmp_path_factory):
-    """A folder per class below train and test: 16 x 16 images that are mostly red, green or blue."""
-    root = tmp_path_factory.mktemp("patches")
-    rng = np.random.default_rng(0)
-    for split, images in (("train", 16), ("test", 4)):
-        for channel, name in enumerate(("red", "green", "blue")):
-            folder = root / split / name
-            folder.mkdir(parents=True)
-            for i in range(images):
-                image = rng.integers(0, 120, (16, 16, 3))
-                image[..., channel] += 100
-                Image.fromarray(image.astype(np.uint8)).save(folder / f"{i:02}.png")
-    return root
 
 
 @pytest.fixture

@@ -1,0 +1,153 @@
+"""The studies on cell spaces, whole, on a few small images; and the pool that runs what they need."""
+
+import json
+from dataclasses import replace
+from statistics import mean
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+import wholenet.studies.robust_darts as robust_module
+from wholenet.cells.retrain import retrain
+from wholenet.cells.search import search
+from wholenet.search.cell_config import CellConfig
+from wholenet.search.cell_folder import CellFolder
+from wholenet.search.early_stopping import RULES
+from wholenet.spaces.darts_genotype import PUBLISHED, check_in_space, read_cell_genotype
+from wholenet.studies.cell_pool import CellPool, error
+from wholenet.studies.figure_4 import searches, trajectories
+from wholenet.studies.setting import CellSetting, Setting
+from wholenet.studies.study import CELL_STUDIES, study
+
+QUIET = Console(quiet=True)
+TINY = {"epochs": 2, "batch": 8, "images": 0, "eigenvalue_tolerance": 0.5}
+
+
+class HerePool(CellPool):
+    """Runs in this process, which spares each run the seconds that torch takes to import."""
+
+    started = 0
+
+    def done(self, configs):
+        for config in configs:
+            path = self.path(config)
+            if not path.exists():
+                HerePool.started += 1
+                run = search if isinstance(config, CellConfig) else retrain
+                run(replace(config, out=str(path)), QUIET)
+        return [CellFolder(self.path(config)) for config in configs]
+
+
+@pytest.fixture(scope="module")
+def setting(patches, tmp_path_factory):
+    out = tmp_path_factory.mktemp("cell_studies")
+    return CellSetting(scale="cpu", data=str(patches), out=out, seeds=1, jobs=1, overrides=tuple(TINY.items()))
+
+
+@pytest.fixture
+def here(monkeypatch):
+    monkeypatch.setattr("wholenet.studies.study.CellPool", HerePool)
+    monkeypatch.setitem(robust_module.RETRAINING, "cpu", {"channels": 4, "cells": 3, "epochs": 1, "batch": 8})
+    monkeypatch.setattr("wholenet.cells.search.draw_search", lambda *_args: None)  # most of a tiny run's time
+    monkeypatch.setattr("wholenet.cells.search.draw_cells", lambda *_args: None)
+    monkeypatch.setattr("wholenet.cells.retrain.draw_cells", lambda *_args: None)
+    HerePool.started = 0
+
+
+@pytest.mark.parametrize("name", CELL_STUDIES)
+def test_a_study_writes_a_page_and_a_figure_and_runs_nothing_twice(name, setting, here):
+    result, page = study(name, setting, QUIET)
+    text, facts = page.read_text(), json.loads((setting.out / f"{name}.json").read_text())
+    assert f"wholenet study {name} --scale cpu" in text
+    with Image.open(setting.out / result.figure) as picture:
+        assert picture.width > 500
+    assert len(facts["rows"]) == len(result.table.rows) > 0
+    assert all(len(row) == len(facts["columns"]) for row in facts["rows"])
+    HerePool.started = 0
+    study(name, setting, QUIET)
+    assert HerePool.started == 0
+
+
+def test_the_numbers_of_figure_4_are_those_of_its_runs(setting, here):
+    study("figure-4", setting, QUIET)
+    values = json.loads((setting.out / "figure-4.json").read_text())["values"]
+    for arm in ("split", "no split"):
+        runs = HerePool(setting.out / "runs", 1, QUIET).done(searches(setting, "s3", arm))
+        _, eigenvalues = trajectories(runs)
+        assert values[f"s3, {arm}"]["eigenvalues"] == eigenvalues.tolist()
+        assert values[f"s3, {arm}"]["error"] == [error(run) for run in runs]
+        assert values[f"s3, {arm}"]["growth"]["mean"] == pytest.approx(mean(eigenvalues[:, -1] / eigenvalues[:, 0]))
+
+
+def test_both_arms_of_figure_4_take_as_many_steps_unless_it_is_as_published(setting):
+    split, whole = (searches(setting, "s1", arm)[0] for arm in ("split", "no split"))
+    assert (split.split, whole.split) == ("disjoint", "same")
+    assert whole.epochs == split.epochs * split.weights_share
+    paper = replace(setting, scale="paper", overrides=())
+    published = [searches(paper, "s1", arm)[0] for arm in ("split", "no split")]
+    assert [(config.epochs, config.gradient) for config in published] == [(50, "second-order")] * 2
+
+
+def test_early_stopping_is_read_off_the_run_of_darts(tmp_path, setting):
+    """As RobustDARTS does it: one search tells both results."""
+    config = replace(setting.config(space="s2"), out=str(tmp_path / "run"))
+    run = CellFolder.create(config)
+    values = [1.0] * 7 + [10.0] * 7
+    for epoch, value in enumerate(values):
+        genotype = PUBLISHED["darts-v1" if epoch == 4 else "darts-v2"].to_dict()
+        run.log({"epoch": epoch, "eigenvalue": value, "genotype": genotype})
+    assert RULES["paper"].first(list(enumerate(values))) == 4
+    assert robust_module._stopped(run, "paper") == PUBLISHED["darts-v1"]
+    assert robust_module._eigenvalues([run], [4]) == [1.0]
+    assert robust_module._eigenvalues([run], []) == [10.0]
+
+
+def test_the_control_of_robust_darts_is_drawn_from_the_space(setting, here):
+    study("robust-darts", setting, QUIET)
+    values = json.loads((setting.out / "robust-darts.json").read_text())["values"]
+    folder = setting.out / "runs" / "genotypes"
+    for space in robust_module.CHOSEN:
+        assert len({json.dumps(g) for g in values[f"{space}, random"]["genotypes"]}) == setting.seeds
+        for path in folder.glob(f"{space}-*.yaml"):
+            check_in_space(read_cell_genotype(path), space)
+
+
+def test_trajectories_end_where_the_shortest_does(tmp_path, setting):
+    runs = []
+    for i, length in enumerate((3, 2)):
+        run = CellFolder.create(
+            replace(
+                setting.config(
+                    space="s1",
+                ),
+                out=str(tmp_path / str(i)),
+            )
+        )
+        for epoch in range(length):
+            run.log({"epoch": epoch, "eigenvalue": float(epoch)})
+        runs.append(run)
+    shares, found = trajectories(runs)
+    assert shares.tolist() == [0.5, 1.0]
+    assert np.array_equal(found, [[0, 1], [0, 1]])
+
+
+def test_a_study_takes_the_setting_of_its_kind(setting):
+    with pytest.raises(ValueError, match="study figure-4 takes a CellSetting"):
+        study("figure-4", Setting(scale="cpu", data="scenes", out=setting.out), QUIET)
+    with pytest.raises(ValueError, match="study table-1 takes a Setting"):
+        study("table-1", setting, QUIET)
+
+
+def test_the_pool_runs_searches_and_trainings_in_processes_and_says_why_one_failed(setting, tmp_path):
+    pool = CellPool(tmp_path, 1, QUIET)
+    quick = replace(setting.config(space="s2", gradient="one-level"), epochs=1, eigenvalue_every=0)
+    (run,) = pool.done([quick])
+    assert run.search_config.space == "s2"
+    assert (run.path / "done").exists()
+    shape = {"channels": 4, "cells": 3, "epochs": 1, "batch": 8, "auxiliary": 0.0, "device": "cpu"}
+    training = robust_module.RetrainConfig(data=setting.data, out="", genotype=str(run.genotype), **shape)
+    assert 0 <= error(pool.done([training])[0]) <= 1
+    with pytest.raises(ValueError, match=r"(?s)a run of the study failed; .*is not a folder"):
+        pool.done([replace(quick, data=str(tmp_path / "nowhere"))])
