@@ -42,7 +42,7 @@ bench device-large 100 device --size large --batch 8 --crop 512x1024 --rounds 20
 bench steps-small 60 steps inference growth literal_cell --size small --batch 8 --crop 256x512 --rounds 20
 bench steps-large 55 steps memory --size large --batch 2 --crop 512x1024 --rounds 10
 bench compiled-small 60 compiled --size small --batch 8 --crop 256x512 --rounds 20
-# ms of a search step on each cell space, at the papers' size; an epoch of CIFAR-10 has 391.
+# ms of a search step on each cell space, at the papers' size; an epoch of half of CIFAR-10 has 390.
 bench cells 45 cell_steps --batch 64
 
 run=$(mktemp -d)/run

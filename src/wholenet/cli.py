@@ -30,7 +30,7 @@ DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
 jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)  # what `--help` says of each option
 PROTOCOLS = get_args(get_type_hints(FitConfig)["protocol"])
 LABELLED = "Folder with labelled images: parquet files, CIFAR's .bin, SVHN's .mat, or a folder per class."
-DESCRIPTION = "Segmentation networks that learn their own architecture, in one run."
+DESCRIPTION = "Networks that learn their own architecture: segmentation in one run, and the searches of DARTS."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -165,7 +165,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     commands.add_subcommand("decode", decode)
 
     study = ArgumentParser(
-        description="Rerun a table or figure of the seed paper, the paper's number beside ours: "
+        description="Rerun a table or figure of the papers, their numbers beside ours: "
         + "; ".join(f"{name}: {what}" for name, what in CATALOG.items())
         + "."
     )
@@ -272,6 +272,8 @@ def _with_underscores(arguments: list[str]) -> list[str]:
 def _fit(args: Namespace) -> None:
     from wholenet.control import fit_with_control, resume_with_control  # imports torch
 
+    if "space" in args and args.space != "grid":
+        raise ValueError(f"space {args.space!r} is for labelled images: give --task classification with it")
     if "method" in args and args.method is not None:
         if args.method not in PROTOCOLS:
             raise ValueError(
@@ -311,7 +313,7 @@ def _fit_cells(args: Namespace) -> None:
     from wholenet.cells.best_of import Best, fit_cells, resume_cells  # imports torch
 
     if args.resume is not None:
-        found = resume_cells(args.resume, **_of_machine(given))
+        found = resume_cells(args.resume, **_of_machine(args, given))
     else:
         if args.data is None or args.out is None:
             raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN --space darts`")
@@ -334,7 +336,7 @@ def _retrain(args: Namespace) -> None:
 
     given = _given(args, RetrainConfig)
     if args.resume is not None:
-        found = resume_retrain(args.resume, **_of_machine(given))
+        found = resume_retrain(args.resume, **_of_machine(args, given))
     else:
         if args.genotype is None or args.data is None or args.out is None:
             raise ValueError("give a genotype, the data and a folder: `wholenet retrain GENOTYPE DATA --out RUN`")
@@ -355,8 +357,9 @@ def _given(args: Namespace, config: type[CellConfig] | type[RetrainConfig]) -> d
     return {name: args[name] for name in names}
 
 
-def _of_machine(given: dict[str, Any]) -> dict[str, Any]:
-    if changed := [name for name in given if name not in CELL_MACHINE]:
+def _of_machine(args: Namespace, given: dict[str, Any]) -> dict[str, Any]:
+    places = [name for name in ("genotype", "data", "out") if args[name] is not None]
+    if changed := [*places, *(name for name in given if name not in CELL_MACHINE)]:
         raise ValueError(
             f"--resume takes data and settings from the run, so {', '.join(changed)} cannot be given with it, only "
             f"{', '.join(f'--{name}' for name in CELL_MACHINE)}"

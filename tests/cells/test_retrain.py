@@ -14,6 +14,7 @@ from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cli import main
 from wholenet.deploy.classifier import load_classifier
 from wholenet.search.cell_config import RetrainConfig
+from wholenet.spaces.darts_genotype import PUBLISHED, write_cell_genotype
 
 QUIET = Console(quiet=True)
 
@@ -101,6 +102,17 @@ def test_from_a_folder_to_a_table_of_classes_in_the_shell(patches, tmp_path, cap
         (("fit", "PATCHES", "--out", "OUT", "--space", "grid", "--method", "darts"), "does not fit the space 'grid'"),
         (("fit", "PATCHES", "--out", "OUT", "--relaxation", "sigmoid", "--perturbation", "random"), "sum to 1"),
         (("fit", "PATCHES", "--space", "s1"), "give the data and a folder"),
+        (("fit", "PATCHES", "--out", "OUT", "--task", "segmentation", "--space", "s1"), "is for labelled images"),
+        (("fit", "PATCHES", "--out", "OUT", "--method", "darts-es", "--epochs", "20"), "fewer than 24"),
+        (
+            ("fit", "PATCHES", "--out", "OUT", "--method", "r-darts-l2", "--weight-decay", "1"),
+            "several values of weight",
+        ),
+        (
+            ("fit", "PATCHES", "--out", "OUT", "--method", "random-ws", "--regularizer", "beta-decay"),
+            "would do nothing",
+        ),
+        (("retrain", "OTHER", "PATCHES", "--out", "OUT"), "it is a genotype of another space"),
         (("retrain", "darts-v3", "PATCHES", "--out", "OUT"), "no published genotype (darts-v1, darts-v2)"),
         (("retrain", "GRID", "PATCHES", "--out", "OUT"), "genotype of the space 'grid'"),
         (("retrain", "darts-v1"), "give a genotype, the data and a folder"),
@@ -111,7 +123,13 @@ def test_from_a_folder_to_a_table_of_classes_in_the_shell(patches, tmp_path, cap
 )
 def test_what_cannot_be_done_says_what_can(patches, tmp_path, capsys, arguments, expected):
     (tmp_path / "grid.yaml").write_text("{format: 1, space: grid, layers: 3, kernels: [3, 5], cells: []}")
-    places = {"PATCHES": patches, "OUT": tmp_path / "out", "GRID": tmp_path / "grid.yaml"}
+    write_cell_genotype(PUBLISHED["darts-v2"], tmp_path / "other.yaml", "s2")
+    places = {
+        "OTHER": tmp_path / "other.yaml",
+        "PATCHES": patches,
+        "OUT": tmp_path / "out",
+        "GRID": tmp_path / "grid.yaml",
+    }
     with pytest.raises(SystemExit) as stopped:
         main([str(places.get(argument, argument)) for argument in arguments])
     assert stopped.value.code == 2

@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 from rich.console import Console
 
 import wholenet.cells.search as module
-from wholenet.cells.best_of import Best, fit_cells, resume_cells
+from wholenet.cells.best_of import Best, fit_cells, resume_cells, shortly
 from wholenet.cells.diagnose import diagnose_search
 from wholenet.cells.search import initial_search, plan_search, resume_search, search
 from wholenet.deploy.classifier import load_classifier
@@ -72,7 +73,11 @@ def test_a_search_that_was_stopped_goes_on_to_the_same_bits(small, tmp_path, mon
     assert first == second
 
 
-@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if not method.searches])
+ONCE = [name for name, method in METHODS.items() if not method.searches and "stopping" not in method.parts]
+"""Methods that search once, to the end; the others have tests of their own."""
+
+
+@pytest.mark.parametrize("method", ONCE)
 def test_every_method_ends_with_what_it_is_for(small, method):
     sizes = {"channels": 8} if method == "pc-darts" else {}
     config = small(method, epochs=1, eigenvalue_every=0, samples=3, sample_batches=1, tune_epochs=0, **sizes)
@@ -181,6 +186,27 @@ def test_several_searches_and_the_best_of_them(small, tmp_path):
     assert resume_cells(best.run, QUIET) == best
 
 
+def test_a_search_that_diverges_is_out_of_the_comparison(small, monkeypatch):
+    real = module.search_epoch
+
+    def diverging(state, *arguments):
+        if state.weight_optimizer.param_groups[0]["weight_decay"] > 5e-3:
+            raise FloatingPointError("the loss became nan")
+        return real(state, *arguments)
+
+    monkeypatch.setattr(module, "search_epoch", diverging)
+    best = fit_cells(small("r-darts-l2", epochs=1, retrain_epochs=1, eigenvalue_every=0), QUIET)
+    assert best.errors[3] == 1.0
+    assert best.chosen < 3
+
+
+def test_all_are_compared_after_the_same_training(small):
+    config = small("r-darts-dp", momentum=0.8)
+    short = [shortly(config, "g.yaml", f"out{i}") for i in range(2)]
+    assert replace(short[0], out="") == replace(short[1], out="")
+    assert (short[0].drop_path, short[0].momentum) == (config.drop_path, 0.8)
+
+
 def test_the_curvature_of_a_saved_search(small):
     found = search(small(), QUIET)
     quick, dense = (diagnose_search(found.run, torch.device("cpu"), method=method) for method in ("lanczos", "rows"))
@@ -209,6 +235,7 @@ def test_the_same_seed_is_the_same_start(small):
         ({"side": 18}, "must be multiples of 4.*--side 16"),
         ({"images": 99}, "--images 99, but there are only 48"),
         ({"device": "cuda"}, "sees no GPU"),
+        ({"val_share": 0.5, "weights_share": 0.1, "batch": 4}, "only 2 images for the weights"),
         ({"data": "nowhere"}, "is not a folder"),
     ],
 )

@@ -14,15 +14,15 @@ from wholenet.cells.retrain import retrain
 from wholenet.cells.search import search
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
-from wholenet.search.early_stopping import RULES
+from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.spaces.darts_genotype import PUBLISHED, check_in_space, read_cell_genotype
 from wholenet.studies.cell_pool import CellPool, error
-from wholenet.studies.figure_4 import searches, trajectories
+from wholenet.studies.figure_4 import alike, searches, trajectories
 from wholenet.studies.setting import CellSetting, Setting
 from wholenet.studies.study import CELL_STUDIES, study
 
 QUIET = Console(quiet=True)
-TINY = {"epochs": 2, "batch": 8, "images": 0, "eigenvalue_tolerance": 0.5}
+TINY = {"epochs": 4, "batch": 8, "images": 0, "eigenvalue_tolerance": 0.5}
 
 
 class HerePool(CellPool):
@@ -50,6 +50,8 @@ def setting(patches, tmp_path_factory):
 def here(monkeypatch):
     monkeypatch.setattr("wholenet.studies.study.CellPool", HerePool)
     monkeypatch.setitem(robust_module.RETRAINING, "cpu", {"channels": 4, "cells": 3, "epochs": 1, "batch": 8})
+    soon = StoppingRule(window=1, lag=1, growth=1.01, centred=False, earliest=0)  # the papers' need eleven epochs
+    monkeypatch.setitem(RULES, "paper", soon)
     monkeypatch.setattr("wholenet.cells.search.draw_search", lambda *_args: None)  # most of a tiny run's time
     monkeypatch.setattr("wholenet.cells.search.draw_cells", lambda *_args: None)
     monkeypatch.setattr("wholenet.cells.retrain.draw_cells", lambda *_args: None)
@@ -73,11 +75,13 @@ def test_a_study_writes_a_page_and_a_figure_and_runs_nothing_twice(name, setting
 def test_the_numbers_of_figure_4_are_those_of_its_runs(setting, here):
     study("figure-4", setting, QUIET)
     values = json.loads((setting.out / "figure-4.json").read_text())["values"]
-    for arm in ("split", "no split"):
-        runs = HerePool(setting.out / "runs", 1, QUIET).done(searches(setting, "s3", arm))
-        _, eigenvalues = trajectories(runs)
+    pool = HerePool(setting.out / "runs", 1, QUIET)
+    found = {arm: pool.done(searches(setting, "s3", arm)) for arm in ("split", "no split")}
+    curves = alike({arm: trajectories(runs) for arm, runs in found.items()})
+    for arm, (shares, eigenvalues) in curves.items():
+        assert shares.tolist() == [0.5, 1.0]  # what both arms have looked at
         assert values[f"s3, {arm}"]["eigenvalues"] == eigenvalues.tolist()
-        assert values[f"s3, {arm}"]["error"] == [error(run) for run in runs]
+        assert values[f"s3, {arm}"]["error"] == [error(run) for run in found[arm]]
         assert values[f"s3, {arm}"]["growth"]["mean"] == pytest.approx(mean(eigenvalues[:, -1] / eigenvalues[:, 0]))
 
 

@@ -1,7 +1,7 @@
 """Methods that search several times and keep the best: R-DARTS, whose searches differ in how much they regularise.
 
-Each genotype is trained for a while on a part of the training images and scored on the rest; the best is kept. To train
-it fully is another command.
+Each genotype is trained for a while and scored on the val split, or on a part of the training images that is set aside;
+the best is kept. To train it fully is another command.
 """
 
 from __future__ import annotations
@@ -72,29 +72,45 @@ def resume_cells(path: str | Path, console: Console | None = None, **machine: An
 
 
 def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any) -> Best:
-    errors, genotypes = [], []
+    errors: list[float] = []
+    genotypes: list[CellGenotype | None] = []
     for number, one in enumerate(config.searches):
         special = ", ".join(f"{name} {value:g}" for name, value in METHODS[config.method].searches[number].items())
         console.print(f"search {number + 1} of {len(config.searches)}: {special}", highlight=False)
-        folder = CellFolder.at(Path(one.out))
-        found = search(one, console) if folder is None else resume_search(one.out, console, **machine)
-        assert found.genotype is not None
-        short = shortly(one, str(found.run / "genotype.yaml"), str(found.run / RETRAINED))
-        folder = CellFolder.at(Path(short.out))
-        trained = retrain(short, console) if folder is None else resume_retrain(short.out, console, **machine)
-        assert trained.error is not None
-        errors.append(trained.error)
-        genotypes.append(found.genotype)
-    chosen = min(range(len(errors)), key=lambda i: errors[i])
-    genotype = genotypes[chosen]
+        try:
+            genotype, error = _searched_and_tried(config, one, console, **machine)
+        except FloatingPointError as diverged:  # strong regularisation may do that; the other searches count
+            console.print(f"search {number + 1} is out: {diverged}", highlight=False, markup=False, soft_wrap=True)
+            genotype, error = None, 1.0
+        errors.append(error)
+        genotypes.append(genotype)
+    chosen = min((i for i, found in enumerate(genotypes) if found), key=lambda i: errors[i], default=None)
+    genotype = None if chosen is None else genotypes[chosen]
+    if chosen is None or genotype is None:
+        raise FloatingPointError(f"every search of {run.path} diverged; lower --lr")
     write_cell_genotype(genotype, run.genotype, config.space)
     draw_cells(run.path / "cells.png", {k: getattr(genotype, k) for k in TYPES}, f"{config.space}, {config.method}")
     (run.path / "result.json").write_text(json.dumps({"errors": errors, "chosen": chosen}, indent=2) + "\n")
     return Best(run.path, genotype, tuple(errors), chosen)
 
 
+def _searched_and_tried(
+    config: CellConfig, one: CellConfig, console: Console, **machine: Any
+) -> tuple[CellGenotype, float]:
+    """What the search ``one`` found, and its error after a short training."""
+    folder = CellFolder.at(Path(one.out))
+    found = search(one, console) if folder is None else resume_search(one.out, console, **machine)
+    assert found.genotype is not None
+    short = shortly(config, str(found.run / "genotype.yaml"), str(found.run / RETRAINED))
+    folder = CellFolder.at(Path(short.out))
+    trained = retrain(short, console) if folder is None else resume_retrain(short.out, console, **machine)
+    assert trained.error is not None
+    return found.genotype, trained.error
+
+
 def shortly(config: CellConfig, genotype: str, out: str) -> RetrainConfig:
-    """The short training of a genotype that the search ``config`` found, to compare it with others."""
+    """The short training of a genotype, the same for all that are compared: nothing of what their searches differ in
+    is in it."""
     return RetrainConfig(
         data=config.data,
         out=out,
@@ -109,6 +125,9 @@ def shortly(config: CellConfig, genotype: str, out: str) -> RetrainConfig:
         images=config.images,
         side=config.side,
         val_share=config.val_share or VAL_SHARE,
+        momentum=config.momentum,
+        clip=config.clip,
+        smoothing=config.smoothing,
         cutout=config.cutout,
         drop_path=config.drop_path,
         auxiliary=0.0,

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from wholenet.cells.prepare import labelled_stream, prepare_labels
-from wholenet.deploy.classifier import load_classifier
+from wholenet.cells.search import initial_search
 from wholenet.diagnostics.curvature import Curvature, curvature
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.steps import Batch
@@ -31,19 +31,24 @@ def diagnose_search(
     Without the weight decay of the logits, which the run's own records count in as RobustDARTS' code does.
 
     Args:
-        path: the folder of a finished search.
+        path: the folder of a search, finished or not: its last checkpoint is looked at.
         device: where to compute.
         batchnorm: see :class:`Curvature`.
         method: likewise.
         tolerance: likewise.
 
     Raises:
-        ValueError: if there is no such folder, or its model is not there yet.
+        ValueError: if there is no such folder, or no epoch of it is finished.
     """
     run = CellFolder(path)
     config = run.search_config
-    model = load_classifier(path, device).network
     data = prepare_labels(config)
+    state = initial_search(config, len(data.classes), device)
+    saved = run.read_checkpoint(device)
+    if saved is None:
+        raise ValueError(f"{path} has no finished epoch yet, so nothing is saved to look at")
+    state.load_state_dict(saved)
+    model = state.model
     images, targets = labelled_stream(data.architecture, "diagnosis", 1, config, data, 0.0)[0]
     batch = Batch(images.to(device, memory_format=torch.channels_last), targets.to(device))
     loss = ClassificationLoss(smoothing=config.smoothing)

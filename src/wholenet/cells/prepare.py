@@ -68,6 +68,10 @@ def prepare_labels(config: ClassifierConfig) -> PreparedLabels:
             f"the images are {height}x{width}; the cells halve them twice, so both sides must be multiples of "
             f"{MULTIPLE}: let them be resized, for example by --side {near}"
         )
+    for name, split in source.splits.items():
+        if split.images.shape[1:3] != (height, width):
+            other = "x".join(map(str, split.images.shape[1:3]))
+            raise DataError(f"the {name} images are {other}, those of train {height}x{width}; --side makes them equal")
     if isinstance(config, RetrainConfig) and config.auxiliary and (height, width) != (AUXILIARY_SIDE,) * 2:
         raise ValueError(
             f"the auxiliary head is made for images of {AUXILIARY_SIDE}x{AUXILIARY_SIDE}, these are {height}x{width}; "

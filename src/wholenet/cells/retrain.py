@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -66,7 +67,7 @@ def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
     data = prepare_labels(config)
     config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     run = CellFolder.create(config)
-    write_cell_genotype(genotype, run.genotype, "given")
+    write_cell_genotype(genotype, run.genotype)
     return _retrain(run, config, genotype, data, device, console)
 
 
@@ -112,7 +113,7 @@ def _retrain(
     else:
         run.write_environment(machine(device) | {"data": data.facts()})
         draw_cells(run.path / "cells.png", {kind: getattr(genotype, kind) for kind in TYPES})
-    every = max(1, config.epochs // SCORINGS)
+    every = math.ceil(config.epochs / SCORINGS)
     error = None
     with training_progress(
         total_epochs=config.epochs,

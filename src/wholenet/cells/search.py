@@ -17,6 +17,7 @@ from torch import Tensor
 from wholenet.architecture import Weights, normalized_entropy, rescaled
 from wholenet.cells.prepare import PreparedLabels, drawn, labelled_stream, part, prepare_labels
 from wholenet.data.labelled import Labelled
+from wholenet.data.splits import seeded_order
 from wholenet.deploy.classifier import save_classifier
 from wholenet.diagnostics.curvature import curvature
 from wholenet.report.cells import draw_cells
@@ -170,11 +171,11 @@ def _search(
             goes_back_to = None
             if rule is not None and not last and record["eigenvalue"] is not None:
                 goes_back_to = rule.goes_back_to(_evaluations(run))
-            if rule is not None and config.after_stopping == "regularize" and record["eigenvalue"] is not None:
-                run.save_checkpoint(state.state_dict(), _name(epoch))
+            if rule is not None and config.after_stopping == "regularize":
+                if record["eigenvalue"] is not None and _stronger(state, config) is not None:
+                    run.save_checkpoint(state.state_dict(), _name(epoch))
                 if goes_back_to is not None:
                     _roll_back(run, state, goes_back_to, config, device, console)
-                _forget(run, state.epoch - config.eigenvalue_every * (rule.lag + rule.window + 1))
             elif goes_back_to is not None:
                 stop_epoch = goes_back_to
                 text = f"the eigenvalue has grown: stopped, with the architecture of epoch {stop_epoch + 1}"
@@ -208,7 +209,7 @@ def initial_search(config: CellConfig, num_classes: int, device: torch.device) -
         edge_weights=config.edge_weights,
         auxiliary_skip=config.auxiliary_skip,
     ).placed(device)
-    if not config.moves_architecture:
+    if not config.moves_architecture or config.relaxation == "sigmoid":  # Fair DARTS begins with all gates at one half
         model.arch.set_uniform()
     optimizers = make_optimizers(
         model,
@@ -279,9 +280,11 @@ def _ends_of_spectrum(
     """Of the loss's Hessian in the logits, on the batch that the architecture saw last (RobustDARTS' code), or would
     have."""
     number = (state.arch_steps or state.weight_steps) - 1
-    stream = labelled_stream(data.architecture, "architecture", number + 1, config, data, cutout)
-    images, targets = stream[number]
-    batch = Batch(images.to(device, memory_format=torch.channels_last), targets.to(device))
+    one_level = config.moves_architecture and not config.takes_validation_batches
+    name, images = ("weights", data.weights) if one_level else ("architecture", data.architecture)
+    stream = labelled_stream(images, name, number + 1, config, data, cutout)
+    x, targets = stream[number]
+    batch = Batch(x.to(device, memory_format=torch.channels_last), targets.to(device))
     loss = ClassificationLoss(smoothing=config.smoothing)
     tolerance = config.eigenvalue_tolerance
     found = curvature(state.model, batch, loss, weight_decay=config.arch_weight_decay, tolerance=tolerance)
@@ -299,11 +302,10 @@ def _name(epoch: int) -> str:
     return f"epoch-{epoch}.pt"
 
 
-def _forget(run: CellFolder, before: int) -> None:
-    """Remove checkpoints that no rule can go back to any more."""
-    for path in run.path.glob("epoch-*.pt"):
-        if int(path.stem.removeprefix("epoch-")) < before:
-            path.unlink()
+def _stronger(state: TrainState, config: CellConfig) -> float | None:
+    """The weight decay after the next increase; None if that would be more than may be."""
+    stronger = state.weight_optimizer.param_groups[0]["weight_decay"] * config.regularize_by
+    return stronger if stronger <= config.weight_decay_limit * (1 + 1e-9) else None
 
 
 def _roll_back(
@@ -311,27 +313,33 @@ def _roll_back(
 ) -> None:
     """Go back to the end of ``epoch`` and regularise more, unless that is as much as may be (RobustDARTS, adaptive).
 
-    The history from there on is put aside, so that the rule judges anew; the original's keeps judging by it.
+    The history from there on is put aside, so that the rule judges anew; the original's keeps judging by it. If the
+    process ends on the way, the run goes on from the epoch before, and the rule fires again.
     """
-    decay = state.weight_optimizer.param_groups[0]["weight_decay"]
-    stronger = decay * config.regularize_by
-    if stronger > config.weight_decay_limit * (1 + 1e-9):
+    stronger = _stronger(state, config)
+    if stronger is None:
         return
-    gone = [record for record in run.records() if record["epoch"] > epoch]
-    with (run.path / "discarded.jsonl").open("a") as file:
-        file.writelines(json.dumps(record) + "\n" for record in gone)
-    saved = run.load_checkpoint(device, _name(epoch))
-    assert saved is not None
+    saved = run.read_checkpoint(device, _name(epoch))
+    assert saved is not None  # kept for as long as there is an increase to come
+    decay = state.weight_optimizer.param_groups[0]["weight_decay"]
     state.load_state_dict(saved)
     for group in state.weight_optimizer.param_groups:
         group["weight_decay"] = stronger
+    gone = [record for record in run.records() if record["epoch"] > epoch]
+    with (run.path / "discarded.jsonl").open("a") as file:
+        file.writelines(json.dumps(record) + "\n" for record in gone)
+    run.save_checkpoint(state.state_dict())
+    run.keep_records(state.epoch)
+    _forget(run, after=epoch if _stronger(state, config) else -1)
+    text = f"the eigenvalue has grown: back to epoch {epoch + 1}, with weight decay {stronger:g} instead of {decay:g}"
+    console.print(text, highlight=False)
+
+
+def _forget(run: CellFolder, after: int) -> None:
+    """Remove the checkpoints of epochs after ``after``."""
     for path in run.path.glob("epoch-*.pt"):
-        if int(path.stem.removeprefix("epoch-")) > epoch:
+        if int(path.stem.removeprefix("epoch-")) > after:
             path.unlink()
-    console.print(
-        f"the eigenvalue has grown: back to epoch {epoch + 1}, with weight decay {stronger:g} instead of {decay:g}",
-        highlight=False,
-    )
 
 
 # ---- the end
@@ -351,8 +359,10 @@ def _conclude(
     model: CellSupernet = state.model
     records = run.records()
     assert data.val is not None
+    _forget(run, after=-1)
+    model.net.state.drop_path = model.net.state.auxiliary_skip = 0.0  # as it is when it is loaded
     error = records[-1]["error"]
-    if error is None:  # stopped early, between two scorings
+    if error is None or stop_epoch is not None:
         error = _error(model, data.val, data, device)
     final = config.protocol == "single-stage"
     test_error = _error(model, data.test, data, device) if final and data.test is not None else None
@@ -394,7 +404,8 @@ def _best_random(
     table = SPACES[config.space]
     like = next(iter(model.arch.logits.values()))
     assert data.val is not None
-    some = part(data.val, range(min(len(data.val), config.sample_batches * config.batch)))
+    order = [int(name) for name in seeded_order(map(str, range(len(data.val))), config.seed)]
+    some = part(data.val, order[: config.sample_batches * config.batch])
     show = counted(console, "scoring random architectures")
     scored = 0
 

@@ -15,16 +15,9 @@ from torch import Tensor
 from wholenet.data.labelled import Labelled
 from wholenet.data.stream import Order, normalize
 
-STATISTICS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
-    "cifar10": ((0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)),
-    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "svhn": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
-}
-"""RGB mean and standard deviation on [0, 1], as RobustDARTS' code has them."""
-
 
 def statistics(data: Labelled) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """RGB mean and standard deviation of ``data``, on [0, 1]: what images of no known data set are normalised by."""
+    """RGB mean and standard deviation of ``data``, on [0, 1]: what its images are normalised by."""
     counts = [np.bincount(data.images[..., c].ravel(), minlength=256) for c in range(data.images.shape[-1])]
     values = np.arange(256) / 255
     means = [float((count * values).sum() / count.sum()) for count in counts]

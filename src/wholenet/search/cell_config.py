@@ -14,6 +14,7 @@ from typing import Any, Literal, get_type_hints
 import yaml
 
 from wholenet.search.config import check_type, require
+from wholenet.search.early_stopping import RULES
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES
 
@@ -199,10 +200,12 @@ class CellConfig(ClassifierConfig):
             raise ValueError(
                 f"stopping={self.stopping!r} watches a search, and the architecture of this run never moves"
             )
-        if self.stopping != "none" and self.eigenvalue_every != STOPPING_INTERVALS[self.stopping]:
-            object.__setattr__(self, "eigenvalue_every", STOPPING_INTERVALS[self.stopping])
+        if self.stopping != "none":
+            self._check_stopping()
         if self.after_stopping == "regularize" and self.stopping == "none":
             raise ValueError("after_stopping='regularize' needs a rule that fires: give stopping='code' or 'paper'")
+        if self.selection == "gates" and self.edge_weights:
+            raise ValueError("selection='gates' looks at gates alone; edge_weights=True would make all of them small")
         if self.selection == "gates" and self.relaxation != "sigmoid":
             raise ValueError(
                 f"selection='gates' looks at gates; relaxation={self.relaxation!r} has none, give 'sigmoid'"
@@ -218,8 +221,35 @@ class CellConfig(ClassifierConfig):
                 f"perturbation={self.perturbation!r} disturbs the weight step that gradient={self.gradient!r} looks "
                 "through; SmoothDARTS takes gradient='first-order'"
             )
-        if self.sampling == "random" and self.protocol == "single-stage":
-            raise ValueError("sampling='random' looks for a genotype; protocol='single-stage' keeps the supernet")
+        if self.protocol == "single-stage" and METHODS[self.method].searches:
+            raise ValueError(f"method {self.method!r} compares genotypes; protocol='single-stage' has none")
+        if self.sampling == "random":
+            needed = {"protocol": "search", "perturbation": "none", "regularizer": "none", "selection": "strength"}
+            needed |= {"edge_weights": False, "relaxation": "softmax"}
+            if other := [name for name, value in needed.items() if getattr(self, name) != value]:
+                raise ValueError(
+                    f"sampling='random' learns nothing about the architecture, so {other[0]}="
+                    f"{getattr(self, other[0])!r} would do nothing; leave it out"
+                )
+        if self.moves_architecture and (self.warmup_share == 1 or self.search_share == 0):
+            raise ValueError(
+                f"warmup_share={self.warmup_share} and search_share={self.search_share} leave no epoch to search in; "
+                "for a control give architecture='uniform'"
+            )
+
+    def _check_stopping(self) -> None:
+        object.__setattr__(self, "eigenvalue_every", STOPPING_INTERVALS[self.stopping])
+        if self.after_stopping == "stop" and (self.protocol, self.selection) != ("search", "strength"):
+            raise ValueError(
+                f"stopping={self.stopping!r} ends a search with a genotype chosen by strength; it goes neither with "
+                "protocol='single-stage' nor with another selection"
+            )
+        least = RULES[self.stopping].least_epochs(self.eigenvalue_every)
+        if self.epochs < least:
+            raise ValueError(
+                f"epochs={self.epochs}: stopping={self.stopping!r} cannot fire in a search of fewer than {least}; give "
+                f"more epochs, or stopping='paper', which needs {RULES['paper'].least_epochs(1)}"
+            )
 
     @property
     def moves_architecture(self) -> bool:
@@ -249,6 +279,9 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r} on a cell space; known: {', '.join(METHODS)}")
+    varied = {name for special in METHODS[method].searches for name in special}
+    if fixed := sorted(varied & set(given)):
+        raise ValueError(f"method {method!r} searches with several values of {fixed[0]}; leave it out")
     return CellConfig(**{**METHODS[method].parts, **given, "method": method})
 
 

@@ -51,6 +51,19 @@ class StoppingRule:
         epoch = history[older - 1 - (self.window // 2 if self.centred else 0)][0]
         return epoch if epoch >= self.earliest and newest > self.growth * earlier else None
 
+    def least_epochs(self, every: int) -> int:
+        """Epochs of the shortest search in which the rule can fire, with an evaluation ``every`` so many epochs and
+        none counted after the last.
+
+        >>> RULES["code"].least_epochs(2), RULES["paper"].least_epochs(1)
+        (24, 11)
+        """
+        evaluations = self.window + self.lag
+        before = self.lag + 1 + (self.window // 2 if self.centred else 0)
+        while (evaluations - before) * every < self.earliest:
+            evaluations += 1
+        return (evaluations - 1) * every + 2
+
     def first(self, history: Sequence[Evaluation]) -> int | None:
         """What the rule says the first time that it fires as ``history`` unfolds; None if it never does."""
         for known in range(1, len(history) + 1):

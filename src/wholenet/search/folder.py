@@ -98,18 +98,33 @@ class Folder:
             os.fsync(file.fileno())
         partial.replace(path)
 
-    def load_checkpoint(self, device: torch.device, name: str = "checkpoint.pt") -> dict[str, Any] | None:
+    def load_checkpoint(self, device: torch.device) -> dict[str, Any] | None:
         """The last saved state, or None before the first epoch was finished; metrics beyond it are dropped."""
+        state = self.read_checkpoint(device)
+        self.keep_records(0 if state is None else state["epoch"])
+        return state
+
+    def read_checkpoint(self, device: torch.device, name: str = "checkpoint.pt") -> dict[str, Any] | None:
+        """The state saved under ``name``; None if there is none.
+
+        Raises:
+            ValueError: if the file cannot be read.
+        """
         path = self.path / name
         if not path.exists():
-            (self.path / "metrics.jsonl").unlink(missing_ok=True)
             return None
         try:
-            state = torch.load(path, map_location=device, weights_only=True)
+            return torch.load(path, map_location=device, weights_only=True)
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise ValueError(f"{path} cannot be read ({error}); the run cannot be continued from it") from error
-        kept = [record for record in self.records() if record["epoch"] < state["epoch"]]
+
+    def keep_records(self, before: int) -> None:
+        """Drop the records of epoch ``before`` and of all later ones."""
+        path = self.path / "metrics.jsonl"
+        if not before:
+            path.unlink(missing_ok=True)
+            return
         partial = self.path / "metrics.partial"
+        kept = [record for record in self.records() if record["epoch"] < before]
         partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
-        partial.replace(self.path / "metrics.jsonl")
-        return state
+        partial.replace(path)

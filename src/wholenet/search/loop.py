@@ -53,6 +53,7 @@ class TrainState:
             "weight_steps": self.weight_steps,
             "arch_steps": self.arch_steps,
             "torch_random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -62,6 +63,8 @@ class TrainState:
         self.arch_optimizer.load_state_dict(state["arch_optimizer"])
         self.epoch, self.weight_steps, self.arch_steps = state["epoch"], state["weight_steps"], state["arch_steps"]
         torch.set_rng_state(state["torch_random"].cpu())
+        if torch.cuda.is_available() and len(state["cuda_random"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([random.cpu() for random in state["cuda_random"]])
 
 
 @dataclass(frozen=True)

@@ -126,9 +126,10 @@ def _best_options(weights: Tensor, edges: Sequence[CellEdge]) -> list[tuple[Cell
 # ---- files
 
 
-def write_cell_genotype(genotype: CellGenotype, path: Path, space: str) -> None:
-    """Write ``genotype``, found in ``space``, as YAML that people can read."""
-    content = {"format": FORMAT, "space": FAMILY, "found_in": space, **genotype.to_dict()}
+def write_cell_genotype(genotype: CellGenotype, path: Path, space: str | None = None) -> None:
+    """Write ``genotype``, found in ``space`` if that is known, as YAML that people can read."""
+    found = {} if space is None else {"found_in": space}
+    content = {"format": FORMAT, "space": FAMILY, **found, **genotype.to_dict()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
 
@@ -141,7 +142,8 @@ def read_cell_genotype(name: str | Path, space: str | None = None) -> CellGenoty
         space: the search space that it has to be of; None takes any.
 
     Raises:
-        ValueError: if it is neither, of another kind of space, or holds what ``space`` does not offer.
+        ValueError: if it is neither, of another kind of space, or holds what ``space``, or the space that the file
+            names, does not offer.
     """
     if str(name) in PUBLISHED:
         genotype = PUBLISHED[str(name)]
@@ -154,6 +156,8 @@ def read_cell_genotype(name: str | Path, space: str | None = None) -> CellGenoty
             ) from error
         try:
             genotype = cell_genotype_from_dict(content)
+            if "found_in" in content:
+                check_in_space(genotype, str(content["found_in"]))
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     if space is not None:
@@ -192,8 +196,10 @@ def check_in_space(genotype: CellGenotype, space: str) -> None:
     """Make sure that ``space`` offers what ``genotype`` holds.
 
     Raises:
-        ValueError: if it does not; the first operation that is missing is named.
+        ValueError: if it does not; the first operation that is missing is named. If there is no such space.
     """
+    if space not in SPACES:
+        raise ValueError(f"unknown space {space!r}; known: {', '.join(SPACES)}")
     for kind in TYPES:
         offered = {(edge.source, edge.target): edge.operations for edge in SPACES[space][kind]}
         for edge in genotype.table()[kind]:

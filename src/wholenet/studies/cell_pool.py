@@ -64,7 +64,6 @@ def result(run: CellFolder) -> dict[str, float]:
 
 
 def error(run: CellFolder) -> float:
-    """The error of a finished run, in [0, 1]: of a search the supernet's, of a training on what was set aside, or on
-    the test split."""
+    """The error of a finished run, in [0, 1]: of a search the supernet's; of a training on the test split."""
     found = result(run)
-    return found["test_error"] if found["error"] is None else found["error"]
+    return found["error"] if isinstance(run.config, CellConfig) else found["test_error"]

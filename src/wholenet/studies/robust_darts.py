@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 
+from wholenet.cells.prepare import prepare_labels
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.early_stopping import RULES
 from wholenet.search.random_search import random_genotype
 from wholenet.spaces.darts import SPACES, TYPES, CellEdge
 from wholenet.spaces.darts import Table as SpaceTable
-from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict, write_cell_genotype
+from wholenet.spaces.darts_genotype import PUBLISHED, CellGenotype, cell_genotype_from_dict, write_cell_genotype
 from wholenet.studies.cell_pool import CellPool, error
 from wholenet.studies.drawing import draw_arms
 from wholenet.studies.result import Result, Spread, Table, spread
@@ -44,8 +45,9 @@ FIGURE = "robust-darts.png"
 
 
 def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
-    """Three searches and trainings of each kind."""
+    """A search and a training of each kind for each seed."""
     rule = RULE[setting.scale]
+    _check_data(setting, pool)
     every: dict[str, Any] = {"eigenvalue_every": 1} if rule == "paper" else {}
     base = setting.config(space=CHOSEN[0], **every)
     strong = base.weight_decay * STRONGER
@@ -65,12 +67,13 @@ def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
     pool.done([config for configs in searches.values() for config in configs])
     found = {key: pool.done(configs) for key, configs in searches.items()}
     genotypes: dict[tuple[str, str], list[CellGenotype]] = {}
-    for space in CHOSEN:
+    for place, space in enumerate(CHOSEN):
         for arm in special:
             genotypes[space, arm] = [_found(run) for run in found[space, arm]]
         genotypes[space, "DARTS-ES"] = [_stopped(run, rule) for run in found[space, "DARTS"]]
         genotypes[space, "random"] = [
-            random_genotype(_without_none(space), torch.Generator().manual_seed(seed)) for seed in range(setting.seeds)
+            random_genotype(_without_none(space), torch.Generator().manual_seed(1000 * (1 + place) + seed))
+            for seed in range(setting.seeds)
         ]
     trainings = {
         (space, arm): [
@@ -106,7 +109,8 @@ def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
         values[f"{space}, {arm}"] = {
             "skip_or_noise": empty,
             "eigenvalue": eigenvalue,
-            "one_shot_error": [error(run) for run in searched],
+            "one_shot_error": [] if arm == "DARTS-ES" else [error(run) for run in searched],
+            "went_back": [(run.path / "discarded.jsonl").exists() for run in searched] if arm == "DARTS-ADA" else [],
             "retrained_error": errors,
             "stopped_at": at,
             "genotypes": [genotype.to_dict() for genotype in genotypes[space, arm]],
@@ -122,6 +126,17 @@ def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
         notes=_notes(setting, rule, values),
         figure=FIGURE,
     )
+
+
+def _check_data(setting: CellSetting, pool: CellPool) -> None:
+    """Make sure before the first search that the last training has something to train and to be scored on.
+
+    Raises:
+        ValueError: if not.
+    """
+    data = prepare_labels(retraining(setting, pool, CHOSEN[0], PUBLISHED["darts-v1"], 0))
+    if data.test is None:
+        raise ValueError(f"study robust-darts scores on a test split, and {setting.data} has none")
 
 
 def retraining(setting: CellSetting, pool: CellPool, space: str, genotype: CellGenotype, seed: int) -> RetrainConfig:
@@ -182,6 +197,7 @@ def _without_none(space: str) -> SpaceTable:
 
 def _notes(setting: CellSetting, rule: str, values: Mapping[str, Any]) -> list[str]:
     base = setting.example
+    back = {space: sum(values[f"{space}, DARTS-ADA"]["went_back"]) for space in CHOSEN}
     stops = {space: values[f"{space}, DARTS-ES"]["stopped_at"] for space in CHOSEN}
     fired = {space: sum(epoch is not None for epoch in found) for space, found in stops.items()}
     trained = RetrainConfig(data="", out="", genotype="", **RETRAINING[setting.scale])
@@ -190,8 +206,11 @@ def _notes(setting: CellSetting, rule: str, values: Mapping[str, Any]) -> list[s
         "space, without any search. Each genotype is trained once, with the seed of its search.",
         f"Early stopping by the {rule}'s rule, replayed on DARTS' own runs as RobustDARTS does it; it fired on "
         + " and ".join(f"{n} of {setting.seeds} ({space.upper()})" for space, n in fired.items())
-        + ". Where it did not, the genotype is DARTS'. DARTS-ADA goes back to before the growth and regularises "
-        "tenfold.",
+        + ". Where it did not, the genotype, and the number, are DARTS'. DARTS-ADA goes back to before the growth and "
+        "regularises tenfold; it went back on "
+        + " and ".join(f"{n} of {setting.seeds} ({space.upper()})" for space, n in back.items())
+        + ", and is DARTS where it did not.",
+        "All seeds use the same images and the same halves, so the spread is without that part.",
         "The paper's errors are quoted from memory of its Table 1; ours are of much smaller networks and fewer images.",
         f"Searches: {base.cells} cells of {base.channels} channels, {base.epochs} epochs, {base.gradient} gradient, "
         + (f"{base.images} images" if base.images else "all images")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.config import FitConfig
+from wholenet.search.methods import METHODS
 
 Scale = Literal["cpu", "gpu", "paper"]
 
@@ -69,8 +70,10 @@ CELL_SCALES: dict[str, dict[str, Any]] = {
     # Minutes a search on one GPU: the papers' supernet, a thirtieth of their steps.
     "gpu": {
         "gradient": "first-order",
-        "images": 8000,
-        "epochs": 10,
+        "images": 5000,
+        "epochs": 16,
+        "eigenvalue_every": 1,
+        "eigenvalue_tolerance": 0.01,
         "arch_lr": 0.005,
         "val_every": 1000,
         "device": "cuda",
@@ -175,7 +178,7 @@ class CellSetting(StudySetting):
         Raises:
             ValueError: if one of these was fixed from outside (``overrides``).
         """
-        self.refuse_fixed("method", *varied)
+        self.refuse_fixed("method", *varied, *METHODS[method].parts)
         values = {**CELL_SCALES[self.scale], **varied, **dict(self.overrides)}
         return cell_config(method, data=self.data, out="", **values)
 
