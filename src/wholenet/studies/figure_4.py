@@ -158,7 +158,7 @@ def _draw(setting: CellSetting, curves: dict[tuple[str, str], tuple[np.ndarray, 
                 ax.fill_between(shares, eigenvalues.min(0), eigenvalues.max(0), color=color, alpha=0.15, lw=0)
             ax.set_title(space.upper())
             ax.set_xlabel("share of the search")
-            ax.set_ylim(bottom=0)
         axes[0].set_ylabel("dominant eigenvalue")
+        axes[0].set_ylim(0, 1.05 * max(eigenvalues.max() for _, eigenvalues in curves.values()))  # shared by all
         figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncols=len(ARMS))
         figure.tight_layout(rect=(0, 0.08, 1, 1))
