@@ -7,7 +7,7 @@ the best is kept. To train it fully is another command.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from wholenet.cells.prepare import prepare_labels
 from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cells.search import Searched, resume_search, search
 from wholenet.report.cells import draw_cells
-from wholenet.search.cell_config import CellConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.methods import METHODS
 from wholenet.spaces.darts import TYPES
@@ -111,29 +111,6 @@ def _searched_and_tried(
 def shortly(config: CellConfig, genotype: str, out: str) -> RetrainConfig:
     """The short training of a genotype, the same for all that are compared: nothing of what their searches differ in
     is in it."""
-    return RetrainConfig(
-        data=config.data,
-        out=out,
-        genotype=genotype,
-        channels=config.channels,
-        cells=config.cells,
-        epochs=config.retrain_epochs,
-        batch=config.batch,
-        lr=config.lr,
-        seed=config.seed,
-        data_seed=config.data_seed,
-        images=config.images,
-        side=config.side,
-        val_share=config.val_share or VAL_SHARE,
-        momentum=config.momentum,
-        clip=config.clip,
-        smoothing=config.smoothing,
-        cutout=config.cutout,
-        drop_path=config.drop_path,
-        auxiliary=0.0,
-        flip=config.flip,
-        shift=config.shift,
-        device=config.device,
-        workers=config.workers,
-        threads=config.threads,
-    )
+    shared = {f.name: getattr(config, f.name) for f in fields(ClassifierConfig)}
+    special = {"genotype": genotype, "out": out, "epochs": config.retrain_epochs, "auxiliary": 0.0}
+    return RetrainConfig(**{**shared, **special, "val_share": config.val_share or VAL_SHARE})
