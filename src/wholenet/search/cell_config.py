@@ -264,11 +264,14 @@ class CellConfig(ClassifierConfig):
     @property
     def searches(self) -> list[CellConfig]:
         """The runs of a method that searches several times, in folders below `out`; none for one that searches once."""
-        runs: list[CellConfig] = [
-            dataclasses.replace(self, method="darts", out=str(Path(self.out) / "searches" / str(i)), **special)
-            for i, special in enumerate(METHODS[self.method].searches)
-        ]
-        return runs
+        return _searches(self)
+
+
+def _searches(config: CellConfig) -> list[CellConfig]:
+    return [
+        dataclasses.replace(config, method="darts", out=str(Path(config.out) / "searches" / str(i)), **special)
+        for i, special in enumerate(METHODS[config.method].searches)
+    ]
 
 
 def cell_config(method: str = "darts", **given: Any) -> CellConfig:
