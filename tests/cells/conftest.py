@@ -18,6 +18,7 @@ def small(patches, tmp_path):
             "epochs": 2,
             "batch": 8,
             "shift": 1,
+            "eigenvalue_every": 0,
             "eigenvalue_tolerance": 0.5,
             "device": "cpu",
         }

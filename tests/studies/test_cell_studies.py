@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+import wholenet.studies.figure_4 as figure_4_module
 import wholenet.studies.robust_darts as robust_module
 from wholenet.cells.retrain import retrain
 from wholenet.cells.search import search
@@ -49,6 +50,7 @@ def setting(patches, tmp_path_factory):
 @pytest.fixture
 def here(monkeypatch):
     monkeypatch.setattr("wholenet.studies.study.CellPool", HerePool)
+    monkeypatch.setattr(figure_4_module, "SPACES", ("s1", "s3"))
     monkeypatch.setitem(robust_module.RETRAINING, "cpu", {"channels": 4, "cells": 3, "epochs": 1, "batch": 8})
     soon = StoppingRule(window=1, lag=1, growth=1.01, centred=False, earliest=0)  # the papers' need eleven epochs
     monkeypatch.setitem(RULES, "paper", soon)
@@ -121,19 +123,12 @@ def test_the_control_of_robust_darts_is_drawn_from_the_space(setting, here):
 def test_trajectories_end_where_the_shortest_does(tmp_path, setting):
     runs = []
     for i, length in enumerate((3, 2)):
-        run = CellFolder.create(
-            replace(
-                setting.config(
-                    space="s1",
-                ),
-                out=str(tmp_path / str(i)),
-            )
-        )
+        run = CellFolder.create(replace(setting.config(space="s1"), out=str(tmp_path / str(i))))
         for epoch in range(length):
             run.log({"epoch": epoch, "eigenvalue": float(epoch)})
         runs.append(run)
     shares, found = trajectories(runs)
-    assert shares.tolist() == [0.5, 1.0]
+    assert shares.tolist() == [0.25, 0.5]  # of four epochs
     assert np.array_equal(found, [[0, 1], [0, 1]])
 
 

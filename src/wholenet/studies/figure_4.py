@@ -144,7 +144,7 @@ def _verdict(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
     lower = ", ".join(f"{s.upper()} {int((highest[f'{s}, no split'] < highest[f'{s}, split']).sum())}" for s in SPACES)
     return [
         f"Here the eigenvalue grew by a factor of (split and no split) {shown}. Seeds whose highest eigenvalue is "
-        f"lower without the split than with it, of {len(highest['s1, split'])}: {lower}."
+        f"lower without the split than with it, of {len(highest[f'{SPACES[0]}, split'])}: {lower}."
     ]
 
 

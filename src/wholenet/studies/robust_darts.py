@@ -18,7 +18,7 @@ from wholenet.search.early_stopping import RULES
 from wholenet.search.random_search import random_genotype
 from wholenet.spaces.darts import SPACES, TYPES, CellEdge
 from wholenet.spaces.darts import Table as SpaceTable
-from wholenet.spaces.darts_genotype import PUBLISHED, CellGenotype, cell_genotype_from_dict, write_cell_genotype
+from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict, write_cell_genotype
 from wholenet.studies.cell_pool import CellPool, error
 from wholenet.studies.drawing import draw_arms
 from wholenet.studies.result import Result, Spread, Table, spread
@@ -47,7 +47,7 @@ FIGURE = "robust-darts.png"
 def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
     """A search and a training of each kind for each seed."""
     rule = RULE[setting.scale]
-    _check_data(setting, pool)
+    _check_data(setting)
     every: dict[str, Any] = {"eigenvalue_every": 1} if rule == "paper" else {}
     base = setting.config(space=CHOSEN[0], **every)
     strong = base.weight_decay * STRONGER
@@ -77,7 +77,8 @@ def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
         ]
     trainings = {
         (space, arm): [
-            retraining(setting, pool, space, genotype, seed) for seed, genotype in enumerate(genotypes[space, arm])
+            training(setting, written(pool, space, genotype), seed)
+            for seed, genotype in enumerate(genotypes[space, arm])
         ]
         for space in CHOSEN
         for arm in ARMS
@@ -128,28 +129,33 @@ def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
     )
 
 
-def _check_data(setting: CellSetting, pool: CellPool) -> None:
+def _check_data(setting: CellSetting) -> None:
     """Make sure before the first search that the last training has something to train and to be scored on.
 
     Raises:
         ValueError: if not.
     """
-    data = prepare_labels(retraining(setting, pool, CHOSEN[0], PUBLISHED["darts-v1"], 0))
+    data = prepare_labels(training(setting, "darts-v1", 0))
     if data.test is None:
         raise ValueError(f"study robust-darts scores on a test split, and {setting.data} has none")
 
 
-def retraining(setting: CellSetting, pool: CellPool, space: str, genotype: CellGenotype, seed: int) -> RetrainConfig:
-    """The training of ``genotype``, whose file is written if it is not there."""
-    digest = hashlib.sha256(json.dumps(genotype.to_dict()).encode()).hexdigest()[:10]
-    path = (pool.folder / "genotypes" / f"{space}-{digest}.yaml").resolve()
-    if not path.exists():
-        write_cell_genotype(genotype, path, space)
+def training(setting: CellSetting, genotype: str, seed: int) -> RetrainConfig:
+    """The training of ``genotype``, a file or a published one."""
     example = setting.example
     options = {name: getattr(example, name) for name in ("data", "side", "shift", "device", "threads", "workers")}
     if example.side:
         options["auxiliary"] = 0.0  # that head is made for images of 32 x 32
-    return RetrainConfig(out="", genotype=str(path), seed=seed, **{**options, **RETRAINING[setting.scale]})
+    return RetrainConfig(out="", genotype=genotype, seed=seed, **{**options, **RETRAINING[setting.scale]})
+
+
+def written(pool: CellPool, space: str, genotype: CellGenotype) -> str:
+    """The file of ``genotype``, which was found in ``space``."""
+    digest = hashlib.sha256(json.dumps(genotype.to_dict()).encode()).hexdigest()[:10]
+    path = (pool.folder / "genotypes" / f"{space}-{digest}.yaml").resolve()
+    if not path.exists():
+        write_cell_genotype(genotype, path, space)
+    return str(path)
 
 
 def _found(run: CellFolder) -> CellGenotype:
