@@ -225,10 +225,11 @@ def test_all_are_compared_after_the_same_training(small):
 
 def test_the_curvature_of_a_saved_search(small):
     found = search(small(), QUIET)
-    quick, dense = (diagnose_search(found.run, torch.device("cpu"), method=method) for method in ("lanczos", "rows"))
-    assert quick.highest == pytest.approx(dense.highest, rel=2e-3)
-    assert (quick.logits, quick.images, quick.batchnorm) == (56, 8, "batch")
-    assert json.loads((found.run / "diagnosis.json").read_text())["curvature"]["products"] == 56
+    curved = diagnose_search(found.run, torch.device("cpu"), tolerance=0.1)
+    assert curved.highest > curved.lowest
+    assert (curved.logits, curved.images, curved.batchnorm) == (56, 8, "batch")
+    assert json.loads((found.run / "diagnosis.json").read_text())["curvature"]["highest"] == curved.highest
+    assert diagnose_search(found.run, torch.device("cpu"), tolerance=0.1) == curved
 
 
 def test_the_control_keeps_all_options_equally_strong(small):

@@ -52,6 +52,7 @@ def here(monkeypatch):
     monkeypatch.setattr("wholenet.studies.study.CellPool", HerePool)
     monkeypatch.setattr(figure_4_module, "SPACES", ("s1", "s3"))
     monkeypatch.setitem(robust_module.RETRAINING, "cpu", {"channels": 4, "cells": 3, "epochs": 1, "batch": 8})
+    monkeypatch.setattr(robust_module, "CHOSEN", ("s2",))
     soon = StoppingRule(window=1, lag=1, growth=1.01, centred=False, earliest=0)  # the papers' need eleven epochs
     monkeypatch.setitem(RULES, "paper", soon)
     monkeypatch.setattr("wholenet.cells.search.draw_search", lambda *_args: None)  # most of a tiny run's time
