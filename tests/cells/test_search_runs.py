@@ -47,7 +47,7 @@ def test_a_search_leaves_a_genotype_a_model_and_pictures(small):
     assert resume_search(found.run, QUIET) == found
 
 
-@pytest.mark.parametrize(("method", "stop"), [("darts", 1), ("random-ws", 2), ("sdarts-rs", 1)])
+@pytest.mark.parametrize(("method", "stop"), [("darts", 1), ("random-ws", 2)])
 def test_a_search_that_was_stopped_goes_on_to_the_same_bits(small, tmp_path, monkeypatch, method, stop):
     options = {
         "eigenvalue_every": 2,
