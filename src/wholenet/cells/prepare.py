@@ -13,7 +13,7 @@ from torch import Tensor
 from wholenet.data.labelled import Labelled, open_labelled
 from wholenet.data.labelled_stream import LabelledStream, SmallAugmentation, statistics
 from wholenet.data.sample import DataError
-from wholenet.data.splits import seeded_order, share_count
+from wholenet.data.splits import seeded_indices, share_count
 from wholenet.data.stream import batches
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
 
@@ -121,7 +121,7 @@ def divided(data: Labelled, share: float, seed: int) -> tuple[Labelled, Labelled
         DataError: if there are fewer than two images.
     """
     count = share_count(len(data), share, "train, to be divided")
-    order = [int(name) for name in seeded_order(map(str, range(len(data))), seed)]
+    order = seeded_indices(len(data), seed)
     return part(data, sorted(order[:count])), part(data, sorted(order[count:]))
 
 
@@ -135,7 +135,7 @@ def some_of_each(data: Labelled, images: int, seed: int) -> Labelled:
         return data
     if images > len(data):
         raise ValueError(f"--images {images}, but there are only {len(data)} training images")
-    order = [int(name) for name in seeded_order(map(str, range(len(data))), seed)]
+    order = seeded_indices(len(data), seed)
     # The n-th of each class comes before the n+1-th of any.
     seen: dict[int, int] = {}
     ranked = []

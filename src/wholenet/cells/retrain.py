@@ -25,7 +25,7 @@ from wholenet.search.cell_loop import CellSchedule
 from wholenet.search.draw import steps_per_epoch
 from wholenet.search.loop import Step, TrainState, check_finite, check_loss, next_batch
 from wholenet.search.phases import retraining
-from wholenet.search.steps import set_rate
+from wholenet.search.steps import descend, set_rate
 from wholenet.spaces.cell_model import CellSupernet, create_cell_model
 from wholenet.spaces.darts import TYPES
 from wholenet.spaces.darts_genotype import CellGenotype, read_cell_genotype, write_cell_genotype
@@ -202,11 +202,7 @@ def _epoch(
         batch, waited = next_batch(batches, device)
         output = net.with_auxiliary(batch.images) if config.auxiliary else net(batch.images)
         value = loss(output, batch.targets)
-        state.weight_optimizer.zero_grad(set_to_none=True)
-        value.backward()
-        if schedule.clip:
-            torch.nn.utils.clip_grad_norm_(net.parameters(), schedule.clip)
-        state.weight_optimizer.step()
+        descend(value, net, state.weight_optimizer, schedule.clip)
         state.weight_steps += 1
         check_loss(value, state.epoch, step, lr)
         yield Step(step, lr, value.item(), None, waited)

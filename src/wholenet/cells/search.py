@@ -17,7 +17,7 @@ from torch import Tensor
 from wholenet.architecture import Weights, normalized_entropy, rescaled
 from wholenet.cells.prepare import PreparedLabels, drawn, labelled_stream, part, prepare_labels
 from wholenet.data.labelled import Labelled
-from wholenet.data.splits import seeded_order
+from wholenet.data.splits import seeded_indices
 from wholenet.deploy.classifier import save_classifier
 from wholenet.diagnostics.curvature import curvature
 from wholenet.report.cells import draw_cells
@@ -404,7 +404,7 @@ def _best_random(
     table = SPACES[config.space]
     like = next(iter(model.arch.logits.values()))
     assert data.val is not None
-    order = [int(name) for name in seeded_order(map(str, range(len(data.val))), config.seed)]
+    order = seeded_indices(len(data.val), config.seed)
     some = part(data.val, order[: config.sample_batches * config.batch])
     show = counted(console, "scoring random architectures")
     scored = 0

@@ -57,6 +57,11 @@ def seeded_order(names: Iterable[str], seed: int) -> list[str]:
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
 
 
+def seeded_indices(count: int, seed: int) -> list[int]:
+    """0 to ``count`` - 1 in :func:`seeded_order`."""
+    return [int(name) for name in seeded_order(map(str, range(count)), seed)]
+
+
 def share_count(total: int, share: float, what: str) -> int:
     """How many of ``total`` samples make up ``share`` of them, with at least one on either side.
 
@@ -79,5 +84,5 @@ def split_train(data: SegmentationData, share: float, seed: int) -> tuple[Part, 
         DataError: if there are fewer than two samples.
     """
     count = share_count(len(data), share, "train, to be divided between weights and architecture")
-    order = [int(name) for name in seeded_order(map(str, range(len(data))), seed)]
+    order = seeded_indices(len(data), seed)
     return Part(data, sorted(order[:count])), Part(data, sorted(order[count:]))

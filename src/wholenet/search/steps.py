@@ -53,12 +53,17 @@ def weight_step(
     with torch.no_grad():
         architecture = model.arch() if weights is None else weights
     value = loss(model.execution(batch.images, architecture), batch.targets)
+    descend(value, model.net, optimizer, clip)
+    return value.detach()
+
+
+def descend(value: Tensor, net: nn.Module, optimizer: torch.optim.Optimizer, clip: float = 0.0) -> None:
+    """Move the weights of ``net`` against the gradient of ``value``, cut to the norm ``clip``; 0 leaves it."""
     optimizer.zero_grad(set_to_none=True)
     value.backward()
     if clip:
-        torch.nn.utils.clip_grad_norm_(model.net.parameters(), clip)
+        torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
     optimizer.step()
-    return value.detach()
 
 
 def architecture_gradient(

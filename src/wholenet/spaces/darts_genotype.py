@@ -73,6 +73,11 @@ class CellGenotype:
         """How often each operation is there in the cell of type ``kind``."""
         return Counter(name for choices in getattr(self, kind) for name, _ in choices)
 
+    @property
+    def without_weights(self) -> int:
+        """Skip connections and noise in both cells: what DARTS falls for on S1 to S4."""
+        return sum(self.operations(kind)[name] for kind in TYPES for name in ("skip_connect", "noise"))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values; :func:`cell_genotype_from_dict` takes them."""
         return {kind: [[list(choice) for choice in node] for node in getattr(self, kind)] for kind in TYPES}

@@ -12,7 +12,6 @@ import numpy as np
 from wholenet.report.style import BLUE, VERMILION, saved_figure
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
-from wholenet.spaces.darts import TYPES
 from wholenet.spaces.darts_genotype import cell_genotype_from_dict
 from wholenet.studies.cell_pool import CellPool, error
 from wholenet.studies.result import Result, Spread, Table, spread
@@ -54,7 +53,7 @@ def figure_4(setting: CellSetting, pool: CellPool) -> Result:
         shares, eigenvalues = curves[space, arm]
         tail = max(1, eigenvalues.shape[1] // 4)
         first, last = eigenvalues[:, :tail].mean(1), eigenvalues[:, -tail:].mean(1)
-        empty = [float(_empty(run)) for run in runs]
+        empty = [float(cell_genotype_from_dict(run.records()[-1]["genotype"]).without_weights) for run in runs]
         growth = spread(list(last / first))
         rows.append(
             [
@@ -129,12 +128,6 @@ def alike(
 def lowest(runs: Sequence[CellFolder]) -> list[list[float]]:
     """The other end of the spectrum, run by run."""
     return [[r["lowest_eigenvalue"] for r in run.records() if r["lowest_eigenvalue"] is not None] for run in runs]
-
-
-def _empty(run: CellFolder) -> int:
-    """Operations without weights, of the 16 that the search would be cut to."""
-    genotype = cell_genotype_from_dict(run.records()[-1]["genotype"])
-    return sum(genotype.operations(kind)[name] for kind in TYPES for name in ("skip_connect", "noise"))
 
 
 def _verdict(values: Mapping[str, Mapping[str, Any]]) -> list[str]:

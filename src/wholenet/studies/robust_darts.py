@@ -91,7 +91,7 @@ def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
     for (space, arm), configs in trainings.items():
         runs = pool.done(configs)
         searched = found.get((space, "DARTS" if arm == "DARTS-ES" else arm), [])
-        empty = [float(_empty(genotype)) for genotype in genotypes[space, arm]]
+        empty = [float(genotype.without_weights) for genotype in genotypes[space, arm]]
         errors = [error(run) for run in runs]
         at = _stops(found[space, "DARTS"], rule) if arm == "DARTS-ES" else []
         eigenvalue = _eigenvalues(searched, at)
@@ -185,11 +185,6 @@ def _eigenvalues(runs: Sequence[CellFolder], at: Sequence[int | None]) -> list[f
         epoch = at[i] if at and at[i] is not None else max(epochs)
         values.append(epochs[epoch])
     return values
-
-
-def _empty(genotype: CellGenotype) -> int:
-    """Operations without weights that DARTS falls for."""
-    return sum(genotype.operations(kind)[name] for kind in TYPES for name in ("skip_connect", "noise"))
 
 
 def _without_none(space: str) -> SpaceTable:

@@ -49,7 +49,7 @@ SCALES: dict[str, dict[str, Any]] = {
 
 
 CELL_SCALES: dict[str, dict[str, Any]] = {
-    # Minutes a search on one core: a small supernet on small images, a fiftieth of the steps; the architecture's
+    # Minutes a search on one core: a small supernet on small images, a sixtieth of the steps; the architecture's
     # learning rate is thirty times the papers', so that it gets as far.
     "cpu": {
         "gradient": "first-order",
