@@ -56,6 +56,9 @@ def test_every_frame_gets_its_mask_and_the_overlay_is_a_video(video, tmp_path):
 
 def test_what_cannot_be_read_or_is_there_is_refused(video, tmp_path):
     (tmp_path / "text.mp4").write_text("no")
+    with pytest.raises(DataError, match=r"begins neither as AVI nor as .* Convert it"):
+        check_videos([tmp_path / "text.mp4"], tmp_path / "out")
+    (tmp_path / "text.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(60))
     with pytest.raises(DataError, match="no frame could be decoded"):
         predict_video(Brightness(), tmp_path / "text.mp4", tmp_path / "out")
     with pytest.raises(DataError, match="does not exist"):

@@ -104,7 +104,7 @@ def set_in_first_cell(**values):
         (lambda c: c.pop("format"), "genotype format None"),
         (lambda c: c.pop("cells"), "no genotype"),
         (lambda c: c.pop("layers"), "'layers'"),
-        (lambda c: c.update(layers=0), "0 layers; a grid needs at least 1"),
+        (lambda c: c.update(layers=0), "0 layers; a grid has 1 to 100"),
         (lambda c: c.update(layers=-3), "-3 layers"),
         (lambda c: c.update(layers=1), "layer 2, stride 4 lies off the grid of 1 layers"),
         (lambda c: c.update(kernels=[3, 7]), r"chooses among kernels \(3, 7\); the grid space has \(3, 5\)"),

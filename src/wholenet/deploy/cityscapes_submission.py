@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from wholenet.data.cityscapes import CITYSCAPES
+from wholenet.data.opening import open_picture
 from wholenet.data.pictures import write_mask
 from wholenet.data.sample import Classes, DataError
-from wholenet.deploy.predict import Predictor, list_images, predicted, refuse_collisions
+from wholenet.deploy.predict import Predictor, list_images, predicted, refuse_collisions, target_in
 from wholenet.deploy.tiles import Tiling
 
 SIZE = (1024, 2048)
@@ -54,7 +54,7 @@ def write_cityscapes_submission(
     images = list_images(inputs)
     frames = [_frame(image) for image in images]
     out = Path(out)
-    targets = [out / f"{frame}_pred_labelIds.png" for frame in frames]
+    targets = [target_in(out, f"{f}_pred_labelIds.png", image) for f, image in zip(frames, images, strict=True)]
     refuse_collisions(images, targets)
     _refuse_rivals(out, frames, targets)
     for image in images:
@@ -105,9 +105,9 @@ def _refuse_rivals(out: Path, frames: Sequence[str], targets: Sequence[Path]) ->
 
 def _require_size(image: Path) -> None:
     try:
-        with Image.open(image) as picture:  # reads the header alone
+        with open_picture(image) as picture:  # reads the header alone
             width, height = picture.size
-    except (OSError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"{image}: cannot be read as an image ({error}). Replace the file.") from error
     if (height, width) != SIZE:
         raise DataError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,35 @@ import torch
 
 from wholenet.data.pictures import check_image
 from wholenet.data.stream import normalize
-from wholenet.deploy.model_folder import load_weights, model_config, write_model
+from wholenet.deploy.model_files import load_network
+from wholenet.deploy.model_folder import model_config, write_model
+from wholenet.files import as_numbers, is_plain, require_keys, require_range, shown
 from wholenet.spaces.cell_model import CellSupernet, create_cell_model
 
 FORMAT = 1
 TASK = "classification"
+CHANNELS = 3
+MAX_CLASSES = 100_000
+"""ImageNet's largest release has 21841."""
+MAX_SIDE = 4096
+"""Of the images: each is resized to this, whatever its size."""
+BOUNDS = {"channels": (1, 4096), "cells": (1, 200), "groups": (1, 4096)}
+"""Of the networks published, the largest has 20 cells of 50 channels; building takes time for every cell."""
+SPEC: dict[str, type | tuple[type, ...]] = {
+    "space": str,
+    "num_classes": int,
+    "in_channels": int,
+    "channels": int,
+    "cells": int,
+    "relaxation": str,
+    "affine": bool,
+    "groups": int,
+    "edge_weights": bool,
+    "auxiliary_skip": bool,
+    "genotype": (dict, type(None)),
+    "auxiliary": bool,
+}
+"""Arguments of :func:`create_cell_model` and their types."""
 
 
 @dataclass(frozen=True)
@@ -88,29 +111,51 @@ def save_classifier(
 
 
 def is_classifier(path: str | Path) -> bool:
-    """Whether the model in ``path`` (a model folder, or a run folder) is a classifier; False if there is none."""
-    for config in (Path(path) / "model" / "config.json", Path(path) / "config.json"):
-        if config.is_file():
-            return json.loads(config.read_text()).get("task") == TASK
-    return False
+    """Whether the model in ``path`` (a model folder, or a run folder) is a classifier; False if there is none.
+
+    Raises:
+        ValueError: if its config cannot be read.
+    """
+    if not any((Path(path) / place).is_file() for place in ("model/config.json", "config.json")):
+        return False
+    return model_config(path)[1].get("task") == TASK
 
 
 def load_classifier(path: str | Path, device: str | torch.device = "cpu") -> TrainedClassifier:
-    """Load a model folder, or the model of a run folder.
+    """Load a model folder, or the model of a run folder. It may come from anybody: see docs/safety.md.
 
     Raises:
-        ValueError: if there is no classifier, or its weights do not fit its config.
+        ValueError: if there is no classifier, its config does not do, or its weights do not fit its config.
     """
     folder, config = model_config(path)
     if config.get("task") != TASK:
         raise ValueError(f"{folder} is no classifier but a segmentation model")
     if config.get("format") != FORMAT:
-        raise ValueError(f"{folder}: model format {config.get('format')!r}; this wholenet reads format {FORMAT}")
-    model = create_cell_model(**config["model"])
-    load_weights(model, folder)
+        raise ValueError(f"{folder}: model format {shown(config.get('format'))}; this wholenet reads format {FORMAT}")
+    where = str(folder / "config.json")
+    require_keys(config, {"model": dict, "classes": list, "normalization": dict, "size": list}, where)
+    require_keys(config["normalization"], {"mean": list, "std": list}, f"{where}, normalization", only=True)
+    mean, std = (as_numbers(config["normalization"][name], CHANNELS, f"{where}, {name}") for name in ("mean", "std"))
+    if min(std) <= 0:
+        raise ValueError(f"{where}: std is {std}; expected numbers above 0")
+    height, width = map(int, as_numbers(config["size"], 2, f"{where}, size"))
+    require_range({"height": height, "width": width}, {"height": (1, MAX_SIDE), "width": (1, MAX_SIDE)}, where)
+    classes, spec = _classes(config["classes"], where), config["model"]
+    require_keys(spec, SPEC, f"{where}, model", only=True)
+    require_range(spec, BOUNDS, f"{where}, model")
+    if (spec["num_classes"], spec["in_channels"]) != (len(classes), CHANNELS):
+        raise ValueError(
+            f"{where}: the model has {shown(spec['num_classes'])} classes and {shown(spec['in_channels'])} input "
+            f"channels; expected {len(classes)}, as its class table, and {CHANNELS}"
+        )
     device = torch.device(device)
-    model.placed(device).eval()
-    scale, height, width = config["normalization"], *config["size"]
-    return TrainedClassifier(
-        model, tuple(config["classes"]), tuple(scale["mean"]), tuple(scale["std"]), (height, width), device
-    )
+    model = load_network(lambda: create_cell_model(**spec), folder).placed(device).eval()
+    return TrainedClassifier(model, classes, mean, std, (height, width), device)
+
+
+def _classes(names: list[Any], where: str) -> tuple[str, ...]:
+    if not 1 <= len(names) <= MAX_CLASSES:
+        raise ValueError(f"{where} has {len(names):,} classes; expected 1 to {MAX_CLASSES:,}")
+    if wrong := [name for name in names if not isinstance(name, str) or not is_plain(name)]:
+        raise ValueError(f"{where}: a class is called {shown(wrong[0])}; expected text without control characters")
+    return tuple(names)

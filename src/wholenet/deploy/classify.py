@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
+from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
 from wholenet.deploy.classifier import TrainedClassifier
@@ -19,6 +20,7 @@ def classify_files(
     inputs: Sequence[str | Path],
     out: str | Path,
     progress: Callable[[int, int], None] | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> int:
     """Write a table with a line per image: its file, its class, and the probability of every class.
 
@@ -27,6 +29,7 @@ def classify_files(
         inputs: image files, and folders of them.
         out: the CSV file to write; it must not be there yet.
         progress: called with (images done, images in all).
+        max_megapixels: larger images are refused before they are decoded.
 
     Returns:
         How many images there were.
@@ -36,7 +39,7 @@ def classify_files(
         ValueError: if there is something in the place of ``out``.
     """
     target = Path(out)
-    if target.exists():
+    if target.exists() or target.is_symlink():
         raise ValueError(f"{target} is there already; choose another --out, for example classes.csv")
     files: list[Path] = []
     for given in map(Path, inputs):
@@ -48,12 +51,13 @@ def classify_files(
     rows = []
     for first in range(0, len(files), BATCH):
         some = files[first : first + BATCH]
-        for file, row in zip(some, model.predict([read_image(file) for file in some]), strict=True):
+        for file, row in zip(some, model.predict([read_image(file, max_megapixels) for file in some]), strict=True):
             rows.append([str(file), model.classes[int(row.argmax())], *(f"{p:.6f}" for p in row)])
         if progress:
             progress(len(rows), len(files))
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("w", newline="") as file:
+    # "x": nothing else, nor what a link leads to. Names that are no UTF-8 are written as \udcff.
+    with target.open("x", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "class", *model.classes])
         writer.writerows(rows)

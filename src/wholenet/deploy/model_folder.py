@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save
 from torch import nn
 
 from wholenet.data.classes import classes_from_dict, classes_to_dict
@@ -20,11 +20,24 @@ from wholenet.data.pictures import check_image
 from wholenet.data.sample import Classes
 from wholenet.data.stream import MEAN, STD
 from wholenet.deploy.fold import Folded, fold
+from wholenet.deploy.model_files import inside, load_network, read_config
+from wholenet.files import require_keys, require_range, shown, write_whole
 from wholenet.spaces.genotype import genotype_from_dict
 from wholenet.spaces.supernet import Supernet, create_model
 from wholenet.tasks.segmentation import predict_mask
 
 FORMAT = 2
+LARGEST_SEED = 2**63 - 1
+SPEC: dict[str, type | tuple[type, ...]] = {
+    "name": str,
+    "num_classes": int,
+    "in_channels": int,
+    "cell": str,
+    "activation": str,
+    "relaxation": str,
+    "genotype": (dict, type(None)),
+}
+"""Arguments of :func:`create_model` and their types. The sizes have names, so there is nothing to be too large."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +89,12 @@ def write_model(path: Path, model: nn.Module, config: dict[str, Any], card: str)
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    save_file(tensors, partial / "model.safetensors")
-    (partial / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    (partial / "README.md").write_text(card)
+    with (partial / "model.safetensors").open("wb") as file:  # safetensors' own writing hides that a disk is full
+        file.write(save(tensors))
+        file.flush()
+        os.fsync(file.fileno())
+    write_whole(partial / "config.json", json.dumps(config, indent=2) + "\n")
+    write_whole(partial / "README.md", card)
     if path.exists():
         path.replace(old)
     partial.replace(path)
@@ -86,53 +102,59 @@ def write_model(path: Path, model: nn.Module, config: dict[str, Any], card: str)
 
 
 def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedModel:
-    """Load a model folder, or the model of a run folder.
+    """Load a model folder, or the model of a run folder. It may come from anybody: see docs/safety.md.
 
     Raises:
-        ValueError: if there is no model, it was written by another format, or its weights do not fit its config.
+        ValueError: if there is no model, it was written by another format, its config does not do, or its weights do
+            not fit its config.
     """
     folder, config = model_config(path)
     if config.get("task") == "classification":
         raise ValueError(f"{folder} is a classifier, which has no masks; this is for segmentation models")
     if config.get("format") != FORMAT:
-        raise ValueError(f"{folder}: model format {config.get('format')!r}; this wholenet reads format {FORMAT}")
+        raise ValueError(f"{folder}: model format {shown(config.get('format'))}; this wholenet reads format {FORMAT}")
+    where = str(folder / "config.json")
+    require_keys(config, {"model": dict, "classes": dict, "normalization": dict, "held_out": dict}, where)
     if config["normalization"] != {"mean": list(MEAN), "std": list(STD)}:
-        raise ValueError(f"{folder}: images were normalised by {config['normalization']}; expected {MEAN} and {STD}")
-    model = create_model(**config["model"])
-    load_weights(model, folder)
+        raise ValueError(
+            f"{folder}: images were normalised by {shown(config['normalization'])}; expected {MEAN} and {STD}"
+        )
+    classes, spec = classes_from_dict(config["classes"]), config["model"]
+    require_keys(spec, SPEC, f"{where}, model", only=True)
+    if (spec["num_classes"], spec["in_channels"]) != (len(classes), len(MEAN)):
+        raise ValueError(
+            f"{where}: the model has {shown(spec['num_classes'])} classes and {shown(spec['in_channels'])} input "
+            f"channels; expected {len(classes)}, as its class table, and {len(MEAN)}"
+        )
     device = torch.device(device)
-    model.placed(device).eval()
-    return TrainedModel(model, classes_from_dict(config["classes"]), device, config["held_out"])
+    model = load_network(lambda: create_model(**spec), folder).placed(device).eval()
+    return TrainedModel(model, classes, device, _held_out(config["held_out"], where))
 
 
 def model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:
     """The model folder that ``path`` is or holds, and what its config says.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is none, or it is not what it should be.
     """
     folder = Path(path)
     if (folder / "model" / "config.json").is_file():
-        folder = folder / "model"
-    if not (folder / "config.json").is_file():
+        folder = inside(folder, "model")
+    if not (folder / "config.json").exists():
         unfinished = (folder / "config.yaml").is_file()
         why = "the run in it has not been validated yet, so it has none" if unfinished else "no config.json in it"
         raise ValueError(
             f"{path} holds no model ({why}); give the folder that `wholenet fit --out` made, or its model/"
         )
-    return folder, json.loads((folder / "config.json").read_text())
+    return folder, read_config(folder)
 
 
-def load_weights(model: nn.Module, folder: Path) -> None:
-    """Load what :func:`write_model` wrote.
-
-    Raises:
-        ValueError: if the weights are not those of ``model``.
-    """
-    try:
-        model.load_state_dict(load_file(folder / "model.safetensors"))
-    except (RuntimeError, OSError, ValueError, SafetensorError) as error:
-        raise ValueError(f"{folder}: model.safetensors does not fit its config.json: {error}") from error
+def _held_out(values: dict[str, Any], where: str) -> dict[str, Any]:
+    """How the run set images aside; nothing, where it did not."""
+    if values:
+        require_keys(values, {"val_share": (int, float), "seed": int}, f"{where}, held_out", only=True)
+        require_range(values, {"val_share": (0, 1), "seed": (0, LARGEST_SEED)}, f"{where}, held_out")
+    return values
 
 
 def _card(model: Supernet, classes: Classes, facts: dict[str, Any]) -> str:

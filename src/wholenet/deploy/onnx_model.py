@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from wholenet.data.classes import classes_from_dict
 from wholenet.data.pictures import check_image
+from wholenet.deploy.onnx_check import check_onnx
+from wholenet.files import as_numbers, parse_json, require_keys, shown
 
 METADATA = "wholenet"
 """Key of the file's metadata under which :func:`description` stands, as JSON."""
@@ -41,21 +41,41 @@ class OnnxModel:
         options.log_severity_level = 3
         if not Path(path).is_file():
             raise ValueError(f"{path} does not exist; give a file that `wholenet export` wrote")
+        check_onnx(Path(path))
         try:
             self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises classes of its own that have no common base but this
             raise ValueError(f"{path} cannot be read as ONNX: {error}") from error
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
-        about: dict[str, Any] = json.loads(text) if text else {}
-        if about.get("format") != FORMAT:
+        try:
+            about = parse_json(text) if text else {}
+        except ValueError as error:
+            raise ValueError(f"{path}: what it says of itself cannot be read: {error}") from error
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
+            found = about.get("format") if isinstance(about, dict) else about
             raise ValueError(
                 f"{path} does not say which classes it tells apart and how images are normalised (wholenet format "
-                f"{about.get('format')!r}, expected {FORMAT}); export it anew with `wholenet export`"
+                f"{shown(found)}, expected {FORMAT}); export it anew with `wholenet export`"
             )
+        require_keys(about, {"classes": dict, "normalization": dict}, str(path))
+        require_keys(about["normalization"], {"mean": list, "std": list}, f"{path}, normalization")
         self.about = about
         self.classes = classes_from_dict(about["classes"])
-        self._mean = np.array(about["normalization"]["mean"], np.float32)
-        self._std = np.array(about["normalization"]["std"], np.float32)
+        scale = about["normalization"]
+        self._mean, self._std = (
+            np.array(as_numbers(scale[name], 3, f"{path}, {name}"), np.float32) for name in ("mean", "std")
+        )
+        self._check_ends(path)
+
+    def _check_ends(self, path: str | Path) -> None:
+        """Make sure that it takes images and gives logits of its classes."""
+        ends = [(end.name, end.shape) for end in (*self._session.get_inputs(), *self._session.get_outputs())]
+        names, shapes = [name for name, _ in ends], [shape for _, shape in ends]
+        if names != ["images", "logits"] or [len(s) for s in shapes] != [4, 4] or shapes[1][1] != len(self.classes):
+            raise ValueError(
+                f"{path} goes from and to {shown(ends)}; expected images [B, 3, H, W] and logits "
+                f"[B, {len(self.classes)}, H, W], one for each of its classes"
+            )
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """Normalised images, float32 [B, 3, H, W] -> class logits, float32 [B, classes, H, W]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -10,9 +11,13 @@ import numpy as np
 from PIL import Image
 
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
+from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import overlay, read_image, write_mask
 from wholenet.data.sample import Classes, DataError
 from wholenet.deploy.tiles import Tiling
+
+LONGEST_NAME = 255
+"""Bytes of a file's name, on nearly all file systems."""
 
 
 class Predictor(Protocol):
@@ -36,6 +41,7 @@ def predict_files(
     with_overlay: bool = False,
     tiling: Tiling | None = None,
     progress: Callable[[int, int], None] | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> list[Path]:
     """Write ``out``/STEM.png (class indices, size of the image) for every image, and STEM_overlay.png if asked.
 
@@ -45,6 +51,8 @@ def predict_files(
         out: folder for the masks; made if it is not there.
         with_overlay: write STEM_overlay.png too.
         tiling: how large images are cut; None is :class:`Tiling` as it is.
+        progress: as :func:`predicted` takes it.
+        max_megapixels: larger images are refused before they are decoded.
 
     Returns:
         The masks written, in the order of the inputs.
@@ -55,11 +63,11 @@ def predict_files(
     """
     images = list_images(inputs)
     out = Path(out)
-    targets = [out / f"{image.stem}.png" for image in images]
-    overlays = [out / f"{image.stem}_overlay.png" for image in images] if with_overlay else []
+    targets = [target_in(out, f"{image.stem}.png", image) for image in images]
+    overlays = [target_in(out, f"{image.stem}_overlay.png", image) for image in images] if with_overlay else []
     refuse_collisions([*images, *images[: len(overlays)]], [*targets, *overlays])
     out.mkdir(parents=True, exist_ok=True)
-    for i, (image, mask) in enumerate(predicted(model, images, progress, tiling)):
+    for i, (image, mask) in enumerate(predicted(model, images, progress, tiling, max_megapixels)):
         write_mask(targets[i], mask)
         if with_overlay:
             Image.fromarray(overlay(image, mask, model.classes)).save(overlays[i])
@@ -87,6 +95,23 @@ def list_images(inputs: Sequence[str | Path]) -> list[Path]:
     return list(dict.fromkeys(images))
 
 
+def target_in(out: Path, name: str, source: Path) -> Path:
+    """Where what is made of ``source`` goes: ``name`` directly in ``out``, whatever the file is called.
+
+    Raises:
+        DataError: for a name that is none, is too long, or that of a symbolic link there, which would lead out.
+    """
+    if not source.stem.strip(".") or "/" in name or len(os.fsencode(name)) > LONGEST_NAME:
+        raise DataError(
+            f"{str(source)!r} would be written as {name!r}; expected a name of up to {LONGEST_NAME} bytes, and not of "
+            "dots alone: rename it"
+        )
+    target = out / name
+    if target.is_symlink():
+        raise DataError(f"{target} is a symbolic link, to {target.resolve()}; remove it, or choose another --out")
+    return target
+
+
 def refuse_collisions(images: Sequence[Path], targets: Sequence[Path]) -> None:
     """Make sure that each image has a target of its own, which is not the image itself.
 
@@ -107,6 +132,7 @@ def predicted(
     images: Sequence[Path],
     progress: Callable[[int, int], None] | None = None,
     tiling: Tiling | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each image, uint8 [H, W, 3], with its mask of train ids, uint8 [H, W]; one at a time, when asked for.
 
@@ -116,7 +142,7 @@ def predicted(
         DataError: for an image that cannot be read.
     """
     for done, path in enumerate(images, start=1):
-        image = read_image(path)
+        image = read_image(path, max_megapixels)
         yield image, (tiling or Tiling()).predict(model.predict, image)
         if progress is not None:
             progress(done, len(images))

@@ -10,11 +10,17 @@ import numpy as np
 
 from wholenet.data.pictures import overlay, write_mask
 from wholenet.data.sample import DataError
-from wholenet.deploy.predict import Predictor
+from wholenet.deploy.predict import Predictor, target_in
 from wholenet.deploy.tiles import Tiling
 
 MAX_RATE, DEFAULT_RATE = 240.0, 25.0
 """Frames per second: the most that is believed of a file, and what is taken instead."""
+CONTAINERS = (
+    (0, b"RIFF"),
+    (0, b"\x1aE\xdf\xa3"),
+    *((4, kind) for kind in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
+)
+"""Where and how AVI, Matroska (and WebM), MP4 (and QuickTime) begin."""
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 
@@ -27,8 +33,8 @@ def check_videos(paths: Sequence[str | Path], out: str | Path) -> None:
     """Make sure that each of the videos is there and that what :func:`predict_video` writes of it meets nothing.
 
     Raises:
-        DataError: for a file that does not exist, two videos of one name, or something in the place of their masks or
-            overlays (named).
+        DataError: for a file that does not exist or is no video, two videos of one name, or something in the place of
+            their masks or overlays (named).
     """
     stems: dict[str, Path] = {}
     for path in map(Path, paths):
@@ -37,6 +43,7 @@ def check_videos(paths: Sequence[str | Path], out: str | Path) -> None:
         if path.stem in stems:
             raise DataError(f"{stems[path.stem]} and {path} would both be written to {path.stem}/; predict them apart")
         stems[path.stem] = path
+        _require_container(path)
         for target in _targets(path, Path(out)):
             if target.exists():
                 raise DataError(f"{target} exists already; remove it, or choose another --out")
@@ -71,7 +78,7 @@ def predict_video(
     path, out = Path(path), Path(out)
     check_videos([path], out)
     masks, target = _targets(path, out)
-    video = cv2.VideoCapture(str(path))
+    video = cv2.VideoCapture(str(path.absolute()))  # "http:x.mp4" would be an address
     writer: cv2.VideoWriter | None = None
     claimed, rate = int(video.get(cv2.CAP_PROP_FRAME_COUNT)), video.get(cv2.CAP_PROP_FPS)
     done = 0
@@ -99,9 +106,20 @@ def predict_video(
     return done
 
 
+def _require_container(path: Path) -> None:
+    """Make sure that it is a video itself: the decoder also takes play lists, which name other files and addresses."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if not any(start[at : at + len(mark)] == mark for at, mark in CONTAINERS):
+        raise DataError(
+            f"{path} cannot be read as a video: it begins neither as AVI nor as Matroska, MP4 or QuickTime do. Convert "
+            "it, for example to MP4"
+        )
+
+
 def _targets(path: Path, out: Path) -> tuple[Path, Path]:
     """Folder of the masks, and file of the overlay."""
-    return out / path.stem, out / f"{path.stem}_overlay.mp4"
+    return target_in(out, path.stem, path), target_in(out, f"{path.stem}_overlay.mp4", path)
 
 
 def _writer(target: Path, rate: float, frame: np.ndarray) -> cv2.VideoWriter:

@@ -12,6 +12,7 @@ import yaml
 from torch import Tensor
 
 from wholenet.architecture import Weights
+from wholenet.files import read_yaml, shown, write_whole
 from wholenet.ops.candidates import CANDIDATES
 from wholenet.spaces.darts import INPUTS, NODES, SPACES, TYPES, CellEdge, Table, option_weights
 
@@ -56,7 +57,7 @@ class CellGenotype:
                             f"the {kind} cell's node {target} reads node {source}; it can read 0 to {target - 1}"
                         )
                     if name not in CANDIDATES:
-                        raise ValueError(f"unknown operation {name!r}; known: {', '.join(CANDIDATES)}")
+                        raise ValueError(f"unknown operation {shown(name)}; known: {', '.join(CANDIDATES)}")
 
     def table(self) -> Table:
         """What :class:`wholenet.spaces.darts.DartsNet` builds, with ``search=False``."""
@@ -136,7 +137,7 @@ def write_cell_genotype(genotype: CellGenotype, path: Path, space: str | None = 
     found = {} if space is None else {"found_in": space}
     content = {"format": FORMAT, "space": FAMILY, **found, **genotype.to_dict()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
+    write_whole(path, yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
 
 
 def read_cell_genotype(name: str | Path, space: str | None = None) -> CellGenotype:
@@ -154,8 +155,8 @@ def read_cell_genotype(name: str | Path, space: str | None = None) -> CellGenoty
         genotype = PUBLISHED[str(name)]
     else:
         try:
-            content = yaml.safe_load(Path(name).read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            content = read_yaml(name)
+        except (OSError, ValueError) as error:
             raise ValueError(
                 f"{name} is no published genotype ({', '.join(PUBLISHED)}) and cannot be read as one: {error}"
             ) from error
@@ -180,19 +181,19 @@ def cell_genotype_from_dict(content: Any) -> CellGenotype:
         raise ValueError("this is no genotype; `wholenet fit DATA --space darts` writes one")
     if content.get("space", FAMILY) != FAMILY:
         raise ValueError(
-            f"this is a genotype of the space {content['space']!r}; expected one of cells (DARTS, S1-S4), as "
+            f"this is a genotype of the space {shown(content['space'])}; expected one of cells (DARTS, S1-S4), as "
             "`wholenet fit DATA --space darts` writes it"
         )
     if missing := [kind for kind in TYPES if kind not in content]:
         raise ValueError(f"this genotype has no {missing[0]} cell; `wholenet fit DATA --space darts` writes both")
     if content.get("format", FORMAT) != FORMAT:
-        raise ValueError(f"genotype format {content['format']!r}; this wholenet reads format {FORMAT}")
+        raise ValueError(f"genotype format {shown(content['format'])}; this wholenet reads format {FORMAT}")
     try:
         cells = {
             kind: tuple(tuple((str(name), int(source)) for name, source in node) for node in content[kind])
             for kind in TYPES
         }
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"a cell is a list of nodes, each a list of [operation, source]: {error}") from error
     return CellGenotype(**cells)
 
@@ -204,7 +205,7 @@ def check_in_space(genotype: CellGenotype, space: str) -> None:
         ValueError: if it does not; the first operation that is missing is named. If there is no such space.
     """
     if space not in SPACES:
-        raise ValueError(f"unknown space {space!r}; known: {', '.join(SPACES)}")
+        raise ValueError(f"unknown space {shown(space)}; known: {', '.join(SPACES)}")
     for kind in TYPES:
         offered = {(edge.source, edge.target): edge.operations for edge in SPACES[space][kind]}
         for edge in genotype.table()[kind]:

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from wholenet.architecture import Weights
+from wholenet.files import SHOWN, read_yaml, shown, write_whole
 from wholenet.spaces.grid import KERNELS, LEVELS, STRIDES, check_connected, masks
 
 FORMAT = 1
 SPACE = "grid"
+MAX_LAYERS = 100
+"""The paper's deepest grid has 14; a file that claims a billion would have us lay out a table of them."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,10 @@ class Genotype:
     """The kernels that the supernet chose from."""
 
     def __post_init__(self) -> None:
-        if self.layers < 1:
-            raise ValueError(f"the genotype has {self.layers} layers; a grid needs at least 1")
+        if not 1 <= self.layers <= MAX_LAYERS:
+            raise ValueError(f"the genotype has {shown(self.layers)} layers; a grid has 1 to {MAX_LAYERS}")
         if self.kernels != KERNELS:
-            raise ValueError(f"the genotype chooses among kernels {self.kernels}; the grid space has {KERNELS}")
+            raise ValueError(f"the genotype chooses among kernels {shown(self.kernels)}; the grid space has {KERNELS}")
         full = masks(self.layers)
         seen = set()
         for cell in self.cells:
@@ -148,9 +150,7 @@ def write_genotype(genotype: Genotype, path: Path) -> None:
     for cell in genotype.cells:
         inputs = ", ".join(f"{stride}: {weight}" for stride, weight in cell.inputs.items())
         lines.append(f"- {{layer: {cell.layer}, stride: {cell.stride}, kernel: {cell.kernel}, inputs: {{{inputs}}}}}")
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text("\n".join(lines) + "\n")
-    partial.replace(path)  # a run takes the file's being there as the end of its first stage
+    write_whole(path, "\n".join(lines) + "\n")  # a run takes its being there as the end of its first stage
 
 
 def read_genotype(path: str | Path, layers: int | None = None) -> Genotype:
@@ -164,8 +164,8 @@ def read_genotype(path: str | Path, layers: int | None = None) -> Genotype:
         ValueError: if there is no such file, it is no genotype, or one of another space or another number of layers.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as a genotype: {error}") from error
     try:
         genotype = genotype_from_dict(content)
@@ -188,19 +188,19 @@ def genotype_from_dict(content: Any) -> Genotype:
     if not isinstance(content, Mapping) or "space" not in content or "cells" not in content:
         raise ValueError("this is no genotype (it has no `space` and `cells`); `wholenet decode RUN` writes one")
     if content["space"] != SPACE:
-        raise ValueError(f"this is a genotype of the space {content['space']!r}; expected one of {SPACE!r}")
+        raise ValueError(f"this is a genotype of the space {shown(content['space'])}; expected one of {SPACE!r}")
     if content.get("format") != FORMAT:
-        raise ValueError(f"genotype format {content.get('format')!r}; this wholenet reads format {FORMAT}")
+        raise ValueError(f"genotype format {shown(content.get('format'))}; this wholenet reads format {FORMAT}")
     try:
         cells = tuple(_cell(cell) for cell in content["cells"])
         layers, kernels = content["layers"], tuple(content["kernels"])
         if type(layers) is not int:
-            raise ValueError(f"the genotype has layers: {layers!r}; expected a whole number")
-    except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"the genotype has layers: {shown(layers)}; expected a whole number")
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(
-            f"a line of the genotype is not {{layer, stride, kernel, inputs: {{stride: weight}}}}: {error!r}"
+            f"a line of the genotype is not {{layer, stride, kernel, inputs: {{stride: weight}}}}: {shown(error)}"
         ) from error
-    return Genotype(layers, cells, str(content.get("decoding", "by hand")), kernels)
+    return Genotype(layers, cells, str(content.get("decoding", "by hand"))[:SHOWN], kernels)
 
 
 def _cell(values: Mapping[str, Any]) -> DiscreteCell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, Self, TypeVar
 
 import torch
@@ -39,6 +40,12 @@ class Supernet(nn.Module, Generic[Net]):
         """This model on ``device``, laid out for speed."""
         self.to(device)
         lay_out(self.net)
+        return self
+
+    def filled(self, tensors: Mapping[str, Tensor]) -> Self:
+        """This model, built on the meta device, with ``tensors``, its whole state, for its parameters and buffers."""
+        self.load_state_dict(tensors, assign=True)
+        self.execution = Execution(self.net)  # it looks at a parameter, and these are others
         return self
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,253 @@
+"""Reading small text files that may come from anywhere: what they may be, how large, and that nothing in them is run.
+
+Imports no torch: the command line reads it. Limits: docs/safety.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import reprlib
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TEXT_BYTES = 4 << 20
+"""Largest text file that is read. A class table of 254 classes takes 20 kB, the config of a large model 100 kB."""
+YAML_BYTES = 1 << 20
+"""Largest YAML file: PyYAML takes 10 seconds for a megabyte."""
+YAML_VALUES = 100_000
+"""Most values in a YAML file, what ``*aliases`` repeat counted again: a kilobyte of them can stand for more than any
+memory holds."""
+SHOWN = 100
+"""Most characters of a value from a file in a message."""
+
+
+def read_text(path: str | Path, limit: int = TEXT_BYTES) -> str:
+    """The text of a regular file, at most ``limit`` bytes long.
+
+    Raises:
+        ValueError: if it is none, or longer, or no UTF-8.
+        OSError: if it cannot be opened.
+    """
+    path = Path(path)
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):  # a pipe or a device may never end
+        raise ValueError(f"{path} is no regular file; expected a text file")
+    if found.st_size > limit:
+        raise ValueError(f"{path} has {found.st_size:,} bytes; expected at most {limit:,} of a file of its kind")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: {error}") from error
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a text file so that a crash leaves the old one or the new, never half.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_json(path: str | Path) -> Any:
+    """The plain values in a JSON file.
+
+    Raises:
+        ValueError: if it is none; the file is named.
+        OSError: if it cannot be opened.
+    """
+    text = read_text(path)
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as JSON: {error}") from error
+
+
+def parse_json(text: str) -> Any:
+    """The plain values in a JSON text.
+
+    Raises:
+        ValueError: if it is none, or a key is written twice: the later one would win without a word.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=without_repeats)
+    except RecursionError as error:
+        raise ValueError("lists within lists, too deep to be read") from error
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The plain values in a YAML file: numbers, text, lists, mappings. Tags that name code are refused.
+
+    Raises:
+        ValueError: if it is none; the file is named.
+        OSError: if it cannot be opened.
+    """
+    text = read_text(path, YAML_BYTES)
+    try:
+        return parse_yaml(text)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as YAML: {error}") from error
+
+
+def parse_yaml(text: str) -> Any:
+    """The plain values in a YAML text.
+
+    Raises:
+        ValueError: if it is none, a key is written twice, a tag names something else than plain values, or it stands
+            for more than ``YAML_VALUES`` values.
+
+    >>> parse_yaml("lr: 0.1\\nseed: [0, 1]")
+    {'lr': 0.1, 'seed': [0, 1]}
+    """
+    try:
+        return yaml.load(text, _PlainLoader)  # a SafeLoader
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    except RecursionError as error:
+        raise ValueError("lists within lists, too deep to be read") from error
+    except (TypeError, OverflowError) as error:  # a list as a key; a date that is none
+        raise ValueError(f"{error}") from error
+
+
+def without_repeats(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    """The pairs as a mapping.
+
+    Raises:
+        ValueError: if a key is there twice.
+    """
+    repeated = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    if repeated:
+        raise ValueError(f"the key {shown(repeated[0])} is written more than once")
+    return dict(pairs)
+
+
+def as_fields(values: Any, known: Sequence[str], needed: Sequence[str], where: str | Path) -> dict[str, Any]:
+    """``values`` as a mapping of the fields that are ``known``.
+
+    Raises:
+        ValueError: if it is no mapping, a field is unknown, or one that is ``needed`` is missing; with ``where``.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{where}: expected fields with their values, found {shown(values)}")
+    if unknown := [key for key in values if key not in known]:
+        raise ValueError(f"{where}: unknown fields {', '.join(map(shown, unknown[:9]))}; known: {', '.join(known)}")
+    if missing := [name for name in needed if name not in values]:
+        raise ValueError(f"{where}: {', '.join(missing)} missing; expected {', '.join(needed)}")
+    return dict(values)
+
+
+def require_keys(values: Any, kinds: Mapping[str, type | tuple[type, ...]], where: str, *, only: bool = False) -> None:
+    """Make sure that ``values`` is a mapping with these keys, and values of these types; ``only`` these keys.
+
+    Raises:
+        ValueError: naming the key, what it is and what was expected.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} is {shown(values)}; expected a mapping with {', '.join(kinds)}")
+    for name, kind in kinds.items():
+        if name not in values:
+            raise ValueError(
+                f"{where} has no {name!r}; expected {', '.join(kinds)}. Was it written by another version?"
+            )
+        value, allowed = values[name], kind if isinstance(kind, tuple) else (kind,)
+        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+            names = " or ".join(k.__name__ for k in allowed)
+            raise ValueError(f"{where}: {name!r} is {shown(value)}; expected {names}")
+    if only and (unknown := [key for key in values if key not in kinds]):
+        raise ValueError(f"{where} has an unknown {shown(unknown[0])}; known: {', '.join(kinds)}")
+
+
+def require_range(values: Mapping[str, Any], bounds: Mapping[str, tuple[float, float]], where: str) -> None:
+    """Make sure that numbers are within ``bounds``, both included.
+
+    Raises:
+        ValueError: naming the key, the number and the bounds.
+    """
+    for name, (low, high) in bounds.items():
+        if not low <= values[name] <= high:
+            raise ValueError(f"{where}: {name!r} is {shown(values[name])}; expected {low:,} to {high:,}")
+
+
+def as_numbers(values: Any, count: int, where: str) -> tuple[float, ...]:
+    """``count`` finite numbers.
+
+    Raises:
+        ValueError: if they are something else.
+    """
+    fits = isinstance(values, list) and len(values) == count
+    if not fits or not all(type(v) in (int, float) and math.isfinite(v) for v in values):
+        raise ValueError(f"{where} is {shown(values)}; expected {count} numbers")
+    return tuple(values)
+
+
+def shown(value: object) -> str:
+    """A value from a file in a message: cut short where it is long, without control characters."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = SHOWN
+    return short.repr(value)[: 4 * SHOWN]
+
+
+class _PlainLoader(yaml.SafeLoader):
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None and (count := _values(node, {})) > YAML_VALUES:
+            raise ValueError(f"it stands for {count:.2g} values; expected at most {YAML_VALUES:,}")
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        # Before ``<<`` is followed: what is merged may be overridden.
+        if isinstance(node, yaml.MappingNode):
+            keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and not key.tag.endswith(":merge")]
+            without_repeats([(self.construct_object(key), None) for key in keys])
+        return super().construct_mapping(node, deep)
+
+
+# 1e-3 is a number to people; YAML 1.1 wants 1.0e-3.
+_PlainLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$", re.ASCII), list("-+.0123456789")
+)
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values ``node`` stands for, aliases written out."""
+    if id(node) in known:
+        if not known[id(node)]:
+            raise ValueError("it contains itself, by an alias")
+        return known[id(node)]
+    known[id(node)] = 0  # still being counted
+    below: list[yaml.Node] = []
+    if isinstance(node, yaml.MappingNode):
+        below = [part for pair in node.value for part in pair]
+    elif isinstance(node, yaml.SequenceNode):
+        below = node.value
+    known[id(node)] = 1 + sum(_values(part, known) for part in below)
+    return known[id(node)]
+
+
+_BIDI_CONTROL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What Unicode calls Bidi_Control: these turn the text around them about."""
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name can stand in a line, of a table or on a terminal: it has no control characters, line separators,
+    halves of characters, or characters that turn the order of the text about. No-break spaces and joiners are fine.
+
+    >>> [is_plain(name) for name in ("ice\\u00a0cream", "می\\u200cخ", "a\\x1b[2J", "a\\u202eb", "\\udcff")]
+    [True, True, False, False, False]
+    """
+    return not any(char in _BIDI_CONTROL or unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in name)
