@@ -6,18 +6,21 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 
+from wholenet import parallel
 from wholenet.data.cache import Cached
-from wholenet.data.check import SplitStats, check_crop, check_split, check_trainable
+from wholenet.data.check import PAPER_CROP, SplitStats, check_crop, check_split, check_trainable, joined_stats
 from wholenet.data.coarsen import Coarsened
-from wholenet.data.detect import open_data
+from wholenet.data.detect import BUILT_IN
+from wholenet.data.finding import refuse_errors
+from wholenet.data.review import Review, review
 from wholenet.data.sample import DataError, DataSource, SegmentationData
 from wholenet.data.splits import Joined, split_train
-from wholenet.report.progress import counted
+from wholenet.report.data_check import print_warnings, printable
+from wholenet.report.progress import counted, plain
 from wholenet.search.config import Annotations, FitConfig, parse_size
 
 CACHE_BYTES = 2 << 30
 """Decoded samples kept in memory where no worker processes read ahead."""
-PAPER_CROP = (512, 1024)
 COARSEST = 32
 """Largest stride of the grid."""
 
@@ -45,29 +48,40 @@ class Prepared:
 
 
 def prepare(config: FitConfig, console: Console) -> Prepared:
-    """Open the data, read every sample once, and divide it as the config says.
+    """Look at all of the data, open it, and divide it as the config says.
 
     Raises:
         DataError: for data that cannot be trained on; the message names files and what to do.
     """
-    source = open_data(config.data, val_share=config.val_share, seed=config.data_seed)
+    asked_crop = parse_size(config.crop) if config.crop else None
+    drawn = config.data == BUILT_IN  # once, here below, into the cache: it takes longer than reading files does
+    fine_alone = config.weights_annotations == config.arch_annotations == "fine"
+    found = review(
+        config.data,
+        val_share=config.val_share,
+        seed=config.data_seed,
+        crop=asked_crop,
+        max_megapixels=config.max_megapixels,
+        skipped=("train", "val", "test") if drawn else ("coarse",) if fine_alone else (),
+        progress=counted(console, "checking data"),
+    )
+    refuse_errors(found.findings, config.data)
+    source = found.source
+    assert source is not None, "there were no errors"
     if config.coarse == "made" and "coarse" not in source.splits:
         source = replace(source, splits={**source.splits, "coarse": Coarsened(source.splits["train"])})
     for note in source.notes:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+        plain(console)(printable(note))
+    print_warnings(found.findings, console)
     if config.workers == 0:
         used = {name: data for name, data in source.splits.items() if name != "test"}
         source = replace(source, splits={name: Cached(data, CACHE_BYTES // len(used)) for name, data in used.items()})
     same = config.weights_annotations == config.arch_annotations
-    everything = _annotated(source, source.splits["train"], config.arch_annotations if same else "both")
-    train_stats = check_split(everything, source.classes, name="train", progress=counted(console, "checking train"))
-    val = source.splits["val"]
-    val_stats = check_split(val, source.classes, name="val", progress=counted(console, "checking val"))
-    for name in check_trainable(train_stats, source.classes):
-        console.print(f"warning: no pixel of train is {name!r}: it cannot be learned", soft_wrap=True, markup=False)
-    crop = parse_size(config.crop) if config.crop else default_crop(train_stats)
+    train_stats = _train_stats(found, source, config.arch_annotations if same else "both", console)
+    check_trainable(train_stats, source.classes)
+    crop = asked_crop or default_crop(train_stats)
     check_crop(train_stats, crop, "train")
-    if config.batch * -(-crop[0] // COARSEST) * -(-crop[1] // COARSEST) < 2:
+    if parallel.processes() * config.batch * -(-crop[0] // COARSEST) * -(-crop[1] // COARSEST) < 2:
         raise ValueError(
             f"batch={config.batch} with a crop of {crop[0]}x{crop[1]} leaves one value per channel at stride "
             f"{COARSEST}, which BatchNorm cannot normalise; use a batch of 2 or more, or a crop larger than 32x32"
@@ -86,9 +100,9 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
         fine_tune=fine_tune,
         retrain=weights if config.split == "same" else source.splits["train"],
         architecture=_annotated(source, fine_arch, config.arch_annotations),
-        val=val,
+        val=source.splits["val"],
         train_stats=train_stats,
-        val_stats=val_stats,
+        val_stats=_stats(found, source, "val", console),
         crop=crop,
     )
 
@@ -97,6 +111,19 @@ def default_crop(stats: SplitStats) -> tuple[int, int]:
     """The smallest training image, at most ``PAPER_CROP``, in multiples of 32 where it is that large."""
     height, width = min(stats.min_height, PAPER_CROP[0]), min(stats.min_width, PAPER_CROP[1])
     return height // 32 * 32 or height, width // 32 * 32 or width
+
+
+def _train_stats(found: Review, source: DataSource, which: Annotations, console: Console) -> SplitStats:
+    """Of all that is trained on; what is in no file, scenes and made annotations, is counted here."""
+    _annotated(source, source.splits["train"], which)  # is there what was asked for?
+    names = {"fine": ["train"], "coarse": ["coarse"], "both": ["train", "coarse"]}[which]
+    return joined_stats([_stats(found, source, name, console) for name in names])
+
+
+def _stats(found: Review, source: DataSource, name: str, console: Console) -> SplitStats:
+    if name in found.stats:
+        return found.stats[name]
+    return check_split(source.splits[name], source.classes, name=name, progress=counted(console, f"checking {name}"))
 
 
 def _annotated(source: DataSource, fine: SegmentationData, which: Annotations) -> SegmentationData:

@@ -230,7 +230,7 @@ def damaged(kind, root):
         ("one class", r"has 1 class \(cat\); a classifier needs at least two"),
         ("truncated parquet", r"train\.parquet cannot be read as parquet"),
         ("parquet that is none", r"train\.parquet cannot be read as parquet"),
-        ("damaged image in parquet", r"train\.parquet, row 0: the image cannot be decoded"),
+        ("damaged image in parquet", r"train\.parquet, row 0: cannot be read as an image"),
         ("other columns", r"has columns text, label; expected one of img, image"),
         ("label that is no number", r"row 0: label 'cat'; expected a whole number"),
         ("negative label", r"row 0: label -1; expected a whole number from 0"),
@@ -253,3 +253,50 @@ def damaged(kind, root):
 def test_what_is_wrong_is_named(tmp_path, kind, said):
     with pytest.raises(DataError, match=said):
         open_labelled(damaged(kind, tmp_path / "data"))
+
+
+def test_a_parquet_image_that_decodes_to_too_much_is_refused(tmp_path):
+    images = pictures(2)
+    write_parquet(tmp_path / "train.parquet", images, [0, 1])
+    height, width = images[0].shape[:2]
+    with pytest.raises(DataError, match=rf"train.parquet, row 0: decodes to {height}x{width} .*; the limit is 1e-05"):
+        open_labelled(tmp_path, max_megapixels=1e-5)
+
+
+def test_parquet_images_are_read_like_files(tmp_path, monkeypatch):
+    """Turned as their EXIF tag says, and measured by our limit alone."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    tag = Image.Exif()
+    tag[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(pictures(1)[0]).save(buffer, "PNG", exif=tag)
+    pq.write_table(pa.table({"img": [buffer.getvalue()] * 2, "label": [0, 1]}), tmp_path / "train.parquet")
+    images = open_labelled(tmp_path).splits["train"].images
+    np.testing.assert_array_equal(images[0], np.rot90(pictures(1)[0], -1))
+
+
+def test_parquet_images_of_16_bits_are_refused(tmp_path):
+    deep = encoded(np.full((8, 8), 700, np.uint16))
+    pq.write_table(pa.table({"img": [deep] * 2, "label": [0, 1]}), tmp_path / "train.parquet")
+    with pytest.raises(DataError, match=r"train\.parquet, row 0: a 16-bit, 32-bit or float image"):
+        open_labelled(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["folders", "parquet", "binary"])
+def test_names_of_classes_are_plain(tmp_path, form):
+    names = {"ice\u00a0cream": True, "می\u200cخ": True, "a\x1b[2J": False, "a\u202eb": False}
+    for i, (name, plain) in enumerate(names.items()):
+        root = tmp_path / str(i)
+        if form == "folders":
+            write_folders(root, {name: 1, "b": 1})
+        elif form == "parquet":
+            write_parquet(root / "train.parquet", pictures(2), [0, 1], [name, "b"])
+        else:
+            root.mkdir(parents=True)
+            (root / "data_batch_1.bin").write_bytes(binary(pictures(2), [0, 1]))
+            (root / "batches.meta.txt").write_text(name.replace("\u00a0", "_") + "\nb\n", encoding="utf-8")
+        if plain:
+            assert len(open_labelled(root).classes) == 2
+        else:
+            with pytest.raises(DataError, match=r"a class is called 'a.*; a name has no control characters"):
+                open_labelled(root)

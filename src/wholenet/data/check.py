@@ -1,12 +1,13 @@
-"""Look at every sample once, before any training: is it readable, what does it hold, does the crop fit?
+"""What a split holds, and whether it can be trained on: is every sample readable, does the crop fit?
 
+Data in files is surveyed (``data/review.py``); here samples are read that may come from anywhere.
 Letters: H x W pixels, K classes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ import numpy as np
 from wholenet.data.sample import IGNORE, Classes, DataError, Sample, SegmentationData
 
 _SHOWN_PROBLEMS = 10
+PAPER_CROP = (512, 1024)
+"""(height, width): the default crop is no larger."""
 _CROP_STEP = 32
 """Networks here reduce the picture by up to this factor, so crops are best multiples of it."""
 
@@ -48,8 +51,25 @@ class SplitStats:
         return max(self.class_pixels) / sum(self.class_pixels) / len(_present(self))
 
 
+def joined_stats(parts: Sequence[SplitStats]) -> SplitStats:
+    """Of all samples of several splits together.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    return SplitStats(
+        images=sum(part.images for part in parts),
+        min_height=min(part.min_height for part in parts),
+        min_width=min(part.min_width for part in parts),
+        max_height=max(part.max_height for part in parts),
+        max_width=max(part.max_width for part in parts),
+        class_pixels=tuple(map(sum, zip(*(part.class_pixels for part in parts), strict=True))),
+        ignore_pixels=sum(part.ignore_pixels for part in parts),
+    )
+
+
 @dataclass(frozen=True)
-class _Finding:
+class _Read:
     """One sample, read: its size and its pixels per mask value (256 numbers); or what is wrong with it."""
 
     problem: str = ""
@@ -99,8 +119,8 @@ def check_trainable(stats: SplitStats, classes: Classes) -> list[str]:
     if len(present) < 2:
         raise DataError(
             f'train: every pixel that counts is of one class, "{classes.names[present[0]]}"; {stats.ignore_pixels} '
-            f"pixels are ignored (values {', '.join(map(str, classes.ignore_values))}). There is nothing to learn. If "
-            "one of the ignored values is a class, such as 255 in a two-class mask, give it that id in classes.json."
+            f"pixels are ignored ({ignored_codes(classes)}). There is nothing to learn. If one of the ignored values "
+            "is a class, such as 255 in a two-class mask, give it that id in classes.json."
         )
     return [name for name, pixels in zip(classes.names, stats.class_pixels, strict=True) if not pixels]
 
@@ -112,41 +132,57 @@ def check_crop(stats: SplitStats, crop: tuple[int, int], name: str) -> None:
         DataError: naming the crop, the smallest image and the largest crop that fits.
     """
     height, width = stats.min_height, stats.min_width
-    if crop[0] <= height and crop[1] <= width:
-        return
+    if crop[0] > height or crop[1] > width:
+        raise DataError(f"{name}: {crop_advice(stats, crop)}")
+
+
+def crop_advice(stats: SplitStats, crop: tuple[int, int]) -> str:
+    """What to say where ``crop`` does not fit into every image."""
+    height, width = stats.min_height, stats.min_width
     fits = (height // _CROP_STEP * _CROP_STEP, width // _CROP_STEP * _CROP_STEP)
     advice = f"the largest that fits is {fits[0]}x{fits[1]}" if min(fits) else f"enlarge them to {_CROP_STEP} or more"
-    raise DataError(
-        f"{name}: a crop of {crop[0]}x{crop[1]} is larger than the images, of which the smallest height x width is "
+    return (
+        f"a crop of {crop[0]}x{crop[1]} is larger than the images, of which the smallest height x width is "
         f"{height}x{width}; {advice} (multiples of {_CROP_STEP})."
     )
+
+
+def ignored_codes(classes: Classes) -> str:
+    """What of masks is ignored.
+
+    >>> ignored_codes(Classes(("a", "b"), ((9, 0, 0), (0, 9, 0)), ignore_values=(0, 255), ignore_colors=((1, 1, 1),)))
+    'values 0, 255; colours (1, 1, 1)'
+    """
+    values, colors = (", ".join(map(str, some)) for some in (classes.ignore_values, classes.ignore_colors))
+    told = [f"{what} {listed}" for what, listed in (("values", values), ("colours", colors)) if listed]
+    return "; ".join(told) or "no value is"
 
 
 def _present(stats: SplitStats) -> list[int]:
     return [index for index, pixels in enumerate(stats.class_pixels) if pixels]
 
 
-def _findings(data: SegmentationData, classes: Classes, threads: int) -> Iterator[_Finding]:
+def _findings(data: SegmentationData, classes: Classes, threads: int) -> Iterator[_Read]:
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(lambda index: _examine(data, index, classes), range(len(data)))
 
 
-def _examine(data: SegmentationData, index: int, classes: Classes) -> _Finding:
+def _examine(data: SegmentationData, index: int, classes: Classes) -> _Read:
     try:
         sample = data[index]
     except (OSError, ValueError) as error:  # a DataError is a ValueError; other people's data sets raise their own
-        return _Finding(str(error) if isinstance(error, DataError) else f"sample {index}: {error!r}")
+        return _Read(str(error) if isinstance(error, DataError) else f"sample {index}: {error!r}")
     problem = _misshapen(sample)
     if problem:
-        return _Finding(f"sample {index} ({sample.name}): {problem}")
+        return _Read(f"sample {index} ({sample.name}): {problem}")
     counts = np.bincount(sample.mask.ravel(), minlength=256)
     strange = [value for value in np.flatnonzero(counts).tolist() if value >= len(classes) and value != IGNORE]
     if strange:
         listed = ", ".join(f"{value} ({counts[value]} pixels)" for value in strange[:10])
-        return _Finding(
+        return _Read(
             f"sample {index} ({sample.name}): mask values {listed}; expected 0..{len(classes) - 1} or {IGNORE}"
         )
-    return _Finding(size=sample.mask.shape, counts=counts)
+    return _Read(size=sample.mask.shape, counts=counts)
 
 
 def _misshapen(sample: Sample) -> str:
@@ -167,14 +203,13 @@ def _refuse_problems(problems: list[str], total: int, name: str) -> None:
         raise DataError(f"{name}: {len(problems)} of {total} samples cannot be used:\n{shown}{more}")
 
 
-def _summed(findings: list[_Finding], classes: Classes, name: str) -> SplitStats:
+def _summed(findings: list[_Read], classes: Classes, name: str) -> SplitStats:
     counts = np.sum([finding.counts for finding in findings if finding.counts is not None], axis=0).tolist()
     heights, widths = zip(*(finding.size for finding in findings), strict=True)
     if not any(counts[: len(classes)]):
         raise DataError(
-            f"{name}: all {counts[IGNORE]} pixels of its {len(findings)} masks are ignored (values "
-            f"{', '.join(map(str, classes.ignore_values))}). There is nothing to learn or to score; check the masks "
-            "and the ids in classes.json."
+            f"{name}: all {counts[IGNORE]} pixels of its {len(findings)} masks are ignored ({ignored_codes(classes)}). "
+            "There is nothing to learn or to score; check the masks and the ids in classes.json."
         )
     return SplitStats(
         images=len(findings),

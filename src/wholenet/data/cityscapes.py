@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wholenet.data.folder import Pair, files_below, refuse_unpaired
-from wholenet.data.sample import IGNORE, Classes, DataError
+from wholenet.data.finding import Finding
+from wholenet.data.folder import Matching, Pair, files_below, unpaired
+from wholenet.data.sample import IGNORE, Classes
 
 _CLASSES = (
     (7, "road", (128, 64, 128)),
@@ -42,34 +43,35 @@ CITYSCAPES = Classes(
 )
 
 
-def cityscapes_pairs(root: Path) -> dict[str, list[Pair]]:
+def cityscapes_pairs(root: Path) -> dict[str, Matching]:
     """The images with their masks: "train", "val" (where there), and "coarse" where there are coarse annotations.
 
     "coarse" joins those of train and train_extra. There is no "test": its labels are withheld, and the files that
     stand for them mark hardly more than the car that carries the camera.
-
-    Raises:
-        DataError: if train has no fine annotations, or an image lacks its mask.
     """
-    fine = {split: _pairs(root, split, "gtFine") for split in ("train", "val")}
-    if not fine["train"]:
-        raise DataError(
+    fine = {split: _match(root, split, "gtFine") for split in ("train", "val")}
+    if not fine["train"].pairs and not fine["train"].findings:
+        finding = Finding(
+            "error",
+            "no-images",
             f"{root}: no fine annotations to train on; expected leftImg8bit/train/<city>/*_leftImg8bit.png and "
-            "gtFine/train/<city>/*_gtFine_labelIds.png"
+            "gtFine/train/<city>/*_gtFine_labelIds.png",
         )
-    coarse = [pair for split in ("train", "train_extra") for pair in _pairs(root, split, "gtCoarse")]
-    return {split: pairs for split, pairs in {**fine, "coarse": coarse}.items() if pairs}
+        fine["train"] = Matching([], (finding,))
+    coarse = [_match(root, split, "gtCoarse") for split in ("train", "train_extra")]
+    joined = Matching([p for part in coarse for p in part.pairs], tuple(f for part in coarse for f in part.findings))
+    return {split: found for split, found in {**fine, "coarse": joined}.items() if found.pairs or found.findings}
 
 
-def _pairs(root: Path, split: str, kind: str) -> list[Pair]:
+def _match(root: Path, split: str, kind: str) -> Matching:
     """The images of ``leftImg8bit/<split>`` with masks of ``<kind>/<split>``; empty if either folder is missing."""
     images, masks = root / "leftImg8bit" / split, root / kind / split
     if not (images.is_dir() and masks.is_dir()):
-        return []
+        return Matching([])
     found = [path for path in files_below(images, (".png",)) if path.stem.endswith("_leftImg8bit")]
-    pairs = [(path, _mask_of(path, masks, kind)) for path in found]
-    refuse_unpaired([image for image, mask in pairs if not mask.is_file()], "image", "mask", masks)
-    return pairs
+    pairs: list[Pair] = [(path, _mask_of(path, masks, kind)) for path in found]
+    alone = [image for image, mask in pairs if not mask.is_file()]
+    return Matching([pair for pair in pairs if pair[1].is_file()], tuple(unpaired(alone, "image", "mask", masks)))
 
 
 def _mask_of(image: Path, masks: Path, kind: str) -> Path:

@@ -10,12 +10,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
 from wholenet.data.sample import IGNORE, Classes, DataError
+from wholenet.files import is_plain, read_json, read_yaml, shown
 
 Color = tuple[int, int, int]
 
@@ -24,6 +24,9 @@ CLASS_FILES = ("classes.json", "classes.yaml", "classes.yml")
 
 MAX_CLASSES = 254
 """Masks are bytes: 255 is ``IGNORE``, and 254 marks unknown pixels while a mask is being read."""
+
+MAX_NAME = 200
+"""Characters of a class's name: it stands in tables, legends and on terminals."""
 
 MAX_VALUE = 65535
 """The largest pixel value of a 16-bit mask."""
@@ -97,6 +100,7 @@ def format_classes(classes: Classes) -> str:
     return f'{{\n  "ignore_index": {table["ignore_index"]},\n  "classes": [\n{rows}\n  ]\n}}'
 
 
+@lru_cache(maxsize=8)  # asked for once per mask
 def default_colors(k: int) -> tuple[Color, ...]:
     """``k`` distinct colours (up to ``MAX_CLASSES``): hues a golden ratio apart, in three shades.
 
@@ -147,30 +151,14 @@ def _fail(where: str, problem: str) -> NoReturn:
     raise DataError(f"{where}: {problem}.\n{_FORMS}")
 
 
-# ---- from text to plain values: a repeated key is an error, since the later one would silently win
+# ---- from text to plain values
 
 
 def _load(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".json":
-            return json.loads(text, object_pairs_hook=_without_repeats)
-        return yaml.load(text, _StrictLoader)  # a SafeLoader: builds plain values only
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        return read_json(path) if path.suffix.lower() == ".json" else read_yaml(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: this class file cannot be read: {error}.\n{_FORMS}") from error
-
-
-def _without_repeats(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
-    repeated = _repeated([key for key, _ in pairs])
-    if repeated:
-        raise ValueError(f"the key {repeated[0]!r} is written more than once")
-    return dict(pairs)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        self.flatten_mapping(node)
-        return _without_repeats(self.construct_pairs(node, deep=deep))
 
 
 # ---- from plain values to a table
@@ -183,7 +171,7 @@ def _parse(content: Any, where: str) -> Classes:
     ignore_values = whole.get("ignore_index", [])
     ignore_colors = whole.get("ignore_colors", [])
     if not isinstance(ignore_colors, list):
-        _fail(where, f"ignore_colors must be a list of colours, found {ignore_colors!r}")
+        _fail(where, f"ignore_colors must be a list of colours, found {shown(ignore_colors)}")
     single = [whole["ignore_color"]] if "ignore_color" in whole else []
     ignored = tuple(_color(color, where) for color in [*ignore_colors, *single])
     return Classes(
@@ -203,7 +191,9 @@ def _entries(listed: Any, where: str) -> list[dict[str, Any]]:
         by_value = {_value(key, where): name for key, name in listed.items()}
         return [{"id": value, "name": by_value[value]} for value in sorted(by_value)]
     if not isinstance(listed, list):
-        _fail(where, f"expected a list of classes, found {listed!r}")
+        _fail(where, f"expected a list of classes, found {shown(listed)}")
+    if len(listed) > MAX_CLASSES:
+        _fail(where, f"a class table needs 2 to {MAX_CLASSES} classes, found {len(listed)}")
     entries = [dict(entry) if isinstance(entry, Mapping) else {"name": entry} for entry in listed]
     for entry in entries:
         _known_keys(entry, _CLASS_KEYS, where)
@@ -213,25 +203,29 @@ def _entries(listed: Any, where: str) -> list[dict[str, Any]]:
 def _known_keys(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
     for key in table:
         if key not in known:
-            _fail(where, f"unknown key {key!r}; known here: {', '.join(known)}")
+            _fail(where, f"unknown key {shown(key)}; known here: {', '.join(known)}")
 
 
 def _name(name: Any, where: str) -> str:
     if not isinstance(name, str) or not name.strip():
-        _fail(where, f"a class's name must be text, found {name!r} (in YAML, quote words such as 'no' and numbers)")
+        _fail(
+            where, f"a class's name must be text, found {shown(name)} (in YAML, quote words such as 'no' and numbers)"
+        )
+    if not is_plain(name) or len(name) > MAX_NAME:
+        _fail(where, f"a class's name is up to {MAX_NAME} characters, none of them for control, found {shown(name)}")
     return name
 
 
 def _value(value: Any, where: str) -> int:
     number = int(value) if isinstance(value, str) and value.isdecimal() else value
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MAX_VALUE:
-        _fail(where, f"an id must be a whole number in 0..{MAX_VALUE}, found {value!r}")
+        _fail(where, f"an id must be a whole number in 0..{MAX_VALUE}, found {shown(value)}")
     return number
 
 
 def _color(color: Any, where: str) -> Color:
     if not isinstance(color, (list, tuple)) or len(color) != 3 or not all(_is_byte(part) for part in color):
-        _fail(where, f"a colour must be three whole numbers in 0..255, found {color!r}")
+        _fail(where, f"a colour must be three whole numbers in 0..255, found {shown(color)}")
     red, green, blue = color
     return red, green, blue
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from wholenet.data.camvid import CAMVID
 from wholenet.data.cityscapes import CITYSCAPES, cityscapes_pairs
 from wholenet.data.classes import CLASS_FILES, read_classes, same_names
-from wholenet.data.folder import MASK_SUFFIXES, FolderData, Pair, files_below, pair_up
-from wholenet.data.infer import infer_classes
+from wholenet.data.finding import Finding, of_files
+from wholenet.data.folder import MASK_SUFFIXES, FolderData, Matching, Pair, files_below, match
+from wholenet.data.infer import classes_of, infer_classes
 from wholenet.data.layouts import KNOWN_LAYOUTS, describe, find_layout, is_cityscapes
+from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import Classes, DataError, DataSource
 from wholenet.data.scenes import open_scenes
 from wholenet.data.splits import seeded_order, share_count
+from wholenet.data.survey import MaskFacts
 
 BUILT_IN = "scenes"
 """The name that stands for the built-in data set; a folder of that name is "./scenes"."""
@@ -26,6 +29,7 @@ def open_data(
     val_share: float = 0.2,
     seed: int = 0,
     classes: Classes | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> DataSource:
     """Open the built-in data set "scenes", or a folder of images and masks in any of the layouts known by sight.
 
@@ -34,6 +38,7 @@ def open_data(
         val_share: how much of train becomes val if there is no val split.
         seed: which part that is, and which scenes there are.
         classes: the classes to read the masks by if there is no class file; if there is one, it must name the same.
+        max_megapixels: larger files are refused when they are read.
 
     Raises:
         DataError: if the folder is none, has no known layout, or its images, masks and classes do not fit together.
@@ -45,23 +50,34 @@ def open_data(
             same_names(source.classes, classes, BUILT_IN)
         return source
     root = Path(where).expanduser()
-    _require_folder(root)
-    tree = _cityscapes_tree(root) if is_cityscapes(root) else _folder_tree(root)
-    pairs, notes = _with_val(root, tree.pairs, val_share, seed)
-    table, origin = _class_table(root, tree, classes)
-    splits = {name: FolderData(own, table) for name, own in pairs.items()}
-    return DataSource(root.resolve().name, table, splits, (*tree.notes, *notes, origin))
+    tree = find_tree(root)
+    for finding in tree.findings:
+        if finding.severity == "error":
+            raise DataError(str(finding))
+    pairs, notes = with_val(root, tree.pairs, val_share, seed)
+    table, origin = class_table(root, tree, classes)
+    return as_source(root, pairs, table, (*tree.notes, *notes, origin), max_megapixels)
+
+
+def as_source(
+    root: Path, pairs: Mapping[str, list[Pair]], classes: Classes, notes: tuple[str, ...], max_megapixels: float
+) -> DataSource:
+    """The data set in ``root``, all that must be known of it being known."""
+    splits = {name: FolderData(own, classes, max_megapixels) for name, own in pairs.items()}
+    return DataSource(root.resolve().name, classes, splits, notes)
 
 
 # ---- the tree of files
 
 
 @dataclass(frozen=True)
-class _Tree:
+class Tree:
     """The files of a data set, before its masks mean anything."""
 
     pairs: Mapping[str, list[Pair]]
     """Split -> images with masks; "train" always."""
+    findings: tuple[Finding, ...] = ()
+    """What is wrong with files and folders, by their names."""
     known_classes: Classes | None = None
     """The classes that this arrangement of folders implies."""
     mask_folders: tuple[Path, ...] = ()
@@ -69,45 +85,76 @@ class _Tree:
     notes: tuple[str, ...] = ()
 
 
-def _require_folder(root: Path) -> None:
+def find_tree(root: Path) -> Tree:
+    """The files of the data set in the folder ``root``.
+
+    Raises:
+        DataError: if it is none, has no known layout, or no train split.
+    """
     if not root.is_dir():
         problem = "is a file, not a folder" if root.exists() else "does not exist"
         raise DataError(f'{root} {problem}. Give a folder, or "scenes" for the built-in data.\n{KNOWN_LAYOUTS}')
+    return _cityscapes_tree(root) if is_cityscapes(root) else _folder_tree(root)
 
 
-def _cityscapes_tree(root: Path) -> _Tree:
+def _cityscapes_tree(root: Path) -> Tree:
     note = "test is left out: the labels of Cityscapes' test images are not public"
     notes = (note,) if (root / "leftImg8bit" / "test").is_dir() else ()
-    return _Tree(cityscapes_pairs(root), known_classes=CITYSCAPES, notes=notes)
+    return _tree(cityscapes_pairs(root), (), CITYSCAPES, (), notes)
 
 
-def _folder_tree(root: Path) -> _Tree:
+def _folder_tree(root: Path) -> Tree:
     layout = find_layout(root)
     if layout is None:
         raise DataError(f"{root} has no layout that wholenet knows; {describe(root)}\n{KNOWN_LAYOUTS}")
     if "train" not in layout.folders:
         raise DataError(f"{root} has no train split, only {', '.join(layout.folders)}.\n{KNOWN_LAYOUTS}")
     notes = [f"{path} is not used: its name is no split's" for path in layout.unused]
-    pairs = {}
+    matchings, findings = {}, []
     for split, (images, masks) in layout.folders.items():
         if split == "test" and (masks is None or not files_below(masks, MASK_SUFFIXES)):
             notes.append(f"test is left out: {images} has no masks")
         elif masks is None:
-            raise DataError(f"{images}: no folder of masks belongs to these images.\n{KNOWN_LAYOUTS}")
+            what = f"{images}: no folder of masks belongs to these images."
+            findings.append(Finding("error", "no-masks-folder", what, KNOWN_LAYOUTS))
+            matchings.setdefault(split, Matching([]))
         else:
-            pairs[split] = pair_up(images, masks)
+            matchings[split] = match(images, masks)
     mask_folders = tuple(masks for _, masks in layout.folders.values() if masks)
-    return _Tree(pairs, CAMVID if layout.segnet_names else None, mask_folders, tuple(notes))
+    findings += _nearly_class_files(root, mask_folders)
+    return _tree(matchings, findings, CAMVID if layout.segnet_names else None, mask_folders, notes)
 
 
-def _with_val(
+def _tree(
+    matchings: Mapping[str, Matching],
+    findings: Iterable[Finding],
+    known_classes: Classes | None,
+    mask_folders: tuple[Path, ...],
+    notes: Iterable[str],
+) -> Tree:
+    matched = [finding for matching in matchings.values() for finding in matching.findings]
+    return Tree(
+        pairs={split: matching.pairs for split, matching in matchings.items()},
+        findings=(*findings, *matched),
+        known_classes=known_classes,
+        mask_folders=mask_folders,
+        notes=tuple(notes),
+    )
+
+
+def with_val(
     root: Path, pairs: Mapping[str, list[Pair]], val_share: float, seed: int
 ) -> tuple[dict[str, list[Pair]], tuple[str, ...]]:
-    """The splits, val taken from train where it is missing, with a note that says so."""
+    """The splits, val taken from train where it is missing, with a note that says so.
+
+    Raises:
+        DataError: if val is missing and train has fewer than two images.
+        ValueError: if val is missing and ``val_share`` is not between 0 and 1.
+    """
     if "val" in pairs:
         return dict(pairs), ()
     by_name = {pair[0].relative_to(root).as_posix(): pair for pair in pairs["train"]}
-    count = share_count(len(by_name), val_share, "train, of which a part must become val")
+    count = share_count(len(by_name), val_share, f"{root}: train, of which a part must become val")
     chosen = set(seeded_order(by_name, seed)[:count])
     divided = {
         "train": [pair for name, pair in by_name.items() if name not in chosen],
@@ -123,9 +170,22 @@ def _with_val(
 # ---- the classes
 
 
-def _class_table(root: Path, tree: _Tree, given: Classes | None) -> tuple[Classes, str]:
-    """The class table and a note that says where it comes from: a file, the caller, the layout, or the masks."""
-    file = _class_file([root, *tree.mask_folders, *(folder.parent for folder in tree.mask_folders)])
+def class_table(
+    root: Path, tree: Tree, given: Classes | None, masks: Mapping[Path, MaskFacts] | None = None
+) -> tuple[Classes, str]:
+    """The class table and a note that says where it comes from: a file, the caller, the layout, or the masks.
+
+    Args:
+        root: the folder of the data set.
+        tree: its files.
+        given: what the caller takes the classes to be, if anything.
+        masks: the facts of the masks; they are read if this is None and nothing else tells the classes.
+
+    Raises:
+        DataError: if a class file is wrong, two differ, one names other classes than ``given``, or the masks alone do
+            not tell.
+    """
+    file = class_file(root, tree)
     if file is not None:
         table = read_classes(file)
         if given is not None:
@@ -137,14 +197,42 @@ def _class_table(root: Path, tree: _Tree, given: Classes | None) -> tuple[Classe
         return tree.known_classes, "no class file: the classes are those the folders' names imply"
     if given is not None:
         return given, "no class file: the classes are those asked for"
-    inferred = infer_classes([mask for pairs in tree.pairs.values() for _, mask in pairs])
+    if masks is None:
+        inferred = infer_classes([mask for pairs in tree.pairs.values() for _, mask in pairs])
+    else:
+        inferred = classes_of(masks)
     return inferred, f"no class file: {len(inferred)} classes were inferred from the values in the masks"
 
 
-def _class_file(folders: Iterable[Path]) -> Path | None:
-    """The class file in one of these folders; copies of one table count as one."""
-    files = [folder / name for folder in dict.fromkeys(folders) for name in CLASS_FILES if (folder / name).is_file()]
+def class_file(root: Path, tree: Tree) -> Path | None:
+    """The class file of a data set; copies of one table count as one.
+
+    Raises:
+        DataError: if there are two that differ, or one cannot be read.
+    """
+    folders = _class_folders(root, tree.mask_folders)
+    files = [path for folder in folders for name in CLASS_FILES if (path := folder / name).is_file()]
     for other in files[1:]:
         if read_classes(other) != read_classes(files[0]):
             raise DataError(f"two class files that differ: {files[0]} and {other}. Keep one of them.")
     return files[0] if files else None
+
+
+def _class_folders(root: Path, mask_folders: Iterable[Path]) -> list[Path]:
+    mask_folders = list(mask_folders)
+    return list(dict.fromkeys([root, *mask_folders, *(folder.parent for folder in mask_folders)]))
+
+
+def _nearly_class_files(root: Path, mask_folders: Iterable[Path]) -> list[Finding]:
+    """Files that someone may take for a class file, which are not read."""
+    names = ("classes", "class", "class_names", "classnames", "labels", "labelmap", "label_map", "class_dict")
+    suffixes = (".json", ".yaml", ".yml", ".txt", ".csv")
+    near = [
+        path
+        for folder in _class_folders(root, mask_folders)
+        for path in sorted(folder.iterdir())
+        if (path.name not in CLASS_FILES and path.stem.lower() in names and path.suffix.lower() in suffixes)
+        or (path.name in CLASS_FILES and not path.is_file())
+    ]
+    advice = f"A class file is called {', '.join(CLASS_FILES[:2])} and is a file in one of the forms of docs/data.md."
+    return of_files("warning", "class-file-name", near, "not read as a class file", advice, noun="file")

@@ -53,15 +53,15 @@ class RawStream(BatchStream):
 
     def __getitem__(self, k: int) -> RawBatch:  # pyright: ignore[reportIncompatibleMethodOverride]
         windows, drawn, seeds = [], [], []
-        for place, index in enumerate(self.indices(k)):
+        for place, index in zip(self.places, self.indices(k), strict=True):
             sample = self.data[index]
             rng = self.rng(1, k * self.batch + place)
             drawn.append(self.augment.draw(sample.mask.shape, rng))
             windows.append((sample.image[drawn[-1].window], sample.mask[drawn[-1].window]))
             seeds.append(rng.integers(2**62))
         height, width = (max(mask.shape[axis] for _, mask in windows) for axis in (0, 1))
-        images = np.zeros((self.batch, height, width, 3), np.uint8)
-        masks = np.zeros((self.batch, height, width), np.uint8)
+        images = np.zeros((len(self.places), height, width, 3), np.uint8)
+        masks = np.zeros((len(self.places), height, width), np.uint8)
         for i, (image, mask) in enumerate(windows):
             images[i, : mask.shape[0], : mask.shape[1]] = image
             masks[i, : mask.shape[0], : mask.shape[1]] = mask

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from wholenet.data.finding import EXAMPLES, Finding, of_files
 from wholenet.data.layouts import KNOWN_LAYOUTS
+from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import read_image, read_mask
 from wholenet.data.sample import Classes, DataError, Sample
 
@@ -17,6 +20,16 @@ Pair = tuple[Path, Path]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe")
+JPEG_ADVICE = (
+    "JPEG changes pixel values, so labels come out as other labels. Export the masks again as PNG; to convert the JPEG "
+    "files does not bring the labels back."
+)
+OTHER_SUFFIXES = (
+    *(".gif", ".jfif", ".jpe", ".jp2", ".j2k", ".heic", ".heif", ".avif", ".dng", ".raw", ".tga", ".ppm", ".pgm"),
+    *(".npy", ".npz", ".mat", ".exr", ".hdr", ".nii", ".dcm", ".svg", ".xml"),
+)
+"""Pictures and annotations that people have and wholenet does not read; text beside the data is nobody's mistake."""
 _MASK_ENDING = re.compile(r"[_-](masks?|labels?|labelids|gt|seg|segmentation|annot|annotation|l)$", re.IGNORECASE)
 
 
@@ -26,11 +39,13 @@ class FolderData:
     Args:
         pairs: each image with its mask.
         classes: what the masks' pixels mean.
+        max_megapixels: larger files are refused before they are decoded.
     """
 
-    def __init__(self, pairs: Sequence[Pair], classes: Classes) -> None:
+    def __init__(self, pairs: Sequence[Pair], classes: Classes, max_megapixels: float = MAX_MEGAPIXELS) -> None:
         self.pairs = tuple(pairs)
         self.classes = classes
+        self.max_megapixels = max_megapixels
         self._names = short_names(self.image_paths)
 
     @property
@@ -50,14 +65,19 @@ class FolderData:
         """
         index = range(len(self))[index]
         image_path, mask_path = self.pairs[index]
-        image, mask = read_image(image_path), read_mask(mask_path, self.classes)
+        image = read_image(image_path, self.max_megapixels)
+        mask = read_mask(mask_path, self.classes, self.max_megapixels)
         if image.shape[:2] != mask.shape:
-            raise DataError(
-                f"{image_path} is {_size(image.shape)} but its mask {mask_path} is {_size(mask.shape)} "
-                "(height x width). Both must have one size: resize the masks with nearest-neighbour sampling"
-                f"{_turned(image.shape, mask.shape)}."
-            )
+            raise DataError(size_mismatch(image_path, image.shape, mask_path, mask.shape))
         return Sample(image, mask, self._names[index])
+
+
+def size_mismatch(image: Path, image_shape: tuple[int, ...], mask: Path, mask_shape: tuple[int, ...]) -> str:
+    """What to say of a pair whose sizes differ."""
+    return (
+        f"{image} is {_size(image_shape)} but its mask {mask} is {_size(mask_shape)} (height x width). Both must have "
+        f"one size: resize the masks with nearest-neighbour sampling{_turned(image_shape, mask_shape)}."
+    )
 
 
 def short_names(paths: Sequence[Path]) -> tuple[str, ...]:
@@ -75,48 +95,69 @@ def short_names(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple("__".join(path.relative_to(common).with_suffix("").parts) for path in paths)
 
 
-def pair_up(images: Path, masks: Path) -> list[Pair]:
-    """The images below one folder with their masks below the other, in the order of the images' paths.
+@dataclass(frozen=True)
+class Matching:
+    """Which images and masks belong together, and what is odd about the rest."""
 
-    A mask has its image's sub-folder and stem, or the stem and a usual ending: "a.jpg" goes with "a.png", "a_mask.png",
-    "a_label.png", "a_labels.png", "a_gt.png", "a_seg.png", "a_L.png" (and so on, also with "-").
+    pairs: list[Pair]
+    """In the order of the images' paths."""
+    findings: tuple[Finding, ...] = ()
+
+
+def pair_up(images: Path, masks: Path) -> list[Pair]:
+    """The pairs of :func:`match`, where nothing is wrong.
 
     Raises:
         DataError: if there are no images, an image lacks its mask or a mask its image, or two files claim one place.
     """
-    image_of = {key: files[0] for key, files in _unambiguous(_by_stem(images, IMAGE_SUFFIXES), "images").items()}
-    if not image_of:
-        raise DataError(f"{images}: no images ({', '.join(IMAGE_SUFFIXES)}) in this folder.\n{KNOWN_LAYOUTS}")
-    masks_of: dict[Path, list[Path]] = defaultdict(list)
-    for key, files in _by_stem(masks, MASK_SUFFIXES).items():
-        masks_of[_image_key(key, image_of)] += files
-    _unambiguous(masks_of, "masks")
-    refuse_unpaired([image for key, image in image_of.items() if key not in masks_of], "image", "mask", masks)
-    refuse_unpaired([files[0] for key, files in masks_of.items() if key not in image_of], "mask", "image", images)
-    return [(image, masks_of[key][0]) for key, image in image_of.items()]
+    matching = match(images, masks)
+    for finding in matching.findings:
+        if finding.severity == "error":
+            raise DataError(str(finding))
+    return matching.pairs
 
 
-def refuse_unpaired(alone: Sequence[Path], kind: str, partner: str, searched: Path) -> None:
-    """Make sure that no file is without its partner.
+def match(images: Path, masks: Path) -> Matching:
+    """The images below one folder with their masks below the other.
 
-    Raises:
-        DataError: naming the first five of those that are.
+    A mask has its image's sub-folder and stem, or the stem and a usual ending: "a.jpg" goes with "a.png", "a_mask.png",
+    "a_label.png", "a_labels.png", "a_gt.png", "a_seg.png", "a_L.png" (and so on, also with "-").
     """
-    if alone:
-        shown = ", ".join(map(str, alone[:5])) + (", ..." if len(alone) > 5 else "")
-        raise DataError(
-            f"{len(alone)} {kind}{'s' * (len(alone) > 1)} without {partner}: {shown}\n"
-            f"Searched in {searched}, by the same sub-folder and name. Add the missing {partner}s there, "
-            f"or move these {kind}s out of the data set."
-        )
+    images_of, masks_of = _by_stem(images, IMAGE_SUFFIXES), defaultdict[Path, list[Path]](list)
+    for key, files in _by_stem(masks, MASK_SUFFIXES).items():
+        masks_of[_image_key(key, images_of)] += files
+    both = [key for key in images_of if key in masks_of]
+    jpegs = {_image_key(key, images_of): files[0] for key, files in _by_stem(masks, JPEG_SUFFIXES).items()}
+    lossy = {key: path for key, path in jpegs.items() if key in images_of and key not in masks_of}
+    alone = [files[0] for key, files in images_of.items() if key not in masks_of and key not in lossy]
+    findings = [
+        *_ambiguous(images_of, "images"),
+        *_ambiguous(masks_of, "masks"),
+        *of_files("error", "lossy-mask", [*lossy.values()], "saved as JPEG", JPEG_ADVICE, noun="mask"),
+        *unpaired(alone, "image", "mask", masks),
+        *unpaired([files[0] for key, files in masks_of.items() if key not in images_of], "mask", "image", images),
+        *_left_out(images, IMAGE_SUFFIXES),
+        *_left_out(masks, MASK_SUFFIXES, said=set(lossy.values())),
+    ]
+    if not images_of:
+        what = f"{images}: no images ({', '.join(IMAGE_SUFFIXES)}) in this folder."
+        findings.insert(0, Finding("error", "no-images", what, KNOWN_LAYOUTS))
+    return Matching([(images_of[key][0], masks_of[key][0]) for key in both], tuple(findings))
+
+
+def unpaired(alone: Sequence[Path], kind: str, partner: str, searched: Path) -> list[Finding]:
+    """What to say of the files that are without their partner."""
+    advice = (
+        f"Searched in {searched}, by the same sub-folder and name. Add the missing {partner}s there, "
+        f"or move these {kind}s out of the data set."
+    )
+    return of_files("error", f"{kind}-without-{partner}", alone, f"without {partner}", advice, noun=kind)
 
 
 def files_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The files with these suffixes (in any case), sorted by path; hidden ones and macOS's "._" copies left out."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
-    return sorted(
-        p for p in found if not any(part.startswith((".", "__MACOSX")) for part in p.relative_to(folder).parts)
-    )
+    return sorted(path for path in found if not _hidden(path, folder))
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[Path, list[Path]]:
@@ -131,11 +172,58 @@ def _image_key(mask_key: Path, images: Container[Path]) -> Path:
     return mask_key if mask_key in images else mask_key.with_name(_MASK_ENDING.sub("", mask_key.name))
 
 
-def _unambiguous(grouped: dict[Path, list[Path]], kind: str) -> dict[Path, list[Path]]:
-    for files in grouped.values():
-        if len(files) > 1:
-            raise DataError(f"several {kind} of one name: {', '.join(map(str, files))}. Keep one of them.")
-    return grouped
+def _ambiguous(grouped: dict[Path, list[Path]], kind: str) -> Iterator[Finding]:
+    clashes = [files for files in grouped.values() if len(files) > 1]
+    if clashes:
+        shown = "; ".join(", ".join(map(str, files)) for files in clashes[:EXAMPLES])
+        more = f"; and {len(clashes) - EXAMPLES} more" if len(clashes) > EXAMPLES else ""
+        what = f"several {kind} of one name: {shown}{more}."
+        yield Finding("error", f"several-{kind}", what, "Keep one of them.", count=len(clashes))
+
+
+def _left_out(folder: Path, suffixes: tuple[str, ...], said: Container[Path] = ()) -> Iterator[Finding]:
+    """What a search for files with these suffixes does not see, or not as what it is; ``said`` were told of already."""
+    entries = [path for path in sorted(folder.rglob("*")) if not _hidden(path, folder)]
+    wanted = [path for path in entries if path.suffix.lower() in suffixes]
+    dead = [path for path in wanted if path.is_symlink() and not path.exists()]
+    yield from of_files(
+        "error",
+        "broken-link",
+        dead,
+        "that are links to nothing" if len(dead) > 1 else "that is a link to nothing",
+        "Restore what they point to, or remove the links and their partners.",
+        noun="file",
+    )
+    yield from of_files(
+        "warning",
+        "folder-called-as-file",
+        [path for path in wanted if path.is_dir()],
+        "called like a picture, which is searched as a folder",
+        "Rename it; if a picture was to be there, put it there.",
+        noun="folder",
+    )
+    yield from of_files(
+        "warning",
+        "linked-folder",
+        [path for path in entries if path.is_symlink() and path.is_dir()],
+        "below that is a link, and not searched",
+        "Links in the data set's upper folders are followed, those below are not: move the files here, or link each.",
+        noun="folder",
+    )
+    others = (*OTHER_SUFFIXES, *IMAGE_SUFFIXES, *MASK_SUFFIXES)
+    strange = [p for p in entries if p.suffix.lower() in others and p.suffix.lower() not in suffixes and p.is_file()]
+    yield from of_files(
+        "warning",
+        "other-suffix",
+        [path for path in strange if path not in said],
+        f"in {folder} left out: read here are {', '.join(suffixes)}",
+        "Export them again in one of these formats (masks as PNG), or move them out of the data set.",
+        noun="file",
+    )
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in path.relative_to(folder).parts)
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -5,9 +5,8 @@ Letters: K classes.
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,49 +14,62 @@ from pathlib import Path
 import numpy as np
 
 from wholenet.data.classes import MAX_CLASSES, Color, default_colors, fill_colors, format_classes
-from wholenet.data.pictures import is_gray, ranges, read_raw_mask, unpack_color
+from wholenet.data.pictures import is_gray, ranges, unpack_color
 from wholenet.data.sample import IGNORE, Classes, DataError
+from wholenet.data.survey import THREADS, MaskFacts, look_at_mask
 
 BINARY = Classes(("background", "foreground"), ((0, 0, 0), (255, 255, 255)), values=(0, 255), ignore_values=())
 """Masks of 0 and 255, the usual way to mark one kind of thing."""
 
 _SHOWN = 20
+_MOST_IN_ONE_MASK = 64
+"""Values in one mask above which it is taken for a picture, or for instance numbers."""
+_SMOOTHED_VALUES = 8
+_EXTREMES = 0.5
+"""Share of the pixels that are 0 or 255 even in black and white masks with smoothed edges."""
 
 
 def infer_classes(masks: Sequence[Path]) -> Classes:
-    """Read every mask and number the classes by the pixel values found: 0..max, with 255 ignored.
+    """Read every mask and number the classes by the pixel values found; see :func:`classes_of`.
+
+    Raises:
+        DataError: if a mask cannot be read, or as :func:`classes_of`.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        return classes_of(dict(zip(masks, pool.map(look_at_mask, masks), strict=True)))
+
+
+def classes_of(masks: Mapping[Path, MaskFacts]) -> Classes:
+    """Number the classes by the pixel values found: 0..max, with 255 ignored.
 
     Masks of 0 and 255 alone, and 1-bit masks, become "background" and "foreground". Palette masks lend their colours.
 
     Raises:
         DataError: where the values do not speak for themselves: RGB masks, numbers with wide gaps, palettes that
-            disagree, one class only, or more than 254. The message proposes a ``classes.json`` where it can.
+            disagree, two ways to write black and white, smoothed edges, pictures instead of masks, one class only, or
+            more than 254. The message proposes a ``classes.json`` where it can.
     """
     tally = _Tally()
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for path, census in zip(masks, pool.map(_census, masks), strict=True):
-            tally.add(path, census)
-    values = _values(tally)
+    for path, facts in masks.items():
+        tally.add(path, facts)
+    values = _values(tally, masks)
     if values <= {0, 255} and 255 in values:
-        return _at_least_two(values, BINARY)
+        return _at_least_two(values, BINARY, masks)
+    _refuse_smoothed(tally, masks)
     labels = values - {IGNORE}
-    _refuse_gaps(labels)
-    return _at_least_two(labels, _numbered(max(labels) + 1, tally.palette))
+    _refuse_gaps(labels, masks)
+    if values == {0, 1, IGNORE}:
+        _refuse_two_ways(masks)
+    classes = _numbered(max(labels, default=0) + 1, tally.palette, masks)
+    _refuse_pictures(masks)
+    return _at_least_two(labels, classes, masks)
 
 
-@dataclass(frozen=True)
-class _Census:
-    """One mask: of which kind it is, and how many pixels have each code."""
-
-    kind: str
-    palette: tuple[Color, ...]
-    counts: dict[int, int]
-
-
-def _census(path: Path) -> _Census:
-    raw = read_raw_mask(path)
-    codes, counts = np.unique(raw.codes, return_counts=True)
-    return _Census(raw.kind, raw.palette, dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+def written_in_two_ways(masks: Mapping[Path, MaskFacts]) -> tuple[Path, Path] | None:
+    """A mask of 0 and 1 and one of 0 and 255, if no mask holds both 1 and 255: foreground, written in two ways."""
+    ones = [path for path, facts in masks.items() if facts.kind != "bits" and 1 in facts.counts]
+    whites = [path for path, facts in masks.items() if facts.kind != "bits" and IGNORE in facts.counts]
+    return (ones[0], whites[0]) if ones and whites and not set(ones) & set(whites) else None
 
 
 @dataclass
@@ -68,16 +80,15 @@ class _Tally:
     palette: dict[int, Color] = field(default_factory=dict)
     _first_use: dict[int, Path] = field(default_factory=dict)
 
-    def add(self, path: Path, census: _Census) -> None:
+    def add(self, path: Path, facts: MaskFacts) -> None:
         """Count one mask in.
 
         Raises:
             DataError: if its palette gives an index another colour than the palette of an earlier mask.
         """
-        self.codes[census.kind].update(census.counts)
-        for index in census.counts:
-            if index < len(census.palette):
-                self._agree(index, census.palette[index], path)
+        self.codes[facts.kind].update(facts.counts)
+        for index, color in facts.palette.items():
+            self._agree(index, color, path)
 
     def _agree(self, index: int, color: Color, path: Path) -> None:
         first = self._first_use.setdefault(index, path)
@@ -89,58 +100,102 @@ class _Tally:
             )
 
 
-def _values(tally: _Tally) -> set[int]:
+def _values(tally: _Tally, masks: Mapping[Path, MaskFacts]) -> set[int]:
     """The pixel values that occur; RGB masks count by their grey level, if all of them are grey."""
     colors = tally.codes["color"]
     if not is_gray(np.array(list(colors), dtype=np.int64)).all():
-        raise DataError(_colors_message(colors))
+        raise DataError(_colors_message(colors, masks))
     values = set(tally.codes["index"]) | {code & 255 for code in colors}
     bits = set(tally.codes["bits"])
     return values | {255 * bit for bit in bits} if values <= {0, 255} else values | bits
 
 
-def _colors_message(colors: Counter[int]) -> str:
+def _for_example(masks: Iterable[Path]) -> str:
+    return f" (for example {next(iter(masks), 'none')})"
+
+
+def _colors_message(colors: Counter[int], masks: Mapping[Path, MaskFacts]) -> str:
     common = [(unpack_color(code), count) for code, count in colors.most_common(_SHOWN)]
     listed = ", ".join(f"{color} ({count} pixels)" for color, count in common)
     many = (
         f", the {_SHOWN} most frequent of {len(colors)}; so many colours often mean that the masks were saved as JPEG "
-        "or resized with interpolation"
+        "or resized with interpolation, or that these are the images"
         if len(colors) > _SHOWN
         else ""
     )
     proposal = Classes(tuple(f"class {i}" for i in range(len(common))), tuple(color for color, _ in common))
+    colored = [path for path, facts in masks.items() if facts.kind == "color"]
     return (
-        f"the masks are RGB pictures and there is no class file to say what their colours mean. Found: {listed}{many}."
+        f"the masks are RGB pictures{_for_example(colored)} and there is no class file to say what their colours mean. "
+        f"Found: {listed}{many}."
         f"\nSave this as classes.json beside the images and masks folders, with your names:\n{format_classes(proposal)}"
     )
 
 
-def _refuse_gaps(labels: set[int]) -> None:
-    if labels and 2 * len(labels) < max(labels) + 1:
-        values = tuple(sorted(labels))
-        proposal = Classes(tuple(f"class {value}" for value in values), default_colors(len(values)), values)
+def _refuse_smoothed(tally: _Tally, masks: Mapping[Path, MaskFacts]) -> None:
+    counts = tally.codes["index"]
+    extremes = counts[0] + counts[255]
+    if len(counts) >= _SMOOTHED_VALUES and counts[0] and counts[255] and extremes >= _EXTREMES * counts.total():
+        gray = [path for path, facts in masks.items() if set(facts.counts) - {0, 255}]
         raise DataError(
-            f"the masks hold the values {ranges(values)} and no class file says what they mean: with so many gaps "
-            "below the largest they are hardly class numbers 0, 1, 2, ... (grey levels of a palette, perhaps?)."
+            f"{len(gray)} of {len(masks)} masks{_for_example(gray)} are black and white, 0 and 255, but for "
+            f"{counts.total() - extremes} grey pixels of {len(counts) - 2} values between: edges smoothed by resizing "
+            "or by JPEG. Those are no classes. Make the masks black and white again (threshold at 128), and resize "
+            "masks with nearest-neighbour sampling."
+        )
+
+
+def _refuse_gaps(labels: set[int], masks: Mapping[Path, MaskFacts]) -> None:
+    if labels and 2 * len(labels) < max(labels) + 1:
+        values = tuple(sorted(labels))[:MAX_CLASSES]
+        proposal = Classes(tuple(f"class {value}" for value in values), default_colors(len(values)), values)
+        holding = [path for path, facts in masks.items() if max(labels) in facts.counts]
+        raise DataError(
+            f"the masks hold the values {ranges(tuple(labels))}{_for_example(holding)} and no class file says what "
+            "they mean: with so many gaps below the largest they are hardly class numbers 0, 1, 2, ... (grey levels of "
+            "a palette, perhaps?)."
             f"\nIf they are right, save this as classes.json, with your names:\n{format_classes(proposal)}"
         )
 
 
-def _at_least_two(found: Iterable[int], classes: Classes) -> Classes:
+def _refuse_two_ways(masks: Mapping[Path, MaskFacts]) -> None:
+    found = written_in_two_ways(masks)
+    if found is not None:
+        raise DataError(
+            f"some masks hold 0 and 1 ({found[0]}), others 0 and 255 ({found[1]}), none both 1 and 255: foreground "
+            "written in two ways, of which 255 would be ignored. Write all masks one way. If 255 does mean ignore, say "
+            'so with a classes.json: {"ignore_index": 255, "classes": ["background", "foreground"]}'
+        )
+
+
+def _refuse_pictures(masks: Mapping[Path, MaskFacts]) -> None:
+    strange = [path for path, facts in masks.items() if len(facts.counts) > _MOST_IN_ONE_MASK]
+    if strange:
+        raise DataError(
+            f"{len(strange)} of {len(masks)} masks hold more than {_MOST_IN_ONE_MASK} different values each"
+            f"{_for_example(strange)}, like photographs or instance numbers, not like classes. Are images and masks in "
+            "each other's folder? If they are right, name the classes in a classes.json."
+        )
+
+
+def _at_least_two(found: Iterable[int], classes: Classes, masks: Iterable[Path]) -> Classes:
     values = sorted(found)
     if len(values) < 2:
         raise DataError(
-            f"every pixel of the masks that counts has the value {values[0] if values else IGNORE}: there is nothing "
-            "to learn from one class. If the masks are right, name all classes in a classes.json."
+            f"every pixel of the masks{_for_example(masks)} that counts has the value "
+            f"{values[0] if values else IGNORE}: there is nothing to learn from one class. If the masks are right, "
+            "name all classes in a classes.json."
         )
     return classes
 
 
-def _numbered(k: int, palette: dict[int, Color]) -> Classes:
+def _numbered(k: int, palette: dict[int, Color], masks: Mapping[Path, MaskFacts]) -> Classes:
     if k > MAX_CLASSES:
+        holding = [path for path, facts in masks.items() if k - 1 in facts.counts]
         raise DataError(
-            f"the masks hold values up to {k - 1}; at most {MAX_CLASSES} classes are supported. If most of these "
-            "are no classes (instance numbers, for example), name those that are in a classes.json."
+            f"the masks hold values up to {k - 1}; at most {MAX_CLASSES} classes are supported"
+            f"{_for_example(holding)}. If most of these are no classes (instance numbers, for example), name those "
+            "that are in a classes.json."
         )
     given = [palette.get(index) for index in range(k)]
     known = [color for color in given if color is not None]

@@ -7,26 +7,29 @@ Letters: N images, C channels, H x W pixels, K classes.
 from __future__ import annotations
 
 import importlib
-import io
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
 
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
+from wholenet.data.opening import MAX_MEGAPIXELS, quiet_pillow
 from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
+from wholenet.files import is_plain, parse_json, shown
 
 CIFAR_SIDE = 32
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
 IMAGE_COLUMNS = ("img", "image", "images", "picture")
+MAX_ROWS = 20_000_000
+"""Of a parquet file; ImageNet's largest release has 14 million images."""
+MAX_PACKED = 50
+"""How many times its own size a parquet file may declare, beyond a gigabyte."""
 VAL_NAMES = ("val", "valid", "validation")
 SVHN_FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 """SVHN's splits. Its third file, extra_32x32.mat, is left out: additional, easier digits, a split of their own."""
@@ -54,20 +57,22 @@ class LabelledSource:
     classes: tuple[str, ...]
     splits: Mapping[str, Labelled]
     """"train", and "val" or "test" or both where the data has them."""
+    files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """The file of each image of a split, where each is a file of its own."""
 
 
-def open_labelled(path: str | Path) -> LabelledSource:
+def open_labelled(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> LabelledSource:
     """Open a folder of labelled images, in whichever form it is.
 
     Parquet: ``train*.parquet`` and the like, in the folder or its ``data/``, with a column of images (encoded, as bytes
     or as {bytes, path}) and one of whole-number labels. CIFAR's binary version: ``data_batch_*.bin`` and
     ``test_batch.bin``, or ``train.bin`` and ``test.bin``. SVHN's cropped digits: ``train_32x32.mat`` and
     ``test_32x32.mat``, the numbers of the classes being the digits. Folders: one per class, with or without ``train``,
-    ``val``, ``test`` above them.
+    ``val``, ``test`` above them. Image files that decode to more than ``max_megapixels`` are refused.
 
     Raises:
-        DataError: if it is none of these, a file is damaged (named, with the reason), an image has another size, or
-            there is only one class.
+        DataError: if it is none of these, a file is damaged (named, with the reason), an image has another size,
+            there is only one class, or the name of one is not plain (``files.is_plain``).
     """
     root = Path(path)
     if not root.is_dir():
@@ -75,20 +80,21 @@ def open_labelled(path: str | Path) -> LabelledSource:
             f"{root} is not a folder; give one with parquet files, CIFAR's .bin files, SVHN's .mat files, or a folder "
             "per class"
         )
-    parquet = sorted([*root.glob("*.parquet"), *root.glob("data/*.parquet")])
-    if parquet:
-        source = _parquet(root, parquet)
-    elif any(root.glob("*_32x32.mat")):
+    form, files = _form(root)
+    if form == "parquet":
+        with quiet_pillow():
+            source = _parquet(root, files, max_megapixels)
+    elif form == "mat":
         source = _svhn(root)
-    elif binary := sorted(root.rglob("*.bin")):
-        source = _binary(root, binary)
-    elif pickled := sorted(p for p in root.rglob("data_batch_*") if not p.suffix):
+    elif form == "bin":
+        source = _binary(root, files)
+    elif form == "pickled":
         raise DataError(
-            f"{pickled[0]} is of CIFAR's Python version, which is pickled: opening it would run whatever is in it. "
+            f"{files[0]} is of CIFAR's Python version, which is pickled: opening it would run whatever is in it. "
             "Get the binary version (cifar-10-binary.tar.gz, cifar-100-binary.tar.gz), or the parquet files"
         )
     else:
-        source = _folders(root)
+        source = _folders(root, max_megapixels)
     for name, split in source.splits.items():
         if not len(split):
             raise DataError(f"{root}: the {name} split has no images")
@@ -96,6 +102,32 @@ def open_labelled(path: str | Path) -> LabelledSource:
         only = f" ({source.classes[0]})" if source.classes else ""
         raise DataError(f"{root} has {len(source.classes)} class{only}; a classifier needs at least two to tell apart")
     return source
+
+
+def image_files(path: str | Path) -> list[Path]:
+    """The image files that :func:`open_labelled` reads; none where the images lie in files of another form, or it would
+    refuse the folder without a look at them."""
+    root = Path(path)
+    if not root.is_dir() or _form(root)[0] != "folders":
+        return []
+    try:
+        layout = _layout(root)
+    except DataError:
+        return []
+    return [file for _, classes in layout.values() for files in classes.values() for file in files]
+
+
+def _form(root: Path) -> tuple[Literal["parquet", "mat", "bin", "pickled", "folders"], list[Path]]:
+    """The form of a data set, and the files that tell it."""
+    if parquet := sorted([*root.glob("*.parquet"), *root.glob("data/*.parquet")]):
+        return "parquet", parquet
+    if digits := sorted(root.glob("*_32x32.mat")):
+        return "mat", digits
+    if binary := sorted(root.rglob("*.bin")):
+        return "bin", binary
+    if pickled := sorted(p for p in root.rglob("data_batch_*") if not p.suffix):
+        return "pickled", pickled
+    return "folders", []
 
 
 def _split_of(name: str) -> str | None:
@@ -109,7 +141,7 @@ def _split_of(name: str) -> str | None:
 # ---- parquet
 
 
-def _parquet(root: Path, files: Sequence[Path]) -> LabelledSource:
+def _parquet(root: Path, files: Sequence[Path], max_megapixels: float) -> LabelledSource:
     try:
         reader = importlib.import_module("pyarrow.parquet")  # not everyone needs it
     except ImportError as error:
@@ -121,25 +153,33 @@ def _parquet(root: Path, files: Sequence[Path]) -> LabelledSource:
         if split is None:
             raise DataError(f"{file}: the name of a parquet file begins with train, val or test; this one does not")
         try:
+            _check_rows(reader.read_metadata(file), file)
             table = reader.read_table(file)
+        except DataError:
+            raise
         except Exception as error:  # pyarrow's own errors have no common base but this
             raise DataError(f"{file} cannot be read as parquet: {error}") from error
         images = _column(table.column_names, IMAGE_COLUMNS, file)
         labels = _column(table.column_names, LABEL_COLUMNS, file)
-        named = _names_in(table.schema.metadata, labels)
+        named = _names_in(table.schema.metadata, labels, file)
         if names is not None and named != names:
             raise DataError(f"{file} names other classes than {files[0]}")
         names = named
-        parts.setdefault(split, []).append(
-            Labelled(
-                _stacked(
-                    (_decoded(value, f"{file}, row {i}") for i, value in enumerate(table[images].to_pylist())), file
-                ),
-                _whole_numbers(table[labels].to_pylist(), file),
-            )
-        )
+        values = enumerate(table[images].to_pylist())
+        pictures = _stacked((_decoded(value, f"{file}, row {i}", max_megapixels) for i, value in values), file)
+        parts.setdefault(split, []).append(Labelled(pictures, _whole_numbers(table[labels].to_pylist(), file)))
     splits = {split: _joined(some, root) for split, some in parts.items()}
     return LabelledSource(root.name, _class_names(names, splits, root), splits)
+
+
+def _check_rows(metadata: Any, file: Path) -> None:
+    """Refuse a file that would fill the memory: one that is hardly there packs what is said a billion times."""
+    size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    if metadata.num_rows > MAX_ROWS or size > max(1 << 30, MAX_PACKED * file.stat().st_size):
+        raise DataError(
+            f"{file} declares {metadata.num_rows:,} rows of {size:,} bytes in all, in a file of "
+            f"{file.stat().st_size:,}; expected at most {MAX_ROWS:,} rows, and images, which are packed already"
+        )
 
 
 def _column(found: Sequence[str], wanted: Sequence[str], file: Path) -> str:
@@ -149,24 +189,29 @@ def _column(found: Sequence[str], wanted: Sequence[str], file: Path) -> str:
     raise DataError(f"{file} has columns {', '.join(found)}; expected one of {', '.join(wanted)}")
 
 
-def _names_in(metadata: Mapping[bytes, bytes] | None, column: str) -> tuple[str, ...]:
+def _names_in(metadata: Mapping[bytes, bytes] | None, column: str, file: Path) -> tuple[str, ...]:
     """Class names that the data set's public release writes into its schema; none where it does not."""
     text = (metadata or {}).get(b"huggingface")
     if text is None:
         return ()
-    features: Any = json.loads(text).get("info", {}).get("features", {})
-    return tuple(features.get(column, {}).get("names") or ())
+    try:
+        found: Any = parse_json(text.decode())
+    except ValueError as error:
+        raise DataError(f"{file}: the description in its schema cannot be read: {error}") from error
+    for key in ("info", "features", column, "names"):
+        found = found.get(key) if isinstance(found, dict) else None
+    if found is None:
+        return ()
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise DataError(f"{file}: its classes are called {shown(found)}; expected a list of names")
+    return _plain(found, file)
 
 
-def _decoded(value: Any, where: str) -> np.ndarray:
+def _decoded(value: Any, where: str, max_megapixels: float) -> np.ndarray:
     content = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(content, bytes):
         raise DataError(f"{where}: the image is {type(content).__name__}; expected the bytes of an image file")
-    try:
-        with Image.open(io.BytesIO(content)) as picture:
-            return np.array(picture.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{where}: the image cannot be decoded: {error}") from error
+    return read_image(where, max_megapixels, content)
 
 
 def _whole_numbers(values: Sequence[Any], file: Path) -> np.ndarray:
@@ -204,7 +249,7 @@ def _binary(root: Path, files: Sequence[Path]) -> LabelledSource:
         )
     splits = {split: _joined(some, root) for split, some in parts.items()}
     table = next((f for n in ("fine_label_names.txt", "batches.meta.txt") for f in sorted(root.rglob(n))), None)
-    names = tuple(table.read_text().split()) if table else () if hundred else CIFAR10_CLASSES
+    names = _plain(table.read_text().split(), table) if table else () if hundred else CIFAR10_CLASSES
     return LabelledSource(root.name, _class_names(names, splits, root), splits)
 
 
@@ -258,24 +303,35 @@ def _digits(reader: ModuleType, file: Path) -> Labelled:
 # ---- a folder per class
 
 
-def _folders(root: Path) -> LabelledSource:
+def _folders(root: Path, max_megapixels: float) -> LabelledSource:
+    layout = _layout(root)
+    top, classes = layout["train"]
+    names = _plain(list(classes), top)
+    splits, paths = {}, {}
+    for split, (top, found) in layout.items():
+        if unknown := sorted(set(found) - set(names)):
+            raise DataError(f"{top} has the class {unknown[0]!r}, which train does not have")
+        files = [(file, names.index(name)) for name, some in found.items() for file in some]
+        paths[split] = tuple(file for file, _ in files)
+        images = _stacked((read_image(file, max_megapixels) for file in paths[split]), top, paths[split])
+        splits[split] = Labelled(images, np.array([label for _, label in files], dtype=np.int64))
+    return LabelledSource(root.name, names, splits, paths)
+
+
+def _layout(root: Path) -> dict[str, tuple[Path, dict[str, list[Path]]]]:
+    """Split -> its folder, and the files of each class there.
+
+    Raises:
+        DataError: if there is no train split, or no class in it.
+    """
     below = sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
     named = {split: folder for folder in below if (split := _split_of(folder.name)) is not None}
     if named and "train" not in named:
         raise DataError(f"{root} has {', '.join(sorted(f.name for f in named.values()))} and no train folder")
-    tops = named or {"train": root}
-    classes = {split: _classes_below(top) for split, top in tops.items()}
-    names = tuple(classes["train"])
-    if not names:
+    layout = {split: (top, _classes_below(top)) for split, top in (named or {"train": root}).items()}
+    if not layout["train"][1]:
         raise DataError(f"{root} holds no folder with images ({', '.join(IMAGE_SUFFIXES)}); expected one per class")
-    splits = {}
-    for split, found in classes.items():
-        if unknown := sorted(set(found) - set(names)):
-            raise DataError(f"{tops[split]} has the class {unknown[0]!r}, which train does not have")
-        files = [(file, names.index(name)) for name, some in found.items() for file in some]
-        images = _stacked((read_image(file) for file, _ in files), tops[split], [file for file, _ in files])
-        splits[split] = Labelled(images, np.array([label for _, label in files], dtype=np.int64))
-    return LabelledSource(root.name, names, splits)
+    return layout
 
 
 def _classes_below(top: Path) -> dict[str, list[Path]]:
@@ -284,6 +340,20 @@ def _classes_below(top: Path) -> dict[str, list[Path]]:
 
 
 # ---- shared
+
+
+def _plain(names: Sequence[str], where: Path) -> tuple[str, ...]:
+    """The names of the classes.
+
+    Raises:
+        DataError: if one could not stand in a line.
+    """
+    if wrong := [name for name in names if not is_plain(name)]:
+        raise DataError(
+            f"{where}: a class is called {shown(wrong[0])}; a name has no control characters, and is text in UTF-8: "
+            "rename it"
+        )
+    return tuple(names)
 
 
 def _stacked(images: Iterable[np.ndarray], where: Path, names: Sequence[Path] = ()) -> np.ndarray:

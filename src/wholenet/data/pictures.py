@@ -6,9 +6,7 @@ Letters: H x W pixels, K classes.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -16,65 +14,61 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image
 
 from wholenet.data.classes import MAX_VALUE, Color, default_colors
+from wholenet.data.opening import MAX_MEGAPIXELS, Header, PictureError, load
 from wholenet.data.sample import IGNORE, Classes, DataError
 
-_UNKNOWN = 254
-"""Stands for a pixel no class explains while a mask is being read; ``MAX_CLASSES`` keeps it free."""
+UNKNOWN = 254
+"""Stands for a pixel that no class explains while a mask is being read; ``MAX_CLASSES`` keeps it free."""
 
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-_PILLOW_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
-"""What Pillow raises on damaged files, beside its own UnidentifiedImageError (an OSError)."""
+_IMAGE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 
 # ---- images
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS, content: bytes | None = None) -> np.ndarray:
     """The image as a viewer shows it (EXIF rotation applied), uint8 [H, W, 3] RGB; transparency is dropped.
 
+    Args:
+        path: the file; if its ``content`` is given, how messages call it.
+        max_megapixels: larger ones are refused before they are decoded.
+        content: the file's bytes, if it is not one of its own.
+
     Raises:
-        DataError: if the file cannot be read, or has more than 8 bits per grey pixel.
+        PictureError: if the file cannot be read, decodes to more than ``max_megapixels``, or has more than 8 bits per
+            grey pixel.
     """
-    with _opened(path) as picture:
-        mode = picture.mode
-        if mode not in _DEEP_MODES:
-            # Palettes with per-entry transparency warn on the direct way to RGB.
-            opaque = picture.convert("RGBA") if mode in ("P", "PA") else picture
-            return np.array(opaque.convert("RGB"))
-    raise DataError(
-        f"{path}: a 16-bit, 32-bit or float image (Pillow mode {mode}). wholenet reads 8 bits per channel and will not "
-        "guess how to scale the rest; convert the whole data set with one range, for example with ImageMagick: "
-        "magick in.tif -level 0,4095 -depth 8 out.png"
-    )
+    return image_with_header(path, max_megapixels, content)[0]
 
 
-@contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
-    """The picture, decoded and upright; whatever goes wrong with the file becomes a DataError."""
-    try:
-        with Image.open(path) as picture:
-            _refuse_small_depths(picture, path)
-            ImageOps.exif_transpose(picture, in_place=True)
-            yield picture
-    except DataError:
-        raise
-    except _PILLOW_ERRORS as error:
-        raise DataError(
-            f"{path}: cannot be read as an image ({error}). Replace the file, or remove it and its partner."
-        ) from error
+def image_with_header(
+    path: str | Path, max_megapixels: float = MAX_MEGAPIXELS, content: bytes | None = None
+) -> tuple[np.ndarray, Header, bool]:
+    """The image as :func:`read_image` gives it, its header, and whether any pixel of it is transparent.
 
-
-def _refuse_small_depths(picture: ImageFile.ImageFile, path: str | Path) -> None:
-    # Pillow stretches these to 0, 85, 170, 255: index 3 of a mask would turn into "ignore".
-    depth = next((tile.args for tile in picture.tile if tile.args in ("L;2", "L;4")), None)
-    if depth is not None:
-        raise DataError(
-            f"{path}: a grey picture with {depth[-1]} bits per pixel, whose values can be read in two ways "
-            "(0, 1, 2, ... or stretched to 0..255). Save it with 8 bits per pixel."
+    Raises:
+        PictureError: as :func:`read_image`.
+    """
+    header, picture = load(path, max_megapixels, content)
+    if picture.mode in _DEEP_MODES:
+        raise PictureError(
+            path,
+            "16-bit",
+            f"a 16-bit, 32-bit or float image (Pillow mode {picture.mode})",
+            "wholenet reads 8 bits per channel and will not guess how to scale the rest; convert the whole data set "
+            "with one range, for example with ImageMagick: magick in.tif -level 0,4095 -depth 8 out.png",
         )
+    if picture.mode not in _IMAGE_MODES:  # LAB, for one, comes out of Pillow in other colours
+        reason = f"an image in Pillow mode {picture.mode}, which wholenet does not turn into RGB"
+        raise PictureError(path, "mode", reason, "Save it as RGB.")
+    # Palettes with per-entry transparency warn on the direct way to RGB.
+    opaque = picture.convert("RGBA") if picture.has_transparency_data else picture
+    transparent = opaque.mode == "RGBA" and np.array(opaque.getchannel("A")).min() < 255
+    return np.array(opaque.convert("RGB")), header, bool(transparent)
 
 
 # ---- masks as written
@@ -91,26 +85,38 @@ class RawMask:
     """The colours of indices 0, 1, ... in a palette file."""
 
 
-def read_raw_mask(path: str | Path) -> RawMask:
+def read_raw_mask(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> RawMask:
     """The mask's pixels, undecided what they mean.
 
     Raises:
-        DataError: if the file cannot be read, or is of a kind that cannot hold labels.
+        PictureError: if the file cannot be read, decodes to more than ``max_megapixels``, or is of a kind that cannot
+            hold labels.
     """
-    with _opened(path) as picture:
-        mode, pixels = picture.mode, np.array(picture)
-        flat = picture.getpalette("RGB") or [] if mode in ("P", "PA") else []
+    return raw_mask_with_header(path, max_megapixels)[0]
+
+
+def raw_mask_with_header(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[RawMask, Header, bool]:
+    """The mask as :func:`read_raw_mask` gives it, its header, and whether any pixel of it is transparent.
+
+    Raises:
+        PictureError: as :func:`read_raw_mask`.
+    """
+    header, picture = load(path, max_megapixels)
+    mode, pixels = picture.mode, np.array(picture)
+    flat = picture.getpalette("RGB") or [] if mode in ("P", "PA") else []
     if mode == "1":
-        return RawMask("bits", pixels.astype(np.uint8))
+        return RawMask("bits", pixels.astype(np.uint8)), header, False
     if mode in ("L", "P", "I") or mode.startswith("I;16"):
-        return RawMask("index", pixels, _triples(flat))
+        return RawMask("index", pixels, _triples(flat)), header, False
     if mode in ("LA", "PA"):
-        return RawMask("index", pixels[..., 0], _triples(flat))
+        return RawMask("index", pixels[..., 0], _triples(flat)), header, bool((pixels[..., 1] < 255).any())
     if mode in ("RGB", "RGBA"):
-        return RawMask("color", _pack(pixels[..., :3]))
-    raise DataError(
-        f"{path}: a mask must be an index, palette, 1-bit or RGB picture, this one has Pillow mode {mode}. "
-        "Save it as an 8-bit PNG whose pixel values are the class ids."
+        return RawMask("color", _pack(pixels[..., :3])), header, bool((pixels[..., 3:] < 255).any())
+    raise PictureError(
+        path,
+        "mode",
+        f"a mask must be an index, palette, 1-bit or RGB picture, this one has Pillow mode {mode}",
+        "Save it as an 8-bit PNG whose pixel values are the class ids.",
     )
 
 
@@ -136,7 +142,7 @@ def _pack(rgb: np.ndarray) -> np.ndarray:
 # ---- masks in train ids
 
 
-def read_mask(path: str | Path, classes: Classes) -> np.ndarray:
+def read_mask(path: str | Path, classes: Classes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
     """The mask in train ids and ``IGNORE``, uint8 [H, W].
 
     Index, palette and 16-bit files are read by value, 1-bit files as 0 and 255 if 255 is a class's value and as 0 and
@@ -144,23 +150,40 @@ def read_mask(path: str | Path, classes: Classes) -> np.ndarray:
     taken as an index file saved with three equal channels.
 
     Raises:
-        DataError: if the file cannot be read or holds pixels that ``classes`` does not explain.
+        DataError: if the file cannot be read, decodes to more than ``max_megapixels``, or holds pixels that ``classes``
+            does not explain.
     """
-    raw = read_raw_mask(path)
+    labels = labels_of(read_raw_mask(path, max_megapixels), classes)
+    unknown = labels.train_ids == UNKNOWN
+    if unknown.any():
+        raise DataError(_unknown_message(path, labels.codes[unknown], classes, labels.by_color))
+    return labels.train_ids
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A raw mask as a class table reads it."""
+
+    train_ids: np.ndarray
+    """uint8, in the shape of the codes: train ids, ``IGNORE``, and ``UNKNOWN`` where the table explains nothing."""
+    codes: np.ndarray
+    """What was looked up: values, or colour codes."""
+    by_color: bool
+    """Which of the two."""
+
+
+def labels_of(raw: RawMask, classes: Classes) -> Labels:
+    """Read a mask, or the distinct codes of one, by a class table."""
     by_color = raw.kind == "color" and not _is_index_in_rgb(raw.codes, classes)
     codes = raw.codes if by_color else _index_codes(raw, classes)
-    mask = _color_table(classes)[codes] if by_color else _train_ids(codes, classes)
-    unknown = mask == _UNKNOWN
-    if unknown.any():
-        raise DataError(_unknown_message(path, codes[unknown], classes, by_color))
-    return mask
+    return Labels(_color_table(classes)[codes] if by_color else _train_ids(codes, classes), codes, by_color)
 
 
 def _is_index_in_rgb(codes: np.ndarray, classes: Classes) -> bool:
     # A table with colours of its own is for masks in those colours: a blank RGB mask is then unknown, not class 0.
     if classes.colors != default_colors(len(classes)):
         return False
-    return bool(is_gray(codes).all()) and bool((_color_table(classes)[codes] == _UNKNOWN).any())
+    return bool(is_gray(codes).all()) and bool((_color_table(classes)[codes] == UNKNOWN).any())
 
 
 def _index_codes(raw: RawMask, classes: Classes) -> np.ndarray:
@@ -180,7 +203,7 @@ def _train_ids(codes: np.ndarray, classes: Classes) -> np.ndarray:
 @lru_cache(maxsize=4)
 def _index_table(classes: Classes) -> np.ndarray:
     """Pixel value -> train id; the entry after the last, which -1 reaches too, is unknown."""
-    table = np.full(MAX_VALUE + 2, _UNKNOWN, np.uint8)
+    table = np.full(MAX_VALUE + 2, UNKNOWN, np.uint8)
     table[list(classes.ignore_values)] = IGNORE
     table[list(classes.values)] = np.arange(len(classes))
     return table
@@ -189,7 +212,7 @@ def _index_table(classes: Classes) -> np.ndarray:
 @lru_cache(maxsize=2)
 def _color_table(classes: Classes) -> np.ndarray:
     """Colour code -> train id: 16 MiB, so that a pixel costs one look-up instead of a search among the colours."""
-    table = np.full(1 << 24, _UNKNOWN, np.uint8)
+    table = np.full(1 << 24, UNKNOWN, np.uint8)
     for color in classes.ignore_colors:
         table[_pack(np.array(color))] = IGNORE
     for train_id, color in enumerate(classes.colors):

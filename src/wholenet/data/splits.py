@@ -54,7 +54,11 @@ def seeded_order(names: Iterable[str], seed: int) -> list[str]:
     >>> [name for name in seeded_order(["d", "c", "b", "a"], seed=0) if name != "d"] == order
     True
     """
-    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    return sorted(names, key=lambda name: _hash(f"{seed}:{name}"))
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()  # a file's name may be any bytes
 
 
 def seeded_indices(count: int, seed: int) -> list[int]:

@@ -8,6 +8,7 @@ Letters: B images, C channels, H x W pixels.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -47,20 +48,26 @@ class Order(Dataset[Any]):
         seed: of the run.
         stream: tells the streams of one run apart ("weights", "architecture"): same data, separately drawn.
         batches: length.
+        shares: into how many equal shares every batch is cut, for as many processes.
+        share: which of them this stream gives, from 0.
     """
 
-    def __init__(self, size: int, batch: int, *, seed: int, stream: str, batches: int) -> None:
+    def __init__(
+        self, size: int, batch: int, *, seed: int, stream: str, batches: int, shares: int = 1, share: int = 0
+    ) -> None:
         self.size = size
         self.batch = batch
         self.key = [seed, *stream.encode()]
         self.batches = batches
+        self.places = range(batch * share // shares, batch * (share + 1) // shares)
+        """Of this share in each batch."""
 
     def __len__(self) -> int:
         return self.batches
 
     def indices(self, k: int) -> list[int]:
-        """Which samples make batch k."""
-        positions = range(k * self.batch, (k + 1) * self.batch)
+        """Which samples make this share of batch k."""
+        positions = [k * self.batch + place for place in self.places]
         orders = {turn: self.rng(0, turn).permutation(self.size) for turn in {p // self.size for p in positions}}
         return [int(orders[p // self.size][p % self.size]) for p in positions]
 
@@ -70,13 +77,13 @@ class Order(Dataset[Any]):
 
 
 class BatchStream(Order):
-    """Item k is batch k: images float32 [B, 3, H, W] and masks int64 [B, H, W].
+    """Item k is batch k, or this share of it: images float32 [B, 3, H, W] and masks int64 [B, H, W].
 
     Args:
         data: where samples come from.
         batch: B.
         augment: see ``Augment``.
-        order: ``seed``, ``stream`` and ``batches`` of :class:`Order`.
+        order: the rest of :class:`Order`.
     """
 
     def __init__(self, data: SegmentationData, batch: int, augment: Augment, **order: Any) -> None:
@@ -86,7 +93,7 @@ class BatchStream(Order):
 
     def __getitem__(self, k: int) -> tuple[Tensor, Tensor]:
         images, masks = [], []
-        for place, index in enumerate(self.indices(k)):
+        for place, index in zip(self.places, self.indices(k), strict=True):
             sample = self.data[index]
             image, mask = self.augment(sample.image, sample.mask, self.rng(1, k * self.batch + place))
             images.append(normalize(image))
@@ -117,3 +124,6 @@ def batches(stream: Order, first: int, workers: int, *, pinned: bool = False) ->
 def _start_worker(_number: int) -> None:
     # No threads inside a worker: there is a process for every core already.
     cv2.setNumThreads(0)
+    # Both reach every process of a terminal or a job; the one that trains still wants its batches, and ends this one.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

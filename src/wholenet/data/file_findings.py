@@ -1,0 +1,157 @@
+"""What there is to say of single files and pairs: facts in, findings out."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wholenet.data.finding import Finding, of_files
+from wholenet.data.folder import JPEG_ADVICE, Pair, size_mismatch
+from wholenet.data.opening import PictureError
+from wholenet.data.survey import ImageFacts, MaskFacts, Surveyed
+
+UPRIGHT = 1
+SQUARE_TURNS = (2, 3, 4)
+"""EXIF orientations that leave height and width as they are: the size does not tell whether the mask was turned too."""
+TOO_SMALL, SMALL = 8, 32
+"""Sides, in pixels, below which an image is refused, or doubted: networks here halve it five times."""
+_LOSSY = ("JPEG", "MPO")
+_LOSSY_COMPRESSION = ("jpeg", "tiff_jpeg")
+
+
+def unusable(found: Surveyed) -> list[Finding]:
+    """The files that cannot be read at all, those with one reason together."""
+    findings = []
+    for noun, problems in (("image", found.unusable_images), ("mask", found.unusable_masks)):
+        groups: dict[tuple[str, str], list[tuple[Path, PictureError]]] = defaultdict(list)
+        for path, error in problems.items():
+            groups[error.kind, re.sub(r"\d+", "#", error.reason)].append((path, error))
+        for (kind, _), group in groups.items():
+            first = group[0][1]
+            files = [path for path, _ in group]
+            findings += of_files("error", kind, files, f"cannot be used: {first.reason}", first.advice, noun=noun)
+    return findings
+
+
+def of_small_images(images: Mapping[Path, ImageFacts]) -> list[Finding]:
+    """Images that a network can hardly make anything of."""
+    tiny = [path for path, facts in images.items() if min(facts.size) < TOO_SMALL]
+    small = [path for path, facts in images.items() if TOO_SMALL <= min(facts.size) < SMALL]
+    return [
+        *of_files(
+            "error",
+            "too-small",
+            tiny,
+            f"lower or narrower than {TOO_SMALL} pixels{_first_size(tiny, images)}",
+            "Nothing can be learned from so few pixels: remove them with their masks, or replace them.",
+        ),
+        *of_files(
+            "warning",
+            "small",
+            small,
+            f"lower or narrower than {SMALL} pixels{_first_size(small, images)}",
+            "The network reduces images by 32; enlarge these, or remove them with their masks.",
+        ),
+    ]
+
+
+def of_images(images: Mapping[Path, ImageFacts]) -> list[Finding]:
+    """What is odd about images that can be read, whatever their sizes."""
+    return [
+        *of_files(
+            "warning",
+            "cmyk",
+            [path for path, facts in images.items() if facts.mode == "CMYK"],
+            "in CMYK, made for printing",
+            "Its colours become RGB by a plain rule, not as a viewer shows them; convert all images to RGB, or none.",
+        ),
+        *of_files(
+            "warning",
+            "transparent-image",
+            [path for path, facts in images.items() if facts.transparent],
+            "with transparent pixels",
+            "Transparency (an alpha channel) is dropped: what is hidden behind it is trained on. Flatten these images.",
+        ),
+        *of_files(
+            "warning",
+            "frames",
+            [path for path, facts in images.items() if facts.frames],
+            "with several pictures in one file (animation, pages)",
+            "Only the first of them is read; save each as a file, with a mask of its own.",
+        ),
+        *of_files(
+            "warning",
+            "flat-image",
+            [path for path, facts in images.items() if facts.flat],
+            "of one colour throughout",
+            "Nothing can be seen in it: a failed capture? Remove it with its mask.",
+        ),
+    ]
+
+
+def of_pairs(pairs: Sequence[Pair], found: Surveyed) -> list[Finding]:
+    """Sizes and rotations, of images with their masks."""
+    both = [(i, found.images[i], m, found.masks[m]) for i, m in pairs if i in found.images and m in found.masks]
+    differ = [(i, a, m, b) for i, a, m, b in both if a.size != b.size]
+    findings = []
+    if differ:
+        image, a, mask, b = differ[0]
+        shown = size_mismatch(image, a.size, mask, b.size)
+        what = f"{len(differ)} mask{'s' * (len(differ) > 1)} of another size than the image. {shown}"
+        findings += [Finding("error", "size", what, files=tuple(str(i) for i, *_ in differ[:5]), count=len(differ))]
+    same = [(i, a, b) for i, a, _, b in both if a.size == b.size and a.orientation != UPRIGHT]
+    doubtful = [
+        image
+        for image, a, b in same
+        if a.orientation != b.orientation and (a.orientation in SQUARE_TURNS or a.size[0] == a.size[1])
+    ]
+    turned = [image for image, *_ in same if image not in set(doubtful)]
+    findings += of_files(
+        "warning",
+        "exif",
+        doubtful,
+        "turned or mirrored by an EXIF tag, of the size of the mask either way",
+        "The image is trained on as viewers show it. Make sure that the mask was drawn on that; if so, save the image "
+        "upright, without the tag, and this warning goes.",
+    )
+    findings += of_files(
+        "note", "exif-applied", turned, "turned by an EXIF tag, which is applied", "The masks fit the turned images."
+    )
+    return findings
+
+
+def of_masks(masks: Mapping[Path, MaskFacts]) -> list[Finding]:
+    """What is odd about masks that can be read, whatever their classes."""
+    return [
+        *of_files(
+            "error",
+            "lossy-mask",
+            [p for p, facts in masks.items() if facts.format in _LOSSY or facts.compression in _LOSSY_COMPRESSION],
+            "saved as JPEG, whatever the file is called",
+            JPEG_ADVICE,
+            noun="mask",
+        ),
+        *of_files(
+            "warning",
+            "transparent-mask",
+            [path for path, facts in masks.items() if facts.transparent],
+            "with transparent pixels",
+            "Transparency (an alpha channel) is dropped: such pixels count as the label behind it. If they are to be "
+            "ignored, give them a value or colour of their own and list it as ignored in classes.json.",
+            noun="mask",
+        ),
+        *of_files(
+            "warning",
+            "frames",
+            [path for path, facts in masks.items() if facts.frames],
+            "with several pictures in one file (animation, pages)",
+            "Only the first of them is read; if each is a class, join them into one index mask.",
+            noun="mask",
+        ),
+    ]
+
+
+def _first_size(files: Sequence[Path], images: Mapping[Path, ImageFacts]) -> str:
+    return " ({}x{})".format(*images[files[0]].size) if files else ""

@@ -1,0 +1,70 @@
+"""What a look at a data set brings to light: what, where, how many, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from wholenet.data.sample import DataError
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+EXAMPLES = 5
+"""Files that a finding names."""
+_MOST_ERRORS = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found. Errors stop, warnings do not, notes are only good to know."""
+
+    severity: Severity
+    kind: str
+    """A short name of what it is about, such as "unreadable"; the same for all findings of that kind."""
+    what: str
+    """What was found, and what was expected."""
+    advice: str = ""
+    """What to do."""
+    files: tuple[str, ...] = ()
+    """Examples, at most ``EXAMPLES``."""
+    count: int = 1
+    """How many files, classes, or whatever it is about, there are."""
+
+    def __str__(self) -> str:
+        shown = f": {', '.join(self.files)}{', ...' if self.count > len(self.files) else ''}" if self.files else ""
+        what = self.what.removesuffix(".") if shown else self.what
+        return f"{what}{shown}\n{self.advice}".strip()
+
+
+def of_files(
+    severity: Severity, kind: str, files: Sequence[Path | str], what: str, advice: str, *, noun: str = "image"
+) -> list[Finding]:
+    """A finding about some files, or none if there are none; ``what`` is told of "3 images ..."."""
+    if not files:
+        return []
+    counted = f"{len(files)} {noun}{'s' * (len(files) > 1)}"
+    examples = tuple(map(str, files[:EXAMPLES]))
+    return [Finding(severity, kind, f"{counted} {what}", advice, examples, len(files))]
+
+
+def by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors first."""
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def refuse_errors(findings: Iterable[Finding], where: str) -> None:
+    """Make sure that there are no errors among the findings.
+
+    Raises:
+        DataError: one for all of them.
+    """
+    errors = [str(finding) for finding in findings if finding.severity == "error"]
+    if len(errors) == 1:
+        raise DataError(errors[0])
+    if errors:
+        listed = "\n".join(f"- {error}" for error in errors[:_MOST_ERRORS])
+        more = len(errors) - _MOST_ERRORS
+        rest = f"\n- and {more} more: wholenet check-data {where}" if more > 0 else ""
+        raise DataError(f"{where}: {len(errors)} things must be put right first:\n{listed}{rest}")

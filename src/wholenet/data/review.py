@@ -1,0 +1,144 @@
+"""A whole data set of images and masks, looked at before anything is trained on it: all that is wrong, at once.
+
+`wholenet check-data` shows what is found here, and `wholenet fit` stops at its errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wholenet.data.check import SplitStats, check_crop, check_split
+from wholenet.data.detect import BUILT_IN, Tree, as_source, class_file, class_table, find_tree, with_val
+from wholenet.data.facts_cache import FactsCache
+from wholenet.data.file_findings import of_images, of_masks, of_pairs, of_small_images, unusable
+from wholenet.data.finding import Finding, by_severity
+from wholenet.data.folder import Pair
+from wholenet.data.label_findings import of_labels
+from wholenet.data.opening import MAX_MEGAPIXELS
+from wholenet.data.sample import Classes, DataError, DataSource
+from wholenet.data.scenes import open_scenes
+from wholenet.data.split_findings import duplicates, of_classes, of_ignored_masks, of_sizes, split_stats
+from wholenet.data.survey import Surveyed, survey
+
+Progress = Callable[[int, int], None]
+"""Told of (files done, files in all)."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a look at a data set brought to light."""
+
+    where: str
+    findings: tuple[Finding, ...]
+    """Errors first."""
+    source: DataSource | None = None
+    """The data set; None if it cannot be opened for one of the errors."""
+    stats: Mapping[str, SplitStats] = field(default_factory=dict)
+    """Of the splits, as far as their files can be used."""
+    notes: tuple[str, ...] = ()
+    """How the data was read."""
+
+
+def review(
+    where: str | Path,
+    *,
+    val_share: float = 0.2,
+    seed: int = 0,
+    crop: tuple[int, int] | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    skipped: Collection[str] = (),
+    progress: Progress | None = None,
+) -> Review:
+    """Decode every image and mask once, several at a time, and say all that is wrong or odd.
+
+    What was decoded before, and has the same size and times, is not decoded again (``data/facts_cache.py``).
+
+    Args:
+        where: as for :func:`wholenet.data.detect.open_data`.
+        val_share: as there.
+        seed: as there.
+        crop: (height, width) to be trained on; None leaves the choice to the data.
+        max_megapixels: larger files are refused before they are decoded.
+        skipped: splits that nobody will look at.
+        progress: called after each file.
+
+    Raises:
+        ValueError: if a val split must be made and ``val_share`` is not between 0 and 1.
+    """
+    if where == BUILT_IN:
+        return _of_scenes(seed, crop, skipped, progress)
+    root = Path(where).expanduser()
+    try:
+        tree = find_tree(root)
+    except (DataError, OSError) as error:
+        return Review(str(where), (Finding("error", "layout", str(error)),))
+    used = {split: pairs for split, pairs in tree.pairs.items() if split not in skipped}
+    findings = list(tree.findings)
+    splits: dict[str, list[Pair]] = dict(used)
+    notes = tree.notes
+    try:
+        splits, divided = with_val(root, used, val_share, seed)
+        notes = (*notes, *divided)
+    except DataError as error:
+        if not any(finding.severity == "error" for finding in findings):  # too few images, and that is all
+            example = tuple(str(image) for image, _ in used["train"])
+            findings.append(Finding("error", "too-few", str(error), files=example))
+    found = survey(
+        [image for pairs in splits.values() for image, _ in pairs],
+        [mask for pairs in splits.values() for _, mask in pairs],
+        max_megapixels=max_megapixels,
+        cache=FactsCache(root),
+        progress=progress,
+    )
+    everything = [pair for pairs in splits.values() for pair in pairs]
+    findings += [*unusable(found), *of_images(found.images), *of_small_images(found.images)]
+    findings += [*of_masks(found.masks), *of_pairs(everything, found)]
+    findings += duplicates(splits, found)
+    classes, told = _classes(root, tree, found)
+    findings += told
+    if classes is None:
+        return Review(str(where), tuple(by_severity(findings)), notes=notes)
+    table, origin, inferred = classes
+    findings += of_labels(found.masks, table, inferred=inferred, where=class_file(root, tree))
+    stats = {name: split_stats(pairs, found, table) for name, pairs in splits.items()}
+    known = {name: split for name, split in stats.items() if split is not None}
+    findings += of_ignored_masks(list(found.masks), found, table)
+    findings += of_classes(splits, found, known, table)
+    findings += of_sizes(splits.get("train", []), found, known.get("train"), crop)
+    source = as_source(root, splits, table, (*notes, origin), max_megapixels)
+    return Review(str(where), tuple(by_severity(findings)), source, known, source.notes)
+
+
+def _classes(root: Path, tree: Tree, found: Surveyed) -> tuple[tuple[Classes, str, bool] | None, list[Finding]]:
+    """(The class table, where it comes from, whether it was inferred from the masks), or why there is none."""
+    if not found.masks:
+        return None, []  # everything else that is wrong has been said
+    try:
+        table, origin = class_table(root, tree, None, found.masks)
+    except DataError as error:
+        return None, [Finding("error", "classes", str(error))]
+    return (table, origin, "inferred" in origin), []
+
+
+def _of_scenes(seed: int, crop: tuple[int, int] | None, skipped: Collection[str], progress: Progress | None) -> Review:
+    source = open_scenes(seed=seed)
+    used = {name: data for name, data in source.splits.items() if name not in skipped}
+    total, before = sum(len(data) for data in used.values()), 0
+    stats = {}
+    for name, data in used.items():
+
+        def show(done: int, _: int, before: int = before) -> None:
+            if progress:
+                progress(before + done, total)
+
+        stats[name] = check_split(data, source.classes, name=name, progress=show)
+        before += len(data)
+    findings = []
+    if crop is not None and "train" in stats:
+        try:
+            check_crop(stats["train"], crop, "train")
+        except DataError as error:
+            findings.append(Finding("error", "smaller-than-crop", str(error)))
+    return Review(BUILT_IN, tuple(findings), source, stats, source.notes)

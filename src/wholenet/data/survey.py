@@ -1,0 +1,241 @@
+"""What every image and mask file holds, each decoded once: facts that no class table is needed for.
+
+Letters: H x W pixels.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from wholenet.data.classes import Color
+from wholenet.data.facts_cache import FactsCache, Stamp
+from wholenet.data.opening import MAX_MEGAPIXELS, PictureError, quiet_pillow
+from wholenet.data.pictures import RawMask, image_with_header, raw_mask_with_header
+
+MOST_COLORS = 4096
+"""Colours of one mask that are counted apart; a class file has at most 254, and a photograph more."""
+THREADS = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What images and masks have in common."""
+
+    size: tuple[int, int]
+    """(H, W), upright."""
+    format: str
+    mode: str
+    compression: str
+    """Of a TIFF; as in ``Header``."""
+    orientation: int
+    """EXIF; 1 is upright."""
+    frames: bool
+    """Whether there are pictures after the first."""
+    transparent: bool
+    digest: str
+    """Of the decoded pixels: two files with the same are the same picture."""
+
+
+@dataclass(frozen=True)
+class ImageFacts(FileFacts):
+    """An image, as RGB."""
+
+    flat: bool
+    """Whether all its pixels have one colour."""
+
+
+@dataclass(frozen=True)
+class MaskFacts(FileFacts):
+    """A mask, before a class table gives its codes a meaning."""
+
+    kind: Literal["index", "bits", "color"]
+    """As in ``RawMask``."""
+    counts: Mapping[int, int]
+    """Code -> pixels; the ``MOST_COLORS`` most frequent."""
+    uncounted: int
+    """Pixels of further codes."""
+    palette: Mapping[int, Color]
+    """The colour that the file's palette gives to each code that occurs."""
+
+    def codes(self) -> RawMask:
+        """One pixel of each code, in the order of ``counts``."""
+        return RawMask(self.kind, np.array(list(self.counts), np.int64))
+
+
+Facts = ImageFacts | MaskFacts
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """The facts of the files of a data set, or what is wrong with them."""
+
+    images: dict[Path, ImageFacts] = field(default_factory=dict)
+    masks: dict[Path, MaskFacts] = field(default_factory=dict)
+    unusable_images: dict[Path, PictureError] = field(default_factory=dict)
+    unusable_masks: dict[Path, PictureError] = field(default_factory=dict)
+
+
+def survey(
+    images: Iterable[Path],
+    masks: Iterable[Path],
+    *,
+    max_megapixels: float = MAX_MEGAPIXELS,
+    cache: FactsCache | None = None,
+    threads: int = THREADS,
+    progress: Callable[[int, int], None] | None = None,
+) -> Surveyed:
+    """Decode every file once, several at a time, unless ``cache`` knows it with this size and times.
+
+    Args:
+        images: image files.
+        masks: mask files.
+        max_megapixels: larger ones are refused before they are decoded.
+        cache: where facts of earlier looks are; what was found is written there.
+        threads: how many files are read at a time.
+        progress: called with (files done, files in all) after each, in the calling thread.
+    """
+    found = Surveyed()
+    wanted = [*((path, look_at_image) for path in dict.fromkeys(images))]
+    wanted += [*((path, look_at_mask) for path in dict.fromkeys(masks))]
+    cache = cache or FactsCache(None)
+    with quiet_pillow(), ThreadPoolExecutor(threads) as pool:
+        looked = pool.map(partial(_look, cache=cache, max_megapixels=max_megapixels), wanted)
+        try:
+            for done, ((path, look), (stamp, facts)) in enumerate(zip(wanted, looked, strict=True), start=1):
+                if isinstance(facts, PictureError):
+                    (found.unusable_images if look is look_at_image else found.unusable_masks)[path] = facts
+                elif isinstance(facts, ImageFacts):
+                    found.images[path] = facts
+                else:
+                    found.masks[path] = facts
+                if stamp is not None and not isinstance(facts, PictureError):
+                    cache.put(path, stamp, facts_to_list(facts))
+                if progress:
+                    progress(done, len(wanted))
+        finally:  # Ctrl-C too: the next look goes on from here
+            pool.shutdown(cancel_futures=True)
+            cache.write()
+    return found
+
+
+def look_at_image(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> ImageFacts:
+    """Decode one image.
+
+    Raises:
+        PictureError: if it cannot be used.
+    """
+    pixels, header, transparent = image_with_header(path, max_megapixels)
+    return ImageFacts(
+        size=(pixels.shape[0], pixels.shape[1]),
+        format=header.format,
+        mode=header.mode,
+        compression=header.compression,
+        orientation=header.orientation,
+        frames=header.frames,
+        transparent=transparent,
+        digest=_digest(pixels),
+        flat=all((some == pixels[0, 0]).all() for some in (pixels[::16, ::16], pixels)),  # few get to the second
+    )
+
+
+def look_at_mask(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> MaskFacts:
+    """Decode one mask and count its codes.
+
+    Raises:
+        PictureError: if it cannot be used.
+    """
+    raw, header, transparent = raw_mask_with_header(path, max_megapixels)
+    codes, counts = _counted(raw.codes)
+    kept = np.argsort(-counts, kind="stable")[:MOST_COLORS]
+    tally = dict(zip(codes[kept].tolist(), counts[kept].tolist(), strict=True))
+    return MaskFacts(
+        size=(raw.codes.shape[0], raw.codes.shape[1]),
+        format=header.format,
+        mode=header.mode,
+        compression=header.compression,
+        orientation=header.orientation,
+        frames=header.frames,
+        transparent=transparent,
+        digest=_digest(raw.codes),
+        kind=raw.kind,
+        counts=tally,
+        uncounted=raw.codes.size - sum(tally.values()),
+        palette={code: raw.palette[code] for code in tally if 0 <= code < len(raw.palette)},
+    )
+
+
+def facts_to_list(facts: Facts) -> list[object]:
+    """Plain lists and numbers, for JSON."""
+    common = [[*facts.size, facts.format, facts.mode, facts.compression, facts.orientation]]
+    common[0] += [facts.frames, facts.transparent, facts.digest]
+    if isinstance(facts, ImageFacts):
+        return ["image", *common, facts.flat]
+    palette = [[code, *color] for code, color in facts.palette.items()]
+    return ["mask", *common, facts.kind, [list(facts.counts), list(facts.counts.values())], facts.uncounted, palette]
+
+
+def facts_from_list(listed: Sequence) -> Facts:
+    """The facts that :func:`facts_to_list` wrote.
+
+    Raises:
+        ValueError, TypeError: if they are of another form.
+    """
+    what, (height, width, *rest), *own = listed
+    form, mode, compression, orientation, frames, transparent, digest = rest
+    common = {"size": (int(height), int(width)), "format": str(form), "mode": str(mode), "digest": str(digest)}
+    common |= {"compression": str(compression), "orientation": int(orientation)}
+    common |= {"frames": bool(frames), "transparent": bool(transparent)}
+    if what == "image":
+        (flat,) = own
+        return ImageFacts(**common, flat=bool(flat))
+    kind, (codes, counts), uncounted, palette = own
+    return MaskFacts(
+        **common,
+        kind=kind,
+        counts={int(code): int(count) for code, count in zip(codes, counts, strict=True)},
+        uncounted=int(uncounted),
+        palette={int(code): (int(r), int(g), int(b)) for code, r, g, b in palette},
+    )
+
+
+def _look(
+    wanted: tuple[Path, Callable[[Path, float], Facts]], *, cache: FactsCache, max_megapixels: float
+) -> tuple[Stamp | None, Facts | PictureError]:
+    path, look = wanted
+    stamp = cache.stamp(path)
+    known = cache.get(path, stamp)
+    if known is not None:
+        try:
+            facts = facts_from_list(known)
+        except (ValueError, TypeError):
+            facts = None
+        same_kind = isinstance(facts, ImageFacts if look is look_at_image else MaskFacts)
+        if facts is not None and same_kind and facts.size[0] * facts.size[1] <= max_megapixels * 1e6:
+            return stamp, facts
+    try:
+        return stamp, look(path, max_megapixels)
+    except PictureError as error:
+        return None, error
+
+
+def _counted(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if codes.dtype != np.uint8:
+        return np.unique(codes, return_counts=True)
+    counts = np.bincount(codes.ravel(), minlength=256)
+    found = np.flatnonzero(counts)
+    return found, counts[found]
+
+
+def _digest(pixels: np.ndarray) -> str:
+    digest = blake2b(repr(pixels.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
