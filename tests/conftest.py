@@ -10,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from run_files import PICTURES
+
 torch.set_num_threads(1)
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before any kernel is imported
@@ -23,6 +25,29 @@ def shared(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data, {name}, is not at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory):
+    """Facts of files that were looked at are kept here, not in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+LONG = ("test_parallel.py", "test_soak.py", "test_bench.py", "test_studies.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take a minute come first: at the end one worker would be left with them."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pictures_on_demand():
+    with pytest.MonkeyPatch.context() as patch:
+        PICTURES.patch(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

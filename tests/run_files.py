@@ -1,5 +1,6 @@
-"""What run folders hold, read back to be compared."""
+"""What run folders hold, read back to be compared; and whether pictures are among it."""
 
+import importlib
 import json
 
 import torch
@@ -25,3 +26,35 @@ def assert_equal(first, second):
             assert torch.equal(value, second[key]), key
         elif key != "param_groups":
             assert value == second[key], key
+
+
+class Pictures:
+    """Whether runs draw theirs. A third of a small run's time goes there, so tests do without, but for those that run
+    ``with PICTURES``."""
+
+    PLACES = (
+        "wholenet.training.draw_run",
+        "wholenet.cells.search.draw_search",
+        "wholenet.cells.search.draw_cells",
+        "wholenet.cells.retrain.draw_cells",
+        "wholenet.cells.best_of.draw_cells",
+    )
+
+    def __init__(self):
+        self.wanted = False
+
+    def __enter__(self):
+        self.wanted = True
+
+    def __exit__(self, *_):
+        self.wanted = False
+
+    def patch(self, monkeypatch):
+        """Ask here before anything is drawn."""
+        for place in self.PLACES:
+            module, _, name = place.rpartition(".")
+            real = getattr(importlib.import_module(module), name)
+            monkeypatch.setattr(place, lambda *args, real=real, **kw: real(*args, **kw) if self.wanted else [])
+
+
+PICTURES = Pictures()

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import wholenet
-from run_files import assert_equal, checkpoint, records
+from run_files import PICTURES, assert_equal, checkpoint, records
 from wholenet.control import equal_time_epochs
 from wholenet.deploy.model_folder import load_model
 from wholenet.search.config import FitConfig, read_config
@@ -37,7 +37,8 @@ def folder(discs):
 def run(folder, tmp_path_factory):
     """Both stages, of equal cost with the single-stage run."""
     out = tmp_path_factory.mktemp("runs") / "two"
-    wholenet.fit(folder, out, **TWO_STAGE)
+    with PICTURES:
+        wholenet.fit(folder, out, **TWO_STAGE)
     return out
 
 
@@ -84,6 +85,8 @@ def test_both_stages_leave_everything_behind_that_they_promise(run):
         "entropy.png",
         "architecture.png",
         "predictions.png",
+        "checkpoint.previous.pt",
+        ".lock",
     }
     assert {path.name for path in run.iterdir()} == common | {"genotype.yaml", "search"}
     assert {path.name for path in (run / "search").iterdir()} == common

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
-from wholenet.training import Finished, fit, resume
+from wholenet.training import Finished, fit, own_console, resume
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Compared:
 
 def fit_with_control(config: FitConfig, console: Console | None = None) -> Compared:
     """:func:`wholenet.training.fit`, and then the control if ``config.control`` asks for it."""
-    console = console or Console()
+    console = console or own_console()
     learned = fit(config, console)
     return Compared(learned, _control(config, console) if config.control else None)
 
 
 def resume_with_control(path: str | Path, console: Console | None = None, **machine: Any) -> Compared:
     """Continue a run, and its control if it has one coming; see :func:`wholenet.training.resume`."""
-    console = console or Console()
+    console = console or own_console()
     learned = resume(path, console, **machine)
     # The folder may have been moved since: what its config calls `out` is not where it is.
     config = replace(RunFolder(path).config, out=str(path))

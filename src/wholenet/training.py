@@ -8,7 +8,8 @@ import math
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,28 +18,30 @@ import torch
 from rich.console import Console
 
 import wholenet
+from wholenet import parallel
 from wholenet.architecture import mean_entry_entropy
 from wholenet.data.detect import BUILT_IN
-from wholenet.data.sample import Classes
+from wholenet.data.sample import Classes, SegmentationData
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.ops.execution import precision_for, tuned
 from wholenet.prepare import Prepared, prepare
-from wholenet.report.progress import training_progress
+from wholenet.report.progress import plain, training_progress
 from wholenet.report.run import draw_run
 from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
-from wholenet.search.draw import augments_on_device, draw, steps_per_epoch
-from wholenet.search.loop import Schedule, Step, train_epoch
+from wholenet.search.draw import augments_on_device, batch_of_all, draw, names_in_batch, steps_per_epoch
+from wholenet.search.keeper import Keeper
+from wholenet.search.loop import ADVICE, Diverged, Schedule, TrainState, train_epoch
 from wholenet.search.memory import memory_advice, ran_out_of_memory
 from wholenet.search.penalty import EntropyPenalty
 from wholenet.search.phases import Phase, phase_at, retraining, single_stage
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.start import choose_execution, initial_state
+from wholenet.search.watch import Watch
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import read_genotype, write_genotype
 from wholenet.spaces.grid import PAPER_EDGE_SLOTS
 from wholenet.spaces.sizes import grid_size
-from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import Scores, balanced_loss, evaluate
 
 VALIDATIONS = 20
@@ -68,14 +71,16 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
         DataError: for data that cannot be trained on.
         ValueError: for a folder that is in use, or a device that is not there.
         FloatingPointError: if the loss stops being a finite number.
+        Interrupted: if the run was asked to stop, and has been saved.
     """
-    console = console or Console()
+    console = console or own_console()
     RunFolder.check_free(config.out)
     device = choose_device(config.device)
     genotype = None
     if config.genotype is not None:
         genotype = read_genotype(config.genotype, grid_size(config.size).layers)
-    data = prepare(config, console)
+    with parallel.first_alone():  # what it found out about the files, the others read
+        data = prepare(config, console)
     if config.data != BUILT_IN:  # so that the run can be continued from anywhere
         config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     config = replace(
@@ -85,10 +90,17 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
         precision="float32" if precision_for(config.precision, device) is None else "bfloat16",
         augment_on="device" if augments_on_device(config, device) else "host",
     )
-    run = RunFolder.create(config)
-    if genotype is not None:
-        write_genotype(genotype, run.genotype)
-    return _train_all(run, data, device, console)
+    with parallel.first_alone():
+        run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
+        if genotype is not None and parallel.is_first():
+            write_genotype(genotype, run.genotype)
+    with _alone(run):
+        return _train_all(run, data, device, console)
+
+
+def own_console() -> Console:
+    """A console on standard output; where several processes train, only the first one's speaks."""
+    return Console(quiet=not parallel.is_first())
 
 
 def resume(path: str | Path, console: Console | None = None, **machine: Any) -> Finished:
@@ -100,9 +112,10 @@ def resume(path: str | Path, console: Console | None = None, **machine: Any) -> 
         machine: fields of the config that have to do with the machine (``MACHINE``), to be changed from here on.
 
     Raises:
-        ValueError: if the folder holds no run, its data has changed, or something else is to be changed.
+        ValueError: if the folder holds no run, its data has changed, something else is to be changed, or the run was
+            begun with another number of processes.
     """
-    console = console or Console()
+    console = console or own_console()
     if others := sorted(set(machine) - set(MACHINE)):
         raise ValueError(
             f"a run is continued as it was begun, so {', '.join(others)} cannot be given with it; only "
@@ -113,20 +126,39 @@ def resume(path: str | Path, console: Console | None = None, **machine: Any) -> 
     parts = [part for part in (run, first, RunFolder.at(run.control)) if part is not None]
     configs = [replace(part.config, **machine) for part in parts]
     device = choose_device(configs[0].device)
-    data = prepare(configs[0], console)
     before = run.environment()
     if before is None and first is not None:  # a two-stage run, still in its first stage
         before = first.environment()
+    begun_with = before.get("processes", 1) if before else parallel.processes()
+    if begun_with != parallel.processes():
+        raise ValueError(
+            f"{path} was begun with {begun_with} processes and this is one of {parallel.processes()}: the batches "
+            "would be others. Continue it with as many (torchrun --nproc-per-node), or start a new run"
+        )
+    with parallel.first_alone():
+        data = prepare(configs[0], console)
     for name, stats in (("train", data.train_stats), ("val", data.val_stats)):
         if before and before[name] != json.loads(json.dumps(asdict(stats))):
             raise ValueError(
                 f"the {name} images of {run.config.data} have changed since {path} was started: {before[name]} then, "
                 f"{asdict(stats)} now. Put them back as they were, or start a new run"
             )
-    if machine:  # now that nothing speaks against it
-        for part, config in zip(parts, configs, strict=True):
-            part.rewrite_config(config)
-    return _train_all(run, data, device, console)
+    with _alone(run):
+        given = run.config.genotype
+        if given is not None and not run.genotype.exists() and parallel.is_first():  # stopped before it was written
+            write_genotype(read_genotype(given, grid_size(run.config.size).layers), run.genotype)
+        if machine and parallel.is_first():  # now that nothing speaks against it
+            for part, config in zip(parts, configs, strict=True):
+                part.rewrite_config(config)
+        parallel.meet()
+        return _train_all(run, data, device, console)
+
+
+@contextmanager
+def _alone(run: RunFolder) -> Iterator[None]:
+    """Within the block no other process trains in the folder of ``run``, but those of this run."""
+    with run.locked() if parallel.is_first() else nullcontext():
+        yield
 
 
 def _train_all(run: RunFolder, data: Prepared, device: torch.device, console: Console) -> Finished:
@@ -151,8 +183,10 @@ def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, con
         entropy_start=min(1.0, config.entropy_start * config.epochs / searched),
     )
     console.print(f"first stage: {searched} epochs of warm-up and search", highlight=False)
-    search = RunFolder.at(run.search) or RunFolder.create(search_config)
-    train(search, data, device, console)
+    with parallel.first_alone():
+        search = RunFolder.at(run.search) or RunFolder.create(search_config)
+    with _alone(search):
+        train(search, data, device, console)
     model = load_model(search.path).network
     genotype = decode(model.arch(), config.decoding, config.decoding_tau)
 
@@ -161,11 +195,14 @@ def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, con
         supernet = step_cost(model.spec, config.batch, data.crop)
         discrete = step_cost(model.spec | {"genotype": genotype}, config.batch, data.crop)
         # Split data: an epoch of the second stage has more steps than one of the first.
-        steps = steps_per_epoch(len(data.weights), config.batch) / steps_per_epoch(len(data.retrain), config.batch)
+        batch = batch_of_all(config)
+        steps = steps_per_epoch(len(data.weights), batch) / steps_per_epoch(len(data.retrain), batch)
         epochs = max(1, round((config.epochs - searched) * steps * supernet.weight / discrete.weight))
     console.print(f"second stage: {epochs} epochs from scratch of {genotype}", highlight=False)
-    run.rewrite_config(replace(config, retrain_epochs=epochs))
-    write_genotype(genotype, run.genotype)  # last: where it is, the first stage is done
+    if parallel.is_first():
+        run.rewrite_config(replace(config, retrain_epochs=epochs))
+        write_genotype(genotype, run.genotype)  # last: where it is, the first stage is done
+    parallel.meet()
 
 
 def choose_device(name: str) -> torch.device:
@@ -180,7 +217,13 @@ def choose_device(name: str) -> torch.device:
             f"--device cuda was asked for, but this torch ({torch.__version__}) sees no GPU; use --device cpu or "
             "auto, or install a build of torch that fits the machine's GPU"
         )
-    return torch.device("cuda" if found and name == "auto" else name.replace("auto", "cpu"))
+    if name == "cpu" or not found:
+        return torch.device("cpu")
+    if parallel.processes() == 1:
+        return torch.device("cuda")
+    own = torch.device("cuda", parallel.local_rank())
+    torch.cuda.set_device(own)
+    return own
 
 
 def train(run: RunFolder, data: Prepared, device: torch.device, console: Console) -> Finished:
@@ -206,8 +249,8 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
     if config.threads:
         torch.set_num_threads(config.threads)
     phases = plan_phases(config)
-    epochs = phases[-1].end
-    schedule = Schedule(epochs, steps_per_epoch(len(data.weights), config.batch), config.lr, config.lr_schedule)
+    epochs, batch = phases[-1].end, batch_of_all(config)
+    schedule = Schedule(epochs, steps_per_epoch(len(data.weights), batch), config.lr, config.lr_schedule)
     loss = balanced_loss(data.train_stats.class_pixels, config.class_balance, device)
     penalty = EntropyPenalty(
         magnitudes={"alpha": config.entropy_alpha, "beta": config.entropy_beta},
@@ -216,33 +259,43 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
         end=max((phase.end for phase in phases if phase.name == "search"), default=epochs),
     )
 
+    say = plain(console)
     state = initial_state(run, len(classes), device)
-    if saved := run.load_checkpoint(device):
+    saved = run.load_checkpoint(device, say)
+    if saved:
         state.load_state_dict(saved)
-    else:
-        run.write_environment(_environment(data, device))
+    if parallel.is_first():
+        run.keep_records(state.epoch)
+        if not saved:
+            run.write_environment(_environment(data, device))
     choose_execution(state.model, config, data.crop, device, lambda text: console.print(text, highlight=False))
     total = epochs * schedule.steps_per_epoch
-    drawn_from, weight_batches = None, iter(())
+    drawn_from, weight_batches = data.weights, None
     arch_batches = draw(data.architecture, "architecture", state.arch_steps, total, data.crop, config, device)
 
     validate_every = config.val_every or math.ceil(epochs / VALIDATIONS)
     scores, last_drawn = None, time.monotonic()
-    with training_progress(
-        total_epochs=epochs,
-        steps_per_epoch=schedule.steps_per_epoch,
-        first_epoch=state.epoch,
-        phases=[(p.name, p.first, p.end) for p in phases],
-        console=console,
-    ) as progress:
+    penalised = bool(config.entropy_alpha or config.entropy_beta)
+    watch = Watch(classes.names, data.val_stats.class_pixels, epochs, penalised=penalised)
+    keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
+    with (
+        training_progress(
+            total_epochs=epochs,
+            steps_per_epoch=schedule.steps_per_epoch,
+            first_epoch=state.epoch,
+            phases=[(p.name, p.first, p.end) for p in phases],
+            console=console,
+        ) as progress,
+        keeper.watching(saves=state.epoch < epochs),
+        _naming_files(lambda stream: data.architecture if stream == "architecture" else drawn_from, config),
+    ):
         while state.epoch < epochs:
-            epoch, phase, began = state.epoch, phase_at(phases, state.epoch), time.perf_counter()
+            epoch, phase = state.epoch, phase_at(phases, state.epoch)
             wanted = data.fine_tune if phase.name == "fine-tune" else data.weights
-            if wanted is not drawn_from:
+            if weight_batches is None or wanted is not drawn_from:
                 drawn_from = wanted
                 weight_batches = draw(wanted, "weights", state.weight_steps, total, data.crop, config, device)
-            steps = []
-            with tuned(device):
+            with keeper.steps(), tuned(device):
                 for step in train_epoch(
                     state,
                     phase,
@@ -255,27 +308,48 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
                     simultaneous=config.simultaneous,
                     arch_updates_statistics=config.arch_batchnorm == "updated",
                 ):
-                    steps.append(step)
                     progress.step(
-                        epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=config.batch
+                        epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=batch
                     )
-            record = _record(epoch, phase, steps, time.perf_counter() - began, config.batch, state.model)
-            last = state.epoch == epochs
-            if last or state.epoch % validate_every == 0:
+                    keeper.step_done()
+            record = _record(epoch, phase, state, batch)
+            finished = epoch + 1
+            last = finished == epochs
+            if last or finished % validate_every == 0:
                 scores = evaluate(state.model, data.val, len(classes), device)
                 record |= {"miou": scores.miou, "pixel_accuracy": scores.pixel_accuracy}
-                held_out = {"val_share": config.val_share, "seed": config.data_seed}
-                save_model(
-                    run.model, state.model, classes, _facts(config, f"{state.epoch} of {epochs}", scores), held_out
-                )
-            run.log(record)
-            if last or time.monotonic() - last_drawn > DRAW_EVERY_S:
-                draw_run(run, state.model, data.val, classes, phases, device)
-                last_drawn = time.monotonic()
-            run.save_checkpoint(state.state_dict())
+            if parallel.is_first():
+                if record["miou"] is not None and scores is not None:
+                    held_out = {"val_share": config.val_share, "seed": config.data_seed}
+                    facts = _facts(config, f"{finished} of {epochs}", scores)
+                    save_model(run.model, state.model, classes, facts, held_out)
+                found = watch(run.records(), record, None if record["miou"] is None else scores)
+                run.log(record | {"warnings": list(found)})
+                for warning in found.values():
+                    say(f"warning: {warning}")
+                if last or time.monotonic() - last_drawn > DRAW_EVERY_S:
+                    draw_run(run, state.model, data.val, classes, phases, device)
+                    last_drawn = time.monotonic()
+            with keeper.steps():
+                state.end_epoch()
+                keeper.save()
             progress.epoch(record)
     scores = scores or evaluate(state.model, data.val, len(classes), device)
+    parallel.meet()  # what the first one has written, the others read
     return Finished(run.path, scores, classes, data.val_stats.best_constant_miou())
+
+
+@contextmanager
+def _naming_files(drawn: Callable[[str], SegmentationData], config: FitConfig) -> Iterator[None]:
+    """Within the block, the error of a run that diverged says which images the batch was made of; ``drawn`` says what
+    a stream was drawn from."""
+    try:
+        yield
+    except Diverged as error:
+        names = ", ".join(names_in_batch(drawn(error.stream), error.stream, error.batch, config))
+        raise FloatingPointError(
+            f"{error}: {names}. It has moved nothing, and the last checkpoint is whole. {ADVICE}"
+        ) from error
 
 
 def plan_phases(config: FitConfig) -> tuple[Phase, ...]:
@@ -293,10 +367,8 @@ def plan_phases(config: FitConfig) -> tuple[Phase, ...]:
     return phases
 
 
-def _record(
-    epoch: int, phase: Phase, steps: Sequence[Step], seconds: float, batch: int, model: Supernet
-) -> dict[str, Any]:
-    arch_losses = [step.arch_loss for step in steps if step.arch_loss is not None]
+def _record(epoch: int, phase: Phase, state: TrainState, batch: int) -> dict[str, Any]:
+    model = state.model
     with torch.no_grad():
         weights = model.arch()
         slots = {"beta": PAPER_EDGE_SLOTS}
@@ -306,16 +378,11 @@ def _record(
     return {
         "epoch": epoch,
         "phase": phase.name,
-        "lr": steps[0].lr,
-        "loss": sum(step.loss for step in steps) / len(steps),
-        "arch_loss": sum(arch_losses) / len(arch_losses) if arch_losses else None,
         "entropy": model.arch.normalized_entropies(),
         "entropy_paper": paper,
         "miou": None,
         "pixel_accuracy": None,
-        "seconds": seconds,
-        "data_seconds": sum(step.data_seconds for step in steps),
-        "images_per_second": len(steps) * batch / seconds,
+        **state.tally.record(batch),
     }
 
 
@@ -351,6 +418,7 @@ def machine(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu",
         "threads": torch.get_num_threads(),
+        "processes": parallel.processes(),
     }
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from rich.console import Console
 
 import wholenet.cells.retrain as module
+from run_files import PICTURES
 from wholenet.api import evaluate_classifier
 from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cli import main
@@ -31,7 +32,9 @@ def config(patches, tmp_path):
 
 
 def test_a_network_is_trained_scored_and_saved(config):
-    found = retrain(config(epochs=6, lr=0.1, val_share=0.25), QUIET)
+    with PICTURES:
+        found = retrain(config(epochs=6, lr=0.1, val_share=0.25), QUIET)
+    assert (found.run / "cells.png").is_file()
     assert found.error is not None
     model = load_classifier(found.run)
     assert found.parameters == sum(p.numel() for p in model.network.net.parameters())
@@ -91,7 +94,13 @@ def test_from_a_folder_to_a_table_of_classes_in_the_shell(patches, tmp_path, cap
     assert all(row["class"] == max(("red", "green", "blue"), key=lambda name: float(row[name])) for row in rows)
     right = sum(row["class"] in row["file"] for row in rows[:12])
     assert right / 12 == pytest.approx(scores["accuracy"])
-    assert "highest eigenvalue" in run(capsys, "diagnose", searched)
+    said = run(capsys, "diagnose", searched, "--batchnorm", "running", "--tolerance", "0.5")
+    assert "highest eigenvalue" in said
+    assert "BatchNorm by running" in said
+    assert "batch 0 of the stream 'diagnosis', architecture images, seed 0" in said
+    with pytest.raises(SystemExit):
+        run(capsys, "diagnose", searched, "--method", "rows", "--tolerance", "0.5")
+    assert "--tolerance is of the Lanczos iteration" in capsys.readouterr().err
     assert "supernet's error" in run(capsys, "fit", "--resume", searched)
 
 

@@ -1,7 +1,9 @@
 """Whole searches on a few small images: what they leave, going on where one stopped, stopping early, going back."""
 
 import json
+import os
 import shutil
+import signal
 from dataclasses import replace
 
 import pytest
@@ -9,12 +11,17 @@ import torch
 from rich.console import Console
 
 import wholenet.cells.search as module
+from run_files import PICTURES
 from wholenet.cells.best_of import Best, fit_cells, resume_cells, shortly
 from wholenet.cells.diagnose import diagnose_search
+from wholenet.cells.prepare import prepare_labels
 from wholenet.cells.search import initial_search, plan_search, resume_search, search
+from wholenet.cli import main
 from wholenet.deploy.classifier import load_classifier
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
+from wholenet.search.random_search import weights_of as one_hot
 from wholenet.spaces.darts import SPACES
 from wholenet.spaces.darts_genotype import check_in_space, discretize, read_cell_genotype
 
@@ -31,7 +38,8 @@ def assert_same_weights(first, second):
 
 
 def test_a_search_leaves_a_genotype_a_model_and_pictures(small):
-    found = search(small(eigenvalue_every=2), QUIET)
+    with PICTURES:
+        found = search(small(eigenvalue_every=2), QUIET)
     assert {p.name for p in found.run.iterdir()} >= {"cells.png", "search.png", "model", "genotype.yaml", "result.json"}
     assert read_cell_genotype(found.run / "genotype.yaml", "s2") == found.genotype
     model = load_classifier(found.run)
@@ -47,9 +55,10 @@ def test_a_search_leaves_a_genotype_a_model_and_pictures(small):
     assert resume_search(found.run, QUIET) == found
 
 
-@pytest.mark.parametrize(("method", "stop"), [("darts", 1), ("random-ws", 2)])
-def test_a_search_that_was_stopped_goes_on_to_the_same_bits(small, tmp_path, monkeypatch, method, stop):
+@pytest.mark.parametrize(("method", "minutes", "stop"), [("darts", 0.0, 2), ("random-ws", 10.0, 2)])
+def test_a_search_that_was_stopped_goes_on_to_the_same_bits(small, tmp_path, monkeypatch, method, minutes, stop):
     options = {
+        "checkpoint_minutes": minutes,  # 0: also in mid-epoch
         "eigenvalue_every": 2,
         "epochs": 3,
         "space": "s4",
@@ -80,6 +89,23 @@ def test_a_search_that_was_stopped_goes_on_to_the_same_bits(small, tmp_path, mon
     assert first == second
 
 
+def test_a_signal_while_curvature_is_looked_at_leaves_the_random_numbers_where_they_were(small, tmp_path):
+    options = {"eigenvalue_every": 1, "drop_path": 0.3, "space": "s4"}
+    whole = search(small(out=str(tmp_path / "whole"), **options), QUIET)
+
+    def asked(*arguments, **how):
+        torch.rand(5)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the signal came later")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "curvature", asked)
+        with pytest.raises(Interrupted, match="saved"):
+            search(small(out=str(tmp_path / "stopped"), **options), QUIET)
+    found = resume_search(tmp_path / "stopped", QUIET)
+    assert_same_weights(weights_of(whole.run), weights_of(found.run))
+
+
 ENDS = ("random-ws", "fair-darts", "darts-minus", "pc-darts", "darts-pt", "single-stage")
 """Methods whose end, or whose network, is their own; what the others do in an epoch is tested there."""
 
@@ -90,12 +116,29 @@ def test_a_method_ends_with_what_it_is_for(small, method):
     config = small(method, epochs=1, eigenvalue_every=0, samples=3, sample_batches=1, tune_epochs=0, **sizes)
     found = fit_cells(config, QUIET)
     assert 0 <= found.error <= 1
+    assert (found.sampled_error is None) == (method != "random-ws")
     if method == "single-stage":
         assert found.genotype is None
         assert found.test_error is not None
         assert found.scored_on == "10% of the training images, set aside"
     else:
         check_in_space(found.genotype, "s2")
+
+
+def test_the_error_of_the_best_sampled_architecture_is_kept_and_shown(small, capsys):
+    found = search(small("random-ws", epochs=1, samples=2, sample_batches=1), QUIET)
+    model, data = load_classifier(found.run).network, prepare_labels(CellFolder(found.run).search_config)
+    weights = one_hot(found.genotype, SPACES["s2"], model.arch.logits["normal"])
+    at_it = module._With(model, lambda _: weights)
+    assert found.sampled_error == pytest.approx(module._error(at_it, data.val, data, torch.device("cpu")))
+    main(["fit", "--resume", str(found.run)])
+    said = "%   error of the best of 2 sampled architectures, with the supernet's weights"
+    assert f"{100 * found.sampled_error:.1f} {said}" in capsys.readouterr().out
+    result = found.run / "result.json"
+    old = json.loads(result.read_text())
+    del old["sampled_error"]  # as it was written before there was one
+    result.write_text(json.dumps(old))
+    assert resume_search(found.run, QUIET) == replace(found, sampled_error=None)
 
 
 def test_the_supernet_of_single_stage_learns_and_is_its_own_final_model(small, patches):
@@ -228,7 +271,9 @@ def test_the_curvature_of_a_saved_search(small):
     curved = diagnose_search(found.run, torch.device("cpu"), tolerance=0.1)
     assert curved.highest > curved.lowest
     assert (curved.logits, curved.images, curved.batchnorm) == (56, 8, "batch")
-    assert json.loads((found.run / "diagnosis.json").read_text())["curvature"]["highest"] == curved.highest
+    written = json.loads((found.run / "diagnosis.json").read_text())["curvature"]
+    assert written["highest"] == curved.highest
+    assert written["batch"] == {"images": "architecture", "stream": "diagnosis", "number": 0, "seed": 0}
     assert diagnose_search(found.run, torch.device("cpu"), tolerance=0.1) == curved
 
 

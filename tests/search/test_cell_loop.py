@@ -54,7 +54,9 @@ class Epoch:
     def run(self):
         state, parts, schedule = self.state, self.parts, self.schedule
         streams = self.weight_batches, self.arch_batches
-        return list(search_epoch(state, self.phase, parts, schedule, self.loss, *streams, CPU))
+        steps = list(search_epoch(state, self.phase, parts, schedule, self.loss, *streams, CPU))
+        state.end_epoch()
+        return steps
 
 
 @pytest.mark.parametrize("moves", [True, False])
@@ -245,12 +247,22 @@ def test_a_loss_that_is_no_number_ends_the_epoch_by_name(moves):
     assert epoch.state.epoch == 3
 
 
-def test_weights_lost_in_the_last_step_end_the_epoch_too():
+def test_a_gradient_that_is_no_number_moves_nothing():
     """The square root is a number at 0, and its slope is none."""
     epoch = Epoch(config_of("darts-pt", clip=0.0), moves=False)
     epoch.loss = lambda out, _target: (out - out.detach()).square().sum().sqrt()
-    epoch.schedule = replace(epoch.schedule, steps_per_epoch=1)
-    with pytest.raises(FloatingPointError, match=r"after epoch 2, net\.stem\.0\.weight and .* not finite"):
+    before = copy.deepcopy(dict(epoch.state.model.named_parameters()))
+    with pytest.raises(FloatingPointError, match=r"the gradient of stem\.0\.weight became nan in epoch 2, step 0"):
+        epoch.run()
+    assert all(torch.equal(value, before[name]) for name, value in epoch.state.model.named_parameters())
+
+
+def test_weights_lost_in_the_last_step_end_the_epoch_too():
+    epoch = Epoch(config_of("darts-pt"), moves=False)
+    epoch.schedule = replace(epoch.schedule, steps_per_epoch=1, lr=1e38, lr_end=1e38)
+    for group in epoch.state.weight_optimizer.param_groups:
+        group["weight_decay"] = 1e38
+    with pytest.raises(FloatingPointError, match=r"after epoch 2, net\..* not finite"):
         epoch.run()
 
 

@@ -106,6 +106,7 @@ def epoch(model, phase, weight_batches, arch_batches, simultaneous=True):
             state, phase, schedule, LOSS, PENALTY, weight_batches, arch_batches, device, simultaneous=simultaneous
         )
     )
+    state.end_epoch()
     return state, steps
 
 

@@ -102,6 +102,7 @@ def run_phase(model, state, phase, epochs=1, penalty=None):
             random_batches(2),
             torch.device("cpu"),
         )
+        state.end_epoch()
     return steps
 
 
@@ -134,7 +135,7 @@ def test_counters_say_which_batch_comes_next(model):
 def test_a_loss_that_is_not_finite_stops_the_run(model):
     state = TrainState(model, *make_optimizers(model, **RATES))
     next(model.net.parameters()).data.fill_(torch.nan)
-    with pytest.raises(FloatingPointError, match=r"became nan in epoch 1, step 0.*Lower --lr"):
+    with pytest.raises(FloatingPointError, match=r"the loss became nan in epoch 1, step 0 .*on batch 0 of the weights"):
         run_phase(model, state, single_stage(3)[0])
 
 

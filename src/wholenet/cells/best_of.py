@@ -16,9 +16,10 @@ from rich.console import Console
 from wholenet.cells.prepare import prepare_labels
 from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cells.search import Searched, resume_search, search
+from wholenet.files import write_whole
 from wholenet.report.cells import draw_cells
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
-from wholenet.search.cell_folder import CellFolder
+from wholenet.search.cell_folder import RETRAINED, CellFolder
 from wholenet.search.methods import METHODS
 from wholenet.spaces.darts import TYPES
 from wholenet.spaces.darts_genotype import CellGenotype, write_cell_genotype
@@ -26,7 +27,6 @@ from wholenet.training import choose_device
 
 VAL_SHARE = 0.2
 """Share of the training images that the genotypes are compared on, where the data has no val split."""
-RETRAINED = "retrained"
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,16 @@ def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | 
         ValueError: for a folder that is in use, or a device that is not there.
         FloatingPointError: if the loss stops being a finite number.
     """
+    console = console or Console()
     if not config.searches:
         return search(config, console)
     CellFolder.check_free(config.out)
     choose_device(config.device)
-    prepare_labels(config)
+    prepare_labels(config, console)
     config = replace(config, data=str(Path(config.data).expanduser().resolve()))
-    return _best(CellFolder.create(config), config, console or Console())
+    run = CellFolder.create(config)
+    with run.locked():
+        return _best(run, config, console)
 
 
 def resume_cells(path: str | Path, console: Console | None = None, **machine: Any) -> Searched | Best:
@@ -68,7 +71,8 @@ def resume_cells(path: str | Path, console: Console | None = None, **machine: An
     config = replace(run.search_config, out=str(path), **machine)
     if not config.searches:
         return resume_search(path, console, **machine)
-    return _best(run, config, console or Console(), **machine)
+    with run.locked():
+        return _best(run, config, console or Console(), **machine)
 
 
 def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any) -> Best:
@@ -90,7 +94,7 @@ def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any)
         raise FloatingPointError(f"every search of {run.path} diverged; lower --lr")
     write_cell_genotype(genotype, run.genotype, config.space)
     draw_cells(run.path / "cells.png", {k: getattr(genotype, k) for k in TYPES}, f"{config.space}, {config.method}")
-    (run.path / "result.json").write_text(json.dumps({"errors": errors, "chosen": chosen}, indent=2) + "\n")
+    write_whole(run.path / "result.json", json.dumps({"errors": errors, "chosen": chosen}, indent=2) + "\n")
     return Best(run.path, genotype, tuple(errors), chosen)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from wholenet.cells.prepare import labelled_stream, prepare_labels
 from wholenet.cells.search import initial_search
-from wholenet.diagnostics.curvature import Curvature, curvature
+from wholenet.diagnostics.curvature import Curvature, Drawn, curvature
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.steps import Batch
 from wholenet.tasks.classification import ClassificationLoss
@@ -38,7 +38,8 @@ def diagnose_search(
         tolerance: likewise.
 
     Raises:
-        ValueError: if there is no such folder, or no epoch of it is finished.
+        ValueError: if there is no such folder, or no epoch of it is finished; or no such way.
+        FloatingPointError: if the curvature is not finite.
     """
     run = CellFolder(path)
     config = run.search_config
@@ -49,9 +50,11 @@ def diagnose_search(
         raise ValueError(f"{path} has no finished epoch yet, so nothing is saved to look at")
     state.load_state_dict(saved)
     model = state.model
-    images, targets = labelled_stream(data.architecture, "diagnosis", 1, config, data, 0.0)[0]
+    drawn = Drawn("architecture", "diagnosis", 0, config.seed)
+    stream = labelled_stream(data.architecture, drawn.stream, drawn.number + 1, config, data, 0.0)
+    images, targets = stream[drawn.number]
     batch = Batch(images.to(device, memory_format=torch.channels_last), targets.to(device))
     loss = ClassificationLoss(smoothing=config.smoothing)
-    found = curvature(model, batch, loss, batchnorm=batchnorm, method=method, tolerance=tolerance)
+    found = curvature(model, batch, loss, batchnorm=batchnorm, method=method, tolerance=tolerance, drawn=drawn)
     (run.path / "diagnosis.json").write_text(json.dumps({"curvature": asdict(found)}, indent=2) + "\n")
     return found

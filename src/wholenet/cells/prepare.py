@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import torch
+from rich.console import Console
 from torch import Tensor
 
+from wholenet import parallel
 from wholenet.data.labelled import Labelled, open_labelled
+from wholenet.data.labelled_review import labelled_findings
 from wholenet.data.labelled_stream import LabelledStream, SmallAugmentation, statistics
 from wholenet.data.sample import DataError
 from wholenet.data.splits import seeded_indices, share_count
 from wholenet.data.stream import batches
+from wholenet.report.data_check import print_warnings
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
 
 MULTIPLE = 4
@@ -49,14 +53,17 @@ class PreparedLabels:
         return {"classes": list(self.classes), "images": images, "mean": list(self.mean), "std": list(self.std)}
 
 
-def prepare_labels(config: ClassifierConfig) -> PreparedLabels:
-    """Open the data and divide it as the config says.
+def prepare_labels(config: ClassifierConfig, console: Console | None = None) -> PreparedLabels:
+    """Open the data and divide it as the config says. ``console`` is told what is odd about it.
 
     Raises:
         DataError: for data that cannot be trained on.
-        ValueError: for a size or a batch that does not do.
+        ValueError: for a size or a batch that does not do, or under torchrun.
     """
-    source = open_labelled(config.data)
+    parallel.refuse_several("searches on cell spaces and trainings of genotypes")
+    source = open_labelled(config.data, config.max_megapixels)
+    if console is not None:
+        print_warnings(labelled_findings(source), console)
     if config.side:
         side = (config.side, config.side)
         source = replace(source, splits={name: resized(split, side) for name, split in source.splits.items()})

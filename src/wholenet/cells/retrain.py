@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +16,15 @@ from wholenet.cells.prepare import PreparedLabels, drawn, labelled_stream, prepa
 from wholenet.cells.search import check_unchanged
 from wholenet.data.labelled import Labelled
 from wholenet.deploy.classifier import save_classifier
+from wholenet.files import write_whole
 from wholenet.report.cells import draw_cells
-from wholenet.report.progress import training_progress
+from wholenet.report.progress import plain, training_progress
 from wholenet.search.cell_config import RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_loop import CellSchedule
 from wholenet.search.draw import steps_per_epoch
-from wholenet.search.loop import Step, TrainState, check_finite, check_loss, next_batch
+from wholenet.search.keeper import Keeper
+from wholenet.search.loop import Step, TrainState, check_finite, diverging, next_batch
 from wholenet.search.phases import retraining
 from wholenet.search.steps import descend, set_rate
 from wholenet.spaces.cell_model import CellSupernet, create_cell_model
@@ -64,11 +65,12 @@ def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
     genotype = read_cell_genotype(config.genotype)
-    data = prepare_labels(config)
+    data = prepare_labels(config, console)
     config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     run = CellFolder.create(config)
-    write_cell_genotype(genotype, run.genotype)
-    return _retrain(run, config, genotype, data, device, console)
+    with run.locked():
+        write_cell_genotype(genotype, run.genotype)
+        return _retrain(run, config, genotype, data, device, console)
 
 
 def resume_retrain(path: str | Path, console: Console | None = None, **machine_fields: Any) -> Retrained:
@@ -83,8 +85,11 @@ def resume_retrain(path: str | Path, console: Console | None = None, **machine_f
     device = choose_device(config.device)
     data = prepare_labels(config)
     check_unchanged(run, data)
-    run.rewrite_config(config)
-    return _retrain(run, config, read_cell_genotype(run.genotype), data, device, console)
+    with run.locked():
+        run.rewrite_config(config)
+        if not run.genotype.exists():  # stopped before it was written
+            write_cell_genotype(read_cell_genotype(config.genotype), run.genotype)
+        return _retrain(run, config, read_cell_genotype(run.genotype), data, device, console)
 
 
 def _retrain(
@@ -108,47 +113,43 @@ def _retrain(
     torch.manual_seed(config.seed)
     state = initial_training(config, genotype, len(data.classes), device)
     model: CellSupernet = state.model
-    if saved := run.load_checkpoint(device):
+    saved = run.load_checkpoint(device, plain(console))
+    run.keep_records(saved["epoch"] if saved else 0)
+    if saved:
         state.load_state_dict(saved)
     else:
         run.write_environment(machine(device) | {"data": data.facts()})
         draw_cells(run.path / "cells.png", {kind: getattr(genotype, kind) for kind in TYPES})
     every = math.ceil(config.epochs / SCORINGS)
-    error = None
-    with training_progress(
-        total_epochs=config.epochs,
-        steps_per_epoch=schedule.steps_per_epoch,
-        first_epoch=state.epoch,
-        phases=[(phase.name, phase.first, phase.end) for phase in retraining(config.epochs)],
-        console=console,
-    ) as progress:
+    keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
+    with (
+        training_progress(
+            total_epochs=config.epochs,
+            steps_per_epoch=schedule.steps_per_epoch,
+            first_epoch=state.epoch,
+            phases=[(phase.name, phase.first, phase.end) for phase in retraining(config.epochs)],
+            console=console,
+        ) as progress,
+        keeper.watching(),
+    ):
         while state.epoch < config.epochs:
-            epoch, began, steps = state.epoch, time.perf_counter(), []
-            for step in _epoch(state, config, schedule, data, device):
-                steps.append(step)
-                progress.step(
-                    epoch=epoch, step=step.step, phase="retrain", loss=step.loss, lr=step.lr, images=config.batch
-                )
-            seconds = time.perf_counter() - began
-            last = state.epoch == config.epochs
-            if data.val is not None and (last or state.epoch % every == 0):
+            epoch = state.epoch
+            with keeper.steps():
+                for step in _epoch(state, config, schedule, data, device):
+                    progress.step(
+                        epoch=epoch, step=step.step, phase="retrain", loss=step.loss, lr=step.lr, images=config.batch
+                    )
+                    keeper.step_done()
+            record = {"epoch": epoch, "phase": "retrain", "error": None, **state.tally.record(config.batch)}
+            if data.val is not None and (epoch + 1 == config.epochs or (epoch + 1) % every == 0):
                 found = evaluate_labelled(model, data.val, len(data.classes), data.mean, data.std, device=device)
-                error = found.error
-            record = {
-                "epoch": epoch,
-                "phase": "retrain",
-                "lr": steps[0].lr,
-                "loss": sum(step.loss for step in steps) / len(steps),
-                "arch_loss": None,
-                "error": error if last or state.epoch % every == 0 else None,
-                "seconds": seconds,
-                "data_seconds": sum(step.data_seconds for step in steps),
-                "images_per_second": len(steps) * config.batch / seconds,
-            }
+                record["error"] = found.error
             run.log(record)
+            with keeper.steps():
+                state.end_epoch()
+                keeper.save()
             progress.epoch(record)
-            run.save_checkpoint(state.state_dict())
-    return _scored(run, data, model, device)
+        return _scored(run, data, model, device)
 
 
 def _scored(run: CellFolder, data: PreparedLabels, model: CellSupernet, device: torch.device) -> Retrained:
@@ -162,8 +163,9 @@ def _scored(run: CellFolder, data: PreparedLabels, model: CellSupernet, device: 
     height, width = data.weights.images.shape[1:3]
     facts = {"data": data.name, "epochs": len(run.records()), "error": found.error, "test_error": found.test_error}
     save_classifier(run.model, model, data.classes, data.mean, data.std, (height, width), facts)
-    (run.path / "result.json").write_text(
-        json.dumps({"error": found.error, "test_error": found.test_error, "parameters": parameters}, indent=2) + "\n"
+    write_whole(
+        run.path / "result.json",
+        json.dumps({"error": found.error, "test_error": found.test_error, "parameters": parameters}, indent=2) + "\n",
     )
     return found
 
@@ -189,22 +191,24 @@ def initial_training(
 def _epoch(
     state: TrainState, config: RetrainConfig, schedule: CellSchedule, data: PreparedLabels, device: torch.device
 ) -> Iterator[Step]:
-    """Train one epoch, yielding after each step."""
+    """Train what is left of an epoch, yielding after each step."""
     net = state.model.net
     loss = ClassificationLoss(config.auxiliary, config.smoothing)
     state.model.train()
     lr, first = schedule.rate(state.epoch), state.weight_steps
     set_rate(state.weight_optimizer, lr)
     net.state.drop_path = schedule.drop_path * state.epoch / schedule.epochs  # of all epochs: never quite reached
-    stream = labelled_stream(data.weights, "weights", first + schedule.steps_per_epoch, config, data, 1.0)
+    left = range(state.tally.steps, schedule.steps_per_epoch)
+    stream = labelled_stream(data.weights, "weights", first + len(left), config, data, 1.0)
     batches = drawn(stream, first, config.workers, device)
-    for step in range(schedule.steps_per_epoch):
+    for step in left:
         batch, waited = next_batch(batches, device)
-        output = net.with_auxiliary(batch.images) if config.auxiliary else net(batch.images)
-        value = loss(output, batch.targets)
-        descend(value, net, state.weight_optimizer, schedule.clip)
+        with diverging("weights", state.weight_steps, state.epoch, step, lr):
+            output = net.with_auxiliary(batch.images) if config.auxiliary else net(batch.images)
+            value = loss(output, batch.targets)
+            descend(value, net, state.weight_optimizer, schedule.clip)
         state.weight_steps += 1
-        check_loss(value, state.epoch, step, lr)
-        yield Step(step, lr, value.item(), None, waited)
+        done = Step(step, lr, value.item(), None, waited)
+        state.tally.add(done)
+        yield done
     check_finite(state.model, state.epoch)
-    state.epoch += 1

@@ -20,15 +20,17 @@ from wholenet.data.labelled import Labelled
 from wholenet.data.splits import seeded_indices
 from wholenet.deploy.classifier import save_classifier
 from wholenet.diagnostics.curvature import curvature
+from wholenet.files import write_whole
 from wholenet.report.cells import draw_cells
-from wholenet.report.progress import counted, training_progress
+from wholenet.report.progress import counted, plain, training_progress
 from wholenet.report.search_curves import draw_search
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_loop import CellSchedule, Parts, parts_of, search_epoch, set_strengths
 from wholenet.search.draw import steps_per_epoch
-from wholenet.search.early_stopping import RULES, Evaluation
-from wholenet.search.loop import Step, TrainState
+from wholenet.search.early_stopping import RULES, Evaluation, StoppingRule
+from wholenet.search.keeper import Keeper
+from wholenet.search.loop import Tally, TrainState
 from wholenet.search.perturbation_selection import Left, select
 from wholenet.search.phases import Phase, phase_at, single_stage
 from wholenet.search.random_search import best_of_random, weights_of
@@ -63,6 +65,9 @@ class Searched:
     """Of the supernet where that is the final model, and there is a test split."""
     genotype_epoch: int | None = None
     """The epoch, from 0, whose architecture the genotype is of, where early stopping went back to one."""
+    sampled_error: float | None = None
+    """Random search: of the genotype, the best of those that were sampled, with the supernet's weights; on
+    ``scored_on``."""
 
 
 def search(config: CellConfig, console: Console | None = None) -> Searched:
@@ -79,9 +84,11 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
     console = console or Console()
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
-    data = prepare_labels(config)
+    data = prepare_labels(config, console)
     config = replace(config, data=str(Path(config.data).expanduser().resolve()))
-    return _search(CellFolder.create(config), config, data, device, console)
+    run = CellFolder.create(config)
+    with run.locked():
+        return _search(run, config, data, device, console)
 
 
 def resume_search(path: str | Path, console: Console | None = None, **machine_fields: Any) -> Searched:
@@ -96,8 +103,9 @@ def resume_search(path: str | Path, console: Console | None = None, **machine_fi
     device = choose_device(config.device)
     data = prepare_labels(config)
     check_unchanged(run, data)
-    run.rewrite_config(config)
-    return _search(run, config, data, device, console)
+    with run.locked():
+        run.rewrite_config(config)
+        return _search(run, config, data, device, console)
 
 
 def check_unchanged(run: CellFolder, data: PreparedLabels) -> None:
@@ -138,53 +146,52 @@ def _search(
     parts = parts_of(config, model)
     rule = None if config.stopping == "none" else RULES[config.stopping]
     stop_epoch, last_drawn = None, time.monotonic()
-    if saved := run.load_checkpoint(device):
+    saved = run.load_checkpoint(device, plain(console))
+    run.keep_records(saved["epoch"] if saved else 0)
+    if saved:
         state.load_state_dict(saved)
         if rule is not None and config.after_stopping == "stop" and state.epoch < config.epochs:
             stop_epoch = rule.goes_back_to(_evaluations(run))  # it may have fired just before the run was stopped
     else:
         run.write_environment(machine(device) | {"data": data.facts()})
-    with training_progress(
-        total_epochs=config.epochs,
-        steps_per_epoch=schedule.steps_per_epoch,
-        first_epoch=state.epoch,
-        phases=[(p.name, p.first, p.end) for p in phases],
-        console=console,
-    ) as progress:
+    keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
+    with (
+        training_progress(
+            total_epochs=config.epochs,
+            steps_per_epoch=schedule.steps_per_epoch,
+            first_epoch=state.epoch,
+            phases=[(p.name, p.first, p.end) for p in phases],
+            console=console,
+        ) as progress,
+        keeper.watching(),
+    ):
         while state.epoch < config.epochs and stop_epoch is None:
-            epoch, phase, began = state.epoch, phase_at(phases, state.epoch), time.perf_counter()
-            weight_batches, arch_batches = _epoch_batches(state, data, config, schedule, device)
-            steps = []
-            for step in search_epoch(state, phase, parts, schedule, loss, weight_batches, arch_batches, device):
-                steps.append(step)
-                progress.step(
-                    epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=config.batch
-                )
-            last = state.epoch == config.epochs
-            record = _record(epoch, phase, steps, time.perf_counter() - began, config, state)
-            if last or state.epoch % config.val_every == 0:
+            epoch, phase = state.epoch, phase_at(phases, state.epoch)
+            with keeper.steps():
+                weight_batches, arch_batches = _epoch_batches(state, data, config, schedule, device)
+                for step in search_epoch(state, phase, parts, schedule, loss, weight_batches, arch_batches, device):
+                    progress.step(
+                        epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=config.batch
+                    )
+                    keeper.step_done()
+            finished = epoch + 1
+            last = finished == config.epochs
+            record = _record(epoch, phase, config, state)
+            if last or finished % config.val_every == 0:
                 record["error"] = _error(model, data.val, data, device)
             if config.eigenvalue_every and (last or epoch % config.eigenvalue_every == 0):
                 record |= _ends_of_spectrum(state, data, config, schedule.rise(epoch), device)
             run.log(record)
             progress.epoch(record)
-            goes_back_to = None
-            if rule is not None and not last and record["eigenvalue"] is not None:
-                goes_back_to = rule.goes_back_to(_evaluations(run))
-            if rule is not None and config.after_stopping == "regularize":
-                if record["eigenvalue"] is not None and _stronger(state, config) is not None:
-                    run.save_checkpoint(state.state_dict(), _name(epoch))
-                if goes_back_to is not None:
-                    _roll_back(run, state, goes_back_to, config, device, console)
-            elif goes_back_to is not None:
-                stop_epoch = goes_back_to
-                text = f"the eigenvalue has grown: stopped, with the architecture of epoch {stop_epoch + 1}"
-                console.print(text, highlight=False)
-            run.save_checkpoint(state.state_dict())
+            with keeper.steps():
+                state.end_epoch()
+                stop_epoch = _stopped_or_back(run, state, record, rule, config, device, console)
+                keeper.save()
             if last or stop_epoch is not None or time.monotonic() - last_drawn > DRAW_EVERY_S:
                 draw_search(run.path / "search.png", run.records(), stop_epoch)
                 last_drawn = time.monotonic()
-    return _conclude(run, config, data, state, parts, schedule, stop_epoch, device, console)
+    with keeper.watching(saves=False):
+        return _conclude(run, config, data, state, parts, schedule, stop_epoch, device, console)
 
 
 def plan_search(config: CellConfig) -> tuple[Phase, ...]:
@@ -236,10 +243,7 @@ def _epoch_batches(
     return weights, architecture
 
 
-def _record(
-    epoch: int, phase: Phase, steps: list[Step], seconds: float, config: CellConfig, state: TrainState
-) -> dict[str, Any]:
-    arch_losses = [step.arch_loss for step in steps if step.arch_loss is not None]
+def _record(epoch: int, phase: Phase, config: CellConfig, state: TrainState) -> dict[str, Any]:
     with torch.no_grad():
         weights = state.model.arch()
         entropy = {
@@ -249,19 +253,14 @@ def _record(
     return {
         "epoch": epoch,
         "phase": phase.name,
-        "lr": steps[0].lr,
         "weight_decay": state.weight_optimizer.param_groups[0]["weight_decay"],
-        "loss": sum(step.loss for step in steps) / len(steps),
-        "arch_loss": sum(arch_losses) / len(arch_losses) if arch_losses else None,
         "entropy": entropy,
         "genotype": genotype.to_dict(),
         "skips": {kind: genotype.operations(kind)["skip_connect"] for kind in TYPES},
         "error": None,
         "eigenvalue": None,
         "lowest_eigenvalue": None,
-        "seconds": seconds,
-        "data_seconds": sum(step.data_seconds for step in steps),
-        "images_per_second": len(steps) * config.batch / seconds,
+        **state.tally.record(config.batch),
     }
 
 
@@ -292,6 +291,31 @@ def _ends_of_spectrum(
 
 
 # ---- early stopping
+
+
+def _stopped_or_back(
+    run: CellFolder,
+    state: TrainState,
+    record: dict[str, Any],
+    rule: StoppingRule | None,
+    config: CellConfig,
+    device: torch.device,
+    console: Console,
+) -> int | None:
+    """After an epoch, do what the stopping rule says: the epoch whose architecture the search ends with, or None where
+    it goes on, from an earlier epoch maybe."""
+    if rule is None or record["eigenvalue"] is None:
+        return None
+    fires = None if state.epoch == config.epochs else rule.goes_back_to(_evaluations(run))
+    if config.after_stopping == "regularize":
+        if _stronger(state, config) is not None:
+            run.save_checkpoint(state.state_dict(), _name(record["epoch"]))
+        if fires is not None:
+            _roll_back(run, state, fires, config, device, console)
+        return None
+    if fires is not None:
+        plain(console)(f"the eigenvalue has grown: stopped, with the architecture of epoch {fires + 1}")
+    return fires
 
 
 def _evaluations(run: CellFolder) -> list[Evaluation]:
@@ -369,12 +393,12 @@ def _conclude(
     height, width = data.weights.images.shape[1:3]
     facts = {"data": data.name, "method": config.method, "epochs": len(records), "error": round(error, 4)}
     save_classifier(run.model, model, data.classes, data.mean, data.std, (height, width), facts)
-    genotype = None
+    genotype = sampled_error = None
     if not final:
         if stop_epoch is not None:
             genotype = cell_genotype_from_dict(next(r for r in records if r["epoch"] == stop_epoch)["genotype"])
         elif config.sampling == "random":
-            genotype = _best_random(config, data, model, device, console)
+            genotype, sampled_error = _best_random(config, data, model, device, console)
         elif config.selection == "perturbation":
             genotype = _by_perturbation(config, data, state, parts, schedule, device, console)
         else:
@@ -383,9 +407,9 @@ def _conclude(
         write_cell_genotype(genotype, run.genotype, config.space)
         cells = {kind: getattr(genotype, kind) for kind in TYPES}
         draw_cells(run.path / "cells.png", cells, f"{config.space}, {config.method}")
-    found = Searched(run.path, genotype, error, data.val_from, test_error, stop_epoch)
+    found = Searched(run.path, genotype, error, data.val_from, test_error, stop_epoch, sampled_error)
     content = {**dataclasses.asdict(found), "run": "", "genotype": genotype and genotype.to_dict()}
-    (run.path / "result.json").write_text(json.dumps(content, indent=2) + "\n")  # last: where it is, the run is done
+    write_whole(run.path / "result.json", json.dumps(content, indent=2) + "\n")  # last: where it is, the run is done
     return found
 
 
@@ -400,7 +424,8 @@ def _result(run: CellFolder) -> Searched | None:
 
 def _best_random(
     config: CellConfig, data: PreparedLabels, model: CellSupernet, device: torch.device, console: Console
-) -> CellGenotype:
+) -> tuple[CellGenotype, float]:
+    """The best of the sampled genotypes, and its error."""
     table = SPACES[config.space]
     like = next(iter(model.arch.logits.values()))
     assert data.val is not None
@@ -423,7 +448,8 @@ def _best_random(
         assert data.val is not None
         return accuracy(genotype, data.val)
 
-    return best_of_random(table, config.samples, quick, full, config.seed)[0]
+    genotype, score = best_of_random(table, config.samples, quick, full, config.seed)
+    return genotype, 1 - score
 
 
 class _With(torch.nn.Module):
@@ -464,7 +490,7 @@ def _by_perturbation(
     def tune(left: Left) -> None:
         nonlocal tuned
         for epoch in range(config.tune_epochs):
-            state.epoch = epoch
+            state.epoch, state.tally = epoch, Tally()
             stream = labelled_stream(data.weights, "tune", (tuned + 1) * tuning.steps_per_epoch, config, data, 1.0)
             batches = drawn(stream, tuned * tuning.steps_per_epoch, config.workers, device)
             with torch.no_grad():

@@ -12,11 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wholenet import parallel
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.fused import Fusable, norm_activation
 from wholenet.ops.joint import joint_convolution, joint_norm
 from wholenet.ops.layers import ConvNorm, SqueezeExcite, gated, make_activation
 from wholenet.ops.mixture import KernelMixture
+from wholenet.ops.norms import BatchNorm
 
 
 class MixtureCell(Fusable):
@@ -31,7 +33,7 @@ class MixtureCell(Fusable):
         width = channels * expansion
         self.expand = ConvNorm(channels, width, 1, activation=activation)
         self.depthwise = KernelMixture(width, kernels)
-        self.norm = nn.BatchNorm2d(width)
+        self.norm = BatchNorm(width)
         self.activation = make_activation(activation)
         self.gate = SqueezeExcite(width)
         self.project = ConvNorm(width, channels, 1)
@@ -62,7 +64,7 @@ class SeparateCell(TwoForms, Fusable):
                 "it takes one weight per operation"
             )
         operations = [cast(MixtureCell, operation) for operation in self.operations.values()]
-        if self.fused or self.runs_plain(x, alpha):
+        if self.fused or parallel.processes() > 1 or self.runs_plain(x, alpha):
             alone = alpha.new_ones(1)
             return total([weight * operation(x, alone) for weight, operation in zip(alpha, operations, strict=True)])
         return _jointly(x, alpha, operations)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from wholenet.ops.forms import TwoForms
 from wholenet.ops.fused import Fusable, norm_activation
+from wholenet.ops.norms import BatchNorm
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),
@@ -48,7 +49,7 @@ class ConvNorm(Fusable, nn.Sequential):
     ) -> None:
         layers: list[nn.Module] = [
             nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False),
-            nn.BatchNorm2d(outputs),
+            BatchNorm(outputs),
         ]
         if activation is not None:
             layers.append(make_activation(activation))
@@ -60,7 +61,7 @@ class ConvNorm(Fusable, nn.Sequential):
         return norm_activation(conv(x), cast(nn.BatchNorm2d, norm), activation[0] if activation else None, self.fused)
 
 
-class ScaledNorm(TwoForms, nn.BatchNorm2d):
+class ScaledNorm(TwoForms, BatchNorm):
     """BatchNorm whose output is multiplied by a scalar: an edge's weight. The fast form puts it into the affine map,
     so that no feature map is multiplied."""
 
@@ -68,18 +69,7 @@ class ScaledNorm(TwoForms, nn.BatchNorm2d):
         """``x`` [B, C, H, W] and a scalar -> ``scale`` * BatchNorm(x)."""
         if self.plain:
             return super().forward(x) * scale
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-        return F.batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            self.weight * scale,
-            self.bias * scale,
-            training=self.training,
-            momentum=self.momentum or 0.0,
-            eps=self.eps,
-        )
+        return self.normalized(x, self.weight * scale, self.bias * scale)
 
 
 class SqueezeExcite(nn.Module):

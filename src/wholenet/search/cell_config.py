@@ -13,13 +13,14 @@ from typing import Any, Literal, get_type_hints
 
 import yaml
 
-from wholenet.search.config import check_type, require
+from wholenet.files import read_yaml
+from wholenet.search.config import build_config, check_type, require
 from wholenet.search.early_stopping import RULES
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES
 
 Space = Literal["darts", "s1", "s2", "s3", "s4"]
-MACHINE = ("device", "workers", "threads")
+MACHINE = ("device", "workers", "threads", "checkpoint_minutes")
 """Fields that a run may be continued with other values of."""
 
 
@@ -71,12 +72,16 @@ class ClassifierConfig:
     smoothing: float = 0.0
     """Label smoothing."""
 
+    max_megapixels: float = 100.0
+    """Image files that decode to more are refused."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
     workers: int = 0
     """Processes that augment images ahead."""
     threads: int = 0
     """CPU threads of torch; 0 leaves torch's choice."""
+    checkpoint_minutes: float = 10.0
+    """Time between two checkpoints, beside one after every epoch; 0 is after every step."""
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
@@ -85,7 +90,8 @@ class ClassifierConfig:
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.channels % 2 == 0, "channels", self.channels, "an even number")
         require(self.cells >= 3, "cells", self.cells, "at least 3, two of which reduce")
-        require(self.lr > 0, "lr", self.lr, "above 0")
+        for name in ("lr", "max_megapixels"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
         for name in (
             "seed",
             "data_seed",
@@ -97,6 +103,7 @@ class ClassifierConfig:
             "cutout",
             "workers",
             "threads",
+            "checkpoint_minutes",
         ):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("momentum", "drop_path", "smoothing"):
@@ -267,9 +274,13 @@ class CellConfig(ClassifierConfig):
         return _searches(self)
 
 
+SEARCHES = "searches"
+"""Folder of those runs."""
+
+
 def _searches(config: CellConfig) -> list[CellConfig]:
     return [
-        dataclasses.replace(config, method="darts", out=str(Path(config.out) / "searches" / str(i)), **special)
+        dataclasses.replace(config, method="darts", out=str(Path(config.out) / SEARCHES / str(i)), **special)
         for i, special in enumerate(METHODS[config.method].searches)
     ]
 
@@ -335,19 +346,21 @@ def read_cell_config(path: Path) -> ClassifierConfig:
     """Read a config that :func:`write_cell_config` wrote.
 
     Raises:
-        ValueError: if it is of another kind, or has a field that does not exist (named, with the file).
+        ValueError: if it is of another kind, has a field that does not exist, or is something else (with the file).
     """
-    values: Any = yaml.safe_load(path.read_text())
+    values = read_yaml(path)
     kind = values.pop("kind", None) if isinstance(values, dict) else None
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"{path} is not the config of a run on {', '.join(CELL_SPACES)}")
-    known = {field.name for field in dataclasses.fields(KINDS[kind])}
-    if unknown := sorted(set(values) - known):
-        raise ValueError(f"{path}: unknown fields {', '.join(unknown)}; known: {', '.join(sorted(known))}")
-    return KINDS[kind](**values)
+    return build_config(KINDS[kind], values, path)
 
 
 def is_cell_run(path: Path) -> bool:
-    """Whether there is a run on a cell space in the folder ``path``."""
+    """Whether there is a run on a cell space in the folder ``path``.
+
+    Raises:
+        ValueError: if its config cannot be read.
+    """
     config = path / "config.yaml"
-    return config.is_file() and "kind" in (yaml.safe_load(config.read_text()) or {})
+    values = read_yaml(config) if config.is_file() else None
+    return isinstance(values, dict) and "kind" in values

@@ -12,9 +12,11 @@ and what any run has (search/folder.py).
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from wholenet.search.cell_config import (
+    SEARCHES,
     CellConfig,
     ClassifierConfig,
     RetrainConfig,
@@ -22,6 +24,9 @@ from wholenet.search.cell_config import (
     write_cell_config,
 )
 from wholenet.search.folder import Folder
+
+RETRAINED = "retrained"
+"""Folder, in a search that is one of several, of the short training of what it found."""
 
 
 class CellFolder(Folder):
@@ -36,8 +41,7 @@ class CellFolder(Folder):
         """
         cls.check_free(config.out)
         path = Path(config.out)
-        path.mkdir(parents=True, exist_ok=True)
-        write_cell_config(config, path / "config.yaml")
+        cls.claim(path, partial(write_cell_config, config))
         return cls(path)
 
     @property
@@ -69,8 +73,22 @@ class CellFolder(Folder):
             raise ValueError(f"{self.path} is a search; expected the folder of `wholenet retrain`")
         return config
 
+    @property
+    def outermost(self) -> CellFolder:
+        """The run of a method that searches several times, or this one."""
+        search = self.path.parent if self.path.name == RETRAINED else self.path
+        whole = self.at(search.parent.parent) if search.parent.name == SEARCHES else None
+        return self if whole is None else whole
+
+    @property
+    def resume_command(self) -> str:
+        """What continues the run."""
+        whole = self.outermost
+        verb = "retrain" if isinstance(whole.config, RetrainConfig) else "fit"
+        return f"wholenet {verb} --resume {whole.path}"
+
     def rewrite_config(self, config: ClassifierConfig) -> None:
         """Put other settings of the machine into the config."""
-        partial = self.path / "config.partial"
-        write_cell_config(config, partial)
-        partial.replace(self.path / "config.yaml")
+        fresh = self.path / "config.partial"
+        write_cell_config(config, fresh)
+        fresh.replace(self.path / "config.yaml")

@@ -15,7 +15,7 @@ from torch import Tensor
 from wholenet.architecture import Architecture, Weights
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.gradients import GRADIENTS, Bilevel, Gradient, with_penalty
-from wholenet.search.loop import Step, TrainState, check_finite, check_loss, next_batch
+from wholenet.search.loop import Step, TrainState, check_finite, diverging, next_batch
 from wholenet.search.perturbation import Perturb, Perturbation
 from wholenet.search.phases import Phase
 from wholenet.search.random_search import random_genotype, weights_of
@@ -97,37 +97,41 @@ def search_epoch(
     arch_batches: Batches,
     device: torch.device,
 ) -> Iterator[Step]:
-    """Train one epoch, yielding after each step: in the search phase an architecture step, then a weight step.
+    """Train what is left of an epoch, yielding after each step: in the search phase an architecture step, then a weight
+    step. ``state.end_epoch()`` is left to the caller, who may have more to do before.
 
     Raises:
-        FloatingPointError: if the loss or a weight stops being a finite number.
+        Diverged: if a loss or a gradient is not finite, before it moves anything; or a weight is not, at the end.
     """
     model: CellSupernet = state.model.train()
     model.arch.requires_grad_(phase.moves_architecture)
     epoch, lr = state.epoch, schedule.rate(state.epoch)
     set_rate(state.weight_optimizer, lr)
     set_strengths(model, schedule, epoch)
-    for step in range(schedule.steps_per_epoch):
+    for step in range(state.tally.steps, schedule.steps_per_epoch):
         time = epoch + step / schedule.steps_per_epoch
         batch, waited = next_batch(weight_batches, device)
         arch_loss = None
         if phase.moves_architecture:
-            above = batch
+            above, stream, number = batch, "weights", state.weight_steps
             if parts.takes_validation_batches:
                 above, arch_waited = next_batch(arch_batches, device)
                 waited += arch_waited
-            arch_loss, gradient = parts.gradient(Bilevel(model, batch, above, loss, state.weight_optimizer))
-            if parts.penalty is not None:
-                gradient = with_penalty(model.arch, gradient, parts.penalty(model.arch, time))
-            architecture_step(model.arch, gradient, state.arch_optimizer)
+                stream, number = "architecture", state.arch_steps
+            with diverging(stream, number, epoch, step, lr):
+                arch_loss, gradient = parts.gradient(Bilevel(model, batch, above, loss, state.weight_optimizer))
+                if parts.penalty is not None:
+                    gradient = with_penalty(model.arch, gradient, parts.penalty(model.arch, time))
+                architecture_step(model.arch, gradient, state.arch_optimizer)
             state.arch_steps += 1
-        weights = _weights_of_step(model, parts, batch, loss, time / schedule.epochs)
-        value = weight_step(model, batch, loss, state.weight_optimizer, weights=weights, clip=schedule.clip)
+        with diverging("weights", state.weight_steps, epoch, step, lr):
+            weights = _weights_of_step(model, parts, batch, loss, time / schedule.epochs)
+            value = weight_step(model, batch, loss, state.weight_optimizer, weights=weights, clip=schedule.clip)
         state.weight_steps += 1
-        check_loss(value, epoch, step, lr)
-        yield Step(step, lr, value.item(), None if arch_loss is None else arch_loss.item(), waited)
+        done = Step(step, lr, value.item(), None if arch_loss is None else arch_loss.item(), waited)
+        state.tally.add(done)
+        yield done
     check_finite(model, epoch)
-    state.epoch += 1
     model.arch.freeze()
 
 

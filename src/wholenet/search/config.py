@@ -11,15 +11,17 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
+from wholenet.files import as_fields, read_yaml, shown
 from wholenet.search.phases import single_stage
 
+Config = TypeVar("Config")
 Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 Annotations = Literal["fine", "coarse", "both"]
-MACHINE = ("device", "workers", "threads", "execution", "recompute")
+MACHINE = ("device", "workers", "threads", "execution", "recompute", "checkpoint_minutes")
 """Fields that a run may be continued with other values of: where and how it is computed, not what."""
 WeightsAnnotations = Literal["fine", "coarse", "both", "both-then-fine"]
 
@@ -126,6 +128,8 @@ class FitConfig:
     """Coarse annotations come with the data (Cityscapes), or are made from the fine ones (data/coarsen.py)."""
     val_share: float = 0.2
     """Share of the images held out for validation where the data has no split of its own."""
+    max_megapixels: float = 100.0
+    """Images and masks that decode to more are refused, before they are decoded."""
 
     scale_min: float = 0.5
     """Smallest zoom of the random scaling."""
@@ -159,6 +163,8 @@ class FitConfig:
     """Processes that read and augment images ahead."""
     threads: int = 0
     """CPU threads of torch; 0 leaves torch's choice."""
+    checkpoint_minutes: float = 10.0
+    """Time between two checkpoints, beside one after every epoch; 0 is after every step."""
 
     def single_stage(self, **changes: Any) -> FitConfig:
         """This run under the single-stage protocol, with ``changes`` on top."""
@@ -200,9 +206,17 @@ class FitConfig:
             require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share in [0, 1]")
         for name in ("weights_share", "val_share"):
             require(0 < getattr(self, name) < 1, name, getattr(self, name), "a share strictly between 0 and 1")
-        for name in ("lr", "arch_lr", "scale_min"):
+        for name in ("lr", "arch_lr", "scale_min", "max_megapixels"):
             require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
-        for name in ("weight_decay", "arch_weight_decay", "class_balance", "entropy_alpha", "entropy_beta", "noise"):
+        for name in (
+            "weight_decay",
+            "arch_weight_decay",
+            "class_balance",
+            "entropy_alpha",
+            "entropy_beta",
+            "noise",
+            "checkpoint_minutes",
+        ):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         for name in ("momentum", "jitter"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
@@ -271,13 +285,13 @@ def check_type(name: str, value: object, kind: Any) -> None:
     """The command line checks types itself; this is for Python and for files edited by hand."""
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise ValueError(f"{name}={value!r}: expected one of {', '.join(map(repr, get_args(kind)))}")
+            raise ValueError(f"{name}={shown(value)}: expected one of {', '.join(map(repr, get_args(kind)))}")
         return
     kinds = get_args(kind) or (kind,)
     fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
     if not fits or (isinstance(value, bool) and bool not in kinds):
         expected = " or ".join(k.__name__.replace("NoneType", "None") for k in kinds)
-        raise ValueError(f"{name}={value!r}: expected {expected}, found {type(value).__name__}")
+        raise ValueError(f"{name}={shown(value)}: expected {expected}, found {type(value).__name__}")
 
 
 def require(condition: bool, name: str, value: object, expected: str) -> None:
@@ -295,12 +309,26 @@ def read_config(path: Path) -> FitConfig:
     """Read a config that :func:`write_config` wrote.
 
     Raises:
-        ValueError: for a field that does not exist (named, with the file).
+        ValueError: for a field that does not exist, or a file that holds something else (with the file).
     """
-    values: dict[str, Any] = yaml.safe_load(path.read_text()) or {}
-    if "kind" in values:
+    values = read_yaml(path)
+    if isinstance(values, dict) and "kind" in values:
         raise ValueError(f"{path} is of a run on a cell space; this is for runs on images with masks")
-    known = {field.name for field in dataclasses.fields(FitConfig)}
-    if unknown := sorted(set(values) - known):
-        raise ValueError(f"{path}: unknown fields {', '.join(unknown)}; known: {', '.join(sorted(known))}")
-    return FitConfig(**values)
+    return build_config(FitConfig, values, path)
+
+
+def build_config(kind: type[Config], values: Any, path: Path) -> Config:
+    """The config whose fields are the ``values`` in a file.
+
+    Raises:
+        ValueError: if they are no fields of its, one that has no default is missing, or a value does not do; with the
+            file.
+    """
+    fields = dataclasses.fields(kind)  # pyright: ignore[reportArgumentType]
+    known = sorted(field.name for field in fields)
+    needed = [field.name for field in fields if field.default is dataclasses.MISSING]
+    given = as_fields(values, known, needed, path)
+    try:
+        return kind(**given)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from wholenet import parallel
 from wholenet.data.augment import Augmentation
 from wholenet.data.device import RawStream, ahead
 from wholenet.data.sample import SegmentationData
-from wholenet.data.stream import BatchStream, batches
+from wholenet.data.stream import BatchStream, Order, batches
 from wholenet.search.config import FitConfig
 
 
 def steps_per_epoch(images: int, batch: int) -> int:
     """Full batches in a pass over so many images; one where there are fewer than a batch of them."""
     return max(1, images // batch)
+
+
+def batch_of_all(config: FitConfig) -> int:
+    """Images in a step, over all processes."""
+    return config.batch * parallel.processes()
+
+
+def order_of(config: FitConfig, stream: str) -> dict[str, Any]:
+    """What the order of the run's ``stream`` is made of, and which share of its batches this process gets."""
+    return {
+        "batch": batch_of_all(config),
+        "seed": config.seed,
+        "stream": stream,
+        "shares": parallel.processes(),
+        "share": parallel.rank(),
+    }
+
+
+def names_in_batch(data: SegmentationData, stream: str, number: int, config: FitConfig) -> list[str]:
+    """The names of the samples that this process got in batch ``number`` of the run's ``stream``."""
+    order = Order(len(data), **order_of(config, stream), batches=number + 1)
+    return [data[index].name for index in order.indices(number)]
 
 
 def augments_on_device(config: FitConfig, device: torch.device) -> bool:
@@ -34,6 +58,7 @@ def draw(
     device: torch.device | str = "cpu",
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches ``first`` to ``total`` (half-open) of the run's ``stream``: images float32 [B, 3, h, w], masks int64.
+    Where several processes train, this one's share of them.
 
     Args:
         data: what to draw from.
@@ -54,6 +79,6 @@ def draw(
     )
     on_device = augments_on_device(config, device)
     kind = RawStream if on_device else BatchStream
-    own = kind(data, config.batch, augment, seed=config.seed, stream=stream, batches=total)
+    own = kind(data, **order_of(config, stream), augment=augment, batches=total)
     drawn = batches(own, first, config.workers, pinned=device.type == "cuda")
     return ahead(drawn, augment, device) if on_device else drawn

@@ -2,18 +2,29 @@
 
 environment.json versions, device, commit, sizes of the splits
 metrics.jsonl    a line per finished epoch
-checkpoint.pt    all that the next epoch depends on
+checkpoint.pt    all that the next step depends on
+checkpoint.previous.pt the one before, in case that is damaged
+.lock            held by the process that is training here
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import torch
+from filelock import FileLock, Timeout
+
+from wholenet import parallel
+from wholenet.files import write_whole
+from wholenet.search.checkpoint import DamagedCheckpoint, previous, read_checkpoint, write_checkpoint
+
+CHECKPOINT = "checkpoint.pt"
 
 
 class Folder:
@@ -48,8 +59,28 @@ class Folder:
             raise ValueError(
                 f"{path} already holds a run; continue it with `wholenet fit --resume {path}`, or choose another --out"
             )
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        left_over = "config.*.partial"  # of a process that ended before there was a run
+        if path.exists() and (not path.is_dir() or any(not p.match(left_over) for p in path.iterdir())):
             raise ValueError(f"{path} exists and is not an empty folder; choose another --out")
+
+    @staticmethod
+    def claim(path: Path, write_config: Callable[[Path], None]) -> None:
+        """Make the folder ``path`` a run's, by its config.yaml, which of two processes only one can write.
+
+        Raises:
+            ValueError: if another one has.
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        own = path / f"config.{os.getpid()}.partial"
+        write_config(own)
+        try:
+            os.link(own, path / "config.yaml")
+        except FileExistsError as error:
+            raise ValueError(f"{path} has just been taken by another run; choose another --out") from error
+        except OSError:  # a file system without links
+            own.replace(path / "config.yaml")
+        finally:
+            own.unlink(missing_ok=True)
 
     @property
     def model(self) -> Path:
@@ -61,9 +92,15 @@ class Folder:
         """Where the genotype of a discrete network is."""
         return self.path / "genotype.yaml"
 
+    def written(self) -> int:
+        """Bytes of the checkpoints and the model that are there, and will be replaced."""
+        path = self.path / CHECKPOINT
+        files = [path, previous(path), self.model / "model.safetensors"]
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def write_environment(self, facts: dict[str, Any]) -> None:
         """Record where and with what the run was made."""
-        (self.path / "environment.json").write_text(json.dumps(facts, indent=2) + "\n")
+        write_whole(self.path / "environment.json", json.dumps(facts, indent=2) + "\n")
 
     def environment(self) -> dict[str, Any] | None:
         """What :meth:`write_environment` recorded; None before training began."""
@@ -88,35 +125,79 @@ class Folder:
         # By epoch: a crash may have logged one twice.
         return sum({record["epoch"]: record["seconds"] for record in self.records()}.values())
 
-    def save_checkpoint(self, state: dict[str, Any], name: str = "checkpoint.pt") -> None:
-        """Write the state (tensors and plain values) so that a crash leaves the old file or the new, never half."""
-        path = self.path / name
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+    def save_checkpoint(self, state: dict[str, Any], name: str | None = None) -> None:
+        """Write the state (tensors and plain values); see ``search/checkpoint.py``. Under a ``name`` of its own it is
+        kept beside the one that the run goes on from."""
+        write_checkpoint(self.path / (name or CHECKPOINT), state, keep_previous=name is None)
 
-    def load_checkpoint(self, device: torch.device) -> dict[str, Any] | None:
-        """The last saved state, or None before the first epoch was finished; metrics beyond it are dropped."""
-        state = self.read_checkpoint(device)
-        self.keep_records(0 if state is None else state["epoch"])
-        return state
+    def load_checkpoint(self, device: torch.device, warn: Callable[[str], None]) -> dict[str, Any] | None:
+        """The last saved state that is whole, or None before the first.
 
-    def read_checkpoint(self, device: torch.device, name: str = "checkpoint.pt") -> dict[str, Any] | None:
-        """The state saved under ``name``; None if there is none.
+        Args:
+            device: for the tensors.
+            warn: told of a damaged one, where the one before is used.
 
         Raises:
-            ValueError: if the file cannot be read.
+            ValueError: if there are checkpoints, but none is whole.
         """
-        path = self.path / name
-        if not path.exists():
-            return None
+        path = self.path / CHECKPOINT
+        problems: list[str] = []
+        for place in [p for p in (path, previous(path)) if p.exists()]:
+            try:
+                state = read_checkpoint(place, device)
+            except DamagedCheckpoint as error:
+                problems.append(str(error))
+                continue
+            if problems:
+                warn(f"warning: {problems[0]}. The run goes on from the checkpoint before it, {place.name}")
+                if parallel.is_first():  # or the next one to be saved would put it in the place of the whole one
+                    path.replace(path.with_suffix(".damaged"))
+            return state
+        if problems:
+            raise ValueError(f"{'; '.join(problems)}. The run cannot be continued: start it again, with another --out")
+        return None
+
+    def read_checkpoint(self, device: torch.device, name: str | None = None) -> dict[str, Any] | None:
+        """The state saved under ``name``; None if there is none. Nothing else is touched.
+
+        Raises:
+            ValueError: if the file is not as it was written.
+        """
+        path = self.path / (name or CHECKPOINT)
+        return read_checkpoint(path, device) if path.exists() else None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Within the block no other process trains here. The system lets go of it with the process, however that ends.
+
+        Raises:
+            ValueError: if another one does.
+        """
+        lock = FileLock(self.path / ".lock", timeout=0, is_singleton=False)
+        holder = self.path / ".lock.holder"
         try:
-            return torch.load(path, map_location=device, weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise ValueError(f"{path} cannot be read ({error}); the run cannot be continued from it") from error
+            lock.acquire()
+        except Timeout:
+            who = holder.read_text() if holder.exists() else "another process"
+            raise ValueError(
+                f"{self.path} is being trained by {who}; wait for it, or stop it, or choose another --out"
+            ) from None
+        try:
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    @property
+    def resume_command(self) -> str:
+        """What continues the run."""
+        return f"{parallel.launcher()}wholenet fit --resume {self.outermost.path}"
+
+    @property
+    def outermost(self) -> Folder:
+        """The run that this one is a part of (its first stage, its control), or this one: what a user continues."""
+        return self
 
     def keep_records(self, before: int) -> None:
         """Drop the records of epoch ``before`` and of all later ones."""

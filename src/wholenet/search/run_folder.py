@@ -14,6 +14,7 @@ diagnosis/       what `wholenet diagnose` found
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,7 @@ class RunFolder(Folder):
         """
         cls.check_free(config.out)
         path = Path(config.out)
-        path.mkdir(parents=True, exist_ok=True)
-        write_config(config, path / "config.yaml")
+        cls.claim(path, partial(write_config, config))
         return cls(path)
 
     @property
@@ -51,7 +51,7 @@ class RunFolder(Folder):
 
     @property
     def outermost(self) -> RunFolder:
-        """The run that this one is a part of (its first stage, its control), or this one: what a user continues."""
+        """The run that this one is the first stage or the control of, or this one."""
         whole = self.at(self.path.parent) if self.path.name in (self.search.name, self.control.name) else None
         return self if whole is None else whole.outermost
 
@@ -62,9 +62,9 @@ class RunFolder(Folder):
 
     def rewrite_config(self, config: FitConfig) -> None:
         """Put a setting that the run itself found out into its config."""
-        partial = self.path / "config.partial"
-        write_config(config, partial)
-        partial.replace(self.path / "config.yaml")
+        fresh = self.path / "config.partial"
+        write_config(config, fresh)
+        fresh.replace(self.path / "config.yaml")
 
     def model_arguments(self, num_classes: int) -> dict[str, Any]:
         """Arguments of :func:`wholenet.spaces.supernet.create_model` for the network that the run trains."""

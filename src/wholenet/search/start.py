@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from wholenet import parallel
 from wholenet.ops.execution import Execution, execution, precision_for
 from wholenet.search.config import FitConfig
 from wholenet.search.loop import TrainState
@@ -42,6 +43,9 @@ def choose_execution(
 ) -> None:
     """Let the weight steps of ``model`` run as ``config`` says, if that works; ``say`` is told what was found."""
     if config.execution == "eager":
+        return
+    if parallel.processes() > 1:
+        say(f"several processes run operation by operation: execution={config.execution!r} is left")
         return
     images = torch.randn(config.batch, 3, *crop, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

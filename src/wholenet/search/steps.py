@@ -6,13 +6,14 @@ Letters: B images, C channels, H x W pixels.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from wholenet import parallel
 from wholenet.architecture import Architecture, Weights
 from wholenet.ops.statistics import still_statistics
 from wholenet.spaces.supernet import Supernet
@@ -48,22 +49,75 @@ def weight_step(
         clip: norm that the gradient of all weights is cut to; 0 leaves it.
 
     Returns:
-        The loss before the step, detached.
+        The loss before the step, over all processes, detached.
     """
     with torch.no_grad():
         architecture = model.arch() if weights is None else weights
     value = loss(model.execution(batch.images, architecture), batch.targets)
     descend(value, model.net, optimizer, clip)
-    return value.detach()
+    return parallel.summed(value)
 
 
 def descend(value: Tensor, net: nn.Module, optimizer: torch.optim.Optimizer, clip: float = 0.0) -> None:
-    """Move the weights of ``net`` against the gradient of ``value``, cut to the norm ``clip``; 0 leaves it."""
+    """Move the weights of ``net`` against the gradient of ``value``, cut to the norm ``clip``; 0 leaves it.
+
+    Raises:
+        NotFinite: if either is not a finite number, before anything has moved.
+    """
     optimizer.zero_grad(set_to_none=True)
     value.backward()
+    sum_gradients(net.parameters())
+    refuse_nonfinite({"loss": value}, _gradients(net))
     if clip:
         torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
     optimizer.step()
+
+
+def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Make every gradient the sum over all processes, of which each has that of its part of the loss."""
+    parallel.sum_each(parameter.grad for parameter in parameters if parameter.grad is not None)
+
+
+class NotFinite(FloatingPointError):
+    """What a step was about to move by is not a finite number; nothing has moved.
+
+    Args:
+        term: that is not.
+        value: what it is.
+    """
+
+    def __init__(self, term: str, value: float) -> None:
+        super().__init__(f"the {term} became {value}")
+
+
+def refuse_nonfinite(terms: Mapping[str, Tensor], gradients: Iterable[tuple[str, Tensor | None]]) -> None:
+    """Make sure that a step is about to move by finite numbers.
+
+    Args:
+        terms: of the loss, by name: scalars.
+        gradients: by the name of what they are to move; None for what stays.
+
+    Raises:
+        NotFinite: naming the first term, or else the first gradient, that is not finite.
+    """
+    moved = [(name, gradient) for name, gradient in gradients if gradient is not None]
+    norm = torch.nn.utils.get_total_norm([gradient for _, gradient in moved])
+    if norm.is_meta:  # no numbers: the step is only being counted (search/cost.py)
+        return
+    # One wait for the device: what is not finite anywhere makes the sum so.
+    if sum((term.detach() for term in terms.values()), norm).isfinite():
+        return
+    for name, value in terms.items():
+        if not value.isfinite():
+            raise NotFinite(name, value.item())
+    for name, gradient in moved:
+        if not gradient.isfinite().all():
+            raise NotFinite(f"gradient of {name}", gradient.sum().item())
+    raise NotFinite("norm of the gradient", norm.item())
+
+
+def _gradients(module: nn.Module) -> Iterator[tuple[str, Tensor | None]]:
+    return ((name, parameter.grad) for name, parameter in module.named_parameters())
 
 
 def architecture_gradient(
@@ -81,12 +135,23 @@ def architecture_gradient(
 
     Returns:
         The task loss (detached, without the penalty) and one gradient per logit tensor.
+
+    Raises:
+        NotFinite: if either, or the penalty, is not a finite number.
     """
     still = nullcontext() if update_statistics else still_statistics(model.net)
     with constant(model.net), still:  # the backward pass too: it may run parts of the forward pass again
         value = loss(model.execution(batch.images, model.arch()), batch.targets)
-        total = value if penalty is None else value + penalty(model.arch)
-        return value.detach(), list(torch.autograd.grad(total, list(model.arch.parameters())))
+        extra = None if penalty is None else penalty(model.arch)
+        total = value if extra is None else value + extra / parallel.processes()
+        gradient = list(torch.autograd.grad(total, list(model.arch.parameters())))
+        parallel.sum_each(gradient)
+        refuse_nonfinite(_terms(value, extra), zip(model.arch.logits, gradient, strict=True))
+        return parallel.summed(value), gradient
+
+
+def _terms(value: Tensor, penalty: Tensor | None) -> dict[str, Tensor]:
+    return {"loss": value} if penalty is None else {"loss": value, "entropy penalty": penalty}
 
 
 @contextmanager
@@ -117,21 +182,28 @@ def simultaneous_step(
     gradient is taken on another batch, after the weights have moved.
     """
     value = loss(model.execution(batch.images, model.arch()), batch.targets)
-    total = value if penalty is None else value + penalty(model.arch)
+    extra = None if penalty is None else penalty(model.arch)
     optimizer.zero_grad(set_to_none=True)
     logits = list(model.arch.parameters())
-    total.backward()
+    (value if extra is None else value + extra / parallel.processes()).backward()
+    sum_gradients(model.parameters())
+    refuse_nonfinite(_terms(value, extra), _gradients(model))
     gradient = [parameter.grad for parameter in logits if parameter.grad is not None]
     for parameter in logits:
         parameter.grad = None
     optimizer.step()
-    return value.detach(), gradient
+    return parallel.summed(value), gradient
 
 
 def architecture_step(arch: Architecture, gradient: list[Tensor], optimizer: torch.optim.Optimizer) -> None:
-    """Move the logits with ``optimizer`` along a gradient that :func:`architecture_gradient` computed."""
+    """Move the logits with ``optimizer`` along a gradient that :func:`architecture_gradient` computed.
+
+    Raises:
+        NotFinite: if it is not finite; then nothing has moved.
+    """
     for logits, g in zip(arch.parameters(), gradient, strict=True):
         logits.grad = g
+    refuse_nonfinite({}, _gradients(arch))
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 

@@ -21,6 +21,7 @@ from wholenet.architecture import Weights
 from wholenet.ops.bottleneck import CELLS
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import ConvNorm, PartialChannels, ScaledNorm, make_activation
+from wholenet.ops.norms import BatchNorm
 from wholenet.ops.recompute import recomputed
 from wholenet.ops.resize import resize
 from wholenet.spaces.sizes import GridSize
@@ -143,7 +144,7 @@ class Decoder(TwoForms):
         super().__init__()
         self.channels = tuple(channels)
         self.merge = nn.Conv2d(sum(channels), width, 1, bias=False)
-        self.norm = nn.BatchNorm2d(width)
+        self.norm = BatchNorm(width)
         self.activation = make_activation(activation)
         self.classify = nn.Conv2d(width, num_classes, 1)
 

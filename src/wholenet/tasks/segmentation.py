@@ -5,7 +5,7 @@ Letters: B images, K classes, H x W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wholenet import parallel
 from wholenet.data.sample import IGNORE, SegmentationData
 from wholenet.data.stream import normalize
 
@@ -20,6 +21,8 @@ from wholenet.data.stream import normalize
 class SegmentationLoss:
     """Mean cross-entropy over pixels whose label is not ``IGNORE``; 0 (not NaN) where a batch has none. In float32
     at least, whatever the logits come in.
+
+    Where several processes train, each one's part of the mean over all their pixels: the parts sum to it.
 
     Args:
         class_weights: optional [K]; a pixel counts as much as its class. None is plain cross-entropy, as in the paper.
@@ -34,8 +37,8 @@ class SegmentationLoss:
         total = F.cross_entropy(logits, target, self.class_weights, ignore_index=IGNORE, reduction="sum")
         counted = target != IGNORE
         if self.class_weights is None:
-            return total / counted.sum().clamp(min=1)
-        mass = self.class_weights[target.where(counted, 0)].where(counted, 0).sum()
+            return total / parallel.summed(counted.sum()).clamp(min=1)
+        mass = parallel.summed(self.class_weights[target.where(counted, 0)].where(counted, 0).sum())
         return total / mass.clamp(min=torch.finfo(mass.dtype).tiny)
 
 
@@ -96,6 +99,13 @@ class ConfusionMatrix:
         self.counts += np.bincount(t * k + p, minlength=k * k).reshape(k, k)
         self.images += 1
 
+    def over_processes(self) -> ConfusionMatrix:
+        """The sum of the matrices of all processes."""
+        total = ConfusionMatrix(len(self.counts))
+        total.counts = parallel.summed(torch.from_numpy(self.counts)).numpy()
+        total.images = int(parallel.summed(torch.tensor(self.images)))
+        return total
+
     def scores(self) -> Scores:
         """IoU = TP / (TP + FP + FN) per class, over all images."""
         hits = self.counts.diagonal()
@@ -119,24 +129,28 @@ def evaluate(
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Scores:
-    """Score ``model`` on all of ``data``, each image at full resolution. Leaves the model's mode as it was."""
+    """Score ``model`` on all of ``data``, each image at full resolution. Leaves the model's mode as it was.
+
+    Several processes share the images; each of them returns the scores on all.
+    """
     matrix = ConfusionMatrix(num_classes)
+    own = range(parallel.rank(), len(data), parallel.processes())
     training = model.training
     model.eval()
     try:
-        for i, (_, truth, prediction) in enumerate(predictions(model, data, device)):
+        for i, (_, truth, prediction) in zip(own, predictions(model, data, device, own), strict=True):
             matrix.update(truth, prediction)
             if progress is not None:
-                progress(i + 1, len(data))
+                progress(min(len(data), i + parallel.processes()), len(data))
     finally:
         model.train(training)
-    return matrix.scores()
+    return matrix.over_processes().scores()
 
 
 def predictions(
-    model: nn.Module, data: SegmentationData, device: torch.device | str = "cpu"
+    model: nn.Module, data: SegmentationData, device: torch.device | str = "cpu", which: Iterable[int] | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(image, truth, prediction) of every sample, in order. The model must be in eval mode."""
-    for i in range(len(data)):
+    """(image, truth, prediction) of every sample, or of ``which``, in order. The model must be in eval mode."""
+    for i in range(len(data)) if which is None else which:
         image, truth, _ = data[i]
         yield image, truth, predict_mask(model, image, device)

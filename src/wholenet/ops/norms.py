@@ -1,0 +1,92 @@
+"""BatchNorm over the batch of all processes that train together (``parallel.py``); in one process, BatchNorm.
+
+Letters: B images, C channels, H x W feature map.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from wholenet import parallel
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """``nn.BatchNorm2d``, whose batch is that of all processes."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same shape."""
+        if not self.training or parallel.processes() == 1:
+            return super().forward(input)
+        return self.normalized(input, self.weight, self.bias)
+
+    def normalized(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """``x`` [B, C, H, W] normalised, with another affine map, [C] each; running statistics move in training."""
+        momentum = self.momentum or 0.0
+        if self.training and self.num_batches_tracked is not None:  # None while they must not: ops/statistics.py
+            self.num_batches_tracked.add_(1)
+        if not self.training or parallel.processes() == 1:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, weight, bias, self.training, momentum=momentum, eps=self.eps
+            )
+        out, mean, variance, count = _OverAll.apply(x, weight, bias, self.eps)
+        if momentum and self.running_mean is not None and self.running_var is not None:
+            with torch.no_grad():
+                self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
+                unbiased = variance * (count / (count - 1).clamp(min=1))
+                self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
+        return out
+
+
+class _OverAll(torch.autograd.Function):
+    """Normalise by the mean and variance over all processes; like ``nn.SyncBatchNorm``, which runs on GPUs alone."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+        variance, mean = torch.var_mean(wide, (0, 2, 3), correction=0)
+        own = mean.new_tensor([x.numel() // x.shape[1]])
+        everyone = parallel.gathered(torch.cat([mean, variance, own]))
+        means, variances = everyone[:, : len(mean)], everyone[:, len(mean) : -1]
+        counts = everyone[:, -1:]
+        count = counts.sum()
+        mean = (counts * means).sum(0) / count
+        variance = (counts * (variances + (means - mean) ** 2)).sum(0) / count
+        scale = (variance + eps).rsqrt()
+        ctx.save_for_backward(x, weight, mean, scale, count)
+        ctx.has_bias = bias is not None
+        full = scale if weight is None else scale * weight
+        shift = -mean * full if bias is None else bias - mean * full
+        out = torch.addcmul(_channels(shift), wide, _channels(full))
+        ctx.mark_non_differentiable(mean, variance, count)
+        return out.to(x.dtype), mean, variance, count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        gradient: Tensor = gradients[0]  # of the output; there is none of the statistics
+        x, weight, mean, scale, count = ctx.saved_tensors
+        wide, above = (t.float() if t.dtype in (torch.bfloat16, torch.float16) else t for t in (x, gradient))
+        normal = (wide - _channels(mean)) * _channels(scale)
+        sums = torch.stack([above.sum((0, 2, 3)), (above * normal).sum((0, 2, 3))])
+        own_shift, own_scale = sums
+        shift, slope = parallel.summed(sums) / count
+        full = scale if weight is None else scale * weight
+        out = (above - _channels(shift) - normal * _channels(slope)) * _channels(full)
+        return (
+            out.to(x.dtype),
+            None if weight is None else own_scale,
+            own_shift if ctx.has_bias else None,
+            None,
+        )
+
+
+def _channels(x: Tensor) -> Tensor:
+    """[C] -> [1, C, 1, 1]."""
+    return x[None, :, None, None]

@@ -1,0 +1,144 @@
+"""Several processes that train one network, as ``torchrun`` starts them: who this one is, and how they agree.
+
+Every process holds the whole network and a part of each batch. With one process, all of this does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+PATIENCE = timedelta(hours=1)
+"""How long a process waits for another: the first one may have a large data set to check."""
+
+
+def start() -> None:
+    """Join the processes that ``torchrun`` started with this one; do nothing where it did not start any."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
+
+
+def stop() -> None:
+    """Leave them."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def processes() -> int:
+    """How many train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this one, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes files and speaks."""
+    return rank() == 0
+
+
+def local_rank() -> int:
+    """The number of this one on its machine: that of its GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if processes() > 1 else 0
+
+
+def launcher() -> str:
+    """What a command has to begin with, to be run by as many processes."""
+    if processes() == 1:
+        return ""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", str(processes())))
+    nodes = f"--nnodes {processes() // here} " if processes() > here else ""
+    return f"torchrun {nodes}--nproc-per-node {here} -m "
+
+
+def summed(x: Tensor) -> Tensor:
+    """The sum of ``x`` over all processes; no gradient."""
+    x = x.detach()
+    if processes() == 1:
+        return x
+    total = x.clone()
+    with _somebody_may_be_gone():
+        dist.all_reduce(total)
+    return total
+
+
+def sum_each(tensors: Iterable[Tensor]) -> None:
+    """Put in the place of each tensor its sum over all processes; they are sent as one."""
+    if processes() == 1:
+        return
+    parts = list(tensors)
+    if not parts:
+        return
+    flat = torch.cat([part.reshape(-1) for part in parts])
+    with _somebody_may_be_gone():
+        dist.all_reduce(flat)
+    for part, piece in zip(parts, flat.split([part.numel() for part in parts]), strict=True):
+        part.copy_(piece.view(part.shape))
+
+
+def gathered(x: Tensor) -> Tensor:
+    """``x`` of every process, stacked in the order of their numbers: [processes, ...]."""
+    out = [torch.empty_like(x) for _ in range(processes())]
+    with _somebody_may_be_gone():
+        dist.all_gather(out, x)
+    return torch.stack(out)
+
+
+def largest(number: int) -> int:
+    """The largest of the numbers that the processes bring."""
+    if processes() == 1:
+        return number
+    found = torch.tensor(number)
+    with _somebody_may_be_gone():
+        dist.all_reduce(found, op=dist.ReduceOp.MAX)
+    return int(found)
+
+
+def meet() -> None:
+    """Wait until every process is here."""
+    largest(0)
+
+
+@contextmanager
+def first_alone() -> Iterator[None]:
+    """The first process runs the block, then all others: what it has written, they find."""
+    if not is_first():
+        meet()
+    yield
+    if is_first():
+        meet()
+
+
+def refuse_several(what: str) -> None:
+    """Make sure that this is the only process.
+
+    Raises:
+        ValueError: if it is not; ``what`` names that which runs in one.
+    """
+    if processes() > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(f"{what} run in one process each; start them without torchrun, several with `wholenet sweep`")
+
+
+class ProcessLost(ConnectionError):
+    """Another process of the run has ended, or cannot be reached."""
+
+
+@contextmanager
+def _somebody_may_be_gone() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # DistBackendError is one
+        raise ProcessLost(
+            f"process {rank()} of {processes()} cannot reach the others any more, one of them has ended: "
+            f"{str(error).splitlines()[0]}. See the first error above. If the run had begun, its last checkpoint is "
+            f"whole: continue with `{launcher()}wholenet fit --resume RUN`"
+        ) from error

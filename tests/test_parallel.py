@@ -1,0 +1,158 @@
+"""Several processes: the same numbers as one, the same files, and an end when one is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from run_files import assert_equal, checkpoint, records
+from two_processes import scored, trained
+from wholenet import parallel
+from wholenet.data.stream import Order
+from wholenet.ops.norms import BatchNorm, _OverAll
+from wholenet.search.folder import Folder
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+PATIENCE_S = 120
+
+
+def start(*words):
+    return subprocess.Popen(
+        [*TORCHRUN, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+    )
+
+
+def ended(process):
+    text = process.communicate(timeout=PATIENCE_S)[0]
+    return process.returncode, text
+
+
+def test_two_processes_compute_what_one_does_in_all_three_phases_and_stop_after_the_same_step(tmp_path):
+    (tmp_path / "config.yaml").touch()
+    status, text = ended(start(Path(__file__).with_name("two_processes.py"), tmp_path))
+    assert status == 0, text
+
+    def both(name):
+        return [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1)]
+
+    for name, simultaneous in (("alternating", False), ("simultaneous", True)):
+        expected = trained(simultaneous)
+        first, second = both(name)
+        for key, value in expected.items():
+            torch.testing.assert_close(first[key], value, rtol=1e-9, atol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
+            assert torch.equal(first[key], second[key]), key
+    first, second = both("scored")
+    assert first == second == scored()
+    assert first["images"] == 3
+    first, second = both("stopped")
+    assert first == second
+    assert (first["steps"], first["number"]) == (4, signal.SIGTERM)
+    command = f"torchrun --nproc-per-node 2 -m wholenet fit --resume {tmp_path}"
+    assert first["message"] == f"stopped in epoch 1, after step 4 of 9; saved. Continue with `{command}`"
+    assert checkpoint(tmp_path)["tally"]["steps"] == 4
+
+
+def test_the_normalisation_over_all_is_batchnorm_where_there_is_one_process(monkeypatch):
+    monkeypatch.setattr(parallel, "gathered", lambda x: x[None])
+    torch.manual_seed(0)
+    x = torch.randn(3, 5, 4, 6, dtype=torch.float64, requires_grad=True)
+    weight, bias = (torch.randn(5, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    upstream = torch.randn(3, 5, 4, 6, dtype=torch.float64)
+    mean, variance = torch.zeros(5, dtype=torch.float64), torch.ones(5, dtype=torch.float64)
+    expected = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=0.1)
+    gradients = torch.autograd.grad(expected, (x, weight, bias), upstream)
+    norm = BatchNorm(5).double()
+    monkeypatch.setattr(parallel, "processes", lambda: 2)  # take that path; alone, the other's share is nothing
+    monkeypatch.setattr(parallel, "summed", lambda x: x)
+    out = norm.normalized(x, weight, bias)
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(torch.autograd.grad(out, (x, weight, bias), upstream), gradients)
+    torch.testing.assert_close((norm.running_mean, norm.running_var), (mean, variance))
+    assert torch.autograd.gradcheck(lambda x, w, b: _OverAll.apply(x, w, b, 1e-5)[0], (x, weight, bias))
+
+
+@pytest.mark.parametrize(("size", "batch", "shares"), [(7, 4, 2), (5, 6, 3), (3, 4, 4)])
+def test_the_shares_of_a_batch_are_the_batch(size, batch, shares):
+    order = {"seed": 3, "stream": "weights", "batches": 9}
+    whole = Order(size, batch, **order)
+    parts = [Order(size, batch, **order, shares=shares, share=share) for share in range(shares)]
+    for k in range(9):
+        assert [index for part in parts for index in part.indices(k)] == whole.indices(k)
+
+
+def test_one_process_is_alone():
+    assert (parallel.processes(), parallel.rank(), parallel.is_first(), parallel.launcher()) == (1, 0, True, "")
+    x = torch.ones(3)
+    parallel.sum_each([x])
+    assert torch.equal(parallel.summed(x), x)
+    assert parallel.largest(7) == 7
+    with parallel.first_alone():
+        pass
+
+
+def fit(discs, out):
+    options = "--size nano --epochs 3 --batch 1 --crop 32x32 --lr 0.02 --device cpu --threads 1 --checkpoint-minutes 0"
+    searches = "--warmup-share 0.34 --search-share 0.33 --arch-update alternating"
+    return start("-m", "wholenet", "fit", discs, "--out", out, *options.split(), *searches.split())
+
+
+def after_a_checkpoint(process, run, count=3):
+    """Wait until the run has written so many more; its processes' numbers, the first one's first."""
+    seen, path = set(), run / "checkpoint.pt"
+    before = path.stat().st_mtime_ns if path.exists() else 0
+    while len(seen) < count:
+        assert process.poll() is None, process.communicate()[0]
+        with suppress(FileNotFoundError):  # not yet; or between the old one and the new
+            seen.add(path.stat().st_mtime_ns)
+        seen.discard(before)
+        time.sleep(0.002)
+    first = int((run / ".lock.holder").read_text().split()[1])
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [first, *(int(child) for child in children if int(child) != first)]
+
+
+def test_a_run_of_two_processes_ends_when_one_is_lost_and_goes_on_to_the_bit(discs, tmp_path):
+    status, text = ended(fit(discs, tmp_path / "whole"))
+    assert status == 0, text
+    run = tmp_path / "run"
+    process = fit(discs, run)
+    other = after_a_checkpoint(process, run)[1]
+    os.kill(other, signal.SIGKILL)
+    status, text = ended(process)
+    assert status not in (0, None)
+    assert Folder(run).load_checkpoint(torch.device("cpu"), pytest.fail) is not None
+
+    alone = subprocess.run(
+        [sys.executable, "-m", "wholenet", "fit", "--resume", run], capture_output=True, text=True, check=False
+    )
+    assert alone.returncode == 2
+    assert "was begun with 2 processes and this is one of 1" in alone.stderr
+
+    status, text = ended(start("-m", "wholenet", "fit", "--resume", run))
+    assert status == 0, text
+    assert text.count("validation mIoU") == 1
+    assert_equal(checkpoint(run), checkpoint(tmp_path / "whole"))
+    timed = ("seconds", "data_seconds", "images_per_second")
+    first, second = (
+        [{k: v for k, v in r.items() if k not in timed} for r in records(p)] for p in (run, tmp_path / "whole")
+    )
+    assert first == second
+
+
+def test_searches_on_cell_spaces_are_refused_under_torchrun(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(
+        ValueError, match="searches on cell spaces run in one process each; start them without torchrun"
+    ):
+        parallel.refuse_several("searches on cell spaces")

@@ -1,0 +1,352 @@
+"""What a run does when it is stopped, when its numbers are lost, when another one is there."""
+
+import errno
+import multiprocessing
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+import wholenet
+from run_files import assert_equal, checkpoint, records
+from wholenet.search.folder import Folder
+from wholenet.search.interruption import Interrupted
+from wholenet.search.loop import train_epoch
+from wholenet.search.run_folder import RunFolder
+from wholenet.search.steps import Batch, NotFinite, architecture_gradient, simultaneous_step
+from wholenet.search.watch import Watch
+from wholenet.spaces.supernet import create_model
+from wholenet.tasks.segmentation import Scores, SegmentationLoss, evaluate
+
+SMALL = {
+    "size": "nano",
+    "epochs": 3,
+    "batch": 2,
+    "crop": "32x32",
+    "lr": 0.05,
+    "device": "cpu",
+    "arch_update": "alternating",
+    "warmup_share": 0.34,
+    "search_share": 0.33,
+}
+STEPS = 5
+
+
+@pytest.fixture(scope="module")
+def run(discs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("reliable") / "whole"
+    wholenet.fit(discs, out, **SMALL)
+    return out
+
+
+def without_times(run):
+    timed = ("seconds", "data_seconds", "images_per_second")
+    return [{key: value for key, value in record.items() if key not in timed} for record in records(run)]
+
+
+def assert_same_run(first, second):
+    assert_equal(checkpoint(first), checkpoint(second))
+    assert without_times(first) == without_times(second)
+    weights = "model/model.safetensors"
+    assert (first / weights).read_bytes() == (second / weights).read_bytes()
+
+
+def at_step(epoch, step, does):
+    """``train_epoch``, in which ``does()`` is called before a step is handed out."""
+
+    def trains(state, *args, **kwargs):
+        for done in train_epoch(state, *args, **kwargs):
+            if (state.epoch, done.step) == (epoch, step):
+                does()
+            yield done
+
+    return trains
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("epoch", "step"), [(0, 0), (1, 2), (2, STEPS - 1)])
+def test_a_run_that_is_asked_to_stop_is_saved_in_mid_epoch_and_goes_on_to_the_bit(
+    number, epoch, step, run, discs, tmp_path
+):
+    out = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wholenet.training.train_epoch", at_step(epoch, step, lambda: os.kill(os.getpid(), number)))
+        with pytest.raises(Interrupted) as stop:
+            wholenet.fit(discs, out, **SMALL)
+    message = f"stopped in epoch {epoch + 1}, after step {step + 1} of {STEPS}; saved. Continue with "
+    assert stop.value.message == f"{message}`wholenet fit --resume {out}`"
+    assert checkpoint(out)["tally"]["steps"] == step + 1
+    assert len(records(out)) == epoch if epoch else not (out / "metrics.jsonl").exists()
+    wholenet.resume(out)
+    assert_same_run(out, run)
+
+
+def test_a_second_control_c_loses_what_came_since_the_last_checkpoint_and_no_more(run, discs, tmp_path):
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    out = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wholenet.training.train_epoch", at_step(1, 2, twice))
+        with pytest.raises(Interrupted, match="at once; what came since the last checkpoint is lost"):
+            wholenet.fit(discs, out, **SMALL)
+    saved = checkpoint(out)
+    assert (saved["epoch"], saved["tally"]["steps"]) == (1, 0)
+    wholenet.resume(out)
+    assert_same_run(out, run)
+
+
+@pytest.mark.parametrize("where", ["evaluate", "draw_run", "save_model"])
+def test_a_signal_between_the_epochs_loses_nothing(where, run, discs, tmp_path):
+    def asked(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the signal came later")
+
+    out = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"wholenet.training.{where}", asked)
+        with pytest.raises(Interrupted, match=f"after step {STEPS} of {STEPS}; saved"):
+            wholenet.fit(discs, out, **SMALL)
+    wholenet.resume(out)
+    assert_same_run(out, run)
+
+
+def test_a_scheduler_that_repeats_itself_does_not_cut_the_saving_short(run, discs, tmp_path, monkeypatch):
+    save = Folder.save_checkpoint
+
+    def saving(self, *arguments):
+        if len(asked) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        save(self, *arguments)
+
+    asked = []
+    out = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Folder, "save_checkpoint", saving)
+        once = at_step(1, 2, lambda: (asked.append(1), os.kill(os.getpid(), signal.SIGTERM)))
+        patch.setattr("wholenet.training.train_epoch", once)
+        with pytest.raises(Interrupted, match="after step 3 of 5; saved"):
+            wholenet.fit(discs, out, **SMALL)
+    assert checkpoint(out)["tally"]["steps"] == 3
+
+
+def test_a_signal_to_all_processes_leaves_the_workers_at_work(run, discs, tmp_path):
+    def to_all():
+        for child in multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    out = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wholenet.training.train_epoch", at_step(0, 2, to_all))
+        with pytest.raises(Interrupted, match="after step 3 of 5; saved"):
+            wholenet.fit(discs, out, **SMALL, workers=1)
+    wholenet.resume(out)
+    assert_same_run(out, run)
+
+
+def test_checkpoints_come_as_often_as_asked(discs, tmp_path, monkeypatch):
+    saved, save = [], Folder.save_checkpoint
+
+    def saving(self, state, name=None):
+        saved.append((state["epoch"], state["tally"]["steps"]))
+        save(self, state, name)
+
+    monkeypatch.setattr(Folder, "save_checkpoint", saving)
+    wholenet.fit(discs, tmp_path / "often", **{**SMALL, "epochs": 1}, checkpoint_minutes=0)
+    assert saved == [(0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (1, 0)]
+    del saved[:]
+    wholenet.fit(discs, tmp_path / "seldom", **{**SMALL, "epochs": 1})
+    assert saved == [(1, 0)]
+
+
+def test_a_full_disk_stops_a_run_that_can_go_on(run, discs, tmp_path, monkeypatch):
+    real, calls = os.fsync, []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 6:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    out = tmp_path / "run"
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"no space left on device.*MB are free. Up to .* MB are needed.*fit --resume"):
+        wholenet.fit(discs, out, **SMALL, checkpoint_minutes=0)
+    monkeypatch.undo()
+    wholenet.resume(out, checkpoint_minutes=10.0)
+    assert_same_run(out, run)
+
+
+def test_a_disk_that_is_full_when_the_model_is_written_is_one_too(discs, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("wholenet.deploy.model_folder.save", full)
+    with pytest.raises(OSError, match=r"no space left on device.*MB are free"):
+        wholenet.fit(discs, tmp_path / "run", **{**SMALL, "epochs": 1}, checkpoint_minutes=10.0)
+
+
+def test_the_first_stage_is_locked_while_it_is_trained(discs, tmp_path):
+    def taken(folder, *_):
+        with pytest.raises(ValueError, match="is being trained by process"), folder.locked():
+            pass
+        raise StopIteration
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wholenet.training.train", taken)
+        with pytest.raises(StopIteration):
+            wholenet.fit(discs, tmp_path / "run", **SMALL, protocol="two-stage")
+
+
+def test_what_a_process_left_that_ended_before_there_was_a_run_is_in_nobodys_way(discs, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.77.partial").write_text("data:")
+    wholenet.fit(discs, tmp_path / "run", **{**SMALL, "epochs": 1})
+
+
+def test_the_second_of_two_in_one_folder_is_refused(run):
+    folder = RunFolder(run)
+    with folder.locked(), pytest.raises(ValueError, match=rf"is being trained by process {os.getpid()} on .*; wait"):
+        wholenet.resume(run)
+    wholenet.resume(run)
+
+
+def test_of_two_that_make_a_folder_at_once_one_is_refused(run, tmp_path):
+    config = replace(RunFolder(run).config, out=str(tmp_path / "new"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunFolder, "check_free", lambda _: None)  # both have looked
+        RunFolder.create(config)
+        before = (tmp_path / "new" / "config.yaml").read_text()
+        with pytest.raises(ValueError, match="has just been taken by another run; choose another --out"):
+            RunFolder.create(replace(config, epochs=9))
+    assert (tmp_path / "new" / "config.yaml").read_text() == before
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["config.yaml"]
+
+
+# ---- numbers that are lost
+
+
+class Spoilt:
+    """A loss that is not finite from its ``calls``-th call on: in its value, or in its gradient alone."""
+
+    def __init__(self, calls, gradient):
+        self.left = calls
+        self.gradient = gradient
+
+    def __call__(self, logits, target):
+        self.left -= 1
+        value = torch.nn.functional.cross_entropy(logits, target, ignore_index=255)
+        if self.left:
+            return value
+        # sqrt has no slope at 0: 0 as a number, 0 / 0 as a gradient.
+        return value + (logits * 0).sum().sqrt() if self.gradient else value * float("nan")
+
+
+@pytest.mark.parametrize(
+    ("calls", "gradient", "said"),
+    [
+        (
+            3,
+            False,
+            r"the loss became nan in epoch 1, step 2 \(learning rate .*\), on batch 2 of the weights: \d\d, \d\d\.",
+        ),
+        (3, True, r"the gradient of .* became nan in epoch 1, step 2 .*, on batch 2 of the weights: \d\d, \d\d\."),
+        (
+            STEPS + 2,
+            True,
+            r"the gradient of alpha became nan in epoch 2, step 0 .*, on batch 0 of the architecture: ",
+        ),
+    ],
+)
+def test_numbers_that_are_not_finite_move_nothing_and_the_images_are_named(calls, gradient, said, discs, tmp_path):
+    out, before = tmp_path / "run", {}
+
+    def keeps(state, *args, **kwargs):
+        """What the state is before each step."""
+        epoch = train_epoch(state, *args, **kwargs)
+        while True:
+            before.update({name: value.clone() for name, value in state.model.named_parameters()})
+            before["model"] = state.model
+            try:
+                yield next(epoch)
+            except StopIteration:
+                return
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wholenet.training.train_epoch", keeps)
+        patch.setattr("wholenet.training.balanced_loss", lambda *_: Spoilt(calls, gradient))
+        with pytest.raises(FloatingPointError, match=said) as error:
+            wholenet.fit(discs, out, **SMALL, checkpoint_minutes=0)
+    assert "It has moved nothing, and the last checkpoint is whole. The run would come to it again" in str(error.value)
+    model = before.pop("model")
+    kept = "arch." if calls > STEPS else ""  # after the weights have moved, it is the architecture that has not
+    for name, value in model.named_parameters():
+        if name.startswith(kept):
+            assert torch.equal(value, before[name]), name
+    assert checkpoint(out)["weight_steps"] == min(calls - 1, STEPS)
+    assert all(value.isfinite().all() for value in checkpoint(out)["model"].values())
+
+
+def test_the_term_that_is_lost_is_named(monkeypatch):
+    torch.manual_seed(0)
+    model = create_model("grid-nano", num_classes=2)
+    batch = Batch(torch.randn(2, 3, 32, 32), torch.zeros(2, 32, 32, dtype=torch.long))
+    optimizer = torch.optim.SGD(model.net.parameters(), lr=0.1)
+    for step in (
+        lambda penalty: simultaneous_step(model, batch, SegmentationLoss(), optimizer, penalty),
+        lambda penalty: architecture_gradient(model, batch, SegmentationLoss(), penalty),
+    ):
+        with pytest.raises(NotFinite, match="the entropy penalty became inf"):
+            step(lambda arch: arch.logits["beta"].sum() * 0 + torch.inf)
+
+
+# ---- early warnings
+
+
+def record(epoch, loss=1.0, phase="search", alpha=0.9, beta=0.9, **more):
+    return {"epoch": epoch, "phase": phase, "loss": loss, "entropy": {"alpha": alpha, "beta": beta}, **more}
+
+
+def test_a_loss_that_runs_away_is_told_of_once():
+    watch = Watch(["a", "b"], [5, 5], 10, penalised=False)
+    first, slower = record(0, 1.0), record(1, 1.9)
+    assert watch([], first, None) == {}
+    assert watch([first], slower, None) == {}
+    found = watch([first, slower], record(2, 2.1), None)
+    assert list(found) == ["runaway loss"]
+    assert "from 1.000 in epoch 1 to 2.100 in epoch 3" in found["runaway loss"]
+    assert watch([first, slower, record(2, 2.1, warnings=["runaway loss"])], record(3, 9.0), None) == {}
+    assert watch([record(0, 0.05)], record(1, 0.3), None) == {}  # a small loss moves by more than its size
+
+
+def test_an_architecture_that_is_decided_early_is_told_of_unless_that_is_wanted():
+    watch = Watch(["a", "b"], [5, 5], 10, penalised=False)
+    found = watch([], record(4, alpha=0.05), None)
+    assert list(found) == ["entropy collapse"]
+    assert "normalised entropy of alpha 0.05" in found["entropy collapse"]
+    assert watch([], record(4, phase="fine-tune", alpha=0.05), None) == {}
+    assert Watch(["a", "b"], [5, 5], 10, penalised=True)([], record(4, alpha=0.05), None) == {}
+
+
+def test_classes_that_are_never_found_are_named_from_the_middle_of_the_run_on():
+    watch = Watch(["road", "pole", "sky", "fog"], [7, 5, 0, 0], 10, penalised=False)
+    scores = Scores(iou=(0.9, 0.0, None, 0.0), pixel_accuracy=0.9, images=3)  # fog is not there to be found
+    assert watch([], record(3), scores) == {}
+    found = watch([], record(4), scores)
+    assert list(found) == ["dead classes"]
+    assert "never finds pole on the validation images" in found["dead classes"]
+    assert watch([], record(4), replace(scores, iou=(0.9, 0.1, None, 0.0))) == {}
+
+
+def test_warnings_reach_the_user_and_the_log_once(discs, tmp_path, capsys, monkeypatch):
+    def blind(*args, **kwargs):
+        return replace(evaluate(*args, **kwargs), iou=(0.5, 0.0))
+
+    monkeypatch.setattr("wholenet.training.evaluate", blind)
+    wholenet.fit(discs, tmp_path / "run", **SMALL)
+    assert capsys.readouterr().out.count("warning: after epoch 2 of 3 the network never finds disc") == 1
+    assert [r["warnings"] for r in records(tmp_path / "run")] == [[], ["dead classes"], []]
