@@ -13,12 +13,15 @@ import wholenet.studies.figure_4 as figure_4_module
 import wholenet.studies.robust_darts as robust_module
 from wholenet.cells.retrain import retrain
 from wholenet.cells.search import search
-from wholenet.search.cell_config import CellConfig
+from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.config import FitConfig
 from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.spaces.darts_genotype import PUBLISHED, check_in_space, read_cell_genotype
-from wholenet.studies.cell_pool import CellPool, error
+from wholenet.studies.cell_pool import CellPool, diverged, error
 from wholenet.studies.figure_4 import alike, searches, trajectories
+from wholenet.studies.pool import Pool
+from wholenet.studies.processes import mark_diverged
 from wholenet.studies.setting import CellSetting, Setting
 from wholenet.studies.study import CELL_STUDIES, study
 
@@ -140,10 +143,126 @@ def test_a_study_takes_the_setting_of_its_kind(setting):
         study("table-1", setting, QUIET)
 
 
+def test_finished_runs_are_still_found(tmp_path):
+    """By the names that they had in the first studies. A field that is new to a config and changes nothing about what
+    a run finds belongs into ``NOT_IN_NAMES``; one that does change it makes them all be run again."""
+    searched = CellConfig(data="cifar10", out="")
+    retrained = RetrainConfig(data="cifar10", out="", genotype="darts-v1")
+    pool = CellPool(tmp_path, 1, QUIET)
+    assert pool.path(searched).name == "darts-darts-seed0-a5a2483fb1"
+    assert pool.path(replace(searched, checkpoint_minutes=0.0)) == pool.path(searched)
+    assert pool.path(retrained).name == "retrain-seed0-abd7c0cbef"
+    segmented = FitConfig(data="scenes", out="")
+    assert Pool(tmp_path, 1, QUIET).path(segmented).name == "small-single-stage-seed0-95c999b55b"
+
+
+class ToldPool(CellPool):
+    """Runs that are told, not made; those diverge that :attr:`lost` says."""
+
+    @staticmethod
+    def lost(config):
+        return False
+
+    def done(self, configs):
+        for config in configs:
+            if not self.path(config).exists():
+                self.tell(config)
+        return [CellFolder(self.path(config)) for config in configs]
+
+    def tell(self, config):
+        run = CellFolder.create(replace(config, out=str(self.path(config))))
+        searches, lost = isinstance(config, CellConfig), self.lost(config)
+        genotype = PUBLISHED["darts-v1"].to_dict()
+        for epoch in range(2 if lost else config.epochs) if searches else ():
+            value = 1.0 + epoch + config.seed
+            run.log({"epoch": epoch, "eigenvalue": value, "lowest_eigenvalue": -1.0, "genotype": genotype})
+        if lost:
+            mark_diverged(run.path, f"the loss became nan in epoch {3 + config.seed}")
+            return
+        of_search, of_training = {"error": 0.5, "genotype": genotype}, {"test_error": 0.2 + config.seed / 10}
+        (run.path / "result.json").write_text(json.dumps(of_search if searches else of_training))
+
+
+@pytest.fixture
+def told(monkeypatch, setting, tmp_path):
+    """A study of two seeds, some of whose runs diverge."""
+
+    def run(name, lost):
+        monkeypatch.setattr("wholenet.studies.study.CellPool", ToldPool)
+        monkeypatch.setattr(ToldPool, "lost", staticmethod(lost))
+        result, page = study(name, replace(setting, out=tmp_path, seeds=2), QUIET)
+        rows = {tuple(row[:2]): dict(zip(result.table.columns, row, strict=True)) for row in result.table.rows}
+        return rows, page.read_text(), json.loads((tmp_path / f"{name}.json").read_text())["values"]
+
+    return run
+
+
+def of_seed(config, seed, **fields):
+    return config.seed == seed and all(getattr(config, name, None) == value for name, value in fields.items())
+
+
+def test_searches_that_diverge_are_left_out_of_robust_darts(told, here):
+    def lost(config):
+        return of_seed(config, 1, method="darts", weight_decay=3e-4) or of_seed(config, 0, method="darts-ada")
+
+    rows, page, values = told("robust-darts", lost)
+    assert {arm: row["diverged"] for (_, arm), row in rows.items()} == {
+        "DARTS": "1 of 2",
+        "DARTS-ES": "0 of 2",  # the rule would have stopped it before
+        "DARTS-ADA": "1 of 2",
+        "DARTS, L2 x 27": "0 of 2",
+        "random": "0 of 2",
+    }
+    assert (rows["S2", "DARTS"]["retrained error, %"].mean, rows["S2", "DARTS"]["retrained error, %"].n) == (0.2, 1)
+    assert rows["S2", "DARTS-ADA"]["retrained error, %"].mean == pytest.approx(0.3)
+    assert values["s2, DARTS"]["retrained_error"] == [0.2, None]
+    assert values["s2, DARTS-ADA"]["genotypes"][0] is None
+    assert page.count("nan in epoch") == 2
+    assert "s2-darts-seed1" in page
+    assert "(the loss became nan in epoch 4)" in page
+
+
+def test_a_row_whose_trainings_all_diverge_says_so(told, here):
+    rows, page, values = told("robust-darts", lambda config: not isinstance(config, CellConfig))
+    row = rows["S2", "random"]
+    assert row["retrained error, %"].shown() == "diverged"
+    assert row["diverged"] == "2 of 2"
+    assert "| diverged | - | 2 of 2 |" in page
+    assert values["s2, random"]["retrained_error"] == [None, None]
+
+
+def test_searches_that_diverge_are_left_out_of_figure_4(told, here):
+    def lost(config):
+        return of_seed(config, 1, space="s1", split="disjoint") or (config.space == "s3" and config.split == "same")
+
+    rows, page, values = told("figure-4", lost)
+    assert rows["S1", "split"]["diverged"] == "1 of 2"
+    assert values["s1, split"]["seeds"] == [0]
+    assert rows["S3", "no split"]["highest"] == rows["S3", "no split"]["growth"] == "diverged"
+    assert values["s3, no split"]["growth"] == {"mean": None, "sd": None, "n": 0}
+    assert "S1 2.00 and 1.75, S3 3.25 and diverged" in page
+    assert "S1 1 of 1, S3 0 of 0" in page
+    assert page.count("nan in epoch") == 3
+
+
+def test_nothing_is_said_of_divergence_where_nothing_diverged(told, here):
+    rows, page, _ = told("robust-darts", lambda config: False)
+    assert "diverged" not in page
+    assert "diverged" not in rows["S2", "DARTS"]
+
+
+def test_a_run_that_diverged_is_the_worst_there_can_be(setting, tmp_path):
+    run = CellFolder.create(replace(setting.config(), out=str(tmp_path / "run")))
+    mark_diverged(run.path, "why")
+    assert error(run) == 1.0
+
+
 def test_the_pool_runs_searches_and_trainings_in_processes_and_says_why_one_failed(setting, tmp_path):
     pool = CellPool(tmp_path, 1, QUIET)
     quick = replace(setting.config(space="s2", gradient="one-level"), epochs=1, eigenvalue_every=0)
-    (run,) = pool.done([quick])
+    run, lost = pool.done([quick, replace(quick, lr=1e30)])
+    assert diverged(lost)
+    assert not diverged(run)
     assert run.search_config.space == "s2"
     assert (run.path / "done").exists()
     shape = {"channels": 4, "cells": 3, "epochs": 1, "batch": 8, "auxiliary": 0.0, "device": "cpu"}

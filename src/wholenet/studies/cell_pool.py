@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from rich.console import Console
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig, write_cell_config
 from wholenet.search.cell_folder import CellFolder
 from wholenet.studies.pool import folder_name
-from wholenet.studies.processes import run_each
+from wholenet.studies.processes import mark_diverged, run_each, why_diverged
 
 
 class CellPool:
@@ -34,13 +34,24 @@ class CellPool:
         return self.folder / folder_name(label, config)
 
     def done(self, configs: Sequence[ClassifierConfig]) -> list[CellFolder]:
-        """The finished runs of ``configs``, in their order; runs those that are not there.
+        """The runs of ``configs`` that are over, in their order; runs those that are not there.
+
+        They are finished, or :func:`diverged`.
 
         Raises:
-            ValueError: if a run fails; the message holds the end of its log.
+            ValueError: if a run fails in any other way; the message holds the end of its log.
         """
-        work = {self.path(config): partial(self._words, self.path(config), config) for config in configs}
-        run_each(work, self.jobs, lambda path: f"{100 * error(CellFolder(path)):.1f} % error", self.say)
+        by_path = {self.path(config): config for config in configs}
+        work = {
+            path: partial(self._words, path, config) for path, config in by_path.items() if why_diverged(path) is None
+        }
+        run_each(
+            work,
+            self.jobs,
+            lambda path: f"{100 * error(CellFolder(path)):.1f} % error",
+            self.say,
+            diverged=mark_diverged,
+        )
         return [CellFolder(self.path(config)) for config in configs]
 
     def say(self, text: str) -> None:
@@ -63,7 +74,22 @@ def result(run: CellFolder) -> dict[str, float]:
     return json.loads((run.path / "result.json").read_text())
 
 
+def diverged(run: CellFolder) -> bool:
+    """Whether a run is over without a result, because its numbers stopped being finite."""
+    return why_diverged(run.path) is not None
+
+
+def notes_on_diverged(runs: Iterable[CellFolder]) -> list[str]:
+    """The sentence that names those of ``runs`` that diverged; none if none did."""
+    lost = {run.path.name: why for run in runs if (why := why_diverged(run.path)) is not None}
+    told = "; ".join(f"{name} ({why})" for name, why in lost.items())
+    return [f"Diverged, and left out of all means: {told}."] if lost else []
+
+
 def error(run: CellFolder) -> float:
-    """The error of a finished run, in [0, 1]: of a search the supernet's; of a training on the test split."""
+    """The error of a run, in [0, 1]: of a search the supernet's; of a training on the test split; all of it, if it
+    diverged."""
+    if diverged(run):
+        return 1.0
     found = result(run)
     return found["error"] if isinstance(run.config, CellConfig) else found["test_error"]

@@ -23,7 +23,7 @@ def draw_arms(
     ours: str,
     theirs: str = "the paper",
 ) -> None:
-    """Draw ``arms`` (name -> one value per seed), top to bottom, and the paper's values in a second panel.
+    """Draw ``arms`` (name -> a value per seed, none if all diverged), top to bottom, and the paper's in a second panel.
 
     The panels have scales of their own: what can be compared is the order and the distances against the spread.
     """
@@ -33,7 +33,10 @@ def draw_arms(
         for y, name in enumerate(names):
             values = list(arms[name])
             axes[0].plot(values, [y] * len(values), "o", color=BLUE, ms=5, alpha=0.6, mew=0)
-            axes[0].plot([mean(values)] * 2, [y - 0.28, y + 0.28], color=INK, lw=2)
+            if values:
+                axes[0].plot([mean(values)] * 2, [y - 0.28, y + 0.28], color=INK, lw=2)
+            else:
+                axes[0].text(0.03, y, "diverged", transform=axes[0].get_yaxis_transform(), color=MUTED, va="center")
             if name in paper:
                 center, sd = paper[name]
                 if sd:

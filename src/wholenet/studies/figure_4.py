@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from wholenet.report.style import BLUE, VERMILION, saved_figure
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.spaces.darts_genotype import cell_genotype_from_dict
-from wholenet.studies.cell_pool import CellPool, error
+from wholenet.studies.cell_pool import CellPool, diverged, error, notes_on_diverged
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import CellSetting
 
@@ -21,6 +22,8 @@ SPACES = ("s1", "s2", "s3", "s4")
 ARMS = {"split": ("darts", VERMILION), "no split": ("no-split", BLUE)}
 """Method and colour of each."""
 FIGURE = "figure-4.png"
+NOTHING = np.empty(0), np.empty((0, 1))
+"""The trajectories where no run is left."""
 
 
 def searches(setting: CellSetting, space: str, arm: str) -> list[CellConfig]:
@@ -45,12 +48,14 @@ def figure_4(setting: CellSetting, pool: CellPool) -> Result:
     rows: list[list[str | Spread]] = []
     values: dict[str, Any] = {}
     curves: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
-    found = {key: pool.done(configs) for key, configs in arms.items()}
+    every = {key: pool.done(configs) for key, configs in arms.items()}
+    found = {key: [run for run in runs if not diverged(run)] for key, runs in every.items()}
+    lost = notes_on_diverged(run for runs in every.values() for run in runs)
     for space in SPACES:
-        of_space = alike({arm: trajectories(found[space, arm]) for arm in ARMS})
+        of_space = alike({arm: trajectories(found[space, arm]) for arm in ARMS if found[space, arm]})
         curves |= {(space, arm): curve for arm, curve in of_space.items()}
     for (space, arm), runs in found.items():
-        shares, eigenvalues = curves[space, arm]
+        shares, eigenvalues = curves.get((space, arm), NOTHING)
         tail = max(1, eigenvalues.shape[1] // 4)
         first, last = eigenvalues[:, :tail].mean(1), eigenvalues[:, -tail:].mean(1)
         empty = [float(cell_genotype_from_dict(run.records()[-1]["genotype"]).without_weights) for run in runs]
@@ -65,9 +70,11 @@ def figure_4(setting: CellSetting, pool: CellPool) -> Result:
                 spread(list(eigenvalues.max(1))).shown(digits=3),
                 spread(empty).shown(),
                 spread([error(run) for run in runs]),
+                *([f"{setting.seeds - len(runs)} of {setting.seeds}"] if lost else []),
             ]
         )
         values[f"{space}, {arm}"] = {
+            "seeds": [run.config.seed for run in runs],
             "share_of_search": shares.tolist(),
             "eigenvalues": eigenvalues.tolist(),
             "lowest": lowest(runs),
@@ -81,7 +88,7 @@ def figure_4(setting: CellSetting, pool: CellPool) -> Result:
     return Result(
         title="Figure 4: the dominant eigenvalue over the search",
         source="Seed paper, Fig. 4 and Sec. 4.5; RobustDARTS, Sec. 4",
-        table=Table([*columns, "one-shot error, %"], rows),
+        table=Table([*columns, "one-shot error, %", *(["diverged"] if lost else [])], rows),
         values=values,
         notes=[
             "Eigenvalue: highest of the Hessian of the loss in the logits, on a batch of what the architecture learns "
@@ -100,6 +107,7 @@ def figure_4(setting: CellSetting, pool: CellPool) -> Result:
             ),
             "The one-shot error is of the supernet on what the architecture learns from: without the split these are "
             "training images, so the two arms' errors do not compare.",
+            *lost,
         ],
         figure=FIGURE,
     )
@@ -117,6 +125,8 @@ def alike(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The same, each at the shares of the search that all have been looked at: a maximum over more looks is higher."""
+    if not curves:
+        return {}
     common = set.intersection(*({round(share, 6) for share in shares.tolist()} for shares, _ in curves.values()))
     thinned = {}
     for arm, (shares, eigenvalues) in curves.items():
@@ -131,13 +141,19 @@ def lowest(runs: Sequence[CellFolder]) -> list[list[float]]:
 
 
 def _verdict(values: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    growth = {name: found["growth"].mean for name, found in values.items()}
-    highest = {name: np.array(found["eigenvalues"]).max(1) for name, found in values.items()}
-    shown = ", ".join(f"{s.upper()} {growth[f'{s}, split']:.2f} and {growth[f'{s}, no split']:.2f}" for s in SPACES)
-    lower = ", ".join(f"{s.upper()} {int((highest[f'{s}, no split'] < highest[f'{s}, split']).sum())}" for s in SPACES)
+    growth = {name: replace(found["growth"], sd=None).shown(digits=2) for name, found in values.items()}
+    highest = {
+        name: dict(zip(found["seeds"], map(max, found["eigenvalues"]), strict=True)) for name, found in values.items()
+    }
+    shown = ", ".join(f"{s.upper()} {growth[f'{s}, split']} and {growth[f'{s}, no split']}" for s in SPACES)
+    lower = []
+    for s in SPACES:
+        split, whole = highest[f"{s}, split"], highest[f"{s}, no split"]
+        both = split.keys() & whole.keys()
+        lower.append(f"{s.upper()} {sum(whole[seed] < split[seed] for seed in both)} of {len(both)}")
     return [
         f"Here the eigenvalue grew by a factor of (split and no split) {shown}. Seeds whose highest eigenvalue is "
-        f"lower without the split than with it, of {len(highest[f'{SPACES[0]}, split'])}: {lower}."
+        f"lower without the split than with it: {', '.join(lower)}."
     ]
 
 
@@ -146,12 +162,15 @@ def _draw(setting: CellSetting, curves: dict[tuple[str, str], tuple[np.ndarray, 
         axes = figure.subplots(1, len(SPACES), sharey=True)
         for ax, space in zip(axes, SPACES, strict=True):
             for arm, (_, color) in ARMS.items():
+                if (space, arm) not in curves:
+                    continue
                 shares, eigenvalues = curves[space, arm]
-                ax.plot(shares, eigenvalues.mean(0), color=color, label=arm)
+                ax.plot(shares, eigenvalues.mean(0), color=color)
                 ax.fill_between(shares, eigenvalues.min(0), eigenvalues.max(0), color=color, alpha=0.15, lw=0)
             ax.set_title(space.upper())
             ax.set_xlabel("share of the search")
         axes[0].set_ylabel("dominant eigenvalue")
-        axes[0].set_ylim(0, 1.05 * max(eigenvalues.max() for _, eigenvalues in curves.values()))  # shared by all
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncols=len(ARMS))
+        axes[0].set_ylim(0, 1.05 * max((eigenvalues.max() for _, eigenvalues in curves.values()), default=1))  # all's
+        lines = {arm: Line2D([], [], color=color) for arm, (_, color) in ARMS.items()}
+        figure.legend(lines.values(), lines.keys(), loc="lower center", ncols=len(ARMS))
         figure.tight_layout(rect=(0, 0.08, 1, 1))

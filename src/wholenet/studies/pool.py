@@ -19,7 +19,7 @@ from rich.console import Console
 
 from wholenet.search.config import FitConfig, write_config
 from wholenet.search.run_folder import RunFolder
-from wholenet.studies.processes import run_each
+from wholenet.studies.processes import mark_diverged, run_each, why_diverged
 
 Arm = TypeVar("Arm", bound=Hashable)
 """What a study calls one of the things that it compares."""
@@ -48,11 +48,25 @@ class Pool:
 
         Raises:
             ValueError: if a run fails; the message holds the end of its log. The others are stopped and can be
-                continued by the same call.
+                continued by the same call. Or, once all are over, if one diverged.
         """
         by_path = {self.path(config): config for config in configs}
-        work = {path: partial(self._words, path, config) for path, config in by_path.items()}
-        run_each(work, self.jobs, lambda path: f"{100 * final_miou(RunFolder(path)):.1f} % mIoU", self.say)
+        work = {
+            path: partial(self._words, path, config) for path, config in by_path.items() if why_diverged(path) is None
+        }
+        run_each(
+            work,
+            self.jobs,
+            lambda path: f"{100 * final_miou(RunFolder(path)):.1f} % mIoU",
+            self.say,
+            diverged=mark_diverged,
+        )
+        if lost := {path: why for path in by_path if (why := why_diverged(path)) is not None}:
+            path, why = next(iter(lost.items()))
+            raise ValueError(
+                f"{len(lost)} of {len(by_path)} runs of the study diverged: {path}: {why}. The others are trained and "
+                "stay. Run the study with a lower rate (--set lr=...), or remove the folder to try again"
+            )
         return [RunFolder(self.path(config)) for config in configs]
 
     def trained_arms(self, arms: Mapping[Arm, Sequence[FitConfig]]) -> dict[Arm, list[RunFolder]]:
@@ -73,9 +87,14 @@ class Pool:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
+NOT_IN_NAMES = ("checkpoint_minutes", "max_megapixels")
+"""Fields that do not change what a run finds; runs from before there were any keep their names."""
+
+
 def folder_name(label: str, config: Any) -> str:
     """``label`` and a hash of all that the dataclass ``config`` says but where its folder is."""
     values = dataclasses.asdict(config) | {"out": ""}
+    values = {name: value for name, value in values.items() if name not in NOT_IN_NAMES}
     return f"{label}-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10]}"
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from math import nan
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -19,23 +20,29 @@ class Spread:
     """A quantity over seeds."""
 
     mean: float
+    """Not a number where there is no value."""
     sd: float | None
     """Standard deviation of the sample; None for a single value."""
     n: int
 
     def shown(self, scale: float = 1.0, digits: int = 1) -> str:
-        """ "mean ± sd", times ``scale``."""
+        """ "mean ± sd", times ``scale``; "diverged" where no run was left."""
+        if not self.n:
+            return "diverged"
         text = f"{scale * self.mean:.{digits}f}"
         return text if self.sd is None else f"{text} ± {scale * self.sd:.{digits}f}"
 
 
-def spread(values: Sequence[float]) -> Spread:
-    """Mean and sample standard deviation.
+def spread(values: Sequence[float | None]) -> Spread:
+    """Mean and sample standard deviation; what is None, of a run that diverged, is left out.
 
-    >>> spread([1.0, 3.0]).shown()
+    >>> spread([1.0, 3.0, None]).shown()
     '2.0 ± 1.4'
     """
-    return Spread(mean(values), stdev(values) if len(values) > 1 else None, len(values))
+    left = [value for value in values if value is not None]
+    if not left:
+        return Spread(nan, None, 0)
+    return Spread(mean(left), stdev(left) if len(left) > 1 else None, len(left))
 
 
 @dataclass(frozen=True)
@@ -98,5 +105,5 @@ def write_result(result: Result, name: str, setting: StudySetting) -> tuple[Path
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Spread):
-        return asdict(value)
+        return asdict(value) if value.n else asdict(value) | {"mean": None}
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")

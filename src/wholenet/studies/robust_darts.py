@@ -19,7 +19,7 @@ from wholenet.search.random_search import random_genotype
 from wholenet.spaces.darts import SPACES, TYPES, CellEdge
 from wholenet.spaces.darts import Table as SpaceTable
 from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict, write_cell_genotype
-from wholenet.studies.cell_pool import CellPool, error
+from wholenet.studies.cell_pool import CellPool, diverged, error, notes_on_diverged
 from wholenet.studies.drawing import draw_arms
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import CellSetting
@@ -66,7 +66,8 @@ def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
     }
     pool.done([config for configs in searches.values() for config in configs])
     found = {key: pool.done(configs) for key, configs in searches.items()}
-    genotypes: dict[tuple[str, str], list[CellGenotype]] = {}
+    genotypes: dict[tuple[str, str], list[CellGenotype | None]] = {}
+    """By seed; None where the search diverged."""
     for place, space in enumerate(CHOSEN):
         for arm in special:
             genotypes[space, arm] = [_found(run) for run in found[space, arm]]
@@ -77,54 +78,57 @@ def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
         ]
     trainings = {
         (space, arm): [
-            training(setting, written(pool, space, genotype), seed)
+            None if genotype is None else training(setting, written(pool, space, genotype), seed)
             for seed, genotype in enumerate(genotypes[space, arm])
         ]
         for space in CHOSEN
         for arm in ARMS
     }
-    pool.done([config for configs in trainings.values() for config in configs])
+    trained = pool.done([config for configs in trainings.values() for config in configs if config is not None])
+    lost = notes_on_diverged([*(run for runs in found.values() for run in runs), *trained])
 
     rows: list[list[str | Spread]] = []
     values: dict[str, Any] = {}
     shown: dict[str, list[float]] = {}
     for (space, arm), configs in trainings.items():
-        runs = pool.done(configs)
         searched = found.get((space, "DARTS" if arm == "DARTS-ES" else arm), [])
-        empty = [float(genotype.without_weights) for genotype in genotypes[space, arm]]
-        errors = [error(run) for run in runs]
+        of_arm = genotypes[space, arm]
+        empty = [genotype and float(genotype.without_weights) for genotype in of_arm]
+        errors = [config and _error(*pool.done([config])) for config in configs]
         at = _stops(found[space, "DARTS"], rule) if arm == "DARTS-ES" else []
         eigenvalue = _eigenvalues(searched, at)
-        one_shot: str | Spread = spread([error(run) for run in searched]) if searched and arm != "DARTS-ES" else "-"
+        one_shot = [] if arm == "DARTS-ES" else [_error(run) for run in searched]
+        missing = sum(e is None for e in errors)
         rows.append(
             [
                 space.upper(),
                 arm,
                 spread(empty).shown(),
                 spread(eigenvalue).shown(digits=3) if eigenvalue else "-",
-                one_shot,
+                spread(one_shot) if one_shot else "-",
                 spread(errors),
                 PAPER[space].get(arm, "-"),
+                *([f"{missing} of {setting.seeds}"] if lost else []),
             ]
         )
         values[f"{space}, {arm}"] = {
             "skip_or_noise": empty,
             "eigenvalue": eigenvalue,
-            "one_shot_error": [] if arm == "DARTS-ES" else [error(run) for run in searched],
+            "one_shot_error": one_shot,
             "went_back": [(run.path / "discarded.jsonl").exists() for run in searched] if arm == "DARTS-ADA" else [],
             "retrained_error": errors,
             "stopped_at": at,
-            "genotypes": [genotype.to_dict() for genotype in genotypes[space, arm]],
+            "genotypes": [genotype and genotype.to_dict() for genotype in of_arm],
         }
-        shown[f"{space.upper()}, {arm}"] = [100 * e for e in errors]
+        shown[f"{space.upper()}, {arm}"] = [100 * e for e in errors if e is not None]
     draw_arms(setting.out / FIGURE, shown, {}, quantity="test error after training from scratch, %", ours="seeds")
     columns = ["space", "method", "skip or noise, of 16", "eigenvalue", "one-shot error, %", "retrained error, %"]
     return Result(
         title="RobustDARTS: stopping early and regularising",
         source="RobustDARTS, Sec. 4.3 and 5, Table 1",
-        table=Table([*columns, "paper, %"], rows),
+        table=Table([*columns, "paper, %", *(["diverged"] if lost else [])], rows),
         values=values,
-        notes=_notes(setting, rule, values),
+        notes=[*_notes(setting, rule, values), *lost],
         figure=FIGURE,
     )
 
@@ -158,32 +162,41 @@ def written(pool: CellPool, space: str, genotype: CellGenotype) -> str:
     return str(path)
 
 
-def _found(run: CellFolder) -> CellGenotype:
+def _error(run: CellFolder) -> float | None:
+    return None if diverged(run) else error(run)
+
+
+def _found(run: CellFolder) -> CellGenotype | None:
+    if diverged(run):
+        return None
     return cell_genotype_from_dict(json.loads((run.path / "result.json").read_text())["genotype"])
 
 
 def _stops(runs: Sequence[CellFolder], rule: str) -> list[int | None]:
-    """The epoch that the rule would have gone back to, run by run."""
-    histories = [
-        [(r["epoch"], r["eigenvalue"]) for r in run.records()[:-1] if r["eigenvalue"] is not None] for run in runs
-    ]
+    """The epoch that the rule would have gone back to, run by run. After its last epoch a search is not stopped."""
+    looks = [run.records() if diverged(run) else run.records()[:-1] for run in runs]
+    histories = [[(r["epoch"], r["eigenvalue"]) for r in some if r["eigenvalue"] is not None] for some in looks]
     return [RULES[rule].first(history) for history in histories]
 
 
-def _stopped(run: CellFolder, rule: str) -> CellGenotype:
-    """What early stopping would have taken out of this search: RobustDARTS' way to get both results from one run."""
+def _stopped(run: CellFolder, rule: str) -> CellGenotype | None:
+    """What early stopping would have taken out of this search: RobustDARTS' way to get both results from one run. None
+    of a search that diverged without having been stopped before."""
     (epoch,) = _stops([run], rule)
     records = run.records()
     return _found(run) if epoch is None else cell_genotype_from_dict(records[epoch]["genotype"])
 
 
-def _eigenvalues(runs: Sequence[CellFolder], at: Sequence[int | None]) -> list[float]:
-    """At the end of each search, or where it was stopped."""
-    values = []
+def _eigenvalues(runs: Sequence[CellFolder], at: Sequence[int | None]) -> list[float | None]:
+    """At the end of each search, or where it was stopped; None where it diverged before."""
+    values: list[float | None] = []
     for i, run in enumerate(runs):
+        stopped = at[i] if at else None
         epochs = {r["epoch"]: r["eigenvalue"] for r in run.records() if r["eigenvalue"] is not None}
-        epoch = at[i] if at and at[i] is not None else max(epochs)
-        values.append(epochs[epoch])
+        if stopped is None:
+            values.append(None if diverged(run) else epochs[max(epochs)])
+        else:
+            values.append(epochs[stopped])
     return values
 
 

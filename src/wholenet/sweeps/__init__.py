@@ -1,0 +1,1 @@
+"""Many runs out of one file: seeds and configurations, on this machine or on a cluster."""

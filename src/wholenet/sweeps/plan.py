@@ -1,0 +1,228 @@
+"""A sweep's file, and the runs that it describes: every one of them checked before any is started."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from wholenet.data.detect import BUILT_IN
+from wholenet.files import as_fields, read_yaml, shown
+from wholenet.search.config import FitConfig
+from wholenet.spaces.genotype import read_genotype
+from wholenet.spaces.sizes import grid_size
+from wholenet.sweeps.run import PLACES, PlannedRun, as_text, check_folder, planned
+
+KEYS = ("data", "out", "options", "grid", "runs", "jobs", "slurm")
+SAFE_NAME = r"[A-Za-z0-9][\w.+-]*"
+"""What a name in the file has to be like, where it becomes that of a file or folder."""
+MAX_RUNS = 10_000
+"""More are a slip in the grid: a list too many multiplies them."""
+NAME_LENGTH = 100
+"""Longest name of a run folder; of two that are cut to the same, the later gets a number."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep's file says."""
+
+    out: Path
+    runs: tuple[PlannedRun, ...]
+    jobs: int = 0
+    """Runs at the same time; 0 is one per CPU core, or one where a GPU may be used."""
+    slurm: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the Slurm jobs."""
+
+    @property
+    def groups(self) -> list[list[PlannedRun]]:
+        """The runs of each configuration, over its seeds."""
+        found: dict[str, list[PlannedRun]] = {}
+        for run in self.runs:
+            found.setdefault(repr({**asdict(run.config), "out": "", "seed": 0}), []).append(run)
+        return list(found.values())
+
+
+def read_sweep(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Sweep:
+    """Read the file of a sweep, and check every run that it describes.
+
+    Args:
+        path: YAML with ``data``, ``out`` and any of ``options``, ``grid``, ``runs``, ``jobs``, ``slurm``; see
+            docs/clusters.md.
+        overrides: options for all runs, on top of the file's.
+
+    Raises:
+        ValueError: for a file that is none; an unknown option (those near it are named), a value that does not do,
+            options that are given twice, two runs that are the same, data that is not there, or a folder that holds
+            something else than the run as it is described (the difference is named), or a genotype that cannot be read.
+    """
+    try:
+        values = read_yaml(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    content = as_fields(values, KEYS, ("data", "out"), path)
+    try:
+        return _sweep(content, dict(overrides or {}))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _sweep(content: dict[str, Any], overrides: dict[str, Any]) -> Sweep:
+    for name in ("data", "out"):
+        if not isinstance(content[name], str) or not content[name]:
+            raise ValueError(f"{name} is {shown(content[name])}; expected a path" + " or scenes" * (name == "data"))
+    data = _data(content["data"])
+    out = Path(content["out"]).expanduser()
+    jobs = content.get("jobs") or 0
+    if type(jobs) is not int or jobs < 0:
+        raise ValueError(f"jobs is {shown(jobs)}; expected a whole number, 0 to let wholenet choose")
+    slurm = _mapping(content.get("slurm"), "slurm")
+    log = slurm.get("log", "slurm")
+    if not isinstance(log, str) or not re.fullmatch(SAFE_NAME, log, re.ASCII):
+        raise ValueError(
+            f"slurm: log is {shown(log)}; expected the name of a folder, which will be in {content['out']}"
+        )
+    runs = _runs(content, overrides, data, out)
+    _refuse_equal(runs)
+    for run in runs:
+        check_folder(run)
+    _check_genotypes(runs)
+    return Sweep(out, tuple(runs), jobs, slurm)
+
+
+def _data(given: str) -> str:
+    if given == BUILT_IN:
+        return given
+    path = Path(given).expanduser().resolve()  # a run is known by its data, from wherever the sweep is called
+    if not path.is_dir():
+        raise ValueError(f"data is {given}, and there is no such folder; give a folder, or scenes")
+    return str(path)
+
+
+# ---- from the file's parts to runs
+
+
+def _runs(content: Mapping[str, Any], overrides: dict[str, Any], data: str, out: Path) -> list[PlannedRun]:
+    shared = _options(content.get("options"), "options")
+    grid = _grid(content.get("grid"))
+    grid = {name: grid[name] for name in sorted(grid, key=lambda name: name == "seed")}  # seeds side by side
+    sets = _sets(content.get("runs"))
+    varied = {*grid, *(name for options in sets.values() for name in options)}
+    if clash := sorted(set(overrides) & varied):
+        raise ValueError(f"--set {clash[0]}: the sweep varies {clash[0]} itself; change it in the file")
+    if clash := sorted(set(shared) & set(grid)):
+        raise ValueError(f"{clash[0]} is in options and in grid; keep one of them")
+    count = len(sets)
+    for values in grid.values():
+        count *= len(values)
+    if count > MAX_RUNS:
+        raise ValueError(f"the grid makes {count:,} runs; expected at most {MAX_RUNS:,}")
+    runs = []
+    names = _Names()
+    for set_name, options in sets.items():
+        if clash := sorted(set(options) & set(grid)):
+            raise ValueError(f"{clash[0]} is in the run {set_name!r} and in grid; keep one of them")
+        for point in product(*grid.values()):
+            chosen = dict(zip(grid, point, strict=True))
+            path = out / "runs" / names.new(_name(set_name, chosen))
+            group = _name(set_name, {name: value for name, value in chosen.items() if name != "seed"})
+            runs.append(planned(path, group, {**shared, **overrides, **options, **chosen}, data))
+    if len(tasks := {run.task for run in runs}) > 1:
+        raise ValueError(f"its runs are of {' and '.join(sorted(tasks))}, whose scores do not compare; make two sweeps")
+    return runs
+
+
+def _refuse_equal(runs: Sequence[PlannedRun]) -> None:
+    seen: dict[str, str] = {}
+    for run in runs:
+        key = repr({**asdict(run.config), "out": ""})
+        if key in seen:
+            raise ValueError(f"the runs {seen[key]} and {run.name} are the same; each needs something of its own")
+        seen[key] = run.name
+
+
+def _check_genotypes(runs: Sequence[PlannedRun]) -> None:
+    """Read those that runs will start from, each once."""
+    configs = [run.config for run in runs if isinstance(run.config, FitConfig) and not run.begun]
+    for path, size in dict.fromkeys((config.genotype, config.size) for config in configs):
+        if path is not None:
+            read_genotype(path, grid_size(size).layers)
+
+
+def _mapping(values: Any, where: str) -> dict[str, Any]:
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+        raise ValueError(f"{where} is {shown(values)}; expected names with their values")
+    return dict(values)
+
+
+def _options(values: Any, where: str) -> dict[str, Any]:
+    """Options by their names, in which dashes are as good as underscores."""
+    given = _mapping(values, where)
+    found = {name.replace("-", "_"): value for name, value in given.items()}
+    if len(found) < len(given):
+        twice = next(name for name, n in Counter(name.replace("-", "_") for name in given).items() if n > 1)
+        raise ValueError(f"{where} has {twice} with dashes and with underscores; keep one of them")
+    if place := [name for name in found if name in PLACES]:
+        raise ValueError(f"{where} has {place[0]}, which is one for the whole sweep: put it at the top of the file")
+    return found
+
+
+def _grid(values: Any) -> dict[str, list[Any]]:
+    grid = _options(values, "grid")
+    for name, listed in grid.items():
+        if not isinstance(listed, list) or not listed:
+            raise ValueError(f"grid: {name} is {shown(listed)}; expected a list of values, such as [0, 1, 2]")
+        if twice := [v for i, v in enumerate(listed) if v in listed[:i] and type(v) in map(type, listed[:i])]:
+            raise ValueError(f"grid: {name} has {shown(twice[0])} twice")
+    return grid
+
+
+def _sets(values: Any) -> dict[str, dict[str, Any]]:
+    """The option sets by name; one without a name or options where the file has none."""
+    if values is None:
+        return {"": {}}
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"runs is {shown(values)}; expected a list of option sets, each with a name")
+    sets: dict[str, dict[str, Any]] = {}
+    for entry in values:
+        options = _options(entry, "runs")
+        name = options.pop("name", None)
+        if not isinstance(name, str) or not re.fullmatch(SAFE_NAME, name, re.ASCII):
+            raise ValueError(f"runs: a set is called {shown(name)}; expected a name of letters, digits, and - _ . +")
+        if name in sets:
+            raise ValueError(f"runs: two sets are called {name}")
+        sets[name] = options
+    return sets
+
+
+# ---- names
+
+
+def _name(set_name: str, chosen: Mapping[str, Any]) -> str:
+    """ "uniform-lr0.05-seed0": readable, and never a path."""
+    parts = [set_name] * bool(set_name) + [f"{name}{as_text(value)}" for name, value in chosen.items()]
+    return re.sub(r"[^\w.+-]+", "_", "-".join(parts), flags=re.ASCII) or "run"
+
+
+class _Names:
+    """Gives every run a name of its own."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def new(self, wanted: str) -> str:
+        name, number = wanted[:NAME_LENGTH], 2
+        while self._taken.intersection(_files(name)):
+            name, number = f"{wanted[:NAME_LENGTH]}-{number}", number + 1
+        self._taken.update(_files(name))
+        return name
+
+
+def _files(name: str) -> list[str]:
+    """What a run writes beside those of the others; in small letters, as some disks do not tell cases apart."""
+    return [f"{name}{ending}".lower() for ending in ("", ".log", ".yaml")]
