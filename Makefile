@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test camvid clean
+.PHONY: demo test audit soak fuzz-table camvid clean
 
 demo: $(VENV)/demo  ## Train a small network on the built-in scenes, beside its baselines (4 minutes on 2 cores)
 	rm -rf runs/demo
@@ -14,7 +14,20 @@ test: $(VENV)/test  ## Everything that CI runs: format, lint, types, tests, doct
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+	! $(BIN)/pip check | grep -v -e '^cityscapesscripts ' -e '^No broken'
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
+
+audit:  ## Look the pinned versions up among known vulnerabilities; needs the network
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --progress-spinner off --requirement constraints.txt
+
+soak: $(VENV)/test  ## Kill a run fifty times, and compare it with one that was never stopped (10 minutes on 2 cores)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --kills 50
+
+fuzz-table: $(VENV)/test  ## What wholenet says of damaged data: docs/data-problems.md
+	OMP_NUM_THREADS=1 $(BIN)/python tests/data/fuzz.py > docs/data-problems.md.new
+	mv docs/data-problems.md.new docs/data-problems.md
 
 camvid: $(VENV)/demo  ## The CamVid recipe; make camvid DATA=path/to/camvid
 	$(BIN)/wholenet fit $(DATA) --config recipes/camvid-cpu.yaml --out runs/camvid

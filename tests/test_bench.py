@@ -1,8 +1,11 @@
 """The benchmarks run, and say what they measured in the form that is promised. How fast anything is, no test asks."""
 
 import importlib
+import itertools
 import json
 import math
+import os
+import subprocess
 import sys
 
 import pytest
@@ -28,7 +31,7 @@ def benchmarks(monkeypatch):
 def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp_path, capsys):
     # Exporting takes half a minute, and has tests of its own.
     monkeypatch.setattr(importlib.import_module("inference"), "onnxruntime", lambda *_: iter(()))
-    small = {"CHANNELS": 4, "CELLS": {"cpu": 3}, "SIDE": 8}
+    small = {"CHANNELS": 4, "CELLS": {"cpu": 3}, "SIDE": 8, "ON_CPU": ("s2",)}
     for name, value in small.items():
         monkeypatch.setattr(importlib.import_module("cell_steps"), name, value)
     monkeypatch.setattr(importlib.import_module("eigenvalue"), "SPACE", "s2")
@@ -40,7 +43,7 @@ def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp
     names = " ".join(row["name"] for row in rows)
     for what in ("weight step", "architecture step", "bilevel step", "folded", "peak", "layers doubled"):
         assert what in names
-    assert "darts search step" in names
+    assert "s2 search step, second order" in names
     assert "dominant eigenvalue" in names
     equal = [row["max_abs_error"] for row in rows if row["baseline"].startswith("plain") and row["max_abs_error"]]
     assert len(equal) > 6
@@ -70,7 +73,47 @@ def test_keeping_all_operations_is_the_same_network_after_folding():
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("name", ["kernels", "device", "compiled"])
+def test_an_epoch_of_both_forms_is_timed_by_its_steps(monkeypatch):
+    epochs = importlib.import_module("cell_epochs")
+    small = {"IMAGES": 24, "SIDE": 8, "CLASSES": 3, "SHAPE": {"channels": 4, "cells": 3}, "WARM_UP": 1}
+    small["RUNS"] = [("s2", "first-order")]
+    monkeypatch.setattr(epochs, "float64_error", lambda *_: 1e-12)
+    for name, value in small.items():
+        monkeypatch.setattr(epochs, name, value)
+    (row,) = epochs.run(module.Setting(torch.device("cpu"), "", 8, (0, 0), 3, 1))
+    assert row.name == "epoch of s2, first-order, by 2 of 3 steps"
+    assert row.n == 2
+    assert 0.999 * row.ratio_min <= row.baseline_ms / row.ms <= 1.001 * row.ratio_max  # milliseconds are rounded
+    assert row.to_dict().keys() == KEYS | {"ms", "baseline_ms"}
+
+
+def test_an_epoch_that_takes_too_long_is_extrapolated(monkeypatch):
+    epochs = importlib.import_module("cell_epochs")
+    monkeypatch.setattr(epochs, "LIMIT_S", 0.0)
+    taken, steps = epochs.per_step({"plain": iter(range(99)), "fast": iter(range(99))}, 99, 10, torch.device("cpu"))
+    assert steps == 10
+    assert {form: len(times) for form, times in taken.items()} == {"plain": 1, "fast": 1}
+
+
+@pytest.mark.parametrize(("what", "benchmarks"), [("", 6), ("grid", 5), ("cells", 3)])
+def test_a_call_of_the_gpu_script_fits_into_ten_minutes(what, benchmarks, tmp_path):
+    """By its time limits, which a `timeout` that does nothing else writes down."""
+    told = tmp_path / "told"
+    for name, script in (("timeout", f'echo "$@" >> {told}'), ("cp", "true")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    words = ["bash", str(module.FOLDER / "gpu.sh"), *what.split(), str(tmp_path / "out")]
+    subprocess.run(words, env=path, check=True, capture_output=True)
+    calls = [line.split() for line in told.read_text().splitlines()]
+    assert sum(int(limit) for limit, *_ in calls) < 560
+    benched = [words[words.index("bench") + 1 :] for words in calls if "bench" in words]
+    named = [word for words in benched for word in itertools.takewhile(lambda word: word[0] != "-", words)]
+    assert set(named) <= set(available())
+    assert len(benched) == benchmarks
+
+
+@pytest.mark.parametrize("name", ["kernels", "device", "compiled", "cell_epochs"])
 def test_what_needs_a_gpu_says_so(name):
     assert name in available()
     with pytest.raises(ValueError, match=f"benchmark {name} needs a GPU; this one runs on cpu"):

@@ -9,6 +9,8 @@ import wholenet
 
 PACKAGE = Path(wholenet.__file__).parent
 ROOMS = [
+    "parallel",
+    "files",
     "architecture",
     "ops",
     "spaces",
@@ -23,6 +25,7 @@ ROOMS = [
     "cells",
     "control",
     "studies",
+    "sweeps",
     "api",
     "bench",
     "cli",

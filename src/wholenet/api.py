@@ -17,6 +17,7 @@ from wholenet.cells.search import Searched
 from wholenet.control import Compared, fit_with_control, resume_with_control
 from wholenet.data.detect import BUILT_IN, open_data
 from wholenet.data.labelled import open_labelled
+from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
 from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.classifier import TrainedClassifier
@@ -87,9 +88,13 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
     return load_model(path, choose_device(device))
 
 
-def evaluate(model: TrainedModel | str | Path, data: str | Path, split: str = "val") -> Scores:
-    """Per-class IoU, their mean, and pixel accuracy on a split of ``data``, at full resolution."""
-    return score(model if isinstance(model, TrainedModel) else load(model), str(data), split)
+def evaluate(
+    model: TrainedModel | str | Path, data: str | Path, split: str = "val", max_megapixels: float = MAX_MEGAPIXELS
+) -> Scores:
+    """Per-class IoU, their mean, and pixel accuracy on a split of ``data``, at full resolution; files that decode to
+    more than ``max_megapixels`` are refused."""
+    loaded = model if isinstance(model, TrainedModel) else load(model)
+    return score(loaded, str(data), split, max_megapixels=max_megapixels)
 
 
 def predict(
@@ -100,6 +105,7 @@ def predict(
     overlay: bool = False,
     tiling: Tiling | None = None,
     progress: Callable[[int, int], None] | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> list[Path]:
     """Write an index PNG for every image file given, or found in a folder given, and one for every frame of a video.
 
@@ -110,6 +116,7 @@ def predict(
         overlay: write pictures (of videos, a video) with the masks in colour over them too.
         tiling: how large images are cut; by default those over 4 megapixels are.
         progress: called with (images done, images in all), for the images and then for each video.
+        max_megapixels: larger images are refused before they are decoded.
 
     Returns:
         The masks of the images, and the folder of masks of each video.
@@ -124,7 +131,7 @@ def predict(
     images = [path for path in inputs if not is_video(path)]
     check_videos(videos, out)
     options: dict[str, Any] = {"with_overlay": overlay, "tiling": tiling, "progress": progress}
-    written = predict_files(loaded, images, out, **options) if images else []
+    written = predict_files(loaded, images, out, max_megapixels=max_megapixels, **options) if images else []
     for video in videos:
         predict_video(loaded, video, out, **options)
         written.append(Path(out) / Path(video).stem)
@@ -176,7 +183,12 @@ def load_classifier(path: str | Path, device: str = "auto") -> TrainedClassifier
     return load_trained_classifier(path, choose_device(device))
 
 
-def evaluate_classifier(model: TrainedClassifier | str | Path, data: str | Path, split: str = "test") -> Accuracy:
+def evaluate_classifier(
+    model: TrainedClassifier | str | Path,
+    data: str | Path,
+    split: str = "test",
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> Accuracy:
     """The share of the images of a split of ``data`` whose class is found, in all and by class.
 
     Raises:
@@ -184,7 +196,7 @@ def evaluate_classifier(model: TrainedClassifier | str | Path, data: str | Path,
         ValueError: for a split that is not there.
     """
     loaded = model if isinstance(model, TrainedClassifier) else load_classifier(model)
-    source = open_labelled(data)
+    source = open_labelled(data, max_megapixels)
     if source.classes != loaded.classes:
         raise DataError(f"{data} has the classes {', '.join(source.classes)}; the model {', '.join(loaded.classes)}")
     if split not in source.splits:
@@ -198,11 +210,11 @@ def classify(
     inputs: Sequence[str | Path],
     out: str | Path,
     progress: Callable[[int, int], None] | None = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> int:
     """Write a CSV table of the classes of image files; see :func:`wholenet.deploy.classify.classify_files`."""
-    return classify_files(
-        model if isinstance(model, TrainedClassifier) else load_classifier(model), inputs, out, progress
-    )
+    loaded = model if isinstance(model, TrainedClassifier) else load_classifier(model)
+    return classify_files(loaded, inputs, out, progress, max_megapixels)
 
 
 def diagnose_search(path: str | Path, device: str = "auto", **how: Any) -> Curvature:
@@ -317,10 +329,11 @@ def export(
 
 
 def _some_images(model: TrainedModel | str | Path, loaded: TrainedModel, data: str | Path | None) -> list[np.ndarray]:
+    limit = MAX_MEGAPIXELS
     if data is None and not isinstance(model, TrainedModel) and (Path(model) / "config.yaml").is_file():
-        named = RunFolder(model).config.data
+        named, limit = RunFolder(model).config.data, RunFolder(model).config.max_megapixels
         data = named if named == BUILT_IN or Path(named).is_dir() else None  # it may be on another machine
     # The built-in scenes are pictures to look at; their classes do not matter.
-    source = open_data(BUILT_IN) if data is None else open_for(loaded, str(data))
+    source = open_data(BUILT_IN) if data is None else open_for(loaded, str(data), limit)
     some = evenly_spaced(source.splits["val"], CHECKED_IMAGES)
     return [some[i].image for i in range(len(some))]

@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
 import jsonargparse
-import yaml
 from jsonargparse import Namespace
 
 from wholenet import __version__
 from wholenet.data.task import Task, task_of
+from wholenet.files import parse_yaml
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config, is_cell_run
-from wholenet.search.config import MACHINE, FitConfig, parse_size
+from wholenet.search.config import MACHINE, FitConfig, parse_size, require
+from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES, grid_size
 from wholenet.studies.catalog import CATALOG, CELL_STUDIES
+from wholenet.studies.processes import DIVERGED
 from wholenet.studies.setting import SCALES, CellSetting, Setting
 
 DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
@@ -36,7 +38,11 @@ DESCRIPTION = "Networks that learn their own architecture: segmentation in one r
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with status 2 and one message for anything that a user can put right."""
     typed = _with_underscores(sys.argv[1:] if arguments is None else list(arguments))
-    task = asked_task(typed)
+    try:
+        task = asked_task(typed)
+    except (ValueError, OSError) as error:  # the config of the run that --resume names
+        sys.stderr.write(f"wholenet fit: {error}\n")
+        raise SystemExit(2) from error
     parser = build_parser(task)
     parsed = parser.parse_args(typed)
     command = parsed.command
@@ -46,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         commands[command](parsed[command])
     except (ValueError, FloatingPointError, OSError, MemoryError) as error:
-        sys.stderr.write(f"wholenet {command}: {error}\n")
+        said = DIVERGED if isinstance(error, FloatingPointError) else ""  # which studies look for
+        sys.stderr.write(f"wholenet {command}: {said}{error}\n")
         raise SystemExit(2) from error
     except RuntimeError as error:
         from wholenet.search.memory import ran_out_of_memory
@@ -56,8 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         advice = "--tile" if command == "predict" else "--batch or --crop"
         sys.stderr.write(f"wholenet {command}: {error}\nA smaller {advice} needs less memory.\n")
         raise SystemExit(2) from error
+    except Interrupted as stop:
+        sys.stderr.write(f"\nwholenet {command}: {stop.message}\n")
+        raise SystemExit(stop.status) from None
     except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; a run continues from its last finished epoch with `wholenet fit --resume RUN`\n")
+        sys.stderr.write("\nstopped; a run continues from its last checkpoint with `wholenet fit --resume RUN`\n")
         raise SystemExit(130) from None
 
 
@@ -102,6 +112,17 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     parser = ArgumentParser(prog="wholenet", description=DESCRIPTION, version=__version__)
     commands = parser.add_subcommands(dest="command")
 
+    check = ArgumentParser(description="Decode every file of a data set once, and say all that is wrong with it.")
+    check.add_argument("data", help='Folder with images and masks, or with labelled images; or "scenes".')
+    check.add_argument("--json", default=None, help="Write everything found to this file.")
+    check.add_argument("--crop", default=None, help="HEIGHTxWIDTH to be trained on; default: as the data allows.")
+    check.add_argument(
+        "--val_share", type=float, default=FitConfig.val_share, help="Share held out where there is no val split."
+    )
+    check.add_argument("--data_seed", type=int, default=FitConfig.data_seed, help="Seed of what is held out.")
+    _add_limit(check)
+    commands.add_subcommand("check-data", check)
+
     commands.add_subcommand("fit", _fit_parser(task))
 
     retrain = ArgumentParser(description="Train the discrete network of a genotype from scratch, on labelled images.")
@@ -120,6 +141,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     evaluate.add_argument("data", help='Folder with images and masks, or with labelled images; or "scenes".')
     evaluate.add_argument("--split", default=None, help="Split to score; default: val, or test of labelled images.")
     evaluate.add_argument("--json", default=None, help="Write the scores to this file.")
+    _add_limit(evaluate)
     _add_device(evaluate)
     commands.add_subcommand("evaluate", evaluate)
 
@@ -141,6 +163,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
         action="store_true",
         help="Write label ids under the names that the Cityscapes evaluation server expects.",
     )
+    _add_limit(predict)
     _add_device(predict)
     commands.add_subcommand("predict", predict)
 
@@ -151,6 +174,15 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     diagnose.add_argument("--images", type=int, default=None, help="Score so many validation images; default: all.")
     diagnose.add_argument(
         "--curvature", action="store_true", help="Also the ends of the Hessian's spectrum in the architecture."
+    )
+    diagnose.add_argument(
+        "--batchnorm", choices=["batch", "running"], default=None, help="Of the curvature: statistics (default: batch)."
+    )
+    diagnose.add_argument(
+        "--method", choices=["lanczos", "rows"], default=None, help="Of the curvature: iteration, or the whole matrix."
+    )
+    diagnose.add_argument(
+        "--tolerance", type=float, default=None, help="Of the Lanczos iteration, relative (default: 0.001)."
     )
     _add_device(diagnose)
     commands.add_subcommand("diagnose", diagnose)
@@ -184,6 +216,16 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
         "--set", metavar="NAME=VALUE", action="append", default=[], help="An option of fit for every run; repeatable."
     )
     commands.add_subcommand("study", study)
+
+    sweep = ArgumentParser(description="Train all runs of a file, over seeds and configurations (docs/clusters.md).")
+    sweep.add_argument("file", help="YAML: data, out, options, grid, runs, jobs, slurm.")
+    sweep.add_argument("--jobs", type=int, default=0, help="Runs at the same time; 0: as the file says.")
+    sweep.add_argument("--slurm", action="store_true", help="Submit the runs as jobs of a Slurm cluster.")
+    sweep.add_argument("--dry_run", action="store_true", help="Check everything and list the runs; start none.")
+    sweep.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[], help="An option of fit for every run; repeatable."
+    )
+    commands.add_subcommand("sweep", sweep)
 
     export = ArgumentParser(description="Write a trained network as one file that runs without wholenet.")
     export.add_argument("model", help="Run folder or model folder.")
@@ -245,6 +287,15 @@ def _fit_parser(task: Task) -> ArgumentParser:
     return fit
 
 
+def _add_limit(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--max_megapixels",
+        type=float,
+        default=FitConfig.max_megapixels,
+        help="Images and masks that decode to more are refused.",
+    )
+
+
 def _add_device(parser: ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="Where to compute.")
 
@@ -270,7 +321,8 @@ def _with_underscores(arguments: list[str]) -> list[str]:
 
 
 def _fit(args: Namespace) -> None:
-    from wholenet.control import fit_with_control, resume_with_control  # imports torch
+    from wholenet import parallel  # imports torch
+    from wholenet.control import fit_with_control, resume_with_control
 
     if "space" in args and args.space != "grid":
         raise ValueError(f"space {args.space!r} is for labelled images: give --task classification with it")
@@ -281,6 +333,7 @@ def _fit(args: Namespace) -> None:
                 f"cell space (--space {'|'.join(CELL_SPACES)}, labelled images): {', '.join(METHODS)}"
             )
         args.protocol = args.method
+    parallel.start()
     if args.resume is not None:
         given = [field.name for field in fields(FitConfig) if field.name in args and args[field.name] is not None]
         if changed := [name for name in given if name not in MACHINE]:
@@ -293,6 +346,10 @@ def _fit(args: Namespace) -> None:
         if args.data is None or args.out is None:
             raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN`")
         compared = fit_with_control(FitConfig(**{field.name: args[field.name] for field in fields(FitConfig)}))
+    speaks = parallel.is_first()
+    parallel.stop()
+    if not speaks:
+        return
     learned = compared.learned
     print(f"\nvalidation mIoU      {100 * learned.scores.miou:5.1f} %   {learned.run}")
     if compared.uniform is not None:
@@ -301,6 +358,37 @@ def _fit(args: Namespace) -> None:
     print(f"best constant class  {100 * learned.constant_miou:5.1f} %")
     for picture in ("predictions", "architecture", "curves", "entropy"):
         print(f"open {learned.run / picture}.png")
+
+
+def _check_data(args: Namespace) -> None:
+    from rich.console import Console
+
+    from wholenet.data.labelled_review import review_labelled
+    from wholenet.data.review import review
+    from wholenet.report.data_check import print_review, review_to_dict
+    from wholenet.report.progress import counted
+
+    require(args.max_megapixels > 0, "max_megapixels", args.max_megapixels, "above 0")
+    require(0 < args.val_share < 1, "val_share", args.val_share, "a share strictly between 0 and 1")
+    crop = None if args.crop is None else parse_size(args.crop)
+    progress = counted(Console(stderr=True), "checking")
+    if task_of(args.data) == "classification":
+        if crop is not None:
+            raise ValueError("--crop is for images with masks; these are labelled images, which are not cropped")
+        found = review_labelled(args.data, max_megapixels=args.max_megapixels, progress=progress)
+    else:
+        found = review(
+            args.data,
+            val_share=args.val_share,
+            seed=args.data_seed,
+            crop=crop,
+            max_megapixels=args.max_megapixels,
+            progress=progress,
+        )
+    print_review(found, Console())
+    _write_json(args.json, review_to_dict(found))
+    if any(finding.severity == "error" for finding in found.findings):
+        raise SystemExit(2)
 
 
 def _fit_cells(args: Namespace) -> None:
@@ -323,6 +411,11 @@ def _fit_cells(args: Namespace) -> None:
             print(f"search {number + 1}: error {100 * error:.1f} % after the short training")
     else:
         print(f"\nsupernet's error   {100 * found.error:5.1f} %   on {found.scored_on}")
+        if found.sampled_error is not None:
+            from wholenet.search.cell_folder import CellFolder
+
+            of = f"the best of {CellFolder(found.run).search_config.samples} sampled architectures"
+            print(f"best sampled       {100 * found.sampled_error:5.1f} %   error of {of}, with the supernet's weights")
         if found.test_error is not None:
             print(f"test error         {100 * found.test_error:5.1f} %")
         print(f"open {found.run / 'search.png'}")
@@ -380,7 +473,8 @@ def _evaluate(args: Namespace) -> None:
     from wholenet.report.progress import counted
 
     model = load(args.model, args.device)
-    scores = score(model, args.data, args.split or "val", counted(Console(stderr=True), "scoring"))
+    progress = counted(Console(stderr=True), "scoring")
+    scores = score(model, args.data, args.split or "val", progress, args.max_megapixels)
     width = max(map(len, model.classes.names))
     for name, iou in zip(model.classes.names, scores.iou, strict=True):
         print(f"{name:{width}}  {'     -' if iou is None else f'{100 * iou:5.1f} %'}")
@@ -395,7 +489,7 @@ def _evaluate_classifier(args: Namespace) -> None:
     from wholenet.api import evaluate_classifier, load_classifier
 
     model = load_classifier(args.model, args.device)
-    scores = evaluate_classifier(model, args.data, args.split or "test")
+    scores = evaluate_classifier(model, args.data, args.split or "test", args.max_megapixels)
     width = max(map(len, (*model.classes, "accuracy")))
     for name, share in zip(model.classes, scores.per_class, strict=True):
         print(f"{name:{width}}  {'     -' if share is None else f'{100 * share:5.1f} %'}")
@@ -423,7 +517,7 @@ def _classify(args: Namespace) -> None:
             "--overlay, --tile, --overlap and --cityscapes-submission are about masks; this is a classifier"
         )
     model = load_classifier(args.model, args.device)
-    images = classify(model, args.images, args.out, counted(Console(stderr=True), "classifying"))
+    images = classify(model, args.images, args.out, counted(Console(stderr=True), "classifying"), args.max_megapixels)
     print(f"{images} images in {args.out}")
 
 
@@ -451,31 +545,48 @@ def _predict(args: Namespace) -> None:
     if args.cityscapes_submission:
         written = write_cityscapes_submission(model, args.images, args.out, tiling=tiling, progress=progress)
     else:
-        written = predict(model, args.images, args.out, overlay=args.overlay, tiling=tiling, progress=progress)
+        written = predict(
+            model,
+            args.images,
+            args.out,
+            overlay=args.overlay,
+            tiling=tiling,
+            progress=progress,
+            max_megapixels=args.max_megapixels,
+        )
     for folder in [path for path in written if path.is_dir()]:
         print(f"masks of each frame in {folder}")
     print(f"{sum(not path.is_dir() for path in written)} masks in {args.out}")
 
 
-def _diagnose_search(args: Namespace) -> None:
+def _diagnose_search(args: Namespace, how: dict[str, Any]) -> None:
     from wholenet.api import diagnose_search
 
     if args.data is not None or args.out is not None or args.images is not None:
         raise ValueError("a search on a cell space is diagnosed on its own data; drop DATA, --out and --images")
-    found = diagnose_search(args.run, device=args.device)
+    found = diagnose_search(args.run, device=args.device, **how)
     print(f"highest eigenvalue {found.highest:10.4f}   (dominant, in {found.logits} logits)")
     print(f"lowest eigenvalue  {found.lowest:10.4f}")
     print(
         f"{found.images} images, BatchNorm by {found.batchnorm}, {found.products} products, both ends within "
         f"{found.tolerance:.0e} of the larger magnitude"
     )
+    print(f"on {found.batch}")
     print(f"open {Path(args.run) / 'diagnosis.json'}")
 
 
 def _diagnose(args: Namespace) -> None:
+    how = {name: args[name] for name in ("batchnorm", "method", "tolerance") if args[name] is not None}
+    if "tolerance" in how and args.method == "rows":
+        raise ValueError("--tolerance is of the Lanczos iteration; --method rows finds the whole spectrum: give one")
     if is_cell_run(Path(args.run)):
-        _diagnose_search(args)
+        _diagnose_search(args, how)
         return
+    if how:
+        raise ValueError(
+            f"--{next(iter(how))} is for a search on a cell space; of a segmentation run --curvature normalises by the "
+            "batch, and iterates (Lanczos) to 0.001"
+        )
     from rich.console import Console
 
     from wholenet.api import diagnose
@@ -547,13 +658,46 @@ def _study(args: Namespace) -> None:
         print(f"open {setting.out / result.figure}")
 
 
+def _sweep(args: Namespace) -> None:
+    from wholenet.sweeps.plan import read_sweep  # imports torch
+
+    if args.jobs and args.slurm:
+        raise ValueError("--jobs is for runs on this machine; with --slurm the cluster decides how many run at once")
+    require(args.jobs >= 0, "--jobs", args.jobs, "0 or more")
+    plan = read_sweep(args.file, dict(_assignment(text) for text in args.set))
+    from wholenet.sweeps.sweep import describe, submit, sweep
+
+    if args.dry_run:
+        print("\n".join(describe(plan)))
+        return
+    if args.slurm:
+        submit(plan)
+        print(f"open {plan.out / 'sweep.md'} for what is done so far; the same command again submits what has failed")
+        return
+    try:
+        failed = sweep(plan, args.jobs)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nwholenet sweep: stopped, all its runs too; the same command goes on\n")
+        raise SystemExit(130) from None
+    print(f"\n{(plan.out / 'sweep.md').read_text()}\nopen {plan.out / 'sweep.md'}")
+    if failed:
+        raise SystemExit(1)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set {text}: expected NAME=VALUE")
+    return name.strip().replace("-", "_"), parse_yaml(value)
+
+
 def _override(text: str, config: type[FitConfig] | type[CellConfig]) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     name = name.strip().replace("-", "_")
     known = [field.name for field in fields(config) if field.name not in ("data", "out", "seed")]
     if not equals or name not in known:
         raise ValueError(f"--set {text}: expected NAME=VALUE with one of {', '.join(known)}")
-    return name, yaml.safe_load(value)
+    return name, parse_yaml(value)
 
 
 def _bench(args: Namespace) -> None:
@@ -605,6 +749,7 @@ def _write_json(path: str | None, content: dict[str, Any]) -> None:
 
 
 COMMANDS = {
+    "check-data": _check_data,
     "fit": _fit,
     "retrain": _retrain,
     "evaluate": _evaluate,
@@ -615,6 +760,7 @@ COMMANDS = {
     "info": _info,
     "bench": _bench,
     "study": _study,
+    "sweep": _sweep,
 }
 CLASSIFICATION = {"fit": _fit_cells}
 """What is another command where images are classified."""

@@ -176,6 +176,17 @@ def test_a_fixed_architecture_and_unknown_ways_are_refused(model, batch):
         curvature(fixed, batch, LOSS)
     with pytest.raises(ValueError, match="lanczos or rows"):
         curvature(model, batch, LOSS, method="power")
+    with pytest.raises(ValueError, match=r"tolerance=-1: expected a share"):
+        curvature(model, batch, LOSS, tolerance=-1)
+
+
+@pytest.mark.parametrize("method", ["lanczos", "rows"])
+def test_a_hessian_that_is_not_finite_is_a_divergence(model, batch, method):
+    """Not an error of the solver, which knows nothing of training."""
+    endless = batch._replace(images=torch.full_like(batch.images, torch.inf))
+    with pytest.raises(FloatingPointError, match="curvature in the architecture is not finite"):
+        curvature(model, endless, LOSS, method=method)
+    assert all(p.requires_grad for p in model.net.parameters())
 
 
 def test_a_linear_softmax_has_the_closed_form_hessian():

@@ -11,6 +11,7 @@ from PIL import Image
 
 import wholenet
 from wholenet import api
+from wholenet.cli import main
 from wholenet.data.detect import open_data
 from wholenet.data.sample import DataError
 from wholenet.deploy.model_folder import load_model, save_model
@@ -205,8 +206,17 @@ def test_curvature_is_taken_if_asked_for_and_told(run, found, tmp_path):
     assert (asked.curvature.logits, asked.curvature.images) == (24 + 30, run.config.batch)
     written = json.loads((tmp_path / "own" / "diagnosis.json").read_text())["curvature"]
     assert written["highest"] == asked.curvature.highest
+    assert written["batch"] == {"images": "val", "stream": "curvature", "number": 0, "seed": run.config.seed}
+    assert written["batchnorm"] == "batch"
     assert any(line.startswith("curvature") and "highest eigenvalue" in line for line in table(asked))
     assert not any(line.startswith("curvature") for line in table(found))
+
+
+def test_how_a_curvature_is_found_can_be_said_of_searches_on_cell_spaces_alone(run, capsys):
+    for option in ("--batchnorm=running", "--method=rows", "--tolerance=0.1"):
+        with pytest.raises(SystemExit):
+            main(["diagnose", str(run.path), "--curvature", option])
+        assert f"{option.partition('=')[0]} is for a search on a cell space" in capsys.readouterr().err
 
 
 def test_a_model_folder_alone_and_a_file_to_write_into_are_refused(run, tmp_path):

@@ -6,7 +6,7 @@ import torch
 from wholenet.architecture import one_hot
 from wholenet.ops.bottleneck import CELLS
 from wholenet.ops.forms import plain_form
-from wholenet.spaces.count import count
+from wholenet.spaces.count import count, linear_flops, meta_flops
 from wholenet.spaces.grid import LEVELS, Grid, incoming, masks
 from wholenet.spaces.sizes import GRID_SIZES, GridSize, grid_size
 from wholenet.spaces.supernet import create_model
@@ -51,6 +51,12 @@ def test_the_four_sizes_have_the_papers_parameters_and_flops(size):
     assert counts.parameters == pytest.approx(PAPER_PARAMETERS[size] * 1e6, rel=0.05)
     assert counts.flops == 2 * counts.macs
     assert counts.macs_merged < counts.macs
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_is_counted_on_patches_is_what_is_counted_on_the_image(cell):
+    model = create_model("grid-nano", num_classes=5, cell=cell).eval()
+    assert linear_flops(model, 96, 160) == meta_flops(model, 96, 160)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 47), (64, 96), (65, 127)])

@@ -27,6 +27,22 @@ Product = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """Which batch: a function of these, and of the run's settings for what it draws."""
+
+    images: str
+    """Which of the run's images: "val", "architecture" (what the architecture learns from)."""
+    stream: str
+    number: int
+    """In its stream, from 0."""
+    seed: int
+    """Of the run."""
+
+    def __str__(self) -> str:
+        return f"batch {self.number} of the stream {self.stream!r}, {self.images} images, seed {self.seed}"
+
+
+@dataclass(frozen=True)
 class Curvature:
     """Both ends of the Hessian's spectrum, and how they were found."""
 
@@ -43,6 +59,8 @@ class Curvature:
     """"batch": normalised by the batch, as RobustDARTS; "running": by the running statistics."""
     images: int
     """In the batch."""
+    batch: Drawn | None = None
+    """Which one; None where the caller did not say."""
 
 
 def curvature(
@@ -54,6 +72,7 @@ def curvature(
     method: Literal["lanczos", "rows"] = "lanczos",
     tolerance: float = 1e-3,
     weight_decay: float = 0.0,
+    drawn: Drawn | None = None,
 ) -> Curvature:
     """Curvature of ``loss`` on ``batch`` in the logits of ``model``, whose weights and statistics stay as they are.
 
@@ -65,12 +84,16 @@ def curvature(
         method: Lanczos iteration, or the whole matrix by rows.
         tolerance: see :class:`Curvature`; of the Lanczos iteration.
         weight_decay: of the logits; RobustDARTS' code counts theirs (1e-3) in, which adds it to every eigenvalue.
+        drawn: which batch it is, for the record.
 
     Raises:
-        ValueError: if the architecture is fixed, or there is no such way.
+        ValueError: if the architecture is fixed, or there is no such way or tolerance.
+        FloatingPointError: if the loss or the Hessian is not finite.
     """
     if batchnorm not in ("batch", "running") or method not in ("lanczos", "rows"):
         raise ValueError(f"batchnorm={batchnorm!r}, method={method!r}: expected batch or running, lanczos or rows")
+    if not 0 <= tolerance < 1:
+        raise ValueError(f"tolerance={tolerance}: expected a share of the larger magnitude, in [0, 1)")
     if model.arch.relaxation is as_given:
         raise ValueError("the architecture of this model is fixed: it has no logits to take a curvature in")
     training, moving = model.training, [p.requires_grad for p in model.arch.parameters()]
@@ -91,14 +114,14 @@ def curvature(
         for parameter, was in zip(model.arch.parameters(), moving, strict=True):
             parameter.requires_grad_(was)
     ends = highest + weight_decay, lowest + weight_decay
-    return Curvature(*ends, n, products, bound, batchnorm, len(batch.images))
+    return Curvature(*ends, n, products, bound, batchnorm, len(batch.images), drawn)
 
 
 def hessian_product(value: Tensor, parameters: Sequence[Tensor], counts: Sequence[Tensor]) -> tuple[Product, int]:
     """Products with the Hessian of the scalar ``value`` in the entries of ``parameters`` where ``counts`` is true.
 
     Returns:
-        The product, and n.
+        The product, and n. It raises a FloatingPointError if it is not finite.
     """
     # A parameter that the value does not depend on has rows of zeros.
     gradients = torch.autograd.grad(value, list(parameters), create_graph=True, materialize_grads=True)
@@ -107,7 +130,12 @@ def hessian_product(value: Tensor, parameters: Sequence[Tensor], counts: Sequenc
     def product(vector: Tensor) -> Tensor:
         along = (gradient * vector).sum()
         rows = torch.autograd.grad(along, list(parameters), retain_graph=True, materialize_grads=True)
-        return torch.cat([row[there] for row, there in zip(rows, counts, strict=True)]).detach()
+        found = torch.cat([row[there] for row, there in zip(rows, counts, strict=True)]).detach()
+        if not found.isfinite().all():
+            raise FloatingPointError(
+                f"the curvature in the architecture is not finite, where the loss is {value.item()}"
+            )
+        return found
 
     return product, len(gradient)
 

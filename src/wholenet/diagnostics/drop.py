@@ -62,8 +62,9 @@ def drop_edges(
             f"{run.path} holds a discrete network, whose edges are chosen already; drop edges of a supernet"
         )
     cut, dropped = without_edges_below(model.network, below)
-    own = open_for(model, run.config.data)
-    val = (own if data is None else open_for(model, data)).splits["val"]
+    limit = run.config.max_megapixels
+    own = open_for(model, run.config.data, limit)
+    val = (own if data is None else open_for(model, data, limit)).splits["val"]
     before = after = evaluate(model.network, val, len(model.classes), model.device).miou
     if dropped:
         cut = recalibrated(cut, recalibration_batches(own.splits["train"], run.config))

@@ -15,7 +15,7 @@ from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.model_folder import TrainedModel, load_model
 from wholenet.deploy.score import open_for
 from wholenet.diagnostics.batchnorm import recalibration_batches
-from wholenet.diagnostics.curvature import Curvature, curvature
+from wholenet.diagnostics.curvature import Curvature, Drawn, curvature
 from wholenet.diagnostics.diagnosis import Comparison, Diagnosis
 from wholenet.diagnostics.discrete import decoded, discrete_networks
 from wholenet.diagnostics.discretization import (
@@ -71,7 +71,7 @@ def diagnose(
     stage = _supernet_run(run)
     config = stage.config
     model = load_model(stage.path, device)
-    source = open_for(model, data or config.data)
+    source = open_for(model, data or config.data, config.max_megapixels)
     val = Cached(evenly_spaced(source.splits["val"], images), CACHE_BYTES)
     stats = check_split(val, model.classes, name="val")
     size = (stats.max_height, stats.max_width)
@@ -115,9 +115,10 @@ def diagnose(
 
 def _curvature(network: Supernet, val: SegmentationData, config: FitConfig, device: torch.device | str) -> Curvature:
     """On a batch drawn as for training, of validation images."""
-    images, masks = next(draw(val, "curvature", 0, 1, config.crop_size, config, device))
+    drawn = Drawn("val", "curvature", 0, config.seed)
+    images, masks = next(draw(val, drawn.stream, drawn.number, drawn.number + 1, config.crop_size, config, device))
     images = images.to(device, memory_format=torch.channels_last)
-    return curvature(network, Batch(images, masks.to(device)), SegmentationLoss())
+    return curvature(network, Batch(images, masks.to(device)), SegmentationLoss(), drawn=drawn)
 
 
 def _supernet_run(run: RunFolder) -> RunFolder:

@@ -157,7 +157,9 @@ def table(diagnosis: Diagnosis) -> list[str]:
     if diagnosis.curvature is not None:
         c = diagnosis.curvature
         ends = f"highest eigenvalue {c.highest:.3g}, lowest {c.lowest:.3g}"
-        lines.append(f"{'curvature':{width}}          {ends}; {c.logits} logits, one batch of {c.images}")
+        lines.append(
+            f"{'curvature':{width}}          {ends}; {c.logits} logits, {c.images} images, BatchNorm by {c.batchnorm}"
+        )
     lines.append(
         f"{'the run itself':{width}}          {diagnosis.epochs} of {diagnosis.planned} epochs in "
         f"{diagnosis.seconds:.0f} s; {diagnosis.images} images scored"

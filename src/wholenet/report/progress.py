@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 from rich.console import Console
@@ -185,6 +186,11 @@ class _Lines:
         self._time_left.epoch_done(record["epoch"])
         left = self._time_left.seconds(record["epoch"] + 1, share=0.0)
         _print_plain(self._console, epoch_line(record, self._total_epochs, left))
+
+
+def plain(console: Console) -> Callable[[str], None]:
+    """What writes a line on ``console`` as it is: not wrapped, not coloured, and at once."""
+    return partial(_print_plain, console)
 
 
 def _print_plain(console: Console, line: str) -> None:
