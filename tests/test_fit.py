@@ -97,8 +97,7 @@ def stopped(out, folder, stop_after, **options):
     "options",
     [
         {"precision": "bfloat16"},
-        {"augment_on": "device", "workers": 1},
-        {"recompute": True, "arch_update": "alternating"},
+        {"augment_on": "device", "workers": 1, "recompute": True, "arch_update": "alternating"},
         {"execution": "kernels"},
     ],
 )
@@ -120,7 +119,7 @@ def test_workers_change_nothing(run, folder, tmp_path):
     assert without_times(tmp_path / "workers") == without_times(run)
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 3])
+@pytest.mark.parametrize("stop_after", [2])
 def test_a_stopped_run_continues_to_the_same_weights_across_phase_boundaries(run, folder, tmp_path, stop_after):
     out = tmp_path / "stopped"
     stopped(out, folder, stop_after)

@@ -65,8 +65,9 @@ def at_step(epoch, step, does):
     return trains
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize(("epoch", "step"), [(0, 0), (1, 2), (2, STEPS - 1)])
+@pytest.mark.parametrize(
+    ("number", "epoch", "step"), [(signal.SIGTERM, 0, 0), (signal.SIGINT, 1, 2), (signal.SIGTERM, 2, STEPS - 1)]
+)
 def test_a_run_that_is_asked_to_stop_is_saved_in_mid_epoch_and_goes_on_to_the_bit(
     number, epoch, step, run, discs, tmp_path
 ):

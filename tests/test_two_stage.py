@@ -150,7 +150,7 @@ def test_resuming_a_finished_run_only_scores_it(run):
     assert compared.learned.scores.miou == records(run)[-1]["miou"]
 
 
-@pytest.mark.parametrize(("phase", "epoch"), [("warm-up", 0), ("search", 1), ("retrain", 0), ("retrain", 1)])
+@pytest.mark.parametrize(("phase", "epoch"), [("search", 1), ("retrain", 1)])
 def test_a_stopped_run_continues_to_the_same_weights_from_either_stage(
     phase, epoch, fixed, folder, tmp_path, monkeypatch
 ):
