@@ -205,14 +205,19 @@ def _refuse_problems(problems: list[str], total: int, name: str) -> None:
 
 def _summed(findings: list[_Read], classes: Classes, name: str) -> SplitStats:
     counts = np.sum([finding.counts for finding in findings if finding.counts is not None], axis=0).tolist()
-    heights, widths = zip(*(finding.size for finding in findings), strict=True)
     if not any(counts[: len(classes)]):
         raise DataError(
             f"{name}: all {counts[IGNORE]} pixels of its {len(findings)} masks are ignored ({ignored_codes(classes)}). "
             "There is nothing to learn or to score; check the masks and the ids in classes.json."
         )
+    return stats_of([finding.size for finding in findings], counts, classes)
+
+
+def stats_of(sizes: Sequence[tuple[int, int]], counts: Sequence[int], classes: Classes) -> SplitStats:
+    """Of images of these (height, width), whose masks hold ``counts`` pixels of each train id; 256 numbers."""
+    heights, widths = zip(*sizes, strict=True)
     return SplitStats(
-        images=len(findings),
+        images=len(sizes),
         min_height=min(heights),
         min_width=min(widths),
         max_height=max(heights),

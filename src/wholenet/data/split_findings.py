@@ -13,7 +13,7 @@ from statistics import median_low
 
 import numpy as np
 
-from wholenet.data.check import PAPER_CROP, SplitStats, check_trainable, crop_advice, ignored_codes
+from wholenet.data.check import PAPER_CROP, SplitStats, check_trainable, crop_advice, ignored_codes, stats_of
 from wholenet.data.finding import EXAMPLES, Finding, Severity, of_files
 from wholenet.data.folder import Pair
 from wholenet.data.label_findings import train_counts
@@ -38,16 +38,7 @@ def split_stats(pairs: Sequence[Pair], found: Surveyed, classes: Classes) -> Spl
     if not usable:
         return None
     counts = sum((train_counts(mask, classes)[0] for _, mask in usable), np.zeros(256, np.int64)).tolist()
-    heights, widths = zip(*(image.size for image, _ in usable), strict=True)
-    return SplitStats(
-        images=len(usable),
-        min_height=min(heights),
-        min_width=min(widths),
-        max_height=max(heights),
-        max_width=max(widths),
-        class_pixels=tuple(counts[: len(classes)]),
-        ignore_pixels=counts[IGNORE],
-    )
+    return stats_of([image.size for image, _ in usable], counts, classes)
 
 
 def of_classes(
