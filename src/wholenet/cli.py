@@ -684,20 +684,17 @@ def _sweep(args: Namespace) -> None:
         raise SystemExit(1)
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def _assignment(text: str, known: Sequence[str] | None = None) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--set {text}: expected NAME=VALUE")
-    return name.strip().replace("-", "_"), parse_yaml(value)
+    name = name.strip().replace("-", "_")
+    if not equals or (known is not None and name not in known):
+        among = "" if known is None else f" with one of {', '.join(known)}"
+        raise ValueError(f"--set {text}: expected NAME=VALUE{among}")
+    return name, parse_yaml(value)
 
 
 def _override(text: str, config: type[FitConfig] | type[CellConfig]) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    name = name.strip().replace("-", "_")
-    known = [field.name for field in fields(config) if field.name not in ("data", "out", "seed")]
-    if not equals or name not in known:
-        raise ValueError(f"--set {text}: expected NAME=VALUE with one of {', '.join(known)}")
-    return name, parse_yaml(value)
+    return _assignment(text, [field.name for field in fields(config) if field.name not in ("data", "out", "seed")])
 
 
 def _bench(args: Namespace) -> None:

@@ -261,13 +261,9 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
 
     say = plain(console)
     state = initial_state(run, len(classes), device)
-    saved = run.load_checkpoint(device, say)
-    if saved:
-        state.load_state_dict(saved)
-    if parallel.is_first():
-        run.keep_records(state.epoch)
-        if not saved:
-            run.write_environment(_environment(data, device))
+    keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
+    if not keeper.restore(device, say) and parallel.is_first():
+        run.write_environment(_environment(data, device))
     choose_execution(state.model, config, data.crop, device, lambda text: console.print(text, highlight=False))
     total = epochs * schedule.steps_per_epoch
     drawn_from, weight_batches = data.weights, None
@@ -277,7 +273,6 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
     scores, last_drawn = None, time.monotonic()
     penalised = bool(config.entropy_alpha or config.entropy_beta)
     watch = Watch(classes.names, data.val_stats.class_pixels, epochs, penalised=penalised)
-    keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
     with (
         training_progress(
             total_epochs=epochs,

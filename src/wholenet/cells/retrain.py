@@ -113,15 +113,11 @@ def _retrain(
     torch.manual_seed(config.seed)
     state = initial_training(config, genotype, len(data.classes), device)
     model: CellSupernet = state.model
-    saved = run.load_checkpoint(device, plain(console))
-    run.keep_records(saved["epoch"] if saved else 0)
-    if saved:
-        state.load_state_dict(saved)
-    else:
+    keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
+    if not keeper.restore(device, plain(console)):
         run.write_environment(machine(device) | {"data": data.facts()})
         draw_cells(run.path / "cells.png", {kind: getattr(genotype, kind) for kind in TYPES})
     every = math.ceil(config.epochs / SCORINGS)
-    keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
     with (
         training_progress(
             total_epochs=config.epochs,

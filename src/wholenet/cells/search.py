@@ -146,15 +146,11 @@ def _search(
     parts = parts_of(config, model)
     rule = None if config.stopping == "none" else RULES[config.stopping]
     stop_epoch, last_drawn = None, time.monotonic()
-    saved = run.load_checkpoint(device, plain(console))
-    run.keep_records(saved["epoch"] if saved else 0)
-    if saved:
-        state.load_state_dict(saved)
-        if rule is not None and config.after_stopping == "stop" and state.epoch < config.epochs:
-            stop_epoch = rule.goes_back_to(_evaluations(run))  # it may have fired just before the run was stopped
-    else:
-        run.write_environment(machine(device) | {"data": data.facts()})
     keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
+    if not keeper.restore(device, plain(console)):
+        run.write_environment(machine(device) | {"data": data.facts()})
+    elif rule is not None and config.after_stopping == "stop" and state.epoch < config.epochs:
+        stop_epoch = rule.goes_back_to(_evaluations(run))  # it may have fired just before the run was stopped
     with (
         training_progress(
             total_epochs=config.epochs,

@@ -49,6 +49,15 @@ def of_files(
     return [Finding(severity, kind, f"{counted} {what}", advice, examples, len(files))]
 
 
+def of_two_splits(one: str, other: str, pairs: Sequence[Sequence[Path | str]], advice: str) -> list[Finding]:
+    """A finding about images that are in two splits, each as (the one in ``one``, the one in ``other``); or none."""
+    if not pairs:
+        return []
+    what = f"{len(pairs)} image{'s' * (len(pairs) > 1)} both in {one} and in {other}, with the same pixels"
+    examples = tuple(" = ".join(map(str, pair)) for pair in pairs[:EXAMPLES])
+    return [Finding("warning", f"in-{one}-and-{other}", what, advice, examples, len(pairs))]
+
+
 def by_severity(findings: Iterable[Finding]) -> list[Finding]:
     """Errors first."""
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))

@@ -16,7 +16,7 @@ import numpy as np
 
 from wholenet.data.facts_cache import FactsCache
 from wholenet.data.file_findings import of_images, unusable
-from wholenet.data.finding import EXAMPLES, Finding, by_severity, of_files
+from wholenet.data.finding import EXAMPLES, Finding, by_severity, of_files, of_two_splits
 from wholenet.data.labelled import LabelledSource, image_files, open_labelled
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
@@ -94,15 +94,13 @@ def _duplicates(source: LabelledSource) -> list[Finding]:
 
     findings = []
     for one, other in combinations(_in_order(source), 2):
-        shared = [group for group in repeated if {one, other} <= {name for name, _ in group}]
-        if shared:
-            first = [
-                tuple(called(*next(at for at in group if at[0] == name)) for name in (one, other)) for group in shared
-            ]
-            what = f"{len(shared)} image{'s' * (len(shared) > 1)} both in {one} and in {other}, with the same pixels"
-            advice = f"The score on {other} is not of unseen images. Remove one of each pair."
-            examples = tuple(" = ".join(pair) for pair in first[:EXAMPLES])
-            findings.append(Finding("warning", f"in-{one}-and-{other}", what, advice, examples, len(shared)))
+        shared = [
+            [called(*next(at for at in group if at[0] == name)) for name in (one, other)]
+            for group in repeated
+            if {one, other} <= {name for name, _ in group}
+        ]
+        advice = f"The score on {other} is not of unseen images. Remove one of each pair."
+        findings += of_two_splits(one, other, shared, advice)
     torn = [group for group in repeated if len({int(source.splits[n].labels[i]) for n, i in group}) > 1]
     names = [" = ".join(called(*at) for at in group[:2]) for group in torn]
     advice = "Keep the right one: the same image cannot be of two classes."

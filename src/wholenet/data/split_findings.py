@@ -14,7 +14,7 @@ from statistics import median_low
 import numpy as np
 
 from wholenet.data.check import PAPER_CROP, SplitStats, check_trainable, crop_advice, ignored_codes, stats_of
-from wholenet.data.finding import EXAMPLES, Finding, Severity, of_files
+from wholenet.data.finding import EXAMPLES, Finding, Severity, of_files, of_two_splits
 from wholenet.data.folder import Pair
 from wholenet.data.label_findings import train_counts
 from wholenet.data.sample import IGNORE, Classes, DataError
@@ -103,8 +103,8 @@ def of_sizes(
 
 def of_ignored_masks(masks: Sequence[Path], found: Surveyed, classes: Classes) -> list[Finding]:
     """Masks without a single labelled pixel."""
-    blank = [m for m in masks if m in found.masks and not any(train_counts(found.masks[m], classes)[0][: len(classes)])]
-    blank = [m for m in blank if not train_counts(found.masks[m], classes)[1]]
+    counted = {mask: train_counts(found.masks[mask], classes) for mask in masks if mask in found.masks}
+    blank = [mask for mask, (counts, unknown, _) in counted.items() if not unknown and not counts[: len(classes)].any()]
     advice = "Nothing is learned from them. Remove them with their images, unless that is what is meant."
     return of_files("warning", "blank-mask", blank, "ignored throughout", advice, noun="mask")
 
@@ -124,14 +124,11 @@ def duplicates(splits: Mapping[str, Sequence[Pair]], found: Surveyed) -> list[Fi
             for group in repeated
             if {one, other} <= {split for split, _ in group}
         ]
-        if shared:
-            what = f"{len(shared)} image{'s' * (len(shared) > 1)} both in {one} and in {other}, with the same pixels"
-            advice = (
-                f"The score on {other} is not of unseen images. Remove one of each pair with its mask; where {other} "
-                "is held out of train, remove copies from the data, or give it images of its own."
-            )
-            examples = tuple(f"{a} = {b}" for a, b in shared[:EXAMPLES])
-            findings.append(Finding("warning", f"in-{one}-and-{other}", what, advice, examples, len(shared)))
+        advice = (
+            f"The score on {other} is not of unseen images. Remove one of each pair with its mask; where {other} is "
+            "held out of train, remove copies from the data, or give it images of its own."
+        )
+        findings += of_two_splits(one, other, shared, advice)
     inside = [pairs for group in repeated for pairs in _per_split(group) if len(pairs) > 1]
     differ, alike = list[list[Pair]](), list[list[Pair]]()
     for pairs in inside:

@@ -20,8 +20,6 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, C, H, W] -> the same shape."""
-        if not self.training or parallel.processes() == 1:
-            return super().forward(input)
         return self.normalized(input, self.weight, self.bias)
 
     def normalized(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_type_hints
 
 import yaml
 
-from wholenet.files import read_yaml
+from wholenet.files import read_yaml, write_whole
 from wholenet.search.config import build_config, check_type, require
 from wholenet.search.early_stopping import RULES
 from wholenet.search.methods import METHODS
@@ -339,7 +339,7 @@ def write_cell_config(config: ClassifierConfig, path: Path, *, kind: bool = True
         values = {"kind": next(name for name, cls in KINDS.items() if isinstance(config, cls)), **values}
     else:
         values = {name: value for name, value in values.items() if name not in ("data", "out", "genotype")}
-    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    write_whole(path, yaml.safe_dump(values, sort_keys=False))
 
 
 def read_cell_config(path: Path) -> ClassifierConfig:

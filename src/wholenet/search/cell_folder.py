@@ -89,6 +89,4 @@ class CellFolder(Folder):
 
     def rewrite_config(self, config: ClassifierConfig) -> None:
         """Put other settings of the machine into the config."""
-        fresh = self.path / "config.partial"
-        write_cell_config(config, fresh)
-        fresh.replace(self.path / "config.yaml")
+        write_cell_config(config, self.path / "config.yaml")

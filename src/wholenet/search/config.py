@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
-from wholenet.files import as_fields, read_yaml, shown
+from wholenet.files import as_fields, read_yaml, shown, write_whole
 from wholenet.search.phases import single_stage
 
 Config = TypeVar("Config")
@@ -302,7 +302,7 @@ def require(condition: bool, name: str, value: object, expected: str) -> None:
 
 def write_config(config: FitConfig, path: Path) -> None:
     """Write every field as YAML; :func:`read_config` gives the same config back."""
-    path.write_text(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
+    write_whole(path, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
 
 
 def read_config(path: Path) -> FitConfig:

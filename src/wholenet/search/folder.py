@@ -205,7 +205,5 @@ class Folder:
         if not before:
             path.unlink(missing_ok=True)
             return
-        partial = self.path / "metrics.partial"
         kept = [record for record in self.records() if record["epoch"] < before]
-        partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
-        partial.replace(path)
+        write_whole(path, "".join(json.dumps(record) + "\n" for record in kept))

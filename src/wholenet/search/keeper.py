@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
+
+import torch
 
 from wholenet import parallel
 from wholenet.search.checkpoint import check_room, saying_what_a_full_disk_needs
@@ -35,6 +37,26 @@ class Keeper:
         self._several = parallel.processes() > 1
         self._between: dict[str, Any] | None = None
         """The state after the last block of steps, until the next one begins."""
+
+    def restore(self, device: torch.device, warn: Callable[[str], None]) -> bool:
+        """Go on from the last checkpoint that is whole, without the records of what came after it.
+
+        Args:
+            device: for the tensors.
+            warn: told of a damaged checkpoint.
+
+        Returns:
+            False if there is none yet.
+
+        Raises:
+            ValueError: if there are checkpoints, but none is whole.
+        """
+        saved = self.run.load_checkpoint(device, warn)
+        if saved is not None:
+            self.state.load_state_dict(saved)
+        if parallel.is_first():
+            self.run.keep_records(self.state.epoch)
+        return saved is not None
 
     @contextmanager
     def watching(self, *, saves: bool = True) -> Iterator[None]:

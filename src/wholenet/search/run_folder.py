@@ -62,9 +62,7 @@ class RunFolder(Folder):
 
     def rewrite_config(self, config: FitConfig) -> None:
         """Put a setting that the run itself found out into its config."""
-        fresh = self.path / "config.partial"
-        write_config(config, fresh)
-        fresh.replace(self.path / "config.yaml")
+        write_config(config, self.path / "config.yaml")
 
     def model_arguments(self, num_classes: int) -> dict[str, Any]:
         """Arguments of :func:`wholenet.spaces.supernet.create_model` for the network that the run trains."""

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-
-from rich.console import Console
 
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig, write_cell_config
 from wholenet.search.cell_folder import CellFolder
-from wholenet.studies.pool import folder_name
-from wholenet.studies.processes import mark_diverged, run_each, why_diverged
+from wholenet.studies.pool import RunPool
+from wholenet.studies.processes import why_diverged
 
 
-class CellPool:
-    """Like :class:`wholenet.studies.pool.Pool`, for runs on labelled images."""
+class CellPool(RunPool[ClassifierConfig]):
+    """Searches, and trains what they found, on labelled images."""
 
-    def __init__(self, folder: Path, jobs: int, console: Console) -> None:
-        self.folder = folder
-        self.jobs = jobs
-        self.console = console
-
-    def path(self, config: ClassifierConfig) -> Path:
-        """The folder of the run that ``config`` describes, wherever its ``out`` points."""
+    def label(self, config: ClassifierConfig) -> str:
+        """Space, method and seed of a search."""
         if isinstance(config, CellConfig):
-            label = f"{config.space}-{config.method}-seed{config.seed}"
-        else:
-            label = f"retrain-seed{config.seed}"
-        return self.folder / folder_name(label, config)
+            return f"{config.space}-{config.method}-seed{config.seed}"
+        return f"retrain-seed{config.seed}"
+
+    def verb(self, config: ClassifierConfig) -> str:
+        """Fit for a search, retrain for a training."""
+        return "retrain" if isinstance(config, RetrainConfig) else "fit"
+
+    def start(self, config: ClassifierConfig, settings: Path) -> list[str]:
+        """Genotype or task, data, folder and settings."""
+        write_cell_config(config, settings, kind=False)
+        shared = [config.data, f"--out={config.out}", f"--config={settings}"]
+        if isinstance(config, RetrainConfig):
+            return [config.genotype, *shared]
+        return [*shared, "--task=classification"]
+
+    def outcome(self, path: Path) -> str:
+        """Its error."""
+        return f"{100 * error(CellFolder(path)):.1f} % error"
 
     def done(self, configs: Sequence[ClassifierConfig]) -> list[CellFolder]:
         """The runs of ``configs`` that are over, in their order; runs those that are not there.
@@ -41,32 +45,8 @@ class CellPool:
         Raises:
             ValueError: if a run fails in any other way; the message holds the end of its log.
         """
-        by_path = {self.path(config): config for config in configs}
-        work = {
-            path: partial(self._words, path, config) for path, config in by_path.items() if why_diverged(path) is None
-        }
-        run_each(
-            work,
-            self.jobs,
-            lambda path: f"{100 * error(CellFolder(path)):.1f} % error",
-            self.say,
-            diverged=mark_diverged,
-        )
+        self.finish(configs)
         return [CellFolder(self.path(config)) for config in configs]
-
-    def say(self, text: str) -> None:
-        """One plain line."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    def _words(self, path: Path, config: ClassifierConfig) -> list[str]:
-        words = [sys.executable, "-m", "wholenet", "retrain" if isinstance(config, RetrainConfig) else "fit"]
-        if (path / "config.yaml").exists():
-            return [*words, "--resume", str(path)]
-        settings = self.folder / f"{path.name}.yaml"
-        write_cell_config(replace(config, out=str(path)), settings, kind=False)
-        if isinstance(config, RetrainConfig):
-            return [*words, config.genotype, config.data, f"--out={path}", f"--config={settings}"]
-        return [*words, config.data, f"--out={path}", f"--config={settings}", "--task=classification"]
 
 
 def result(run: CellFolder) -> dict[str, float]:

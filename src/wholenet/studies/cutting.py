@@ -22,6 +22,7 @@ from wholenet.deploy.fold import fold
 from wholenet.deploy.model_folder import load_model
 from wholenet.diagnostics.batchnorm import recalibration_batches
 from wholenet.diagnostics.discretization import CurvePoint
+from wholenet.files import write_whole
 from wholenet.prepare import prepare
 from wholenet.search.draw import draw, steps_per_epoch
 from wholenet.search.run_folder import RunFolder
@@ -102,7 +103,4 @@ def cut_once(
 
 
 def _cut_and_keep(path: Path, cut: Callable[[Path], list[CurvePoint]], kept: str) -> None:
-    points = cut(path)
-    partly = path / f"{kept}.partial"
-    partly.write_text(json.dumps([asdict(point) for point in points]))
-    partly.replace(path / kept)
+    write_whole(path / kept, json.dumps([asdict(point) for point in cut(path)]))

@@ -9,24 +9,27 @@ import dataclasses
 import hashlib
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rich.console import Console
 
+from wholenet.search.cell_config import ClassifierConfig
 from wholenet.search.config import FitConfig, write_config
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.processes import mark_diverged, run_each, why_diverged
 
 Arm = TypeVar("Arm", bound=Hashable)
 """What a study calls one of the things that it compares."""
+Config = TypeVar("Config", FitConfig, ClassifierConfig)
 
 
-class Pool:
-    """Trains runs below ``folder``, at most ``jobs`` at a time, each in a process of its own.
+class RunPool(ABC, Generic[Config]):
+    """Runs below ``folder``, at most ``jobs`` at a time, each in a process of its own.
 
     Args:
         folder: where the run folders are.
@@ -39,33 +42,81 @@ class Pool:
         self.jobs = jobs
         self.console = console
 
-    def path(self, config: FitConfig) -> Path:
+    @abstractmethod
+    def label(self, config: Config) -> str:
+        """What people know the run by."""
+
+    @abstractmethod
+    def verb(self, config: Config) -> str:
+        """The command that starts the run, and continues it."""
+
+    @abstractmethod
+    def start(self, config: Config, settings: Path) -> list[str]:
+        """What comes behind the verb to start it; its options are written into the file ``settings``."""
+
+    @abstractmethod
+    def outcome(self, path: Path) -> str:
+        """What to say of the finished run in ``path``."""
+
+    def path(self, config: Config) -> Path:
         """The folder of the run that ``config`` describes, wherever its ``out`` points."""
-        return self.folder / folder_name(f"{config.size}-{config.protocol}-seed{config.seed}", config)
+        return self.folder / folder_name(self.label(config), config)
+
+    def finish(self, configs: Sequence[Config]) -> dict[Path, str]:
+        """Run what is not there yet, and tell of those that diverged why they did.
+
+        Raises:
+            ValueError: if a run fails in any other way; the message holds the end of its log. The others are stopped
+                and can be continued by the same call.
+        """
+        by_path = {self.path(config): config for config in configs}
+        work = {p: partial(self._command, p, config) for p, config in by_path.items() if why_diverged(p) is None}
+        run_each(work, self.jobs, self.outcome, self.say, diverged=mark_diverged)
+        return {path: why for path in by_path if (why := why_diverged(path)) is not None}
+
+    def say(self, text: str) -> None:
+        """One plain line."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _command(self, path: Path, config: Config) -> list[str]:
+        words = [sys.executable, "-m", "wholenet", self.verb(config)]
+        if (path / "config.yaml").exists():
+            return [*words, f"--resume={path}"]
+        return [*words, *self.start(replace(config, out=str(path)), self.folder / f"{path.name}.yaml")]
+
+
+class Pool(RunPool[FitConfig]):
+    """Trains runs on images with masks."""
+
+    def label(self, config: FitConfig) -> str:
+        """Size, protocol and seed."""
+        return f"{config.size}-{config.protocol}-seed{config.seed}"
+
+    def verb(self, config: FitConfig) -> str:  # noqa: ARG002
+        """Always fit."""
+        return "fit"
+
+    def start(self, config: FitConfig, settings: Path) -> list[str]:
+        """Data, folder, settings and task."""
+        write_config(config, settings)
+        return [config.data, f"--out={config.out}", f"--config={settings}", "--task=segmentation"]
+
+    def outcome(self, path: Path) -> str:
+        """Its mIoU."""
+        return f"{100 * final_miou(RunFolder(path)):.1f} % mIoU"
 
     def trained(self, configs: Sequence[FitConfig]) -> list[RunFolder]:
         """The finished runs of ``configs``, in their order; trains those that are not there.
 
         Raises:
-            ValueError: if a run fails; the message holds the end of its log. The others are stopped and can be
-                continued by the same call. Or, once all are over, if one diverged.
+            ValueError: if a run fails; or, once all are over, if one diverged.
         """
-        by_path = {self.path(config): config for config in configs}
-        work = {
-            path: partial(self._words, path, config) for path, config in by_path.items() if why_diverged(path) is None
-        }
-        run_each(
-            work,
-            self.jobs,
-            lambda path: f"{100 * final_miou(RunFolder(path)):.1f} % mIoU",
-            self.say,
-            diverged=mark_diverged,
-        )
-        if lost := {path: why for path in by_path if (why := why_diverged(path)) is not None}:
+        if lost := self.finish(configs):
             path, why = next(iter(lost.items()))
             raise ValueError(
-                f"{len(lost)} of {len(by_path)} runs of the study diverged: {path}: {why}. The others are trained and "
-                "stay. Run the study with a lower rate (--set lr=...), or remove the folder to try again"
+                f"{len(lost)} of {len({self.path(config) for config in configs})} runs of the study diverged: {path}: "
+                f"{why}. The others are trained and stay. Run the study with a lower rate (--set lr=...), or remove "
+                "the folder to try again"
             )
         return [RunFolder(self.path(config)) for config in configs]
 
@@ -73,18 +124,6 @@ class Pool:
         """:meth:`trained`, all arms of a study at once, by name."""
         self.trained([config for configs in arms.values() for config in configs])
         return {name: self.trained(configs) for name, configs in arms.items()}
-
-    def _words(self, path: Path, config: FitConfig) -> list[str]:
-        words = [sys.executable, "-m", "wholenet", "fit"]
-        if (path / "config.yaml").exists():
-            return [*words, "--resume", str(path)]
-        settings = self.folder / f"{path.name}.yaml"
-        write_config(replace(config, out=str(path)), settings)
-        return [*words, config.data, f"--out={path}", f"--config={settings}", "--task=segmentation"]
-
-    def say(self, text: str) -> None:
-        """One plain line."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 NOT_IN_NAMES = ("checkpoint_minutes", "max_megapixels")
