@@ -27,9 +27,10 @@ from wholenet.data.labelled import Labelled
 from wholenet.data.labelled_stream import statistics as channel_statistics
 from wholenet.ops.execution import seconds
 from wholenet.search.cell_config import CellConfig, cell_config
-from wholenet.search.cell_loop import CellSchedule, parts_of, search_epoch
-from wholenet.search.loop import Step
+from wholenet.search.cell_parts import parts_of, schedule_of
+from wholenet.search.loop import train_epoch
 from wholenet.search.phases import phase_at
+from wholenet.search.state import Step
 from wholenet.spaces.darts import SPACES
 from wholenet.tasks.classification import ClassificationLoss
 
@@ -65,13 +66,13 @@ def epoch(config: CellConfig, data: PreparedLabels, device: torch.device, steps:
     state = initial_search(config, CLASSES, device)
     if plain:
         written_plainly(state.model)
-    schedule = CellSchedule(config.epochs, steps, config.lr, config.lr_end, config.clip)
+    schedule = schedule_of(config, steps)
     batches = (
         drawn(labelled_stream(images, name, steps, config, data, 0.0), 0, config.workers, device)
         for name, images in (("weights", data.weights), ("architecture", data.architecture))
     )
     parts, loss = parts_of(config, state.model), ClassificationLoss()
-    return search_epoch(state, phase_at(plan_search(config), 0), parts, schedule, loss, *batches, device)
+    return train_epoch(state, phase_at(plan_search(config), 0), schedule, parts, loss, *batches, device)
 
 
 def run(setting: Setting) -> Iterator[Row]:

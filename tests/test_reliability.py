@@ -15,7 +15,7 @@ from wholenet.search.folder import Folder
 from wholenet.search.interruption import Interrupted
 from wholenet.search.loop import train_epoch
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.steps import Batch, NotFinite, architecture_gradient, simultaneous_step
+from wholenet.search.steps import Batch, NotFinite, simultaneous_step, with_penalties
 from wholenet.search.watch import Watch
 from wholenet.spaces.supernet import create_model
 from wholenet.tasks.segmentation import Scores, SegmentationLoss, evaluate
@@ -297,12 +297,18 @@ def test_the_term_that_is_lost_is_named(monkeypatch):
     model = create_model("grid-nano", num_classes=2)
     batch = Batch(torch.randn(2, 3, 32, 32), torch.zeros(2, 32, 32, dtype=torch.long))
     optimizer = torch.optim.SGD(model.net.parameters(), lr=0.1)
+    before = [value.clone() for value in model.parameters()]
+
+    def lost(arch):
+        return {"entropy penalty": arch.logits["beta"].sum() * 0 + torch.inf}
+
     for step in (
-        lambda penalty: simultaneous_step(model, batch, SegmentationLoss(), optimizer, penalty),
-        lambda penalty: architecture_gradient(model, batch, SegmentationLoss(), penalty),
+        lambda: simultaneous_step(model, batch, SegmentationLoss(), optimizer, lost),
+        lambda: with_penalties(model.arch, [torch.zeros_like(g) for g in model.arch.parameters()], lost(model.arch)),
     ):
         with pytest.raises(NotFinite, match="the entropy penalty became inf"):
-            step(lambda arch: arch.logits["beta"].sum() * 0 + torch.inf)
+            step()
+        assert all(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
 
 # ---- early warnings

@@ -16,12 +16,16 @@ from wholenet import parallel
 from wholenet.data.sample import IGNORE, Sample
 from wholenet.ops.norms import BatchNorm
 from wholenet.search.folder import Folder
+from wholenet.search.gradients import moving_statistics
 from wholenet.search.interruption import Interrupted
 from wholenet.search.keeper import Keeper
-from wholenet.search.loop import Schedule, TrainState, train_epoch
-from wholenet.search.penalty import EntropyPenalty
+from wholenet.search.loop import train_epoch
+from wholenet.search.penalties import EntropyPenalty
 from wholenet.search.phases import single_stage
+from wholenet.search.schedule import Schedule
+from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers
+from wholenet.search.updates import Parts, together, weights_first
 from wholenet.spaces.supernet import create_model
 from wholenet.tasks.segmentation import SegmentationLoss, evaluate
 
@@ -51,18 +55,19 @@ def trained(simultaneous):
     state = TrainState(model, *make_optimizers(model, **RATES))
     loss = SegmentationLoss(torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64))
     penalty = EntropyPenalty({"alpha": 0.1, "beta": 0.1}, "constant", 0.0, 3.0)
+    parts = Parts(
+        together if simultaneous else weights_first, moving_statistics, penalties={"entropy penalty": penalty}
+    )
     losses, streams = [], (batches(1), batches(2))
     for phase in single_stage(EPOCHS, 0.34, 0.33):
         epoch = train_epoch(
             state,
             phase,
-            Schedule(EPOCHS, STEPS, 0.05, "poly"),
+            Schedule(epochs=EPOCHS, steps_per_epoch=STEPS, lr=0.05),
+            parts,
             loss,
-            penalty,
             *streams,
             torch.device("cpu"),
-            simultaneous=simultaneous,
-            arch_updates_statistics=not simultaneous,
         )
         losses += [(step.loss, step.arch_loss or 0.0) for step in epoch]
         state.end_epoch()

@@ -31,12 +31,13 @@ from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
 from wholenet.search.draw import augments_on_device, batch_of_all, draw, names_in_batch, steps_per_epoch
 from wholenet.search.keeper import Keeper
-from wholenet.search.loop import ADVICE, Diverged, Schedule, TrainState, train_epoch
+from wholenet.search.loop import train_epoch
 from wholenet.search.memory import memory_advice, ran_out_of_memory
-from wholenet.search.penalty import EntropyPenalty
 from wholenet.search.phases import Phase, phase_at, retraining, single_stage
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.start import choose_execution, initial_state
+from wholenet.search.start import choose_execution, initial_state, parts_of, schedule_of
+from wholenet.search.state import TrainState
+from wholenet.search.updates import ADVICE, Diverged
 from wholenet.search.watch import Watch
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import read_genotype, write_genotype
@@ -250,15 +251,8 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
         torch.set_num_threads(config.threads)
     phases = plan_phases(config)
     epochs, batch = phases[-1].end, batch_of_all(config)
-    schedule = Schedule(epochs, steps_per_epoch(len(data.weights), batch), config.lr, config.lr_schedule)
+    schedule, parts = schedule_of(config, epochs, steps_per_epoch(len(data.weights), batch)), parts_of(config, phases)
     loss = balanced_loss(data.train_stats.class_pixels, config.class_balance, device)
-    penalty = EntropyPenalty(
-        magnitudes={"alpha": config.entropy_alpha, "beta": config.entropy_beta},
-        schedule=config.entropy_schedule,
-        start=config.entropy_start * epochs,
-        end=max((phase.end for phase in phases if phase.name == "search"), default=epochs),
-    )
-
     say = plain(console)
     state = initial_state(run, len(classes), device)
     keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
@@ -271,8 +265,7 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
 
     validate_every = config.val_every or math.ceil(epochs / VALIDATIONS)
     scores, last_drawn = None, time.monotonic()
-    penalised = bool(config.entropy_alpha or config.entropy_beta)
-    watch = Watch(classes.names, data.val_stats.class_pixels, epochs, penalised=penalised)
+    watch = Watch(classes.names, data.val_stats.class_pixels, epochs, penalised=bool(parts.penalties))
     with (
         training_progress(
             total_epochs=epochs,
@@ -291,18 +284,7 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
                 drawn_from = wanted
                 weight_batches = draw(wanted, "weights", state.weight_steps, total, data.crop, config, device)
             with keeper.steps(), tuned(device):
-                for step in train_epoch(
-                    state,
-                    phase,
-                    schedule,
-                    loss,
-                    penalty,
-                    weight_batches,
-                    arch_batches,
-                    device,
-                    simultaneous=config.simultaneous,
-                    arch_updates_statistics=config.arch_batchnorm == "updated",
-                ):
+                for step in train_epoch(state, phase, schedule, parts, loss, weight_batches, arch_batches, device):
                     progress.step(
                         epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=batch
                     )

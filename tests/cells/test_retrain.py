@@ -45,7 +45,7 @@ def test_a_network_is_trained_scored_and_saved(config):
 
 def test_a_training_that_was_stopped_goes_on_to_the_same_bits(config, tmp_path, monkeypatch):
     whole = retrain(config(out=str(tmp_path / "whole"), drop_path=0.3), QUIET)
-    epochs, calls = module._epoch, []
+    epochs, calls = module.train_epoch, []
 
     def stopping(*arguments):
         calls.append(1)
@@ -53,7 +53,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(config, tmp_path, 
             raise KeyboardInterrupt
         return epochs(*arguments)
 
-    monkeypatch.setattr(module, "_epoch", stopping)
+    monkeypatch.setattr(module, "train_epoch", stopping)
     with pytest.raises(KeyboardInterrupt):
         retrain(config(out=str(tmp_path / "stopped"), drop_path=0.3), QUIET)
     found = resume_retrain(tmp_path / "stopped", QUIET)

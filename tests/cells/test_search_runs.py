@@ -246,14 +246,14 @@ def test_several_searches_and_the_best_of_them(small, tmp_path, twice):
 
 
 def test_a_search_that_diverges_is_out_of_the_comparison(small, monkeypatch, twice):
-    real = module.search_epoch
+    real = module.train_epoch
 
     def diverging(state, *arguments):
         if state.weight_optimizer.param_groups[0]["weight_decay"] > 5e-3:
             raise FloatingPointError("the loss became nan")
         return real(state, *arguments)
 
-    monkeypatch.setattr(module, "search_epoch", diverging)
+    monkeypatch.setattr(module, "train_epoch", diverging)
     best = fit_cells(small("r-darts-l2", epochs=1, retrain_epochs=1, eigenvalue_every=0), QUIET)
     assert best.errors[1] == 1.0
     assert best.chosen == 0

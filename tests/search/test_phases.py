@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from wholenet.architecture import Architecture
-from wholenet.search.penalty import SCHEDULES, EntropyPenalty
+from wholenet.search.penalties import SCHEDULES, EntropyPenalty
 from wholenet.search.phases import phase_at, single_stage
-from wholenet.search.steps import decayed_rate
+from wholenet.search.schedule import DECAYS, Schedule
 from wholenet.spaces.grid import masks
 
 
@@ -88,11 +88,14 @@ def test_without_a_magnitude_or_before_its_start_there_is_no_penalty():
 
 
 def test_rates_fall_from_base_to_zero_over_the_whole_run():
-    for schedule in ("poly", "cosine"):
-        rates = [decayed_rate(0.1, p / 10, schedule) for p in range(11)]
-        assert rates[0] == pytest.approx(0.1)
-        assert rates[-1] == pytest.approx(0)
-        assert rates == sorted(rates, reverse=True)
-    assert decayed_rate(0.1, 0.5, "poly") == pytest.approx(0.1 * 0.5**0.9)
+    for decay in DECAYS:
+        for end in (0.0, 0.01):
+            schedule = Schedule(epochs=5, steps_per_epoch=2, lr=0.1, lr_end=end, decay=decay)
+            rates = [schedule.rate(p / 2) for p in range(11)]
+            assert rates[0] == pytest.approx(0.1)
+            assert rates[-1] == pytest.approx(end)
+            assert rates == sorted(rates, reverse=True)
+            assert [schedule.now(2, step).lr for step in (0, 1)] == rates[4:6]
+    assert Schedule(epochs=4, steps_per_epoch=1, lr=0.1).rate(2) == pytest.approx(0.1 * 0.5**0.9)
     with pytest.raises(ValueError, match="poly, cosine"):
-        decayed_rate(0.1, 0.5, "step")
+        Schedule(epochs=4, steps_per_epoch=1, lr=0.1, decay="step").rate(2)

@@ -7,9 +7,11 @@ import torch
 
 from wholenet.architecture import Architecture
 from wholenet.search.config import FitConfig
-from wholenet.search.loop import Schedule, TrainState, train_epoch
-from wholenet.search.penalty import EntropyPenalty
+from wholenet.search.loop import train_epoch
+from wholenet.search.penalties import EntropyPenalty
 from wholenet.search.phases import single_stage
+from wholenet.search.schedule import Schedule
+from wholenet.search.state import TrainState
 from wholenet.search.steps import (
     Batch,
     architecture_gradient,
@@ -17,7 +19,9 @@ from wholenet.search.steps import (
     make_optimizers,
     simultaneous_step,
     weight_step,
+    with_penalties,
 )
+from wholenet.search.updates import Parts, together, weights_first
 from wholenet.spaces.supernet import create_model
 from wholenet.tasks.segmentation import SegmentationLoss
 
@@ -27,7 +31,7 @@ PENALTY = EntropyPenalty({"alpha": 0.3, "beta": 0.2})
 
 
 def penalty_at_one(arch: Architecture):
-    return PENALTY(arch, 1.0)
+    return {"entropy penalty": PENALTY(arch, 1.0)}
 
 
 def random_batches(seed=0):
@@ -54,7 +58,8 @@ def test_its_logit_gradient_is_the_architecture_gradient_on_the_same_batch_befor
     model = made(cell).double()
     images, targets = next(random_batches())
     batch = Batch(images.double(), targets)
-    expected_loss, expected = architecture_gradient(model, batch, LOSS, penalty)
+    expected_loss, expected = architecture_gradient(model, batch, LOSS)
+    expected = with_penalties(model.arch, expected, penalty(model.arch) if penalty else {})
     value, gradient = simultaneous_step(model, batch, LOSS, make_optimizers(model, **RATES)[0], penalty)
     torch.testing.assert_close(value, expected_loss, atol=1e-12, rtol=1e-12)
     for found, g in zip(gradient, expected, strict=True):
@@ -100,12 +105,9 @@ def test_the_penalty_does_not_count_as_loss():
 
 def epoch(model, phase, weight_batches, arch_batches, simultaneous=True):
     state = TrainState(model, *make_optimizers(model, **RATES), epoch=phase.first)
-    schedule, device = Schedule(3, 3, RATES["lr"], "poly"), torch.device("cpu")
-    steps = list(
-        train_epoch(
-            state, phase, schedule, LOSS, PENALTY, weight_batches, arch_batches, device, simultaneous=simultaneous
-        )
-    )
+    schedule, device = Schedule(epochs=3, steps_per_epoch=3, lr=RATES["lr"]), torch.device("cpu")
+    parts = Parts(together if simultaneous else weights_first, penalties={"entropy penalty": PENALTY})
+    steps = list(train_epoch(state, phase, schedule, parts, LOSS, weight_batches, arch_batches, device))
     state.end_epoch()
     return state, steps
 

@@ -4,10 +4,20 @@ import pytest
 import torch
 
 from wholenet.ops.forms import plain_form
-from wholenet.search.loop import Schedule, TrainState, train_epoch
-from wholenet.search.penalty import EntropyPenalty
+from wholenet.search.loop import train_epoch
+from wholenet.search.penalties import EntropyPenalty
 from wholenet.search.phases import single_stage
-from wholenet.search.steps import Batch, architecture_gradient, architecture_step, make_optimizers, weight_step
+from wholenet.search.schedule import Schedule
+from wholenet.search.state import TrainState
+from wholenet.search.steps import (
+    Batch,
+    architecture_gradient,
+    architecture_step,
+    make_optimizers,
+    weight_step,
+    with_penalties,
+)
+from wholenet.search.updates import Parts, weights_first
 from wholenet.spaces.supernet import create_model
 from wholenet.tasks.segmentation import SegmentationLoss
 
@@ -72,7 +82,8 @@ def test_the_architecture_gradient_is_that_of_a_full_backward_pass(model):
     images, targets = batch()
     probe = Batch(images.double(), targets)
     penalty = EntropyPenalty({"alpha": 0.3, "beta": 0.2})
-    _, gradient = architecture_gradient(model, probe, LOSS, lambda arch: penalty(arch, 1.0))
+    _, gradient = architecture_gradient(model, probe, LOSS)
+    gradient = with_penalties(model.arch, gradient, {"entropy penalty": penalty(model.arch, 1.0)})
     with plain_form(model, plain=False):
         (LOSS(model(probe.images), probe.targets) + penalty(model.arch, 1.0)).backward()
     for logits, g in zip(model.arch.parameters(), gradient, strict=True):
@@ -88,16 +99,17 @@ def test_edges_that_do_not_exist_never_get_a_gradient(model):
     assert (by_name["alpha"] != 0).all()
 
 
-def run_phase(model, state, phase, epochs=1, penalty=None):
-    schedule = Schedule(10, 2, RATES["lr"], "poly")
+def run_phase(model, state, phase, epochs=1):
+    schedule = Schedule(epochs=10, steps_per_epoch=2, lr=RATES["lr"])
+    parts = Parts(weights_first, penalties={"entropy penalty": EntropyPenalty({"alpha": 0.1, "beta": 0.1})})
     steps = []
     for _ in range(epochs):
         steps += train_epoch(
             state,
             phase,
             schedule,
+            parts,
             LOSS,
-            penalty or EntropyPenalty({"alpha": 0.1, "beta": 0.1}),
             random_batches(1),
             random_batches(2),
             torch.device("cpu"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,12 @@ from wholenet.report.cells import draw_cells
 from wholenet.report.progress import plain, training_progress
 from wholenet.search.cell_config import RetrainConfig
 from wholenet.search.cell_folder import CellFolder
-from wholenet.search.cell_loop import CellSchedule
+from wholenet.search.cell_parts import retraining_parts, schedule_of
 from wholenet.search.draw import steps_per_epoch
 from wholenet.search.keeper import Keeper
-from wholenet.search.loop import Step, TrainState, check_finite, diverging, next_batch
+from wholenet.search.loop import train_epoch
 from wholenet.search.phases import retraining
-from wholenet.search.steps import descend, set_rate
+from wholenet.search.state import TrainState
 from wholenet.spaces.cell_model import CellSupernet, create_cell_model
 from wholenet.spaces.darts import TYPES
 from wholenet.spaces.darts_genotype import CellGenotype, read_cell_genotype, write_cell_genotype
@@ -102,14 +101,11 @@ def _retrain(
 ) -> Retrained:
     if config.threads:
         torch.set_num_threads(config.threads)
-    schedule = CellSchedule(
-        epochs=config.epochs,
-        steps_per_epoch=steps_per_epoch(len(data.weights), config.batch),
-        lr=config.lr,
-        lr_end=0.0,
-        clip=config.clip,
-        drop_path=config.drop_path,
+    schedule, (phase,) = (
+        schedule_of(config, steps_per_epoch(len(data.weights), config.batch)),
+        retraining(config.epochs),
     )
+    loss = ClassificationLoss(config.auxiliary, config.smoothing)
     torch.manual_seed(config.seed)
     state = initial_training(config, genotype, len(data.classes), device)
     model: CellSupernet = state.model
@@ -117,13 +113,13 @@ def _retrain(
     if not keeper.restore(device, plain(console)):
         run.write_environment(machine(device) | {"data": data.facts()})
         draw_cells(run.path / "cells.png", {kind: getattr(genotype, kind) for kind in TYPES})
-    every = math.ceil(config.epochs / SCORINGS)
+    parts, every = retraining_parts(config, model), math.ceil(config.epochs / SCORINGS)
     with (
         training_progress(
             total_epochs=config.epochs,
             steps_per_epoch=schedule.steps_per_epoch,
             first_epoch=state.epoch,
-            phases=[(phase.name, phase.first, phase.end) for phase in retraining(config.epochs)],
+            phases=[(phase.name, phase.first, phase.end)],
             console=console,
         ) as progress,
         keeper.watching(),
@@ -131,12 +127,15 @@ def _retrain(
         while state.epoch < config.epochs:
             epoch = state.epoch
             with keeper.steps():
-                for step in _epoch(state, config, schedule, data, device):
+                last = state.weight_steps + schedule.steps_per_epoch - state.tally.steps
+                stream = labelled_stream(data.weights, "weights", last, config, data, 1.0)
+                batches = drawn(stream, state.weight_steps, config.workers, device)
+                for step in train_epoch(state, phase, schedule, parts, loss, batches, iter(()), device):
                     progress.step(
-                        epoch=epoch, step=step.step, phase="retrain", loss=step.loss, lr=step.lr, images=config.batch
+                        epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=config.batch
                     )
                     keeper.step_done()
-            record = {"epoch": epoch, "phase": "retrain", "error": None, **state.tally.record(config.batch)}
+            record = {"epoch": epoch, "phase": phase.name, "error": None, **state.tally.record(config.batch)}
             if data.val is not None and (epoch + 1 == config.epochs or (epoch + 1) % every == 0):
                 found = evaluate_labelled(model, data.val, len(data.classes), data.mean, data.std, device=device)
                 record["error"] = found.error
@@ -182,29 +181,3 @@ def initial_training(
         model.net.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
     )
     return TrainState(model, weights, torch.optim.Adam([{"params": []}]))  # there is no architecture to move
-
-
-def _epoch(
-    state: TrainState, config: RetrainConfig, schedule: CellSchedule, data: PreparedLabels, device: torch.device
-) -> Iterator[Step]:
-    """Train what is left of an epoch, yielding after each step."""
-    net = state.model.net
-    loss = ClassificationLoss(config.auxiliary, config.smoothing)
-    state.model.train()
-    lr, first = schedule.rate(state.epoch), state.weight_steps
-    set_rate(state.weight_optimizer, lr)
-    net.state.drop_path = schedule.drop_path * state.epoch / schedule.epochs  # of all epochs: never quite reached
-    left = range(state.tally.steps, schedule.steps_per_epoch)
-    stream = labelled_stream(data.weights, "weights", first + len(left), config, data, 1.0)
-    batches = drawn(stream, first, config.workers, device)
-    for step in left:
-        batch, waited = next_batch(batches, device)
-        with diverging("weights", state.weight_steps, state.epoch, step, lr):
-            output = net.with_auxiliary(batch.images) if config.auxiliary else net(batch.images)
-            value = loss(output, batch.targets)
-            descend(value, net, state.weight_optimizer, schedule.clip)
-        state.weight_steps += 1
-        done = Step(step, lr, value.item(), None, waited)
-        state.tally.add(done)
-        yield done
-    check_finite(state.model, state.epoch)

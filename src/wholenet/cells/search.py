@@ -26,15 +26,18 @@ from wholenet.report.progress import counted, plain, training_progress
 from wholenet.report.search_curves import draw_search
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
-from wholenet.search.cell_loop import CellSchedule, Parts, parts_of, search_epoch, set_strengths
+from wholenet.search.cell_parts import parts_of, schedule_of, set_strengths
 from wholenet.search.draw import steps_per_epoch
 from wholenet.search.early_stopping import RULES, Evaluation, StoppingRule
 from wholenet.search.keeper import Keeper
-from wholenet.search.loop import Tally, TrainState
+from wholenet.search.loop import train_epoch
 from wholenet.search.perturbation_selection import Left, select
 from wholenet.search.phases import Phase, phase_at, single_stage
 from wholenet.search.random_search import best_of_random, weights_of
+from wholenet.search.schedule import Schedule
+from wholenet.search.state import Tally, TrainState
 from wholenet.search.steps import Batch, make_optimizers
+from wholenet.search.updates import Parts
 from wholenet.spaces.cell_model import CellSupernet, create_cell_model
 from wholenet.spaces.darts import SPACES, TYPES
 from wholenet.spaces.darts_genotype import (
@@ -131,14 +134,7 @@ def _search(
         torch.set_num_threads(config.threads)
     assert data.val is not None
     phases = plan_search(config)
-    schedule = CellSchedule(
-        epochs=config.epochs,
-        steps_per_epoch=steps_per_epoch(len(data.weights), config.batch),
-        lr=config.lr,
-        lr_end=config.lr_end,
-        clip=config.clip,
-        drop_path=config.drop_path,
-    )
+    schedule = schedule_of(config, steps_per_epoch(len(data.weights), config.batch))
     loss = ClassificationLoss(smoothing=config.smoothing)
     torch.manual_seed(config.seed)
     state = initial_search(config, len(data.classes), device)
@@ -165,7 +161,7 @@ def _search(
             epoch, phase = state.epoch, phase_at(phases, state.epoch)
             with keeper.steps():
                 weight_batches, arch_batches = _epoch_batches(state, data, config, schedule, device)
-                for step in search_epoch(state, phase, parts, schedule, loss, weight_batches, arch_batches, device):
+                for step in train_epoch(state, phase, schedule, parts, loss, weight_batches, arch_batches, device):
                     progress.step(
                         epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=config.batch
                     )
@@ -176,7 +172,7 @@ def _search(
             if last or finished % config.val_every == 0:
                 record["error"] = _error(model, data.val, data, device)
             if config.eigenvalue_every and (last or epoch % config.eigenvalue_every == 0):
-                record |= _ends_of_spectrum(state, data, config, schedule.rise(epoch), device)
+                record |= _ends_of_spectrum(state, data, config, schedule.now(epoch).rise, device)
             run.log(record)
             progress.epoch(record)
             with keeper.steps():
@@ -227,10 +223,10 @@ def initial_search(config: CellConfig, num_classes: int, device: torch.device) -
 
 
 def _epoch_batches(
-    state: TrainState, data: PreparedLabels, config: CellConfig, schedule: CellSchedule, device: torch.device
+    state: TrainState, data: PreparedLabels, config: CellConfig, schedule: Schedule, device: torch.device
 ) -> tuple[Any, Any]:
     """The batches of the epoch to come, for the weights and for the architecture."""
-    steps, cutout = schedule.steps_per_epoch, schedule.rise(state.epoch)
+    steps, cutout = schedule.steps_per_epoch, schedule.now(state.epoch).rise
     streams = (("weights", data.weights, state.weight_steps), ("architecture", data.architecture, state.arch_steps))
     weights, architecture = (
         drawn(labelled_stream(images, name, first + steps, config, data, cutout), first, config.workers, device)
@@ -371,7 +367,7 @@ def _conclude(
     data: PreparedLabels,
     state: TrainState,
     parts: Parts,
-    schedule: CellSchedule,
+    schedule: Schedule,
     stop_epoch: int | None,
     device: torch.device,
     console: Console,
@@ -380,7 +376,7 @@ def _conclude(
     records = run.records()
     assert data.val is not None
     _forget(run, after=-1)
-    model.net.state.drop_path = model.net.state.auxiliary_skip = 0.0  # as it is when it is loaded
+    set_strengths(model)  # as it is when it is loaded
     error = records[-1]["error"]
     if error is None or stop_epoch is not None:
         error = _error(model, data.val, data, device)
@@ -465,16 +461,14 @@ def _by_perturbation(
     data: PreparedLabels,
     state: TrainState,
     parts: Parts,
-    schedule: CellSchedule,
+    schedule: Schedule,
     device: torch.device,
     console: Console,
 ) -> CellGenotype:
     """DARTS-PT's selection, the weights tuned at a tenth of their learning rate. The logits stay as they are; in its
     code they go on learning."""
     model: CellSupernet = state.model
-    tuning = replace(
-        schedule, epochs=max(1, config.tune_epochs), lr=config.lr / 10, lr_end=0.0, drop_path=0.0, auxiliary_skip=0.0
-    )
+    tuning = replace(schedule, epochs=max(1, config.tune_epochs), lr=config.lr / 10, lr_end=0.0)
     loss = ClassificationLoss(smoothing=config.smoothing)
     tuned = 0
     frozen = Phase("tune", 0, tuning.epochs)
@@ -491,10 +485,10 @@ def _by_perturbation(
             batches = drawn(stream, tuned * tuning.steps_per_epoch, config.workers, device)
             with torch.no_grad():
                 weights = left.weights(model.arch())
-            at_left = replace(parts, sample=lambda weights=weights: weights)
-            for _ in search_epoch(state, frozen, at_left, tuning, loss, batches, iter(()), device):
+            at_left = Parts(parts.update, weights=lambda *_, weights=weights: weights, clip=parts.clip)
+            for _ in train_epoch(state, frozen, tuning, at_left, loss, batches, iter(()), device):
                 pass
             tuned += 1
 
-    set_strengths(model, tuning, 0)
+    set_strengths(model)
     return select(SPACES[config.space], score, tune, config.seed, counted(console, "deciding edges"))

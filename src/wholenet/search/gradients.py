@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from wholenet.architecture import Architecture
 from wholenet.search.steps import Batch, Loss, architecture_gradient
 from wholenet.search.unrolled import VirtualStep, unrolled_gradient
 from wholenet.spaces.supernet import Supernet
@@ -38,6 +37,11 @@ def first_order(at: Bilevel) -> tuple[Tensor, list[Tensor]]:
     return architecture_gradient(at.model, at.validation, at.loss)
 
 
+def moving_statistics(at: Bilevel) -> tuple[Tensor, list[Tensor]]:
+    """The same, and BatchNorm's running statistics move with it."""
+    return architecture_gradient(at.model, at.validation, at.loss, update_statistics=True)
+
+
 def one_level(at: Bilevel) -> tuple[Tensor, list[Tensor]]:
     """Of the training loss, on the batch that the weights are about to learn from."""
     return architecture_gradient(at.model, at.train, at.loss)
@@ -59,15 +63,10 @@ def second_order(at: Bilevel, implicit: Literal["difference", "exact"] = "differ
 
 GRADIENTS: dict[str, Gradient] = {
     "first-order": first_order,
+    "first-order-moving-statistics": moving_statistics,
     "second-order": second_order,
     "second-order-exact": lambda at: second_order(at, "exact"),
     "one-level": one_level,
     "mixed-level": mixed_level,
 }
 """By the names of ``CellConfig.gradient``."""
-
-
-def with_penalty(arch: Architecture, gradient: list[Tensor], penalty: Tensor) -> list[Tensor]:
-    """``gradient`` plus that of ``penalty``, a scalar that depends on the logits of ``arch``."""
-    own = torch.autograd.grad(penalty, list(arch.parameters()), materialize_grads=True)
-    return [g + o for g, o in zip(gradient, own, strict=True)]

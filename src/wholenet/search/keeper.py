@@ -13,7 +13,7 @@ from wholenet import parallel
 from wholenet.search.checkpoint import check_room, saying_what_a_full_disk_needs
 from wholenet.search.folder import Folder
 from wholenet.search.interruption import Interrupted, Interruption
-from wholenet.search.loop import TrainState
+from wholenet.search.state import TrainState
 
 
 class Keeper:

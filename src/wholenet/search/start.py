@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
 from wholenet import parallel
 from wholenet.ops.execution import Execution, execution, precision_for
 from wholenet.search.config import FitConfig
-from wholenet.search.loop import TrainState
+from wholenet.search.gradients import GRADIENTS
+from wholenet.search.penalties import EntropyPenalty
+from wholenet.search.phases import Phase
 from wholenet.search.run_folder import RunFolder
+from wholenet.search.schedule import Schedule
+from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers
+from wholenet.search.updates import Parts, together, weights_first
 from wholenet.spaces.supernet import Supernet, create_model
 
 
@@ -36,6 +41,27 @@ def initial_state(run: RunFolder, num_classes: int, device: torch.device) -> Tra
             arch_weight_decay=config.arch_weight_decay,
         ),
     )
+
+
+def parts_of(config: FitConfig, phases: Sequence[Phase]) -> Parts:
+    """The parts that ``config`` names; the entropy penalty grows until the search of ``phases`` ends."""
+    epochs = phases[-1].end
+    penalty = EntropyPenalty(
+        magnitudes={"alpha": config.entropy_alpha, "beta": config.entropy_beta},
+        schedule=config.entropy_schedule,
+        start=config.entropy_start * epochs,
+        end=max((phase.end for phase in phases if phase.name == "search"), default=epochs),
+    )
+    return Parts(
+        update=together if config.simultaneous else weights_first,
+        gradient=GRADIENTS["first-order" if config.arch_batchnorm == "frozen" else "first-order-moving-statistics"],
+        penalties={"entropy penalty": penalty} if any(penalty.magnitudes.values()) else {},
+    )
+
+
+def schedule_of(config: FitConfig, epochs: int, steps_per_epoch: int) -> Schedule:
+    """How long the run is and how its rate moves."""
+    return Schedule(epochs=epochs, steps_per_epoch=steps_per_epoch, lr=config.lr, decay=config.lr_schedule)
 
 
 def choose_execution(

@@ -5,7 +5,6 @@ Letters: B images, C channels, H x W pixels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
@@ -121,12 +120,7 @@ def _gradients(module: nn.Module) -> Iterator[tuple[str, Tensor | None]]:
 
 
 def architecture_gradient(
-    model: Supernet,
-    batch: Batch,
-    loss: Loss,
-    penalty: Callable[[Architecture], Tensor] | None = None,
-    *,
-    update_statistics: bool = False,
+    model: Supernet, batch: Batch, loss: Loss, *, update_statistics: bool = False
 ) -> tuple[Tensor, list[Tensor]]:
     """First-order gradient of the loss in the logits alone: the weights are constants, so none of theirs is computed.
 
@@ -134,24 +128,31 @@ def architecture_gradient(
     weight steps saw.
 
     Returns:
-        The task loss (detached, without the penalty) and one gradient per logit tensor.
+        The loss (detached) and one gradient per logit tensor.
 
     Raises:
-        NotFinite: if either, or the penalty, is not a finite number.
+        NotFinite: if either is not a finite number.
     """
     still = nullcontext() if update_statistics else still_statistics(model.net)
     with constant(model.net), still:  # the backward pass too: it may run parts of the forward pass again
         value = loss(model.execution(batch.images, model.arch()), batch.targets)
-        extra = None if penalty is None else penalty(model.arch)
-        total = value if extra is None else value + extra / parallel.processes()
-        gradient = list(torch.autograd.grad(total, list(model.arch.parameters())))
+        gradient = list(torch.autograd.grad(value, list(model.arch.parameters())))
         parallel.sum_each(gradient)
-        refuse_nonfinite(_terms(value, extra), zip(model.arch.logits, gradient, strict=True))
+        refuse_nonfinite({"loss": value}, zip(model.arch.logits, gradient, strict=True))
         return parallel.summed(value), gradient
 
 
-def _terms(value: Tensor, penalty: Tensor | None) -> dict[str, Tensor]:
-    return {"loss": value} if penalty is None else {"loss": value, "entropy penalty": penalty}
+def with_penalties(arch: Architecture, gradient: list[Tensor], terms: Mapping[str, Tensor]) -> list[Tensor]:
+    """``gradient``, one per logit tensor of ``arch``, plus that of each of ``terms``, scalars that the logits give.
+
+    Raises:
+        NotFinite: if a term is not a finite number; it is named.
+    """
+    for name, term in terms.items():
+        own = torch.autograd.grad(term, list(arch.parameters()), materialize_grads=True)
+        refuse_nonfinite({name: term}, zip(arch.logits, own, strict=True))
+        gradient = [g + o for g, o in zip(gradient, own, strict=True)]
+    return gradient
 
 
 @contextmanager
@@ -172,25 +173,32 @@ def simultaneous_step(
     batch: Batch,
     loss: Loss,
     optimizer: torch.optim.Optimizer,
-    penalty: Callable[[Architecture], Tensor] | None = None,
+    penalties: Callable[[Architecture], Mapping[str, Tensor]] | None = None,
+    *,
+    clip: float = 0.0,
 ) -> tuple[Tensor, list[Tensor]]:
     """One backward pass for both: move the weights, and return what :func:`architecture_gradient` would have, taken on
-    the same batch before the weights have seen it.
+    the same batch before the weights have seen it, with that of the ``penalties``.
 
     With exact fusion the logits' gradient is a by-product of the weights' (a few inner products of kernels and of
     BatchNorm's affine maps), so an epoch of search costs an epoch of warm-up. Not the paper's alternation: there the
     gradient is taken on another batch, after the weights have moved.
+
+    Raises:
+        NotFinite: if a term of the loss or a gradient is not a finite number, before anything has moved.
     """
     value = loss(model.execution(batch.images, model.arch()), batch.targets)
-    extra = None if penalty is None else penalty(model.arch)
     optimizer.zero_grad(set_to_none=True)
     logits = list(model.arch.parameters())
-    (value if extra is None else value + extra / parallel.processes()).backward()
+    value.backward()
     sum_gradients(model.parameters())
-    refuse_nonfinite(_terms(value, extra), _gradients(model))
+    refuse_nonfinite({"loss": value}, _gradients(model))
     gradient = [parameter.grad for parameter in logits if parameter.grad is not None]
     for parameter in logits:
         parameter.grad = None
+    gradient = with_penalties(model.arch, gradient, {} if penalties is None else penalties(model.arch))
+    if clip:
+        torch.nn.utils.clip_grad_norm_(model.net.parameters(), clip)
     optimizer.step()
     return parallel.summed(value), gradient
 
@@ -206,21 +214,6 @@ def architecture_step(arch: Architecture, gradient: list[Tensor], optimizer: tor
     refuse_nonfinite({}, _gradients(arch))
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-
-
-def decayed_rate(base: float, progress: float, schedule: str, power: float = 0.9) -> float:
-    """Learning rate at ``progress`` in [0, 1] of the whole run: "poly" (1 - p)**power, or "cosine", both to zero.
-
-    One schedule spans all three phases; a restart at fine-tuning would be a second stage.
-
-    >>> decayed_rate(0.1, 0.5, "cosine")
-    0.05
-    """
-    if schedule == "poly":
-        return base * (1 - progress) ** power
-    if schedule == "cosine":
-        return base * (1 + math.cos(math.pi * progress)) / 2
-    raise ValueError(f"unknown learning rate schedule {schedule!r}; known: poly, cosine")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -333,6 +333,7 @@ class DartsNet(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(in_channels, stem, 3, padding=1, bias=False), nn.BatchNorm2d(stem))
         self.cells = nn.ModuleList()
         self.kinds: list[str] = []
+        self.auxiliary: AuxiliaryHead | None = None
         before, last, after_reduction = stem, stem, False
         for i in range(cells):
             reduces = i in reductions(cells)
@@ -353,14 +354,12 @@ class DartsNet(nn.Module):
                 self.auxiliary = AuxiliaryHead(last, num_classes)
         self.classify = nn.Linear(last, num_classes)
 
-    def forward(self, x: Tensor, weights: Weights | None = None) -> Tensor:
-        """Images [B, in_channels, H, W]; of a supernet, weights as its masks -> logits [B, classes]."""
-        return self.classify(self._features(x, weights)[0].mean((2, 3)))
-
-    def with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images -> the logits of both classifiers, each [B, classes]."""
-        features, reduced = self._features(x, None)
-        return self.classify(features.mean((2, 3))), self.auxiliary(reduced)
+    def forward(self, x: Tensor, weights: Weights | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """Images [B, in_channels, H, W]; of a supernet, weights as its masks -> logits [B, classes]; in training with
+        an auxiliary head, those of both."""
+        features, reduced = self._features(x, weights)
+        logits = self.classify(features.mean((2, 3)))
+        return (logits, self.auxiliary(reduced)) if self.training and self.auxiliary is not None else logits
 
     def _features(self, x: Tensor, weights: Weights | None) -> tuple[Tensor, Tensor]:
         """The last cell's output, and that of the second reduction cell."""

@@ -26,7 +26,8 @@ from wholenet.files import write_whole
 from wholenet.prepare import prepare
 from wholenet.search.draw import draw, steps_per_epoch
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.steps import Batch, decayed_rate, set_rate, weight_step
+from wholenet.search.schedule import Schedule
+from wholenet.search.steps import Batch, set_rate, weight_step
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import balanced_loss, evaluate
 from wholenet.training import choose_device
@@ -70,8 +71,9 @@ class Cutting:
             model.net.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
         drawn = draw(data.weights, "after the cut", 0, steps, data.crop, config)
+        schedule = Schedule(epochs=1, steps_per_epoch=steps, lr=rate * config.lr, decay=config.lr_schedule)
         for step, (images, targets) in enumerate(drawn):
-            set_rate(optimizer, decayed_rate(rate * config.lr, step / steps, config.lr_schedule))
+            set_rate(optimizer, schedule.now(0, step).lr)
             images = images.to(self.device, memory_format=torch.channels_last)
             weight_step(model, Batch(images, targets.to(self.device)), loss, optimizer)
         return model.eval()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from wholenet.architecture import Architecture, masked_sigmoid
-from wholenet.search.regularizers import BetaDecay, ZeroOne
+from wholenet.search.penalties import BetaDecay, ZeroOne
 
 MASKS = {
     "normal": torch.ones(3, 4, dtype=torch.bool),

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from wholenet.cells.search import initial_search
-from wholenet.search import cell_loop
+from wholenet.search import updates
 from wholenet.search.cell_config import cell_config
-from wholenet.search.cell_loop import CellSchedule, parts_of, search_epoch, set_strengths
+from wholenet.search.cell_parts import parts_of, schedule_of
+from wholenet.search.loop import train_epoch
 from wholenet.search.methods import METHODS
 from wholenet.search.phases import Phase
 from wholenet.spaces.cell_model import create_cell_model
@@ -30,10 +31,6 @@ def batches(seed):
         yield torch.randn(2, 3, 8, 8, generator=generator), torch.randint(3, (2,), generator=generator)
 
 
-def schedule_of(config, epochs=4, **options):
-    return CellSchedule(epochs, STEPS, config.lr, config.lr_end, **{"clip": config.clip, **options})
-
-
 def phase(*, moves):
     return Phase("some", 0, 4, moves_architecture=moves)
 
@@ -41,12 +38,12 @@ def phase(*, moves):
 class Epoch:
     """An epoch of ``config`` that is ready to be run."""
 
-    def __init__(self, config, *, moves=True, epoch=1, **options):
+    def __init__(self, config, *, moves=True, epoch=1):
         torch.manual_seed(0)
         self.state = initial_search(config, 3, CPU)
         self.state.epoch = epoch
         self.parts = parts_of(config, self.state.model)
-        self.schedule = schedule_of(config, **options)
+        self.schedule = replace(schedule_of(config, STEPS), epochs=4)
         self.phase = phase(moves=moves and config.moves_architecture)
         self.weight_batches, self.arch_batches = batches(1), batches(2)
         self.loss = ClassificationLoss()
@@ -54,7 +51,7 @@ class Epoch:
     def run(self):
         state, parts, schedule = self.state, self.parts, self.schedule
         streams = self.weight_batches, self.arch_batches
-        steps = list(search_epoch(state, self.phase, parts, schedule, self.loss, *streams, CPU))
+        steps = list(train_epoch(state, self.phase, schedule, parts, self.loss, *streams, CPU))
         state.end_epoch()
         return steps
 
@@ -85,9 +82,9 @@ def test_in_every_method_weights_move_and_logits_do_if_and_only_if_they_may(meth
 def test_methods_with_parts_of_their_own_have_them_and_only_these():
     model = create_cell_model("s2", num_classes=3, channels=4, cells=3)
     found = {name: parts_of(config_of(name), model) for name in METHODS}
-    assert {name for name, p in found.items() if p.penalty} == {"beta-darts", "fair-darts"}
-    assert {name for name, p in found.items() if p.perturb} == {"sdarts-rs", "sdarts-adv"}
-    assert {name for name, p in found.items() if p.sample} == {"random-ws"}
+    assert {name for name, p in found.items() if p.penalties} == {"beta-darts", "fair-darts"}
+    assert {name for name, p in found.items() if p.weights} == {"sdarts-rs", "sdarts-adv", "random-ws"}
+    assert {name for name, p in found.items() if not p.own_batches} == {"one-level", "random-ws"}
 
 
 def test_random_search_draws_another_architecture_for_each_step(monkeypatch):
@@ -111,7 +108,7 @@ def record(monkeypatch, *names):
         return recording
 
     for name in names:
-        monkeypatch.setattr(cell_loop, name, recorder(name, getattr(cell_loop, name)))
+        monkeypatch.setattr(updates, name, recorder(name, getattr(updates, name)))
     return calls
 
 
@@ -153,13 +150,13 @@ def test_penalties_are_told_the_epochs_that_went_by_and_perturbations_the_share_
         times.append(time)
         return next(arch.parameters()).sum() * 0
 
-    def perturb(model, batch, loss, progress):
-        shares.append(progress)
+    def perturb(turn, _batch):
+        shares.append(turn.now.progress)
         with torch.no_grad():
-            return model.arch()
+            return turn.state.model.arch()
 
     epoch = Epoch(config_of("beta-darts"), epoch=3)
-    epoch.parts = replace(epoch.parts, penalty=penalty, perturb=perturb)
+    epoch.parts = replace(epoch.parts, penalties={"some": penalty}, weights=perturb)
     epoch.run()
     assert times == [3, 3.5]
     assert shares == [3 / 4, 3.5 / 4]
@@ -184,36 +181,40 @@ def test_a_perturbation_that_changes_nothing_is_first_order_darts():
         return epoch.state.model.state_dict()
 
     plain = weights_after({})
-    disturbed = weights_after({"perturb": lambda model, *_: {name: w.detach() for name, w in model.arch().items()}})
+    disturbed = weights_after(
+        {"weights": lambda turn, _: {name: w.detach() for name, w in turn.state.model.arch().items()}}
+    )
     assert all(torch.equal(value, disturbed[name]) for name, value in plain.items())
 
 
 def test_the_rate_is_a_cosine_of_one_value_per_epoch():
     """Values of RobustDARTS' logs for epochs 0, 1 and 49."""
-    schedule = CellSchedule(50, 391, 0.025, 0.001)
+    schedule = schedule_of(config_of(), 391)
     assert [schedule.rate(e) for e in (0, 1, 49)] == pytest.approx([0.025, 0.02497632, 0.001023679], rel=1e-6)
     assert schedule.rate(25) == pytest.approx(0.013)
     assert all(a > b for a, b in itertools.pairwise(map(schedule.rate, range(51))))
-    assert CellSchedule(50, 391, 0.1, 0.0).rate(50) == pytest.approx(0, abs=1e-15)
+    assert {schedule.now(7, step).lr for step in range(391)} == {schedule.rate(7)}
+    assert schedule_of(config_of(lr=0.1, lr_end=0.0), 391).rate(50) == pytest.approx(0, abs=1e-15)
 
 
 def test_drop_path_rises_from_nothing_and_the_auxiliary_skip_fades_to_nothing():
     model = create_cell_model("s2", num_classes=3, channels=4, cells=3, auxiliary_skip=True)
-    schedule = CellSchedule(50, 391, 0.025, 0.001, drop_path=0.2)
+    config = config_of(drop_path=0.2)
+    schedule, at = schedule_of(config, 391), parts_of(config, model).at
     found = []
     for epoch in range(50):
-        set_strengths(model, schedule, epoch)
+        at(schedule.now(epoch, 5))
         found.append((model.net.state.drop_path, model.net.state.auxiliary_skip))
     drops, skips = zip(*found, strict=True)
     assert (drops[0], drops[-1]) == (0, pytest.approx(0.2))
     assert (skips[0], skips[-1]) == (1, 0)
     assert drops[1] == pytest.approx(0.00408163, rel=1e-5)
     assert all(a - b == pytest.approx(1 / 49) for a, b in itertools.pairwise(skips))
-    assert CellSchedule(1, 391, 0.025, 0.001, drop_path=0.2).rise(0) == 0
+    assert replace(schedule, epochs=1).now(0).rise == 0
 
 
 def test_an_epoch_sets_the_rate_and_the_strengths():
-    epoch = Epoch(config_of("darts-minus"), epoch=2, drop_path=0.3)
+    epoch = Epoch(config_of("darts-minus", drop_path=0.3), epoch=2)
     epoch.run()
     assert epoch.state.weight_optimizer.param_groups[0]["lr"] == epoch.schedule.rate(2)
     assert epoch.state.arch_optimizer.param_groups[0]["lr"] == 3e-4
@@ -222,7 +223,7 @@ def test_an_epoch_sets_the_rate_and_the_strengths():
 
 
 def change(clip):
-    epoch = Epoch(config_of("darts-pt", momentum=0.0, weight_decay=0.0), moves=False, clip=clip)
+    epoch = Epoch(config_of("darts-pt", momentum=0.0, weight_decay=0.0, clip=clip), moves=False)
     epoch.schedule = replace(epoch.schedule, steps_per_epoch=1)
     before = copy.deepcopy(epoch.state.model)
     epoch.run()

@@ -1,0 +1,101 @@
+"""Terms on the architecture: the entropy penalty of the seed paper, and what cures of DARTS add to its loss.
+
+Each is called with (architecture, time in epochs) and gives a scalar, differentiable in the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from wholenet.architecture import Architecture
+
+Penalty = Callable[[Architecture, float], Tensor]
+"""(architecture, time in epochs) -> the term to add."""
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda _progress: 1.0,
+    "linear": lambda progress: progress,
+}
+"""f(t) by name, of progress in [0, 1] from the epoch where the penalty starts to the end of the search phase."""
+
+
+@dataclass(frozen=True)
+class EntropyPenalty:
+    """``f(t) * sum_name c_name * H_name`` with H the entropy summed over groups, in nats.
+
+    The paper prints the sum of p ln p, which is -H; minimising that would *raise* the entropy, against its aim and its
+    Fig. 3. This adds +H, so a positive magnitude lowers it.
+
+    Args:
+        magnitudes: c per architecture parameter ("alpha", "beta"); zero or absent is no penalty.
+        schedule: "constant" (a step from 0 to 1 at ``start``) or "linear" (0 at ``start``, 1 at ``end``).
+        start: time, in epochs, before which f is 0. The paper: 15 % of all epochs.
+        end: time, in epochs, at which the search phase ends.
+    """
+
+    magnitudes: dict[str, float] = field(default_factory=dict)
+    schedule: str = "constant"
+    start: float = 0.0
+    end: float = 1.0
+
+    def factor(self, time: float) -> float:
+        """f at ``time`` in epochs (fractions count)."""
+        if time < self.start:
+            return 0.0
+        length = self.end - self.start
+        return SCHEDULES[self.schedule](min(1.0, (time - self.start) / length) if length > 0 else 1.0)
+
+    def __call__(self, arch: Architecture, time: float) -> Tensor:
+        """The term to add to the architecture loss: a scalar, differentiable in the logits."""
+        factor = self.factor(time)
+        active = {name: c for name, c in self.magnitudes.items() if c * factor}
+        if not active:
+            return torch.zeros((), device=next(arch.parameters()).device)
+        entropies = arch.entropies()
+        return torch.stack([c * factor * entropies[name] for name, c in active.items()]).sum()
+
+
+@dataclass(frozen=True)
+class BetaDecay:
+    """``lambda(t)`` times the mean over groups of the log of the summed exponentials of their logits (beta-DARTS).
+
+    Its gradient in a logit is that option's weight: the strong are pulled down more than the weak, so it works against
+    one-hot weights, the opposite of an entropy penalty. ``lambda`` rises linearly from 0.
+    """
+
+    magnitude: float = 50.0
+    """lambda at ``end``; the paper's 0.5 per epoch over 100 epochs."""
+    end: float = 100.0
+    """Time, in epochs, at which it is reached."""
+
+    def factor(self, time: float) -> float:
+        """lambda at ``time`` in epochs."""
+        return self.magnitude * min(1.0, max(0.0, time) / self.end)
+
+    def __call__(self, arch: Architecture, time: float) -> Tensor:
+        """The term to add: a scalar, differentiable in the logits."""
+        sums = [
+            logits.masked_fill(~arch.mask(name), -torch.inf).logsumexp(-1).flatten()
+            for name, logits in arch.logits.items()
+        ]
+        return self.factor(time) * torch.cat(sums).mean()
+
+
+@dataclass(frozen=True)
+class ZeroOne:
+    """``-magnitude`` times the mean of (gate - 1/2)^2 over all gates (Fair DARTS): pushes each gate to 0 or 1.
+
+    For an architecture whose weights are gates (:func:`wholenet.architecture.masked_sigmoid`). At exactly one half its
+    gradient is zero; the task has to break the tie.
+    """
+
+    magnitude: float = 10.0
+
+    def __call__(self, arch: Architecture, time: float) -> Tensor:  # noqa: ARG002
+        """The term to add: a scalar, from 0 (all gates one half) to ``-magnitude`` / 4 (all 0 or 1)."""
+        gates = torch.cat([weights[arch.mask(name)] for name, weights in arch().items()])
+        return -self.magnitude * (gates - 0.5).square().mean()

@@ -1,0 +1,77 @@
+"""How long a run is, and what moves with its time: the weights' rate, and what rises or fades over the epochs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+DECAYS: dict[str, Callable[[float, float], float]] = {
+    "poly": lambda done, whole: (1 - done / whole) ** 0.9,
+    "cosine": lambda done, whole: (1 + math.cos(math.pi * done / whole)) / 2,
+}
+"""What is left of a learning rate when ``done`` of ``whole`` is over, by name: from 1 to 0."""
+
+
+class Now(NamedTuple):
+    """Where in its time a run is."""
+
+    epoch: int
+    step: int
+    """Of the epoch, from 0."""
+    time: float
+    """In epochs; fractions count."""
+    epochs: int
+    """Of the whole run."""
+    lr: float
+    """Of the weights."""
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is over."""
+        return self.time / self.epochs
+
+    @property
+    def rise(self) -> float:
+        """From 0 in the first epoch to 1 in the last, one value per epoch.
+
+        >>> round(0.2 * Now(1, 0, 1.0, 50, 0.025).rise, 8)
+        0.00408163
+        """
+        return self.epoch / max(1, self.epochs - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A run's length and rates. One decay spans all its phases; a restart at fine-tuning would be a second stage."""
+
+    epochs: int
+    steps_per_epoch: int
+    lr: float
+    """At the start."""
+    lr_end: float = 0.0
+    decay: str = "poly"
+    """One of ``DECAYS``."""
+    by_epoch: bool = False
+    """Whether the rate is one value per epoch (DARTS) or moves with every step."""
+
+    def rate(self, time: float) -> float:
+        """Learning rate of the weights at ``time`` in epochs.
+
+        Raises:
+            ValueError: for a decay that is unknown.
+
+        >>> darts = Schedule(epochs=50, steps_per_epoch=391, lr=0.025, lr_end=0.001, decay="cosine", by_epoch=True)
+        >>> [round(darts.rate(epoch), 8) for epoch in (0, 1, 1.5, 49)]
+        [0.025, 0.02497632, 0.02497632, 0.00102368]
+        """
+        if self.decay not in DECAYS:
+            raise ValueError(f"unknown decay {self.decay!r} of the learning rate; known: {', '.join(DECAYS)}")
+        done = math.floor(time) if self.by_epoch else time
+        return self.lr_end + (self.lr - self.lr_end) * DECAYS[self.decay](done, self.epochs)
+
+    def now(self, epoch: int, step: int = 0) -> Now:
+        """The moment before ``step`` of ``epoch``, both from 0."""
+        time = epoch + step / self.steps_per_epoch
+        return Now(epoch, step, time, self.epochs, self.rate(time))

@@ -1,0 +1,108 @@
+"""All that a run changes as it goes, and what its steps come to."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from wholenet.spaces.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step did."""
+
+    step: int
+    """Position in the epoch, from 0."""
+    lr: float
+    loss: float
+    arch_loss: float | None
+    """Without the penalty; None where the architecture did not move."""
+    data_seconds: float
+    """Time spent waiting for batches."""
+
+
+@dataclass
+class Tally:
+    """What the steps of an epoch came to so far: sums, so that an epoch may be left and taken up again."""
+
+    steps: int = 0
+    """Also the number of the next one."""
+    arch_steps: int = 0
+    lr: float = 0.0
+    """Of the first step."""
+    loss: float = 0.0
+    arch_loss: float = 0.0
+    data_seconds: float = 0.0
+    seconds: float = 0.0
+    """Of training; counted by who trains."""
+
+    def add(self, step: Step) -> None:
+        """Count a step in."""
+        self.lr = self.lr if self.steps else step.lr
+        self.steps += 1
+        self.loss += step.loss
+        self.data_seconds += step.data_seconds
+        if step.arch_loss is not None:
+            self.arch_steps += 1
+            self.arch_loss += step.arch_loss
+
+    def record(self, batch: int) -> dict[str, float | None]:
+        """Its part of the epoch's record; means over the steps. ``batch``: images in a step."""
+        return {
+            "lr": self.lr,
+            "loss": self.loss / self.steps,
+            "arch_loss": self.arch_loss / self.arch_steps if self.arch_steps else None,
+            "seconds": self.seconds,
+            "data_seconds": self.data_seconds,
+            "images_per_second": self.steps * batch / self.seconds,
+        }
+
+
+@dataclass
+class TrainState:
+    """All that a run changes as it goes: saved in a checkpoint, restored from it."""
+
+    model: Supernet
+    weight_optimizer: torch.optim.SGD
+    arch_optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    """Epochs finished: trained, scored and recorded."""
+    weight_steps: int = 0
+    """Weight steps taken: also the number of the next batch of the weights' stream."""
+    arch_steps: int = 0
+    """Architecture steps taken, and the number of the next batch of theirs."""
+    tally: Tally = field(default_factory=Tally)
+    """Of the epoch under way."""
+
+    def end_epoch(self) -> None:
+        """The epoch under way is finished."""
+        self.epoch += 1
+        self.tally = Tally()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values only."""
+        return {
+            "model": self.model.state_dict(),
+            "weight_optimizer": self.weight_optimizer.state_dict(),
+            "arch_optimizer": self.arch_optimizer.state_dict(),
+            "epoch": self.epoch,
+            "weight_steps": self.weight_steps,
+            "arch_steps": self.arch_steps,
+            "tally": asdict(self.tally),
+            "torch_random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` gave."""
+        self.model.load_state_dict(state["model"])
+        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        self.arch_optimizer.load_state_dict(state["arch_optimizer"])
+        self.epoch, self.weight_steps, self.arch_steps = state["epoch"], state["weight_steps"], state["arch_steps"]
+        self.tally = Tally(**state["tally"])
+        torch.set_rng_state(state["torch_random"].cpu())
+        if torch.cuda.is_available() and len(state["cuda_random"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([random.cpu() for random in state["cuda_random"]])

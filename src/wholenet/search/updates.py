@@ -1,0 +1,181 @@
+"""One step of a run in each of the orders that the papers have: who moves first, on whose batch.
+
+Letters: B images, C channels, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from wholenet.architecture import Architecture, Weights
+from wholenet.search.gradients import Bilevel, Gradient, first_order
+from wholenet.search.penalties import Penalty
+from wholenet.search.schedule import Now
+from wholenet.search.state import TrainState
+from wholenet.search.steps import (
+    Batch,
+    Loss,
+    NotFinite,
+    architecture_step,
+    simultaneous_step,
+    weight_step,
+    with_penalties,
+)
+
+Batches = Iterator[tuple[Tensor, Tensor]]
+"""Inputs, and targets."""
+ADVICE = "The run would come to it again: start anew with a lower --lr, or without what is wrong in the data"
+
+
+class Diverged(FloatingPointError):
+    """Training came to a number that is not finite.
+
+    Args:
+        message: which, where.
+        stream: "weights" or "architecture": whose batch it was on.
+        batch: the number of that batch in its stream.
+    """
+
+    def __init__(self, message: str, stream: str, batch: int) -> None:
+        super().__init__(message)
+        self.stream = stream
+        self.batch = batch
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a method is made of, as far as its steps go."""
+
+    update: Update
+    """Who moves first."""
+    gradient: Gradient = first_order
+    """Of the architecture; not asked where one backward pass serves both."""
+    own_batches: bool = True
+    """Whether the architecture learns from batches of its own, or from those of the weights."""
+    penalties: Mapping[str, Penalty] = field(default_factory=dict)
+    """Terms on the architecture, by the name that an error gives them."""
+    weights: Callable[[Turn, Batch], Weights] | None = None
+    """Architecture weights to take in weight steps instead of the model's own: disturbed, or drawn at random."""
+    clip: float = 0.0
+    """Norm that the gradient of all weights is cut to; 0 leaves it."""
+    at: Callable[[Now], None] | None = None
+    """Told the time before each step: sets what moves with it inside the network."""
+
+
+@dataclass
+class Turn:
+    """One step: what may move, what it learns from, and how long it has waited for that."""
+
+    state: TrainState
+    parts: Parts
+    loss: Loss
+    streams: Mapping[str, Batches]
+    """Of the weights, and of the architecture."""
+    device: torch.device
+    now: Now
+    waited: float = 0.0
+    """Seconds."""
+    drawn: dict[str, Batch] = field(default_factory=dict)
+
+    def batch(self, stream: str) -> Batch:
+        """The batch of this step in ``stream``, on the device; drawn once."""
+        if stream not in self.drawn:
+            start = time.perf_counter()
+            images, targets = next(self.streams[stream])
+            self.drawn[stream] = Batch(
+                images.to(self.device, memory_format=torch.channels_last), targets.to(self.device)
+            )
+            self.waited += time.perf_counter() - start
+        return self.drawn[stream]
+
+    def penalties(self, arch: Architecture) -> dict[str, Tensor]:
+        """The terms on the architecture at this time."""
+        return {name: penalty(arch, self.now.time) for name, penalty in self.parts.penalties.items()}
+
+    @contextmanager
+    def naming_batch(self, stream: str) -> Iterator[None]:
+        """Within the block, say of a number that is not finite on which batch and in which step it came up.
+
+        Raises:
+            Diverged: with that.
+        """
+        try:
+            yield
+        except NotFinite as error:
+            now, batch = self.now, self.state.weight_steps if stream == "weights" else self.state.arch_steps
+            where = f"in epoch {now.epoch + 1}, step {now.step} (learning rate {now.lr:.3g})"
+            raise Diverged(f"{error} {where}, on batch {batch} of the {stream}", stream, batch) from error
+
+
+Update = Callable[[Turn], tuple[Tensor, Tensor | None]]
+"""-> the loss of the weights, and that of the architecture, without its penalties; None where it did not move."""
+
+
+def weights_alone(turn: Turn) -> tuple[Tensor, None]:
+    """A weight step; the architecture is frozen (warm-up, fine-tuning, discrete networks)."""
+    return _move_weights(turn), None
+
+
+def weights_first(turn: Turn) -> tuple[Tensor, Tensor]:
+    """A weight step, then an architecture step (seed paper, Sec. 3.2)."""
+    value = _move_weights(turn)
+    return value, _move_architecture(turn)
+
+
+def architecture_first(turn: Turn) -> tuple[Tensor, Tensor]:
+    """An architecture step, then a weight step (DARTS, Alg. 1)."""
+    above = _move_architecture(turn)
+    return _move_weights(turn), above
+
+
+def together(turn: Turn) -> tuple[Tensor, Tensor]:
+    """Both out of one backward pass on the weights' batch (ours): the architecture's step is free."""
+    state = turn.state
+    with turn.naming_batch("weights"):
+        value, gradient = simultaneous_step(
+            state.model,
+            turn.batch("weights"),
+            turn.loss,
+            state.weight_optimizer,
+            turn.penalties,
+            clip=turn.parts.clip,
+        )
+        architecture_step(state.model.arch, gradient, state.arch_optimizer)
+    state.weight_steps += 1
+    state.arch_steps += 1
+    return value, value
+
+
+def _move_weights(turn: Turn) -> Tensor:
+    state, batch, parts = turn.state, turn.batch("weights"), turn.parts
+    with turn.naming_batch("weights"):
+        weights = None if parts.weights is None else parts.weights(turn, batch)
+        value = weight_step(state.model, batch, turn.loss, state.weight_optimizer, weights=weights, clip=parts.clip)
+    state.weight_steps += 1
+    return value
+
+
+def _move_architecture(turn: Turn) -> Tensor:
+    state, model = turn.state, turn.state.model
+    stream = "architecture" if turn.parts.own_batches else "weights"
+    at = Bilevel(model, turn.batch("weights"), turn.batch(stream), turn.loss, state.weight_optimizer)
+    with turn.naming_batch(stream):
+        value, gradient = turn.parts.gradient(at)
+        gradient = with_penalties(model.arch, gradient, turn.penalties(model.arch))
+        architecture_step(model.arch, gradient, state.arch_optimizer)
+    state.arch_steps += 1
+    return value
+
+
+UPDATES: dict[str, Update] = {
+    "weights-first": weights_first,
+    "architecture-first": architecture_first,
+    "together": together,
+}
+"""By name."""
