@@ -11,6 +11,7 @@ PACKAGE = Path(wholenet.__file__).parent
 ROOMS = [
     "parallel",
     "files",
+    "registry",
     "architecture",
     "ops",
     "spaces",

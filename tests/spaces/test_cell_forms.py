@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from wholenet.diagnostics.curvature import hessian_product
+from wholenet.ops.candidates import CANDIDATES
 from wholenet.ops.cell_forms import joined, split
 from wholenet.ops.depthwise import depthwise
 from wholenet.ops.forms import plain_form
 from wholenet.ops.statistics import still_statistics
-from wholenet.spaces.darts import SPACES, CellState, DartsNet
+from wholenet.spaces.darts import SPACES, CellState, DartsNet, uniform
 
 DOUBLE = torch.float64
 
@@ -19,7 +20,9 @@ DOUBLE = torch.float64
 def made(space, seed=0, **options):
     """A small supernet whose statistics and affine maps are not those of a fresh one, and its architecture weights."""
     torch.manual_seed(seed)
-    net = DartsNet(SPACES[space], 3, **{"channels": 4, "cells": 3, **options}).double()
+    net = DartsNet(
+        SPACES[space] if isinstance(space, str) else space, 3, **{"channels": 4, "cells": 3, **options}
+    ).double()
     with torch.no_grad():
         for module in net.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -65,6 +68,38 @@ def assert_forms_agree(net, weights, x):
 def silent(monkeypatch):
     """Noise that is the same whenever it is drawn."""
     monkeypatch.setattr(torch, "randn_like", torch.ones_like)
+
+
+def looks_separable(channels, stride, _search, affine):
+    """Laid out like a separable convolution, with another activation in the middle; declares nothing."""
+    layers = list(CANDIDATES["sep_conv_3x3"](channels, stride, True, affine))
+    return torch.nn.Sequential(*layers[:4], torch.nn.Hardswish(), *layers[5:])
+
+
+def looks_pooled(channels, stride, _search, affine):
+    """Laid out like a pooling; declares nothing."""
+    pool = torch.nn.MaxPool2d(3, stride, padding=1)
+    return torch.nn.Sequential(pool, torch.nn.InstanceNorm2d(channels, affine=affine))
+
+
+@pytest.fixture
+def foreign():
+    """Operations that a user registered."""
+    made_here = {"looks-separable": looks_separable, "looks-pooled": looks_pooled}
+    for name, make in made_here.items():
+        CANDIDATES.add(name, make)
+    yield list(made_here)
+    for name in made_here:
+        CANDIDATES.remove(name)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_forms_agree_for_every_registered_operation_declared_or_not(mode, silent, foreign):
+    for name in CANDIDATES:
+        table = uniform(*{name, "skip_connect", "sep_conv_3x3"})
+        net, weights = made(table)
+        net.train(mode == "train")
+        assert_forms_agree(net, weights, torch.randn(2, 3, 16, 16, dtype=DOUBLE))
 
 
 @pytest.mark.parametrize("mode", ["train", "still", "eval"])

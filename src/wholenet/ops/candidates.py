@@ -9,10 +9,13 @@ Letters: B images, C channels, H x W feature map; stride 1 or 2.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from wholenet.ops.shares import Halved, Itself, Nothing, Pooled, Separable, Stage
+from wholenet.registry import Registry
 
 Make = Callable[[int, int, bool, bool], nn.Module]
 """(channels, stride, search, affine) -> operation."""
@@ -29,34 +32,60 @@ class ReluConvNorm(nn.Sequential):
         )
 
 
-def depthwise_separable(channels: int, kernel: int, stride: int, *, dilation: int, affine: bool) -> list[nn.Module]:
-    """ReLU, depthwise convolution, pointwise convolution, BatchNorm."""
-    padding = dilation * (kernel - 1) // 2
-    return [
-        nn.ReLU(),
-        nn.Conv2d(channels, channels, kernel, stride, padding=padding, dilation=dilation, groups=channels, bias=False),
-        nn.Conv2d(channels, channels, 1, bias=False),
-        nn.BatchNorm2d(channels, affine=affine),
-    ]
+class SeparableConvolutions(nn.Sequential):
+    """Depthwise separable convolutions one after the other, each ReLU, depthwise, pointwise, BatchNorm.
+
+    Args:
+        channels: C.
+        kernel: an odd size.
+        strides: of each.
+        dilation: of each.
+        affine: of the BatchNorms.
+    """
+
+    def __init__(self, channels: int, kernel: int, strides: Sequence[int], *, dilation: int = 1, affine: bool) -> None:
+        padding = dilation * (kernel - 1) // 2
+        options = {"padding": padding, "dilation": dilation, "groups": channels, "bias": False}
+        layers: list[nn.Module] = []
+        for stride in strides:
+            layers += [
+                nn.ReLU(),
+                nn.Conv2d(channels, channels, kernel, stride, **options),
+                nn.Conv2d(channels, channels, 1, bias=False),
+                nn.BatchNorm2d(channels, affine=affine),
+            ]
+        super().__init__(*layers)
+
+    @property
+    def shares(self) -> Separable:
+        """All of it."""
+        layers = list(self)
+        return Separable([Stage(*layers[i + 1 : i + 4]) for i in range(0, len(layers), 4)])  # pyright: ignore[reportArgumentType]
 
 
 def separable(kernel: int) -> Make:
     """Two depthwise separable convolutions, the stride in the first."""
-
-    def make(channels: int, stride: int, _search: bool, affine: bool) -> nn.Module:
-        first, second = (depthwise_separable(channels, kernel, s, dilation=1, affine=affine) for s in (stride, 1))
-        return nn.Sequential(*first, *second)
-
-    return make
+    return lambda channels, stride, _search, affine: SeparableConvolutions(channels, kernel, (stride, 1), affine=affine)
 
 
 def dilated(kernel: int) -> Make:
     """One depthwise separable convolution with dilation 2."""
+    return lambda channels, stride, _search, affine: SeparableConvolutions(
+        channels, kernel, (stride,), dilation=2, affine=affine
+    )
 
-    def make(channels: int, stride: int, _search: bool, affine: bool) -> nn.Module:
-        return nn.Sequential(*depthwise_separable(channels, kernel, stride, dilation=2, affine=affine))
 
-    return make
+class PooledNorm(nn.Sequential):
+    """Pooling and BatchNorm."""
+
+    def __init__(self, pool: nn.Module, channels: int, *, affine: bool) -> None:
+        super().__init__(pool, nn.BatchNorm2d(channels, affine=affine))
+
+    @property
+    def shares(self) -> Pooled:
+        """All of it."""
+        pool, norm = self
+        return Pooled(pool, norm)  # pyright: ignore[reportArgumentType]
 
 
 def pooling(layer: Callable[..., nn.Module], **options: bool) -> Make:
@@ -64,7 +93,7 @@ def pooling(layer: Callable[..., nn.Module], **options: bool) -> Make:
 
     def make(channels: int, stride: int, search: bool, affine: bool) -> nn.Module:
         pool = layer(3, stride=stride, padding=1, **options)
-        return nn.Sequential(pool, nn.BatchNorm2d(channels, affine=affine)) if search else pool
+        return PooledNorm(pool, channels, affine=affine) if search else pool
 
     return make
 
@@ -84,14 +113,27 @@ class FactorizedReduce(nn.Module):
         self.even, self.odd = (nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False) for _ in range(2))
         self.norm = nn.BatchNorm2d(outputs, affine=affine)
 
+    @property
+    def shares(self) -> Halved:
+        """All of it."""
+        return Halved(self.even, self.odd, self.norm)
+
     def forward(self, x: Tensor) -> Tensor:
         """[B, inputs, H, W] -> [B, outputs, H / 2, W / 2]; H and W even."""
         x = self.relu(x)
         return self.norm(torch.cat([self.even(x), self.odd(x[:, :, 1:, 1:])], dim=1))
 
 
+class Skip(nn.Identity):
+    """The input itself."""
+
+    shares = Itself()
+
+
 class Zero(nn.Module):
     """Nothing: zeros of the right size. Its weight in a mixture only takes from the others'."""
+
+    shares = Nothing()
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -117,21 +159,40 @@ class Noise(nn.Module):
 
 def skip(channels: int, stride: int, _search: bool, affine: bool) -> nn.Module:
     """The input itself; where the size halves, a factorized reduction."""
-    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=affine)
+    return Skip() if stride == 1 else FactorizedReduce(channels, channels, affine=affine)
 
 
-CANDIDATES: dict[str, Make] = {
-    "none": lambda _channels, stride, _search, _affine: Zero(stride),
-    "max_pool_3x3": pooling(nn.MaxPool2d),
-    "avg_pool_3x3": pooling(nn.AvgPool2d, count_include_pad=False),
-    "skip_connect": skip,
-    "sep_conv_3x3": separable(3),
-    "sep_conv_5x5": separable(5),
-    "sep_conv_7x7": separable(7),
-    "dil_conv_3x3": dilated(3),
-    "dil_conv_5x5": dilated(5),
-    "noise": lambda _channels, stride, _search, _affine: Noise(stride),
-}
+def factorized(kernel: int) -> Make:
+    """A row, then a column of a kernel, both dense."""
+
+    def make(channels: int, stride: int, _search: bool, affine: bool) -> nn.Module:
+        margin = kernel // 2
+        return nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, (1, kernel), (1, stride), padding=(0, margin), bias=False),
+            nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), padding=(margin, 0), bias=False),
+            nn.BatchNorm2d(channels, affine=affine),
+        )
+
+    return make
+
+
+CANDIDATES: Registry[Make] = Registry(
+    "operation",
+    {
+        "none": lambda _channels, stride, _search, _affine: Zero(stride),
+        "max_pool_3x3": pooling(nn.MaxPool2d),
+        "avg_pool_3x3": pooling(nn.AvgPool2d, count_include_pad=False),
+        "skip_connect": skip,
+        "sep_conv_3x3": separable(3),
+        "sep_conv_5x5": separable(5),
+        "sep_conv_7x7": separable(7),
+        "dil_conv_3x3": dilated(3),
+        "dil_conv_5x5": dilated(5),
+        "conv_7x1_1x7": factorized(7),
+        "noise": lambda _channels, stride, _search, _affine: Noise(stride),
+    },
+)
 """Operations by the names that the literature has for them."""
 
 

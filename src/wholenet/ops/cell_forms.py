@@ -4,8 +4,9 @@ The numbers are those of the plain form, every operation of every edge by itself
 pooling and its normalisation once per node that is read, and their weighed sums for all nodes at once; a convolution of
 dilation 2 as one of dilation 1 over rows and columns of equal parity, whose backward pass has fast kernels on a CPU;
 1 x 1 convolutions as products of matrices; an operation's weight in the affine map of its last BatchNorm; what is zero
-not at all. Each edge still convolves by itself: all edges of a node as one convolution over concatenated channels was
-slower on a CPU.
+not at all. Only what an operation declares of itself (``ops/shares.py``) is used; one that declares nothing runs as it
+is. Each edge still convolves by itself: all edges of a node as one convolution over concatenated channels was slower on
+a CPU.
 
 Letters: B images, C channels that go through the operations, H x W feature map, O operations that an edge offers,
 E edges.
@@ -22,10 +23,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wholenet.ops.candidates import FactorizedReduce, Zero
 from wholenet.ops.depthwise import depthwise
 from wholenet.ops.forms import total
 from wholenet.ops.layers import shuffle_channels
+from wholenet.ops.shares import Halved, Itself, Nothing, Pooled, Separable, Stage, shares_of
 
 
 class Path(NamedTuple):
@@ -170,41 +171,39 @@ class Node:
         """Let an edge's ``operations`` lead here from ``source``; ``weights`` [O, C], equal over the channels."""
         of_maps, of_norms = weights[:, 0].unbind(), weights.unbind()
         for (name, operation), weight, scale in zip(operations.items(), of_maps, of_norms, strict=True):
-            if isinstance(operation, Zero):
-                continue
-            if isinstance(operation, nn.Identity):
-                source.weigh(self, "as it is", source.x, weight)
-            elif isinstance(operation, FactorizedReduce):
-                self.terms.append(_reduced(source, operation, scale))
-            elif isinstance(operation, nn.Sequential) and isinstance(operation[0], nn.ReLU):
-                self._add_separable(source, operation, scale)
-            elif isinstance(operation, nn.Sequential) and isinstance(operation[0], nn.MaxPool2d | nn.AvgPool2d):
-                self._add_pooled(source, name, operation, weight, scale)
-            else:
-                self.terms.append(weight * operation(source.x))
-        if all(isinstance(operation, Zero) for operation in operations.values()):
+            match shares_of(operation):
+                case Nothing():
+                    pass
+                case Itself():
+                    source.weigh(self, "as it is", source.x, weight)
+                case Halved() as halved:
+                    self.terms.append(_reduced(source, halved, scale))
+                case Separable(stages):
+                    self._add_separable(source, stages, scale)
+                case Pooled() as pooled:
+                    self._add_pooled(source, name, pooled, weight, scale)
+                case None:
+                    self.terms.append(weight * operation(source.x))
+        if all(isinstance(shares_of(operation), Nothing) for operation in operations.values()):
             self.terms.append(source.x[:, :, :: source.stride, :: source.stride] * 0)
 
-    def _add_separable(self, source: Source, layers: nn.Sequential, scale: Tensor) -> None:
-        """Depthwise separable convolutions one after the other, each ReLU, depthwise, pointwise, BatchNorm."""
+    def _add_separable(self, source: Source, stages: Sequence[Stage], scale: Tensor) -> None:
         h, into = source.active, self.terms
-        for i in range(0, len(layers), 4):
-            spatial, across = (cast(nn.Conv2d, layers[i + j]) for j in (1, 2))
+        for i, (stage, last) in enumerate(zip(stages, [False] * (len(stages) - 1) + [True], strict=True)):
+            spatial = stage.spatial
             if i == 0 and spatial.dilation[0] == 2 and source.parts is not None:
                 h = depthwise(source.parts, spatial.weight)
                 into = self.parts if source.stride == 1 else self.terms
             else:
                 h = depthwise(h, spatial.weight, spatial.stride[0], spatial.dilation[0])
-            norm = cast(nn.BatchNorm2d, layers[i + 3])
-            h = pointwise(h, across.weight)
-            h = scaled_norm(h, norm, scale) if i + 4 == len(layers) else F.relu(norm(h))
+            h = pointwise(h, stage.across.weight)
+            h = scaled_norm(h, stage.norm, scale) if last else F.relu(stage.norm(h))
         into.append(h)
 
-    def _add_pooled(self, source: Source, name: str, layers: nn.Sequential, weight: Tensor, scale: Tensor) -> None:
-        """Pooling and BatchNorm."""
-        pool, norm = layers[0], cast(nn.BatchNorm2d, layers[1])
+    def _add_pooled(self, source: Source, name: str, shares: Pooled, weight: Tensor, scale: Tensor) -> None:
+        norm = shares.norm
         if name not in source.pooled:
-            source.pooled[name] = pool(source.x)
+            source.pooled[name] = shares.pool(source.x)
         if norm.affine or not norm.training:
             self.terms.append(scaled_norm(source.pooled[name], norm, scale))
             return
@@ -213,7 +212,7 @@ class Node:
         source.weigh(self, name, source.normalised[name].by(norm), weight)
 
 
-def _reduced(source: Source, reduce: FactorizedReduce, scale: Tensor) -> Tensor:
+def _reduced(source: Source, reduce: Halved, scale: Tensor) -> Tensor:
     halves = pointwise(source.even, reduce.even.weight), pointwise(source.odd, reduce.odd.weight)
     return scaled_norm(torch.cat(halves, dim=1), reduce.norm, scale)
 

@@ -33,7 +33,8 @@ KINDS = (
     ("separable conv", BLUE, ("sep_conv",)),
     ("dilated conv", PURPLE, ("dil_conv",)),
     ("noise or none", VERMILION, ("noise", "none")),
-    ("other", SKY, ("",)),
+    ("convolution", SKY, ("conv",)),
+    ("other", MUTED, ("",)),
 )
 """Kinds of operation: name, colour, and how the names of its operations begin. The first that fits counts."""
 JOIN = "#B8C1CC"

@@ -1,0 +1,66 @@
+"""Things of one kind by name, open to users: spaces, tasks, methods, operations. Imports no torch."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class UnknownName(KeyError, ValueError):
+    """Nothing of that name is registered; the message lists the near and the known."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """A mapping that is only added to.
+
+    Args:
+        kind: what its things are, for messages: "operation".
+        known: what it begins with.
+
+    >>> operations = Registry("operation", {"skip": 1, "conv": 2})
+    >>> operations["skipp"]
+    Traceback (most recent call last):
+        ...
+    wholenet.registry.UnknownName: unknown operation 'skipp'; did you mean 'skip'? Known: skip, conv
+    """
+
+    def __init__(self, kind: str, known: Mapping[str, T] | None = None) -> None:
+        self.kind = kind
+        self._known = dict(known or {})
+
+    def add(self, name: str, thing: T) -> None:
+        """Let ``name`` stand for ``thing``.
+
+        Raises:
+            ValueError: if it stands for something else already, or is no name.
+        """
+        if not name or not name.replace("-", "_").replace(".", "_").replace("_", "a").isalnum():
+            raise ValueError(f"{self.kind} {name!r}: expected a name of letters, digits, '-', '_' and '.'")
+        if name in self._known and self._known[name] is not thing:
+            raise ValueError(f"there is a {self.kind} {name!r} already; register yours under another name")
+        self._known[name] = thing
+
+    def remove(self, name: str) -> None:
+        """Forget ``name``."""
+        del self._known[name]
+
+    def __getitem__(self, name: str) -> T:
+        try:
+            return self._known[name]
+        except (KeyError, TypeError):
+            near = difflib.get_close_matches(str(name), self._known, n=3)
+            meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+            known = ", ".join(self._known)
+            raise UnknownName(f"unknown {self.kind} {name!r}; {meant}{'K' if meant else 'k'}nown: {known}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
