@@ -85,7 +85,7 @@ SPACES: dict[str, Table] = {
     "s1": {
         "normal": _pairs(
             "skip dil3, skip dil5, skip dil5, skip sep3, skip dil3, max skip, skip sep3, skip sep3, skip dil3, "
-            "skip sep3, max skip, skip dil5, dil3 dil5, dil3 dil5"
+            "skip sep3, max skip, skip dil3, dil3 dil5, dil3 dil5"
         ),
         "reduce": _pairs(
             "max avg, max dil3, max avg, max avg, skip dil5, max avg, max sep3, skip dil3, skip dil5, "
