@@ -22,6 +22,7 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
+from tiffs import tiff
 
 HEIGHT, WIDTH = 40, 48
 NAMES = {"train": [f"t{i}" for i in range(6)], "val": [f"v{i}" for i in range(3)]}
@@ -343,6 +344,21 @@ def paged_mask(root: Path) -> None:
     replace_mask(root, pages[0], suffix=".tif", save_all=True, append_images=pages[1:])
 
 
+def replace_tiff(
+    path: Path,
+    pixels: np.ndarray,
+    order: str = "<",
+    big: bool = False,
+    behind: Mapping[str, object] | None = None,
+    **tags: object,
+) -> None:
+    """A TIFF in place of the PNG: [H, W, C] numbers, as ``tiffs.tiff`` writes them; with a second page if asked."""
+    path.unlink()
+    page = {"pixels": pixels, **tags}
+    pages = [page] if behind is None else [page, page | behind]
+    path.with_suffix(".tif").write_bytes(tiff(*pages, order=order, big=big))
+
+
 def deep_color(path: Path) -> None:
     rows = b"".join(b"\0" + np.full((WIDTH, 3), 700, ">u2").tobytes() for _ in range(HEIGHT))
     path.write_bytes(png(WIDTH, HEIGHT, depth=16, color=2, data=rows))
@@ -465,16 +481,45 @@ KINDS: dict[str, Kind] = {
     "broken EXIF": Kind(lambda r: add_chunk(image(r, "t1"), b"eXIf", b"MM\0*\0\0\0\x09" + bytes(9)), "fine"),
     # depth, colour, layers
     "image 16-bit grey": Kind(
-        lambda r: replace_image(r, np.full((HEIGHT, WIDTH), 700, np.uint16)), "error", ("t1.png", "16-bit", "-depth 8")
+        lambda r: replace_image(r, np.full((HEIGHT, WIDTH), 700, np.uint16)),
+        "error",
+        ("t1.png", "1 band of 16 bits", "-depth 8"),
     ),
-    "image 16-bit colour": Kind(lambda r: deep_color(image(r, "t1")), "error", ("t1.png", "16 bits per channel")),
+    "image 16-bit colour": Kind(lambda r: deep_color(image(r, "t1")), "error", ("t1.png", "3 bands of 16 bits")),
+    "image 16-bit colour, TIFF, band after band": Kind(
+        lambda r: replace_tiff(image(r, "t1"), picture("t1").astype(np.uint16) * 16, color=2, planar=True),
+        "error",
+        ("t1.tif", "3 bands of 16 bits", "-depth 8"),
+    ),
+    "image 32-bit float colour": Kind(
+        lambda r: replace_tiff(image(r, "t1"), picture("t1").astype(np.float32) / 255, color=2),
+        "error",
+        ("t1.tif", "3 bands of 32 bits, float", "gdal_translate -ot Byte -scale"),
+    ),
+    "image of four bands, the fourth near infrared": Kind(
+        lambda r: replace_tiff(image(r, "t1"), with_alpha(picture("t1"), 99), color=2, extra=(0,)),
+        "error",
+        ("t1.tif", "4 bands of 8 bits, as RGB", "ExtraSamples 0", "gdal_translate -b 1 -b 2 -b 3"),
+    ),
+    "image of seven bands": Kind(
+        lambda r: replace_tiff(image(r, "t1"), np.repeat(picture("t1")[..., :1], 7, axis=2), extra=(0,) * 6),
+        "error",
+        ("t1.tif", "7 bands of 8 bits, as grey"),
+    ),
+    "image, a BigTIFF in big-endian order": Kind(
+        lambda r: replace_tiff(image(r, "t1"), picture("t1"), ">", True, color=2),
+        "error",
+        ("t1.tif", "a BigTIFF in big-endian order"),
+    ),
     "image 32-bit": Kind(
-        lambda r: replace_image(r, np.full((HEIGHT, WIDTH), 7, np.int32), suffix=".tif"), "error", ("t1.tif", "16-bit")
+        lambda r: replace_image(r, np.full((HEIGHT, WIDTH), 7, np.int32), suffix=".tif"),
+        "error",
+        ("t1.tif", "1 band of 32 bits, signed"),
     ),
     "image float, with NaN": Kind(
         lambda r: replace_image(r, np.full((HEIGHT, WIDTH), np.nan, np.float32), suffix=".tif"),
         "error",
-        ("t1.tif", "float image"),
+        ("t1.tif", "1 band of 32 bits, float"),
     ),
     "image 2-bit grey": Kind(
         lambda r: image(r, "t1").write_bytes(png(WIDTH, HEIGHT, depth=2, data=bytes(13 * HEIGHT))),
@@ -510,9 +555,12 @@ KINDS: dict[str, Kind] = {
         lambda r: [replace_image(r, picture(n), n, s) for n, s in (("t0", ".bmp"), ("t1", ".tiff"), ("t2", ".webp"))],
         "fine",
     ),
-    "image of several pages": Kind(animated, "warning", ("t1.tif", "several pictures in one file")),
-    "image animated": Kind(animated_png, "warning", ("t1.png", "several pictures in one file")),
-    "mask of several pages": Kind(paged_mask, "warning", ("masks/train/t1.tif", "several pictures in one file")),
+    "image of several pages": Kind(animated, "error", ("t1.tif", "several pictures in one file (pages)")),
+    "image animated": Kind(animated_png, "error", ("t1.png", "several pictures in one file (an animation)")),
+    "mask of several pages": Kind(paged_mask, "error", ("masks/train/t1.tif", "several pictures in one file")),
+    "image with smaller copies behind it": Kind(
+        lambda r: replace_tiff(image(r, "t1"), picture("t1"), behind={"more": {254: [1]}}, color=2), "fine"
+    ),
     "image of one colour": Kind(
         lambda r: replace_image(r, np.zeros((HEIGHT, WIDTH, 3), np.uint8)), "warning", ("t1.png", "of one colour")
     ),
@@ -718,15 +766,26 @@ KINDS: dict[str, Kind] = {
         ("masks/train/t1.png", "index 0 is sky by value, but has the colour (128, 64, 128) of road"),
     ),
     "masks CMYK": Kind(
-        lambda r: replace_mask(r, Image.new("CMYK", (WIDTH, HEIGHT)), suffix=".tif"), "error", ("t1.tif", "mode CMYK")
+        lambda r: replace_mask(r, Image.new("CMYK", (WIDTH, HEIGHT)), suffix=".tif"), "error", ("t1.tif", "CMYK")
     ),
     "mask float": Kind(
-        lambda r: replace_mask(r, truth("t1").astype(np.float32), suffix=".tif"), "error", ("t1.tif", "mode F")
+        lambda r: replace_mask(r, truth("t1").astype(np.float32), suffix=".tif"), "error", ("t1.tif", "32 bits, float")
     ),
     "mask 4-bit grey": Kind(
         lambda r: mask(r, "t1").write_bytes(png(WIDTH, HEIGHT, depth=4, data=bytes(25 * HEIGHT))),
         "error",
         ("masks/train/t1.png", "4 bits per pixel"),
+    ),
+    "mask in which white is zero": Kind(lambda r: replace_tiff(mask(r, "t1"), truth("t1")[..., None], color=0), "fine"),
+    "1-bit mask in which white is zero": Kind(
+        lambda r: replace_tiff(mask(r, "t1"), (truth("t1")[..., None] == 2).astype(np.uint8), color=0, bits=1),
+        "error",
+        ("masks/train/t1.tif", "WhiteIsZero", "can be read in two ways"),
+    ),
+    "mask of two bands": Kind(
+        lambda r: replace_tiff(mask(r, "t1"), np.repeat(truth("t1")[..., None], 2, axis=2), extra=(0,)),
+        "error",
+        ("masks/train/t1.tif", "2 bands of 8 bits", "gdal_translate -b 1"),
     ),
     "masks 16-bit": Kind(lambda r: every_mask(r, lambda m: m.astype(np.uint16)), "fine"),
     "masks 16-bit, ids above 255": Kind(

@@ -278,7 +278,7 @@ def test_parquet_images_are_read_like_files(tmp_path, monkeypatch):
 def test_parquet_images_of_16_bits_are_refused(tmp_path):
     deep = encoded(np.full((8, 8), 700, np.uint16))
     pq.write_table(pa.table({"img": [deep] * 2, "label": [0, 1]}), tmp_path / "train.parquet")
-    with pytest.raises(DataError, match=r"train\.parquet, row 0: a 16-bit, 32-bit or float image"):
+    with pytest.raises(DataError, match=r"train\.parquet, row 0: 1 band of 16 bits"):
         open_labelled(tmp_path)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import PIL
 
-FORMAT = 2
+FORMAT = 3
 """To be raised when the facts, or how files are read, change."""
 
 Stamp = tuple[int, int, int]

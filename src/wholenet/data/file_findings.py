@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wholenet.data.finding import Finding, of_files
 from wholenet.data.folder import JPEG_ADVICE, Pair, size_mismatch
-from wholenet.data.opening import PictureError
+from wholenet.data.stored import PictureError
 from wholenet.data.survey import ImageFacts, MaskFacts, Surveyed
 
 UPRIGHT = 1
@@ -72,14 +72,8 @@ def of_images(images: Mapping[Path, ImageFacts]) -> list[Finding]:
             "transparent-image",
             [path for path, facts in images.items() if facts.transparent],
             "with transparent pixels",
-            "Transparency (an alpha channel) is dropped: what is hidden behind it is trained on. Flatten these images.",
-        ),
-        *of_files(
-            "warning",
-            "frames",
-            [path for path, facts in images.items() if facts.frames],
-            "with several pictures in one file (animation, pages)",
-            "Only the first of them is read; save each as a file, with a mask of its own.",
+            "Transparency (an alpha channel) is dropped: what is hidden behind it is trained on. Flatten these images. "
+            "A fourth band of another kind that a program called alpha, such as near infrared, is dropped too.",
         ),
         *of_files(
             "warning",
@@ -143,11 +137,11 @@ def of_masks(masks: Mapping[Path, MaskFacts]) -> list[Finding]:
             noun="mask",
         ),
         *of_files(
-            "warning",
-            "frames",
-            [path for path, facts in masks.items() if facts.frames],
-            "with several pictures in one file (animation, pages)",
-            "Only the first of them is read; if each is a class, join them into one index mask.",
+            "note",
+            "white-is-zero",
+            [path for path, facts in masks.items() if facts.white_is_zero],
+            "with WhiteIsZero (PhotometricInterpretation 0), read as stored",
+            "The value in the file is the class; viewers show such files inverted, the highest value black.",
             noun="mask",
         ),
     ]

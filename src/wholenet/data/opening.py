@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from wholenet.data.sample import DataError
+from wholenet.data.stored import PictureError, Stored, read_png, refuse, several_pictures
+from wholenet.data.tiff import read_tiff
 
 MAX_MEGAPIXELS = 100.0
 """What an image or a mask may decode to unless the caller says otherwise: Cityscapes has 2, large aerial tiles 36."""
@@ -21,17 +24,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 
 _EXIF_ORIENTATION = 0x0112
 _OPENING = threading.Lock()
-
-
-class PictureError(DataError):
-    """One image or mask file cannot be used."""
-
-    def __init__(self, path: str | Path, kind: str, reason: str, advice: str) -> None:
-        super().__init__(f"{path}: {reason}. {advice}")
-        self.kind = kind
-        """"unreadable", "too-large", "16-bit", "bits" or "mode"."""
-        self.reason = reason
-        self.advice = advice
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors, which we tell, reach the terminal as well
 
 
 @dataclass(frozen=True)
@@ -46,8 +39,8 @@ class Header:
     """Pillow's name for that of a TIFF: "jpeg", "tiff_lzw", ...; empty elsewhere."""
     orientation: int
     """EXIF: 1 is upright, 2 to 8 turned or mirrored; what is no such number counts as 1."""
-    frames: bool
-    """Whether there are more pictures in the file than the first, which alone is read."""
+    stored: Stored | None
+    """What a TIFF or a PNG says of its pixels; others have 8 bits, and bands that Pillow knows."""
 
 
 @contextmanager
@@ -58,23 +51,26 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def load(path: str | Path, max_megapixels: float, content: bytes | None = None) -> tuple[Header, Image.Image]:
+def load(
+    path: str | Path, max_megapixels: float, content: bytes | None = None, *, mask: bool = False
+) -> tuple[Header, Image.Image]:
     """The picture, decoded and upright; whatever goes wrong with the file becomes a PictureError.
 
     Args:
         path: the file; if its ``content`` is given, how messages call it.
         max_megapixels: larger ones are refused before they are decoded.
         content: the file's bytes, if they are at hand.
+        mask: whether it holds labels, which may have more than 8 bits.
     """
+    stored = None
     try:
+        stored = how_stored(path, content)
+        if stored is not None:
+            refuse(stored, path, mask)
         with open_picture(path, content) as picture:
             _refuse_absurd_size(picture.size, path, max_megapixels)
-            _refuse_depths(picture, path)
-            with _without_pillows_limit():
-                # Cameras put a small copy of the picture behind it, as a second frame of an MPO.
-                frames = picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
-                picture.seek(0)
-            header = _header(picture, frames)
+            _refuse_frames(picture, path)
+            header = _header(picture, stored)
             # Pillow measures a TIFF once more here. To other threads the limit may be lifted at the moment.
             large = picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or 0)
             with _without_pillows_limit() if large else nullcontext():
@@ -83,8 +79,22 @@ def load(path: str | Path, max_megapixels: float, content: bytes | None = None) 
     except (DataError, MemoryError):
         raise
     except Exception as error:  # damaged files fail anywhere in Pillow: KeyError, OverflowError, zlib.error, ...
-        reason = f"cannot be read as an image ({_why(path, content, error)})"
-        raise PictureError(path, "unreadable", reason, "Replace the file, or remove it and its partner.") from error
+        reason = f"cannot be read as an image ({_why(path, content, error, stored)})"
+        advice = "Replace the file, or remove it and its partner."
+        if stored is not None and stored.compression:
+            advice = f"{advice} If other programs show it, save it as PNG."
+        raise PictureError(path, "unreadable", reason, advice) from error
+
+
+def how_stored(path: str | Path, content: bytes | None = None) -> Stored | None:
+    """What a TIFF or a PNG says of its pixels; None for other files."""
+    with Path(path).open("rb") if content is None else io.BytesIO(content) as file:
+        for read in (read_png, read_tiff):
+            file.seek(0)
+            stored = read(file)
+            if stored is not None:
+                return stored
+    return None
 
 
 def open_picture(path: str | Path, content: bytes | None = None) -> Image.Image:
@@ -93,16 +103,30 @@ def open_picture(path: str | Path, content: bytes | None = None) -> Image.Image:
         return Image.open(path if content is None else io.BytesIO(content), formats=FORMATS)
 
 
-def _header(picture: Image.Image, frames: bool) -> Header:
+def _refuse_frames(picture: Image.Image, path: str | Path) -> None:
+    if picture.format in ("TIFF", "MPO"):  # of TIFF the tags tell; cameras put a small copy into an MPO
+        return
+    with _without_pillows_limit():
+        if getattr(picture, "is_animated", False):
+            raise several_pictures(path, "an animation")
+        picture.seek(0)
+
+
+def _header(picture: Image.Image, stored: Stored | None) -> Header:
     compression = picture.info.get("compression", "") if picture.format == "TIFF" else ""
     orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)  # a number, or anything else that a tag can hold
     upright = type(orientation) is not int or not 1 <= orientation <= 8
-    return Header(picture.format or "", picture.mode, str(compression), 1 if upright else orientation, frames)
+    return Header(picture.format or "", picture.mode, str(compression), 1 if upright else orientation, stored)
 
 
-def _why(path: str | Path, content: bytes | None, error: Exception) -> str:
+def _why(path: str | Path, content: bytes | None, error: Exception, stored: Stored | None) -> str:
+    told = str(error).replace(repr(str(path)), "the file").removesuffix(".") or type(error).__name__
+    if stored is not None and stored.compression:
+        undecoded = isinstance(error, UnidentifiedImageError | KeyError)
+        told = "Pillow does not decode it" if undecoded else told
+        return f"{told}; a TIFF of {stored}, {stored.tags}, Compression {stored.compression}"
     if not isinstance(error, UnidentifiedImageError):
-        return str(error).replace(repr(str(path)), "the file").removesuffix(".") or type(error).__name__
+        return told
     if content is None:
         with Path(path).open("rb") as file:
             content = file.read(64)
@@ -136,28 +160,4 @@ def _refuse_absurd_size(size: tuple[int, int], path: str | Path, max_megapixels:
             f"{max_megapixels:g}",
             f"If the file is what it should be, raise the limit (--max-megapixels {megapixels + 1:.0f}, in Python "
             "max_megapixels) or cut it into tiles; otherwise replace it, or remove it and its partner.",
-        )
-
-
-def _refuse_depths(picture: Image.Image, path: str | Path) -> None:
-    arguments = [tile.args for tile in getattr(picture, "tile", ())]
-    stored = [args[0] if isinstance(args, tuple) else args for args in arguments]
-    # Pillow drops the lower byte of these: nearly black, where a camera's 12 bits stand in 16.
-    if picture.mode in ("RGB", "RGBA", "LA") and any(";16" in str(mode) for mode in stored):
-        raise PictureError(
-            path,
-            "16-bit",
-            f"16 bits per channel (Pillow mode {picture.mode})",
-            "wholenet reads 8 bits per channel and will not guess how to scale the rest; convert the whole data set "
-            "with one range, for example with ImageMagick: magick in.tif -level 0,4095 -depth 8 out.png",
-        )
-    # Pillow stretches these to 0, 85, 170, 255: index 3 of a mask would turn into "ignore".
-    depth = next((mode for mode in stored if mode in ("L;2", "L;4")), None)
-    if depth is not None:
-        raise PictureError(
-            path,
-            "bits",
-            f"a grey picture with {depth[-1]} bits per pixel, whose values can be read in two ways "
-            "(0, 1, 2, ... or stretched to 0..255)",
-            "Save it with 8 bits per pixel.",
         )

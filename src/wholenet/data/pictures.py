@@ -17,13 +17,13 @@ import numpy as np
 from PIL import Image
 
 from wholenet.data.classes import MAX_VALUE, Color, default_colors
-from wholenet.data.opening import MAX_MEGAPIXELS, Header, PictureError, load
+from wholenet.data.opening import MAX_MEGAPIXELS, Header, load
 from wholenet.data.sample import IGNORE, Classes, DataError
+from wholenet.data.stored import SIGNED, UNSIGNED, WHITE_IS_ZERO, PictureError, Stored
 
 UNKNOWN = 254
 """Stands for a pixel that no class explains while a mask is being read; ``MAX_CLASSES`` keeps it free."""
 
-_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _IMAGE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 
@@ -39,8 +39,8 @@ def read_image(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS, content
         content: the file's bytes, if it is not one of its own.
 
     Raises:
-        PictureError: if the file cannot be read, decodes to more than ``max_megapixels``, or has more than 8 bits per
-            grey pixel.
+        PictureError: if the file cannot be read, decodes to more than ``max_megapixels``, holds several pictures, or
+            has other than 8 bits per channel or other channels than grey, RGB or CMYK, with or without alpha.
     """
     return image_with_header(path, max_megapixels, content)[0]
 
@@ -54,14 +54,6 @@ def image_with_header(
         PictureError: as :func:`read_image`.
     """
     header, picture = load(path, max_megapixels, content)
-    if picture.mode in _DEEP_MODES:
-        raise PictureError(
-            path,
-            "16-bit",
-            f"a 16-bit, 32-bit or float image (Pillow mode {picture.mode})",
-            "wholenet reads 8 bits per channel and will not guess how to scale the rest; convert the whole data set "
-            "with one range, for example with ImageMagick: magick in.tif -level 0,4095 -depth 8 out.png",
-        )
     if picture.mode not in _IMAGE_MODES:  # LAB, for one, comes out of Pillow in other colours
         reason = f"an image in Pillow mode {picture.mode}, which wholenet does not turn into RGB"
         raise PictureError(path, "mode", reason, "Save it as RGB.")
@@ -101,8 +93,8 @@ def raw_mask_with_header(path: str | Path, max_megapixels: float = MAX_MEGAPIXEL
     Raises:
         PictureError: as :func:`read_raw_mask`.
     """
-    header, picture = load(path, max_megapixels)
-    mode, pixels = picture.mode, np.array(picture)
+    header, picture = load(path, max_megapixels, mask=True)
+    mode, pixels = picture.mode, _as_stored(np.array(picture), header.stored)
     flat = picture.getpalette("RGB") or [] if mode in ("P", "PA") else []
     if mode == "1":
         return RawMask("bits", pixels.astype(np.uint8)), header, False
@@ -118,6 +110,19 @@ def raw_mask_with_header(path: str | Path, max_megapixels: float = MAX_MEGAPIXEL
         f"a mask must be an index, palette, 1-bit or RGB picture, this one has Pillow mode {mode}",
         "Save it as an 8-bit PNG whose pixel values are the class ids.",
     )
+
+
+def _as_stored(pixels: np.ndarray, stored: Stored | None) -> np.ndarray:
+    """The numbers in the file: Pillow turns grey levels about as viewers do, and takes them for others' type."""
+    if stored is None or pixels.ndim > 2:
+        return pixels
+    if stored.color == WHITE_IS_ZERO and pixels.dtype == np.uint8:
+        return 255 - pixels
+    if set(stored.formats) == {SIGNED} and pixels.dtype == np.uint8:
+        return pixels.view(np.int8)
+    if set(stored.formats) == {UNSIGNED} and pixels.dtype == np.int32:
+        return pixels.view(np.uint32).astype(np.int64)
+    return pixels
 
 
 def unpack_color(code: int) -> Color:

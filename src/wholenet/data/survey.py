@@ -18,8 +18,9 @@ import numpy as np
 
 from wholenet.data.classes import Color
 from wholenet.data.facts_cache import FactsCache, Stamp
-from wholenet.data.opening import MAX_MEGAPIXELS, PictureError, quiet_pillow
+from wholenet.data.opening import MAX_MEGAPIXELS, quiet_pillow
 from wholenet.data.pictures import RawMask, image_with_header, raw_mask_with_header
+from wholenet.data.stored import WHITE_IS_ZERO, PictureError
 
 MOST_COLORS = 4096
 """Colours of one mask that are counted apart; a class file has at most 254, and a photograph more."""
@@ -38,8 +39,8 @@ class FileFacts:
     """Of a TIFF; as in ``Header``."""
     orientation: int
     """EXIF; 1 is upright."""
-    frames: bool
-    """Whether there are pictures after the first."""
+    white_is_zero: bool
+    """Whether viewers show its grey levels inverted, because of a TIFF's PhotometricInterpretation."""
     transparent: bool
     digest: str
     """Of the decoded pixels: two files with the same are the same picture."""
@@ -140,7 +141,7 @@ def look_at_image(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> ImageFa
         mode=header.mode,
         compression=header.compression,
         orientation=header.orientation,
-        frames=header.frames,
+        white_is_zero=header.stored is not None and header.stored.color == WHITE_IS_ZERO,
         transparent=transparent,
         digest=_digest(pixels),
         flat=all((some == pixels[0, 0]).all() for some in (pixels[::16, ::16], pixels)),  # few get to the second
@@ -163,7 +164,7 @@ def look_at_mask(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> MaskFact
         mode=header.mode,
         compression=header.compression,
         orientation=header.orientation,
-        frames=header.frames,
+        white_is_zero=header.stored is not None and header.stored.color == WHITE_IS_ZERO,
         transparent=transparent,
         digest=_digest(raw.codes),
         kind=raw.kind,
@@ -176,7 +177,7 @@ def look_at_mask(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> MaskFact
 def facts_to_list(facts: Facts) -> list[object]:
     """Plain lists and numbers, for JSON."""
     common = [[*facts.size, facts.format, facts.mode, facts.compression, facts.orientation]]
-    common[0] += [facts.frames, facts.transparent, facts.digest]
+    common[0] += [facts.white_is_zero, facts.transparent, facts.digest]
     if isinstance(facts, ImageFacts):
         return ["image", *common, facts.flat]
     palette = [[code, *color] for code, color in facts.palette.items()]
@@ -190,10 +191,10 @@ def facts_from_list(listed: Sequence) -> Facts:
         ValueError, TypeError: if they are of another form.
     """
     what, (height, width, *rest), *own = listed
-    form, mode, compression, orientation, frames, transparent, digest = rest
+    form, mode, compression, orientation, white_is_zero, transparent, digest = rest
     common = {"size": (int(height), int(width)), "format": str(form), "mode": str(mode), "digest": str(digest)}
     common |= {"compression": str(compression), "orientation": int(orientation)}
-    common |= {"frames": bool(frames), "transparent": bool(transparent)}
+    common |= {"white_is_zero": bool(white_is_zero), "transparent": bool(transparent)}
     if what == "image":
         (flat,) = own
         return ImageFacts(**common, flat=bool(flat))
