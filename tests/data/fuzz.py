@@ -407,6 +407,7 @@ NEARLY_ROAD = np.ones((HEIGHT, WIDTH), np.uint8)
 NEARLY_ROAD[:1, :12], NEARLY_ROAD[20:21, :12] = 0, 2
 
 
+HALF = np.array([0, 128, 255], np.uint8)
 SMALLER = {"t1": truth("t1")[:20, :20]}
 IGNORED = np.full((HEIGHT, WIDTH), 255, np.uint8)
 HTML = "<!DOCTYPE html><html><title>404 Not Found</title></html>"
@@ -855,6 +856,16 @@ KINDS: dict[str, Kind] = {
     ),
     "grey levels with gaps, no class file": Kind(
         without_classes(lambda r: every_mask(r, lambda m: m * 38)), "error", ("t0.png", "0, 38, 76", "classes.json")
+    ),
+    "masks of 0, 128 and 255, no class file": Kind(
+        without_classes(lambda r: every_mask(r, lambda m: HALF[m])),
+        "error",
+        ("t0.png", "0, 128, 255", '{"id": 255, "name": "class 255"', "if it is to be ignored"),
+    ),
+    "masks of 0, 128 and 255, class file of ids 0 to 2": Kind(
+        lambda r: every_mask(r, lambda m: HALF[m]),
+        "error",
+        ("t0.png", '"id": 128', "255, which the masks hold too, stays ignored in it"),
     ),
     "300 instance numbers, no class file": Kind(
         without_classes(lambda r: every_mask(r, lambda m: np.arange(m.size, dtype=np.uint16).reshape(m.shape) % 300)),

@@ -9,6 +9,7 @@ from trees import labels, picture, write
 
 from wholenet.data.classes import default_colors, read_classes
 from wholenet.data.infer import BINARY, infer_classes
+from wholenet.data.pictures import ranges, read_mask
 from wholenet.data.sample import DataError
 
 
@@ -69,12 +70,28 @@ def test_of_many_colors_twenty_are_listed(tmp_path):
     assert str(error.value).count("pixels)") == 20
 
 
-def test_values_with_wide_gaps_are_refused_with_a_class_file_that_reads_them(tmp_path):
-    path = write(tmp_path / "a.png", labels(0, 38, 75, 255))
-    with pytest.raises(DataError, match="values 0, 38, 75") as error:
+@pytest.mark.parametrize("values", [(0, 38, 75), (0, 38, 75, 255), (0, 128, 255), (128, 255), (0, 254, 255), (3, 1000)])
+@pytest.mark.parametrize("mode", [None, "RGB"])
+def test_values_with_wide_gaps_are_refused_with_a_class_file_that_names_every_one(tmp_path, values, mode):
+    if mode and max(values) > 255:
+        pytest.skip("RGB masks hold bytes")
+    codes = labels(*values) if max(values) < 256 else np.array([values], np.uint16)
+    path = write(tmp_path / "a.png", codes, mode)
+    with pytest.raises(DataError, match="the values " + ranges(values)) as error:
         infer_classes([path])
+    assert ("if it is to be ignored, take its line out" in str(error.value)) == (255 in values)
     (tmp_path / "classes.json").write_text(str(error.value).split("with your names:\n")[1])
-    assert read_classes(tmp_path / "classes.json").values == (0, 38, 75)
+    classes = read_classes(tmp_path / "classes.json")
+    assert classes.values == values
+    assert set(read_mask(path, classes).ravel().tolist()) == set(range(len(values)))
+
+
+@pytest.mark.parametrize("values", [(-1, 0, 300), (0, 70000)])
+def test_values_that_no_class_file_can_name_are_refused_without_one(tmp_path, values):
+    path = write(tmp_path / "a.tif", np.array([values], np.int32))
+    with pytest.raises(DataError, match=r"values in 0\.\.65535; these are \d values in ") as error:
+        infer_classes([path])
+    assert "save this" not in str(error.value)
 
 
 @pytest.mark.parametrize("values", [(0,), (0, 255, 255)[:1], (255,)])

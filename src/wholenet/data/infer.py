@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wholenet.data.classes import MAX_CLASSES, Color, default_colors, fill_colors, format_classes
+from wholenet.data.classes import MAX_CLASSES, MAX_VALUE, Color, default_colors, fill_colors, format_classes
 from wholenet.data.pictures import is_gray, ranges, unpack_color
 from wholenet.data.sample import IGNORE, Classes, DataError
 from wholenet.data.survey import THREADS, MaskFacts, look_at_mask
@@ -57,7 +57,7 @@ def classes_of(masks: Mapping[Path, MaskFacts]) -> Classes:
         return _at_least_two(values, BINARY, masks)
     _refuse_smoothed(tally, masks)
     labels = values - {IGNORE}
-    _refuse_gaps(labels, masks)
+    _refuse_gaps(values, masks)
     if values == {0, 1, IGNORE}:
         _refuse_two_ways(masks)
     classes = _numbered(max(labels, default=0) + 1, tally.palette, masks)
@@ -145,17 +145,31 @@ def _refuse_smoothed(tally: _Tally, masks: Mapping[Path, MaskFacts]) -> None:
         )
 
 
-def _refuse_gaps(labels: set[int], masks: Mapping[Path, MaskFacts]) -> None:
-    if labels and 2 * len(labels) < max(labels) + 1:
-        values = tuple(sorted(labels))[:MAX_CLASSES]
-        proposal = Classes(tuple(f"class {value}" for value in values), default_colors(len(values)), values)
-        holding = [path for path, facts in masks.items() if max(labels) in facts.counts]
+def _refuse_gaps(values: set[int], masks: Mapping[Path, MaskFacts]) -> None:
+    """Where the values are no class numbers, 255 need not mean "ignore": it is offered with the others."""
+    labels = values - {IGNORE}
+    if not labels or 2 * len(labels) >= max(labels) + 1:
+        return
+    holding = [path for path, facts in masks.items() if max(labels) in facts.counts]
+    found = (
+        f"the masks hold the values {ranges(tuple(values))}{_for_example(holding)} and no class file says what they "
+        "mean: with so many gaps below the largest they are hardly class numbers 0, 1, 2, ... (grey levels of a "
+        "palette, perhaps?)."
+    )
+    listed = tuple(sorted(values))
+    if len(listed) > MAX_CLASSES or not 0 <= min(listed) <= max(listed) <= MAX_VALUE:
         raise DataError(
-            f"the masks hold the values {ranges(tuple(labels))}{_for_example(holding)} and no class file says what "
-            "they mean: with so many gaps below the largest they are hardly class numbers 0, 1, 2, ... (grey levels of "
-            "a palette, perhaps?)."
-            f"\nIf they are right, save this as classes.json, with your names:\n{format_classes(proposal)}"
+            f"{found} A class file names up to {MAX_CLASSES} classes, of values in 0..{MAX_VALUE}; these are "
+            f"{len(listed)} values in {min(listed)}..{max(listed)}. Name those that are classes in a classes.json and "
+            "list the others as ignore_index; write others in the masks for what is out of range."
         )
+    names = tuple(f"class {value}" for value in listed)
+    proposal = Classes(names, default_colors(len(listed)), listed, () if IGNORE in values else (IGNORE,))
+    doubtful = f" Below, {IGNORE} is a class; if it is to be ignored, take its line out, with the comma before it."
+    raise DataError(
+        f"{found}{doubtful if IGNORE in values else ''}"
+        f"\nIf they are right, save this as classes.json, with your names:\n{format_classes(proposal)}"
+    )
 
 
 def _refuse_two_ways(masks: Mapping[Path, MaskFacts]) -> None:

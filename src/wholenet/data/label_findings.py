@@ -85,7 +85,8 @@ def _unknown_values(masks: Mapping[Path, MaskFacts], classes: Classes, where: Pa
                 holders.update(unknown.keys())
                 files.append(path)
         if files:
-            findings += _unknown_finding(files, pixels, holders, classes, by_color, where)
+            white = not by_color and any(IGNORE in facts.counts for facts in masks.values())
+            findings += _unknown_finding(files, pixels, holders, classes, by_color, where, white)
     return findings
 
 
@@ -96,6 +97,7 @@ def _unknown_finding(
     classes: Classes,
     by_color: bool,
     where: Path | None,
+    white: bool,
 ) -> list[Finding]:
     codes = [code for code, _ in pixels.most_common() if code != UNCOUNTED]
     spelled = [str(unpack_color(code)) if by_color else str(code) for code in codes]
@@ -122,8 +124,13 @@ def _unknown_finding(
         advice = f"A class, and what is ignored, has a value in 0..{MAX_VALUE}: write others in the masks."
     else:
         target = f"save this as {where or 'classes.json beside the images and masks'}"
+        also = (
+            f". {IGNORE}, which the masks hold too, stays ignored in it: if it is a class, make it one there instead"
+            if white and IGNORE in classes.ignore_values
+            else ""
+        )
         advice = (
-            f"If they are classes, {target}, with your names; if they should not count, list them as {ignore}:\n"
+            f"If they are classes, {target}, with your names; if they should not count, list them as {ignore}{also}:\n"
             f"{format_classes(_with_unknown(classes, codes, by_color))}"
         )
     return of_files("error", "unknown-values", files, what, advice, noun="mask")
