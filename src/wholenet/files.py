@@ -64,6 +64,20 @@ def write_whole(path: str | Path, text: str) -> None:
     partial.replace(path)
 
 
+def settle(folder: Path) -> None:
+    """Make the names in ``folder`` survive a power cut, where the system can."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # not where folders cannot be opened
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
 def read_json(path: str | Path) -> Any:
     """The plain values in a JSON file.
 

@@ -15,6 +15,7 @@ from wholenet.data.stream import normalize
 from wholenet.deploy.export import FORMATS, SMALLEST
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.model_folder import load_model, save_model
+from wholenet.deploy.onnx_check import SEAL
 from wholenet.deploy.onnx_model import METADATA, OnnxModel
 from wholenet.spaces.sizes import GRID_SIZES, GridSize
 from wholenet.spaces.supernet import create_model
@@ -108,6 +109,19 @@ def test_nothing_is_written_over_and_a_wrong_export_is_not_kept(exported, folder
     with pytest.raises(ValueError, match="known: onnx, torch, wrong"):
         export_model(load_model(folder), tmp_path / "x.tflite", "tflite", [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bit_that_is_flipped_in_an_onnx_file_is_noticed(exported, tmp_path):
+    content = exported["onnx"][0].read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        altered = bytearray(content)
+        altered[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        (tmp_path / "m.onnx").write_bytes(altered)
+        with pytest.raises(ValueError, match=r"damaged or altered since|cannot be read as ONNX"):
+            OnnxModel(tmp_path / "m.onnx")
+    (tmp_path / "m.onnx").write_bytes(content[: content.rindex(SEAL)])  # as earlier versions wrote it
+    OnnxModel(tmp_path / "m.onnx")
 
 
 def test_files_that_are_not_ours_are_refused(tmp_path):

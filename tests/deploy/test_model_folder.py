@@ -1,4 +1,7 @@
 import json
+import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,8 +9,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import wholenet
+from wholenet.data.detect import open_data
 from wholenet.data.sample import Classes
+from wholenet.deploy.classifier import is_classifier, load_classifier, save_classifier
+from wholenet.deploy.model_files import place_of, write_model
 from wholenet.deploy.model_folder import load_model, save_model
+from wholenet.spaces.cell_model import create_cell_model
+from wholenet.tasks.segmentation import evaluate
 
 CLASSES = Classes(("sky", "ground"), ((0, 0, 255), (0, 255, 0)), values=(3, 7), ignore_values=(255, 9))
 
@@ -81,3 +89,117 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
     (tmp_path / "config.yaml").write_text("data: x\n")
     with pytest.raises(ValueError, match="not been validated yet"):
         wholenet.load(tmp_path)
+
+
+def kinds(path):
+    """A model folder of each kind, by what loads it."""
+    save_model(path / "m", wholenet.create_model("grid-nano", num_classes=2), CLASSES, {})
+    cells = create_cell_model("s2", num_classes=2, channels=4, cells=3)
+    save_classifier(path / "c", cells, ("a", "b"), (0.5,) * 3, (0.2,) * 3, (16, 16), {})
+    return {path / "m": load_model, path / "c": load_classifier}
+
+
+def test_a_bit_that_is_flipped_in_the_weights_is_noticed(tmp_path):
+    rng = np.random.default_rng(0)
+    for folder, load in kinds(tmp_path).items():
+        load(folder)
+        file = folder / "model.safetensors"
+        content = file.read_bytes()
+        for place in (0, 8, len(content) - 1, *rng.integers(len(content), size=12)):
+            altered = bytearray(content)
+            altered[place] ^= 1 << rng.integers(8)
+            file.write_bytes(altered)
+            with pytest.raises(ValueError, match=r"does not fit its config\.json"):
+                load(folder)
+        file.write_bytes(content + b"\0")
+        with pytest.raises(ValueError, match="something was added"):
+            load(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), -1.0])
+def test_a_model_that_nothing_can_be_computed_with_is_neither_loaded_nor_saved(value, tmp_path):
+    for folder, load in kinds(tmp_path).items():
+        for name in ("running_var", *(["running_mean", "weight"] if not np.isfinite(value) else [])):
+            config = json.loads((folder / "config.json").read_text())
+            config.pop("weights_sha256", None)  # as earlier versions wrote it
+            (folder / "config.json").write_text(json.dumps(config))
+            tensors = load_file(folder / "model.safetensors")
+            load(folder)
+            key = [key for key in tensors if key.endswith(name)][-1]
+            altered = {**tensors, key: tensors[key].clone()}
+            altered[key].view(-1)[-1] = value
+            save_file(altered, folder / "model.safetensors")
+            with pytest.raises(ValueError, match=f"nothing can be predicted with this model: {key}"):
+                load(folder)
+            save_file(tensors, folder / "model.safetensors")
+            network = load(folder).network
+            network.state_dict()[key].view(-1)[-1] = value
+            before = {path: path.read_bytes() for path in folder.iterdir()}
+            with pytest.raises(FloatingPointError, match=f"no model is written, because {key}"):
+                write_model(folder, network, config, "")
+            assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_crash_at_any_moment_leaves_the_old_model_or_the_new(saved, monkeypatch):
+    """At each call that changes names or is to put something on the disk; the next save goes through and tidies up."""
+    model, folder = saved
+    left = None
+    calls = ("replace", "mkdir", "fsync", "rmtree")
+    places = {"replace": Path, "mkdir": Path, "fsync": os, "rmtree": shutil}
+    real = {name: getattr(place, name) for name, place in places.items()}
+
+    def counted(name):
+        def call(*args, **kwargs):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Killed
+            return real[name](*args, **kwargs)
+
+        return call
+
+    for name in calls:
+        monkeypatch.setattr(places[name], name, counted(name))
+    seen, moment = [], 0
+    while True:
+        left = moment
+        try:
+            save_model(folder, model, CLASSES, {"epochs": 1000 + moment})
+        except Killed:
+            left = 10**6
+            load_model(folder)
+            seen.append(json.loads((place_of(folder) / "config.json").read_text())["facts"]["epochs"])
+            assert seen[-1] in (1000 + moment, *seen[:-1], 3)
+            moment += 1
+            continue
+        break
+    assert moment > 8
+    assert {epochs == 1000 + moment for moment, epochs in enumerate(seen)} == {True, False}
+    left = 10**6
+    save_model(folder, model, CLASSES, {"epochs": 4})
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_a_run_whose_model_was_being_exchanged_still_has_one(saved):
+    _, folder = saved
+    folder.rename(folder.with_name("model.old"))
+    load_model(folder.parent)
+    assert not is_classifier(folder.parent)
+
+
+def test_answers_that_are_no_numbers_are_refused(saved, discs):
+    """Weights may be finite and what comes of them not: float32 ends at 3.4e38."""
+    loaded = load_model(saved[1])
+    with torch.no_grad():
+        loaded.network.net.decoder.norm.weight.fill_(1e30)
+        loaded.network.net.decoder.classify.weight.fill_(3e38)
+    image = np.full((40, 48, 3), 255, np.uint8)
+    with pytest.raises(FloatingPointError, match="logits are not finite"):
+        loaded.predict(image)
+    data = open_data(str(discs)).splits["val"]
+    with pytest.raises(FloatingPointError, match=rf"{data[0].name}: .*logits are not finite"):
+        evaluate(loaded.network, data, 2)

@@ -10,6 +10,7 @@ import shutil
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -420,6 +421,9 @@ def tensor(onnx, **fields):
             made.ClearField("raw_data")
             made.data_location = onnx.TensorProto.EXTERNAL
             made.external_data.add(key="location", value=value)
+        elif name == "values":
+            raw = fields.get("as_bytes", False)
+            return onnx.helper.make_tensor("w", 1, [len(value)], np.float32(value).tobytes() if raw else value, raw=raw)
         elif name == "dims":
             made.ClearField("dims")
             made.dims.extend(value)
@@ -451,6 +455,8 @@ WRONG_ENDS = """{"format": 1, "classes": {"classes": ["a"]},
         ({"attribute": {"external": "/etc/passwd"}}, "tensor 'w' is kept in another file"),
         ({"initializer": {"dims": [10**6, 10**6]}}, "'w' claims to be 1000000x1000000"),
         ({"attribute": {"dims": [1 << 62]}}, "'w' claims to be 4611686018427387904"),
+        ({"initializer": {"values": [float("nan")]}}, "'w' has values that are not finite"),
+        ({"attribute": {"values": [0.0, float("-inf")], "as_bytes": True}}, "'w' has values that are not finite"),
         ({"about": "[1]"}, r"does not say which classes .*format \[1\]"),
         ({"about": "{"}, "what it says of itself cannot be read"),
         ({"about": '{"format": 1}'}, "has no 'classes'"),
@@ -546,6 +552,7 @@ def test_a_parquet_file_that_unfolds_to_gigabytes_is_refused(tmp_path, monkeypat
 def test_weights_of_another_folder_with_the_same_names_still_load(segmenter):
     """The checks refuse what is wrong, not what was written by other means."""
     header, _ = header_of(segmenter / "model.safetensors")
+    edited(segmenter, weights_sha256=DROPPED)
     tensors = {name: value.contiguous() for name, value in load_model(segmenter).network.state_dict().items()}
     save_file(dict(reversed(tensors.items())), segmenter / "model.safetensors", metadata={"made": "elsewhere"})
     assert set(header) - {"__metadata__"} == set(tensors)

@@ -267,6 +267,14 @@ def test_weights_lost_in_the_last_step_end_the_epoch_too():
         epoch.run()
 
 
+def test_statistics_lost_on_the_way_end_the_epoch_too():
+    """Training itself does not read them: its loss stays a number."""
+    epoch = Epoch(config_of("darts-pt"), moves=False)
+    next(value for name, value in epoch.state.model.named_buffers() if "running_var" in name).fill_(float("inf"))
+    with pytest.raises(FloatingPointError, match=r"after epoch 2, net\..*running_var .* not finite"):
+        epoch.run()
+
+
 def test_the_model_is_put_into_training_mode():
     epoch = Epoch(config_of("darts-pt"))
     epoch.state.model.eval()

@@ -13,10 +13,11 @@ import torch
 
 from wholenet.data.pictures import check_image
 from wholenet.data.stream import normalize
-from wholenet.deploy.model_files import load_network
-from wholenet.deploy.model_folder import model_config, write_model
+from wholenet.deploy.model_files import load_network, place_of, write_model
+from wholenet.deploy.model_folder import model_config
 from wholenet.files import as_numbers, is_plain, require_keys, require_range, shown
 from wholenet.spaces.cell_model import CellSupernet, create_cell_model
+from wholenet.tasks.finite import LOST, all_finite
 
 FORMAT = 1
 TASK = "classification"
@@ -63,6 +64,7 @@ class TrainedClassifier:
 
         Raises:
             ValueError: if an image has another shape or type.
+            FloatingPointError: for logits that are not finite.
         """
         for image in images:
             check_image(image)
@@ -72,7 +74,10 @@ class TrainedClassifier:
             for image in images
         ]
         batch = torch.from_numpy(normalize(np.stack(fitted), self.mean, self.std)).permute(0, 3, 1, 2)
-        return self.network(batch.to(self.device)).softmax(1).cpu().numpy()
+        logits = self.network(batch.to(self.device))
+        if not all_finite(logits):
+            raise FloatingPointError(LOST)
+        return logits.softmax(1).cpu().numpy()
 
 
 def save_classifier(
@@ -116,16 +121,15 @@ def is_classifier(path: str | Path) -> bool:
     Raises:
         ValueError: if its config cannot be read.
     """
-    if not any((Path(path) / place).is_file() for place in ("model/config.json", "config.json")):
-        return False
-    return model_config(path)[1].get("task") == TASK
+    return place_of(path) is not None and model_config(path)[1].get("task") == TASK
 
 
 def load_classifier(path: str | Path, device: str | torch.device = "cpu") -> TrainedClassifier:
     """Load a model folder, or the model of a run folder. It may come from anybody: see docs/safety.md.
 
     Raises:
-        ValueError: if there is no classifier, its config does not do, or its weights do not fit its config.
+        ValueError: if there is no classifier, its config does not do, its weights do not fit its config or have been
+            altered, or they are not finite.
     """
     folder, config = model_config(path)
     if config.get("task") != TASK:
@@ -149,7 +153,7 @@ def load_classifier(path: str | Path, device: str | torch.device = "cpu") -> Tra
             f"channels; expected {len(classes)}, as its class table, and {CHANNELS}"
         )
     device = torch.device(device)
-    model = load_network(lambda: create_cell_model(**spec), folder).placed(device).eval()
+    model = load_network(lambda: create_cell_model(**spec), folder, config).placed(device).eval()
     return TrainedClassifier(model, classes, mean, std, (height, width), device)
 
 

@@ -22,6 +22,7 @@ from wholenet.data.classes import classes_to_dict
 from wholenet.data.stream import MEAN, STD, normalize
 from wholenet.deploy.fold import Folded, fold
 from wholenet.deploy.model_folder import TrainedModel
+from wholenet.deploy.onnx_check import seal
 from wholenet.deploy.onnx_model import FORMAT, METADATA, SMALLEST, OnnxModel
 
 RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33))
@@ -146,6 +147,7 @@ def _write_onnx(net: Folded, about: dict[str, Any], path: Path) -> None:
     assert program is not None
     program.model.metadata_props[METADATA] = json.dumps(about)
     program.save(path)
+    seal(path)
 
 
 def _load_onnx(path: Path) -> Run:

@@ -1,9 +1,16 @@
 """The files of a model folder, which may come from anybody: nothing in them is run, nothing is read from outside the
 folder, and nothing is allocated before it is known what it will be.
+
+config.json holds the SHA-256 of model.safetensors. The two are written into a folder of their own, which then takes its
+place, so that a crash never parts them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import shutil
 import stat
 import struct
 from collections.abc import Callable, Iterable, Mapping
@@ -12,11 +19,11 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from wholenet.files import parse_json, read_json, require_keys, shown
+from wholenet.files import parse_json, read_json, require_keys, settle, shown, write_whole
 from wholenet.spaces.supernet import Supernet
 
 HEADER_BYTES = 16 << 20
@@ -25,8 +32,65 @@ DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF1
 """The names that safetensors has for the types of our tensors."""
 NAMED = 3
 """Tensors that a message names."""
+DIGEST = "weights_sha256"
+"""Key of config.json."""
 
 AnyNet = TypeVar("AnyNet", bound=Supernet)
+
+
+def write_model(path: Path, model: nn.Module, config: dict[str, Any], card: str) -> None:
+    """Write the weights of ``model``, its config and its README into the folder ``path``, in the place of what is
+    there.
+
+    A reader never meets half a model, and a crash at any moment leaves the old one or the new: see :func:`place_of`.
+
+    Raises:
+        FloatingPointError: for weights that are not finite, or a variance below 0 (named); nothing is written then.
+        OSError: if it cannot be written; what was there stays.
+    """
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    if (problem := unusable(tensors)) is not None:
+        raise FloatingPointError(f"{path}: no model is written, because {problem}")
+    partial, old = path.with_name(path.name + ".partial"), _set_aside(path)
+    if not path.exists() and old.exists():  # a crash between the two renames below
+        old.replace(path)
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir(parents=True)
+    content = save(tensors)
+    with (partial / "model.safetensors").open("wb") as file:  # safetensors' own writing hides that a disk is full
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    config = {**config, DIGEST: hashlib.sha256(content).hexdigest()}
+    write_whole(partial / "config.json", json.dumps(config, indent=2) + "\n")
+    write_whole(partial / "README.md", card)
+    settle(partial)
+    if path.exists():
+        path.replace(old)
+    partial.replace(path)
+    settle(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def place_of(path: str | Path) -> Path | None:
+    """The model folder that ``path`` is, or holds as ``model``; None if there is none.
+
+    It is NAME.old where a crash kept :func:`write_model` from putting the new one into its place.
+
+    Raises:
+        ValueError: if it is a symbolic link that leads out of ``path``.
+    """
+    path = Path(path)
+    for name in ("model", _set_aside(Path("model")).name):
+        if (path / name / "config.json").is_file():
+            return inside(path, name)
+    places = [path, *([_set_aside(path)] if path.name and not path.exists() else [])]
+    return next((place for place in places if (place / "config.json").exists()), None)
+
+
+def _set_aside(path: Path) -> Path:
+    return path.with_name(path.name + ".old")
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -62,24 +126,62 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def load_network(build: Callable[[], AnyNet], folder: Path) -> AnyNet:
+def load_network(build: Callable[[], AnyNet], folder: Path, config: Mapping[str, Any]) -> AnyNet:
     """The network that ``build`` makes, with the weights in the folder's model.safetensors.
 
     It is built without memory first; what the file's header declares is compared with it, and only then read.
 
+    Args:
+        build: makes it, untrained.
+        folder: the model folder.
+        config: its config. Those of earlier versions have no checksum.
+
     Raises:
-        ValueError: if there is no such file, it is damaged, or its tensors are not those of the network.
+        ValueError: if there is no such file, it is damaged or altered, its tensors are not those of the network, or
+            nothing can be computed with them.
     """
     with torch.device("meta"), _Unfilled():
         model = build()
     file = inside(folder, "model.safetensors")
     try:
         _check_header(file, model.state_dict())
+        if DIGEST in config:
+            _check_digest(file, config[DIGEST])
         tensors = load_file(file)
     except (OSError, ValueError, SafetensorError) as error:
         raise ValueError(f"{folder}: model.safetensors does not fit its config.json: {error}") from error
+    if (problem := unusable(tensors)) is not None:
+        raise ValueError(
+            f"{folder}: nothing can be predicted with this model: {problem}. Train it again, or copy it anew"
+        )
     # Copies: what is read is mapped from the file, which somebody may cut short.
     return model.filled({name: tensor.clone() for name, tensor in tensors.items()})
+
+
+def unusable(tensors: Mapping[str, Tensor]) -> str | None:
+    """What is wrong with the first of a network's ``tensors`` that nothing can be computed with; None if nothing is.
+
+    >>> unusable({"norm.weight": torch.tensor([1.0, float("nan")])})
+    'norm.weight has 1 of 2 values that are not finite'
+    >>> unusable({"norm.running_var": torch.tensor([1.0, -0.5])})
+    'norm.running_var, which holds variances, has one of -0.5'
+    """
+    for name, tensor in tensors.items():
+        if wrong := int((~tensor.isfinite()).sum()):
+            return f"{name} has {wrong:,} of {tensor.numel():,} values that are not finite"
+        if name.endswith("running_var") and bool((tensor < 0).any()):
+            return f"{name}, which holds variances, has one of {tensor.min().item():.3g}"
+    return None
+
+
+def _check_digest(file: Path, expected: object) -> None:
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if found != expected:
+        raise ValueError(
+            f"its SHA-256 is {found}, and {shown(expected)} was written into {DIGEST}; it is damaged, or another file. "
+            f"Copy the folder anew. If you altered the weights yourself, take {DIGEST} out of config.json"
+        )
 
 
 class _Unfilled(TorchFunctionMode):
@@ -92,7 +194,7 @@ class _Unfilled(TorchFunctionMode):
 
 
 def _check_header(file: Path, expected: Mapping[str, Tensor]) -> None:
-    found, size = _read_header(file), file.stat().st_size
+    found, size = _read_header(file)
     if missing := [name for name in expected if name not in found]:
         raise ValueError(f"{_some(missing)} not in the file; was it cut short, or made by another size or space?")
     if unknown := [name for name in found if name not in expected]:
@@ -107,12 +209,14 @@ def _check_header(file: Path, expected: Mapping[str, Tensor]) -> None:
                 f"{tensor.dtype} {list(tensor.shape)}"
             )
         total += tensor.numel() * tensor.element_size()
-    if total > size:
-        raise ValueError(f"its tensors take {total:,} bytes, but the file has {size:,}: it is cut short")
+    if total != size:
+        raise ValueError(
+            f"its tensors take {total:,} bytes, but {size:,} follow the header: it is cut short, or something was added"
+        )
 
 
-def _read_header(file: Path) -> dict[str, Any]:
-    """What a safetensors file says of its tensors."""
+def _read_header(file: Path) -> tuple[dict[str, Any], int]:
+    """What a safetensors file says of its tensors, and the bytes behind that."""
     found = file.stat()
     if not stat.S_ISREG(found.st_mode):
         raise ValueError(f"{file} is no regular file")
@@ -131,7 +235,7 @@ def _read_header(file: Path) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise ValueError("its header is no mapping; it is damaged, or no safetensors file")
     header.pop("__metadata__", None)
-    return header
+    return header, found.st_size - 8 - length
 
 
 def _some(names: Iterable[str]) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,16 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save
-from torch import nn
 
 from wholenet.data.classes import classes_from_dict, classes_to_dict
 from wholenet.data.pictures import check_image
 from wholenet.data.sample import Classes
 from wholenet.data.stream import MEAN, STD
 from wholenet.deploy.fold import Folded, fold
-from wholenet.deploy.model_files import inside, load_network, read_config
-from wholenet.files import require_keys, require_range, shown, write_whole
+from wholenet.deploy.model_files import load_network, place_of, read_config, write_model
+from wholenet.files import require_keys, require_range, shown
 from wholenet.spaces.genotype import genotype_from_dict
 from wholenet.spaces.supernet import Supernet, create_model
 from wholenet.tasks.segmentation import predict_mask
@@ -57,6 +52,7 @@ class TrainedModel:
 
         Raises:
             ValueError: if the image has another shape or type.
+            FloatingPointError: for logits that are not finite.
         """
         check_image(image)
         return predict_mask(self.folded, image, self.device)
@@ -82,31 +78,12 @@ def save_model(
     write_model(path, model, config, _card(model, classes, facts))
 
 
-def write_model(path: Path, model: nn.Module, config: dict[str, Any], card: str) -> None:
-    """Write the weights of ``model``, its config and its README, where a reader never meets half a model."""
-    partial, old = path.with_name(path.name + ".partial"), path.with_name(path.name + ".old")
-    for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir(parents=True)
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    with (partial / "model.safetensors").open("wb") as file:  # safetensors' own writing hides that a disk is full
-        file.write(save(tensors))
-        file.flush()
-        os.fsync(file.fileno())
-    write_whole(partial / "config.json", json.dumps(config, indent=2) + "\n")
-    write_whole(partial / "README.md", card)
-    if path.exists():
-        path.replace(old)
-    partial.replace(path)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedModel:
     """Load a model folder, or the model of a run folder. It may come from anybody: see docs/safety.md.
 
     Raises:
-        ValueError: if there is no model, it was written by another format, its config does not do, or its weights do
-            not fit its config.
+        ValueError: if there is no model, it was written by another format, its config does not do, its weights do not
+            fit its config or have been altered, or they are not finite.
     """
     folder, config = model_config(path)
     if config.get("task") == "classification":
@@ -127,7 +104,7 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedM
             f"channels; expected {len(classes)}, as its class table, and {len(MEAN)}"
         )
     device = torch.device(device)
-    model = load_network(lambda: create_model(**spec), folder).placed(device).eval()
+    model = load_network(lambda: create_model(**spec), folder, config).placed(device).eval()
     return TrainedModel(model, classes, device, _held_out(config["held_out"], where))
 
 
@@ -137,11 +114,9 @@ def model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:
     Raises:
         ValueError: if there is none, or it is not what it should be.
     """
-    folder = Path(path)
-    if (folder / "model" / "config.json").is_file():
-        folder = inside(folder, "model")
-    if not (folder / "config.json").exists():
-        unfinished = (folder / "config.yaml").is_file()
+    folder = place_of(path)
+    if folder is None:
+        unfinished = (Path(path) / "config.yaml").is_file()
         why = "the run in it has not been validated yet, so it has none" if unfinished else "no config.json in it"
         raise ValueError(
             f"{path} holds no model ({why}); give the folder that `wholenet fit --out` made, or its model/"

@@ -11,6 +11,7 @@ from wholenet.data.classes import classes_from_dict
 from wholenet.data.pictures import check_image
 from wholenet.deploy.onnx_check import check_onnx
 from wholenet.files import as_numbers, parse_json, require_keys, shown
+from wholenet.tasks.finite import LOST
 
 METADATA = "wholenet"
 """Key of the file's metadata under which :func:`description` stands, as JSON."""
@@ -86,6 +87,7 @@ class OnnxModel:
 
         Raises:
             ValueError: if the image has another shape or type, or is smaller.
+            FloatingPointError: for logits that are not finite.
         """
         check_image(image)
         if min(image.shape[:2]) < SMALLEST:
@@ -94,4 +96,7 @@ class OnnxModel:
                 f"{SMALLEST}x{SMALLEST} or more; use the run or model folder, or larger images or tiles"
             )
         x = (image.astype(np.float32) / 255 - self._mean) / self._std
-        return self.logits(np.ascontiguousarray(x.transpose(2, 0, 1))[None]).argmax(1)[0].astype(np.uint8)
+        logits = self.logits(np.ascontiguousarray(x.transpose(2, 0, 1))[None])
+        if not np.isfinite((logits.min(), logits.max())).all():
+            raise FloatingPointError(LOST)
+        return logits.argmax(1)[0].astype(np.uint8)

@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wholenet.files import settle
+
 MARK = b"wholenet checkpoint"
 DIGEST_BYTES = 32
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -65,7 +67,7 @@ def write_checkpoint(path: Path, state: dict[str, Any], *, keep_previous: bool =
     if keep_previous and path.exists():
         path.replace(previous(path))
     partial.replace(path)
-    _settle(path.parent)
+    settle(path.parent)
 
 
 def read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
@@ -148,17 +150,3 @@ def saying_what_a_full_disk_needs(folder: Path, state: Callable[[], dict[str, An
 
 def _megabytes(count: int) -> str:
     return f"{max(1, round(count / 1e6)):,} MB"
-
-
-def _settle(folder: Path) -> None:
-    """Make the names in ``folder`` survive a power cut, where the system can."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # not where folders cannot be opened
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)

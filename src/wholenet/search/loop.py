@@ -52,12 +52,12 @@ def train_epoch(
 
 
 def check_finite(model: torch.nn.Module, epoch: int) -> None:
-    """Make sure that no weight of ``model`` got lost in ``epoch`` (from 0).
+    """Make sure that no weight of ``model``, and no statistic, got lost in ``epoch`` (from 0).
 
     Raises:
         FloatingPointError: if one did (named).
     """
-    if broken := [name for name, value in model.named_parameters() if not value.isfinite().all()]:
+    if broken := [name for name, value in model.state_dict().items() if not value.isfinite().all()]:
         raise FloatingPointError(
             f"after epoch {epoch + 1}, {broken[0]} and {len(broken) - 1} more hold values that are not finite; "
             f"the last checkpoint is from before. {ADVICE}"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from wholenet.data.labelled import Labelled
 from wholenet.data.stream import normalize
+from wholenet.tasks.finite import LOST, all_finite
 
 
 class ClassificationLoss:
@@ -64,14 +65,21 @@ def evaluate_labelled(
     batch: int = 256,
     device: torch.device | str = "cpu",
 ) -> Accuracy:
-    """Score ``model``, images [B, C, H, W] -> logits [B, K], on all of ``data``. Leaves its mode as it was."""
+    """Score ``model``, images [B, C, H, W] -> logits [B, K], on all of ``data``. Leaves its mode as it was.
+
+    Raises:
+        FloatingPointError: for logits that are not finite.
+    """
     training = model.training
     model.eval()
     try:
-        found = torch.cat([model(images.to(device)).argmax(1).cpu() for images in _batches(data, mean, std, batch)])
+        logits = torch.cat([model(images.to(device)).cpu() for images in _batches(data, mean, std, batch)])
     finally:
         model.train(training)
-    right = found.numpy() == data.labels
+    if not all_finite(logits):
+        lost = int((~logits.isfinite().all(1)).sum())
+        raise FloatingPointError(f"{lost} of {len(data)} images: {LOST}")
+    right = logits.argmax(1).numpy() == data.labels
     counts = np.bincount(data.labels, minlength=num_classes)
     hits = np.bincount(data.labels[right], minlength=num_classes)
     per_class = tuple(float(h / n) if n else None for h, n in zip(hits, counts, strict=True))

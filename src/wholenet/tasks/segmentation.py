@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from wholenet import parallel
 from wholenet.data.sample import IGNORE, SegmentationData
 from wholenet.data.stream import normalize
+from wholenet.tasks.finite import LOST, all_finite
 
 
 class SegmentationLoss:
@@ -117,9 +118,16 @@ class ConfusionMatrix:
 
 @torch.no_grad()
 def predict_mask(model: nn.Module, image: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
-    """Train ids, uint8 [H, W], of one RGB image, uint8 [H, W, 3], at its own size. The model must be in eval mode."""
+    """Train ids, uint8 [H, W], of one RGB image, uint8 [H, W, 3], at its own size. The model must be in eval mode.
+
+    Raises:
+        FloatingPointError: for logits that are not finite.
+    """
     x = torch.from_numpy(normalize(image)).permute(2, 0, 1)[None].to(device, memory_format=torch.channels_last)
-    return model(x).argmax(1)[0].to(torch.uint8).cpu().numpy()
+    logits = model(x)
+    if not all_finite(logits):
+        raise FloatingPointError(LOST)
+    return logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
 
 
 def evaluate(
@@ -132,6 +140,9 @@ def evaluate(
     """Score ``model`` on all of ``data``, each image at full resolution. Leaves the model's mode as it was.
 
     Several processes share the images; each of them returns the scores on all.
+
+    Raises:
+        FloatingPointError: for logits that are not finite; the sample is named.
     """
     matrix = ConfusionMatrix(num_classes)
     own = range(parallel.rank(), len(data), parallel.processes())
@@ -150,7 +161,15 @@ def evaluate(
 def predictions(
     model: nn.Module, data: SegmentationData, device: torch.device | str = "cpu", which: Iterable[int] | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(image, truth, prediction) of every sample, or of ``which``, in order. The model must be in eval mode."""
+    """(image, truth, prediction) of every sample, or of ``which``, in order. The model must be in eval mode.
+
+    Raises:
+        FloatingPointError: for logits that are not finite; the sample is named.
+    """
     for i in range(len(data)) if which is None else which:
-        image, truth, _ = data[i]
-        yield image, truth, predict_mask(model, image, device)
+        image, truth, name = data[i]
+        try:
+            prediction = predict_mask(model, image, device)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{name}: {error}") from error
+        yield image, truth, prediction
