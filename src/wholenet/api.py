@@ -28,7 +28,7 @@ from wholenet.deploy.export import Check, check_export
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.model_folder import TrainedModel, load_model
 from wholenet.deploy.onnx_model import OnnxModel
-from wholenet.deploy.predict import predict_files
+from wholenet.deploy.predict import SomeFailed, predict_files
 from wholenet.deploy.score import open_for, score
 from wholenet.deploy.tiles import Tiling
 from wholenet.deploy.video import check_videos, is_video, predict_video
@@ -36,7 +36,8 @@ from wholenet.diagnostics.curvature import Curvature
 from wholenet.diagnostics.diagnosis import Diagnosis
 from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.diagnostics.run import diagnose as diagnose_run
-from wholenet.report.diagnosis import write_diagnosis
+from wholenet.files import check_output
+from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
@@ -109,6 +110,8 @@ def predict(
 ) -> list[Path]:
     """Write an index PNG for every image file given, or found in a folder given, and one for every frame of a video.
 
+    An input that cannot be answered does not stop the others.
+
     Args:
         model: a trained network, its run or model folder, or an ONNX file that ``export`` wrote.
         inputs: image files, folders of them, and videos; see ``deploy.predict`` and ``deploy.video``.
@@ -122,19 +125,29 @@ def predict(
         The masks of the images, and the folder of masks of each video.
 
     Raises:
-        DataError: for an input that is not there or whose masks would meet something, before anything is predicted;
-            for one that cannot be read.
-        ValueError: if there is no model.
+        DataError: for an input that is not there, or whose masks would meet something, before anything is predicted.
+        ValueError: if there is no model, or nothing can be written to ``out``.
+        SomeFailed: at the end, for inputs that could not be read or answered; it says what was ``written``.
     """
     loaded = model if isinstance(model, TrainedModel | OnnxModel) else load_any(model)
     videos = [path for path in inputs if is_video(path)]
     images = [path for path in inputs if not is_video(path)]
     check_videos(videos, out)
     options: dict[str, Any] = {"with_overlay": overlay, "tiling": tiling, "progress": progress}
-    written = predict_files(loaded, images, out, max_megapixels=max_megapixels, **options) if images else []
-    for video in videos:
-        predict_video(loaded, video, out, **options)
-        written.append(Path(out) / Path(video).stem)
+    written, failed, count = [], dict[Path, str](), len(videos)
+    try:
+        written = predict_files(loaded, images, out, max_megapixels=max_megapixels, **options) if images else []
+        count += len(written)
+    except SomeFailed as some:
+        written, failed, count = some.written, some.failed, count + some.inputs
+    for video in map(Path, videos):
+        try:
+            predict_video(loaded, video, out, **options)
+            written.append(Path(out) / video.stem)
+        except DataError as error:
+            failed[video] = str(error)
+    if failed:
+        raise SomeFailed(failed, count, written)
     return written
 
 
@@ -212,7 +225,11 @@ def classify(
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> int:
-    """Write a CSV table of the classes of image files; see :func:`wholenet.deploy.classify.classify_files`."""
+    """Write a CSV table of the classes of image files; see :func:`wholenet.deploy.classify.classify_files`.
+
+    Raises:
+        SomeFailed: at the end, for images that could not be read or answered; they have no line.
+    """
     loaded = model if isinstance(model, TrainedClassifier) else load_classifier(model)
     return classify_files(loaded, inputs, out, progress, max_megapixels)
 
@@ -259,15 +276,15 @@ def diagnose(
 
     Raises:
         DataError: for data that cannot be read, or of other classes.
-        ValueError: for a folder that holds no run, or a run that trained no supernet; a device that is not there.
+        ValueError: for a folder that holds no run, or a run that trained no supernet; a device that is not there; if
+            nothing can be written into ``out``.
     """
     path = Path(run)
     if (path / "config.json").is_file() and not (path / "config.yaml").is_file():
         raise ValueError(f"{path} is a model folder; a diagnosis reads the run's records too: give the run's folder")
     folder = RunFolder(path)
     target = path / "diagnosis" if out is None else Path(out)
-    if target.exists() and not target.is_dir():
-        raise ValueError(f"{target} is a file; give a folder for the diagnosis")
+    check_diagnosis(target)
     found = diagnose_run(
         folder,
         None if data is None else str(data),
@@ -284,8 +301,9 @@ def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: 
     """Write the genotype that ``decoding`` finds in the supernet of a run or model folder to the file ``out``.
 
     Raises:
-        ValueError: if there is no supernet in the folder, or no such decoding.
+        ValueError: if there is no supernet in the folder, no such decoding, or ``out`` cannot be written.
     """
+    check_output(out)
     genotype = decode_model(path, decoding, tau)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     write_genotype(genotype, Path(out))

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 import wholenet
+from wholenet.files import check_output
 from wholenet.ops.execution import tuned
 from wholenet.search.config import parse_size
 from wholenet.spaces.sizes import grid_size
@@ -81,9 +82,11 @@ def bench(
     """Run benchmarks, all that fit the device if none is named, and write their rows to ``json_file``.
 
     Raises:
-        ValueError: for an unknown name, a name that needs a GPU where there is none, or an installation without the
-            source tree.
+        ValueError: for a path that cannot be written to, an unknown name, a name that needs a GPU where there is none,
+            or an installation without the source tree.
     """
+    if json_file is not None:
+        check_output(json_file)
     setting = Setting(choose_device(device), size, batch, parse_size(crop), rounds, threads)
     grid_size(size)
     for name, value in (("batch", batch), ("rounds", rounds), ("threads", threads)):
@@ -94,7 +97,6 @@ def bench(
         raise ValueError(f"no benchmark {unknown[0]!r}; there are {', '.join(found)}")
     torch.set_num_threads(threads)
     rows: list[Row] = []
-    _write(rows, json_file)  # a path that cannot be written to is found out now
     with tuned(setting.device):  # as training runs
         for row in (row for name in names or found for row in _rows(name, setting, chosen=bool(names))):
             show(str(row))
@@ -105,6 +107,7 @@ def bench(
 
 def _write(rows: Sequence[Row], json_file: str | None) -> None:
     if json_file is not None:
+        Path(json_file).parent.mkdir(parents=True, exist_ok=True)
         Path(json_file).write_text(json.dumps([row.to_dict() for row in rows], indent=2) + "\n")
 
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_type_hints
 
 import jsonargparse
 from jsonargparse import Namespace
 
 from wholenet import __version__
 from wholenet.data.task import Task, task_of
-from wholenet.files import parse_yaml
+from wholenet.files import check_output, parse_yaml
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config, is_cell_run
 from wholenet.search.config import MACHINE, FitConfig, parse_size, require
@@ -27,6 +27,9 @@ from wholenet.spaces.sizes import CELL_SPACES, grid_size
 from wholenet.studies.catalog import CATALOG, CELL_STUDIES
 from wholenet.studies.processes import DIVERGED
 from wholenet.studies.setting import SCALES, CellSetting, Setting
+
+if TYPE_CHECKING:
+    from wholenet.deploy.predict import SomeFailed
 
 DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
 jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)  # what `--help` says of each option
@@ -50,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parsed = parser.parse_args(typed, defaults=False)  # what was not typed is as the run, or the method, has it
     commands = COMMANDS | (CLASSIFICATION if task == "classification" else {})
     try:
+        if parsed[command].get("json") is not None:
+            check_output(parsed[command].json)
         commands[command](parsed[command])
     except (ValueError, FloatingPointError, OSError, MemoryError) as error:
         said = DIVERGED if isinstance(error, FloatingPointError) else ""  # which studies look for
@@ -510,6 +515,7 @@ def _classify(args: Namespace) -> None:
     from rich.console import Console
 
     from wholenet.api import classify, load_classifier
+    from wholenet.deploy.predict import SomeFailed
     from wholenet.report.progress import counted
 
     if args.overlay or args.cityscapes_submission or args.tile or args.overlap is not None:
@@ -517,8 +523,21 @@ def _classify(args: Namespace) -> None:
             "--overlay, --tile, --overlap and --cityscapes-submission are about masks; this is a classifier"
         )
     model = load_classifier(args.model, args.device)
-    images = classify(model, args.images, args.out, counted(Console(stderr=True), "classifying"), args.max_megapixels)
+    progress = counted(Console(stderr=True), "classifying")
+    failed = None
+    try:
+        images = classify(model, args.images, args.out, progress, args.max_megapixels)
+    except SomeFailed as some:
+        images, failed = some.inputs - len(some.failed), some
     print(f"{images} images in {args.out}")
+    _refuse(failed)
+
+
+def _refuse(failed: SomeFailed | None) -> None:
+    """Say what failed, and end with status 1."""
+    if failed is not None:
+        sys.stderr.write(f"wholenet predict: {failed}\n")
+        raise SystemExit(1)
 
 
 def _predict(args: Namespace) -> None:
@@ -527,6 +546,7 @@ def _predict(args: Namespace) -> None:
     from wholenet.api import load_any, predict
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.classifier import is_classifier
+    from wholenet.deploy.predict import SomeFailed
     from wholenet.deploy.tiles import Tiling
     from wholenet.report.progress import counted
 
@@ -542,21 +562,26 @@ def _predict(args: Namespace) -> None:
     tiling = Tiling(**tile, **({} if args.overlap is None else {"overlap": args.overlap}))
     model = load_any(args.model, args.device)
     progress = counted(Console(stderr=True), "predicting")
-    if args.cityscapes_submission:
-        written = write_cityscapes_submission(model, args.images, args.out, tiling=tiling, progress=progress)
-    else:
-        written = predict(
-            model,
-            args.images,
-            args.out,
-            overlay=args.overlay,
-            tiling=tiling,
-            progress=progress,
-            max_megapixels=args.max_megapixels,
-        )
+    failed = None
+    try:
+        if args.cityscapes_submission:
+            written = write_cityscapes_submission(model, args.images, args.out, tiling=tiling, progress=progress)
+        else:
+            written = predict(
+                model,
+                args.images,
+                args.out,
+                overlay=args.overlay,
+                tiling=tiling,
+                progress=progress,
+                max_megapixels=args.max_megapixels,
+            )
+    except SomeFailed as some:
+        written, failed = some.written, some
     for folder in [path for path in written if path.is_dir()]:
         print(f"masks of each frame in {folder}")
     print(f"{sum(not path.is_dir() for path in written)} masks in {args.out}")
+    _refuse(failed)
 
 
 def _diagnose_search(args: Namespace, how: dict[str, Any]) -> None:
@@ -742,6 +767,7 @@ def _info(args: Namespace) -> None:
 
 def _write_json(path: str | None, content: dict[str, Any]) -> None:
     if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(json.dumps(content, indent=2) + "\n")
 
 

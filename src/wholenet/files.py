@@ -1,4 +1,5 @@
 """Reading small text files that may come from anywhere: what they may be, how large, and that nothing in them is run.
+And writing: so that a crash leaves a whole file, and where it cannot be, so that this is known before the work.
 
 Imports no torch: the command line reads it. Limits: docs/safety.md.
 """
@@ -11,6 +12,7 @@ import os
 import re
 import reprlib
 import stat
+import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -62,6 +64,34 @@ def write_whole(path: str | Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def check_output(path: str | Path, *, folder: bool = False) -> None:
+    """Make sure, before the work for it is done, that a file can be written at ``path``, or files into a folder there.
+
+    Folders on the way to it need not be there yet. Nothing is changed, and nothing is left there.
+
+    Raises:
+        ValueError: saying what is in the way.
+    """
+    try:
+        target = Path(path).resolve()  # where a link leads
+        if target.exists():
+            if target.is_dir() != folder:
+                found, wanted = ("a file", "a folder") if folder else ("a folder", "the name of a file")
+                raise ValueError(f"{path} is {found}; give {wanted} to write to")
+            if target.is_file():
+                target.open("ab").close()
+            if not folder:  # a terminal or a pipe is not tried
+                return
+        there = next(place for place in (target, *target.parents) if place.exists())
+        if not there.is_dir():
+            raise ValueError(f"{path} cannot be written, because {there} is a file and no folder; give another path")
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except (OSError, RuntimeError) as error:  # links that lead in a circle are a RuntimeError in Python 3.11 and 3.12
+        why = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
+        raise ValueError(f"{path} cannot be written ({why}); give a path that can be") from error
 
 
 def settle(folder: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from wholenet.cells.prepare import labelled_stream, prepare_labels
 from wholenet.cells.search import initial_search
 from wholenet.diagnostics.curvature import Curvature, Drawn, curvature
+from wholenet.files import check_output
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.steps import Batch
 from wholenet.tasks.classification import ClassificationLoss
@@ -42,6 +43,7 @@ def diagnose_search(
         FloatingPointError: if the curvature is not finite.
     """
     run = CellFolder(path)
+    check_output(run.path / "diagnosis.json")
     config = run.search_config
     data = prepare_labels(config)
     state = initial_search(config, len(data.classes), device)

@@ -12,7 +12,15 @@ from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.opening import open_picture
 from wholenet.data.pictures import write_mask
 from wholenet.data.sample import Classes, DataError
-from wholenet.deploy.predict import Predictor, list_images, predicted, refuse_collisions, target_in
+from wholenet.deploy.predict import (
+    Predictor,
+    all_done,
+    check_targets,
+    list_images,
+    predicted,
+    refuse_collisions,
+    target_in,
+)
 from wholenet.deploy.tiles import Tiling
 
 SIZE = (1024, 2048)
@@ -48,7 +56,9 @@ def write_cityscapes_submission(
     Raises:
         DataError: before anything is predicted: for a model of other classes, an input that does not exist, a folder
             without images, an image that is named otherwise or is not 1024x2048, two images of one frame, or another
-            PNG of a frame in ``out``. During the work: for an image that cannot be read.
+            PNG of a frame in ``out``.
+        ValueError: likewise, where nothing can be written to ``out``.
+        SomeFailed: at the end, for images that could not be read or answered.
     """
     label_ids = _label_ids(model.classes)
     images = list_images(inputs)
@@ -59,10 +69,12 @@ def write_cityscapes_submission(
     _refuse_rivals(out, frames, targets)
     for image in images:
         _require_size(image)
+    check_targets(out, targets)
     out.mkdir(parents=True, exist_ok=True)
-    for target, (_, mask) in zip(targets, predicted(model, images, progress, tiling), strict=True):
-        write_mask(target, label_ids[mask])
-    return targets
+    failed: dict[Path, str] = {}
+    for i, _, mask in predicted(model, images, failed, progress, tiling):
+        write_mask(targets[i], label_ids[mask])
+    return all_done(images, targets, failed)
 
 
 def _label_ids(classes: Classes) -> np.ndarray:

@@ -24,6 +24,7 @@ from wholenet.deploy.fold import Folded, fold
 from wholenet.deploy.model_folder import TrainedModel
 from wholenet.deploy.onnx_check import seal
 from wholenet.deploy.onnx_model import FORMAT, METADATA, SMALLEST, OnnxModel
+from wholenet.files import check_output
 
 RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33))
 """(B, H, W) of the random inputs that an export is checked on."""
@@ -99,7 +100,8 @@ def check_export(out: str | Path, form: str) -> None:
     """Make sure that an export can begin.
 
     Raises:
-        ValueError: for an unknown format, packages that are not installed, or if something is in the place of ``out``.
+        ValueError: for an unknown format, packages that are not installed, or if something is in the place of ``out``,
+            or cannot be written there.
     """
     if form not in FORMATS:
         raise ValueError(f"unknown format {form!r}; known: {', '.join(FORMATS)}")
@@ -107,6 +109,7 @@ def check_export(out: str | Path, form: str) -> None:
         raise ValueError(f"ONNX needs {', '.join(missing)}, not installed here: pip install 'wholenet[export]'")
     if Path(out).exists():
         raise ValueError(f"{out} exists; remove it, or choose another --out")
+    check_output(out)
 
 
 def description(model: TrainedModel) -> dict[str, Any]:

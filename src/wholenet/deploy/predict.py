@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,9 +15,28 @@ from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import overlay, read_image, write_mask
 from wholenet.data.sample import Classes, DataError
 from wholenet.deploy.tiles import Tiling
+from wholenet.files import check_output
 
 LONGEST_NAME = 255
 """Bytes of a file's name, on nearly all file systems."""
+
+
+class SomeFailed(DataError):
+    """Inputs that could not be answered, after all the others were.
+
+    Args:
+        failed: each with what is wrong with it.
+        inputs: how many there were.
+        written: what was written of the others.
+    """
+
+    def __init__(self, failed: Mapping[Path, str], inputs: int, written: Sequence[Path]) -> None:
+        listed = [f"- {why}" if why.startswith(str(path)) else f"- {path}: {why}" for path, why in failed.items()]
+        others = "; the others are done" if len(failed) < inputs else ""
+        super().__init__("\n".join([f"{len(failed)} of {inputs} could not be answered{others}:", *listed]))
+        self.failed = dict(failed)
+        self.inputs = inputs
+        self.written = list(written)
 
 
 class Predictor(Protocol):
@@ -45,6 +64,8 @@ def predict_files(
 ) -> list[Path]:
     """Write ``out``/STEM.png (class indices, size of the image) for every image, and STEM_overlay.png if asked.
 
+    An image that cannot be answered does not stop the others; nothing is written for it.
+
     Args:
         model: see :func:`wholenet.load`.
         inputs: image files, and folders that are searched for them, sub-folders included.
@@ -59,19 +80,23 @@ def predict_files(
 
     Raises:
         DataError: before anything is written: for an input that does not exist, a folder without images, or two
-            images whose masks would have the same name. During the work: for an image that cannot be read.
+            images whose masks would have the same name.
+        ValueError: likewise, where nothing can be written to ``out``.
+        SomeFailed: at the end, for images that could not be read or answered.
     """
     images = list_images(inputs)
     out = Path(out)
     targets = [target_in(out, f"{image.stem}.png", image) for image in images]
     overlays = [target_in(out, f"{image.stem}_overlay.png", image) for image in images] if with_overlay else []
     refuse_collisions([*images, *images[: len(overlays)]], [*targets, *overlays])
+    check_targets(out, [*targets, *overlays])
     out.mkdir(parents=True, exist_ok=True)
-    for i, (image, mask) in enumerate(predicted(model, images, progress, tiling, max_megapixels)):
+    failed: dict[Path, str] = {}
+    for i, image, mask in predicted(model, images, failed, progress, tiling, max_megapixels):
         write_mask(targets[i], mask)
         if with_overlay:
             Image.fromarray(overlay(image, mask, model.classes)).save(overlays[i])
-    return targets
+    return all_done(images, targets, failed)
 
 
 def list_images(inputs: Sequence[str | Path]) -> list[Path]:
@@ -127,22 +152,50 @@ def refuse_collisions(images: Sequence[Path], targets: Sequence[Path]) -> None:
         first[target] = image
 
 
+def check_targets(out: Path, targets: Sequence[Path]) -> None:
+    """Make sure that files can be written into the folder ``out``, over those of ``targets`` that are there too.
+
+    Raises:
+        ValueError: saying what is in the way.
+    """
+    check_output(out, folder=True)
+    for target in targets:
+        if target.exists():
+            check_output(target)
+
+
+def all_done(images: Sequence[Path], targets: Sequence[Path], failed: Mapping[Path, str]) -> list[Path]:
+    """The targets, if no image failed.
+
+    Raises:
+        SomeFailed: if some did.
+    """
+    written = [target for image, target in zip(images, targets, strict=True) if image not in failed]
+    if failed:
+        raise SomeFailed(failed, len(images), written)
+    return written
+
+
 def predicted(
     model: Predictor,
     images: Sequence[Path],
+    failed: dict[Path, str],
     progress: Callable[[int, int], None] | None = None,
     tiling: Tiling | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Each image, uint8 [H, W, 3], with its mask of train ids, uint8 [H, W]; one at a time, when asked for.
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """The place of each image in ``images``, the image, uint8 [H, W, 3], and its mask of train ids, uint8 [H, W]; one
+    at a time, when asked for. Images that cannot be read or answered are left out, and put into ``failed``.
 
     ``progress`` is told of an image once the next is asked for, so that the caller's own work on it is done too.
-
-    Raises:
-        DataError: for an image that cannot be read.
     """
-    for done, path in enumerate(images, start=1):
-        image = read_image(path, max_megapixels)
-        yield image, (tiling or Tiling()).predict(model.predict, image)
+    for place, path in enumerate(images):
+        try:
+            image = read_image(path, max_megapixels)
+            mask = (tiling or Tiling()).predict(model.predict, image)
+        except (ValueError, FloatingPointError) as error:
+            failed[path] = str(error)
+        else:
+            yield place, image, mask
         if progress is not None:
-            progress(done, len(images))
+            progress(place + 1, len(images))

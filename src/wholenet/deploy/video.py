@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from wholenet.data.pictures import overlay, write_mask
 from wholenet.data.sample import DataError
 from wholenet.deploy.predict import Predictor, target_in
 from wholenet.deploy.tiles import Tiling
+from wholenet.files import check_output
 
 MAX_RATE, DEFAULT_RATE = 240.0, 25.0
 """Frames per second: the most that is believed of a file, and what is taken instead."""
+WHOLE = 0.95
+"""Share of the frames that a file claims of which it may be short: some only estimate how many they have."""
 CONTAINERS = (
     (0, b"RIFF"),
     (0, b"\x1aE\xdf\xa3"),
@@ -35,7 +39,9 @@ def check_videos(paths: Sequence[str | Path], out: str | Path) -> None:
     Raises:
         DataError: for a file that does not exist or is no video, two videos of one name, or something in the place of
             their masks or overlays (named).
+        ValueError: if nothing can be written to ``out``.
     """
+    check_output(out, folder=True)
     stems: dict[str, Path] = {}
     for path in map(Path, paths):
         if not path.is_file():
@@ -73,7 +79,8 @@ def predict_video(
         The number of frames that could be decoded.
 
     Raises:
-        DataError: as :func:`check_videos`; or if no frame can be decoded, or no video written.
+        DataError: as :func:`check_videos`; if no frame can be decoded, one cannot be answered, or no video written, and
+            nothing is left then; if many fewer frames than the file claims could be decoded, whose masks are kept.
     """
     path, out = Path(path), Path(out)
     check_videos([path], out)
@@ -95,6 +102,10 @@ def predict_video(
             done += 1
             if progress is not None and done < claimed:
                 progress(done, claimed)
+    except (ValueError, FloatingPointError) as error:
+        shutil.rmtree(masks, ignore_errors=True)
+        target.unlink(missing_ok=True)
+        raise DataError(f"{path}, frame {done}: {error}") from error
     finally:
         video.release()
         if writer is not None:
@@ -103,6 +114,10 @@ def predict_video(
         raise DataError(f"{path} cannot be read as a video: no frame could be decoded. Convert it, for example to MP4")
     if progress is not None:
         progress(done, done)
+    if done < WHOLE * claimed:
+        raise DataError(
+            f"{path} claims {claimed} frames, and {done} could be decoded: their masks are in {masks}. Is it cut short?"
+        )
     return done
 
 

@@ -16,6 +16,7 @@ from wholenet.diagnostics.diagnosis import Diagnosis
 from wholenet.diagnostics.discrete import DiscreteNetwork
 from wholenet.diagnostics.entropy import Movement
 from wholenet.diagnostics.verdict import verdict
+from wholenet.files import check_output
 from wholenet.report.panels import PHASE_TINTS
 from wholenet.report.style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILION, saved_figure
 from wholenet.spaces.genotype import write_genotype
@@ -33,6 +34,20 @@ MARKERS = "Dsov^PX"
 MOVED = LinearSegmentedColormap.from_list("moved", ["#FFFFFF", SKY, BLUE])
 
 
+FILES = ("diagnosis.png", "diagnosis.json", "genotype.yaml")
+
+
+def check_diagnosis(out: str | Path) -> None:
+    """Make sure that :func:`write_diagnosis` will be able to write into the folder ``out``.
+
+    Raises:
+        ValueError: saying what is in the way.
+    """
+    check_output(out, folder=True)
+    for name in FILES:
+        check_output(Path(out) / name)
+
+
 def write_diagnosis(diagnosis: Diagnosis, out: str | Path) -> list[Path]:
     """Write all of it into the folder ``out``, which is made if it is not there, over what an earlier one wrote.
 
@@ -41,7 +56,7 @@ def write_diagnosis(diagnosis: Diagnosis, out: str | Path) -> list[Path]:
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    picture, plain, genotype = files = [out / name for name in ("diagnosis.png", "diagnosis.json", "genotype.yaml")]
+    picture, plain, genotype = files = [out / name for name in FILES]
     content = diagnosis.to_dict() | {"verdict": list(verdict(diagnosis))}
     plain.write_text(json.dumps(content, indent=2) + "\n")
     write_genotype(diagnosis.best_discrete.genotype, genotype)

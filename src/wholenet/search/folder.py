@@ -21,7 +21,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from wholenet import parallel
-from wholenet.files import write_whole
+from wholenet.files import check_output, write_whole
 from wholenet.search.checkpoint import DamagedCheckpoint, previous, read_checkpoint, write_checkpoint
 
 CHECKPOINT = "checkpoint.pt"
@@ -49,10 +49,10 @@ class Folder:
 
     @staticmethod
     def check_free(out: str | Path) -> None:
-        """Make sure that nothing is in the place ``out``: a run is never written over.
+        """Make sure that nothing is in the place ``out``, as a run is never written over, and that it can be written.
 
         Raises:
-            ValueError: if something is there.
+            ValueError: if something is there, or it cannot.
         """
         path = Path(out)
         if (path / "config.yaml").exists():
@@ -62,6 +62,7 @@ class Folder:
         left_over = "config.*.partial"  # of a process that ended before there was a run
         if path.exists() and (not path.is_dir() or any(not p.match(left_over) for p in path.iterdir())):
             raise ValueError(f"{path} exists and is not an empty folder; choose another --out")
+        check_output(path, folder=True)
 
     @staticmethod
     def claim(path: Path, write_config: Callable[[Path], None]) -> None:

@@ -75,6 +75,11 @@ class Result:
     """File name of the picture, already in the study's folder."""
 
 
+def result_files(name: str, setting: StudySetting) -> tuple[Path, Path]:
+    """Where :func:`write_result` writes: the page, and the same for programs."""
+    return setting.out / f"{name}.md", setting.out / f"{name}.json"
+
+
 def write_result(result: Result, name: str, setting: StudySetting) -> tuple[Path, Path]:
     """Write ``out``/NAME.md and NAME.json; returns both paths."""
     command = f"wholenet study {name} {setting.command}"
@@ -97,7 +102,7 @@ def write_result(result: Result, name: str, setting: StudySetting) -> tuple[Path
         "notes": list(result.notes),
     }
     setting.out.mkdir(parents=True, exist_ok=True)
-    markdown, data = setting.out / f"{name}.md", setting.out / f"{name}.json"
+    markdown, data = result_files(name, setting)
     markdown.write_text("\n".join(page).rstrip() + "\n")
     data.write_text(json.dumps(facts, indent=1, default=_plain) + "\n")
     return markdown, data

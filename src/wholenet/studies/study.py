@@ -11,6 +11,7 @@ from rich.console import Console
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.detect import BUILT_IN, open_data
 from wholenet.data.task import task_of
+from wholenet.files import check_output
 from wholenet.studies.budget import budget
 from wholenet.studies.catalog import CATALOG
 from wholenet.studies.cell_pool import CellPool
@@ -19,7 +20,7 @@ from wholenet.studies.figure_2 import figure_2
 from wholenet.studies.figure_3 import figure_3
 from wholenet.studies.figure_4 import figure_4
 from wholenet.studies.pool import Pool
-from wholenet.studies.result import Result, write_result
+from wholenet.studies.result import Result, result_files, write_result
 from wholenet.studies.robust_darts import robust_darts
 from wholenet.studies.setting import CellSetting, Setting
 from wholenet.studies.table_1 import table_1
@@ -55,14 +56,16 @@ def study(name: str, setting: Setting | CellSetting, console: Console | None = N
     """Run the study ``name``; returns what it found and the page that was written.
 
     Raises:
-        ValueError: for an unknown study (the known ones are listed), data that the paper's protocol is not about, or
-            where a run of it fails.
+        ValueError: for an unknown study (the known ones are listed), data that the paper's protocol is not about, a
+            folder that cannot be written to, or where a run of it fails.
         DataError: for data that cannot be trained on.
     """
     if name not in CATALOG:
         raise ValueError(f"unknown study {name!r}; known: {', '.join(CATALOG)}")
     if isinstance(setting, CellSetting) != (name in CELL_STUDIES):
         raise ValueError(f"study {name} takes a {'CellSetting' if name in CELL_STUDIES else 'Setting'}")
+    for path in result_files(name, setting):
+        check_output(path)
     console = console or Console()
     if setting.data != BUILT_IN:  # a run is known by its settings: from wherever the study is called
         setting = replace(setting, data=str(Path(setting.data).expanduser().resolve()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wholenet.data.detect import BUILT_IN
-from wholenet.files import as_fields, read_yaml, shown
+from wholenet.files import as_fields, check_output, read_yaml, shown
 from wholenet.search.config import FitConfig
 from wholenet.spaces.genotype import read_genotype
 from wholenet.spaces.sizes import grid_size
@@ -76,6 +76,7 @@ def _sweep(content: dict[str, Any], overrides: dict[str, Any]) -> Sweep:
             raise ValueError(f"{name} is {shown(content[name])}; expected a path" + " or scenes" * (name == "data"))
     data = _data(content["data"])
     out = Path(content["out"]).expanduser()
+    check_output(out, folder=True)
     jobs = content.get("jobs") or 0
     if type(jobs) is not int or jobs < 0:
         raise ValueError(f"jobs is {shown(jobs)}; expected a whole number, 0 to let wholenet choose")
