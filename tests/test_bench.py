@@ -1,28 +1,27 @@
 """The benchmarks run, and say what they measured in the form that is promised. How fast anything is, no test asks."""
 
-import importlib
 import itertools
 import json
 import math
 import os
 import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-import wholenet.bench as module
-from wholenet.bench import available, bench
+from wholenet.bench import SHARED, available, bench
+from wholenet.benchmarks import cell_epochs, cell_steps, eigenvalue, inference, measure
+from wholenet.benchmarks.row import Setting
 from wholenet.cli import main
 
+ROOT = Path(__file__).parents[1]
 SMALL = {"size": "nano", "batch": 2, "crop": "64x64", "rounds": 1, "device": "cpu"}
 KEYS = {"name", "baseline", "ratio_median", "ratio_min", "ratio_max", "n", "max_abs_error"}
 
 
 @pytest.fixture(autouse=True)
-def benchmarks(monkeypatch):
-    """Their folder on the path; what they change, put back."""
-    monkeypatch.syspath_prepend(str(module.FOLDER))
+def threads_put_back():
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -30,11 +29,11 @@ def benchmarks(monkeypatch):
 
 def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp_path, capsys):
     # Exporting takes half a minute, and has tests of its own.
-    monkeypatch.setattr(importlib.import_module("inference"), "onnxruntime", lambda *_: iter(()))
+    monkeypatch.setattr(inference, "onnxruntime", lambda *_: iter(()))
     small = {"CHANNELS": 4, "CELLS": {"cpu": 3}, "SIDE": 8, "ON_CPU": ("s2",)}
     for name, value in small.items():
-        monkeypatch.setattr(importlib.import_module("cell_steps"), name, value)
-    monkeypatch.setattr(importlib.import_module("eigenvalue"), "SPACE", "s2")
+        monkeypatch.setattr(cell_steps, name, value)
+    monkeypatch.setattr(eigenvalue, "SPACE", "s2")
     out = tmp_path / "rows.json"
     main(["bench", *(f"--{name}={value}" for name, value in SMALL.items()), "--json", str(out)])
     rows = json.loads(out.read_text())
@@ -55,11 +54,9 @@ def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp
 
 
 def test_keeping_all_operations_is_the_same_network_after_folding():
-    inference = importlib.import_module("inference")
-    measure = importlib.import_module("measure")
     model = measure.made("nano", torch.device("cpu")).eval()
     shapes = []
-    setting = module.Setting(torch.device("cpu"), "nano", 1, (64, 64), 1, 1)
+    setting = Setting(torch.device("cpu"), "nano", 1, (64, 64), 1, 1)
     real = inference.wholenet.fold
 
     def fold(model):
@@ -74,13 +71,12 @@ def test_keeping_all_operations_is_the_same_network_after_folding():
 
 
 def test_an_epoch_of_both_forms_is_timed_by_its_steps(monkeypatch):
-    epochs = importlib.import_module("cell_epochs")
     small = {"IMAGES": 24, "SIDE": 8, "CLASSES": 3, "SHAPE": {"channels": 4, "cells": 3}, "WARM_UP": 1}
     small["RUNS"] = [("s2", "first-order")]
-    monkeypatch.setattr(epochs, "float64_error", lambda *_: 1e-12)
+    monkeypatch.setattr(cell_epochs, "float64_error", lambda *_: 1e-12)
     for name, value in small.items():
-        monkeypatch.setattr(epochs, name, value)
-    (row,) = epochs.run(module.Setting(torch.device("cpu"), "", 8, (0, 0), 3, 1))
+        monkeypatch.setattr(cell_epochs, name, value)
+    (row,) = cell_epochs.run(Setting(torch.device("cpu"), "", 8, (0, 0), 3, 1))
     assert row.name == "epoch of s2, first-order, by 2 of 3 steps"
     assert row.n == 2
     assert 0.999 * row.ratio_min <= row.baseline_ms / row.ms <= 1.001 * row.ratio_max  # milliseconds are rounded
@@ -88,9 +84,10 @@ def test_an_epoch_of_both_forms_is_timed_by_its_steps(monkeypatch):
 
 
 def test_an_epoch_that_takes_too_long_is_extrapolated(monkeypatch):
-    epochs = importlib.import_module("cell_epochs")
-    monkeypatch.setattr(epochs, "LIMIT_S", 0.0)
-    taken, steps = epochs.per_step({"plain": iter(range(99)), "fast": iter(range(99))}, 99, 10, torch.device("cpu"))
+    monkeypatch.setattr(cell_epochs, "LIMIT_S", 0.0)
+    taken, steps = cell_epochs.per_step(
+        {"plain": iter(range(99)), "fast": iter(range(99))}, 99, 10, torch.device("cpu")
+    )
     assert steps == 10
     assert {form: len(times) for form, times in taken.items()} == {"plain": 1, "fast": 1}
 
@@ -103,7 +100,7 @@ def test_a_call_of_the_gpu_script_fits_into_ten_minutes(what, benchmarks, tmp_pa
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    words = ["bash", str(module.FOLDER / "gpu.sh"), *what.split(), str(tmp_path / "out")]
+    words = ["bash", str(ROOT / "benchmarks" / "gpu.sh"), *what.split(), str(tmp_path / "out")]
     subprocess.run(words, env=path, check=True, capture_output=True)
     calls = [line.split() for line in told.read_text().splitlines()]
     assert sum(int(limit) for limit, *_ in calls) < 560
@@ -120,12 +117,15 @@ def test_what_needs_a_gpu_says_so(name):
         bench([name], **SMALL)
 
 
-def test_what_is_not_there_is_named(monkeypatch, tmp_path):
+def test_what_is_not_there_is_named():
     with pytest.raises(ValueError, match=r"no benchmark 'stesp'; there are .*steps"):
         bench(["stesp"], **SMALL)
     with pytest.raises(ValueError, match="--rounds 0: expected at least 1"):
         bench(["steps"], **{**SMALL, "rounds": 0})
-    monkeypatch.setattr(module, "FOLDER", tmp_path)
-    with pytest.raises(ValueError, match="come with the source tree"):
-        bench([], **SMALL)
-    assert str(tmp_path) not in sys.path
+
+
+def test_every_module_among_the_benchmarks_is_one_or_shared():
+    folder = Path(measure.__file__).parent
+    assert {path.stem for path in folder.glob("*.py")} == {*available(), *SHARED, "__init__"}
+    for name in available():
+        assert "\ndef run(setting: Setting)" in (folder / f"{name}.py").read_text()

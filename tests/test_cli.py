@@ -296,3 +296,31 @@ def test_predictions_that_would_overwrite_each_other_or_the_images_are_refused(r
     (tmp_path / "empty").mkdir()
     message = refused(capsys, "predict", run, tmp_path / "empty", "--out", tmp_path / "out")
     assert "holds no images" in message
+
+
+@pytest.mark.parametrize(
+    ("place", "arguments", "said"),
+    [
+        ("wholenet.studies.pool.run_each", "study control --scale cpu --out OUT/a b", None),
+        (
+            "wholenet.control.fit",
+            "fit scenes --out OUT/r --size nano",
+            "from its last checkpoint with `wholenet fit --resume",
+        ),
+        ("wholenet.cells.retrain.retrain", "retrain darts-v2 x --out OUT/r", "with `wholenet retrain --resume RUN`"),
+        ("wholenet.api.load_model", "predict x x --out OUT/p", "wholenet predict: stopped\n"),
+        ("wholenet.api.load_model", "evaluate x scenes", "wholenet evaluate: stopped\n"),
+    ],
+)
+def test_who_interrupts_a_command_is_told_how_to_go_on_with_that(place, arguments, said, tmp_path, monkeypatch, capsys):
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, interrupted)
+    words = [word.replace("OUT", str(tmp_path)) for word in re.split(" (?!b$)", arguments)]
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 130
+    told = capsys.readouterr().err
+    assert (said or f"the same command goes on: `wholenet study control --scale cpu --out '{tmp_path}/a b'`") in told
+    assert ("--resume" in told) == (words[0] in ("fit", "retrain"))

@@ -28,6 +28,7 @@ ROOMS = [
     "studies",
     "sweeps",
     "api",
+    "benchmarks",
     "bench",
     "cli",
     "__main__",

@@ -20,6 +20,7 @@ from wholenet.data.labelled import open_labelled
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
 from wholenet.data.splits import evenly_spaced
+from wholenet.data.stream import check_workers
 from wholenet.deploy.classifier import TrainedClassifier
 from wholenet.deploy.classifier import load_classifier as load_trained_classifier
 from wholenet.deploy.classify import classify_files
@@ -60,13 +61,15 @@ def fit(data: str | Path, out: str | Path, **options: Any) -> Compared:
 
     Raises:
         DataError: for data that cannot be trained on.
-        ValueError: for an unknown option or a bad value, a folder in use, or a device that is not there.
+        ValueError: for an unknown option or a bad value, a folder in use, or a device that is not there; for workers
+            in a script that would train again when they import it.
     """
     try:
         config = FitConfig(data=str(data), out=str(out), **options)
     except TypeError as error:
         known = ", ".join(FitConfig.__dataclass_fields__)
         raise ValueError(f"{str(error).split('()')[-1].strip()}; known options: {known}") from error
+    check_workers(config.workers)
     return fit_with_control(config)
 
 
@@ -77,6 +80,7 @@ def resume(run: str | Path, **machine: Any) -> Compared:
     Raises:
         ValueError: if there is no run, its data has changed, or another setting is given.
     """
+    check_workers(machine.get("workers", RunFolder(run).config.workers))
     return resume_with_control(run, **machine)
 
 
@@ -169,6 +173,7 @@ def fit_classifier(data: str | Path, out: str | Path, method: str = "darts", **o
     except TypeError as error:
         known = ", ".join(CellConfig.__dataclass_fields__)
         raise ValueError(f"{str(error).split('()')[-1].strip()}; known options: {known}") from error
+    check_workers(config.workers)
     return fit_cells(config)
 
 
@@ -184,6 +189,7 @@ def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: 
     except TypeError as error:
         known = ", ".join(RetrainConfig.__dataclass_fields__)
         raise ValueError(f"{str(error).split('()')[-1].strip()}; known options: {known}") from error
+    check_workers(config.workers)
     return retrain_genotype(config)
 
 

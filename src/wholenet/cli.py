@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -72,8 +73,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"\nwholenet {command}: {stop.message}\n")
         raise SystemExit(stop.status) from None
     except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; a run continues from its last checkpoint with `wholenet fit --resume RUN`\n")
+        sys.stderr.write(f"\nwholenet {command}: stopped{_how_to_go_on(command, typed)}\n")
         raise SystemExit(130) from None
+
+
+def _how_to_go_on(command: str, typed: Sequence[str]) -> str:
+    if command in ("study", "sweep"):
+        return f", all its runs too; the same command goes on: `{shlex.join(['wholenet', *typed])}`"
+    if command in ("fit", "retrain"):
+        return f"; a run continues from its last checkpoint with `wholenet {command} --resume RUN`"
+    return ""
 
 
 class ArgumentParser(jsonargparse.ArgumentParser):
@@ -699,11 +708,7 @@ def _sweep(args: Namespace) -> None:
         submit(plan)
         print(f"open {plan.out / 'sweep.md'} for what is done so far; the same command again submits what has failed")
         return
-    try:
-        failed = sweep(plan, args.jobs)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nwholenet sweep: stopped, all its runs too; the same command goes on\n")
-        raise SystemExit(130) from None
+    failed = sweep(plan, args.jobs)
     print(f"\n{(plan.out / 'sweep.md').read_text()}\nopen {plan.out / 'sweep.md'}")
     if failed:
         raise SystemExit(1)

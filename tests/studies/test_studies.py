@@ -206,7 +206,10 @@ def test_the_pool_trains_in_processes_continues_what_stopped_and_leaves_what_is_
 
 def test_a_run_that_fails_ends_the_study_with_the_end_of_its_log(setting, tmp_path):
     config = replace(setting.config(), data=str(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match=r"a run of the study failed; .*\.log ends so:\n.*nowhere"):
+    with pytest.raises(
+        ValueError,
+        match=r"(?s)a run of the study failed; .*\.log ends so:\n.*nowhere.*same `wholenet study` command goes on",
+    ):
         Pool(tmp_path, 1, QUIET).trained([config])
 
 

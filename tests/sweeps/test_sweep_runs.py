@@ -300,4 +300,4 @@ def test_who_interrupts_a_sweep_is_told_how_to_go_on(file, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["sweep", str(file)])
     assert stop.value.code == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert f"the same command goes on: `wholenet sweep {file}`" in capsys.readouterr().err

@@ -8,6 +8,7 @@ Letters: B images, C channels, H x W pixels.
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -23,6 +24,11 @@ from wholenet.data.sample import SegmentationData
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """RGB mean and standard deviation, on [0, 1], that images are normalised with: the values customary for photographs."""
+
+UNGUARDED = (
+    "worker processes import the script that starts them, so it must not train when it is imported: put the call below "
+    '`if __name__ == "__main__":` in a file, or use workers=0'
+)
 
 Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 """(image uint8 [H, W, 3], mask uint8 [H, W], random source) -> the same, changed; all of one size."""
@@ -119,6 +125,32 @@ def batches(stream: Order, first: int, workers: int, *, pinned: bool = False) ->
         worker_init_fn=_start_worker,
         pin_memory=pinned,
     )
+
+
+def check_workers(workers: int) -> None:
+    """Make sure that the script that is running lets itself be imported, if ``workers`` processes are to read batches.
+
+    Where processes are not forked, each imports the script that is run; one that begins to train when it is imported
+    would begin again in each of them.
+
+    Raises:
+        ValueError: if it does not.
+        SystemExit: in a process that is just importing it.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself finds it out
+        raise SystemExit(UNGUARDED)
+    method = multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
+    if not workers or method == "fork":
+        return
+    tried = multiprocessing.Process(target=_nothing, daemon=True)
+    tried.start()
+    tried.join()
+    if tried.exitcode:
+        raise ValueError(UNGUARDED)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _start_worker(_number: int) -> None:

@@ -73,7 +73,10 @@ def run_each(
                 start, logged = started[path]
                 lost = None if diverged is None else _divergence(process.returncode, log_of(path), logged)
                 if process.returncode and failed is None and lost is None:
-                    raise ValueError(f"a run of the study failed; {log_of(path)} ends so:\n{_tail(log_of(path))}")
+                    raise ValueError(
+                        f"a run of the study failed; {log_of(path)} ends so:\n{_tail(log_of(path))}\n"
+                        "What is done stays; the same `wholenet study` command goes on with all of it, this run too"
+                    )
                 done += 1
                 took = f"after {time.monotonic() - start:.0f} s"
                 if lost is not None and diverged is not None:

@@ -17,10 +17,10 @@ from itertools import islice
 
 import numpy as np
 import torch
-from cell_steps import float64_error
-from measure import written_plainly
 
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.cell_steps import float64_error
+from wholenet.benchmarks.measure import written_plainly
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.cells.prepare import PreparedLabels, drawn, labelled_stream
 from wholenet.cells.search import initial_search, plan_search
 from wholenet.data.labelled import Labelled
@@ -67,12 +67,13 @@ def epoch(config: CellConfig, data: PreparedLabels, device: torch.device, steps:
     if plain:
         written_plainly(state.model)
     schedule = schedule_of(config, steps)
-    batches = (
+    weight_batches, arch_batches = (
         drawn(labelled_stream(images, name, steps, config, data, 0.0), 0, config.workers, device)
         for name, images in (("weights", data.weights), ("architecture", data.architecture))
     )
     parts, loss = parts_of(config, state.model), ClassificationLoss()
-    return train_epoch(state, phase_at(plan_search(config), 0), schedule, parts, loss, *batches, device)
+    moves = phase_at(plan_search(config), 0)
+    return train_epoch(state, moves, schedule, parts, loss, weight_batches, arch_batches, device)
 
 
 def run(setting: Setting) -> Iterator[Row]:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
-from measure import CLASSES, LOSS, channels_last, interleaved, random_batch, row
 
 from wholenet.architecture import Architecture, uniform_weights
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.measure import CLASSES, LOSS, channels_last, interleaved, random_batch, row
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.search.cost import flops
 from wholenet.search.steps import Batch, weight_step
 from wholenet.spaces.grid import Grid

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
-from measure import channels_last, compared, interleaved, largest_difference, written_plainly
 
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.measure import channels_last, compared, interleaved, largest_difference, written_plainly
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.search.steps import Batch, architecture_gradient, weight_step
 from wholenet.search.unrolled import VirtualStep, unrolled_gradient
 from wholenet.spaces.cell_model import CellSupernet, create_cell_model
@@ -26,8 +26,8 @@ PLAIN = ["plain", "plain, channels_last"]
 
 def made(space: str, device: torch.device, channels: int = 0, cells: int = 0) -> CellSupernet:
     torch.manual_seed(0)
-    shape = {"channels": channels or CHANNELS, "cells": cells or CELLS[device.type]}
-    model = create_cell_model(space, num_classes=CLASSES, **shape)
+    channels, cells = channels or CHANNELS, cells or CELLS[device.type]
+    model = create_cell_model(space, num_classes=CLASSES, channels=channels, cells=cells)
     return model.to(device).train()
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from measure import (
+from wholenet.benchmarks.measure import (
     LOSS,
     channels_last,
     compared,
@@ -16,12 +17,11 @@ from measure import (
     torch_resize,
     written_plainly,
 )
-
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, simultaneous_step, weight_step
 from wholenet.spaces.supernet import Supernet
 
-RATES = {"lr": 1e-3, "momentum": 0.9, "weight_decay": 0.0, "arch_lr": 1e-3, "arch_weight_decay": 0.0}
+RATES: dict[str, Any] = {"lr": 1e-3, "momentum": 0.9, "weight_decay": 0.0, "arch_lr": 1e-3, "arch_weight_decay": 0.0}
 PLAIN = ["plain", "plain, channels_last"]
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from measure import interleaved, largest_difference, row
 from torch import Tensor, nn
 
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.measure import interleaved, largest_difference, row
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.ops import fused
 from wholenet.spaces.sizes import grid_size
 

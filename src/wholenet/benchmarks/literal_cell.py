@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import torch
-from measure import LOSS, channels_last, compared, interleaved, largest_difference, random_batch
 
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.measure import LOSS, channels_last, compared, interleaved, largest_difference, random_batch
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.ops.bottleneck import SeparateCell
 from wholenet.search.steps import Batch, architecture_gradient
 from wholenet.spaces.supernet import Supernet, create_model

@@ -5,12 +5,21 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import torch
-from measure import LOSS, channels_last, float64_error, made, random_batch, torch_resize, written_plainly
 from torch.profiler import ProfilerActivity, profile
 
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.measure import (
+    LOSS,
+    channels_last,
+    float64_error,
+    made,
+    random_batch,
+    torch_resize,
+    written_plainly,
+)
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.ops.execution import Execution
 from wholenet.search.steps import Batch
 from wholenet.spaces.supernet import Supernet
@@ -77,7 +86,7 @@ def changes(recorded: profile) -> list[int]:
     """Bytes allocated (or, below 0, freed), in the order of time."""
     assert recorded.profiler is not None
     assert recorded.profiler.kineto_results is not None
-    events = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
+    events: list[Any] = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
     return [e.nbytes() for e in sorted(events, key=lambda e: e.start_ns())]
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
-from cell_steps import made, random_images
-from measure import row
 
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.cell_steps import made, random_images
+from wholenet.benchmarks.measure import row
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.diagnostics.curvature import Curvature, curvature
 from wholenet.ops.execution import seconds
 

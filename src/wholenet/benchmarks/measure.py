@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.ops import forms
 from wholenet.ops.execution import seconds
 from wholenet.search.steps import Batch

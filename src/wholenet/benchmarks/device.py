@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from statistics import median
+from typing import Any
 
 import torch
-from measure import LOSS, channels_last, interleaved, made, random_batch, row
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.measure import LOSS, channels_last, interleaved, made, random_batch, row
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.ops.execution import MODES, Execution, execution
 from wholenet.search.cost import flops
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, simultaneous_step, weight_step
@@ -22,7 +23,7 @@ from wholenet.spaces.supernet import Supernet
 NEEDS_GPU = True
 EPOCHS, IMAGES, SEARCH_SHARE, PAPER_HOURS = 600, 2975, 0.35, 132
 """The paper's schedule on Cityscapes, and its V100-hours."""
-RATES = {"lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4, "arch_lr": 3e-3, "arch_weight_decay": 1e-3}
+RATES: dict[str, Any] = {"lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4, "arch_lr": 3e-3, "arch_weight_decay": 1e-3}
 
 
 def run(setting: Setting) -> Iterator[Row]:

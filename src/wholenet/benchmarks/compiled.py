@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from measure import LOSS, channels_last, interleaved, made, random_batch, row
 
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.measure import LOSS, channels_last, interleaved, made, random_batch, row
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.ops.execution import Execution, execution
 from wholenet.search.steps import weight_step
 

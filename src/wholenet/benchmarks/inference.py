@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import compared, interleaved, made, random_batch, torch_resize, written_plainly
 
 import wholenet
 from wholenet.architecture import one_hot
-from wholenet.bench import Row, Setting
+from wholenet.benchmarks.measure import compared, interleaved, made, random_batch, torch_resize, written_plainly
+from wholenet.benchmarks.row import Row, Setting
 from wholenet.data.sample import Classes
 from wholenet.deploy.export import export
 from wholenet.deploy.model_folder import TrainedModel

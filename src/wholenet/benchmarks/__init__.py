@@ -1,0 +1,1 @@
+"""The benchmarks: a module each, whose ``run`` yields the rows of its comparisons."""
