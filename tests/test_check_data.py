@@ -28,10 +28,10 @@ def broken(discs, tmp_path):
     return tmp_path / "data"
 
 
-def refused(capsys, *arguments):
+def refused(capsys, *arguments, status=2):
     with pytest.raises(SystemExit) as stop:
         main([str(argument) for argument in arguments])
-    assert stop.value.code == 2
+    assert stop.value.code == status
     return capsys.readouterr()
 
 
@@ -84,7 +84,7 @@ def test_labelled_images_are_shown_by_class(patches, tmp_path, capsys):
         (["--crop", "big"], "'big' is not a size"),
         (["--val-share", "2"], "val_share=2.0: expected a share strictly between 0 and 1"),
         (["--max-megapixels", "0"], "max_megapixels=0.0: expected above 0"),
-        (["--json", "no/such/folder.json"], "no/such/folder.json"),
+        (["--json", "/dev/null/found.json"], "/dev/null is a file and no folder"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, said, discs, capsys):
@@ -141,9 +141,8 @@ def test_evaluate_refuses_what_is_larger_than_the_limit(model, discs, capsys):
 
 
 def test_predict_refuses_what_is_larger_than_the_limit(model, discs, tmp_path, capsys):
-    message = refused(
-        capsys, "predict", model, discs / "images", "--out", tmp_path / "out", "--max-megapixels", "0.001"
-    ).err
+    arguments = ("predict", model, discs / "images", "--out", tmp_path / "out", "--max-megapixels", "0.001")
+    message = refused(capsys, *arguments, status=1).err
     assert "00.png: decodes to 48x64" in message
     assert "--max-megapixels" in message
     assert not list((tmp_path / "out").iterdir())

@@ -1,4 +1,7 @@
-"""No source can run what it reads: nothing unpickles, imports by a name from a file, or evaluates text."""
+"""No source can run what it reads: nothing unpickles, imports by a name from a file, or evaluates text.
+
+And no source speaks to the network.
+"""
 
 import ast
 from pathlib import Path
@@ -24,6 +27,37 @@ LOADS_ITS_OWN = {("deploy/export.py", "torch.export.load")}
 """What is read there was written a moment before, by the same call."""
 
 
+NETWORK = {
+    *(
+        "socket",
+        "ssl",
+        "http",
+        "urllib",
+        "ftplib",
+        "smtplib",
+        "imaplib",
+        "poplib",
+        "telnetlib",
+        "xmlrpc",
+        "socketserver",
+    ),
+    *(
+        "requests",
+        "httpx",
+        "aiohttp",
+        "urllib3",
+        "websockets",
+        "paramiko",
+        "boto3",
+        "fsspec",
+        "huggingface_hub",
+        "wandb",
+    ),
+}
+SAYS_WHERE_IT_RUNS = {("search/folder.py", "socket")}
+"""The name of the machine, in the file of a lock."""
+
+
 ONE_PLACE = {"Image.open": "data/opening.py"}
 """What only one file calls, with the formats that it may take: by itself it starts Ghostscript for one."""
 
@@ -44,6 +78,14 @@ def problems(source: str, where: str = "") -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module in ("pickle", "marshal", "shelve", "dill", "cloudpickle"):
             found.append(f"from {node.module} import")  # under other names they would not be seen here
+        imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        imported += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        network = [
+            name for name in imported if name.split(".")[0] in NETWORK and (where, name) not in SAYS_WHERE_IT_RUNS
+        ]
+        found += [f"import {name}" for name in network]
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "socket" and node.attr != "gethostname":
+            found.append(f"socket.{node.attr}")
         if not isinstance(node, ast.Call):
             continue
         name = name_of(node.func)
@@ -86,6 +128,10 @@ def test_nothing_that_is_read_can_run(path):
         "yaml.load(text, Loader=yaml.FullLoader)",
         "subprocess.run(text, shell=True)",
         "Image.open(path)",
+        "import urllib.request",
+        "from http.client import HTTPSConnection",
+        "import numpy, requests",
+        "socket.create_connection(place)",
     ],
 )
 def test_what_would_run_it_is_seen(source):

@@ -98,6 +98,8 @@ def test_colors_left_out_differ_from_those_given(tmp_path):
         ({"ignore_colors": 3, "classes": ["a", "b"]}, ["ignore_colors", "3"]),
         ([{"id": 0}, "b"], ["name must be text", "None"]),
         (["a", "  "], ["name must be text"]),
+        (["a", "b\x1b[2J"], ["none of them for control", "\\x1b"]),
+        (["a", "b\u202e"], ["none of them for control", "\\u202e"]),
         ([{"name": "a", "colour": [0, 0, 0]}, "b"], ["unknown key 'colour'", "id, name, color"]),
         ({"ignore": 3, "classes": ["a", "b"]}, ["unknown key 'ignore'", "ignore_index"]),
         ({"sky": "blue", "1": "b"}, ["whole number", "'sky'"]),
