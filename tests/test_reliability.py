@@ -186,7 +186,7 @@ def test_a_disk_that_is_full_when_the_model_is_written_is_one_too(discs, tmp_pat
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("wholenet.deploy.model_folder.save", full)
+    monkeypatch.setattr("wholenet.deploy.model_files.save", full)
     with pytest.raises(OSError, match=r"no space left on device.*MB are free"):
         wholenet.fit(discs, tmp_path / "run", **{**SMALL, "epochs": 1}, checkpoint_minutes=10.0)
 
