@@ -239,6 +239,14 @@ def test_tags_that_claim_more_than_the_file_holds_cost_nothing(tmp_path):
     assert "2147483648 values" in outcome(read_image, tmp_path / "a.tif")
 
 
+def test_of_very_many_copies_not_all_are_looked_at(tmp_path, monkeypatch):
+    small = PAGE | {"more": {254: [1]}}
+    (tmp_path / "a.tif").write_bytes(tiff(PAGE, *[small] * 20))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), PAGE["pixels"])
+    monkeypatch.setattr("wholenet.data.tiff.MOST_COPIES", 19)
+    assert "several pictures" in outcome(read_image, tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("compression", [NONE, DEFLATE])
 def test_a_tiff_is_turned_as_its_tag_says_once(tmp_path, orientation, compression):

@@ -27,8 +27,8 @@ _WANTED = {SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, COLOR, STRIPS, BANDS, STRI
 _WANTED |= {TILE_HEIGHT, TILES, EXTRA, FORMATS}
 _CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 """Types of whole numbers."""
-_MOST_VALUES = 1 << 20
-_MOST_BANDS = (1 << 16) - 1
+MOST_PARTS, MOST_BANDS, MOST_TAGS, MOST_COPIES = 1 << 20, 65535, 65535, 64
+"""Strips or tiles, bands, tags of a picture, smaller copies behind it: what is read of a file that claims more."""
 _REDUCED = 1
 """Bit of NewSubfileType."""
 _OLD_JPEG = 6
@@ -40,8 +40,8 @@ def read_tiff(file: BinaryIO) -> Stored | None:
     """What the tags say; None if ``file``, at its start, is no TIFF.
 
     Raises:
-        ValueError: if the tags are damaged, or strips or tiles are missing from the file.
-        struct.error: if the file ends among the tags.
+        ValueError: if the tags are damaged or claim too much, or strips or tiles are missing from the file.
+        struct.error: if the file ends within its first bytes.
     """
     start = file.read(16)
     if start[:2] not in (b"II", b"MM") or not {42, 43} & set(start[2:4]):
@@ -54,7 +54,7 @@ def read_tiff(file: BinaryIO) -> Stored | None:
     while following and following not in seen and not pages:
         seen.add(following)
         tags, following = _directory(file, following, order, big, wanted={SUBFILE})
-        pages = not tags.get(SUBFILE, (0,))[0] & _REDUCED
+        pages = not tags.get(SUBFILE, (0,))[0] & _REDUCED or len(seen) > MOST_COPIES
     _refuse_missing_parts(first)
     return _stored(first, pages, order == ">", big)
 
@@ -66,17 +66,19 @@ def _directory(file: BinaryIO, offset: int, order: str, big: bool, wanted: set[i
     (entries,) = _unpack(file, order + count)
     tags: Tags = {}
     size = struct.calcsize(order + entry)
-    content = file.read(entries * size) if entries < _MOST_VALUES else b""
+    content = file.read(entries * size) if entries <= MOST_TAGS else b""
     for tag, kind, values, inline in struct.iter_unpack(order + entry, content):
         if tag in wanted and tag not in tags:  # of one that is there twice, decoders take the first
-            tags[tag] = _values(file, order, long, kind, values, inline)
+            tags[tag] = _values(
+                file, order, long, kind, values, inline, MOST_PARTS if tag in (STRIPS, TILES) else MOST_BANDS
+            )
     file.seek(offset + struct.calcsize(order + count) + entries * size)
     (following,) = _unpack(file, order + long)
     return tags, following
 
 
-def _values(file: BinaryIO, order: str, long: str, kind: int, count: int, inline: bytes) -> tuple[int, ...]:
-    if kind not in _CODES or not 0 < count <= _MOST_VALUES:
+def _values(file: BinaryIO, order: str, long: str, kind: int, count: int, inline: bytes, most: int) -> tuple[int, ...]:
+    if kind not in _CODES or not 0 < count <= most:
         raise ValueError(f"a TIFF in which a tag has {count} values of type {kind}")
     form = f"{order}{count}{_CODES[kind]}"
     if struct.calcsize(form) <= len(inline):
@@ -97,7 +99,7 @@ def _stored(tags: Tags, pages: bool, big_endian: bool, big_tiff: bool) -> Stored
     color = YCBCR if compression == _OLD_JPEG else tags[COLOR][0]
     bands = tags.get(BANDS, (3 if compression == _OLD_JPEG and color in (RGB, YCBCR) else 1,))[0]
     bits = tags.get(BITS, (1,))
-    if len(bits) == 1 and bands <= _MOST_BANDS:
+    if len(bits) == 1 and bands <= MOST_BANDS:
         bits *= bands
     if len(bits) < bands:
         raise ValueError(f"a TIFF of {bands} bands, with a depth for {len(bits)} of them")
