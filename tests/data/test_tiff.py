@@ -3,6 +3,7 @@
 import io
 import itertools
 from collections import Counter
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ from PIL import Image
 from tiffs import DEFLATE, LZW, NONE, PACKBITS, tiff
 
 from wholenet.data.file_findings import of_masks
+from wholenet.data.infer import BINARY
 from wholenet.data.opening import quiet_pillow
 from wholenet.data.pictures import read_image, read_raw_mask
+from wholenet.data.sample import DataError
 from wholenet.data.stored import PictureError
 from wholenet.data.survey import look_at_mask
+from wholenet.deploy.predict import predict_files
 
 HEIGHT, WIDTH = 20, 18
 DEPTHS = {"u": (1, 2, 4, 8, 16, 32), "i": (8, 16, 32), "f": (16, 32, 64)}
@@ -209,6 +213,21 @@ def test_what_tags_say_and_pillow_does_not_is_refused_by_the_fact(tmp_path, name
     for look in (read_image, read_raw_mask):
         assert fact in outcome(look, tmp_path / "a.tif")
     assert capfd.readouterr() == ("", "")
+
+
+def test_predict_makes_no_mask_of_what_it_would_misread(tmp_path):
+    class Model:
+        classes = BINARY
+
+        def predict(self, image):
+            return image[..., 0]
+
+    deep = {"pixels": numbers("u16", 3), "color": RGB, "planar": True}
+    for name, content in {"deep": tiff(deep), "pages": tiff(PAGE, PAGE), "good": tiff(PAGE)}.items():
+        (tmp_path / f"{name}.tif").write_bytes(content)
+        with suppress(DataError):
+            predict_files(Model(), [tmp_path / f"{name}.tif"], tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
 
 
 def test_smaller_copies_behind_a_picture_are_no_further_pictures(tmp_path):

@@ -197,8 +197,9 @@ def _refuse_depth(stored: Stored, path: str | Path, mask: bool) -> None:
         return
     if mask:
         raise PictureError(path, "depth", f"{stored}; expected whole numbers, or colours of 8 bits", _LABELS)
+    high = 1 if FLOAT in formats else 4095
     how = (
-        "GDAL, if 0 to 1 is that range: gdal_translate -ot Byte -scale 0 1 0 255 in.tif out.tif"
+        f"GDAL, if 0 to {high} is that range: gdal_translate -ot Byte -scale 0 {high} 0 255 in.tif out.tif"
         if formats != {UNSIGNED}
         else "ImageMagick: magick in.tif -level 0,4095 -depth 8 out.png"
     )
