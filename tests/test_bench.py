@@ -120,7 +120,7 @@ def test_what_needs_a_gpu_says_so(name):
 def test_what_is_not_there_is_named():
     with pytest.raises(ValueError, match=r"no benchmark 'stesp'; there are .*steps"):
         bench(["stesp"], **SMALL)
-    with pytest.raises(ValueError, match="--rounds 0: expected at least 1"):
+    with pytest.raises(ValueError, match="rounds=0: expected at least 1"):
         bench(["steps"], **{**SMALL, "rounds": 0})
 
 

@@ -82,8 +82,8 @@ def test_labelled_images_are_shown_by_class(patches, tmp_path, capsys):
     ("options", "said"),
     [
         (["--crop", "big"], "'big' is not a size"),
-        (["--val-share", "2"], "val_share=2.0: expected a share strictly between 0 and 1"),
-        (["--max-megapixels", "0"], "max_megapixels=0.0: expected above 0"),
+        (["--val-share", "2"], "--val-share=2: expected a share strictly between 0 and 1"),
+        (["--max-megapixels", "0"], "--max-megapixels=0: expected above 0"),
         (["--json", "/dev/null/found.json"], "/dev/null is a file and no folder"),
     ],
 )

@@ -1,20 +1,26 @@
 """The command line as a user meets it: what it prints, what it writes, how it refuses."""
 
+import ast
+import inspect
 import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
+from itertools import pairwise
 
 import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from run_files import PICTURES
 from wholenet.cli import DECODING_NAMES, _with_underscores, build_parser, main
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.deploy.model_folder import save_model
+from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.config import FitConfig
 from wholenet.spaces.decoding import DECODINGS
 from wholenet.spaces.genotype import read_genotype
@@ -67,13 +73,28 @@ def test_help_imports_no_torch():
         assert "usage: wholenet" in done.stdout
 
 
-def test_every_field_of_the_config_is_an_option_with_help(capsys):
+@pytest.mark.parametrize(
+    ("words", "config", "positional"),
+    [
+        (["fit"], FitConfig, {"data"}),
+        (["fit", "--task=classification"], CellConfig, {"data"}),
+        (["retrain"], RetrainConfig, {"data", "genotype"}),
+    ],
+)
+def test_every_field_of_the_config_is_an_option_with_its_docstring_as_help(words, config, positional, capsys):
     with pytest.raises(SystemExit):
-        main(["fit", "--help"])
-    shown = capsys.readouterr().out
-    for field in FitConfig.__dataclass_fields__:
-        if field != "data":
-            assert f"--{field}" in shown
+        main([*words, "--help"])
+    shown = "".join(capsys.readouterr().out.split())
+    explained = {}
+    for cls in (cls for cls in reversed(config.__mro__) if cls is not object):
+        body = ast.parse(inspect.getsource(cls)).body[0].body
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign):
+                explained[field.target.id] = "".join(text.value.value.split())
+    assert set(explained) == set(config.__dataclass_fields__)
+    for name in set(explained) - positional - {"out", "method"}:
+        assert f"--{name}" in shown
+        assert explained[name] in shown
 
 
 def test_fit_says_what_came_out_and_which_pictures_to_open(run, folder, capsys):
@@ -97,12 +118,60 @@ def test_a_switch_needs_no_value(capsys):
     assert build_parser().parse_args(_with_underscores(["fit", "--control", "false"])).fit.control is False
 
 
-def test_a_config_file_gives_options_and_the_command_line_wins(folder, tmp_path):
+def test_a_config_file_gives_options_and_the_command_line_wins(tmp_path, capsys):
     (tmp_path / "recipe.yaml").write_text("size: nano\nepochs: 7\nlr: 0.02\n")
-    parsed = build_parser().parse_args(
-        ["fit", "x", "--out", "y", "--config", str(tmp_path / "recipe.yaml"), "--epochs=2"]
-    )
-    assert (parsed.fit.size, parsed.fit.epochs, parsed.fit.lr) == ("nano", 2, 0.02)
+    (tmp_path / "later.yaml").write_text("lr: 0.3\nseed: 4\n")
+    files = [f"--config={tmp_path / 'recipe.yaml'}", "--config", str(tmp_path / "later.yaml")]
+    for words in ([*files, "--epochs=2"], ["--epochs", "2", *files], [files[0], "--epochs=2", *files[1:]]):
+        main(["fit", "scenes", "--print-config", *words])
+        told = yaml.safe_load(capsys.readouterr().out)
+        assert (told["size"], told["epochs"], told["lr"], told["seed"]) == ("nano", 2, 0.3, 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["fit", "scenes", "--lr=0.5"], FitConfig(data="", out="", lr=0.5)),
+        (["fit", "--method", "two-stage"], FitConfig(data="", out="", protocol="two-stage")),
+        (["fit", "--space", "s2", "--method=darts-es"], cell_config("darts-es", data="", out="", space="s2")),
+        (["fit", "--task=classification", "--method=r-darts-l2"], cell_config("r-darts-l2", data="", out="")),
+        (["retrain", "--cells=6"], RetrainConfig(data="", out="", genotype="", cells=6)),
+    ],
+)
+def test_print_config_prints_what_all_options_come_to_as_a_file_for_config(words, expected, tmp_path, capsys):
+    main([*words, "--print-config"])
+    first = capsys.readouterr().out
+    (tmp_path / "all.yaml").write_text(first)
+    told, known = yaml.safe_load(first), asdict(expected)
+    assert told == {name: known[name] for name in told}
+    assert {"data", "out"} <= set(known) - set(told) <= {"data", "out", "genotype", "weight_decay"}
+    main([words[0], "--print-config", f"--config={tmp_path / 'all.yaml'}"])
+    assert capsys.readouterr().out == first
+
+
+def test_print_config_is_of_a_new_run(run, capsys):
+    assert "config.yaml has" in refused(capsys, "fit", "--resume", run, "--print-config")
+
+
+def test_a_file_of_options_says_of_which_task_it_is(tmp_path, capsys):
+    (tmp_path / "s.yaml").write_text("space: s2\n")
+    main(["fit", "scenes", "--print-config", f"--config={tmp_path / 's.yaml'}"])
+    assert yaml.safe_load(capsys.readouterr().out)["method"] == "darts"
+    (tmp_path / "s.yaml").write_text("task: regression\n")
+    assert "expected segmentation or" in refused(capsys, "fit", "scenes", f"--config={tmp_path / 's.yaml'}")
+
+
+def test_options_are_not_abbreviated(capsys):
+    for word in ("--epo=3", "--epo"):
+        message = refused(capsys, "fit", "scenes", "--out", "x", word, "3")
+        assert f"unrecognized arguments: {word}" in message
+        assert "Did you mean --epochs?" in message
+
+
+def test_one_option_by_two_names_is_refused_where_they_differ(capsys):
+    words = ["fit", "scenes", "--print-config", "--method=two-stage"]
+    assert "keep one" in refused(capsys, *words, "--protocol=single-stage")
+    main([*words, "--protocol=two-stage"])
 
 
 def test_without_a_terminal_an_epoch_is_one_plain_line(folder, tmp_path, capsys):
@@ -243,7 +312,7 @@ def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):
         (["info", "giant"], ["unknown size 'giant'", "nano, tiny, small"]),
         (["info", "nano", "--input", "big"], ["'big' is not a size"]),
         (["info", "s1", "--input", "30x32"], ["30x32 cannot be halved twice"]),
-        (["info", "nano", "--classes", "0"], ["--classes 0", "at least 1"]),
+        (["info", "nano", "--classes", "0"], ["--classes=0", "at least 1"]),
         (["evaluate", "nowhere", "scenes"], ["nowhere holds no model"]),
         (["predict", "nowhere", "x.png", "--out", "y"], ["nowhere holds no model"]),
         (["predict", "nowhere.onnx", "x.png", "--out", "y"], ["nowhere.onnx does not exist"]),

@@ -251,7 +251,7 @@ def test_coarse_annotations_are_refused_where_there_are_none(folder, tmp_path):
 
 
 def test_unknown_options_are_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"epoch.*known options: .*epochs"):
+    with pytest.raises(ValueError, match=r"unknown field 'epoch' \(did you mean epochs\?\); known: .*epochs"):
         wholenet.fit("scenes", "x", epoch=3)
 
 
@@ -292,5 +292,5 @@ def test_bad_values_are_refused_with_what_is_expected(field, value, expected):
 
 def test_a_config_file_with_an_unknown_field_is_refused(tmp_path):
     (tmp_path / "config.yaml").write_text("data: x\nout: y\nepoch: 3\n")
-    with pytest.raises(ValueError, match=r"unknown fields .epoch.; known: .*epochs"):
+    with pytest.raises(ValueError, match=r"config.yaml: unknown field .epoch. .*; known: .*epochs"):
         read_config(tmp_path / "config.yaml")

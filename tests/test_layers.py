@@ -12,6 +12,7 @@ ROOMS = [
     "parallel",
     "files",
     "registry",
+    "checked",
     "architecture",
     "ops",
     "spaces",
@@ -30,6 +31,7 @@ ROOMS = [
     "api",
     "benchmarks",
     "bench",
+    "arguments",
     "cli",
     "__main__",
 ]

@@ -14,6 +14,7 @@ from wholenet.cells.prepare import resized
 from wholenet.cells.retrain import Retrained
 from wholenet.cells.retrain import retrain as retrain_genotype
 from wholenet.cells.search import Searched
+from wholenet.checked import Count, Dropped, Megapixels, Share, checked_numbers
 from wholenet.control import Compared, fit_with_control, resume_with_control
 from wholenet.data.detect import BUILT_IN, open_data
 from wholenet.data.labelled import open_labelled
@@ -39,7 +40,7 @@ from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.diagnostics.run import diagnose as diagnose_run
 from wholenet.files import check_output
 from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
-from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
+from wholenet.search.cell_config import RetrainConfig, cell_config
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.genotype import Genotype, write_genotype
@@ -64,11 +65,7 @@ def fit(data: str | Path, out: str | Path, **options: Any) -> Compared:
         ValueError: for an unknown option or a bad value, a folder in use, or a device that is not there; for workers
             in a script that would train again when they import it.
     """
-    try:
-        config = FitConfig(data=str(data), out=str(out), **options)
-    except TypeError as error:
-        known = ", ".join(FitConfig.__dataclass_fields__)
-        raise ValueError(f"{str(error).split('()')[-1].strip()}; known options: {known}") from error
+    config = FitConfig(data=str(data), out=str(out), **options)
     check_workers(config.workers)
     return fit_with_control(config)
 
@@ -93,8 +90,9 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
     return load_model(path, choose_device(device))
 
 
+@checked_numbers
 def evaluate(
-    model: TrainedModel | str | Path, data: str | Path, split: str = "val", max_megapixels: float = MAX_MEGAPIXELS
+    model: TrainedModel | str | Path, data: str | Path, split: str = "val", max_megapixels: Megapixels = MAX_MEGAPIXELS
 ) -> Scores:
     """Per-class IoU, their mean, and pixel accuracy on a split of ``data``, at full resolution; files that decode to
     more than ``max_megapixels`` are refused."""
@@ -102,6 +100,7 @@ def evaluate(
     return score(loaded, str(data), split, max_megapixels=max_megapixels)
 
 
+@checked_numbers
 def predict(
     model: TrainedModel | OnnxModel | str | Path,
     inputs: Sequence[str | Path],
@@ -110,7 +109,7 @@ def predict(
     overlay: bool = False,
     tiling: Tiling | None = None,
     progress: Callable[[int, int], None] | None = None,
-    max_megapixels: float = MAX_MEGAPIXELS,
+    max_megapixels: Megapixels = MAX_MEGAPIXELS,
 ) -> list[Path]:
     """Write an index PNG for every image file given, or found in a folder given, and one for every frame of a video.
 
@@ -168,11 +167,7 @@ def fit_classifier(data: str | Path, out: str | Path, method: str = "darts", **o
         DataError: for data that cannot be trained on.
         ValueError: for an unknown option or method or a bad value, a folder in use, or a device that is not there.
     """
-    try:
-        config = cell_config(method, data=str(data), out=str(out), **options)
-    except TypeError as error:
-        known = ", ".join(CellConfig.__dataclass_fields__)
-        raise ValueError(f"{str(error).split('()')[-1].strip()}; known options: {known}") from error
+    config = cell_config(method, data=str(data), out=str(out), **options)
     check_workers(config.workers)
     return fit_cells(config)
 
@@ -184,11 +179,7 @@ def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: 
         DataError: for data that cannot be trained on.
         ValueError: for an unknown option or a bad value, something that is no genotype, a folder in use.
     """
-    try:
-        config = RetrainConfig(genotype=str(genotype), data=str(data), out=str(out), **options)
-    except TypeError as error:
-        known = ", ".join(RetrainConfig.__dataclass_fields__)
-        raise ValueError(f"{str(error).split('()')[-1].strip()}; known options: {known}") from error
+    config = RetrainConfig(genotype=str(genotype), data=str(data), out=str(out), **options)
     check_workers(config.workers)
     return retrain_genotype(config)
 
@@ -202,11 +193,12 @@ def load_classifier(path: str | Path, device: str = "auto") -> TrainedClassifier
     return load_trained_classifier(path, choose_device(device))
 
 
+@checked_numbers
 def evaluate_classifier(
     model: TrainedClassifier | str | Path,
     data: str | Path,
     split: str = "test",
-    max_megapixels: float = MAX_MEGAPIXELS,
+    max_megapixels: Megapixels = MAX_MEGAPIXELS,
 ) -> Accuracy:
     """The share of the images of a split of ``data`` whose class is found, in all and by class.
 
@@ -224,12 +216,13 @@ def evaluate_classifier(
     return evaluate_labelled(loaded.network, images, len(loaded.classes), loaded.mean, loaded.std, device=loaded.device)
 
 
+@checked_numbers
 def classify(
     model: TrainedClassifier | str | Path,
     inputs: Sequence[str | Path],
     out: str | Path,
     progress: Callable[[int, int], None] | None = None,
-    max_megapixels: float = MAX_MEGAPIXELS,
+    max_megapixels: Megapixels = MAX_MEGAPIXELS,
 ) -> int:
     """Write a CSV table of the classes of image files; see :func:`wholenet.deploy.classify.classify_files`.
 
@@ -258,12 +251,13 @@ def load_any(path: str | Path, device: str = "auto") -> TrainedModel | OnnxModel
     return OnnxModel(path)
 
 
+@checked_numbers
 def diagnose(
     run: str | Path,
     data: str | Path | None = None,
     out: str | Path | None = None,
     *,
-    images: int | None = None,
+    images: Count | None = None,
     curvature: bool = False,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
@@ -303,7 +297,8 @@ def diagnose(
     return found
 
 
-def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: float = 0.5) -> Genotype:
+@checked_numbers
+def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: Share = 0.5) -> Genotype:
     """Write the genotype that ``decoding`` finds in the supernet of a run or model folder to the file ``out``.
 
     Raises:
@@ -316,13 +311,14 @@ def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: 
     return genotype
 
 
+@checked_numbers
 def export(
     model: TrainedModel | str | Path,
     out: str | Path,
     form: str = "onnx",
     data: str | Path | None = None,
     *,
-    drop_below: float | None = None,
+    drop_below: Dropped | None = None,
 ) -> tuple[Check, Price | None]:
     """Write a trained network, folded, to the file ``out``, compared with the unfolded one; see ``deploy.export``.
 

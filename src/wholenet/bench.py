@@ -12,6 +12,7 @@ import torch
 
 from wholenet import benchmarks
 from wholenet.benchmarks.row import Row, Setting
+from wholenet.checked import Batch, Count, Threads, checked_numbers
 from wholenet.files import check_output
 from wholenet.ops.execution import tuned
 from wholenet.search.config import parse_size
@@ -22,15 +23,16 @@ SHARED = ("measure", "row")
 """Modules among the benchmarks that are none."""
 
 
+@checked_numbers
 def bench(
     names: Sequence[str] = (),
     *,
     device: str = "auto",
     size: str = "tiny",
-    batch: int = 4,
+    batch: Batch = 4,
     crop: str = "176x240",
-    rounds: int = 9,
-    threads: int = 1,
+    rounds: Count = 9,
+    threads: Threads = 1,
     json_file: str | None = None,
     show: Callable[[str], None] = print,
 ) -> list[Row]:
@@ -44,9 +46,6 @@ def bench(
         check_output(json_file)
     setting = Setting(choose_device(device), size, batch, parse_size(crop), rounds, threads)
     grid_size(size)
-    for name, value in (("batch", batch), ("rounds", rounds), ("threads", threads)):
-        if value < 1:
-            raise ValueError(f"--{name} {value}: expected at least 1")
     found = available()
     if unknown := [name for name in names if name not in found]:
         raise ValueError(f"no benchmark {unknown[0]!r}; there are {', '.join(found)}")

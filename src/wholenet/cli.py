@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-import jsonargparse
+import yaml
 from jsonargparse import Namespace
 
 from wholenet import __version__
+from wholenet.arguments import ArgumentParser, options_in
+from wholenet.checked import (
+    Batch,
+    BelowOne,
+    Classes,
+    Count,
+    Dropped,
+    InnerShare,
+    Jobs,
+    Megapixels,
+    Overlap,
+    Seed,
+    Share,
+    Threads,
+)
 from wholenet.data.task import Task, task_of
-from wholenet.files import check_output, parse_yaml
+from wholenet.files import SHOWN, check_output, parse_yaml, read_text, shown
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
-from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config, is_cell_run
-from wholenet.search.config import MACHINE, FitConfig, parse_size, require
+from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig, cell_config, is_cell_run
+from wholenet.search.config import MACHINE, FitConfig, parse_size
 from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES, grid_size
@@ -33,8 +46,11 @@ if TYPE_CHECKING:
     from wholenet.deploy.predict import SomeFailed
 
 DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
-jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)  # what `--help` says of each option
 PROTOCOLS = get_args(get_type_hints(FitConfig)["protocol"])
+OPTIONS = [*(field.name for field in fields(FitConfig)), "task", "space", "method"]
+"""What may stand in a file of options, for images with masks; for labelled images; for the training of a genotype."""
+CELL_OPTIONS = [*(field.name for field in fields(CellConfig)), "task"]
+RETRAIN_OPTIONS = [field.name for field in fields(RetrainConfig)]
 LABELLED = "Folder with labelled images: parquet files, CIFAR's .bin, SVHN's .mat, or a folder per class."
 DESCRIPTION = "Networks that learn their own architecture: segmentation in one run, and the searches of DARTS."
 
@@ -44,14 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     typed = _with_underscores(sys.argv[1:] if arguments is None else list(arguments))
     try:
         task = asked_task(typed)
-    except (ValueError, OSError) as error:  # the config of the run that --resume names
+    except (ValueError, OSError) as error:  # --config, or the config of the run that --resume names
         sys.stderr.write(f"wholenet fit: {error}\n")
         raise SystemExit(2) from error
-    parser = build_parser(task)
-    parsed = parser.parse_args(typed)
+    # Of runs, what was not typed is as a file of options, the method or the run itself has it.
+    parsed = build_parser(task).parse_args(typed, defaults=typed[:1] not in (["fit"], ["retrain"]))
     command = parsed.command
-    if command == "retrain" or (command == "fit" and (task == "classification" or parsed.fit.resume is not None)):
-        parsed = parser.parse_args(typed, defaults=False)  # what was not typed is as the run, or the method, has it
     commands = COMMANDS | (CLASSIFICATION if task == "classification" else {})
     try:
         if parsed[command].get("json") is not None:
@@ -85,39 +99,26 @@ def _how_to_go_on(command: str, typed: Sequence[str]) -> str:
     return ""
 
 
-class ArgumentParser(jsonargparse.ArgumentParser):
-    """jsonargparse's parser, with errors that fit on a screen and name what is allowed."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # noqa: ARG002
-        """Say what is wrong and stop with status 2."""
-        message = re.sub(r"Expected a typing\.Literal\[(.*?)\]", r"expected one of \1", message)
-        message = re.sub(r"<class '(\w+)'>", r"\1", message)
-        if unknown := re.search(r"[Uu]nrecognized arguments: (--[\w-]+)", message):
-            known = sorted(option for action in self._actions for option in action.option_strings if option[:2] == "--")
-            known = [option.replace("_", "-") for option in known]
-            if near := difflib.get_close_matches(unknown[1], known, n=3):
-                message += f"\nDid you mean {' or '.join(near)}?"
-            message += f"\nKnown options: {' '.join(known)}"
-        sys.stderr.write(f"{self.prog.replace(' [options]', '')}: {message}\n")
-        raise SystemExit(2)
-
-
 def asked_task(typed: Sequence[str]) -> Task:
-    """What `wholenet fit` is asked for: as `--task` or `--space` says, as the run is that `--resume` names, or as the
-    data looks."""
+    """What `wholenet fit` is asked for: as `--task` or `--space` says, typed or in a file of options, as the run is
+    that `--resume` names, or as the data looks."""
     if not typed or typed[0] != "fit":
         return "segmentation"
-    pairs = list(pairwise([*typed, ""]))
-    given = {name: value for name, value in pairs if name.startswith("--")}
-    given |= {name: value for name, _, value in (word.partition("=") for word in typed) if value}
+    split = [(*word.partition("="), following) for word, following in pairwise([*typed, ""]) if word.startswith("--")]
+    pairs = [(name, value if equals else following) for name, equals, value, following in split]
+    in_files = options_in([value for name, value in pairs if name == "--config"], [*OPTIONS, *CELL_OPTIONS])
+    given = {**{f"--{name}": value for name, value in in_files.items()}, **dict(pairs)}
     if given.get("--task") in get_args(Task):
         return "classification" if given["--task"] == "classification" else "segmentation"
+    if "task" in in_files:
+        raise ValueError(f"task={shown(in_files['task'])}: expected {' or '.join(get_args(Task))}")
     if "--space" in given:
         return "classification" if given["--space"] in CELL_SPACES else "segmentation"
     if "--resume" in given:
         return "classification" if is_cell_run(Path(given["--resume"])) else "segmentation"
     after_nothing = [word for before, word in pairwise(typed) if not before.startswith("--") or "=" in before]
-    data = next((word for word in after_nothing if not word.startswith("-") and Path(word).is_dir()), None)
+    words = [*after_nothing, *([in_files["data"]] if isinstance(in_files.get("data"), str) else [])]
+    data = next((word for word in words if not word.startswith("-") and Path(word).is_dir()), None)
     return "segmentation" if data is None else task_of(data)
 
 
@@ -126,16 +127,16 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     parser = ArgumentParser(prog="wholenet", description=DESCRIPTION, version=__version__)
     commands = parser.add_subcommands(dest="command")
 
-    check = ArgumentParser(description="Decode every file of a data set once, and say all that is wrong with it.")
-    check.add_argument("data", help='Folder with images and masks, or with labelled images; or "scenes".')
-    check.add_argument("--json", default=None, help="Write everything found to this file.")
-    check.add_argument("--crop", default=None, help="HEIGHTxWIDTH to be trained on; default: as the data allows.")
-    check.add_argument(
-        "--val_share", type=float, default=FitConfig.val_share, help="Share held out where there is no val split."
+    checking = ArgumentParser(description="Decode every file of a data set once, and say all that is wrong with it.")
+    checking.add_argument("data", help='Folder with images and masks, or with labelled images; or "scenes".')
+    checking.add_argument("--json", default=None, help="Write everything found to this file.")
+    checking.add_argument("--crop", default=None, help="HEIGHTxWIDTH to be trained on; default: as the data allows.")
+    checking.add_value(
+        "--val_share", InnerShare, default=FitConfig.val_share, help="Share held out where there is no val split."
     )
-    check.add_argument("--data_seed", type=int, default=FitConfig.data_seed, help="Seed of what is held out.")
-    _add_limit(check)
-    commands.add_subcommand("check-data", check)
+    checking.add_value("--data_seed", Seed, default=FitConfig.data_seed, help="Seed of what is held out.")
+    _add_limit(checking)
+    commands.add_subcommand("check-data", checking)
 
     commands.add_subcommand("fit", _fit_parser(task))
 
@@ -146,8 +147,8 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     retrain.add_argument("data", nargs="?", default=None, help=LABELLED)
     retrain.add_argument("--out", default=None, help="Run folder to create.")
     retrain.add_argument("--resume", metavar="RUN", default=None, help="Continue the run in this folder.")
-    retrain.add_argument("--config", action="config", help="YAML file with any of the options below.")
-    retrain.add_class_arguments(RetrainConfig, skip={"data", "out", "genotype"})
+    _add_config(retrain)
+    retrain.add_fields(RetrainConfig, but=("data", "out", "genotype"))
     commands.add_subcommand("retrain", retrain)
 
     evaluate = ArgumentParser(description="Score a trained network: IoU per class, mIoU, pixel accuracy.")
@@ -169,9 +170,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
         default=None,
         help="HEIGHTxWIDTH of pieces to cut images into; default: only images over 4 megapixels.",
     )
-    predict.add_argument(
-        "--overlap", type=int, default=None, help="Pixels that neighbouring pieces share; default: 256."
-    )
+    predict.add_value("--overlap", Overlap, default=None, help="Pixels that neighbouring pieces share; default: 256.")
     predict.add_argument(
         "--cityscapes_submission",
         action="store_true",
@@ -185,7 +184,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     diagnose.add_argument("run", help="Run folder.")
     diagnose.add_argument("data", nargs="?", default=None, help="Data to score on; default: that of the run.")
     diagnose.add_argument("--out", default=None, help="Folder for the diagnosis; default: RUN/diagnosis.")
-    diagnose.add_argument("--images", type=int, default=None, help="Score so many validation images; default: all.")
+    diagnose.add_value("--images", Count, default=None, help="Score so many validation images; default: all.")
     diagnose.add_argument(
         "--curvature", action="store_true", help="Also the ends of the Hessian's spectrum in the architecture."
     )
@@ -195,8 +194,8 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     diagnose.add_argument(
         "--method", choices=["lanczos", "rows"], default=None, help="Of the curvature: iteration, or the whole matrix."
     )
-    diagnose.add_argument(
-        "--tolerance", type=float, default=None, help="Of the Lanczos iteration, relative (default: 0.001)."
+    diagnose.add_value(
+        "--tolerance", BelowOne, default=None, help="Of the Lanczos iteration, relative (default: 0.001)."
     )
     _add_device(diagnose)
     commands.add_subcommand("diagnose", diagnose)
@@ -205,8 +204,8 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     decode.add_argument("run", help="Run folder or model folder.")
     decode.add_argument("--out", required=True, help="Genotype file to write.")
     decode.add_argument("--decoding", default="best-path", choices=DECODING_NAMES, help="Which edges stay.")
-    decode.add_argument(
-        "--tau", type=float, default=None, help="Threshold: share of the weight of the cell's strongest edge (0.5)."
+    decode.add_value(
+        "--tau", Share, default=None, help="Threshold: share of the weight of the cell's strongest edge (0.5)."
     )
     commands.add_subcommand("decode", decode)
 
@@ -220,11 +219,9 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     study.add_argument(
         "--data", default=None, help='Folder with images and masks; default: "scenes". Or with labelled images.'
     )
-    study.add_argument("--seeds", type=int, default=3, help="Runs of every arm.")
+    study.add_value("--seeds", Count, default=3, help="Runs of every arm.")
     study.add_argument("--out", required=True, help="Folder for results and runs; finished runs there are used.")
-    study.add_argument(
-        "--jobs", type=int, default=0, help="Runs at the same time; 0: a CPU core each, or one on a GPU."
-    )
+    study.add_value("--jobs", Jobs, default=0, help="Runs at the same time; 0: a CPU core each, or one on a GPU.")
     study.add_argument("--make_coarse", action="store_true", help="Make coarse annotations out of the fine ones.")
     study.add_argument(
         "--set", metavar="NAME=VALUE", action="append", default=[], help="An option of fit for every run; repeatable."
@@ -233,7 +230,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
 
     sweep = ArgumentParser(description="Train all runs of a file, over seeds and configurations (docs/clusters.md).")
     sweep.add_argument("file", help="YAML: data, out, options, grid, runs, jobs, slurm.")
-    sweep.add_argument("--jobs", type=int, default=0, help="Runs at the same time; 0: as the file says.")
+    sweep.add_value("--jobs", Jobs, default=0, help="Runs at the same time; 0: as the file says.")
     sweep.add_argument("--slurm", action="store_true", help="Submit the runs as jobs of a Slurm cluster.")
     sweep.add_argument("--dry_run", action="store_true", help="Check everything and list the runs; start none.")
     sweep.add_argument(
@@ -248,9 +245,9 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     )
     export.add_argument("--out", required=True, help="File to write.")
     export.add_argument("--data", default=None, help="Data to check the file on; default: the run's, or the scenes.")
-    export.add_argument(
+    export.add_value(
         "--drop_below",
-        type=float,
+        Dropped,
         default=None,
         help="Leave out edges of less weight, and say what that costs in mIoU.",
     )
@@ -259,17 +256,17 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     bench = ArgumentParser(description="Measure speed and memory as ratios, interleaved, each with its equality check.")
     bench.add_argument("names", nargs="*", help="Benchmarks; default: all that the device can run.")
     bench.add_argument("--size", default="tiny", help="Size of the grid supernet.")
-    bench.add_argument("--batch", type=int, default=4, help="Images in a training step.")
+    bench.add_value("--batch", Batch, default=4, help="Images in a training step.")
     bench.add_argument("--crop", default="176x240", help="HEIGHTxWIDTH of the images.")
-    bench.add_argument("--rounds", type=int, default=9, help="Ratios that the median is of.")
-    bench.add_argument("--threads", type=int, default=1, help="CPU threads of torch.")
+    bench.add_value("--rounds", Count, default=9, help="Ratios that the median is of.")
+    bench.add_value("--threads", Threads, default=1, help="CPU threads of torch.")
     bench.add_argument("--json", default=None, help="Write the rows to this file.")
     _add_device(bench)
     commands.add_subcommand("bench", bench)
 
     info = ArgumentParser(description="Count the parameters and the arithmetic of a supernet.")
     info.add_argument("size", help=f"Size of the grid supernet, or a cell space: {', '.join(CELL_SPACES)}.")
-    info.add_argument("--classes", type=int, default=None, help="Classes to tell apart; default: 19, or 10.")
+    info.add_value("--classes", Classes, default=None, help="Classes to tell apart; default: 19, or 10.")
     info.add_argument("--input", default=None, help="HEIGHTxWIDTH of the image; default: 1024x2048, or 32x32.")
     info.add_argument("--json", default=None, help="Write the counts to this file.")
     commands.add_subcommand("info", info)
@@ -289,22 +286,35 @@ def _fit_parser(task: Task) -> ArgumentParser:
     fit.add_argument("data", nargs="?", default=None, help=data)
     fit.add_argument("--out", default=None, help="Run folder to create.")
     fit.add_argument("--resume", metavar="RUN", default=None, help="Continue the run in this folder.")
-    fit.add_argument("--config", action="config", help="YAML file with any of the options below.")
+    _add_config(fit)
     fit.add_argument("--task", choices=get_args(Task), default=task, help="Default: as the data looks.")
     if classifies:
-        fit.add_class_arguments(CellConfig, skip={"data", "out", "method"})
+        fit.add_fields(CellConfig, but=("data", "out", "method"))
         fit.add_argument("--method", default="darts", help=f"One of {', '.join(METHODS)}.")
     else:
-        fit.add_class_arguments(FitConfig, skip={"data", "out"})
+        fit.add_fields(FitConfig, but=("data", "out"))
         fit.add_argument("--space", choices=("grid", *CELL_SPACES), default="grid", help="Search space.")
         fit.add_argument("--method", default=None, help="As --protocol: single-stage or two-stage.")
     return fit
 
 
-def _add_limit(parser: ArgumentParser) -> None:
+def _add_config(parser: ArgumentParser) -> None:
     parser.add_argument(
+        "--config",
+        metavar="FILE",
+        action="append",
+        default=None,
+        help="YAML file with any of the options below; repeatable, the last wins. What is typed wins over all.",
+    )
+    parser.add_argument(
+        "--print_config", action="store_true", help="Only print what all options come to, as a file for --config."
+    )
+
+
+def _add_limit(parser: ArgumentParser) -> None:
+    parser.add_value(
         "--max_megapixels",
-        type=float,
+        Megapixels,
         default=FitConfig.max_megapixels,
         help="Images and masks that decode to more are refused.",
     )
@@ -335,31 +345,35 @@ def _with_underscores(arguments: list[str]) -> list[str]:
 
 
 def _fit(args: Namespace) -> None:
+    given = _given(args, OPTIONS)
+    space, method = given.pop("space", "grid"), given.pop("method", None)
+    if space != "grid":
+        raise ValueError(f"space {shown(space)} is for labelled images: give --task classification with it")
+    if method is not None:
+        if method not in PROTOCOLS:
+            raise ValueError(
+                f"method {method!r} does not fit the space 'grid'; those that do: {', '.join(PROTOCOLS)}. On a "
+                f"cell space (--space {'|'.join(CELL_SPACES)}, labelled images): {', '.join(METHODS)}"
+            )
+        if given.setdefault("protocol", method) != method:
+            raise ValueError(
+                f"method is {method!r} and protocol is {shown(given['protocol'])}; they are two names of one option: "
+                "keep one"
+            )
+    if args.print_config:
+        _print_config(FitConfig(**{"data": "", "out": "", **given}))
+        return
+    if args.resume is None and ("data" not in given or "out" not in given):
+        raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN`")
+    started = FitConfig(**given) if args.resume is None else str(args.resume)
     from wholenet import parallel  # imports torch
     from wholenet.control import fit_with_control, resume_with_control
 
-    if "space" in args and args.space != "grid":
-        raise ValueError(f"space {args.space!r} is for labelled images: give --task classification with it")
-    if "method" in args and args.method is not None:
-        if args.method not in PROTOCOLS:
-            raise ValueError(
-                f"method {args.method!r} does not fit the space 'grid'; those that do: {', '.join(PROTOCOLS)}. On a "
-                f"cell space (--space {'|'.join(CELL_SPACES)}, labelled images): {', '.join(METHODS)}"
-            )
-        args.protocol = args.method
     parallel.start()
-    if args.resume is not None:
-        given = [field.name for field in fields(FitConfig) if field.name in args and args[field.name] is not None]
-        if changed := [name for name in given if name not in MACHINE]:
-            raise ValueError(
-                f"--resume takes data and settings from the run, so {', '.join(changed)} cannot be given with it, only "
-                f"{', '.join(f'--{name}' for name in MACHINE)}"
-            )
-        compared = resume_with_control(args.resume, **{name: args[name] for name in given})
+    if isinstance(started, FitConfig):
+        compared = fit_with_control(started)
     else:
-        if args.data is None or args.out is None:
-            raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN`")
-        compared = fit_with_control(FitConfig(**{field.name: args[field.name] for field in fields(FitConfig)}))
+        compared = resume_with_control(started, **_of_machine(given, MACHINE))
     speaks = parallel.is_first()
     parallel.stop()
     if not speaks:
@@ -382,8 +396,6 @@ def _check_data(args: Namespace) -> None:
     from wholenet.report.data_check import print_review, review_to_dict
     from wholenet.report.progress import counted
 
-    require(args.max_megapixels > 0, "max_megapixels", args.max_megapixels, "above 0")
-    require(0 < args.val_share < 1, "val_share", args.val_share, "a share strictly between 0 and 1")
     crop = None if args.crop is None else parse_size(args.crop)
     progress = counted(Console(stderr=True), "checking")
     if task_of(args.data) == "classification":
@@ -406,20 +418,26 @@ def _check_data(args: Namespace) -> None:
 
 
 def _fit_cells(args: Namespace) -> None:
-    given = _given(args, CellConfig)
-    if args.resume is None and "method" in given and given["method"] not in METHODS:
+    given = _given(args, CELL_OPTIONS)
+    method = given.get("method", "darts")
+    if args.resume is None and (not isinstance(method, str) or method not in METHODS):
         raise ValueError(
-            f"method {given['method']!r} does not fit the space {given.get('space', 'darts')!r}; those that do: "
+            f"method {shown(method)} does not fit the space {shown(given.get('space', 'darts'))}; those that do: "
             f"{', '.join(METHODS)}"
         )
+    if args.print_config:
+        varied = {name for special in METHODS[method].searches for name in special}
+        _print_config(cell_config(**{"data": "", "out": "", **given}), *varied)
+        return
+    if args.resume is None and ("data" not in given or "out" not in given):
+        raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN --space darts`")
+    started = cell_config(**given) if args.resume is None else str(args.resume)
     from wholenet.cells.best_of import Best, fit_cells, resume_cells  # imports torch
 
-    if args.resume is not None:
-        found = resume_cells(args.resume, **_of_machine(args, given))
+    if isinstance(started, CellConfig):
+        found = fit_cells(started)
     else:
-        if args.data is None or args.out is None:
-            raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN --space darts`")
-        found = fit_cells(cell_config(given.pop("method", "darts"), data=args.data, out=args.out, **given))
+        found = resume_cells(started, **_of_machine(given, CELL_MACHINE))
     if isinstance(found, Best):
         for number, error in enumerate(found.errors):
             print(f"search {number + 1}: error {100 * error:.1f} % after the short training")
@@ -439,37 +457,47 @@ def _fit_cells(args: Namespace) -> None:
 
 
 def _retrain(args: Namespace) -> None:
+    given = _given(args, RETRAIN_OPTIONS)
+    if args.print_config:
+        _print_config(RetrainConfig(**{"data": "", "out": "", "genotype": "", **given}), "genotype")
+        return
+    if args.resume is None and not {"genotype", "data", "out"} <= set(given):
+        raise ValueError("give a genotype, the data and a folder: `wholenet retrain GENOTYPE DATA --out RUN`")
+    started = RetrainConfig(**given) if args.resume is None else str(args.resume)
     from wholenet.cells.retrain import resume_retrain, retrain  # imports torch
 
-    given = _given(args, RetrainConfig)
-    if args.resume is not None:
-        found = resume_retrain(args.resume, **_of_machine(args, given))
+    if isinstance(started, RetrainConfig):
+        found = retrain(started)
     else:
-        if args.genotype is None or args.data is None or args.out is None:
-            raise ValueError("give a genotype, the data and a folder: `wholenet retrain GENOTYPE DATA --out RUN`")
-        found = retrain(RetrainConfig(genotype=args.genotype, data=args.data, out=args.out, **given))
+        found = resume_retrain(started, **_of_machine(given, CELL_MACHINE))
     print(f"\nparameters   {found.parameters:,}")
     for name, error in (("validation", found.error), ("test", found.test_error)):
         if error is not None:
             print(f"{name + ' error':17}{100 * error:5.2f} %")
 
 
-def _given(args: Namespace, config: type[CellConfig] | type[RetrainConfig]) -> dict[str, Any]:
-    """The options that were typed."""
-    skipped = ("data", "out", "genotype")
-    names = [f.name for f in fields(config) if f.name not in skipped and f.name in args and args[f.name] is not None]
-    for name in (*skipped, "resume"):
-        if name not in args:
-            args[name] = None
-    return {name: args[name] for name in names}
+def _given(args: Namespace, known: Sequence[str]) -> dict[str, Any]:
+    """The options that were typed, and those of files where they were not."""
+    for name in ("config", "resume", "print_config"):
+        args[name] = args.get(name)
+    if args.print_config and args.resume is not None:
+        raise ValueError(f"--print-config is for a run to be; {args.resume}/config.yaml has what this one was told")
+    typed = {name: args[name] for name in known if name in args and args[name] is not None}
+    given = {**options_in(args.config, known), **typed}
+    given.pop("task", None)
+    return given
 
 
-def _of_machine(args: Namespace, given: dict[str, Any]) -> dict[str, Any]:
-    places = [name for name in ("genotype", "data", "out") if args[name] is not None]
-    if changed := [*places, *(name for name in given if name not in CELL_MACHINE)]:
+def _print_config(config: FitConfig | ClassifierConfig, *but: str) -> None:
+    values = {name: value for name, value in asdict(config).items() if name not in ("data", "out", *but)}
+    print(yaml.safe_dump(values, sort_keys=False), end="")
+
+
+def _of_machine(given: dict[str, Any], machine: Sequence[str]) -> dict[str, Any]:
+    if changed := [name for name in given if name not in machine]:
         raise ValueError(
             f"--resume takes data and settings from the run, so {', '.join(changed)} cannot be given with it, only "
-            f"{', '.join(f'--{name}' for name in CELL_MACHINE)}"
+            f"{', '.join(f'--{name}' for name in machine)}"
         )
     return given
 
@@ -686,7 +714,7 @@ def _study(args: Namespace) -> None:
 
     result, page = study(args.name, setting)
     print()
-    print(page.read_text())
+    print(read_text(page))
     print(f"open {page}")
     if result.figure:
         print(f"open {setting.out / result.figure}")
@@ -697,7 +725,6 @@ def _sweep(args: Namespace) -> None:
 
     if args.jobs and args.slurm:
         raise ValueError("--jobs is for runs on this machine; with --slurm the cluster decides how many run at once")
-    require(args.jobs >= 0, "--jobs", args.jobs, "0 or more")
     plan = read_sweep(args.file, dict(_assignment(text) for text in args.set))
     from wholenet.sweeps.sweep import describe, submit, sweep
 
@@ -709,7 +736,7 @@ def _sweep(args: Namespace) -> None:
         print(f"open {plan.out / 'sweep.md'} for what is done so far; the same command again submits what has failed")
         return
     failed = sweep(plan, args.jobs)
-    print(f"\n{(plan.out / 'sweep.md').read_text()}\nopen {plan.out / 'sweep.md'}")
+    print(f"\n{read_text(plan.out / 'sweep.md')}\nopen {plan.out / 'sweep.md'}")
     if failed:
         raise SystemExit(1)
 
@@ -719,8 +746,11 @@ def _assignment(text: str, known: Sequence[str] | None = None) -> tuple[str, Any
     name = name.strip().replace("-", "_")
     if not equals or (known is not None and name not in known):
         among = "" if known is None else f" with one of {', '.join(known)}"
-        raise ValueError(f"--set {text}: expected NAME=VALUE{among}")
-    return name, parse_yaml(value)
+        raise ValueError(f"--set {text[:SHOWN]}: expected NAME=VALUE{among}")
+    try:
+        return name, parse_yaml(value)
+    except ValueError as error:
+        raise ValueError(f"--set {name}: {error}") from error
 
 
 def _override(text: str, config: type[FitConfig] | type[CellConfig]) -> tuple[str, Any]:
@@ -748,8 +778,6 @@ def _info(args: Namespace) -> None:
         grid_size(args.size)
     height, width = parse_size(args.input or ("32x32" if in_cells else "1024x2048"))
     classes = args.classes if args.classes is not None else 10 if in_cells else 19
-    if classes < 1:
-        raise ValueError(f"--classes {classes}: expected at least 1")
     from wholenet.spaces.count import count, count_cells
 
     if in_cells:

@@ -15,7 +15,7 @@ import stat
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,14 @@ YAML_BYTES = 1 << 20
 YAML_VALUES = 100_000
 """Most values in a YAML file, what ``*aliases`` repeat counted again: a kilobyte of them can stand for more than any
 memory holds."""
+YAML_DEPTH = 50
+"""Deepest that lists and mappings may lie in one another."""
+NUMBER_LENGTH = 50
+"""Most characters of a number in a YAML file: Python takes minutes for a number as long as the file may be."""
 SHOWN = 100
 """Most characters of a value from a file in a message."""
+_LONGEST = 20 * SHOWN
+"""And of what PyYAML says of one."""
 
 
 def read_text(path: str | Path, limit: int = TEXT_BYTES) -> str:
@@ -108,14 +114,14 @@ def settle(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_json(path: str | Path) -> Any:
-    """The plain values in a JSON file.
+def read_json(path: str | Path, limit: int = TEXT_BYTES) -> Any:
+    """The plain values in a JSON file of at most ``limit`` bytes.
 
     Raises:
         ValueError: if it is none; the file is named.
         OSError: if it cannot be opened.
     """
-    text = read_text(path)
+    text = read_text(path, limit)
     try:
         return parse_json(text)
     except ValueError as error:
@@ -152,8 +158,9 @@ def parse_yaml(text: str) -> Any:
     """The plain values in a YAML text.
 
     Raises:
-        ValueError: if it is none, a key is written twice, a tag names something else than plain values, or it stands
-            for more than ``YAML_VALUES`` values.
+        ValueError: if it is none, a key is written twice, a tag names something else than plain values, it stands
+            for more than ``YAML_VALUES`` values, goes deeper than ``YAML_DEPTH``, contains itself, or has a number of
+            more than ``NUMBER_LENGTH`` characters.
 
     >>> parse_yaml("lr: 0.1\\nseed: [0, 1]")
     {'lr': 0.1, 'seed': [0, 1]}
@@ -161,11 +168,9 @@ def parse_yaml(text: str) -> Any:
     try:
         return yaml.load(text, _PlainLoader)  # a SafeLoader
     except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
-    except RecursionError as error:
-        raise ValueError("lists within lists, too deep to be read") from error
+        raise ValueError(" ".join(str(error).split())[:_LONGEST]) from error
     except (TypeError, OverflowError) as error:  # a list as a key; a date that is none
-        raise ValueError(f"{error}") from error
+        raise ValueError(f"{error}"[:_LONGEST]) from error
 
 
 def without_repeats(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
@@ -178,21 +183,6 @@ def without_repeats(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
     if repeated:
         raise ValueError(f"the key {shown(repeated[0])} is written more than once")
     return dict(pairs)
-
-
-def as_fields(values: Any, known: Sequence[str], needed: Sequence[str], where: str | Path) -> dict[str, Any]:
-    """``values`` as a mapping of the fields that are ``known``.
-
-    Raises:
-        ValueError: if it is no mapping, a field is unknown, or one that is ``needed`` is missing; with ``where``.
-    """
-    if not isinstance(values, Mapping):
-        raise ValueError(f"{where}: expected fields with their values, found {shown(values)}")
-    if unknown := [key for key in values if key not in known]:
-        raise ValueError(f"{where}: unknown fields {', '.join(map(shown, unknown[:9]))}; known: {', '.join(known)}")
-    if missing := [name for name in needed if name not in values]:
-        raise ValueError(f"{where}: {', '.join(missing)} missing; expected {', '.join(needed)}")
-    return dict(values)
 
 
 def require_keys(values: Any, kinds: Mapping[str, type | tuple[type, ...]], where: str, *, only: bool = False) -> None:
@@ -241,12 +231,30 @@ def as_numbers(values: Any, count: int, where: str) -> tuple[float, ...]:
 
 def shown(value: object) -> str:
     """A value from a file in a message: cut short where it is long, without control characters."""
-    short = reprlib.Repr()
+    short = _Short()
     short.maxstring = short.maxother = short.maxlong = SHOWN
     return short.repr(value)[: 4 * SHOWN]
 
 
+class _Short(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        digits = int(x.bit_length() * math.log10(2)) + 1
+        if digits > self.maxlong:  # Python writes out none of over 4300
+            return f"a number of about {digits:,} digits"
+        return super().repr_int(x, level)
+
+
 class _PlainLoader(yaml.SafeLoader):
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > YAML_DEPTH:
+            raise ValueError(f"lists within lists, too deep to be read: expected at most {YAML_DEPTH}")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()
         if node is not None and (count := _values(node, {})) > YAML_VALUES:
@@ -260,6 +268,25 @@ class _PlainLoader(yaml.SafeLoader):
             without_repeats([(self.construct_object(key), None) for key in keys])
         return super().construct_mapping(node, deep)
 
+
+def _scalar(tag: str) -> Callable[[_PlainLoader, yaml.ScalarNode], Any]:
+    """PyYAML's reading of what a tag names, for text that it was not made for too: ``!!bool maybe``, ``!!int ''``."""
+    read = yaml.SafeLoader.yaml_constructors[f"tag:yaml.org,2002:{tag}"]
+
+    def construct(loader: _PlainLoader, node: yaml.ScalarNode) -> Any:
+        text = str(node.value)
+        if tag in ("int", "float") and len(text) > NUMBER_LENGTH:
+            raise ValueError(f"a number of {len(text):,} characters; expected at most {NUMBER_LENGTH}")
+        try:
+            return read(loader, node)
+        except (AttributeError, IndexError, KeyError, ValueError) as error:
+            raise ValueError(f"{shown(node.value)} is no {tag}") from error
+
+    return construct
+
+
+for _tag in ("bool", "int", "float", "timestamp"):
+    _PlainLoader.add_constructor(f"tag:yaml.org,2002:{_tag}", _scalar(_tag))
 
 # 1e-3 is a number to people; YAML 1.1 wants 1.0e-3.
 _PlainLoader.add_implicit_resolver(

@@ -47,10 +47,13 @@ def test_an_answer_that_needs_few_neighbours_is_the_same_with_enough_overlap():
     assert not np.array_equal(predict_in_tiles(largest_of_neighbours, image, (32, 24), 0), largest_of_neighbours(image))
 
 
-@pytest.mark.parametrize("overlap", [-1, 17])
-def test_an_overlap_that_leaves_nothing_is_refused(overlap):
+def test_an_overlap_that_leaves_nothing_is_refused():
     with pytest.raises(ValueError, match="expected an overlap of 0 to half the shorter side"):
-        Tiling((40, 32), overlap)
+        Tiling((40, 32), 17)
+    with pytest.raises(ValueError, match="overlap=-1: expected 0 or more"):
+        Tiling((40, 32), -1)
+    with pytest.raises(ValueError, match=r"tile\[1\]=0: expected at least 1"):
+        Tiling((40, 0), 0)
 
 
 def test_only_large_images_are_cut_unless_a_size_is_asked_for():

@@ -3,11 +3,14 @@
 The payload, wherever something could run it, creates the file ``RAN``.
 """
 
+import io
 import json
 import os
 import pickle
+import re
 import shutil
 import struct
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +26,6 @@ from wholenet.data.sample import Classes
 from wholenet.deploy.classifier import is_classifier, load_classifier, save_classifier
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.onnx_model import OnnxModel
-from wholenet.files import read_yaml
 from wholenet.search.cell_config import is_cell_run, read_cell_config
 from wholenet.search.checkpoint import read_checkpoint, write_checkpoint
 from wholenet.search.config import read_config
@@ -58,12 +60,43 @@ TEXTS = {
     "a module": (f"lr: {CODE[3]}\n", "could not determine a constructor"),
     "a billion values": (BOMB, "it stands for .* values"),
     "itself": ("a: &a [*a]\n", "it contains itself"),
-    "lists within lists": ("{a: " * 2000, "too deep"),
+    "itself, by a merge": ("a: &a {<<: *a}\n", "it contains itself"),
+    "itself, as a key": ("a: &a {*a : 1}\n", "it contains itself"),
+    "lists within lists": ("a: " + "[" * 60_000, "too deep"),
+    "lists within lists, whole": ("a: " + "[" * 60_000 + "]" * 60_000, "too deep"),
+    "mappings within mappings": ("{a: " * 60_000, "too deep"),
+    "lists in lines": ("- " * 60_000 + "1\n", "too deep"),
+    "keys within keys": ("? " * 60_000 + "1\n", "too deep"),
+    "a long number": ("seed: " + "9" * 5000, "a number of 5,000 characters; expected at most 50"),
+    "a long number to the base 16": ("seed: 0x" + "f" * 5000, "a number of 5,002 characters"),
+    "a long number to the base 60": ("seed: 1" + ":59" * 20_000, "a number of 60,001 characters"),
+    "a long fraction to the base 60": ("lr: 1" + ":59" * 20_000 + ".5", "a number of 60,003 characters"),
+    "a bool that is none": ("control: !!bool maybe", "'maybe' is no bool"),
+    "a number that is none": ("seed: !!int ''", "'' is no int"),
+    "a fraction that is none": ("lr: !!float ''", "'' is no float"),
+    "a time that is none": ("lr: !!timestamp x", "'x' is no timestamp"),
+    "a day that is none": ("lr: 2001-99-99", "'2001-99-99' is no timestamp"),
+    "two documents": ("lr: 1\n---\nlr: 2\n", "expected a single document"),
     "a key twice": ("lr: 1\nlr: 2\n", "'lr' is written more than once"),
     "a list as a key": ("? [a]\n: 1\n", "unhashable"),
     "no text": (b"\xff\xfe\x00", "no text in UTF-8"),
     "too much": (b"#" * (2 << 20), "expected at most 1,048,576"),
 }
+
+
+def options_of(*command):
+    """The command line as a reader of a file of options."""
+
+    def read(path):
+        said = io.StringIO()
+        with redirect_stderr(said), pytest.raises(SystemExit) as stop:
+            main([*command, "--config", str(path)])
+        assert stop.value.code == 2
+        raise ValueError(said.getvalue())
+
+    return read
+
+
 READERS = {
     "config": read_config,
     "cell config": read_cell_config,
@@ -71,6 +104,9 @@ READERS = {
     "cell genotype": read_cell_genotype,
     "classes": read_classes,
     "sweep": read_sweep,
+    "options of fit": options_of("fit", "nowhere", "--out", "x"),
+    "options of a search": options_of("fit", "nowhere", "--out", "x", "--task", "classification"),
+    "options of retrain": options_of("retrain", "darts-v1", "nowhere", "--out", "x"),
 }
 
 
@@ -86,20 +122,53 @@ def write(path, content):
     return path
 
 
-@pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("kind", READERS)
-def test_a_text_file_that_holds_anything_else_than_plain_values_is_refused(kind, name, tmp_path):
-    content, expected = TEXTS[name]
-    path = write(tmp_path / "classes.yaml", content)
-    with pytest.raises(ValueError, match=f"(?s)classes.yaml.*({expected})") as refused:
-        READERS[kind](path)
-    assert len(str(refused.value)) < 3000
+def test_a_text_file_that_holds_anything_else_than_plain_values_is_refused(kind, tmp_path):
+    for content, expected in TEXTS.values():
+        path = write(tmp_path / "classes.yaml", content)
+        with pytest.raises(ValueError, match=f"(?s)classes.yaml.*({expected})") as refused:
+            READERS[kind](path)
+        assert len(str(refused.value)) < 3000
 
 
-def test_a_pipe_is_no_file(tmp_path):
+@pytest.mark.parametrize("kind", READERS)
+def test_a_pipe_is_no_file(kind, tmp_path):
     os.mkfifo(tmp_path / "classes.yaml")
     with pytest.raises(ValueError, match="no regular file"):
-        read_yaml(tmp_path / "classes.yaml")
+        READERS[kind](tmp_path / "classes.yaml")
+
+
+@pytest.mark.parametrize("command", [("study", "table-2", "--out", "x"), ("sweep", "s.yaml")])
+def test_a_value_that_is_set_by_hand_is_read_as_one_in_a_file(command, tmp_path, capsys):
+    write(tmp_path / "s.yaml", "data: scenes\nout: x\n")
+    for content, expected in TEXTS.values():
+        if isinstance(content, bytes):
+            continue
+        with pytest.raises(SystemExit) as stop:
+            main([*command, "--set", f"lr={content}"])
+        assert stop.value.code == 2
+        assert re.search(f"(?s)--set lr: .*({expected})", capsys.readouterr().err)
+
+
+def test_a_value_that_is_typed_is_never_taken_for_yaml(capsys):
+    for text in ("[" * 60_000, "1" + ":59" * 20_000, "9" * 5000, "&a [*a]", "!!int ''", CODE[0]):
+        for name, kind in (("seed", "int"), ("lr", "float"), ("epochs", "int")):
+            with pytest.raises(SystemExit) as stop:
+                main(["fit", "nowhere", "--out", "x", f"--{name}", text])
+            assert stop.value.code == 2
+            said = capsys.readouterr().err
+            assert re.search(f"^wholenet fit: --{name}=.*: expected ({kind}|[01] to|a finite number)", said)
+            assert len(said) < 500
+
+
+@pytest.mark.parametrize("content", ["config: {}", "genotype: {{config: {}}}", "lr: {{config: {}}}", "cfg: {}"])
+def test_no_value_in_a_file_of_options_opens_another(content, tmp_path):
+    secret = write(tmp_path / "secret", "root:x:0:0")
+    path = write(tmp_path / "options.yaml", content.format(secret))
+    for kind in ("options of fit", "options of a search", "options of retrain", "sweep"):
+        with pytest.raises(ValueError, match=r"unknown field|unknown option|expected|nowhere is not") as refused:
+            READERS[kind](path)
+        assert "root:x" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_a_fixed_architecture_and_unknown_ways_are_refused(model, batch):
         curvature(fixed, batch, LOSS)
     with pytest.raises(ValueError, match="lanczos or rows"):
         curvature(model, batch, LOSS, method="power")
-    with pytest.raises(ValueError, match=r"tolerance=-1: expected a share"):
+    with pytest.raises(ValueError, match=r"tolerance=-1: expected a number in"):
         curvature(model, batch, LOSS, tolerance=-1)
 
 

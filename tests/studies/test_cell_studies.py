@@ -260,7 +260,7 @@ def test_a_run_that_diverged_is_the_worst_there_can_be(setting, tmp_path):
 def test_the_pool_runs_searches_and_trainings_in_processes_and_says_why_one_failed(setting, tmp_path):
     pool = CellPool(tmp_path, 1, QUIET)
     quick = replace(setting.config(space="s2", gradient="one-level"), epochs=1, eigenvalue_every=0)
-    run, lost = pool.done([quick, replace(quick, lr=1e30)])
+    run, lost = pool.done([quick, replace(quick, lr=100.0, weight_decay=100.0, clip=0.0, batch=4)])
     assert diverged(lost)
     assert not diverged(run)
     assert run.search_config.space == "s2"

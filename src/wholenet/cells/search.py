@@ -20,7 +20,7 @@ from wholenet.data.labelled import Labelled
 from wholenet.data.splits import seeded_indices
 from wholenet.deploy.classifier import save_classifier
 from wholenet.diagnostics.curvature import curvature
-from wholenet.files import write_whole
+from wholenet.files import read_json, write_whole
 from wholenet.report.cells import draw_cells
 from wholenet.report.progress import counted, plain, training_progress
 from wholenet.report.search_curves import draw_search
@@ -409,7 +409,7 @@ def _result(run: CellFolder) -> Searched | None:
     path = run.path / "result.json"
     if not path.exists():
         return None
-    content = json.loads(path.read_text())
+    content = read_json(path)
     genotype = content["genotype"] and cell_genotype_from_dict(content["genotype"])
     return Searched(**{**content, "run": run.path, "genotype": genotype})
 

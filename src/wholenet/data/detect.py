@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wholenet.checked import InnerShare, Megapixels, Seed, checked_numbers
 from wholenet.data.camvid import CAMVID
 from wholenet.data.cityscapes import CITYSCAPES, cityscapes_pairs
 from wholenet.data.classes import CLASS_FILES, read_classes, same_names
@@ -23,13 +24,14 @@ BUILT_IN = "scenes"
 """The name that stands for the built-in data set; a folder of that name is "./scenes"."""
 
 
+@checked_numbers
 def open_data(
     where: str | Path,
     *,
-    val_share: float = 0.2,
-    seed: int = 0,
+    val_share: InnerShare = 0.2,
+    seed: Seed = 0,
     classes: Classes | None = None,
-    max_megapixels: float = MAX_MEGAPIXELS,
+    max_megapixels: Megapixels = MAX_MEGAPIXELS,
 ) -> DataSource:
     """Open the built-in data set "scenes", or a folder of images and masks in any of the layouts known by sight.
 
@@ -42,7 +44,7 @@ def open_data(
 
     Raises:
         DataError: if the folder is none, has no known layout, or its images, masks and classes do not fit together.
-        ValueError: if a val split must be made and ``val_share`` is not between 0 and 1.
+        ValueError: for a number out of bounds.
     """
     if where == BUILT_IN:
         source = open_scenes(seed=seed)

@@ -14,9 +14,13 @@ from typing import Any
 
 import PIL
 
+from wholenet.files import read_json
+
 FORMAT = 3
 """To be raised when the facts, or how files are read, change."""
 
+CACHE_BYTES = 1 << 30
+"""Largest such file that is read: one of a data set of millions."""
 Stamp = tuple[int, int, int]
 """What tells that a file is still the same: its size in bytes, and in nanoseconds the time of its content and that of
 its entry, which nobody can set back (of files that were exchanged, or copied with their times)."""
@@ -78,8 +82,8 @@ def _name_of(root: Path) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text())
-    except (OSError, ValueError, RecursionError):
+        content = read_json(file, limit=CACHE_BYTES)
+    except (OSError, ValueError):
         return {}
     if not isinstance(content, dict) or content.get("made_by") != _made_by():
         return {}

@@ -20,7 +20,7 @@ from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.opening import MAX_MEGAPIXELS, quiet_pillow
 from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
-from wholenet.files import is_plain, parse_json, shown
+from wholenet.files import is_plain, parse_json, read_text, shown
 
 CIFAR_SIDE = 32
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -249,7 +249,7 @@ def _binary(root: Path, files: Sequence[Path]) -> LabelledSource:
         )
     splits = {split: _joined(some, root) for split, some in parts.items()}
     table = next((f for n in ("fine_label_names.txt", "batches.meta.txt") for f in sorted(root.rglob(n))), None)
-    names = _plain(table.read_text().split(), table) if table else () if hundred else CIFAR10_CLASSES
+    names = _plain(read_text(table).split(), table) if table else () if hundred else CIFAR10_CLASSES
     return LabelledSource(root.name, _class_names(names, splits, root), splits)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wholenet.checked import Megapixels, checked_numbers
 from wholenet.data.facts_cache import FactsCache
 from wholenet.data.file_findings import of_images, unusable
 from wholenet.data.finding import EXAMPLES, Finding, by_severity, of_files, of_two_splits
@@ -39,10 +40,11 @@ class LabelledReview:
     """Split -> images of each class; K numbers."""
 
 
+@checked_numbers
 def review_labelled(
     where: str | Path,
     *,
-    max_megapixels: float = MAX_MEGAPIXELS,
+    max_megapixels: Megapixels = MAX_MEGAPIXELS,
     progress: Callable[[int, int], None] | None = None,
 ) -> LabelledReview:
     """Open labelled images, of any form that :func:`wholenet.data.labelled.open_labelled` knows, and say all that is

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wholenet.checked import InnerShare, Megapixels, Seed, checked_numbers
 from wholenet.data.check import SplitStats, check_crop, check_split
 from wholenet.data.detect import BUILT_IN, Tree, as_source, class_file, class_table, find_tree, with_val
 from wholenet.data.facts_cache import FactsCache
@@ -41,13 +42,14 @@ class Review:
     """How the data was read."""
 
 
+@checked_numbers
 def review(
     where: str | Path,
     *,
-    val_share: float = 0.2,
-    seed: int = 0,
+    val_share: InnerShare = 0.2,
+    seed: Seed = 0,
     crop: tuple[int, int] | None = None,
-    max_megapixels: float = MAX_MEGAPIXELS,
+    max_megapixels: Megapixels = MAX_MEGAPIXELS,
     skipped: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Review:

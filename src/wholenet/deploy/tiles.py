@@ -7,9 +7,10 @@ looks at all that it is given, so answers differ a little from those for the who
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
+
+from wholenet.checked import Overlap, Side, checked_in_order
 
 WHOLE_PIXELS = 1 << 22
 """Images of up to so many pixels are answered whole unless a tile size is asked for: twice Cityscapes'."""
@@ -20,23 +21,23 @@ Predict = Callable[[np.ndarray], np.ndarray]
 """uint8 [h, w, 3] -> uint8 [h, w]."""
 
 
-@dataclass(frozen=True)
+@checked_in_order
 class Tiling:
     """How large images are cut.
 
     Raises:
-        ValueError: if tiles overlap so much that they do not get on.
+        ValueError: for a number out of bounds, or if tiles overlap so much that they do not get on.
     """
 
-    tile: tuple[int, int] | None = None
+    tile: tuple[Side, Side] | None = None
     """(height, width) of a tile; None answers images of up to ``WHOLE_PIXELS`` whole and cuts larger ones into
     ``DEFAULT_TILE``."""
-    overlap: int = DEFAULT_OVERLAP
+    overlap: Overlap = DEFAULT_OVERLAP
     """Pixels that neighbouring tiles share, at least; each gives up half of them."""
 
     def __post_init__(self) -> None:
         tile = self.tile or DEFAULT_TILE
-        if self.overlap < 0 or 2 * self.overlap > min(tile):
+        if 2 * self.overlap > min(tile):
             raise ValueError(
                 f"tiles of {tile[0]}x{tile[1]} with an overlap of {self.overlap}: expected an overlap of 0 to half the "
                 "shorter side"

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from wholenet.architecture import as_given
+from wholenet.checked import BelowOne, Decay, checked_numbers
 from wholenet.ops.statistics import still_statistics
 from wholenet.search.steps import Batch, Loss, constant
 from wholenet.spaces.supernet import Supernet
@@ -63,6 +64,7 @@ class Curvature:
     """Which one; None where the caller did not say."""
 
 
+@checked_numbers
 def curvature(
     model: Supernet,
     batch: Batch,
@@ -70,8 +72,8 @@ def curvature(
     *,
     batchnorm: Literal["batch", "running"] = "batch",
     method: Literal["lanczos", "rows"] = "lanczos",
-    tolerance: float = 1e-3,
-    weight_decay: float = 0.0,
+    tolerance: BelowOne = 1e-3,
+    weight_decay: Decay = 0.0,
     drawn: Drawn | None = None,
 ) -> Curvature:
     """Curvature of ``loss`` on ``batch`` in the logits of ``model``, whose weights and statistics stay as they are.
@@ -92,8 +94,6 @@ def curvature(
     """
     if batchnorm not in ("batch", "running") or method not in ("lanczos", "rows"):
         raise ValueError(f"batchnorm={batchnorm!r}, method={method!r}: expected batch or running, lanczos or rows")
-    if not 0 <= tolerance < 1:
-        raise ValueError(f"tolerance={tolerance}: expected a share of the larger magnitude, in [0, 1)")
     if model.arch.relaxation is as_given:
         raise ValueError("the architecture of this model is fixed: it has no logits to take a curvature in")
     training, moving = model.training, [p.requires_grad for p in model.arch.parameters()]

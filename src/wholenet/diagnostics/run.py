@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from wholenet.architecture import normalized_entropy
+from wholenet.checked import Count, checked_numbers
 from wholenet.data.cache import Cached
 from wholenet.data.check import check_split
 from wholenet.data.sample import SegmentationData
@@ -39,11 +40,12 @@ CACHE_BYTES = 1 << 30
 """Decoded samples kept in memory, of validation and of training each."""
 
 
+@checked_numbers
 def diagnose(
     run: RunFolder,
     data: str | None = None,
     device: torch.device | str = "cpu",
-    images: int | None = None,
+    images: Count | None = None,
     shares: Sequence[float] = SHARES,
     with_curvature: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -66,8 +68,6 @@ def diagnose(
         ValueError: for a run of a discrete network, one that has no model yet, or fewer than one image.
         DataError: for data that cannot be read, or whose classes are not the model's.
     """
-    if images is not None and images < 1:
-        raise ValueError(f"images={images}: expected at least 1 validation image to score")
     stage = _supernet_run(run)
     config = stage.config
     model = load_model(stage.path, device)

@@ -7,14 +7,36 @@ given by hand comes on top of both (:func:`cell_config`). Imports no torch: the 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import Field
 
+from wholenet.checked import (
+    Batch,
+    BelowOne,
+    Cells,
+    Count,
+    CountOrNone,
+    Decay,
+    EvenChannels,
+    Groups,
+    Images,
+    InnerShare,
+    Jobs,
+    Megapixels,
+    Minutes,
+    Pixels,
+    Rate,
+    Seed,
+    Share,
+    Strength,
+    Tolerance,
+    checked,
+)
 from wholenet.files import read_yaml, write_whole
-from wholenet.search.config import build_config, check_type, require
+from wholenet.search.config import build_config
 from wholenet.search.early_stopping import RULES
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES
@@ -22,9 +44,11 @@ from wholenet.spaces.sizes import CELL_SPACES
 Space = Literal["darts", "s1", "s2", "s3", "s4"]
 MACHINE = ("device", "workers", "threads", "checkpoint_minutes")
 """Fields that a run may be continued with other values of."""
+Factor = Annotated[float, Field(gt=0, le=1_000_000)]
+Limit = Annotated[float, Field(gt=0, le=100)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class ClassifierConfig:
     """What a search and the training of a discrete network have in common."""
 
@@ -32,87 +56,59 @@ class ClassifierConfig:
     """Folder with labelled images: parquet files, CIFAR's .bin files, SVHN's .mat files, or a folder per class."""
     out: str
     """Run folder to create."""
-    channels: int = 16
+    channels: EvenChannels = 16
     """C of the first cells."""
-    cells: int = 8
+    cells: Cells = 8
     """Cells of the network."""
-    epochs: int = 50
+    epochs: Count = 50
     """Passes over the images that the weights learn from."""
-    batch: int = 64
+    batch: Batch = 64
     """Images per step; in a search, for the weights and for the architecture each."""
-    lr: float = 0.025
+    lr: Rate = 0.025
     """SGD learning rate at the start of its cosine."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the initial weights and logits, the drawn batches and the augmentation."""
-    data_seed: int = 0
+    data_seed: Seed = 0
     """Seed of what is held out or divided: the same over the seeds of a study."""
-    images: int = 0
+    images: Images = 0
     """Use so many of the training images, the same number of every class as far as there are; 0 is all."""
-    val_share: float = 0.0
+    val_share: BelowOne = 0.0
     """Share of the training images set aside to score on, where the data has no val split; with 0 a search is scored on
     what the architecture learns from, as the papers do, and a training on the test split alone."""
-    side: int = 0
+    side: Pixels = 0
     """Side in pixels that images are shrunk to, by averaging; 0 leaves them."""
 
-    momentum: float = 0.9
+    momentum: BelowOne = 0.9
     """SGD momentum."""
-    weight_decay: float = 3e-4
+    weight_decay: Decay = 3e-4
     """SGD weight decay: RobustDARTS' L2 factor."""
-    clip: float = 5.0
+    clip: Strength = 5.0
     """Norm that the gradient of all weights is cut to; 0 leaves it."""
-    drop_path: float = 0.0
+    drop_path: BelowOne = 0.0
     """Probability that a path is dropped, at the end; it rises linearly from 0."""
-    flip: float = 0.5
+    flip: Share = 0.5
     """Probability of a left-right flip."""
-    cutout: int = 0
+    cutout: Pixels = 0
     """Side of the square that is cut out of an image; in a search, the share of images that lose one rises linearly
     from 0 to 1."""
-    shift: int = 4
+    shift: Pixels = 4
     """Largest shift of an image, in pixels."""
-    smoothing: float = 0.0
+    smoothing: BelowOne = 0.0
     """Label smoothing."""
 
-    max_megapixels: float = 100.0
+    max_megapixels: Megapixels = 100.0
     """Image files that decode to more are refused."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
-    workers: int = 0
+    workers: Jobs = 0
     """Processes that augment images ahead."""
-    threads: int = 0
+    threads: Jobs = 0
     """CPU threads of torch; 0 leaves torch's choice."""
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: Minutes = 10.0
     """Time between two checkpoints, beside one after every epoch; 0 is after every step."""
 
-    def __post_init__(self) -> None:
-        for name, kind in get_type_hints(type(self)).items():
-            check_type(name, getattr(self, name), kind)
-        for name in ("channels", "epochs", "batch"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        require(self.channels % 2 == 0, "channels", self.channels, "an even number")
-        require(self.cells >= 3, "cells", self.cells, "at least 3, two of which reduce")
-        for name in ("lr", "max_megapixels"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
-        for name in (
-            "seed",
-            "data_seed",
-            "images",
-            "side",
-            "weight_decay",
-            "clip",
-            "shift",
-            "cutout",
-            "workers",
-            "threads",
-            "checkpoint_minutes",
-        ):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        for name in ("momentum", "drop_path", "smoothing"):
-            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
-        require(0 <= self.val_share < 1, "val_share", self.val_share, "in [0, 1)")
-        require(0 <= self.flip <= 1, "flip", self.flip, "a share in [0, 1]")
 
-
-@dataclass(frozen=True, kw_only=True)
+@checked
 class CellConfig(ClassifierConfig):
     """A search on a cell space; :func:`cell_config` makes one of a method. The defaults are DARTS'."""
 
@@ -120,18 +116,18 @@ class CellConfig(ClassifierConfig):
     """Search space; `wholenet info SPACE` counts it."""
     method: str = "darts"
     """One of `search/methods.py`."""
-    lr_end: float = 0.001
+    lr_end: Decay = 0.001
     """SGD learning rate at the end."""
 
     gradient: Literal["first-order", "second-order", "second-order-exact", "one-level", "mixed-level"] = "second-order"
     """Architecture gradient (second-order: through one step of the weights, by finite differences)."""
     split: Literal["same", "disjoint"] = "disjoint"
     """Weights and architecture learn from disjoint parts of the images (DARTS), or both from all, drawn separately."""
-    weights_share: float = 0.5
+    weights_share: InnerShare = 0.5
     """With disjoint parts, the share that the weights get."""
-    arch_lr: float = 0.0003
+    arch_lr: Rate = 0.0003
     """Adam learning rate of the architecture."""
-    arch_weight_decay: float = 1e-3
+    arch_weight_decay: Decay = 1e-3
     """Adam weight decay of the architecture."""
     relaxation: Literal["softmax", "sigmoid"] = "softmax"
     """Logits to weights: a choice, or a gate for each option."""
@@ -139,66 +135,56 @@ class CellConfig(ClassifierConfig):
     """Term on the architecture."""
     perturbation: Literal["none", "random", "adversarial"] = "none"
     """How the architecture weights are disturbed in weight steps (SmoothDARTS)."""
-    perturbation_end: float = 0.3
+    perturbation_end: Decay = 0.3
     """Largest disturbance of a weight at the end; it rises linearly from a tenth of this."""
     auxiliary_skip: bool = False
     """A skip connection on each edge, beside the choice, that fades to nothing (DARTS-)."""
-    groups: int = 1
+    groups: Groups = 1
     """One in so many channels goes through the operations (PC-DARTS)."""
     edge_weights: bool = False
     """Edges have weights of their own (PC-DARTS)."""
     sampling: Literal["none", "random"] = "none"
     """Train one random architecture per step instead of searching (random search with weight sharing)."""
-    samples: int = 1000
+    samples: Count = 1000
     """Of random sampling: architectures that are scored at the end, on `sample_batches` batches each."""
-    sample_batches: int = 10
+    sample_batches: Count = 10
     """And how many batches; the ten best are scored on all images."""
 
     protocol: Literal["search", "single-stage"] = "search"
     """Search for a genotype; or keep the supernet as the final classifier."""
-    warmup_share: float = 0.0
+    warmup_share: Share = 0.0
     """Share of the epochs before the architecture moves."""
-    search_share: float = 1.0
+    search_share: Share = 1.0
     """Share of the epochs in which it moves; after it the weights alone go on."""
     affine: bool = False
     """BatchNorms of the supernet have an affine map (a final model's should)."""
     architecture: Literal["learned", "uniform"] = "learned"
     """"uniform" freezes all options at equal strength: the control for any claim about search."""
 
-    val_every: int = 1
+    val_every: Count = 1
     """Epochs between two scorings; the last one always is."""
-    eigenvalue_every: int = 2
+    eigenvalue_every: CountOrNone = 2
     """Epochs between two looks at the dominant eigenvalue; 0 is never. A stopping rule sets what it counts: 2 or 1."""
-    eigenvalue_tolerance: float = 1e-3
+    eigenvalue_tolerance: Tolerance = 1e-3
     """Bound on its error, relative to the larger end of the spectrum."""
     stopping: Literal["none", "code", "paper"] = "none"
     """Early stopping by the eigenvalue, as RobustDARTS' code or its paper has it."""
     after_stopping: Literal["stop", "regularize"] = "stop"
     """Then stop with the architecture from before it grew; or go back there and regularise more (adaptive)."""
-    regularize_by: float = 10.0
+    regularize_by: Factor = 10.0
     """Adaptive: factor on the weight decay."""
-    weight_decay_limit: float = 0.03
+    weight_decay_limit: Limit = 0.03
     """Adaptive: the weight decay never gets above this."""
     selection: Literal["strength", "gates", "perturbation"] = "strength"
     """How the discrete network is chosen: by weight, by open gates, or by what removing an option costs."""
-    tune_epochs: int = 5
+    tune_epochs: CountOrNone = 5
     """Selection by perturbation: epochs of tuning after each edge that is decided."""
-    retrain_epochs: int = 100
+    retrain_epochs: Count = 100
     """Of methods that search several times: epochs that each genotype is trained for, to choose among them."""
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method={self.method!r} is unknown on a cell space; known: {', '.join(METHODS)}")
-        super().__post_init__()
-        for name in ("groups", "samples", "sample_batches", "val_every"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("eigenvalue_every", "lr_end", "arch_weight_decay", "perturbation_end", "tune_epochs"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        for name in ("arch_lr", "regularize_by", "weight_decay_limit", "eigenvalue_tolerance"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
-        require(0 < self.weights_share < 1, "weights_share", self.weights_share, "strictly between 0 and 1")
-        for name in ("warmup_share", "search_share"):
-            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share in [0, 1]")
         if self.channels % (2 * self.groups):
             raise ValueError(
                 f"channels={self.channels}: expected a multiple of {2 * self.groups} with groups={self.groups}"
@@ -303,27 +289,23 @@ STOPPING_INTERVALS = {"code": 2, "paper": 1}
 """Epochs between the evaluations that a stopping rule counts."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class RetrainConfig(ClassifierConfig):
     """The training of a discrete network from scratch (RobustDARTS' evaluation; DARTS' for CIFAR-10 has 36 channels
     and 20 cells)."""
 
     genotype: str
     """Genotype file, or the name of a published one: darts-v1, darts-v2."""
-    epochs: int = 600
+    epochs: Count = 600
     """Passes over the training images."""
-    batch: int = 96
+    batch: Batch = 96
     """Images per step."""
-    drop_path: float = 0.2
+    drop_path: BelowOne = 0.2
     """Probability that a path is dropped, at the end; it rises linearly from 0."""
-    cutout: int = 16
+    cutout: Pixels = 16
     """Side of the square that is cut out of every image."""
-    auxiliary: float = 0.4
+    auxiliary: Decay = 0.4
     """Weight of the auxiliary head's loss; 0 is without one."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.auxiliary >= 0, "auxiliary", self.auxiliary, "0 or more")
 
 
 KINDS: dict[str, type[ClassifierConfig]] = {"search": CellConfig, "retrain": RetrainConfig}

@@ -9,13 +9,32 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
+from pydantic import Field
 
-from wholenet.files import as_fields, read_yaml, shown, write_whole
+from wholenet.checked import (
+    Batch,
+    BelowOne,
+    Count,
+    CountOrNone,
+    Decay,
+    InnerShare,
+    Jobs,
+    Megapixels,
+    Minutes,
+    Rate,
+    Seed,
+    Share,
+    Side,
+    Strength,
+    built,
+    check,
+    checked,
+)
+from wholenet.files import read_yaml, shown, write_whole
 from wholenet.search.phases import single_stage
 
 Config = TypeVar("Config")
@@ -24,24 +43,26 @@ Annotations = Literal["fine", "coarse", "both"]
 MACHINE = ("device", "workers", "threads", "execution", "recompute", "checkpoint_minutes")
 """Fields that a run may be continued with other values of: where and how it is computed, not what."""
 WeightsAnnotations = Literal["fine", "coarse", "both", "both-then-fine"]
+Zoom = Annotated[float, Field(ge=0.01, le=100)]
+Noise = Annotated[float, Field(ge=0, le=10)]
 
 
 def parse_size(text: str) -> tuple[int, int]:
     """ "HEIGHTxWIDTH" -> (height, width).
 
     Raises:
-        ValueError: if the text is not two positive whole numbers joined by an x.
+        ValueError: if the text is not two positive whole numbers joined by an x, or they are too large.
 
     >>> parse_size("512x1024")
     (512, 1024)
     """
-    match = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", str(text))
+    match = re.fullmatch(r"\s*(\d{1,9})\s*[xX]\s*(\d{1,9})\s*", str(text), re.ASCII)
     if not match or not all(map(int, match.groups())):
-        raise ValueError(f"{text!r} is not a size; write HEIGHTxWIDTH in pixels, for example 512x1024")
-    return int(match[1]), int(match[2])
+        raise ValueError(f"{shown(text)} is not a size; write HEIGHTxWIDTH in pixels, for example 512x1024")
+    return check("height", int(match[1]), Side), check("width", int(match[2]), Side)
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class FitConfig:
     """A run of the single-stage protocol on segmentation data (seed paper, Sec. 3 and 4.1)."""
 
@@ -64,41 +85,41 @@ class FitConfig:
     """Keep the supernet (the seed paper), or the usual way: search, cut it down, train what is left from scratch."""
     decoding: Literal["best-path", "strongest", "threshold"] = "best-path"
     """Two-stage: which edges stay; the strongest operation of each cell always does (spaces/decoding.py)."""
-    decoding_tau: float = 0.5
+    decoding_tau: Share = 0.5
     """Threshold decoding: keep edges of at least this share of the weight of the cell's strongest."""
-    retrain_epochs: int = 0
+    retrain_epochs: CountOrNone = 0
     """Two-stage: epochs of the second stage; 0 is as many as make both stages cost the multiply-adds of the
     single-stage run of as many `epochs`."""
     genotype: str | None = None
     """Genotype file: train this discrete network alone, from scratch."""
 
-    epochs: int = 600
+    epochs: Count = 600
     """Passes over the data that the weights learn from, all three phases together."""
-    warmup_share: float = 0.05
+    warmup_share: Share = 0.05
     """Share of the epochs before the architecture moves."""
-    search_share: float = 0.35
+    search_share: Share = 0.35
     """Share of the epochs in which it moves; the rest is fine-tuning."""
-    batch: int = 16
+    batch: Batch = 16
     """Images per step."""
     crop: str | None = None
     """HEIGHTxWIDTH trained on; default: the smallest training image, in multiples of 32, at most 512x1024."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the initial weights, the drawn batches and the augmentation."""
 
-    lr: float = 3e-3
+    lr: Rate = 3e-3
     """SGD learning rate at the start."""
     lr_schedule: Literal["poly", "cosine"] = "poly"
     """Decay to zero over the whole run (open; poly with power 0.9 as Auto-DeepLab)."""
-    momentum: float = 0.9
+    momentum: BelowOne = 0.9
     """SGD momentum (open)."""
-    weight_decay: float = 5e-4
+    weight_decay: Decay = 5e-4
     """SGD weight decay."""
-    class_balance: float = 0.0
+    class_balance: Decay = 0.0
     """Weight classes by frequency**-this in the loss: 0 is plain cross-entropy, as the paper; 1 balances fully."""
 
-    arch_lr: float = 3e-3
+    arch_lr: Rate = 3e-3
     """Adam learning rate of the architecture; no schedule."""
-    arch_weight_decay: float = 1e-3
+    arch_weight_decay: Decay = 1e-3
     """Adam weight decay of the architecture (coupled: pulls the logits to uniform)."""
     arch_update: Literal["auto", "simultaneous", "alternating"] = "auto"
     """Architecture gradient out of the weight step's backward pass, at no cost (ours), or from a step of its own on a
@@ -106,19 +127,19 @@ class FitConfig:
     `arch_batchnorm` asks for what only steps of their own can do."""
     arch_batchnorm: Literal["frozen", "updated"] = "frozen"
     """Whether architecture steps move BatchNorm's running statistics."""
-    entropy_alpha: float = 0.0
+    entropy_alpha: Strength = 0.0
     """Magnitude of the entropy penalty on operations (c_alpha of Eq. 4, sum over groups, in nats)."""
-    entropy_beta: float = 0.0
+    entropy_beta: Strength = 0.0
     """Magnitude of the entropy penalty on edges (c_beta)."""
     entropy_schedule: Literal["constant", "linear"] = "constant"
     """f(t): a step to 1, or linear from 0 at the penalty's start to 1 at the end of the search."""
-    entropy_start: float = 0.15
+    entropy_start: Share = 0.15
     """Share of the epochs before the penalty acts."""
 
     split: Literal["same", "disjoint"] = "same"
     """Weights and architecture learn from the same images (Sec. 4.5; alternating steps draw them separately), or from
     disjoint parts."""
-    weights_share: float = 0.5
+    weights_share: InnerShare = 0.5
     """With disjoint parts, the share of the training images that the weights get."""
     weights_annotations: WeightsAnnotations = "fine"
     """Annotations that the weights learn from; "both-then-fine" takes fine ones alone for the fine-tune phase."""
@@ -126,25 +147,25 @@ class FitConfig:
     """Annotations that the architecture learns from."""
     coarse: Literal["given", "made"] = "given"
     """Coarse annotations come with the data (Cityscapes), or are made from the fine ones (data/coarsen.py)."""
-    val_share: float = 0.2
+    val_share: InnerShare = 0.2
     """Share of the images held out for validation where the data has no split of its own."""
-    max_megapixels: float = 100.0
+    max_megapixels: Megapixels = 100.0
     """Images and masks that decode to more are refused, before they are decoded."""
 
-    scale_min: float = 0.5
+    scale_min: Zoom = 0.5
     """Smallest zoom of the random scaling."""
-    scale_max: float = 2.0
+    scale_max: Zoom = 2.0
     """Largest zoom."""
-    flip: float = 0.5
+    flip: Share = 0.5
     """Probability of a left-right flip."""
-    jitter: float = 0.4
+    jitter: BelowOne = 0.4
     """Strength of brightness, contrast and saturation jitter."""
-    noise: float = 0.02
+    noise: Noise = 0.02
     """Standard deviation of the Gaussian noise, images in [0, 1]."""
 
-    data_seed: int = 0
+    data_seed: Seed = 0
     """Seed of what is held out (and of the built-in scenes): the same over the seeds of a study."""
-    val_every: int = 0
+    val_every: CountOrNone = 0
     """Epochs between validations; 0 picks them so that a run has at most 20."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
@@ -159,11 +180,11 @@ class FitConfig:
     for about 40 % more time."""
     augment_on: Literal["auto", "host", "device"] = "auto"
     """Where images are scaled, flipped and coloured; auto is the device if that is a GPU."""
-    workers: int = 0
+    workers: Jobs = 0
     """Processes that read and augment images ahead."""
-    threads: int = 0
+    threads: Jobs = 0
     """CPU threads of torch; 0 leaves torch's choice."""
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: Minutes = 10.0
     """Time between two checkpoints, beside one after every epoch; 0 is after every step."""
 
     def single_stage(self, **changes: Any) -> FitConfig:
@@ -194,33 +215,10 @@ class FitConfig:
         return self.split == "disjoint" or self.weights_annotations != self.arch_annotations
 
     def __post_init__(self) -> None:
-        for name, kind in get_type_hints(FitConfig).items():
-            check_type(name, getattr(self, name), kind)
         if self.crop is not None:
             parse_size(self.crop)
-        for name in ("epochs", "batch"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("seed", "data_seed", "val_every", "workers", "threads", "retrain_epochs"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        for name in ("warmup_share", "search_share", "flip", "entropy_start", "decoding_tau"):
-            require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share in [0, 1]")
-        for name in ("weights_share", "val_share"):
-            require(0 < getattr(self, name) < 1, name, getattr(self, name), "a share strictly between 0 and 1")
-        for name in ("lr", "arch_lr", "scale_min", "max_megapixels"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
-        for name in (
-            "weight_decay",
-            "arch_weight_decay",
-            "class_balance",
-            "entropy_alpha",
-            "entropy_beta",
-            "noise",
-            "checkpoint_minutes",
-        ):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        for name in ("momentum", "jitter"):
-            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "in [0, 1)")
-        require(self.scale_max >= self.scale_min, "scale_max", self.scale_max, f"at least scale_min={self.scale_min}")
+        if self.scale_max < self.scale_min:
+            raise ValueError(f"scale_max={self.scale_max}: expected at least scale_min={self.scale_min}")
         if self.warmup_share + self.search_share > 1:
             raise ValueError(
                 f"warmup_share={self.warmup_share} and search_share={self.search_share} exceed the whole run; "
@@ -281,25 +279,6 @@ class FitConfig:
             )
 
 
-def check_type(name: str, value: object, kind: Any) -> None:
-    """The command line checks types itself; this is for Python and for files edited by hand."""
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise ValueError(f"{name}={shown(value)}: expected one of {', '.join(map(repr, get_args(kind)))}")
-        return
-    kinds = get_args(kind) or (kind,)
-    fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
-    if not fits or (isinstance(value, bool) and bool not in kinds):
-        expected = " or ".join(k.__name__.replace("NoneType", "None") for k in kinds)
-        raise ValueError(f"{name}={shown(value)}: expected {expected}, found {type(value).__name__}")
-
-
-def require(condition: bool, name: str, value: object, expected: str) -> None:
-    """Raise a ValueError that says what ``name`` is and should be, unless ``condition``."""
-    if not condition:
-        raise ValueError(f"{name}={value}: expected {expected}")
-
-
 def write_config(config: FitConfig, path: Path) -> None:
     """Write every field as YAML; :func:`read_config` gives the same config back."""
     write_whole(path, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
@@ -324,11 +303,7 @@ def build_config(kind: type[Config], values: Any, path: Path) -> Config:
         ValueError: if they are no fields of its, one that has no default is missing, or a value does not do; with the
             file.
     """
-    fields = dataclasses.fields(kind)  # pyright: ignore[reportArgumentType]
-    known = sorted(field.name for field in fields)
-    needed = [field.name for field in fields if field.default is dataclasses.MISSING]
-    given = as_fields(values, known, needed, path)
     try:
-        return kind(**given)
+        return built(kind, values)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

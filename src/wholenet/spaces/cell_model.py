@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wholenet.architecture import AS_GIVEN, RELAXATIONS, Architecture, uniform_weights
+from wholenet.checked import Cells, Channels, Classes, Groups, checked_numbers
 from wholenet.spaces.darts import SPACES, DartsNet
 from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict
 from wholenet.spaces.supernet import Supernet
@@ -12,16 +13,17 @@ from wholenet.spaces.supernet import Supernet
 CellSupernet = Supernet[DartsNet]
 
 
+@checked_numbers
 def create_cell_model(
     space: str,
     *,
-    num_classes: int,
-    in_channels: int = 3,
-    channels: int = 16,
-    cells: int = 8,
+    num_classes: Classes,
+    in_channels: Channels = 3,
+    channels: Channels = 16,
+    cells: Cells = 8,
     relaxation: str = "softmax",
     affine: bool = False,
-    groups: int = 1,
+    groups: Groups = 1,
     edge_weights: bool = False,
     auxiliary_skip: bool = False,
     genotype: CellGenotype | dict[str, Any] | None = None,
@@ -52,9 +54,6 @@ def create_cell_model(
         raise ValueError(f"unknown space {space!r}; known: {', '.join(SPACES)}")
     if relaxation not in (*RELAXATIONS, AS_GIVEN):
         raise ValueError(f"unknown relaxation {relaxation!r}; known: {', '.join((*RELAXATIONS, AS_GIVEN))}")
-    for name, value in (("num_classes", num_classes), ("in_channels", in_channels), ("channels", channels)):
-        if value < 1:
-            raise ValueError(f"{name}={value}: expected at least 1")
     if isinstance(genotype, dict):
         genotype = cell_genotype_from_dict(genotype)
     spec = {

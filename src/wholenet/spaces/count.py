@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from wholenet.checked import Cells, Channels, Classes, Side
 from wholenet.ops.forms import plain_form
 from wholenet.spaces.darts import SPACES, DartsNet
 from wholenet.spaces.grid import STRIDES
@@ -37,14 +38,14 @@ class Counts:
 
 
 @lru_cache(maxsize=32)
-def count(name: str, *, num_classes: int = 19, height: int = 1024, width: int = 2048, cell: str = "mixture") -> Counts:
+def count(
+    name: str, *, num_classes: Classes = 19, height: Side = 1024, width: Side = 2048, cell: str = "mixture"
+) -> Counts:
     """Count the model ``name`` on one image of height x width pixels.
 
     Raises:
-        ValueError: for an unknown name, or a size below 1 pixel.
+        ValueError: for an unknown name, or a number out of bounds.
     """
-    if height < 1 or width < 1:
-        raise ValueError(f"an input of {height}x{width} pixels has nothing to count; give HEIGHTxWIDTH, e.g. 1024x2048")
     model = create_model(name, num_classes=num_classes, cell=cell).eval()
     parameters = sum(p.numel() for p in model.net.parameters())
     whole = not (height % COARSEST or width % COARSEST)
@@ -96,7 +97,13 @@ class SupernetCounts:
 
 @lru_cache(maxsize=32)
 def count_cells(
-    space: str, *, num_classes: int = 10, height: int = 32, width: int = 32, channels: int = 16, cells: int = 8
+    space: str,
+    *,
+    num_classes: Classes = 10,
+    height: Side = 32,
+    width: Side = 32,
+    channels: Channels = 16,
+    cells: Cells = 8,
 ) -> SupernetCounts:
     """Count the search supernet of the cell space ``space``.
 

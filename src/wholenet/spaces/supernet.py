@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.architecture import AS_GIVEN, RELAXATIONS, Architecture, Weights, uniform_weights
+from wholenet.checked import Channels, Classes, checked_numbers
 from wholenet.ops.execution import Execution
 from wholenet.ops.layers import lay_out
 from wholenet.spaces.genotype import Genotype, genotype_from_dict
@@ -53,11 +54,12 @@ class Supernet(nn.Module, Generic[Net]):
         return self.net(x, self.arch())
 
 
+@checked_numbers
 def create_model(
     name: str,
     *,
-    num_classes: int,
-    in_channels: int = 3,
+    num_classes: Classes,
+    in_channels: Channels = 3,
     cell: str = "mixture",
     activation: str = "hardswish",
     relaxation: str = "softmax",
@@ -69,8 +71,8 @@ def create_model(
     Weights come from torch's global random state: call ``torch.manual_seed`` first for a repeatable start.
 
     Raises:
-        ValueError: for an unknown name or option (the known ones are listed), counts below 1, or a genotype of another
-            space or size.
+        ValueError: for an unknown name or option (the known ones are listed), a number out of bounds, or a genotype of
+            another space or size.
 
     >>> model = create_model("grid-nano", num_classes=4)
     >>> model(torch.zeros(1, 3, 33, 47)).shape
@@ -79,8 +81,6 @@ def create_model(
     space, _, size = name.partition("-")
     if space != "grid" or size not in GRID_SIZES:
         raise ValueError(f"unknown model {name!r}; known: {', '.join(f'grid-{s}' for s in GRID_SIZES)}")
-    if num_classes < 1 or in_channels < 1:
-        raise ValueError(f"num_classes={num_classes} and in_channels={in_channels} must both be at least 1")
     if relaxation not in (*RELAXATIONS, AS_GIVEN):
         raise ValueError(f"unknown relaxation {relaxation!r}; known: {', '.join((*RELAXATIONS, AS_GIVEN))}")
     shape = grid_size(size)

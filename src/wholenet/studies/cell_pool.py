@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from wholenet.files import read_json
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig, write_cell_config
 from wholenet.search.cell_folder import CellFolder
 from wholenet.studies.pool import RunPool
@@ -51,7 +51,7 @@ class CellPool(RunPool[ClassifierConfig]):
 
 def result(run: CellFolder) -> dict[str, float]:
     """What a finished run found."""
-    return json.loads((run.path / "result.json").read_text())
+    return read_json(run.path / "result.json")
 
 
 def diverged(run: CellFolder) -> bool:

@@ -22,7 +22,7 @@ from wholenet.deploy.fold import fold
 from wholenet.deploy.model_folder import load_model
 from wholenet.diagnostics.batchnorm import recalibration_batches
 from wholenet.diagnostics.discretization import CurvePoint
-from wholenet.files import write_whole
+from wholenet.files import read_json, write_whole
 from wholenet.prepare import prepare
 from wholenet.search.draw import draw, steps_per_epoch
 from wholenet.search.run_folder import RunFolder
@@ -101,7 +101,7 @@ def cut_once(
     elif waiting:
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as processes:
             list(processes.map(keep, waiting))
-    return {path: [CurvePoint(**point) for point in json.loads((path / kept).read_text())] for path in paths}
+    return {path: [CurvePoint(**point) for point in read_json(path / kept)] for path in paths}
 
 
 def _cut_and_keep(path: Path, cut: Callable[[Path], list[CurvePoint]], kept: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from wholenet.cells.prepare import prepare_labels
+from wholenet.files import read_json
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.early_stopping import RULES
@@ -169,7 +170,7 @@ def _error(run: CellFolder) -> float | None:
 def _found(run: CellFolder) -> CellGenotype | None:
     if diverged(run):
         return None
-    return cell_genotype_from_dict(json.loads((run.path / "result.json").read_text())["genotype"])
+    return cell_genotype_from_dict(read_json(run.path / "result.json")["genotype"])
 
 
 def _stops(runs: Sequence[CellFolder], rule: str) -> list[int | None]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from wholenet.checked import Count, Jobs, checked
 from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.config import FitConfig
 from wholenet.search.methods import METHODS
@@ -85,7 +86,7 @@ CELL_SCALES: dict[str, dict[str, Any]] = {
 """Fields of ``CellConfig`` by scale, for the studies on cell spaces. What a study varies comes on top."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class StudySetting:
     """One call of ``wholenet study``.
 
@@ -97,17 +98,13 @@ class StudySetting:
     data: str
     out: Path
     """Results here; runs in ``out``/runs, shared by all studies with the same ``out``."""
-    seeds: int = 3
-    jobs: int = 0
+    seeds: Count = 3
+    jobs: Jobs = 0
     """Runs trained at the same time; 0 is one per CPU core, or one where a GPU is used."""
     make_coarse: bool = False
     """Where the data has no coarse annotations, make them from the fine ones."""
     overrides: tuple[tuple[str, Any], ...] = ()
     """Fields of the config that every run of the study shall have."""
-
-    def __post_init__(self) -> None:
-        if self.seeds < 1 or self.jobs < 0:
-            raise ValueError(f"seeds={self.seeds}, jobs={self.jobs}: expected at least 1 seed and 0 or more jobs")
 
     @property
     def example(self) -> FitConfig | CellConfig:

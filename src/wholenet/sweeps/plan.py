@@ -10,20 +10,45 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from wholenet.checked import Jobs, built, checked
 from wholenet.data.detect import BUILT_IN
-from wholenet.files import as_fields, check_output, read_yaml, shown
+from wholenet.files import check_output, read_yaml, shown
 from wholenet.search.config import FitConfig
 from wholenet.spaces.genotype import read_genotype
 from wholenet.spaces.sizes import grid_size
 from wholenet.sweeps.run import PLACES, PlannedRun, as_text, check_folder, planned
 
-KEYS = ("data", "out", "options", "grid", "runs", "jobs", "slurm")
 SAFE_NAME = r"[A-Za-z0-9][\w.+-]*"
 """What a name in the file has to be like, where it becomes that of a file or folder."""
 MAX_RUNS = 10_000
 """More are a slip in the grid: a list too many multiplies them."""
 NAME_LENGTH = 100
 """Longest name of a run folder; of two that are cut to the same, the later gets a number."""
+
+
+@checked
+class SweepFile:
+    """The fields of a sweep's file."""
+
+    data: str
+    """Folder, or "scenes"."""
+    out: str
+    """Folder for the runs."""
+    options: dict[str, Any] | None = None
+    """Of every run."""
+    grid: dict[str, list[Any]] | None = None
+    """Values of options; every combination is a run."""
+    runs: list[dict[str, Any]] | None = None
+    """Sets of options, each with a name."""
+    jobs: Jobs | None = None
+    """See :class:`Sweep`."""
+    slurm: dict[str, Any] | None = None
+    """See :class:`Sweep`."""
+
+    def __post_init__(self) -> None:
+        for name in ("data", "out"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is empty; expected a path{' or scenes' * (name == 'data')}")
 
 
 @dataclass(frozen=True)
@@ -63,35 +88,25 @@ def read_sweep(path: str | Path, overrides: Mapping[str, Any] | None = None) -> 
         values = read_yaml(path)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    content = as_fields(values, KEYS, ("data", "out"), path)
     try:
-        return _sweep(content, dict(overrides or {}))
+        return _sweep(built(SweepFile, values), dict(overrides or {}))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _sweep(content: dict[str, Any], overrides: dict[str, Any]) -> Sweep:
-    for name in ("data", "out"):
-        if not isinstance(content[name], str) or not content[name]:
-            raise ValueError(f"{name} is {shown(content[name])}; expected a path" + " or scenes" * (name == "data"))
-    data = _data(content["data"])
-    out = Path(content["out"]).expanduser()
+def _sweep(content: SweepFile, overrides: dict[str, Any]) -> Sweep:
+    data, out = _data(content.data), Path(content.out).expanduser()
     check_output(out, folder=True)
-    jobs = content.get("jobs") or 0
-    if type(jobs) is not int or jobs < 0:
-        raise ValueError(f"jobs is {shown(jobs)}; expected a whole number, 0 to let wholenet choose")
-    slurm = _mapping(content.get("slurm"), "slurm")
+    slurm = content.slurm or {}
     log = slurm.get("log", "slurm")
     if not isinstance(log, str) or not re.fullmatch(SAFE_NAME, log, re.ASCII):
-        raise ValueError(
-            f"slurm: log is {shown(log)}; expected the name of a folder, which will be in {content['out']}"
-        )
+        raise ValueError(f"slurm: log is {shown(log)}; expected the name of a folder, which will be in {content.out}")
     runs = _runs(content, overrides, data, out)
     _refuse_equal(runs)
     for run in runs:
         check_folder(run)
     _check_genotypes(runs)
-    return Sweep(out, tuple(runs), jobs, slurm)
+    return Sweep(out, tuple(runs), content.jobs or 0, slurm)
 
 
 def _data(given: str) -> str:
@@ -106,11 +121,11 @@ def _data(given: str) -> str:
 # ---- from the file's parts to runs
 
 
-def _runs(content: Mapping[str, Any], overrides: dict[str, Any], data: str, out: Path) -> list[PlannedRun]:
-    shared = _options(content.get("options"), "options")
-    grid = _grid(content.get("grid"))
+def _runs(content: SweepFile, overrides: dict[str, Any], data: str, out: Path) -> list[PlannedRun]:
+    shared = _options(content.options or {}, "options")
+    grid = _grid(content.grid or {})
     grid = {name: grid[name] for name in sorted(grid, key=lambda name: name == "seed")}  # seeds side by side
-    sets = _sets(content.get("runs"))
+    sets = _sets(content.runs)
     varied = {*grid, *(name for options in sets.values() for name in options)}
     if clash := sorted(set(overrides) & varied):
         raise ValueError(f"--set {clash[0]}: the sweep varies {clash[0]} itself; change it in the file")
@@ -153,17 +168,8 @@ def _check_genotypes(runs: Sequence[PlannedRun]) -> None:
             read_genotype(path, grid_size(size).layers)
 
 
-def _mapping(values: Any, where: str) -> dict[str, Any]:
-    if values is None:
-        return {}
-    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
-        raise ValueError(f"{where} is {shown(values)}; expected names with their values")
-    return dict(values)
-
-
-def _options(values: Any, where: str) -> dict[str, Any]:
+def _options(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Options by their names, in which dashes are as good as underscores."""
-    given = _mapping(values, where)
     found = {name.replace("-", "_"): value for name, value in given.items()}
     if len(found) < len(given):
         twice = next(name for name, n in Counter(name.replace("-", "_") for name in given).items() if n > 1)
@@ -173,22 +179,22 @@ def _options(values: Any, where: str) -> dict[str, Any]:
     return found
 
 
-def _grid(values: Any) -> dict[str, list[Any]]:
+def _grid(values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     grid = _options(values, "grid")
     for name, listed in grid.items():
-        if not isinstance(listed, list) or not listed:
-            raise ValueError(f"grid: {name} is {shown(listed)}; expected a list of values, such as [0, 1, 2]")
+        if not listed:
+            raise ValueError(f"grid: {name} is []; expected a list of values, such as [0, 1, 2]")
         if twice := [v for i, v in enumerate(listed) if v in listed[:i] and type(v) in map(type, listed[:i])]:
             raise ValueError(f"grid: {name} has {shown(twice[0])} twice")
     return grid
 
 
-def _sets(values: Any) -> dict[str, dict[str, Any]]:
+def _sets(values: list[dict[str, Any]] | None) -> dict[str, dict[str, Any]]:
     """The option sets by name; one without a name or options where the file has none."""
     if values is None:
         return {"": {}}
-    if not isinstance(values, list) or not values:
-        raise ValueError(f"runs is {shown(values)}; expected a list of option sets, each with a name")
+    if not values:
+        raise ValueError("runs is []; expected a list of option sets, each with a name")
     sets: dict[str, dict[str, Any]] = {}
     for entry in values:
         options = _options(entry, "runs")
