@@ -149,6 +149,13 @@ def test_print_config_prints_what_all_options_come_to_as_a_file_for_config(words
     assert capsys.readouterr().out == first
 
 
+def test_an_unknown_option_in_a_file_is_refused_with_the_file_and_names_near_it(tmp_path, capsys):
+    (tmp_path / "recipe.yaml").write_text("epocs: 7\n")
+    for words in (["fit", "scenes"], ["retrain", "darts-v1", "data"]):
+        message = refused(capsys, *words, "--out", tmp_path / "x", "--config", tmp_path / "recipe.yaml")
+        assert "recipe.yaml: unknown option 'epocs' (did you mean epochs" in message
+
+
 def test_print_config_is_of_a_new_run(run, capsys):
     assert "config.yaml has" in refused(capsys, "fit", "--resume", run, "--print-config")
 
