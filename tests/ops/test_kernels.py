@@ -86,10 +86,10 @@ def test_norm_and_activation(shape, activation, dtype):
     close(found, exact, dtype)
 
 
-@pytest.mark.parametrize("activation", ["relu", "relu6", "hardswish", None])
-def test_running_statistics_move_as_batchnorms_do(activation):
+@pytest.mark.parametrize(("activation", "momentum"), [("relu", 0.1), ("relu6", None), ("hardswish", 0.1), (None, None)])
+def test_running_statistics_move_as_batchnorms_do(activation, momentum):
     layer = None if activation is None else make_activation(activation)
-    norm = torch.nn.BatchNorm2d(6).to(DEVICE).train()
+    norm = torch.nn.BatchNorm2d(6, momentum=momentum).to(DEVICE).train()
     other = copy.deepcopy(norm)
     x = random_tensor(3, 6, 5, 4)
     found, expected = (norm_activation(x, n, layer, fused=n is norm) for n in (norm, other))

@@ -51,13 +51,10 @@ def recalibrated(model: Supernet, images: Iterable[Tensor]) -> Supernet:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.train()
+        norm.train().momentum = None  # a cumulative average
     batches = 0
     for batch in images:
         batches += 1
-        for norm in norms:
-            # Not None, torch's way to ask for a cumulative average: ScaledNorm would read it as 0.
-            norm.momentum = 1 / batches
         own(batch.to(device, memory_format=torch.channels_last))
     if not batches:
         raise ValueError("no batch to recalculate BatchNorm statistics from; give at least one")

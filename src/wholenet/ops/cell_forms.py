@@ -27,6 +27,7 @@ from wholenet.ops.depthwise import depthwise
 from wholenet.ops.forms import total
 from wholenet.ops.layers import shuffle_channels
 from wholenet.ops.shares import Halved, Itself, Nothing, Pooled, Separable, Stage, shares_of
+from wholenet.ops.statistics import counted_step
 
 
 class Path(NamedTuple):
@@ -232,21 +233,17 @@ class Normalised:
 
     def by(self, norm: nn.BatchNorm2d) -> Tensor:
         """What ``norm`` would have made of it; its running statistics move."""
-        if norm.num_batches_tracked is not None:
-            norm.num_batches_tracked.add_(1)
-        if norm.momentum:
-            cast(Tensor, norm.running_mean).lerp_(self.mean, norm.momentum)
-            cast(Tensor, norm.running_var).lerp_(self.variance, norm.momentum)
+        if step := counted_step(norm):
+            cast(Tensor, norm.running_mean).lerp_(self.mean, step)
+            cast(Tensor, norm.running_var).lerp_(self.variance, step)
         return self.out
 
 
 def scaled_norm(x: Tensor, norm: nn.BatchNorm2d, scale: Tensor) -> Tensor:
     """``scale`` [C] times ``norm(x)``, in one pass."""
     weight, bias = (scale, None) if not norm.affine else (norm.weight * scale, norm.bias * scale)
-    if norm.training and norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
     mean, variance = norm.running_mean, norm.running_var
-    return F.batch_norm(x, mean, variance, weight, bias, norm.training, norm.momentum or 0.0, norm.eps)
+    return F.batch_norm(x, mean, variance, weight, bias, norm.training, counted_step(norm), norm.eps)
 
 
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wholenet.ops.statistics import counted_step
+
 
 class Fusable(nn.Module):
     """A layer that has a fused form; ``fused`` says whether it runs it. The same numbers but for rounding."""
@@ -37,13 +39,12 @@ def norm_activation(x: Tensor, norm: nn.BatchNorm2d, activation: nn.Module | Non
         return norm(x) if activation is None else activation(norm(x))
     name = "identity" if activation is None else KERNEL_NAMES[type(activation)]
     out, mean, variance = _kernels("triton_norm").norm_activation(x, norm.weight, norm.bias, norm.eps, name)
-    if norm.num_batches_tracked is not None:  # None while the statistics must not move: ops/statistics.py
-        norm.num_batches_tracked.add_(1)
-        count, share = x.numel() // x.shape[1], norm.momentum or 0.0
+    if step := counted_step(norm):
+        count = x.numel() // x.shape[1]
         assert norm.running_mean is not None
         assert norm.running_var is not None
-        norm.running_mean.lerp_(mean, share)
-        norm.running_var.lerp_(variance * (count / max(1, count - 1)), share)
+        norm.running_mean.lerp_(mean, step)
+        norm.running_var.lerp_(variance * (count / max(1, count - 1)), step)
     return out
 
 

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wholenet.ops.statistics import counted_step
+
 
 def joint_convolution(x: Tensor, convs: Sequence[nn.Conv2d], *, shared: bool = False) -> Tensor:
     """The outputs of K convolutions, none of them grouped, side by side.
@@ -33,7 +35,7 @@ def joint_norm(x: Tensor, norms: Sequence[nn.BatchNorm2d], scales: Tensor | None
 
     Args:
         x: their inputs side by side, [B, K C, H, W].
-        norms: equal but for their weights and statistics, in the same mode.
+        norms: equal but for their weights and statistics, in the same mode, after as many batches.
         scales: [K], put into the affine map.
     """
     first = norms[0]
@@ -47,14 +49,11 @@ def joint_norm(x: Tensor, norms: Sequence[nn.BatchNorm2d], scales: Tensor | None
         bias = None if bias is None else bias * spread
     means, variances = ([getattr(norm, name) for norm in norms] for name in ("running_mean", "running_var"))
     mean, variance = torch.cat(means), torch.cat(variances)
-    momentum = first.momentum or 0.0
-    out = F.batch_norm(x, mean, variance, weight, bias, training=first.training, momentum=momentum, eps=first.eps)
-    counters = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
-    if first.training and counters:  # none while the statistics must not move: ops/statistics.py
+    step, *_ = [counted_step(norm) for norm in norms]  # each counts
+    out = F.batch_norm(x, mean, variance, weight, bias, training=first.training, momentum=step, eps=first.eps)
+    if step:
         with torch.no_grad():
             moved = zip([*means, *variances], [*mean.split(channels), *variance.split(channels)], strict=True)
             for buffer, value in moved:
                 buffer.copy_(value)
-            for counter in counters:
-                counter.add_(1)
     return out

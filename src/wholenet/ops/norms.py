@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from wholenet import parallel
+from wholenet.ops.statistics import counted_step
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -24,19 +25,17 @@ class BatchNorm(nn.BatchNorm2d):
 
     def normalized(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         """``x`` [B, C, H, W] normalised, with another affine map, [C] each; running statistics move in training."""
-        momentum = self.momentum or 0.0
-        if self.training and self.num_batches_tracked is not None:  # None while they must not: ops/statistics.py
-            self.num_batches_tracked.add_(1)
+        step = counted_step(self)
         if not self.training or parallel.processes() == 1:
             return F.batch_norm(
-                x, self.running_mean, self.running_var, weight, bias, self.training, momentum=momentum, eps=self.eps
+                x, self.running_mean, self.running_var, weight, bias, self.training, momentum=step, eps=self.eps
             )
         out, mean, variance, count = _OverAll.apply(x, weight, bias, self.eps)
-        if momentum and self.running_mean is not None and self.running_var is not None:
+        if step and self.running_mean is not None and self.running_var is not None:
             with torch.no_grad():
-                self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
+                self.running_mean.lerp_(mean.to(self.running_mean.dtype), step)
                 unbiased = variance * (count / (count - 1).clamp(min=1))
-                self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
+                self.running_var.lerp_(unbiased.to(self.running_var.dtype), step)
         return out
 
 

@@ -1,4 +1,4 @@
-"""BatchNorm's running statistics: when they must not move."""
+"""BatchNorm's running statistics: how far a batch moves them, and when they must not move."""
 
 from __future__ import annotations
 
@@ -6,6 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
+
+
+def counted_step(norm: nn.BatchNorm2d) -> float:
+    """Count the batch that ``norm`` is about to see, if it is in training mode and may; how far its running statistics
+    go towards that batch's, in [0, 1].
+
+    That is its ``momentum``, or, if that is None, one over the number of batches so far: then the statistics are the
+    plain averages over all batches (``nn.BatchNorm2d``; ``torch.optim.swa_utils.update_bn`` asks for it). Whatever runs
+    a BatchNorm in another form reads its momentum here.
+    """
+    if not norm.training:
+        return 0.0
+    if norm.num_batches_tracked is not None:  # None within still_statistics
+        norm.num_batches_tracked.add_(1)
+    if norm.momentum is not None:
+        return norm.momentum
+    return 0.0 if norm.num_batches_tracked is None else 1 / float(norm.num_batches_tracked)
 
 
 @contextmanager
