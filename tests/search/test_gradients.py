@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from wholenet.architecture import Architecture
 from wholenet.search.gradients import GRADIENTS, Bilevel, first_order, mixed_level, one_level
 from wholenet.search.penalties import BetaDecay
 from wholenet.search.steps import Batch, make_optimizers, weight_step, with_penalties
@@ -39,35 +40,45 @@ def swapped(at):
     return Bilevel(at.model, at.validation, at.train, at.loss, at.optimizer)
 
 
-def on_training_alone(at):
-    return Bilevel(at.model, at.train, at.train, at.loss, at.optimizer)
-
-
 def assert_same(found, expected):
     assert torch.equal(found[0], expected[0])
     assert all(torch.equal(f, e) for f, e in zip(found[1], expected[1], strict=True))
 
 
-def test_mixed_level_without_a_share_is_first_order_bit_for_bit(at):
-    assert_same(mixed_level(at, share=0.0), first_order(at))
-
-
-@pytest.mark.parametrize("share", [0.5, 1.0])
-def test_mixed_level_on_one_batch_is_one_plus_its_share_of_first_order(at, share):
-    value, gradient = mixed_level(on_training_alone(at), share)
-    expected_value, expected = first_order(on_training_alone(at))
-    assert torch.equal(value, expected_value)
-    for g, e in zip(gradient, expected, strict=True):
-        torch.testing.assert_close(g, (1 + share) * e, rtol=1e-12, atol=0)
-    assert any(e.any() for e in expected)
-
-
-def test_mixed_level_adds_the_gradient_of_the_training_loss(at):
+def test_mixed_level_has_its_factor_on_the_validation_loss(at):
+    """MiLeNAS, Eqs. 5 and 6: without it nothing but the training loss counts."""
     (value, above), (_, below) = first_order(at), one_level(at)
-    found_value, found = mixed_level(at, share=0.25)
-    assert torch.equal(found_value, value)
-    for f, a, b in zip(found, above, below, strict=True):
-        torch.testing.assert_close(f, a + 0.25 * b, rtol=1e-12, atol=0)
+    for weight in (0.0, 0.25, 1.0, 2.0):
+        found_value, found = mixed_level(at, weight)
+        assert torch.equal(found_value, value)
+        for f, a, b in zip(found, above, below, strict=True):
+            torch.testing.assert_close(f, b + weight * a, rtol=1e-12, atol=0)
+    assert any(not torch.allclose(a, b) for a, b in zip(above, below, strict=True))
+    assert_same(GRADIENTS["mixed-level"](at), mixed_level(at, 1.0))
+
+
+class Product(torch.nn.Module):
+    """Weight w = 1, architecture a = 0.5 -> w a; in the images there is nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Module()
+        self.net.w = torch.nn.Parameter(torch.tensor(1.0, dtype=torch.float64))
+        self.arch = Architecture({"a": torch.ones(1, 1, dtype=torch.bool)}, lambda logits, _mask: logits).double()
+        self.arch.logits["a"].data.fill_(0.5)
+        self.execution = lambda _images, weights: self.net.w * weights["a"]
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(0.0, -0.5), (1.0, -2.0), (2.0, -3.5)])
+def test_mixed_level_by_hand(weight, expected):
+    """L_train = (w a - 1)^2 / 2 and L_val = (w a - 2)^2 / 2: derivatives w (w a - 1) = -0.5 and w (w a - 2) = -1.5."""
+    train, validation = (Batch(torch.zeros(1), torch.tensor([[y]], dtype=torch.float64)) for y in (1.0, 2.0))
+    model = Product()
+    optimizer = torch.optim.SGD(model.net.parameters(), lr=0.1)
+    squares = Bilevel(model, train, validation, lambda out, y: (out - y).square().sum() / 2, optimizer)
+    value, (gradient,) = mixed_level(squares, weight)
+    assert value.item() == (0.5 - 2) ** 2 / 2
+    assert gradient.item() == pytest.approx(expected)
 
 
 def test_one_level_is_first_order_on_the_training_batch(at):

@@ -115,6 +115,24 @@ def test_an_end_of_zero_leaves_the_weights_of_the_model(kind, model, batch):
         torch.testing.assert_close(weights[name], w.detach(), rtol=1e-14, atol=0)
 
 
+def test_every_pass_of_an_attack_draws_the_same_noise(batch):
+    """At a reach of zero all of them look at the same weights, so they see the same loss."""
+    model = decided_model("s4")
+    seen = []
+
+    def recording(output, target):
+        seen.append(LOSS(output, target))
+        return seen[-1]
+
+    Perturbation("adversarial", end=0.0)(model, batch, recording, 1.0)
+    assert len(seen) == perturbation.ATTACK_STEPS + 2
+    torch.testing.assert_close(torch.stack(seen).detach(), seen[0].detach().expand(len(seen)), rtol=1e-12, atol=0)
+    seen.clear()
+    for _ in range(2):
+        Perturbation("adversarial", end=0.0)(model, batch, recording, 1.0)
+    assert not torch.allclose(seen[0], seen[-1], rtol=1e-9)  # another attack draws anew
+
+
 def test_the_adversary_makes_the_training_loss_worse_than_before_and_than_its_random_start():
     model = decided_model()
     for seed in range(2):

@@ -9,7 +9,9 @@ from torch import nn
 from wholenet.architecture import Architecture
 from wholenet.search.steps import Batch, make_optimizers, weight_step
 from wholenet.search.unrolled import VirtualStep, unrolled_gradient
+from wholenet.spaces.cell_model import create_cell_model
 from wholenet.spaces.supernet import create_model
+from wholenet.tasks.classification import ClassificationLoss
 from wholenet.tasks.segmentation import SegmentationLoss
 
 
@@ -117,6 +119,40 @@ def test_the_difference_comes_to_the_exact_product_as_its_radius_shrinks(model, 
     monkeypatch.setattr("wholenet.search.unrolled.RADIUS", 1e-6)
     assert (found("difference") - exact).norm() < 1e-3 * (exact - first_order).norm()
     assert (exact - first_order).norm() > 0.1 * first_order.norm()
+
+
+def labelled(seed):
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(6, 3, 8, 8, generator=generator, dtype=torch.float64)
+    return Batch(images, torch.randint(3, (6,), generator=generator))
+
+
+@pytest.mark.parametrize(("space", "drop_path"), [("s2", 0.4), ("s4", 0.0), ("s4", 0.3)])
+def test_both_sides_of_the_difference_drop_the_same_paths_and_draw_the_same_noise(space, drop_path, monkeypatch):
+    """Otherwise it is their masks that differ, divided by the radius."""
+    torch.manual_seed(0)
+    model = create_cell_model(space, num_classes=3, channels=4, cells=3).double().train()
+    model.net.state.drop_path = drop_path
+    monkeypatch.setattr("wholenet.search.unrolled.RADIUS", 1e-8)  # at which no activation changes its piece
+    step = VirtualStep(lr=0.05)
+
+    def found(how):
+        torch.manual_seed(1)
+        value, gradients = unrolled_gradient(model, labelled(1), labelled(2), ClassificationLoss(), step, how)
+        return value, torch.cat([g.flatten() for g in gradients]), torch.get_rng_state()
+
+    value, exact, after = found("exact")
+    value_too, difference, after_too = found("difference")
+    assert torch.equal(value_too, value)
+    torch.testing.assert_close(difference, exact, rtol=0, atol=1e-6 * exact.abs().max().item())
+    # Where one pass over each batch leaves the generator, so that what comes next is the same too.
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    for each in (labelled(1), labelled(2)):
+        model.net(each.images, model.arch())
+    assert torch.equal(after, after_too)
+    assert torch.equal(after, torch.get_rng_state())
+    assert not torch.equal(after, before)
 
 
 def test_nothing_moves(model):

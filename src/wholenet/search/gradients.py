@@ -47,13 +47,12 @@ def one_level(at: Bilevel) -> tuple[Tensor, list[Tensor]]:
     return architecture_gradient(at.model, at.train, at.loss)
 
 
-def mixed_level(at: Bilevel, share: float = 1.0) -> tuple[Tensor, list[Tensor]]:
-    """Of the validation loss plus ``share`` times the training loss (MiLeNAS, Eq. 5)."""
+def mixed_level(at: Bilevel, weight: float = 1.0) -> tuple[Tensor, list[Tensor]]:
+    """Of the training loss plus ``weight`` times the validation loss (MiLeNAS, Eqs. 5 and 6: lambda; its code has the
+    factor on the training loss). The loss is that on the validation batch."""
     value, above = first_order(at)
-    if not share:
-        return value, above
     _, below = one_level(at)
-    return value, [a + share * b for a, b in zip(above, below, strict=True)]
+    return value, [b + weight * a for a, b in zip(above, below, strict=True)]
 
 
 def second_order(at: Bilevel, implicit: Literal["difference", "exact"] = "difference") -> tuple[Tensor, list[Tensor]]:

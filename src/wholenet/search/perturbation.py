@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from wholenet.architecture import Architecture, Weights, rescaled
+from wholenet.ops.draws import Draws
 from wholenet.search.steps import Batch, Loss, constant
 from wholenet.spaces.supernet import Supernet
 
@@ -26,7 +27,8 @@ class Perturbation:
     """SmoothDARTS' disturbance, growing linearly over the run from a tenth of ``end``.
 
     Random: uniform in [-eps, eps]. Adversarial: from such a start, projected gradient ascent on the training loss, the
-    network in eval mode, taken only if the loss went up (Sec. 3.2 and 3.3, and its code).
+    network in eval mode, taken only if the loss went up (Sec. 3.2 and 3.3, and its code); noise is the same in all of
+    these passes.
     """
 
     kind: Literal["random", "adversarial"]
@@ -56,9 +58,11 @@ class Perturbation:
     ) -> Weights:
         training = model.training
         model.eval()
+        draws = Draws(batch.images.device)
 
         def value(at: Weights) -> Tensor:
-            return loss(model.net(batch.images, at), batch.targets)
+            with draws.same():
+                return loss(model.net(batch.images, at), batch.targets)
 
         try:
             with constant(model.net):

@@ -3,6 +3,9 @@
 The weights take a virtual step on training data, and the validation loss is looked at there. How the step itself
 depends on the architecture is a product of mixed second derivatives with a vector: by the difference of two gradients,
 as the original has it, or exactly, by differentiating twice.
+
+All passes over the training batch drop the same paths and draw the same noise. Otherwise the sides of the difference
+would differ by these, however short the step between them.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from wholenet.ops.draws import Draws
 from wholenet.ops.statistics import still_statistics
 from wholenet.search.steps import Batch, Loss
 from wholenet.spaces.supernet import Supernet
@@ -58,6 +62,8 @@ def unrolled_gradient(
 ) -> tuple[Tensor, list[Tensor]]:
     """Gradient in the logits of the validation loss after a virtual step on ``train``. Nothing of ``model`` moves.
 
+    Of torch's global generators it takes what one pass over each batch takes, whatever ``implicit`` is.
+
     Returns:
         The validation loss there (detached), and one gradient per logit tensor.
 
@@ -69,15 +75,20 @@ def unrolled_gradient(
     names = [name for name, _ in model.net.named_parameters()]
     weights = [parameter.detach() for parameter in model.net.parameters()]
     logits = list(model.arch.parameters())
+    draws = Draws(weights[0].device)
 
     def loss_at(batch: Batch, values: Sequence[Tensor]) -> Tensor:
         state = dict(zip(names, values, strict=True))
         return loss(functional_call(model.net, state, (batch.images, model.arch())), batch.targets)
 
+    def train_loss_at(values: Sequence[Tensor]) -> Tensor:
+        with draws.same():
+            return loss_at(train, values)
+
     with still_statistics(model.net):
         exact = implicit == "exact"
         here = [w.clone().requires_grad_() for w in weights]
-        gradients = torch.autograd.grad(loss_at(train, here), here, create_graph=exact, materialize_grads=True)
+        gradients = torch.autograd.grad(train_loss_at(here), here, create_graph=exact, materialize_grads=True)
         there = [w.requires_grad_() for w in step.moved(weights, [g.detach() for g in gradients])]
         value = loss_at(validation, there)
         both = torch.autograd.grad(value, [*logits, *there], materialize_grads=True)
@@ -85,7 +96,7 @@ def unrolled_gradient(
         if exact:
             through = torch.autograd.grad(gradients, logits, vector, materialize_grads=True)
         else:
-            through = _difference(lambda values: loss_at(train, values), weights, logits, vector)
+            through = _difference(train_loss_at, weights, logits, vector)
     return value.detach(), [d - step.lr * t for d, t in zip(direct, through, strict=True)]
 
 
