@@ -31,7 +31,11 @@ OPENINGS = {
 """Names of what opens files, in Python and in the libraries that are used, or could be."""
 ALLOWED = {
     # The readers: regular files alone, of bounded size.
-    "files.py": {"path.read_text": "read_text, the one for text, JSON and YAML", "yaml.load": "parse_yaml, of a text"},
+    "files.py": {
+        "path.read_text": "read_text, the one for text, JSON and YAML",
+        "yaml.load": "parse_yaml, of a text",
+        "os.open": "a folder, to sync it",
+    },
     "data/opening.py": {
         "Image.open": "the one for pictures: formats, sizes and depths are checked",
         "picture.load": "likewise",
@@ -54,7 +58,6 @@ ALLOWED = {
     "search/checkpoint.py": {
         "path.read_bytes": "a checkpoint, compared with its checksum",
         "torch.load": "with weights_only, after that",
-        "os.open": "a folder, to sync it",
         "partial.open": "what was just written, to compare it",
     },
     # What this very program wrote: a run's own records, logs of its processes, an export of a moment ago.
