@@ -30,7 +30,7 @@ from wholenet.checked import (
     Share,
     Threads,
 )
-from wholenet.data.task import Task, task_of
+from wholenet.data.task import Task, how_read, task_of
 from wholenet.files import SHOWN, check_output, parse_yaml, read_text, shown
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig, cell_config, is_cell_run
@@ -129,6 +129,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
 
     checking = ArgumentParser(description="Decode every file of a data set once, and say all that is wrong with it.")
     checking.add_argument("data", help='Folder with images and masks, or with labelled images; or "scenes".')
+    checking.add_argument("--task", choices=get_args(Task), default=None, help="Default: as the data looks.")
     checking.add_argument("--json", default=None, help="Write everything found to this file.")
     checking.add_argument("--crop", default=None, help="HEIGHTxWIDTH to be trained on; default: as the data allows.")
     checking.add_value(
@@ -393,12 +394,14 @@ def _check_data(args: Namespace) -> None:
 
     from wholenet.data.labelled_review import review_labelled
     from wholenet.data.review import review
-    from wholenet.report.data_check import print_review, review_to_dict
+    from wholenet.report.data_check import print_review, printable, review_to_dict
     from wholenet.report.progress import counted
 
     crop = None if args.crop is None else parse_size(args.crop)
     progress = counted(Console(stderr=True), "checking")
-    if task_of(args.data) == "classification":
+    task = args.task or task_of(args.data)
+    print(printable(how_read(args.data, task)))
+    if task == "classification":
         if crop is not None:
             raise ValueError("--crop is for images with masks; these are labelled images, which are not cropped")
         found = review_labelled(args.data, max_megapixels=args.max_megapixels, progress=progress)
@@ -512,9 +515,11 @@ def _evaluate(args: Namespace) -> None:
         _evaluate_classifier(args)
         return
     from wholenet.deploy.score import score, scores_to_dict
+    from wholenet.report.data_check import printable
     from wholenet.report.progress import counted
 
     model = load(args.model, args.device)
+    print(printable(how_read(args.data, "segmentation")))
     progress = counted(Console(stderr=True), "scoring")
     scores = score(model, args.data, args.split or "val", progress, args.max_megapixels)
     width = max(map(len, model.classes.names))
@@ -529,8 +534,10 @@ def _evaluate(args: Namespace) -> None:
 
 def _evaluate_classifier(args: Namespace) -> None:
     from wholenet.api import evaluate_classifier, load_classifier
+    from wholenet.report.data_check import printable
 
     model = load_classifier(args.model, args.device)
+    print(printable(how_read(args.data, "classification")))
     scores = evaluate_classifier(model, args.data, args.split or "test", args.max_megapixels)
     width = max(map(len, (*model.classes, "accuracy")))
     for name, share in zip(model.classes, scores.per_class, strict=True):

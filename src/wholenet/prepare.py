@@ -15,6 +15,7 @@ from wholenet.data.finding import refuse_errors
 from wholenet.data.review import Review, review
 from wholenet.data.sample import DataError, DataSource, SegmentationData
 from wholenet.data.splits import Joined, split_train
+from wholenet.data.task import how_read
 from wholenet.report.data_check import print_warnings, printable
 from wholenet.report.progress import counted, plain
 from wholenet.search.config import Annotations, FitConfig, parse_size
@@ -53,6 +54,7 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
     Raises:
         DataError: for data that cannot be trained on; the message names files and what to do.
     """
+    plain(console)(printable(how_read(config.data, "segmentation")))
     asked_crop = parse_size(config.crop) if config.crop else None
     drawn = config.data == BUILT_IN  # once, here below, into the cache: it takes longer than reading files does
     fine_alone = config.weights_annotations == config.arch_annotations == "fine"

@@ -13,7 +13,7 @@ from trees import labels, picture, write, write_pairs
 from wholenet.data.camvid import CAMVID
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.classes import default_colors
-from wholenet.data.detect import open_data
+from wholenet.data.detect import find_tree, open_data
 from wholenet.data.folder import FolderData
 from wholenet.data.sample import Classes, DataError
 
@@ -109,6 +109,48 @@ def test_a_folder_that_is_no_split_is_mentioned(tmp_path):
     for split in ("train", "val", "more"):
         write_pairs(tmp_path / "images" / split, tmp_path / "masks" / split, NAMES[:2])
     assert any("more is not used" in note for note in open_data(tmp_path).notes)
+
+
+@pytest.mark.parametrize(
+    ("used", "unused"),
+    [
+        (("training/images", "training/mask"), "training/1st_manual"),
+        (("images", "masks"), "gt"),
+        (("images/train", "masks/train"), "masks/old"),
+        (("train", "trainannot"), "labels_2"),
+    ],
+)
+def test_folders_with_pictures_that_are_not_used_are_named(tmp_path, used, unused):
+    write_pairs(tmp_path / used[0], tmp_path / used[1], NAMES)
+    (tmp_path / "notes").mkdir()
+    assert not [f for f in find_tree(tmp_path).findings if f.kind == "folder-not-used"]
+    write(tmp_path / unused / "a.gif", labels(0, 1))
+    (found,) = [f for f in find_tree(tmp_path).findings if f.kind == "folder-not-used"]
+    assert found.severity == "warning"
+    assert found.files == (str(tmp_path / unused),)
+    assert f"the masks are taken from {used[1]}" in found.what
+
+
+def test_masks_beside_their_images_are_told_by_the_ends_of_their_names(tmp_path):
+    for patient in ("p1", "p2"):
+        for name in NAMES[:3]:
+            write(tmp_path / patient / f"{name}.tif", picture())
+            write(tmp_path / patient / f"{name}_mask.tif", labels(0, 1))
+    pairs = find_tree(tmp_path).pairs["train"]
+    assert [(i.parent.name, i.stem) for i, _ in pairs] == [(p, n) for p in ("p1", "p2") for n in NAMES[:3]]
+    assert all(mask.parent == image.parent and mask.stem == f"{image.stem}_mask" for image, mask in pairs)
+    write(tmp_path / "p2" / "lonely.tif", picture())
+    with pytest.raises(DataError, match=r"1 image without mask: .*lonely\.tif"):
+        open_data(tmp_path)
+
+
+def test_folders_of_other_names_are_guessed_by_files_and_pixels(tmp_path):
+    for split in ("train", "val"):
+        write_pairs(tmp_path / split / "rgb", tmp_path / split / "truth", NAMES)
+    assert {name: len(data) for name, data in open_data(tmp_path).splits.items()} == {"train": 10, "val": 10}
+    write_pairs(tmp_path / "x", tmp_path / "train/other_truth", NAMES)
+    with pytest.raises(DataError, match="other_truth, truth could all hold the masks of the images in rgb"):
+        open_data(tmp_path)
 
 
 def test_a_relative_place_has_the_name_of_its_folder(tmp_path, monkeypatch):

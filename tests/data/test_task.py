@@ -1,10 +1,11 @@
 """What a folder of data is for, by the names in it."""
 
 import pytest
-from trees import picture, write
+from trees import labels, picture, write, write_pairs
 
 from wholenet.data.layouts import find_layout
-from wholenet.data.task import task_of
+from wholenet.data.sample import DataError
+from wholenet.data.task import how_read, may_be_labelled, task_of
 
 LABELLED = [
     "train-00000-of-00001.parquet",
@@ -61,6 +62,7 @@ SEGMENTATION = [
     ("JPEGImages", "SegmentationClass"),
     ("train/img", "train/mask"),
     ("train/day", "trainannot/day"),
+    ("training/image_2", "training/semantic"),
 ]
 
 
@@ -76,7 +78,7 @@ def test_images_with_masks_are_for_segmentation_in_every_layout_known_by_sight(f
 
 
 def is_of_masks(folder):
-    return any(word in folder.lower() for word in ("mask", "label", "annot", "segmentation"))
+    return any(word in folder.lower() for word in ("mask", "label", "annot", "segmentation", "semantic"))
 
 
 def test_cityscapes_is_for_segmentation(tmp_path):
@@ -99,3 +101,98 @@ def test_what_is_no_folder_of_images_is_left_to_segmentation_to_explain(tmp_path
     pictures(tmp_path, "flat")
     for where in (file, tmp_path / "missing", tmp_path / "empty", tmp_path / "alone", tmp_path / "flat", "scenes"):
         assert task_of(where) == "segmentation"
+
+
+# ---- where a folder can be read in two ways
+
+
+def masks_beside(root, *names):
+    for name in names:
+        write(root / f"{name}.png", picture())
+        write(root / f"{name}_mask.png", labels(0, 1))
+
+
+def two_of_one_names(images, masks):
+    return lambda root: write_pairs(root / images, root / masks, ["a", "b", "c", "d"])
+
+
+UNCERTAIN = {
+    "a folder per patient": lambda root: masks_beside(root, "p1/a", "p1/b", "p2/a"),
+    "a folder per patient, in train": lambda root: masks_beside(root, "train/p1/a", "train/p1/b"),
+    "equal names, one of them like masks": two_of_one_names("rgb", "truth"),
+    "the same in train": two_of_one_names("training/photos", "training/gt"),
+    "the order of the names": two_of_one_names("zebra", "ant"),
+    "classes called as folders of masks": lambda root: pictures(root, "masks", "no_masks"),
+    "the same, in train": lambda root: pictures(root, "train/masks", "train/no_masks", "test/masks", "test/no_masks"),
+}
+
+
+@pytest.mark.parametrize("case", UNCERTAIN)
+def test_a_folder_that_can_be_read_in_two_ways_is_asked_about(case, tmp_path):
+    UNCERTAIN[case](tmp_path)
+    with pytest.raises(
+        DataError, match=r"can be read in two ways: as images with masks .*, or as labelled images"
+    ) as e:
+        task_of(tmp_path)
+    assert str(tmp_path) in str(e.value)
+    assert "--task segmentation or --task classification" in str(e.value)
+    assert may_be_labelled(tmp_path)
+
+
+def test_equal_names_of_classes_whose_pictures_are_alike_leave_no_doubt(tmp_path):
+    for folder in ("with_mask", "without_mask", "mask"):
+        for name in "abcd":
+            write(tmp_path / folder / f"{name}.png", picture())
+    assert task_of(tmp_path) == "classification"
+    for folder in ("zero", "one"):  # drawings, few colours in both
+        write(tmp_path / "drawn" / folder / "a.png", labels(0, 255))
+    assert task_of(tmp_path / "drawn") == "classification"
+
+
+def test_masks_beside_their_images_in_one_folder_leave_no_doubt(tmp_path):
+    masks_beside(tmp_path, "a", "b")
+    assert task_of(tmp_path) == "segmentation"
+
+
+@pytest.mark.parametrize("table", ["metadata.parquet", "data/notes.parquet"])
+def test_a_table_beside_images_and_masks_is_no_data_set(table, tmp_path):
+    write_pairs(tmp_path / "images", tmp_path / "masks", ["a", "b"])
+    (tmp_path / table).parent.mkdir(exist_ok=True)
+    (tmp_path / table).touch()
+    assert task_of(tmp_path) == "segmentation"
+
+
+@pytest.mark.parametrize("file", LABELLED)
+def test_labelled_files_beside_images_and_masks_are_asked_about(file, tmp_path):
+    write_pairs(tmp_path / "images", tmp_path / "masks", ["a", "b"])
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).touch()
+    with pytest.raises(DataError, match="two ways") as error:
+        task_of(tmp_path)
+    assert file in str(error.value)
+
+
+# ---- the line that says how a folder is read
+
+
+def test_how_it_is_read_names_task_and_folders(tmp_path):
+    write_pairs(tmp_path / "m/images/train", tmp_path / "m/labels/train", ["a"])
+    masks_beside(tmp_path / "p", "x/a", "y/b")
+    pictures(tmp_path / "c", "train/cat", "train/dog")
+    (tmp_path / "f").mkdir()
+    for name in ("train-0.parquet", "train-1.parquet"):
+        (tmp_path / "f" / name).touch()
+    told = {
+        ("m", "segmentation"): ["segmentation", "train: images in images/train, masks in labels/train"],
+        ("p", "segmentation"): ["segmentation", "masks beside their images"],
+        ("p", "classification"): ["classification", "a folder per class; train: 2 in ."],
+        ("c", "classification"): ["classification", "a folder per class; train: 2 in train"],
+        ("f", "classification"): ["classification", "parquet files, train-0.parquet and 1 more"],
+        ("gone", "segmentation"): ["segmentation"],
+    }
+    for (name, task), facts in told.items():
+        line = how_read(tmp_path / name, task)
+        assert "\n" not in line
+        assert line.startswith(f"{tmp_path / name} is read as ")
+        assert all(fact in line for fact in facts), line
+    assert "segmentation" in how_read("scenes", "segmentation")

@@ -18,7 +18,9 @@ from wholenet.data.labelled_stream import LabelledStream, SmallAugmentation, sta
 from wholenet.data.sample import DataError
 from wholenet.data.splits import seeded_indices, share_count
 from wholenet.data.stream import batches
-from wholenet.report.data_check import print_warnings
+from wholenet.data.task import how_read
+from wholenet.report.data_check import print_warnings, printable
+from wholenet.report.progress import plain
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
 
 MULTIPLE = 4
@@ -61,6 +63,8 @@ def prepare_labels(config: ClassifierConfig, console: Console | None = None) -> 
         ValueError: for a size or a batch that does not do, or under torchrun.
     """
     parallel.refuse_several("searches on cell spaces and trainings of genotypes")
+    if console is not None:
+        plain(console)(printable(how_read(config.data, "classification")))
     source = open_labelled(config.data, config.max_megapixels)
     if console is not None:
         print_warnings(labelled_findings(source), console)

@@ -11,9 +11,10 @@ from wholenet.data.camvid import CAMVID
 from wholenet.data.cityscapes import CITYSCAPES, cityscapes_pairs
 from wholenet.data.classes import CLASS_FILES, read_classes, same_names
 from wholenet.data.finding import Finding, of_files
-from wholenet.data.folder import MASK_SUFFIXES, FolderData, Matching, Pair, files_below, match
+from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, FolderData, Matching, Pair, files_below, match
+from wholenet.data.guess import guess_layout
 from wholenet.data.infer import classes_of, infer_classes
-from wholenet.data.layouts import KNOWN_LAYOUTS, describe, find_layout, is_cityscapes
+from wholenet.data.layouts import KNOWN_LAYOUTS, Layout, describe, find_layout, is_cityscapes, subfolders
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import Classes, DataError, DataSource
 from wholenet.data.scenes import open_scenes
@@ -105,8 +106,17 @@ def _cityscapes_tree(root: Path) -> Tree:
     return _tree(cityscapes_pairs(root), (), CITYSCAPES, (), notes)
 
 
+def layout_of(root: Path) -> Layout | None:
+    """The layout that is known by sight, or else the one that seems to be (``data/guess.py``).
+
+    Raises:
+        DataError: if two folders could play the same part.
+    """
+    return find_layout(root) or guess_layout(root)
+
+
 def _folder_tree(root: Path) -> Tree:
-    layout = find_layout(root)
+    layout = layout_of(root)
     if layout is None:
         raise DataError(f"{root} has no layout that wholenet knows; {describe(root)}\n{KNOWN_LAYOUTS}")
     if "train" not in layout.folders:
@@ -123,8 +133,31 @@ def _folder_tree(root: Path) -> Tree:
         else:
             matchings[split] = match(images, masks)
     mask_folders = tuple(masks for _, masks in layout.folders.values() if masks)
-    findings += _nearly_class_files(root, mask_folders)
+    findings += [*_nearly_class_files(root, mask_folders), *_unused_pictures(root, layout)]
     return _tree(matchings, findings, CAMVID if layout.segnet_names else None, mask_folders, notes)
+
+
+def _unused_pictures(root: Path, layout: Layout) -> list[Finding]:
+    """Folders with pictures beside those that are used: one of them may be what was meant."""
+    used = [folder for pair in layout.folders.values() for folder in pair if folder is not None]
+    beside = sorted({root, *(folder.parent for folder in used if folder != root)})
+    unused = [
+        folder
+        for parent in beside
+        for folder in subfolders(parent).values()
+        if folder not in layout.unused
+        and not any(one.is_relative_to(folder) or folder.is_relative_to(one) for one in used)
+        and files_below(folder, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))
+    ]
+    masks = ", ".join(sorted({folder.relative_to(root).as_posix() for _, folder in layout.folders.values() if folder}))
+    return of_files(
+        "warning",
+        "folder-not-used",
+        unused,
+        f"with pictures that are not used; the masks are taken from {masks}",
+        "If the masks that you mean lie there, call that folder masks, and move the other out of the data set.",
+        noun="folder",
+    )
 
 
 def _tree(

@@ -121,13 +121,18 @@ def match(images: Path, masks: Path) -> Matching:
     """The images below one folder with their masks below the other.
 
     A mask has its image's sub-folder and stem, or the stem and a usual ending: "a.jpg" goes with "a.png", "a_mask.png",
-    "a_label.png", "a_labels.png", "a_gt.png", "a_seg.png", "a_L.png" (and so on, also with "-").
+    "a_label.png", "a_labels.png", "a_gt.png", "a_seg.png", "a_L.png" (and so on, also with "-"). Both folders may be
+    one, in which masks have such an ending and images do not.
     """
     images_of, masks_of = _by_stem(images, IMAGE_SUFFIXES), defaultdict[Path, list[Path]](list)
-    for key, files in _by_stem(masks, MASK_SUFFIXES).items():
+    masks_by_stem = _by_stem(masks, MASK_SUFFIXES)
+    if images == masks:
+        images_of, masks_by_stem = _told_apart(images_of, masks_by_stem)
+    for key, files in masks_by_stem.items():
         masks_of[_image_key(key, images_of)] += files
     both = [key for key in images_of if key in masks_of]
-    jpegs = {_image_key(key, images_of): files[0] for key, files in _by_stem(masks, JPEG_SUFFIXES).items()}
+    lossy_by_stem = _by_stem(masks, JPEG_SUFFIXES) if images != masks else {}
+    jpegs = {_image_key(key, images_of): files[0] for key, files in lossy_by_stem.items()}
     lossy = {key: path for key, path in jpegs.items() if key in images_of and key not in masks_of}
     alone = [files[0] for key, files in images_of.items() if key not in masks_of and key not in lossy]
     findings = [
@@ -136,8 +141,8 @@ def match(images: Path, masks: Path) -> Matching:
         *of_files("error", "lossy-mask", [*lossy.values()], "saved as JPEG", JPEG_ADVICE, noun="mask"),
         *unpaired(alone, "image", "mask", masks),
         *unpaired([files[0] for key, files in masks_of.items() if key not in images_of], "mask", "image", images),
-        *_left_out(images, IMAGE_SUFFIXES),
-        *_left_out(masks, MASK_SUFFIXES, said=set(lossy.values())),
+        *_left_out(images, IMAGE_SUFFIXES if images != masks else (*IMAGE_SUFFIXES, *MASK_SUFFIXES)),
+        *(_left_out(masks, MASK_SUFFIXES, said=set(lossy.values())) if images != masks else ()),
     ]
     if not images_of:
         what = f"{images}: no images ({', '.join(IMAGE_SUFFIXES)}) in this folder."
@@ -166,6 +171,17 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[Path, list[Path]]:
     for path in files_below(folder, suffixes):
         grouped[path.relative_to(folder).with_suffix("")].append(path)
     return grouped
+
+
+def _told_apart(
+    images: dict[Path, list[Path]], masks: dict[Path, list[Path]]
+) -> tuple[dict[Path, list[Path]], dict[Path, list[Path]]]:
+    """Of files in one folder, those that are images and those that are masks, by the ends of their names."""
+    ending = {key for key in {**images, **masks} if _MASK_ENDING.search(key.name)}
+    return (
+        {key: files for key, files in images.items() if key not in ending},
+        {key: files for key, files in masks.items() if key in ending},
+    )
 
 
 def _image_key(mask_key: Path, images: Container[Path]) -> Path:

@@ -80,7 +80,7 @@ def open_labelled(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> L
             f"{root} is not a folder; give one with parquet files, CIFAR's .bin files, SVHN's .mat files, or a folder "
             "per class"
         )
-    form, files = _form(root)
+    form, files = form_of(root)
     if form == "parquet":
         with quiet_pillow():
             source = _parquet(root, files, max_megapixels)
@@ -108,16 +108,16 @@ def image_files(path: str | Path) -> list[Path]:
     """The image files that :func:`open_labelled` reads; none where the images lie in files of another form, or it would
     refuse the folder without a look at them."""
     root = Path(path)
-    if not root.is_dir() or _form(root)[0] != "folders":
+    if not root.is_dir() or form_of(root)[0] != "folders":
         return []
     try:
-        layout = _layout(root)
+        layout = class_layout(root)
     except DataError:
         return []
     return [file for _, classes in layout.values() for files in classes.values() for file in files]
 
 
-def _form(root: Path) -> tuple[Literal["parquet", "mat", "bin", "pickled", "folders"], list[Path]]:
+def form_of(root: Path) -> tuple[Literal["parquet", "mat", "bin", "pickled", "folders"], list[Path]]:
     """The form of a data set, and the files that tell it."""
     if parquet := sorted([*root.glob("*.parquet"), *root.glob("data/*.parquet")]):
         return "parquet", parquet
@@ -130,7 +130,7 @@ def _form(root: Path) -> tuple[Literal["parquet", "mat", "bin", "pickled", "fold
     return "folders", []
 
 
-def _split_of(name: str) -> str | None:
+def split_of(name: str) -> str | None:
     """ "train-00000-of-00002" -> "train"; None for a name that begins with no split's."""
     for split, names in (("train", ("train",)), ("val", VAL_NAMES), ("test", ("test",))):
         if name.lower().startswith(names):
@@ -149,7 +149,7 @@ def _parquet(root: Path, files: Sequence[Path], max_megapixels: float) -> Labell
     parts: dict[str, list[Labelled]] = {}
     names: tuple[str, ...] | None = None
     for file in files:
-        split = _split_of(file.stem)
+        split = split_of(file.stem)
         if split is None:
             raise DataError(f"{file}: the name of a parquet file begins with train, val or test; this one does not")
         try:
@@ -304,7 +304,7 @@ def _digits(reader: ModuleType, file: Path) -> Labelled:
 
 
 def _folders(root: Path, max_megapixels: float) -> LabelledSource:
-    layout = _layout(root)
+    layout = class_layout(root)
     top, classes = layout["train"]
     names = _plain(list(classes), top)
     splits, paths = {}, {}
@@ -318,14 +318,14 @@ def _folders(root: Path, max_megapixels: float) -> LabelledSource:
     return LabelledSource(root.name, names, splits, paths)
 
 
-def _layout(root: Path) -> dict[str, tuple[Path, dict[str, list[Path]]]]:
+def class_layout(root: Path) -> dict[str, tuple[Path, dict[str, list[Path]]]]:
     """Split -> its folder, and the files of each class there.
 
     Raises:
         DataError: if there is no train split, or no class in it.
     """
     below = sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    named = {split: folder for folder in below if (split := _split_of(folder.name)) is not None}
+    named = {split: folder for folder in below if (split := split_of(folder.name)) is not None}
     if named and "train" not in named:
         raise DataError(f"{root} has {', '.join(sorted(f.name for f in named.values()))} and no train folder")
     layout = {split: (top, _classes_below(top)) for split, top in (named or {"train": root}).items()}

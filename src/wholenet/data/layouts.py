@@ -11,8 +11,8 @@ from pathlib import Path
 
 from wholenet.data.sample import DataError
 
-IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
-MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "segmentationclass")
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "image_2")
+MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "segmentationclass", "semantic")
 SPLIT_FOLDERS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
@@ -27,8 +27,8 @@ KNOWN_LAYOUTS = """Accepted layouts (masks have the names of their images, or th
   masks/train/a.png         val/images/b.jpg          (no splits: val is   val/b.png
   masks/val/b.png           val/masks/b.png           a part of the whole) valannot/b.png
   leftImg8bit/train/aachen/*_leftImg8bit.png with gtFine/train/aachen/*_gtFine_labelIds.png (Cityscapes)
-Folders may also be called image, imgs, img, JPEGImages; mask, labels, label, annotations, SegmentationClass;
-training; valid, validation, dev; testing. A classes.json or classes.yaml may lie beside them."""
+Folders may also be called image, imgs, img, JPEGImages, image_2; mask, labels, label, annotations, SegmentationClass,
+semantic; training; valid, validation, dev; testing. A classes.json or classes.yaml may lie beside them."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,12 @@ def one_of(folder: Path, names: tuple[str, ...]) -> Path | None:
     return found[0] if found else None
 
 
-def _split_folders(folder: Path) -> dict[str, Path]:
+def split_folders(folder: Path) -> dict[str, Path]:
+    """Split -> the sub-folder called so.
+
+    Raises:
+        DataError: if two are called as one split.
+    """
     found = {split: one_of(folder, names) for split, names in SPLIT_FOLDERS.items()}
     return {split: path for split, path in found.items() if path is not None}
 
@@ -110,17 +115,17 @@ def _masks_beside_images(root: Path) -> Layout | None:
     """train/, trainannot/, ..."""
     masks = {
         split: one_of(root, tuple(images.name.lower() + ending for ending in _MASK_ENDINGS))
-        for split, images in _split_folders(root).items()
+        for split, images in split_folders(root).items()
     }
     if not any(masks.values()):
         return None
-    folders = {split: (images, masks[split]) for split, images in _split_folders(root).items()}
+    folders = {split: (images, masks[split]) for split, images in split_folders(root).items()}
     return Layout(folders, segnet_names=any(path and path.name.lower().endswith("annot") for path in masks.values()))
 
 
 def _splits_of_kinds(root: Path) -> Layout | None:
     """train/images, train/masks, ..."""
-    splits = _split_folders(root)
+    splits = split_folders(root)
     images = {split: one_of(folder, IMAGE_FOLDERS) for split, folder in splits.items()}
     folders = {split: (path, one_of(splits[split], MASK_FOLDERS)) for split, path in images.items() if path}
     return Layout(folders) if folders else None
@@ -131,9 +136,9 @@ def _kinds_of_splits(root: Path) -> Layout | None:
     images, masks = one_of(root, IMAGE_FOLDERS), one_of(root, MASK_FOLDERS)
     if images is None or masks is None:
         return None
-    splits = _split_folders(images)
+    splits = split_folders(images)
     if not splits:
         return Layout({"train": (images, masks)})
-    mask_splits = _split_folders(masks)
+    mask_splits = split_folders(masks)
     unused = tuple(path for path in subfolders(images).values() if path not in splits.values())
     return Layout({split: (path, mask_splits.get(split)) for split, path in splits.items()}, unused)

@@ -1,43 +1,126 @@
-"""What a folder of data is for: segmentation or classification."""
+"""What a folder of data is for, segmentation or classification, and how it is read."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
+from wholenet.data.detect import BUILT_IN, layout_of
 from wholenet.data.folder import IMAGE_SUFFIXES
-from wholenet.data.layouts import find_layout
+from wholenet.data.guess import guess_layout
+from wholenet.data.labelled import class_layout, form_of, split_of
+from wholenet.data.layouts import Layout, find_layout, is_cityscapes, subfolders
 from wholenet.data.sample import DataError
 
 Task = Literal["segmentation", "classification"]
 FILES = ("*.parquet", "data/*.parquet", "data_batch_*", "*/data_batch_*", "train.bin", "*/train.bin", "*_32x32.mat")
 """Files by which labelled images are known (``data/labelled.py``)."""
 PAIRED = ("images", "masks", "labels", "annotations", "leftimg8bit", "gtfine", "gtcoarse")
-"""Folders, in lower case or with more behind it, that images and masks lie in; never names of classes."""
+"""Folders, in lower case or with more behind it, that images and masks lie in; seldom names of classes."""
 SPLITS = ("train", "training")
+DECIDE = "Say which with --task segmentation or --task classification."
+_SHOWN = 4
 
 
 def task_of(where: str | Path) -> Task:
     """Classification for a folder of labelled images, segmentation for anything else.
 
-    Looks at names alone: files that only labelled images come in, or at least two folders with images directly in them,
-    in the folder or in its ``train``, none of them called as folders of images and masks are and no layout of images
-    with masks among them.
+    Known by names: a layout of images with masks; files that only labelled images come in; at least two folders with
+    images directly in them, in the folder or in its ``train``. Where the folders may be images and masks under other
+    names (``data/guess.py``), or speak for both, nothing is chosen.
+
+    Raises:
+        DataError: if both are possible. It says how, and that ``--task`` decides.
     """
     root = Path(where).expanduser()
     if not root.is_dir():
         return "segmentation"
-    if any(next(root.glob(pattern), None) is not None for pattern in FILES):
+    files = [path for pattern in FILES for path in sorted(root.glob(pattern))]
+    classes = _class_folders(root)
+    if is_cityscapes(root) or _has_masks(root):
+        # Tables about images lie beside them, under any name: the splits of a data set are called so.
+        labelled = [path for path in files if path.suffix != ".parquet" or split_of(path.name) is not None]
+        if labelled:
+            raise DataError(_question(root, "by its folders", f"by {labelled[0].relative_to(root)}"))
+        return "segmentation"
+    if files:
         return "classification"
-    if _has_masks(root):
+    guess = guess_layout(root)
+    if guess is not None and classes:
+        raise DataError(_question(root, _where(root, guess), f"a folder per class: {_some(classes)}"))
+    if guess is not None or not classes:
         return "segmentation"
-    top = next((folder for folder in _folders(root) if folder.name.lower() in SPLITS), root)
-    below = _folders(top)
-    if any(folder.name.lower().startswith(PAIRED) for folder in (*below, *_folders(root))):
-        return "segmentation"
-    with_images = sum(_has_images(folder) for folder in below)
-    # A train folder with a single class in it cannot be learned from, but that is what it is.
-    return "classification" if with_images >= (2 if top == root else 1) else "segmentation"
+    paired = [folder.name for folder in classes if folder.name.lower().startswith(PAIRED)]
+    if not paired:
+        return "classification"
+    if len(classes) == 1 or find_layout(root) is not None:
+        return "segmentation"  # which says what is missing
+    named = f"by the name of {paired[0]}, but no folder beside it fits: call them images and masks"
+    raise DataError(_question(root, named, f"a folder per class: {_some(classes)}"))
+
+
+def may_be_labelled(where: str | Path) -> bool:
+    """Whether ``where`` can be read as labelled images, for those who read nothing else."""
+    try:
+        return task_of(where) == "classification"
+    except DataError:
+        return True
+
+
+def how_read(where: str | Path, task: Task) -> str:
+    """One line that says how ``where`` is read: the task, the layout, the folders or files.
+
+    What cannot be read at all is said by whoever reads it.
+    """
+    what = "images with masks (segmentation)" if task == "segmentation" else "labelled images (classification)"
+    root = Path(where).expanduser()
+    if task == "segmentation" and where == BUILT_IN:
+        return f"{where} is read as {what}: drawn, the built-in data"
+    try:
+        if task == "classification":
+            detail = _how_labelled(root)
+        elif is_cityscapes(root):
+            detail = "Cityscapes, leftImg8bit/ with gtFine/"
+        else:
+            layout = layout_of(root)
+            detail = "" if layout is None else _where(root, layout)
+    except (DataError, OSError):
+        detail = ""
+    return f"{where} is read as {what}" + (f": {detail}" if detail else "")
+
+
+def _how_labelled(root: Path) -> str:
+    form, files = form_of(root)
+    if form != "folders":
+        return f"{form} files, {files[0].relative_to(root)}" + (f" and {len(files) - 1} more" if files[1:] else "")
+    told = [
+        f"{split}: {len(classes)} in {top.relative_to(root).as_posix()}"
+        for split, (top, classes) in class_layout(root).items()
+    ]
+    return f"a folder per class; {', '.join(told)}"
+
+
+def _where(root: Path, layout: Layout) -> str:
+    """ "train: images in images/train, masks in masks/train; val: ..." """
+    told = []
+    for split, (images, masks) in layout.folders.items():
+        at = images.relative_to(root).as_posix()
+        if masks == images:
+            told.append(f"{split}: masks beside their images in {at}, told by the ends of their names")
+        else:
+            of = "no masks" if masks is None else f"masks in {masks.relative_to(root).as_posix()}"
+            told.append(f"{split}: images in {at}, {of}")
+    return "; ".join(told)
+
+
+def _question(root: Path, masks: str, labels: str) -> str:
+    return f"{root} can be read in two ways: as images with masks ({masks}), or as labelled images ({labels}). {DECIDE}"
+
+
+def _some(folders: list[Path]) -> str:
+    more = f" and {len(folders) - _SHOWN} more" if len(folders) > _SHOWN else ""
+    return f"{', '.join(folder.name for folder in folders[:_SHOWN])}{more}"
 
 
 def _has_masks(root: Path) -> bool:
@@ -49,9 +132,16 @@ def _has_masks(root: Path) -> bool:
     return layout is not None and any(masks is not None for _, masks in layout.folders.values())
 
 
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _class_folders(root: Path) -> list[Path]:
+    """The folders that may be classes: those with images in them, at least two, or any in a train folder.
+
+    A train folder with a single class in it cannot be learned from, but that is what it is.
+    """
+    top = next((folder for name, folder in subfolders(root).items() if name in SPLITS), root)
+    found = [folder for folder in subfolders(top).values() if _has_images(folder)]
+    return found if len(found) >= (2 if top == root else 1) else []
 
 
 def _has_images(folder: Path) -> bool:
-    return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
+    with os.scandir(folder) as entries:
+        return any(Path(entry.name).suffix.lower() in IMAGE_SUFFIXES for entry in entries)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.detect import BUILT_IN, open_data
-from wholenet.data.task import task_of
+from wholenet.data.task import may_be_labelled
 from wholenet.files import check_output
 from wholenet.studies.budget import budget
 from wholenet.studies.catalog import CATALOG
@@ -71,7 +71,7 @@ def study(name: str, setting: Setting | CellSetting, console: Console | None = N
         setting = replace(setting, data=str(Path(setting.data).expanduser().resolve()))
     _ = setting.example  # a bad --set is refused here
     if isinstance(setting, CellSetting):
-        if task_of(setting.data) != "classification":
+        if not may_be_labelled(setting.data):
             raise ValueError(f"study {name} searches on labelled images; {setting.data} has none: give --data CIFAR10")
         result = CELL_STUDIES[name](setting, CellPool(setting.out / "runs", setting.parallel, console))
     else:
