@@ -4,7 +4,7 @@ import pytest
 from trees import labels, picture, write, write_pairs
 
 from wholenet.data.classes import default_colors
-from wholenet.data.folder import FolderData, pair_up, short_names
+from wholenet.data.folder import FolderData, match, pair_up, short_names
 from wholenet.data.sample import Classes, DataError
 
 ABC = Classes(("a", "b", "c"), default_colors(3))
@@ -68,6 +68,70 @@ def test_two_files_for_one_place_are_ambiguous(tmp_path, extra, kind):
     with pytest.raises(DataError, match=rf"several {kind} of one name: .*a\.png") as error:
         pair_up(tmp_path / "x", tmp_path / "y")
     assert str(tmp_path / extra) in str(error.value)
+
+
+PAIRED = {
+    "composed and decomposed": ("gr\u00f6\u00dfe \u00e9.png", "gro\u0308\u00dfe e\u0301.png"),
+    "the other way, in a folder": ("e\u0301/u\u0308.png", "\u00e9/\u00fc_mask.png"),
+    "the image's suffix kept": ("x.jpg", "x.jpg.png"),
+    "and an ending": ("x.JPG", "x_mask.JPG.png"),
+    "an ending after it": ("x.jpeg", "x.jpeg_gt.png"),
+    "a dot that is no suffix": ("scan.001.png", "scan.001.png"),
+    "a word before": ("img_0.png", "mask_0.png"),
+    "without a separator": ("image0007.png", "mask0007.png"),
+    "a word within": ("site_image_3-b.png", "site_label_3-b.png"),
+}
+
+
+@pytest.mark.parametrize("case", PAIRED)
+def test_names_that_mean_the_same_are_paired(tmp_path, case):
+    image, mask = PAIRED[case]
+    pair = (write(tmp_path / "x" / image, picture()), write(tmp_path / "y" / mask, labels(0)))
+    write_pairs(tmp_path / "x", tmp_path / "y", ["other"])
+    assert pair in pair_up(tmp_path / "x", tmp_path / "y")
+
+
+def test_pairs_by_words_are_told_and_each_has_its_own_number(tmp_path):
+    for number in range(10, 13):
+        write(tmp_path / "x" / f"img_{number}.png", picture())
+        write(tmp_path / "y" / f"mask_{number}.png", labels(0))
+    found = match(tmp_path / "x", tmp_path / "y")
+    assert [(i.stem[-2:], m.stem[-2:]) for i, m in found.pairs] == [(str(n),) * 2 for n in range(10, 13)]
+    assert [(f.severity, f.kind, f.count) for f in found.findings] == [("note", "paired-by-words", 3)]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        (("img_10", "img_11"), ("mask_20", "mask_21")),
+        (("siteA_0", "siteA_1"), ("siteB_0", "siteB_1")),
+        (("img_0", "img_1"), ("mask_0",)),
+        (("img_0", "image_0"), ("mask_0", "label_0")),
+    ],
+)
+def test_names_that_may_mean_something_else_are_not_paired_but_the_nearest_is_named(tmp_path, images, masks):
+    for name in images:
+        write(tmp_path / "x" / f"{name}.png", picture())
+    for name in masks:
+        write(tmp_path / "y" / f"{name}.png", labels(0))
+    with pytest.raises(DataError, match=rf"images without mask: .*\n.*nearest name to .* is {masks[0][:4]}"):
+        pair_up(tmp_path / "x", tmp_path / "y")
+    assert not match(tmp_path / "x", tmp_path / "y").pairs
+
+
+@pytest.mark.parametrize("folder", ["x", "y"])
+def test_two_names_that_look_alike_are_a_clash(tmp_path, folder):
+    write_pairs(tmp_path / "x", tmp_path / "y", ["\u00e9"])
+    write(tmp_path / folder / "e\u0301.png", labels(0))
+    with pytest.raises(DataError, match=r"several (images|masks) of one name \(the names look alike.*NFC or NFD\)"):
+        pair_up(tmp_path / "x", tmp_path / "y")
+
+
+def test_a_mask_whose_name_is_an_ending_alone_is_without_image(tmp_path):
+    write_pairs(tmp_path / "x", tmp_path / "y", ["a"])
+    write(tmp_path / "y" / "_mask.png", labels(0))
+    with pytest.raises(DataError, match=r"1 mask without image: .*_mask\.png"):
+        pair_up(tmp_path / "x", tmp_path / "y")
 
 
 # ---- folders as data

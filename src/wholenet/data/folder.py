@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+from unicodedata import normalize
 
 from wholenet.data.finding import EXAMPLES, Finding, of_files
 from wholenet.data.layouts import KNOWN_LAYOUTS
@@ -31,6 +33,25 @@ OTHER_SUFFIXES = (
 )
 """Pictures and annotations that people have and wholenet does not read; text beside the data is nobody's mistake."""
 _MASK_ENDING = re.compile(r"[_-](masks?|labels?|labelids|gt|seg|segmentation|annot|annotation|l)$", re.IGNORECASE)
+
+
+_IMAGE_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, IMAGE_SUFFIXES))})$", re.IGNORECASE)
+_IMAGE_WORDS = ("img", "imgs", "image", "images", "im", "pic", "picture", "photo", "input", "x")
+_MASK_WORDS = (
+    "mask",
+    "masks",
+    "label",
+    "labels",
+    "lbl",
+    "gt",
+    "seg",
+    "segmentation",
+    "annotation",
+    "annot",
+    "target",
+    "y",
+)
+"""Words that say what a file is, in names of images and of masks."""
 
 
 class FolderData:
@@ -122,7 +143,9 @@ def match(images: Path, masks: Path) -> Matching:
 
     A mask has its image's sub-folder and stem, or the stem and a usual ending: "a.jpg" goes with "a.png", "a_mask.png",
     "a_label.png", "a_labels.png", "a_gt.png", "a_seg.png", "a_L.png" (and so on, also with "-"). Both folders may be
-    one, in which masks have such an ending and images do not.
+    one, in which masks have such an ending and images do not. "x.jpg" goes with "x.jpg.png" too. Names are compared in
+    Unicode's composed form (NFC), however they are stored. Where all that is left on both sides is equal but for words
+    like "img" and "mask", that is paired, with a note: "img_0.png" with "mask_0.png".
     """
     images_of, masks_of = _by_stem(images, IMAGE_SUFFIXES), defaultdict[Path, list[Path]](list)
     masks_by_stem = _by_stem(masks, MASK_SUFFIXES)
@@ -130,17 +153,21 @@ def match(images: Path, masks: Path) -> Matching:
         images_of, masks_by_stem = _told_apart(images_of, masks_by_stem)
     for key, files in masks_by_stem.items():
         masks_of[_image_key(key, images_of)] += files
+    by_words = _by_kind_words(images_of.keys() - masks_of.keys(), masks_of.keys() - images_of.keys())
+    masks_of |= {image: masks_of.pop(mask) for image, mask in by_words.items()}
     both = [key for key in images_of if key in masks_of]
     lossy_by_stem = _by_stem(masks, JPEG_SUFFIXES) if images != masks else {}
     jpegs = {_image_key(key, images_of): files[0] for key, files in lossy_by_stem.items()}
     lossy = {key: path for key, path in jpegs.items() if key in images_of and key not in masks_of}
     alone = [files[0] for key, files in images_of.items() if key not in masks_of and key not in lossy]
+    lonely = [files[0] for key, files in masks_of.items() if key not in images_of]
     findings = [
         *_ambiguous(images_of, "images"),
         *_ambiguous(masks_of, "masks"),
         *of_files("error", "lossy-mask", [*lossy.values()], "saved as JPEG", JPEG_ADVICE, noun="mask"),
-        *unpaired(alone, "image", "mask", masks),
-        *unpaired([files[0] for key, files in masks_of.items() if key not in images_of], "mask", "image", images),
+        *unpaired(alone, "image", "mask", masks, lonely),
+        *unpaired(lonely, "mask", "image", images, alone),
+        *_told_of_words([(images_of[key][0], masks_of[key][0]) for key in by_words]),
         *_left_out(images, IMAGE_SUFFIXES if images != masks else (*IMAGE_SUFFIXES, *MASK_SUFFIXES)),
         *(_left_out(masks, MASK_SUFFIXES, said=set(lossy.values())) if images != masks else ()),
     ]
@@ -150,10 +177,17 @@ def match(images: Path, masks: Path) -> Matching:
     return Matching([(images_of[key][0], masks_of[key][0]) for key in both], tuple(findings))
 
 
-def unpaired(alone: Sequence[Path], kind: str, partner: str, searched: Path) -> list[Finding]:
-    """What to say of the files that are without their partner."""
+def unpaired(
+    alone: Sequence[Path], kind: str, partner: str, searched: Path, others: Sequence[Path] = ()
+) -> list[Finding]:
+    """What to say of the files that are without their partner, ``others`` being without theirs too."""
+    nearest = ""
+    if alone and others:
+        names = [path.name for path in others]
+        near = get_close_matches(alone[0].name, names, n=1, cutoff=0)[0]
+        nearest = f" The nearest name to {alone[0].name} is {near}."
     advice = (
-        f"Searched in {searched}, by the same sub-folder and name. Add the missing {partner}s there, "
+        f"Searched in {searched}, by the same sub-folder and name.{nearest} Add the missing {partner}s there, "
         f"or move these {kind}s out of the data set."
     )
     return of_files("error", f"{kind}-without-{partner}", alone, f"without {partner}", advice, noun=kind)
@@ -166,11 +200,15 @@ def files_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[Path, list[Path]]:
-    """Path below ``folder`` without suffix -> the files of that name."""
+    """Path below ``folder`` without suffix, in Unicode's composed form -> the files of that name."""
     grouped: dict[Path, list[Path]] = defaultdict(list)
     for path in files_below(folder, suffixes):
-        grouped[path.relative_to(folder).with_suffix("")].append(path)
+        grouped[_composed(path.relative_to(folder).with_suffix(""))].append(path)
     return grouped
+
+
+def _composed(path: Path) -> Path:
+    return Path(normalize("NFC", str(path)))
 
 
 def _told_apart(
@@ -185,7 +223,38 @@ def _told_apart(
 
 
 def _image_key(mask_key: Path, images: Container[Path]) -> Path:
-    return mask_key if mask_key in images else mask_key.with_name(_MASK_ENDING.sub("", mask_key.name))
+    """The key of a mask's image: its own, or what is left without an image's suffix ("x.jpg") and a usual ending."""
+    name = mask_key.name
+    bare = _IMAGE_SUFFIX.sub("", name) or name
+    likely = [part for one in (name, bare) for part in (one, _MASK_ENDING.sub("", one) or one)]
+    likely.append(_IMAGE_SUFFIX.sub("", likely[1]) or name)
+    keys = [mask_key.with_name(part) for part in likely]
+    return next((key for key in keys if key in images), keys[1])
+
+
+def _by_kind_words(images: Collection[Path], masks: Collection[Path]) -> dict[Path, Path]:
+    """Image -> mask, where all of these names are equal, one to one, but for words that say what a file is."""
+    of_images = {_without(key, _IMAGE_WORDS): key for key in images}
+    of_masks = {_without(key, _MASK_WORDS): key for key in masks}
+    whole = len(of_images) == len(images) and len(of_masks) == len(masks)
+    if not whole or of_images.keys() != of_masks.keys():
+        return {}
+    return {of_images[rest]: of_masks[rest] for rest in sorted(of_images)}
+
+
+def _without(key: Path, words: Container[str]) -> tuple[str, ...]:
+    """The folder, and the words and numbers of a name, but for ``words``."""
+    parts = re.findall(r"[^\W\d_]+|\d+|[^\w\s.-]", key.name)
+    return (key.parent.as_posix(), *(part for part in parts if part.lower() not in words))
+
+
+def _told_of_words(pairs: Sequence[Pair]) -> list[Finding]:
+    if not pairs:
+        return []
+    examples = tuple(f"{image.name} with {mask.name}" for image, mask in pairs[:EXAMPLES])
+    what = f"{len(pairs)} images and masks paired by their names without words like img and mask"
+    advice = "If they do not belong together, give each mask the name of its image."
+    return [Finding("note", "paired-by-words", what, advice, examples, len(pairs))]
 
 
 def _ambiguous(grouped: dict[Path, list[Path]], kind: str) -> Iterator[Finding]:
@@ -193,7 +262,9 @@ def _ambiguous(grouped: dict[Path, list[Path]], kind: str) -> Iterator[Finding]:
     if clashes:
         shown = "; ".join(", ".join(map(str, files)) for files in clashes[:EXAMPLES])
         more = f"; and {len(clashes) - EXAMPLES} more" if len(clashes) > EXAMPLES else ""
-        what = f"several {kind} of one name: {shown}{more}."
+        alike = any(len({_composed(file) for file in files}) < len(files) for files in clashes)
+        form = " (the names look alike: they differ in their Unicode form, NFC or NFD)" if alike else ""
+        what = f"several {kind} of one name{form}: {shown}{more}."
         yield Finding("error", f"several-{kind}", what, "Keep one of them.", count=len(clashes))
 
 
