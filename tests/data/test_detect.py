@@ -16,6 +16,7 @@ from wholenet.data.classes import default_colors
 from wholenet.data.detect import find_tree, open_data
 from wholenet.data.folder import FolderData
 from wholenet.data.sample import Classes, DataError
+from wholenet.data.task import task_of
 
 REAL_CAMVID = Path(__file__).parents[2].parent / "shared/data/camvid"
 ABC = Classes(("a", "b", "c"), default_colors(3))
@@ -36,6 +37,7 @@ def save_classes(folder: Path, *names: str) -> None:
 LAYOUTS = {
     "images/<split>": ("images/{}", "masks/{}"),
     "aliases": ("JPEGImages/{}", "SegmentationClass/{}"),
+    "MMSegmentation": ("img_dir/{}", "ann_dir/{}"),
     "upper case": ("Imgs/{}", "Labels/{}"),
     "<split>/images": ("{}/image", "{}/annotations"),
     "<split>annot": ("{}", "{}annot"),
@@ -151,6 +153,50 @@ def test_folders_of_other_names_are_guessed_by_files_and_pixels(tmp_path):
     write_pairs(tmp_path / "x", tmp_path / "train/other_truth", NAMES)
     with pytest.raises(DataError, match="other_truth, truth could all hold the masks of the images in rgb"):
         open_data(tmp_path)
+
+
+OTHER_FORMATS = {
+    "COCO of Roboflow": (
+        ["train/a.jpg", "train/_annotations.coco.json", "valid/b.jpg"],
+        "_annotations.coco.json",
+        "COCO",
+    ),
+    "COCO": (["train2017/a.jpg", "val2017/b.jpg", "annotations/instances_train2017.json"], "instances_train", "COCO"),
+    "YOLO": (["images/train/a.jpg", "labels/train/a.txt", "data.yaml"], "a.txt", "YOLO"),
+    "YOLO, splits above": (["train/images/a.jpg", "train/labels/a.txt"], "a.txt", "YOLO"),
+    "LabelMe": (["a.jpg", "a.json", "b.jpg", "b.json"], ".json", "LabelMe"),
+    "a mask per object": (
+        [f"{i}/{f}" for i in "ab" for f in ("images/x.png", "masks/0.png", "masks/1.png")],
+        "a",
+        "join",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_FORMATS)
+def test_annotations_that_are_no_masks_are_named_with_what_converts_them(tmp_path, case):
+    files, file, name = OTHER_FORMATS[case]
+    for one in files:
+        (tmp_path / one).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / one).touch()
+    assert task_of(tmp_path) == "segmentation"
+    with pytest.raises(DataError, match="wholenet reads masks: one PNG for each image") as error:
+        open_data(tmp_path)
+    assert name.lower() in str(error.value).lower()
+    assert file in str(error.value)
+    assert "Did you mean" not in str(error.value)
+
+
+def test_nnu_net_names_images_by_their_channel(tmp_path):
+    for case in ("a_000", "a_001"):
+        write(tmp_path / "imagesTr" / f"{case}_0000.png", picture())
+        write(tmp_path / "labelsTr" / f"{case}.png", labels(0, 1))
+    assert task_of(tmp_path) == "segmentation"
+    pairs = find_tree(tmp_path).pairs["train"]
+    assert [(i.stem, m.stem) for i, m in pairs] == [("a_000_0000", "a_000"), ("a_001_0000", "a_001")]
+    for frame in ("x_0000", "x_0001"):  # a number that is part of the name
+        write_pairs(tmp_path / "video/images", tmp_path / "video/masks", [frame])
+    assert len(find_tree(tmp_path / "video").pairs["train"]) == 2
 
 
 def test_a_relative_place_has_the_name_of_its_folder(tmp_path, monkeypatch):

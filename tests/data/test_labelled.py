@@ -255,6 +255,13 @@ def test_what_is_wrong_is_named(tmp_path, kind, said):
         open_labelled(damaged(kind, tmp_path / "data"))
 
 
+@pytest.mark.parametrize("column", ["annotation", "mask"])
+def test_a_parquet_file_with_masks_is_told_as_what_it_is(tmp_path, column):
+    write_parquet(tmp_path / "train.parquet", pictures(2), [0, 1], label=column)
+    with pytest.raises(DataError, match=f"{column} seems to hold masks: write them as files"):
+        open_labelled(tmp_path)
+
+
 def test_a_parquet_image_that_decodes_to_too_much_is_refused(tmp_path):
     images = pictures(2)
     write_parquet(tmp_path / "train.parquet", images, [0, 1])

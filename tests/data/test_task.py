@@ -123,6 +123,7 @@ UNCERTAIN = {
     "the same in train": two_of_one_names("training/photos", "training/gt"),
     "the order of the names": two_of_one_names("zebra", "ant"),
     "classes called as folders of masks": lambda root: pictures(root, "masks", "no_masks"),
+    "a folder of annotations beside classes": lambda root: pictures(root, "cat", "dog", "annotations/x"),
     "the same, in train": lambda root: pictures(root, "train/masks", "train/no_masks", "test/masks", "test/no_masks"),
 }
 

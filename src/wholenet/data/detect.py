@@ -12,6 +12,7 @@ from wholenet.data.cityscapes import CITYSCAPES, cityscapes_pairs
 from wholenet.data.classes import CLASS_FILES, read_classes, same_names
 from wholenet.data.finding import Finding, of_files
 from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, FolderData, Matching, Pair, files_below, match
+from wholenet.data.formats import other_format
 from wholenet.data.guess import guess_layout
 from wholenet.data.infer import classes_of, infer_classes
 from wholenet.data.layouts import KNOWN_LAYOUTS, Layout, describe, find_layout, is_cityscapes, subfolders
@@ -117,6 +118,11 @@ def layout_of(root: Path) -> Layout | None:
 
 def _folder_tree(root: Path) -> Tree:
     layout = layout_of(root)
+    masks = [] if layout is None else [masks for _, masks in layout.folders.values() if masks is not None]
+    if not any(files_below(folder, MASK_SUFFIXES) for folder in masks):
+        other = other_format(root)
+        if other is not None:
+            raise DataError(other)
     if layout is None:
         raise DataError(f"{root} has no layout that wholenet knows; {describe(root)}\n{KNOWN_LAYOUTS}")
     if "train" not in layout.folders:

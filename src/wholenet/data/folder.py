@@ -35,6 +35,7 @@ OTHER_SUFFIXES = (
 _MASK_ENDING = re.compile(r"[_-](masks?|labels?|labelids|gt|seg|segmentation|annot|annotation|l)$", re.IGNORECASE)
 
 
+_CHANNEL = "_0000"
 _IMAGE_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, IMAGE_SUFFIXES))})$", re.IGNORECASE)
 _IMAGE_WORDS = ("img", "imgs", "image", "images", "im", "pic", "picture", "photo", "input", "x")
 _MASK_WORDS = (
@@ -149,6 +150,7 @@ def match(images: Path, masks: Path) -> Matching:
     """
     images_of, masks_of = _by_stem(images, IMAGE_SUFFIXES), defaultdict[Path, list[Path]](list)
     masks_by_stem = _by_stem(masks, MASK_SUFFIXES)
+    images_of = _without_channel(images_of, masks_by_stem)
     if images == masks:
         images_of, masks_by_stem = _told_apart(images_of, masks_by_stem)
     for key, files in masks_by_stem.items():
@@ -209,6 +211,14 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[Path, list[Path]]:
 
 def _composed(path: Path) -> Path:
     return Path(normalize("NFC", str(path)))
+
+
+def _without_channel(images: dict[Path, list[Path]], masks: Container[Path]) -> dict[Path, list[Path]]:
+    """nnU-Net ends the names of images in the number of their channel, here the only one; its masks have none."""
+    if any(not key.name.endswith(_CHANNEL) or key.name == _CHANNEL for key in images):
+        return images
+    short = {key.with_name(key.name.removesuffix(_CHANNEL)): files for key, files in images.items()}
+    return short if any(key in masks for key in short) and not any(key in masks for key in images) else images
 
 
 def _told_apart(

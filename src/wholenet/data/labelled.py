@@ -186,7 +186,9 @@ def _column(found: Sequence[str], wanted: Sequence[str], file: Path) -> str:
     for name in wanted:
         if name in found:
             return name
-    raise DataError(f"{file} has columns {', '.join(found)}; expected one of {', '.join(wanted)}")
+    masks = [name for name in found if name in ("annotation", "mask", "segmentation_mask")]
+    what = f"; {masks[0]} seems to hold masks: write them as files, images/0.png and masks/0.png" if masks else ""
+    raise DataError(f"{file} has columns {', '.join(found)}; expected one of {', '.join(wanted)}{what}")
 
 
 def _names_in(metadata: Mapping[bytes, bytes] | None, column: str, file: Path) -> tuple[str, ...]:

@@ -11,8 +11,18 @@ from pathlib import Path
 
 from wholenet.data.sample import DataError
 
-IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "image_2")
-MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "segmentationclass", "semantic")
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages", "image_2", "img_dir", "imagestr")
+MASK_FOLDERS = (
+    "masks",
+    "mask",
+    "labels",
+    "label",
+    "annotations",
+    "segmentationclass",
+    "semantic",
+    "ann_dir",
+    "labelstr",
+)
 SPLIT_FOLDERS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
@@ -27,8 +37,9 @@ KNOWN_LAYOUTS = """Accepted layouts (masks have the names of their images, or th
   masks/train/a.png         val/images/b.jpg          (no splits: val is   val/b.png
   masks/val/b.png           val/masks/b.png           a part of the whole) valannot/b.png
   leftImg8bit/train/aachen/*_leftImg8bit.png with gtFine/train/aachen/*_gtFine_labelIds.png (Cityscapes)
-Folders may also be called image, imgs, img, JPEGImages, image_2; mask, labels, label, annotations, SegmentationClass,
-semantic; training; valid, validation, dev; testing. A classes.json or classes.yaml may lie beside them."""
+Folders may also be called image, imgs, img, JPEGImages, image_2, img_dir, imagesTr; mask, labels, label, annotations,
+SegmentationClass, semantic, ann_dir, labelsTr; training; valid, validation, dev; testing. Masks may also lie beside
+their images (a.tif, a_mask.tif). A classes.json or classes.yaml may lie beside them."""
 
 
 @dataclass(frozen=True)

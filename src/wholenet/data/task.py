@@ -8,6 +8,7 @@ from typing import Literal
 
 from wholenet.data.detect import BUILT_IN, layout_of
 from wholenet.data.folder import IMAGE_SUFFIXES
+from wholenet.data.formats import other_format
 from wholenet.data.guess import guess_layout
 from wholenet.data.labelled import class_layout, form_of, split_of
 from wholenet.data.layouts import Layout, find_layout, is_cityscapes, subfolders
@@ -49,9 +50,10 @@ def task_of(where: str | Path) -> Task:
     guess = guess_layout(root)
     if guess is not None and classes:
         raise DataError(_question(root, _where(root, guess), f"a folder per class: {_some(classes)}"))
-    if guess is not None or not classes:
+    if guess is not None or not classes or other_format(root) is not None:
         return "segmentation"
-    paired = [folder.name for folder in classes if folder.name.lower().startswith(PAIRED)]
+    top = classes[0].parent
+    paired = [name for name in {**subfolders(root), **subfolders(top)} if name.startswith(PAIRED)]
     if not paired:
         return "classification"
     if len(classes) == 1 or find_layout(root) is not None:
