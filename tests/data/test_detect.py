@@ -13,7 +13,7 @@ from trees import labels, picture, write, write_pairs
 from wholenet.data.camvid import CAMVID
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.classes import default_colors
-from wholenet.data.detect import find_tree, open_data
+from wholenet.data.detect import class_file, find_tree, open_data
 from wholenet.data.folder import FolderData
 from wholenet.data.sample import Classes, DataError
 from wholenet.data.task import task_of
@@ -291,6 +291,28 @@ def test_a_class_file_is_found_beside_the_data_and_among_the_masks(tmp_path, pla
     source = open_data(tmp_path)
     assert source.classes.names == ("x", "y", "z")
     assert "classes from classes.json" in source.notes
+
+
+def test_cvats_labelmap_is_read_where_there_is_no_class_file(tmp_path):
+    for name in NAMES[:2]:
+        write(tmp_path / "JPEGImages" / f"{name}.png", picture())
+        colors = np.array([(0, 0, 0), (128, 0, 0), (0, 9, 7)], np.uint8)
+        write(tmp_path / "SegmentationClass" / f"{name}.png", colors[labels(0, 1, 2)])
+    table = tmp_path / "labelmap.txt"
+    table.write_text("# label:color_rgb:parts:actions\nbackground:0,0,0::\nroad: wet:128,0,0::\n\ncar:0,9,7::left\n")
+    source = open_data(tmp_path)
+    assert source.classes.names == ("background", "road: wet", "car")
+    np.testing.assert_array_equal(source.splits["train"][0].mask, labels(0, 1, 2))
+    assert not find_tree(tmp_path).findings
+    for damaged in ("road:128,0::", "road:300,0,0::", "road:a,b,c::", "road"):
+        table.write_text(f"# label:color_rgb:parts:actions\nbackground:0,0,0::\n{damaged}\n")
+        with pytest.raises(DataError, match=r"labelmap\.txt.*colour"):
+            open_data(tmp_path)
+    for other in (b'item { name: "road" }\n', "# label:color_rgb".encode("utf-16")):  # another program's
+        table.write_bytes(other)
+        assert [found.kind for found in find_tree(tmp_path).findings] == ["class-file-name"]
+    save_classes(tmp_path, "a", "b", "c")
+    assert class_file(tmp_path, find_tree(tmp_path)) == tmp_path / "classes.json"
 
 
 def test_class_files_that_differ_are_refused(tmp_path):

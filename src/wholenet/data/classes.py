@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from wholenet.data.sample import IGNORE, Classes, DataError
-from wholenet.files import is_plain, read_json, read_yaml, shown
+from wholenet.files import is_plain, read_json, read_text, read_yaml, shown
 
 Color = tuple[int, int, int]
 
 CLASS_FILES = ("classes.json", "classes.yaml", "classes.yml")
 """The names a class file goes by, beside the images or in the masks folder."""
+
+LABELMAP = "labelmap.txt"
+"""CVAT's table of names and colours beside its masks, read where there is no class file."""
+_LABELMAP_HEAD = "# label:color_rgb"
 
 MAX_CLASSES = 254
 """Masks are bytes: 255 is ``IGNORE``, and 254 marks unknown pixels while a mask is being read."""
@@ -156,9 +160,28 @@ def _fail(where: str, problem: str) -> NoReturn:
 
 def _load(path: Path) -> Any:
     try:
+        if path.name == LABELMAP:
+            return [_labelmap_entry(line) for line in read_text(path).splitlines() if line.strip() and line[0] != "#"]
         return read_json(path) if path.suffix.lower() == ".json" else read_yaml(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: this class file cannot be read: {error}.\n{_FORMS}") from error
+
+
+def is_labelmap(path: Path) -> bool:
+    """Whether this is CVAT's table: others have files of that name, too."""
+    try:
+        return path.name == LABELMAP and path.is_file() and read_text(path).startswith(_LABELMAP_HEAD)
+    except (OSError, ValueError):
+        return False
+
+
+def _labelmap_entry(line: str) -> dict[str, Any]:
+    """ "road:128,0,0::" """
+    name, color = line.rsplit(":", 3)[:2] if line.count(":") >= 3 else (line, "")
+    return {
+        "name": name.strip(),
+        "color": [int(part) if part.strip().isdecimal() else part for part in color.split(",")],
+    }
 
 
 # ---- from plain values to a table

@@ -9,7 +9,7 @@ from pathlib import Path
 from wholenet.checked import InnerShare, Megapixels, Seed, checked_numbers
 from wholenet.data.camvid import CAMVID
 from wholenet.data.cityscapes import CITYSCAPES, cityscapes_pairs
-from wholenet.data.classes import CLASS_FILES, read_classes, same_names
+from wholenet.data.classes import CLASS_FILES, LABELMAP, is_labelmap, read_classes, same_names
 from wholenet.data.finding import Finding, of_files
 from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, FolderData, Matching, Pair, files_below, match
 from wholenet.data.formats import other_format
@@ -256,6 +256,7 @@ def class_file(root: Path, tree: Tree) -> Path | None:
     for other in files[1:]:
         if read_classes(other) != read_classes(files[0]):
             raise DataError(f"two class files that differ: {files[0]} and {other}. Keep one of them.")
+    files = files or [path for folder in folders if is_labelmap(path := folder / LABELMAP)]
     return files[0] if files else None
 
 
@@ -272,7 +273,12 @@ def _nearly_class_files(root: Path, mask_folders: Iterable[Path]) -> list[Findin
         path
         for folder in _class_folders(root, mask_folders)
         for path in sorted(folder.iterdir())
-        if (path.name not in CLASS_FILES and path.stem.lower() in names and path.suffix.lower() in suffixes)
+        if (
+            path.name not in CLASS_FILES
+            and not is_labelmap(path)
+            and path.stem.lower() in names
+            and path.suffix.lower() in suffixes
+        )
         or (path.name in CLASS_FILES and not path.is_file())
     ]
     advice = f"A class file is called {', '.join(CLASS_FILES[:2])} and is a file in one of the forms of docs/data.md."
