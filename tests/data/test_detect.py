@@ -187,6 +187,27 @@ def test_annotations_that_are_no_masks_are_named_with_what_converts_them(tmp_pat
     assert "Did you mean" not in str(error.value)
 
 
+def test_the_lists_of_pascal_voc_say_what_is_in_a_split(tmp_path):
+    write_pairs(tmp_path / "JPEGImages", tmp_path / "SegmentationClass", NAMES[:6])
+    for name in NAMES[6:]:
+        write(tmp_path / "JPEGImages" / f"{name}.png", picture())
+    lists = tmp_path / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("p2\np0\np2\n")
+    (lists / "test.txt").write_text("p7\np8\n")  # their masks are not public
+    assert len(open_data(tmp_path, val_share=0.5).splits["val"]) == 1, "val is taken from train where it has no list"
+    (lists / "val.txt").write_text("p1\r\np4\r\n")
+    source = open_data(tmp_path)
+    assert {name: stems(data) for name, data in source.splits.items()} == {"train": ["p2", "p0"], "val": ["p1", "p4"]}
+    assert any("ImageSets/Segmentation" in note for note in source.notes)
+    (lists / "val.txt").write_text("p1\np7\nnobody\n")
+    with pytest.raises(DataError, match=r"2 names in val\.txt without image or mask: p7, nobody"):
+        open_data(tmp_path)
+    (lists / "val.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match=r"val\.txt: this list of images cannot be read"):
+        open_data(tmp_path)
+
+
 def test_nnu_net_names_images_by_their_channel(tmp_path):
     for case in ("a_000", "a_001"):
         write(tmp_path / "imagesTr" / f"{case}_0000.png", picture())

@@ -15,13 +15,16 @@ from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, FolderData, Matc
 from wholenet.data.formats import other_format
 from wholenet.data.guess import guess_layout
 from wholenet.data.infer import classes_of, infer_classes
-from wholenet.data.layouts import KNOWN_LAYOUTS, Layout, describe, find_layout, is_cityscapes, subfolders
+from wholenet.data.layouts import KNOWN_LAYOUTS, SPLIT_FOLDERS, Layout, describe, find_layout, is_cityscapes, subfolders
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import Classes, DataError, DataSource
 from wholenet.data.scenes import open_scenes
 from wholenet.data.splits import seeded_order, share_count
 from wholenet.data.survey import MaskFacts
+from wholenet.files import read_text
 
+LISTS = "ImageSets/Segmentation"
+"""Where Pascal VOC has its lists of images."""
 BUILT_IN = "scenes"
 """The name that stands for the built-in data set; a folder of that name is "./scenes"."""
 
@@ -138,9 +141,40 @@ def _folder_tree(root: Path) -> Tree:
             matchings.setdefault(split, Matching([]))
         else:
             matchings[split] = match(images, masks)
+    lists = _lists(root) if list(layout.folders) == ["train"] else {}
+    if lists:
+        matchings = _as_listed(matchings["train"], lists)
+        notes.append(f"splits as the files in {LISTS} say: {', '.join(path.name for path in lists.values())}")
     mask_folders = tuple(masks for _, masks in layout.folders.values() if masks)
     findings += [*_nearly_class_files(root, mask_folders), *_unused_pictures(root, layout)]
     return _tree(matchings, findings, CAMVID if layout.segnet_names else None, mask_folders, notes)
+
+
+def _lists(root: Path) -> dict[str, Path]:
+    """Split -> the file that lists the names of its images, as Pascal VOC has them."""
+    found = {split: root / LISTS / f"{split}.txt" for split in SPLIT_FOLDERS}
+    return {split: path for split, path in found.items() if path.is_file()} if found["train"].is_file() else {}
+
+
+def _as_listed(whole: Matching, lists: Mapping[str, Path]) -> dict[str, Matching]:
+    """The pairs of each list. Images that none lists need no mask, and a test list may be of images without masks."""
+    by_name = {image.stem: (image, mask) for image, mask in whole.pairs}
+    found = {}
+    for split, path in lists.items():
+        try:
+            names = list(dict.fromkeys(read_text(path).split()))
+        except ValueError as error:
+            raise DataError(f"{path}: this list of images cannot be read: {error}") from error
+        missing = [name for name in names if name not in by_name]
+        if split == "test" and len(missing) == len(names):
+            continue
+        advice = f"Add the image and the mask of each, or take the names out of {path}."
+        told = of_files(
+            "error", "listed-without-pair", missing, f"in {path.name} without image or mask", advice, noun="name"
+        )
+        found[split] = Matching([by_name[name] for name in names if name in by_name], tuple(told))
+    rest = tuple(finding for finding in whole.findings if finding.kind != "image-without-mask")
+    return {**found, "train": Matching(found["train"].pairs, (*rest, *found["train"].findings))}
 
 
 def _unused_pictures(root: Path, layout: Layout) -> list[Finding]:
