@@ -214,6 +214,32 @@ def test_data_that_changed_is_noticed_when_a_run_continues(folder, tmp_path):
         wholenet.resume(tmp_path / "run")
 
 
+@pytest.mark.parametrize("protocol", ["single-stage", "two-stage"])
+def test_a_run_and_data_that_were_moved_go_on_where_the_data_is_said_to_be(folder, tmp_path, protocol):
+    shutil.copytree(folder, tmp_path / "copy")
+    options = {**SMALL, "epochs": 2, "protocol": protocol, "control": True, "threads": 1}
+    before = wholenet.fit(tmp_path / "copy", tmp_path / "run", **options, warmup_share=0.5, search_share=0.5)
+    moved, data = tmp_path / "elsewhere", tmp_path / "new"
+    shutil.move(tmp_path / "run", moved)
+    shutil.move(tmp_path / "copy", data)
+    with pytest.raises(ValueError, match=f"is not there any more.*--resume {moved} --data NEW"):
+        wholenet.resume(moved)
+
+    configs = {path: path.read_text() for path in moved.rglob("config.yaml")}
+    assert len(configs) == (3 if protocol == "two-stage" else 2)
+    gone = next((data / "masks").iterdir())
+    for kind in ("masks", "images"):
+        shutil.copytree(data / kind, tmp_path / "fewer" / kind)
+        next((tmp_path / "fewer" / kind).glob(f"{gone.stem}.*")).unlink()
+    with pytest.raises(ValueError, match=r"(train|val) images: \d+ then, \d+ now; .*pixels of class 0: \d+ then"):
+        wholenet.resume(moved, tmp_path / "fewer")
+    assert {path: path.read_text() for path in configs} == configs
+
+    after = wholenet.resume(moved, data=data)
+    assert after.learned.scores == before.learned.scores
+    assert all(read_config(path).data == str(data) for path in configs)
+
+
 def test_a_log_line_cut_short_by_a_crash_does_not_lose_the_run(run, folder, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     with (tmp_path / "run" / "metrics.jsonl").open("a") as file:

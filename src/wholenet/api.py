@@ -70,15 +70,16 @@ def fit(data: str | Path, out: str | Path, **options: Any) -> Compared:
     return fit_with_control(config)
 
 
-def resume(run: str | Path, **machine: Any) -> Compared:
+def resume(run: str | Path, data: str | Path | None = None, **machine: Any) -> Compared:
     """Continue the run in the folder ``run``, from here on with other settings for the machine, if any are given:
-    ``device``, ``workers``, ``threads``, ``execution``, ``recompute``.
+    ``device``, ``workers``, ``threads``, ``execution``, ``recompute``. ``data`` is where its data is now, if
+    it was moved.
 
     Raises:
-        ValueError: if there is no run, its data has changed, or another setting is given.
+        ValueError: if there is no run, its data is gone or has changed, or another setting is given.
     """
     check_workers(machine.get("workers", RunFolder(run).config.workers))
-    return resume_with_control(run, **machine)
+    return resume_with_control(run, data=data, **machine)
 
 
 def load(path: str | Path, device: str = "auto") -> TrainedModel:

@@ -147,7 +147,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     )
     retrain.add_argument("data", nargs="?", default=None, help=LABELLED)
     retrain.add_argument("--out", default=None, help="Run folder to create.")
-    retrain.add_argument("--resume", metavar="RUN", default=None, help="Continue the run in this folder.")
+    _add_resume(retrain)
     _add_config(retrain)
     retrain.add_fields(RetrainConfig, but=("data", "out", "genotype"))
     commands.add_subcommand("retrain", retrain)
@@ -286,7 +286,7 @@ def _fit_parser(task: Task) -> ArgumentParser:
     data = LABELLED if classifies else 'Folder with images and masks, or "scenes".'
     fit.add_argument("data", nargs="?", default=None, help=data)
     fit.add_argument("--out", default=None, help="Run folder to create.")
-    fit.add_argument("--resume", metavar="RUN", default=None, help="Continue the run in this folder.")
+    _add_resume(fit)
     _add_config(fit)
     fit.add_argument("--task", choices=get_args(Task), default=task, help="Default: as the data looks.")
     if classifies:
@@ -297,6 +297,17 @@ def _fit_parser(task: Task) -> ArgumentParser:
         fit.add_argument("--space", choices=("grid", *CELL_SPACES), default="grid", help="Search space.")
         fit.add_argument("--method", default=None, help="As --protocol: single-stage or two-stage.")
     return fit
+
+
+def _add_resume(parser: ArgumentParser) -> None:
+    parser.add_argument("--resume", metavar="RUN", default=None, help="Continue the run in this folder.")
+    parser.add_argument(
+        "--data",
+        dest="moved",
+        metavar="NEW",
+        default=None,
+        help="With --resume: where its data is now, if it was moved.",
+    )
 
 
 def _add_config(parser: ArgumentParser) -> None:
@@ -374,7 +385,7 @@ def _fit(args: Namespace) -> None:
     if isinstance(started, FitConfig):
         compared = fit_with_control(started)
     else:
-        compared = resume_with_control(started, **_of_machine(given, MACHINE))
+        compared = resume_with_control(started, data=args.moved, **_of_machine(given, MACHINE))
     speaks = parallel.is_first()
     parallel.stop()
     if not speaks:
@@ -440,7 +451,7 @@ def _fit_cells(args: Namespace) -> None:
     if isinstance(started, CellConfig):
         found = fit_cells(started)
     else:
-        found = resume_cells(started, **_of_machine(given, CELL_MACHINE))
+        found = resume_cells(started, data=args.moved, **_of_machine(given, CELL_MACHINE))
     if isinstance(found, Best):
         for number, error in enumerate(found.errors):
             print(f"search {number + 1}: error {100 * error:.1f} % after the short training")
@@ -472,7 +483,7 @@ def _retrain(args: Namespace) -> None:
     if isinstance(started, RetrainConfig):
         found = retrain(started)
     else:
-        found = resume_retrain(started, **_of_machine(given, CELL_MACHINE))
+        found = resume_retrain(started, data=args.moved, **_of_machine(given, CELL_MACHINE))
     print(f"\nparameters   {found.parameters:,}")
     for name, error in (("validation", found.error), ("test", found.test_error)):
         if error is not None:
@@ -481,10 +492,14 @@ def _retrain(args: Namespace) -> None:
 
 def _given(args: Namespace, known: Sequence[str]) -> dict[str, Any]:
     """The options that were typed, and those of files where they were not."""
-    for name in ("config", "resume", "print_config"):
+    for name in ("config", "resume", "moved", "print_config"):
         args[name] = args.get(name)
     if args.print_config and args.resume is not None:
         raise ValueError(f"--print-config is for a run to be; {args.resume}/config.yaml has what this one was told")
+    if args.moved is not None and args.resume is None:
+        raise ValueError(
+            "--data says where the data of a moved run is, with --resume RUN; for a new run, give DATA alone"
+        )
     typed = {name: args[name] for name in known if name in args and args[name] is not None}
     given = {**options_in(args.config, known), **typed}
     given.pop("task", None)
@@ -500,7 +515,7 @@ def _of_machine(given: dict[str, Any], machine: Sequence[str]) -> dict[str, Any]
     if changed := [name for name in given if name not in machine]:
         raise ValueError(
             f"--resume takes data and settings from the run, so {', '.join(changed)} cannot be given with it, only "
-            f"{', '.join(f'--{name}' for name in machine)}"
+            f"{', '.join(f'--{name}' for name in machine)}; data that was moved is given as --data NEW"
         )
     return given
 

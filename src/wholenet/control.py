@@ -37,10 +37,12 @@ def fit_with_control(config: FitConfig, console: Console | None = None) -> Compa
     return Compared(learned, _control(config, console) if config.control else None)
 
 
-def resume_with_control(path: str | Path, console: Console | None = None, **machine: Any) -> Compared:
+def resume_with_control(
+    path: str | Path, console: Console | None = None, data: str | Path | None = None, **machine: Any
+) -> Compared:
     """Continue a run, and its control if it has one coming; see :func:`wholenet.training.resume`."""
     console = console or own_console()
-    learned = resume(path, console, **machine)
+    learned = resume(path, console, data, **machine)
     # The folder may have been moved since: what its config calls `out` is not where it is.
     config = replace(RunFolder(path).config, out=str(path))
     return Compared(learned, _control(config, console) if config.control else None)

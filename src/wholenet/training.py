@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 import platform
 import subprocess
@@ -35,6 +34,7 @@ from wholenet.search.loop import train_epoch
 from wholenet.search.memory import memory_advice, ran_out_of_memory
 from wholenet.search.phases import Phase, phase_at, retraining, single_stage
 from wholenet.search.run_folder import RunFolder
+from wholenet.search.same_data import check_same, data_of
 from wholenet.search.start import choose_execution, initial_state, parts_of, schedule_of
 from wholenet.search.state import TrainState
 from wholenet.search.updates import ADVICE, Diverged
@@ -104,17 +104,20 @@ def own_console() -> Console:
     return Console(quiet=not parallel.is_first())
 
 
-def resume(path: str | Path, console: Console | None = None, **machine: Any) -> Finished:
+def resume(
+    path: str | Path, console: Console | None = None, data: str | Path | None = None, **machine: Any
+) -> Finished:
     """Continue the run in ``path`` from its last checkpoint; of a finished run, only score it again.
 
     Args:
         path: the run folder.
         console: where to report.
+        data: where its data is now, if it was moved.
         machine: fields of the config that have to do with the machine (``MACHINE``), to be changed from here on.
 
     Raises:
-        ValueError: if the folder holds no run, its data has changed, something else is to be changed, or the run was
-            begun with another number of processes.
+        ValueError: if the folder holds no run, its data is gone or has changed, something else is to be changed, or the
+            run was begun with another number of processes.
     """
     console = console or own_console()
     if others := sorted(set(machine) - set(MACHINE)):
@@ -125,7 +128,9 @@ def resume(path: str | Path, console: Console | None = None, **machine: Any) -> 
     run = RunFolder(path)
     first = RunFolder.at(run.search)
     parts = [part for part in (run, first, RunFolder.at(run.control)) if part is not None]
-    configs = [replace(part.config, **machine) for part in parts]
+    moved = {} if data is None else {"data": data_of(run, run.config.data, data)}
+    configs = [replace(part.config, **machine, **moved) for part in parts]
+    data_of(run, configs[0].data, None)
     device = choose_device(configs[0].device)
     before = run.environment()
     if before is None and first is not None:  # a two-stage run, still in its first stage
@@ -137,22 +142,19 @@ def resume(path: str | Path, console: Console | None = None, **machine: Any) -> 
             "would be others. Continue it with as many (torchrun --nproc-per-node), or start a new run"
         )
     with parallel.first_alone():
-        data = prepare(configs[0], console)
-    for name, stats in (("train", data.train_stats), ("val", data.val_stats)):
-        if before and before[name] != json.loads(json.dumps(asdict(stats))):
-            raise ValueError(
-                f"the {name} images of {run.config.data} have changed since {path} was started: {before[name]} then, "
-                f"{asdict(stats)} now. Put them back as they were, or start a new run"
-            )
+        prepared = prepare(configs[0], console)
+    if before:
+        now = {"train": asdict(prepared.train_stats), "val": asdict(prepared.val_stats)}
+        check_same(run, configs[0].data, {name: before.get(name, {}) for name in now}, now)
     with _alone(run):
         given = run.config.genotype
         if given is not None and not run.genotype.exists() and parallel.is_first():  # stopped before it was written
             write_genotype(read_genotype(given, grid_size(run.config.size).layers), run.genotype)
-        if machine and parallel.is_first():  # now that nothing speaks against it
+        if (machine or moved) and parallel.is_first():  # now that nothing speaks against it
             for part, config in zip(parts, configs, strict=True):
                 part.rewrite_config(config)
         parallel.meet()
-        return _train_all(run, data, device, console)
+        return _train_all(run, prepared, device, console)
 
 
 @contextmanager

@@ -313,5 +313,15 @@ def test_a_search_does_not_go_on_with_other_images(small, patches, tmp_path):
     found = search(small(data=str(copy)), QUIET)
     (found.run / "result.json").unlink()
     next((copy / "train" / "red").iterdir()).unlink()
-    with pytest.raises(ValueError, match="have changed since"):
+    with pytest.raises(ValueError, match=r"have changed since.*(weights|architecture) images: 24 then, 23 now"):
         resume_search(found.run, QUIET)
+
+
+def test_a_search_goes_on_where_its_data_was_moved_to(small, patches, tmp_path):
+    shutil.copytree(patches, tmp_path / "copy")
+    found = search(small(data=str(tmp_path / "copy")), QUIET)
+    shutil.move(tmp_path / "copy", tmp_path / "new")
+    with pytest.raises(ValueError, match=r"is not there any more.*fit --resume \S+ --data NEW"):
+        resume_search(found.run, QUIET)
+    assert resume_search(found.run, QUIET, data=tmp_path / "new") == found
+    assert CellFolder(found.run).config.data == str(tmp_path / "new")

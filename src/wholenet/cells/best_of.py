@@ -15,12 +15,13 @@ from rich.console import Console
 
 from wholenet.cells.prepare import prepare_labels
 from wholenet.cells.retrain import resume_retrain, retrain
-from wholenet.cells.search import Searched, resume_search, search
+from wholenet.cells.search import Searched, check_unchanged, resume_search, search
 from wholenet.files import write_whole
 from wholenet.report.cells import draw_cells
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
 from wholenet.search.cell_folder import RETRAINED, CellFolder
 from wholenet.search.methods import METHODS
+from wholenet.search.same_data import data_of
 from wholenet.spaces.darts import TYPES
 from wholenet.spaces.darts_genotype import CellGenotype, write_cell_genotype
 from wholenet.training import choose_device
@@ -61,18 +62,34 @@ def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | 
         return _best(run, config, console)
 
 
-def resume_cells(path: str | Path, console: Console | None = None, **machine: Any) -> Searched | Best:
-    """Continue what :func:`fit_cells` began in ``path``.
+def resume_cells(
+    path: str | Path, console: Console | None = None, data: str | Path | None = None, **machine: Any
+) -> Searched | Best:
+    """Continue what :func:`fit_cells` began in ``path``; ``data`` is where its data is now, if it was moved.
 
     Raises:
-        ValueError: if there is no search in it, or its data has changed.
+        ValueError: if there is no search in it, or its data is gone or has changed.
     """
     run = CellFolder(path)
     config = replace(run.search_config, out=str(path), **machine)
     if not config.searches:
-        return resume_search(path, console, **machine)
+        return resume_search(path, console, data, **machine)
+    config = replace(config, data=data_of(run, config.data, data))
     with run.locked():
+        if data is not None:
+            _move_data(run, config)
         return _best(run, config, console or Console(), **machine)
+
+
+def _move_data(run: CellFolder, config: CellConfig) -> None:
+    """Write where the data is into the configs of the run and of its parts, once it does for all of them."""
+    searches = [CellFolder.at(Path(one.out)) for one in config.searches]
+    retrained = [CellFolder.at(Path(one.out) / RETRAINED) for one in config.searches]
+    parts = [part for part in (*searches, *retrained) if part is not None]
+    for part in parts:
+        check_unchanged(part, config.data, prepare_labels(replace(part.config, data=config.data)))
+    for part in (*parts, run):
+        part.rewrite_config(replace(part.config, data=config.data))
 
 
 def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any) -> Best:

@@ -25,6 +25,7 @@ from wholenet.search.draw import steps_per_epoch
 from wholenet.search.keeper import Keeper
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import retraining
+from wholenet.search.same_data import data_of
 from wholenet.search.state import TrainState
 from wholenet.spaces.cell_model import CellSupernet, create_cell_model
 from wholenet.spaces.darts import TYPES
@@ -72,7 +73,9 @@ def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
         return _retrain(run, config, genotype, data, device, console)
 
 
-def resume_retrain(path: str | Path, console: Console | None = None, **machine_fields: Any) -> Retrained:
+def resume_retrain(
+    path: str | Path, console: Console | None = None, data: str | Path | None = None, **machine_fields: Any
+) -> Retrained:
     """Continue the training in ``path`` from its last checkpoint; of a finished one, only score it again.
 
     Raises:
@@ -80,15 +83,15 @@ def resume_retrain(path: str | Path, console: Console | None = None, **machine_f
     """
     console = console or Console()
     run = CellFolder(path)
-    config = replace(run.retrain_config, **machine_fields)
+    config = replace(run.retrain_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
-    data = prepare_labels(config)
-    check_unchanged(run, data)
+    prepared = prepare_labels(config)
+    check_unchanged(run, config.data, prepared)
     with run.locked():
         run.rewrite_config(config)
         if not run.genotype.exists():  # stopped before it was written
             write_cell_genotype(read_cell_genotype(config.genotype), run.genotype)
-        return _retrain(run, config, read_cell_genotype(run.genotype), data, device, console)
+        return _retrain(run, config, read_cell_genotype(run.genotype), prepared, device, console)
 
 
 def _retrain(

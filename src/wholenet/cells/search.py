@@ -34,6 +34,7 @@ from wholenet.search.loop import train_epoch
 from wholenet.search.perturbation_selection import Left, select
 from wholenet.search.phases import Phase, phase_at, single_stage
 from wholenet.search.random_search import best_of_random, weights_of
+from wholenet.search.same_data import check_same, data_of
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import Tally, TrainState
 from wholenet.search.steps import Batch, make_optimizers
@@ -94,7 +95,9 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
         return _search(run, config, data, device, console)
 
 
-def resume_search(path: str | Path, console: Console | None = None, **machine_fields: Any) -> Searched:
+def resume_search(
+    path: str | Path, console: Console | None = None, data: str | Path | None = None, **machine_fields: Any
+) -> Searched:
     """Continue the search in ``path`` from its last checkpoint; of a finished one, only say again what it found.
 
     Raises:
@@ -102,27 +105,27 @@ def resume_search(path: str | Path, console: Console | None = None, **machine_fi
     """
     console = console or Console()
     run = CellFolder(path)
-    config = replace(run.search_config, **machine_fields)
+    config = replace(run.search_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
-    data = prepare_labels(config)
-    check_unchanged(run, data)
+    prepared = prepare_labels(config)
+    check_unchanged(run, config.data, prepared)
     with run.locked():
         run.rewrite_config(config)
-        return _search(run, config, data, device, console)
+        return _search(run, config, prepared, device, console)
 
 
-def check_unchanged(run: CellFolder, data: PreparedLabels) -> None:
-    """Make sure that the data is what the run was started on.
+def check_unchanged(run: CellFolder, data: str, prepared: PreparedLabels) -> None:
+    """Make sure that what was ``prepared`` of ``data`` is what the run was started on.
 
     Raises:
         ValueError: if it is not.
     """
-    before, now = run.environment(), json.loads(json.dumps(data.facts()))
-    if before and before["data"] != now:
-        raise ValueError(
-            f"the images of {run.config.data} have changed since {run.path} was started: {before['data']} then, {now} "
-            "now. Put them back as they were, or start a new run"
-        )
+    if before := run.environment():
+        check_same(run, data, *map(_by_split, (before["data"], prepared.facts())))
+
+
+def _by_split(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: {"images": count} for name, count in facts["images"].items()} | {**facts, "images": {}}
 
 
 def _search(
