@@ -1,8 +1,10 @@
 """What a run does when it is stopped, when its numbers are lost, when another one is there."""
 
 import errno
+import json
 import multiprocessing
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -11,6 +13,7 @@ import torch
 
 import wholenet
 from run_files import assert_equal, checkpoint, records
+from wholenet.search.checkpoint import DiskFull
 from wholenet.search.folder import Folder
 from wholenet.search.interruption import Interrupted
 from wholenet.search.loop import train_epoch
@@ -98,6 +101,55 @@ def test_a_second_control_c_loses_what_came_since_the_last_checkpoint_and_no_mor
     assert (saved["epoch"], saved["tally"]["steps"]) == (1, 0)
     wholenet.resume(out)
     assert_same_run(out, run)
+
+
+DAMAGED = [
+    b"garbage",
+    b"\0" * 40,
+    b"\xff\xfe{}",
+    b"[1, 2]",
+    b'{"loss": 1.0}',
+    b'{"epoch": 0, "epoch": 1}',
+    b'{"epoch": true}',
+]
+
+
+def test_damaged_records_are_left_out_with_a_warning_that_names_file_and_line(run, discs, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    metrics, environment = out / "metrics.jsonl", out / "environment.json"
+    whole = metrics.read_bytes().splitlines()
+    metrics.write_bytes(b"\n".join([DAMAGED[0], whole[0], *DAMAGED[1:], *whole[1:], b'{"epoch": 9']))
+    for content in (b"\0\0", b"[]", b'{"a": '):
+        environment.write_bytes(content)
+        wholenet.resume(out)
+        said = " ".join(capsys.readouterr().out.split())
+        assert str(environment) in said
+        assert set(json.loads(environment.read_text())) >= {"train", "val", "processes"}
+    assert metrics.read_bytes().splitlines() == whole
+    metrics.write_bytes(b"\n".join([*DAMAGED, *whole, b""]))
+    assert RunFolder(out).records() == [json.loads(line) for line in whole]
+    heard = []
+    RunFolder(out).records(heard.append)
+    assert len(heard) == len(DAMAGED)
+    assert all(f"{metrics}, line {n} is damaged" in text for n, text in enumerate(heard, 1))
+
+
+def test_a_start_that_is_refused_leaves_the_place_free(discs, tmp_path, monkeypatch):
+    def full(*_):
+        raise DiskFull("no room")
+
+    own = tmp_path / "run" / "notes.txt"
+    for options in ({}, {"protocol": "two-stage", "retrain_epochs": 1}):
+        with monkeypatch.context() as patch:
+            patch.setattr("wholenet.search.keeper.check_room", full)
+            with pytest.raises(DiskFull, match="no room"):
+                wholenet.fit(discs, own.parent, **SMALL, **options)
+        assert list(own.parent.iterdir()) == []
+    own.write_text("mine")
+    with pytest.raises(ValueError, match="not an empty folder"):
+        wholenet.fit(discs, own.parent, **SMALL)
+    assert own.read_text() == "mine"
 
 
 @pytest.mark.parametrize("where", ["evaluate", "draw_run", "save_model"])

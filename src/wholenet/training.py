@@ -95,7 +95,7 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():
             write_genotype(genotype, run.genotype)
-    with _alone(run):
+    with run.given_back(), _alone(run):
         return _train_all(run, data, device, console)
 
 
@@ -132,7 +132,7 @@ def resume(
     configs = [replace(part.config, **machine, **moved) for part in parts]
     data_of(run, configs[0].data, None)
     device = choose_device(configs[0].device)
-    before = run.environment()
+    before = run.environment(plain(console))
     if before is None and first is not None:  # a two-stage run, still in its first stage
         before = first.environment()
     begun_with = before.get("processes", 1) if before else parallel.processes()
@@ -258,7 +258,8 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
     say = plain(console)
     state = initial_state(run, len(classes), device)
     keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
-    if not keeper.restore(device, say) and parallel.is_first():
+    keeper.restore(device, say)
+    if parallel.is_first() and run.environment() is None:
         run.write_environment(_environment(data, device))
     choose_execution(state.model, config, data.crop, device, lambda text: console.print(text, highlight=False))
     total = epochs * schedule.steps_per_epoch

@@ -58,7 +58,7 @@ def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | 
     prepare_labels(config, console)
     config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     run = CellFolder.create(config)
-    with run.locked():
+    with run.given_back(), run.locked():
         return _best(run, config, console)
 
 

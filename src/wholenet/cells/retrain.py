@@ -68,7 +68,7 @@ def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
     data = prepare_labels(config, console)
     config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     run = CellFolder.create(config)
-    with run.locked():
+    with run.given_back(), run.locked():
         write_cell_genotype(genotype, run.genotype)
         return _retrain(run, config, genotype, data, device, console)
 
@@ -113,8 +113,10 @@ def _retrain(
     state = initial_training(config, genotype, len(data.classes), device)
     model: CellSupernet = state.model
     keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
-    if not keeper.restore(device, plain(console)):
+    restored = keeper.restore(device, plain(console))
+    if run.environment(plain(console)) is None:
         run.write_environment(machine(device) | {"data": data.facts()})
+    if not restored:
         draw_cells(run.path / "cells.png", {kind: getattr(genotype, kind) for kind in TYPES})
     parts, every = retraining_parts(config, model), math.ceil(config.epochs / SCORINGS)
     with (

@@ -91,7 +91,7 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
     data = prepare_labels(config, console)
     config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     run = CellFolder.create(config)
-    with run.locked():
+    with run.given_back(), run.locked():
         return _search(run, config, data, device, console)
 
 
@@ -146,9 +146,10 @@ def _search(
     rule = None if config.stopping == "none" else RULES[config.stopping]
     stop_epoch, last_drawn = None, time.monotonic()
     keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
-    if not keeper.restore(device, plain(console)):
+    restored = keeper.restore(device, plain(console))
+    if run.environment(plain(console)) is None:
         run.write_environment(machine(device) | {"data": data.facts()})
-    elif rule is not None and config.after_stopping == "stop" and state.epoch < config.epochs:
+    if restored and rule is not None and config.after_stopping == "stop" and state.epoch < config.epochs:
         stop_epoch = rule.goes_back_to(_evaluations(run))  # it may have fired just before the run was stopped
     with (
         training_progress(
@@ -380,7 +381,7 @@ def _conclude(
     assert data.val is not None
     _forget(run, after=-1)
     set_strengths(model)  # as it is when it is loaded
-    error = records[-1]["error"]
+    error = records[-1]["error"] if records else None
     if error is None or stop_epoch is not None:
         error = _error(model, data.val, data, device)
     final = config.protocol == "single-stage"

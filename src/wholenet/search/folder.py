@@ -21,10 +21,14 @@ import torch
 from filelock import FileLock, Timeout
 
 from wholenet import parallel
-from wholenet.files import check_output, write_whole
+from wholenet.files import check_output, parse_json, read_json, shown, write_whole
 from wholenet.search.checkpoint import DamagedCheckpoint, previous, read_checkpoint, write_checkpoint
 
 CHECKPOINT = "checkpoint.pt"
+MADE = ("config.yaml", "environment.json", "genotype.yaml", "cells.png", ".lock", ".lock.holder")
+"""What a start writes before the first step."""
+TRAINED = ("checkpoint*.pt", "metrics.jsonl", "model", "*.partial")
+"""What tells that something was trained, or was being written."""
 
 
 class Folder:
@@ -83,6 +87,25 @@ class Folder:
         finally:
             own.unlink(missing_ok=True)
 
+    @contextmanager
+    def given_back(self) -> Iterator[None]:
+        """Around a new run: where it is refused before anything was trained (a full disk, a network that cannot be
+        built), its folder is no run's any more, so that the same command can be given again.
+
+        Only what a start writes is removed, from here and from runs inside; files of others stay.
+        """
+        try:
+            yield
+        except (ValueError, OSError):
+            trained = [path for kept in TRAINED for path in self.path.rglob(kept)]
+            if parallel.is_first() and not trained:
+                for path in [path for made in MADE for path in self.path.rglob(made)]:
+                    path.unlink()
+                for path in sorted((path for path in self.path.rglob("*") if path.is_dir()), reverse=True):
+                    if not any(path.iterdir()):
+                        path.rmdir()
+            raise
+
     @property
     def model(self) -> Path:
         """The model folder."""
@@ -103,10 +126,21 @@ class Folder:
         """Record where and with what the run was made."""
         write_whole(self.path / "environment.json", json.dumps(facts, indent=2) + "\n")
 
-    def environment(self) -> dict[str, Any] | None:
-        """What :meth:`write_environment` recorded; None before training began."""
+    def environment(self, warn: Callable[[str], None] | None = None) -> dict[str, Any] | None:
+        """What :meth:`write_environment` recorded; None before training began, and if the file is damaged, of which
+        ``warn`` is told."""
         path = self.path / "environment.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            found = read_json(path)
+            if not isinstance(found, dict):
+                raise ValueError(f"{path} holds {type(found).__name__}; expected a mapping")
+        except ValueError as error:
+            if warn is not None:
+                warn(f"warning: {error}. The run goes on without it: whether the data has changed is not checked")
+            return None
+        return found
 
     def log(self, record: dict[str, Any]) -> None:
         """Append the record of a finished epoch."""
@@ -115,11 +149,19 @@ class Folder:
             file.flush()
             os.fsync(file.fileno())
 
-    def records(self) -> list[dict[str, Any]]:
-        """The records so far, one per finished epoch. A line that a crash cut short is left out."""
+    def records(self, warn: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
+        """The records so far, one per finished epoch. A line that a crash cut short is left out, and so is one that is
+        damaged, of which ``warn`` is told."""
         path = self.path / "metrics.jsonl"
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        *lines, _cut_short = path.read_bytes().split(b"\n") if path.exists() else [b""]
+        found: list[dict[str, Any]] = []
+        for number, line in enumerate(lines, 1):
+            record = _record(line)
+            if record is not None:
+                found.append(record)
+            elif warn is not None:
+                warn(f"warning: {path}, line {number} is damaged and is left out: {shown(line)}")
+        return found
 
     def training_seconds(self) -> float:
         """Time that training took; validation is not counted, nor a first stage."""
@@ -200,11 +242,21 @@ class Folder:
         """The run that this one is a part of (its first stage, its control), or this one: what a user continues."""
         return self
 
-    def keep_records(self, before: int) -> None:
-        """Drop the records of epoch ``before`` and of all later ones."""
+    def keep_records(self, before: int, warn: Callable[[str], None] | None = None) -> None:
+        """Drop the records of epoch ``before`` and of all later ones, and damaged lines, of which ``warn`` is told."""
         path = self.path / "metrics.jsonl"
         if not before:
             path.unlink(missing_ok=True)
             return
-        kept = [record for record in self.records() if record["epoch"] < before]
+        kept = [record for record in self.records(warn) if record["epoch"] < before]
         write_whole(path, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    """The record in a line; None if it holds none."""
+    try:
+        record = parse_json(line.decode())
+    except ValueError:
+        return None
+    whole = isinstance(record, dict) and type(record.get("epoch")) is int and record["epoch"] >= 0
+    return record if whole else None

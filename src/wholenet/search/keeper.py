@@ -55,7 +55,7 @@ class Keeper:
         if saved is not None:
             self.state.load_state_dict(saved)
         if parallel.is_first():
-            self.run.keep_records(self.state.epoch)
+            self.run.keep_records(self.state.epoch, warn)
         return saved is not None
 
     @contextmanager
