@@ -97,6 +97,10 @@ def test_there_are_at_least_sixty_kinds():
     assert sum(kind.outcome == "error" for kind in KINDS.values()) >= 40
 
 
+OF_LAYOUTS = {"folder-not-used", "listed-without-pair", "paired-by-words"}
+"""Of folders and names, not of damaged files: tests/data/test_detect.py and test_folder.py meet them."""
+
+
 def spelled_kinds():
     """The kinds of findings that the source spells out."""
     for path in Path(wholenet.data.__file__).parent.glob("*.py"):
@@ -110,7 +114,7 @@ def test_every_kind_of_finding_is_met_by_a_kind_of_damage():
     if len(RAN) < len(KINDS):
         pytest.skip("when this file is run as a whole")
     assert len(set(spelled_kinds())) > 30
-    assert set(spelled_kinds()) - FOUND == set()
+    assert set(spelled_kinds()) - FOUND - OF_LAYOUTS == set()
 
 
 def test_the_page_lists_every_kind():
