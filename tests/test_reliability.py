@@ -1,5 +1,6 @@
 """What a run does when it is stopped, when its numbers are lost, when another one is there."""
 
+import dataclasses
 import errno
 import json
 import multiprocessing
@@ -13,7 +14,9 @@ import torch
 
 import wholenet
 from run_files import assert_equal, checkpoint, records
+from wholenet.search.cell_config import RetrainConfig, cell_config, read_cell_config, write_cell_config
 from wholenet.search.checkpoint import DiskFull
+from wholenet.search.config import FitConfig, read_config, write_config
 from wholenet.search.folder import Folder
 from wholenet.search.interruption import Interrupted
 from wholenet.search.loop import train_epoch
@@ -133,6 +136,33 @@ def test_damaged_records_are_left_out_with_a_warning_that_names_file_and_line(ru
     RunFolder(out).records(heard.append)
     assert len(heard) == len(DAMAGED)
     assert all(f"{metrics}, line {n} is damaged" in text for n, text in enumerate(heard, 1))
+
+
+@pytest.mark.parametrize(
+    ("write", "read", "config"),
+    [
+        (write_config, read_config, FitConfig(data="x", out="y", lr=0.5, noise=0.1)),
+        (write_cell_config, read_cell_config, cell_config("darts-es", data="x", out="y")),
+        (write_cell_config, read_cell_config, RetrainConfig(data="x", out="y", genotype="darts-v1", drop_path=0.1)),
+    ],
+)
+def test_a_config_that_was_cut_at_the_end_of_a_line_is_refused_and_one_of_before_there_was_a_mark_is_read(
+    write, read, config, tmp_path
+):
+    path = tmp_path / "config.yaml"
+    write(config, path)
+    assert read(path) == config
+    *fields, _mark = lines = path.read_text().splitlines(keepends=True)
+    assert len(fields) >= len(dataclasses.fields(config))
+    path.write_text("".join(fields))
+    assert read(path) == config
+    for kept in range(1, len(fields)):
+        path.write_text("".join(lines[:kept]))
+        with pytest.raises(ValueError, match=r"config\.yaml"):
+            read(path)
+    path.write_text("".join(fields[:-1]))
+    with pytest.raises(ValueError, match=f"has no {fields[-1].split(':')[0]}: it was cut short"):
+        read(path)
 
 
 def test_a_start_that_is_refused_leaves_the_place_free(discs, tmp_path, monkeypatch):

@@ -10,7 +10,6 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field
 
 from wholenet.checked import (
@@ -35,8 +34,8 @@ from wholenet.checked import (
     Tolerance,
     checked,
 )
-from wholenet.files import read_yaml, write_whole
-from wholenet.search.config import build_config
+from wholenet.files import read_yaml
+from wholenet.search.config import build_config, write_values
 from wholenet.search.early_stopping import RULES
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES
@@ -321,7 +320,7 @@ def write_cell_config(config: ClassifierConfig, path: Path, *, kind: bool = True
         values = {"kind": next(name for name, cls in KINDS.items() if isinstance(config, cls)), **values}
     else:
         values = {name: value for name, value in values.items() if name not in ("data", "out", "genotype")}
-    write_whole(path, yaml.safe_dump(values, sort_keys=False))
+    write_values(values, path)
 
 
 def read_cell_config(path: Path) -> ClassifierConfig:

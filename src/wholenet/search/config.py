@@ -34,12 +34,14 @@ from wholenet.checked import (
     check,
     checked,
 )
-from wholenet.files import read_yaml, shown, write_whole
+from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.search.phases import single_stage
 
 Config = TypeVar("Config")
 Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 Annotations = Literal["fine", "coarse", "both"]
+END = "# all of it: without this line, the file was cut short"
+"""Last line of a run's config."""
 MACHINE = ("device", "workers", "threads", "execution", "recompute", "checkpoint_minutes")
 """Fields that a run may be continued with other values of: where and how it is computed, not what."""
 WeightsAnnotations = Literal["fine", "coarse", "both", "both-then-fine"]
@@ -281,7 +283,12 @@ class FitConfig:
 
 def write_config(config: FitConfig, path: Path) -> None:
     """Write every field as YAML; :func:`read_config` gives the same config back."""
-    write_whole(path, yaml.safe_dump(dataclasses.asdict(config), sort_keys=False))
+    write_values(dataclasses.asdict(config), path)
+
+
+def write_values(values: dict[str, Any], path: Path) -> None:
+    """Write the fields of a run's config, and a last line by which it is known to be whole."""
+    write_whole(path, f"{yaml.safe_dump(values, sort_keys=False)}{END}\n")
 
 
 def read_config(path: Path) -> FitConfig:
@@ -300,9 +307,17 @@ def build_config(kind: type[Config], values: Any, path: Path) -> Config:
     """The config whose fields are the ``values`` in a file.
 
     Raises:
-        ValueError: if they are no fields of its, one that has no default is missing, or a value does not do; with the
-            file.
+        ValueError: if they are no fields of its, one that has no default is missing, a value does not do, or the file
+            was cut short; with the file.
     """
+    # A file that was cut short is good YAML too, and what it lost must not become the default.
+    whole = read_text(path).rstrip().endswith(END)
+    missing = [f.name for f in dataclasses.fields(kind) if isinstance(values, dict) and f.name not in values]  # pyright: ignore[reportArgumentType]
+    if missing and not whole:
+        raise ValueError(
+            f"{path} ends without its last line and has no {', '.join(missing[:9])}: it was cut short. Put it back, or "
+            f"write the fields that are missing as the run had them, each as `name: value`"
+        )
     try:
         return built(kind, values)
     except ValueError as error:
