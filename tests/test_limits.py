@@ -26,6 +26,8 @@ LIMITS = {
     "layers": {"spaces.genotype.MAX_LAYERS": 100},
     "classes": {"data.classes.MAX_CLASSES": 254, "deploy.classifier.MAX_CLASSES": 100_000},
     "network of a classifier": {"deploy.classifier.MAX_SIDE": 4096},
+    "every number": {},
+    "tags of a TIFF": {"data.tiff.MOST_TAGS": 65_535, "data.tiff.MOST_BANDS": 65_535, "data.tiff.MOST_COPIES": 64},
     "an image": {"data.opening.MAX_MEGAPIXELS": 100},
     "a parquet file": {"data.labelled.MAX_ROWS": 20_000_000, "data.labelled.MAX_PACKED": 50},
     "runs of a sweep": {"sweeps.plan.MAX_RUNS": 10_000},
