@@ -13,7 +13,7 @@ from wholenet.data.finding import Finding
 from wholenet.data.review import Review, review
 from wholenet.deploy.model_folder import save_model
 from wholenet.report.data_check import print_review, print_warnings, printable
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 
 
 @pytest.fixture

@@ -23,7 +23,10 @@ from wholenet.deploy.tiles import Tiling
 from wholenet.files import SHOWN
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.config import FitConfig
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
+from wholenet.spaces.cell_space import CellSettings
+from wholenet.spaces.grid_space import GridSettings
+from wholenet.spaces.space import Facts
 from wholenet.studies.setting import CellSetting, Setting
 from wholenet.sweeps.plan import SweepFile
 
@@ -53,6 +56,9 @@ MADE = {
     CellSetting: {"scale": "cpu", "data": "x", "out": Path("x")},
     SweepFile: PLACES,
     Tiling: {},
+    GridSettings: {},
+    CellSettings: {},
+    Facts: {"outputs": 2},
 }
 
 

@@ -22,9 +22,9 @@ from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.deploy.model_folder import save_model
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.config import FitConfig
+from wholenet.spaces.catalog import create_model
 from wholenet.spaces.decoding import DECODINGS
 from wholenet.spaces.genotype import read_genotype
-from wholenet.spaces.supernet import create_model
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +290,7 @@ def test_info_counts_the_supernets_of_cell_spaces(tmp_path, capsys):
 def test_info_counts_and_writes_json(tmp_path, capsys):
     main(["info", "nano", "--classes", "4", "--input", "64x96", "--json", str(tmp_path / "info.json")])
     counts = json.loads((tmp_path / "info.json").read_text())
-    assert set(counts) == {"parameters", "macs", "flops", "macs_merged"}
+    assert set(counts) == {"parameters", "architecture_parameters", "macs", "flops", "macs_merged"}
     assert counts["flops"] == 2 * counts["macs"]
     assert counts["macs_merged"] < counts["macs"]
     assert "2 per multiply-add" in capsys.readouterr().out
@@ -318,7 +318,7 @@ def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):
         (["fit", "nowhere", "--out", "x"], ["nowhere"]),
         (["info", "giant"], ["unknown size 'giant'", "nano, tiny, small"]),
         (["info", "nano", "--input", "big"], ["'big' is not a size"]),
-        (["info", "s1", "--input", "30x32"], ["30x32 cannot be halved twice"]),
+        (["info", "s1", "--input", "30x32"], ["30x32: expected sides that are multiples of 4 for s1, e.g. 28x32"]),
         (["info", "nano", "--classes", "0"], ["--classes=0", "at least 1"]),
         (["evaluate", "nowhere", "scenes"], ["nowhere holds no model"]),
         (["predict", "nowhere", "x.png", "--out", "y"], ["nowhere holds no model"]),

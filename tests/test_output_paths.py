@@ -11,8 +11,7 @@ from wholenet.data.detect import open_data
 from wholenet.deploy.classifier import save_classifier
 from wholenet.deploy.model_folder import save_model
 from wholenet.files import check_output
-from wholenet.spaces.cell_model import create_cell_model
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 
 
 def everything(root):
@@ -72,7 +71,7 @@ def models(discs, patches, tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
     save_model(root / "masks", create_model("grid-nano", num_classes=2), open_data(str(discs)).classes, {})
-    cells = create_cell_model("s2", num_classes=3, channels=4, cells=3)
+    cells = create_model("s2", num_classes=3, channels=4, cells=3)
     save_classifier(root / "labels", cells, ("blue", "green", "red"), (0.5,) * 3, (0.2,) * 3, (16, 16), {})
     (root / "run").mkdir()
     (root / "run" / "config.yaml").write_text(f"data: {discs}\nout: x\nsize: nano\n")

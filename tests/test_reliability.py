@@ -23,7 +23,7 @@ from wholenet.search.loop import train_epoch
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import Batch, NotFinite, simultaneous_step, with_penalties
 from wholenet.search.watch import Watch
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import Scores, SegmentationLoss, evaluate
 
 SMALL = {

@@ -17,6 +17,7 @@ from wholenet.search.cost import run_macs, step_cost
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import single_stage
 from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.catalog import create_model
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import DiscreteCell, Genotype, read_genotype, write_genotype
 from wholenet.spaces.grid import STRIDES
@@ -114,7 +115,7 @@ def test_the_genotype_is_decoded_from_the_end_of_the_search(run):
 def test_the_model_is_the_discrete_network_of_the_genotype(run):
     genotype = read_genotype(run / "genotype.yaml")
     model = wholenet.load(run).network
-    assert model.spec["genotype"] == genotype.to_dict()
+    assert model.spec.genotype == genotype.to_dict()
     assert len(model.net.cells) == len(genotype.cells) < 12
     for name, weights in model.arch().items():
         assert torch.equal(weights, genotype.weights()[name])
@@ -131,8 +132,8 @@ def test_the_second_stage_starts_from_scratch(folder, run, tmp_path):
 def test_by_default_both_stages_cost_what_the_single_stage_run_would_within_an_epoch(run):
     facts = json.loads((run / "environment.json").read_text())
     steps = facts["images"]["weights"] // 2
-    supernet = step_cost({"name": "grid-nano", "num_classes": 2}, 2, (32, 32))
-    discrete = step_cost(RunFolder(run).model_arguments(2), 2, (32, 32))
+    supernet = step_cost(create_model("grid-nano", num_classes=2).spec, 2, (32, 32))
+    discrete = step_cost(RunFolder(run).spec(2), 2, (32, 32))
     single = steps * 4 * supernet.weight  # simultaneous updates of the architecture cost nothing
     assert abs(run_macs(RunFolder(run)) - single) <= steps * discrete.weight
     assert len(records(run)) > 4 - len(records(run / "search"))
@@ -249,7 +250,7 @@ def test_a_given_genotype_is_trained_and_copied_into_the_run(genotype_file, fold
     genotype_file.unlink()
     assert read_genotype(tmp_path / "run" / "genotype.yaml") == straight(3)
     assert [record["phase"] for record in records(tmp_path / "run")] == ["retrain"] * 2
-    assert wholenet.load(tmp_path / "run").network.spec["genotype"] == straight(3).to_dict()
+    assert wholenet.load(tmp_path / "run").network.spec.genotype == straight(3).to_dict()
     assert not (tmp_path / "run" / "search").exists()
     scores = wholenet.resume(tmp_path / "run").learned.scores
     assert scores.miou == records(tmp_path / "run")[-1]["miou"]

@@ -26,7 +26,7 @@ from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers
 from wholenet.search.updates import Parts, together, weights_first
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import SegmentationLoss, evaluate
 
 EPOCHS, STEPS, BATCH, CLASSES = 3, 2, 4, 3

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wholenet.api import decode, diagnose, evaluate, export, fit, load, predict, resume
     from wholenet.deploy.fold import fold
-    from wholenet.spaces.supernet import Supernet, create_model
+    from wholenet.spaces.catalog import create_model
+    from wholenet.spaces.supernet import Supernet
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "create_model": "wholenet.spaces.supernet",
+    "create_model": "wholenet.spaces.catalog",
     "Supernet": "wholenet.spaces.supernet",
     "fit": "wholenet.api",
     "resume": "wholenet.api",

@@ -800,23 +800,16 @@ def _info(args: Namespace) -> None:
         grid_size(args.size)
     height, width = parse_size(args.input or ("32x32" if in_cells else "1024x2048"))
     classes = args.classes if args.classes is not None else 10 if in_cells else 19
-    from wholenet.spaces.count import count, count_cells
+    from wholenet.spaces.count import count
 
-    if in_cells:
-        found = count_cells(args.size, num_classes=classes, height=height, width=width)
-        print(f"search supernet of {args.size}, 8 cells of 16 channels, {classes} classes, image of {height}x{width}")
-        print(f"parameters   {found.parameters:10,}     (architecture parameters not included)")
-        print(f"architecture {found.architecture_parameters:10,}")
-        print(f"FLOPs        {found.flops / 1e9:10.3f} G   (2 per multiply-add)")
-        print(f"MACs         {found.macs / 1e9:10.3f} G")
-        _write_json(args.json, vars(found))
-        return
-    counts = count(f"grid-{args.size}", num_classes=classes, height=height, width=width)
-    print(f"grid-{args.size}, {classes} classes, one image of {height}x{width}")
-    print(f"parameters   {counts.parameters / 1e6:10.3f} M")
-    print(f"FLOPs        {counts.flops / 1e9:10.1f} G   (plain form, as papers count; 2 per multiply-add)")
-    print(f"MACs         {counts.macs / 1e9:10.1f} G   (plain form)")
-    print(f"MACs merged  {counts.macs_merged / 1e9:10.1f} G   (as run: kernels mixed first)")
+    name = args.size if in_cells else f"grid-{args.size}"
+    counts = count(name, num_classes=classes, height=height, width=width)
+    print(f"{name}, {classes} classes, one image of {height}x{width}")
+    print(f"parameters   {counts.parameters:14,}   (architecture parameters not included)")
+    print(f"architecture {counts.architecture_parameters:14,}")
+    print(f"FLOPs        {counts.flops / 1e9:14.3f} G (plain form, as papers count; 2 per multiply-add)")
+    print(f"MACs         {counts.macs / 1e9:14.3f} G (plain form)")
+    print(f"MACs merged  {counts.macs_merged / 1e9:14.3f} G (as run)")
     _write_json(args.json, vars(counts))
 
 

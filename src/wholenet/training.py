@@ -196,7 +196,7 @@ def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, con
     epochs = config.retrain_epochs
     if not epochs:
         supernet = step_cost(model.spec, config.batch, data.crop)
-        discrete = step_cost(model.spec | {"genotype": genotype}, config.batch, data.crop)
+        discrete = step_cost(replace(model.spec, genotype=genotype.to_dict()), config.batch, data.crop)
         # Split data: an epoch of the second stage has more steps than one of the first.
         batch = batch_of_all(config)
         steps = steps_per_epoch(len(data.weights), batch) / steps_per_epoch(len(data.retrain), batch)

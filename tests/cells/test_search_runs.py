@@ -22,7 +22,7 @@ from wholenet.search.cell_folder import CellFolder
 from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
 from wholenet.search.random_search import weights_of as one_hot
-from wholenet.spaces.darts import SPACES
+from wholenet.spaces.darts import TABLES
 from wholenet.spaces.darts_genotype import check_in_space, discretize, read_cell_genotype
 
 QUIET = Console(quiet=True)
@@ -44,7 +44,7 @@ def test_a_search_leaves_a_genotype_a_model_and_pictures(small):
     assert read_cell_genotype(found.run / "genotype.yaml", "s2") == found.genotype
     model = load_classifier(found.run)
     assert model.classes == ("blue", "green", "red")
-    assert discretize(model.network.arch(), SPACES["s2"]) == found.genotype
+    assert discretize(model.network.arch(), TABLES["s2"]) == found.genotype
     records = CellFolder(found.run).records()
     assert [record["epoch"] for record in records] == [0, 1]
     assert all(record["eigenvalue"] is not None for record in records)  # every second, and the last
@@ -128,7 +128,7 @@ def test_a_method_ends_with_what_it_is_for(small, method):
 def test_the_error_of_the_best_sampled_architecture_is_kept_and_shown(small, capsys):
     found = search(small("random-ws", epochs=1, samples=2, sample_batches=1), QUIET)
     model, data = load_classifier(found.run).network, prepare_labels(CellFolder(found.run).search_config)
-    weights = one_hot(found.genotype, SPACES["s2"], model.arch.logits["normal"])
+    weights = one_hot(found.genotype, TABLES["s2"], model.arch.logits["normal"])
     at_it = module._With(model, lambda _: weights)
     assert found.sampled_error == pytest.approx(module._error(at_it, data.val, data, torch.device("cpu")))
     main(["fit", "--resume", str(found.run)])

@@ -17,8 +17,8 @@ from wholenet.deploy.export import export as export_model
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.onnx_check import SEAL
 from wholenet.deploy.onnx_model import METADATA, OnnxModel
+from wholenet.spaces.catalog import create_model
 from wholenet.spaces.sizes import GRID_SIZES, GridSize
-from wholenet.spaces.supernet import create_model
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -31,9 +31,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::Deprec
 def folder(tmp_path_factory):
     """A model folder of one layer: an export of the smallest real size takes half a minute."""
     patch = pytest.MonkeyPatch()
-    patch.setitem(GRID_SIZES, "sliver", GridSize(layers=1, filters=4, expansion=1, head=8))
+    patch.setitem(GRID_SIZES, "nano", GridSize(layers=1, filters=4, expansion=1, head=8))
     torch.manual_seed(0)
-    model = create_model("grid-sliver", num_classes=3).train()
+    model = create_model("grid-nano", num_classes=3).train()
     model(torch.randn(4, 3, 64, 64))
     path = tmp_path_factory.mktemp("models") / "sliver"
     save_model(path, model.eval(), CLASSES, {})

@@ -8,10 +8,10 @@ from torch import nn
 
 from wholenet.deploy.fold import fold, live_edges
 from wholenet.diagnostics.discretization import without_weakest_edges
+from wholenet.spaces.catalog import create_model, discrete_from
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.grid import LEVELS, incoming
 from wholenet.spaces.sizes import GRID_SIZES, GridSize
-from wholenet.spaces.supernet import create_model, discrete_from
 
 SIZES = ((64, 96), (75, 101), (33, 32))
 
@@ -45,8 +45,8 @@ def test_it_equals_the_model(cell, activation, size):
 
 
 def test_it_equals_a_model_that_samples_channels(monkeypatch):
-    monkeypatch.setitem(GRID_SIZES, "sampled", GridSize(layers=2, filters=8, expansion=2, sampling=4, head=16))
-    model = trained("grid-sampled")
+    monkeypatch.setitem(GRID_SIZES, "nano", GridSize(layers=2, filters=8, expansion=2, sampling=4, head=16))
+    model = trained("grid-nano")
     assert difference(model, fold(model), (64, 96)) < 1e-12
 
 

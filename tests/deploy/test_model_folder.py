@@ -14,7 +14,7 @@ from wholenet.data.sample import Classes
 from wholenet.deploy.classifier import is_classifier, load_classifier, save_classifier
 from wholenet.deploy.model_files import place_of, write_model
 from wholenet.deploy.model_folder import load_model, save_model
-from wholenet.spaces.cell_model import create_cell_model
+from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import evaluate
 
 CLASSES = Classes(("sky", "ground"), ((0, 0, 255), (0, 255, 0)), values=(3, 7), ignore_values=(255, 9))
@@ -94,7 +94,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 def kinds(path):
     """A model folder of each kind, by what loads it."""
     save_model(path / "m", wholenet.create_model("grid-nano", num_classes=2), CLASSES, {})
-    cells = create_cell_model("s2", num_classes=2, channels=4, cells=3)
+    cells = create_model("s2", num_classes=2, channels=4, cells=3)
     save_classifier(path / "c", cells, ("a", "b"), (0.5,) * 3, (0.2,) * 3, (16, 16), {})
     return {path / "m": load_model, path / "c": load_classifier}
 

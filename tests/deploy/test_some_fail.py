@@ -17,8 +17,7 @@ from wholenet.deploy.classify import classify_files
 from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.predict import SomeFailed, predict_files
 from wholenet.deploy.video import predict_video
-from wholenet.spaces.cell_model import create_cell_model
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 
 DAMAGED = ("00.png", "03.png", "04.png", "06.png")
 """The first, so that nothing was written before; cut short, empty, text, and a folder entry that is no picture."""
@@ -131,7 +130,7 @@ def models(discs, tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
     save_model(root / "masks", create_model("grid-nano", num_classes=2), open_data(str(discs)).classes, {})
-    cells = create_cell_model("s2", num_classes=3, channels=4, cells=3)
+    cells = create_model("s2", num_classes=3, channels=4, cells=3)
     save_classifier(root / "labels", cells, ("blue", "green", "red"), (0.5,) * 3, (0.2,) * 3, (16, 16), {})
     return root
 

@@ -29,10 +29,9 @@ from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.search.cell_config import is_cell_run, read_cell_config
 from wholenet.search.checkpoint import read_checkpoint, write_checkpoint
 from wholenet.search.config import read_config
-from wholenet.spaces.cell_model import create_cell_model
+from wholenet.spaces.catalog import create_model
 from wholenet.spaces.darts_genotype import read_cell_genotype
 from wholenet.spaces.genotype import read_genotype
-from wholenet.spaces.supernet import create_model
 from wholenet.sweeps.plan import read_sweep
 
 CLASSES = Classes(("sky", "ground"), ((0, 0, 255), (0, 255, 0)), values=(3, 7), ignore_values=(255, 9))
@@ -253,7 +252,7 @@ def saved(tmp_path_factory):
     torch.manual_seed(0)
     root = tmp_path_factory.mktemp("models")
     save_model(root / "m", create_model("grid-nano", num_classes=2), CLASSES, {}, {"val_share": 0.2, "seed": 0})
-    model = create_cell_model("s2", num_classes=2, channels=4, cells=3)
+    model = create_model("s2", num_classes=2, channels=4, cells=3)
     save_classifier(root / "c", model, ("a", "b"), (0.5,) * 3, (0.2,) * 3, (16, 16), {})
     load_model(root / "m")
     load_classifier(root / "c")
@@ -334,7 +333,7 @@ def test_a_models_config_that_does_not_do_is_refused(segmenter, changes, expecte
         ({"model__channels": 10**9}, "'channels' is 1000000000; expected 1 to 4,096"),
         ({"model__cells": 10**9}, "'cells' is 1000000000; expected 1 to 200"),
         ({"model__groups": 0}, "'groups' is 0; expected 1 to 4,096"),
-        ({"model__space": "os"}, "unknown space 'os'"),
+        ({"model__space": "os"}, "unknown model 'os'"),
         ({"model__affine": "yes"}, "'affine' is 'yes'; expected bool"),
         ({"model__genotype": {"normal": []}}, "this genotype has no reduce cell"),
         ({"model__channels": 64}, "the network has torch.float32"),

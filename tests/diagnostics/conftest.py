@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 
 
 @pytest.fixture

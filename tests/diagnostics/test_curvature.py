@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from wholenet.architecture import Architecture
 from wholenet.diagnostics.curvature import curvature, hessian, hessian_product, lanczos
 from wholenet.search.steps import Batch
-from wholenet.spaces.supernet import create_model, with_weights
+from wholenet.spaces.catalog import create_model
+from wholenet.spaces.supernet import with_weights
 from wholenet.tasks.segmentation import SegmentationLoss
 
 LOSS = SegmentationLoss()

@@ -22,9 +22,9 @@ from wholenet.diagnostics.drop import drop_edges, without_edges_below
 from wholenet.report.diagnosis import table
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.catalog import create_model, discrete_from
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import read_genotype, write_genotype
-from wholenet.spaces.supernet import create_model, discrete_from
 
 EPOCHS = 3
 SHARES = (0.0, 0.5)

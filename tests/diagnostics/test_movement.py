@@ -12,8 +12,8 @@ from wholenet.diagnostics.entropy import (
     most_decided,
     movement,
 )
+from wholenet.spaces.catalog import create_model
 from wholenet.spaces.grid import masks
-from wholenet.spaces.supernet import create_model
 
 
 def record(epoch, phase, value):

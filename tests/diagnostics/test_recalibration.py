@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from wholenet.diagnostics.batchnorm import recalibrated
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 
 
 @pytest.fixture

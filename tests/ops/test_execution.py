@@ -9,7 +9,7 @@ import wholenet.ops.execution as module
 from wholenet.ops.execution import MODES, Execution, compiled, execution, graphed, precision_for
 from wholenet.search.config import FitConfig
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, weight_step
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import SegmentationLoss
 
 CPU = torch.device("cpu")

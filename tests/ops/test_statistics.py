@@ -11,19 +11,16 @@ from wholenet import parallel
 from wholenet.ops.forms import plain_form
 from wholenet.ops.norms import BatchNorm
 from wholenet.ops.statistics import still_statistics
-from wholenet.spaces.cell_model import create_cell_model
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 
 MODELS = {
     "grid": lambda: create_model("grid-nano", num_classes=2),
     "grid, separate": lambda: create_model("grid-nano", num_classes=2, cell="separate"),
-    "darts": lambda: create_cell_model("darts", num_classes=2, channels=4, cells=3),
-    "affine, auxiliary skip": lambda: create_cell_model(
+    "darts": lambda: create_model("darts", num_classes=2, channels=4, cells=3),
+    "affine, auxiliary skip": lambda: create_model(
         "s1", num_classes=2, channels=4, cells=3, affine=True, auxiliary_skip=True
     ),
-    "partial channels": lambda: create_cell_model(
-        "s3", num_classes=2, channels=16, cells=3, groups=4, edge_weights=True
-    ),
+    "partial channels": lambda: create_model("s3", num_classes=2, channels=16, cells=3, groups=4, edge_weights=True),
 }
 
 

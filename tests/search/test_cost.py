@@ -11,10 +11,10 @@ from wholenet.search.config import FitConfig
 from wholenet.search.cost import run_macs, step_cost
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, simultaneous_step, weight_step
+from wholenet.spaces.catalog import create_model
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import write_genotype
 from wholenet.spaces.grid import masks
-from wholenet.spaces.supernet import create_model
 from wholenet.tasks.segmentation import SegmentationLoss
 
 RATES = {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.0, "arch_lr": 0.01, "arch_weight_decay": 0.0}
@@ -25,8 +25,11 @@ NANO = {"name": "grid-nano", "num_classes": 3}
 @functools.cache
 def cost_of(decoding="none"):
     """Of nano in batches of 2, whole or cut: counting takes seconds."""
-    spec = NANO if decoding == "none" else {**NANO, "genotype": discrete(decoding)}
-    return step_cost(spec, 2, CROP)
+    return step_cost(spec_of(**({} if decoding == "none" else {"genotype": discrete(decoding)})), 2, CROP)
+
+
+def spec_of(**options):
+    return create_model(**NANO, **options).spec
 
 
 @pytest.fixture
@@ -34,9 +37,9 @@ def counts_at_hand(monkeypatch):
     """``run_macs`` takes its counts from ``cost_of``, if it asks for the right ones."""
 
     def at_hand(spec, size, crop):
-        assert (spec["name"], spec["num_classes"], size, crop) == (*NANO.values(), 2, CROP)
-        assert spec["genotype"] in (None, discrete())
-        return cost_of("none" if spec["genotype"] is None else "best-path")
+        assert (spec.model_name, spec.outputs, size, crop) == (*NANO.values(), 2, CROP)
+        assert spec.genotype in (None, discrete().to_dict())
+        return cost_of("none" if spec.genotype is None else "best-path")
 
     monkeypatch.setattr("wholenet.search.cost.step_cost", at_hand)
 
@@ -79,14 +82,14 @@ def prepared(**spec):
 def test_a_weight_step_costs_what_its_convolutions_add_up_to(spec, monkeypatch):
     model, loss, optimizer = prepared(**spec)
     expected = counted(monkeypatch, lambda: weight_step(model, batch(), loss, optimizer))
-    assert step_cost({**NANO, **spec}, 2, CROP).weight == expected > 0
+    assert step_cost(spec_of(**spec), 2, CROP).weight == expected > 0
 
 
 @pytest.mark.parametrize("cell", ["mixture", "separate"])
 def test_an_architecture_step_costs_what_its_convolutions_add_up_to(cell, monkeypatch):
     model, loss, _ = prepared(cell=cell)
     expected = counted(monkeypatch, lambda: architecture_gradient(model, batch(), loss))
-    assert step_cost({**NANO, "cell": cell}, 2, CROP).architecture == expected > 0
+    assert step_cost(spec_of(cell=cell), 2, CROP).architecture == expected > 0
 
 
 def test_a_simultaneous_step_costs_a_weight_step(monkeypatch):
@@ -96,7 +99,7 @@ def test_a_simultaneous_step_costs_a_weight_step(monkeypatch):
 
 
 def test_costs_are_linear_in_the_batch():
-    two, five = cost_of(), step_cost(NANO, 5, CROP)
+    two, five = cost_of(), step_cost(spec_of(), 5, CROP)
     assert (2 * five.weight, 2 * five.architecture) == (5 * two.weight, 5 * two.architecture)
 
 

@@ -9,7 +9,7 @@ from wholenet.architecture import Architecture
 from wholenet.search.gradients import GRADIENTS, Bilevel, first_order, mixed_level, one_level
 from wholenet.search.penalties import BetaDecay
 from wholenet.search.steps import Batch, make_optimizers, weight_step, with_penalties
-from wholenet.spaces.cell_model import create_cell_model
+from wholenet.spaces.catalog import create_model
 from wholenet.tasks.classification import ClassificationLoss
 
 LOSS = ClassificationLoss()
@@ -30,7 +30,7 @@ def optimizers(model):
 def at():
     """After one weight step, so that there is momentum; its logits include weights of edges, some of them masked."""
     torch.manual_seed(0)
-    model = create_cell_model("s2", num_classes=3, channels=4, cells=3, edge_weights=True).double().train()
+    model = create_model("s2", num_classes=3, channels=4, cells=3, edge_weights=True).double().train()
     optimizer, _ = optimizers(model)
     weight_step(model, batch(0), LOSS, optimizer)
     return Bilevel(model, batch(1), batch(2), LOSS, optimizer)

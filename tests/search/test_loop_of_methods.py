@@ -14,7 +14,7 @@ from wholenet.search.cell_parts import parts_of, schedule_of
 from wholenet.search.loop import train_epoch
 from wholenet.search.methods import METHODS
 from wholenet.search.phases import Phase
-from wholenet.spaces.cell_model import create_cell_model
+from wholenet.spaces.catalog import create_model
 from wholenet.tasks.classification import ClassificationLoss
 
 CPU = torch.device("cpu")
@@ -80,7 +80,7 @@ def test_in_every_method_weights_move_and_logits_do_if_and_only_if_they_may(meth
 
 
 def test_methods_with_parts_of_their_own_have_them_and_only_these():
-    model = create_cell_model("s2", num_classes=3, channels=4, cells=3)
+    model = create_model("s2", num_classes=3, channels=4, cells=3)
     found = {name: parts_of(config_of(name), model) for name in METHODS}
     assert {name for name, p in found.items() if p.penalties} == {"beta-darts", "fair-darts"}
     assert {name for name, p in found.items() if p.weights} == {"sdarts-rs", "sdarts-adv", "random-ws"}
@@ -198,7 +198,7 @@ def test_the_rate_is_a_cosine_of_one_value_per_epoch():
 
 
 def test_drop_path_rises_from_nothing_and_the_auxiliary_skip_fades_to_nothing():
-    model = create_cell_model("s2", num_classes=3, channels=4, cells=3, auxiliary_skip=True)
+    model = create_model("s2", num_classes=3, channels=4, cells=3, auxiliary_skip=True)
     config = config_of(drop_path=0.2)
     schedule, at = schedule_of(config, 391), parts_of(config, model).at
     found = []

@@ -9,7 +9,7 @@ from wholenet.architecture import Architecture
 from wholenet.search import perturbation
 from wholenet.search.perturbation import Perturbation, disturbed
 from wholenet.search.steps import Batch
-from wholenet.spaces.cell_model import create_cell_model
+from wholenet.spaces.catalog import create_model
 from wholenet.tasks.classification import ClassificationLoss
 
 LOSS = ClassificationLoss()
@@ -20,7 +20,7 @@ MASK = torch.tensor([[True, True, True], [True, True, False]])
 def decided_model(space="s2", scale=1000.0, **options):
     """A supernet whose choices are not even, float64."""
     torch.manual_seed(0)
-    model = create_cell_model(space, num_classes=3, channels=4, cells=3, **options).double().train()
+    model = create_model(space, num_classes=3, channels=4, cells=3, **options).double().train()
     for logits in model.arch.parameters():
         logits.data.mul_(scale)
     return model

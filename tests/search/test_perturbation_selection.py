@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wholenet.search.perturbation_selection import Left, select
-from wholenet.spaces.darts import INPUTS, NODES, PAIRS, SPACES, TYPES, edges, masks
+from wholenet.spaces.darts import INPUTS, NODES, PAIRS, TABLES, TYPES, edges, masks
 
 NOTHING = {"tune": lambda _left: None}
 
@@ -23,7 +23,7 @@ def additive(utility):
 
 @pytest.mark.parametrize("space", ["s1", "s2", "s3", "darts"])
 def test_with_additive_utilities_it_finds_the_best_of_all_pairs_of_edges_and_operations(space):
-    table = SPACES[space]
+    table = TABLES[space]
     for seed in range(3):
         utility = utilities(table, seed)
         genotype = select(table, additive(utility), seed=seed, **NOTHING)
@@ -43,7 +43,7 @@ def test_with_additive_utilities_it_finds_the_best_of_all_pairs_of_edges_and_ope
 @pytest.mark.parametrize("useful", [3, 4, 7])
 def test_the_only_useful_operation_is_taken_whatever_the_weights_say(useful):
     """The supernet counts what its useful operation gets, and its weights favour another."""
-    table = SPACES["darts"]
+    table = TABLES["darts"]
     weights = {kind: torch.full((14, 8), 0.01).index_fill(1, torch.tensor([1]), 0.93) for kind in TYPES}
 
     def score(left):
@@ -55,7 +55,7 @@ def test_the_only_useful_operation_is_taken_whatever_the_weights_say(useful):
 
 
 def test_none_is_never_left_to_be_selected():
-    table = SPACES["s3"]
+    table = TABLES["s3"]
     utility = {kind: u.index_fill(1, torch.tensor([0]), 100.0) for kind, u in utilities(table, 0).items()}
     seen = []
 
@@ -97,7 +97,7 @@ def order_of(seed):
     def tune(left):
         decided.append({(kind, i) for kind in TYPES for i in left.decided[kind].nonzero().flatten().tolist()})
 
-    table = SPACES["s2"]
+    table = TABLES["s2"]
     select(table, additive(utilities(table, 0)), tune, seed)
     steps = [now - before for before, now in itertools.pairwise(decided)]
     assert all(len(step) == 1 for step in steps)
@@ -113,7 +113,7 @@ def test_the_order_of_the_edges_is_that_of_the_seed():
 
 def test_edges_go_one_after_the_other_so_that_a_redundant_one_counts_once_its_twin_is_gone():
     """Into node 4, nodes 0 and 1 give the same; node 2 gives more than either, node 3 nothing."""
-    table = SPACES["s2"]
+    table = TABLES["s2"]
     i0, i1, i2 = (PAIRS.index((source, 4)) for source in (0, 1, 2))
 
     def score(left):
@@ -127,7 +127,7 @@ def test_edges_go_one_after_the_other_so_that_a_redundant_one_counts_once_its_tw
 
 
 def test_weights_are_not_renormalised_where_an_option_is_gone_and_one_where_it_is_decided():
-    table = SPACES["s3"]
+    table = TABLES["s3"]
     weights = {kind: torch.tensor([[0.5, 0.2, 0.3]]).repeat(14, 1) for kind in TYPES}
     weights["normal_edges"] = torch.rand(4, 5)
     left = Left.all_of(table)
@@ -144,7 +144,7 @@ def test_weights_are_not_renormalised_where_an_option_is_gone_and_one_where_it_i
 
 
 def test_what_is_left_does_not_change_under_those_who_hold_it():
-    left = Left.all_of(SPACES["s2"])
+    left = Left.all_of(TABLES["s2"])
     left.without("normal", 0, 0).with_decided("normal", 1, 1).without("reduce", 2)
     assert all(mask.all() for mask in left.options.values())
     assert not any(decided.any() for decided in left.decided.values())

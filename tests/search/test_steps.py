@@ -18,7 +18,7 @@ from wholenet.search.steps import (
     with_penalties,
 )
 from wholenet.search.updates import Parts, weights_first
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import SegmentationLoss
 
 LOSS = SegmentationLoss()

@@ -9,8 +9,7 @@ from torch import nn
 from wholenet.architecture import Architecture
 from wholenet.search.steps import Batch, make_optimizers, weight_step
 from wholenet.search.unrolled import VirtualStep, unrolled_gradient
-from wholenet.spaces.cell_model import create_cell_model
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 from wholenet.tasks.classification import ClassificationLoss
 from wholenet.tasks.segmentation import SegmentationLoss
 
@@ -131,7 +130,7 @@ def labelled(seed):
 def test_both_sides_of_the_difference_drop_the_same_paths_and_draw_the_same_noise(space, drop_path, monkeypatch):
     """Otherwise it is their masks that differ, divided by the radius."""
     torch.manual_seed(0)
-    model = create_cell_model(space, num_classes=3, channels=4, cells=3).double().train()
+    model = create_model(space, num_classes=3, channels=4, cells=3).double().train()
     model.net.state.drop_path = drop_path
     monkeypatch.setattr("wholenet.search.unrolled.RADIUS", 1e-8)  # at which no activation changes its piece
     step = VirtualStep(lr=0.05)

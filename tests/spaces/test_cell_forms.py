@@ -12,7 +12,7 @@ from wholenet.ops.cell_forms import joined, split
 from wholenet.ops.depthwise import depthwise
 from wholenet.ops.forms import plain_form
 from wholenet.ops.statistics import still_statistics
-from wholenet.spaces.darts import SPACES, CellState, DartsNet, uniform
+from wholenet.spaces.darts import TABLES, CellState, DartsNet, uniform
 
 DOUBLE = torch.float64
 
@@ -21,7 +21,7 @@ def made(space, seed=0, **options):
     """A small supernet whose statistics and affine maps are not those of a fresh one, and its architecture weights."""
     torch.manual_seed(seed)
     net = DartsNet(
-        SPACES[space] if isinstance(space, str) else space, 3, **{"channels": 4, "cells": 3, **options}
+        TABLES[space] if isinstance(space, str) else space, 3, **{"channels": 4, "cells": 3, **options}
     ).double()
     with torch.no_grad():
         for module in net.modules():
@@ -103,7 +103,7 @@ def test_forms_agree_for_every_registered_operation_declared_or_not(mode, silent
 
 
 @pytest.mark.parametrize("mode", ["train", "still", "eval"])
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", TABLES)
 def test_forms_agree_in_outputs_every_gradient_and_running_statistics(space, mode, silent):
     net, weights = made(space)
     net.train(mode != "eval")
@@ -125,7 +125,7 @@ def test_forms_agree_over_random_options(seed, silent):
         return options[int(torch.randint(len(options), (), generator=generator))]
 
     net, weights = made(
-        pick(*SPACES),
+        pick(*TABLES),
         seed,
         channels=pick(8, 16),
         affine=pick(True, False),

@@ -10,7 +10,7 @@ from wholenet.ops.layers import shuffle_channels
 from wholenet.spaces.darts import (
     INPUTS,
     NODES,
-    SPACES,
+    TABLES,
     CellEdge,
     CellMixture,
     CellState,
@@ -43,7 +43,7 @@ def meta(*args, **options):
 # Trainable scalars of the authors' models, architecture parameters not included (code of RobustDARTS and DARTS).
 @pytest.mark.parametrize(("classes", "parameters"), [(10, 1_930_618), (100, 1_953_748)])
 def test_the_darts_supernet_has_the_parameters_of_the_original(classes, parameters):
-    net = meta(SPACES["darts"], classes)
+    net = meta(TABLES["darts"], classes)
     assert count(net) == parameters
     assert [count(cell) for cell in net.cells] == [45888, 46144, 144000, 137856, 139904, 484608, 460032, 468224]
     assert (count(net.stem), count(net.classify)) == (1392, 257 * classes)
@@ -68,15 +68,15 @@ def test_the_published_networks_have_the_parameters_of_the_originals(name, chann
 
 
 def test_the_command_line_knows_every_cell_space():
-    assert tuple(SPACES) == CELL_SPACES
+    assert tuple(TABLES) == CELL_SPACES
 
 
 @pytest.mark.parametrize(("name", "options"), [("darts", 8), ("s1", 2), ("s2", 2), ("s3", 3), ("s4", 2)])
 def test_every_space_chooses_on_fourteen_edges_of_both_cells(name, options):
-    found = masks(SPACES[name])
+    found = masks(TABLES[name])
     assert {kind: tuple(mask.shape) for kind, mask in found.items()} == {k: (14, options) for k in ("normal", "reduce")}
     assert all(mask.all() for mask in found.values())
-    for edges in SPACES[name].values():
+    for edges in TABLES[name].values():
         pairs = [(edge.source, edge.target) for edge in edges]
         assert pairs == [(s, t) for t in range(INPUTS, INPUTS + NODES) for s in range(t)]
         assert all(operation in CANDIDATES for edge in edges for operation in edge.operations)
@@ -86,25 +86,25 @@ def random_weights(space, seed=0, dtype=torch.float64):
     generator = torch.Generator().manual_seed(seed)
     return {
         kind: torch.randn(mask.shape, generator=generator, dtype=dtype).softmax(-1)
-        for kind, mask in masks(SPACES[space]).items()
+        for kind, mask in masks(TABLES[space]).items()
     }
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", TABLES)
 def test_every_supernet_answers_and_gives_every_weight_that_counts_a_gradient(name):
     torch.manual_seed(0)
-    net = DartsNet(SPACES[name], 5, channels=4, cells=3).double()
+    net = DartsNet(TABLES[name], 5, channels=4, cells=3).double()
     weights = {kind: w.requires_grad_() for kind, w in random_weights(name).items()}
     out = net(torch.randn(3, 3, 16, 16, dtype=torch.float64), weights)
     assert out.shape == (3, 5)
     out.square().sum().backward()
-    for kind, edges in SPACES[name].items():
+    for kind, edges in TABLES[name].items():
         for edge, row in zip(edges, weights[kind].grad, strict=True):
             assert [g != 0 for g in row] == [operation != "none" for operation in edge.operations]
 
 
 def test_reductions_halve_and_double():
-    net = DartsNet(SPACES["s2"], 10, channels=4, cells=8)
+    net = DartsNet(TABLES["s2"], 10, channels=4, cells=8)
     shapes = []
     for cell in net.cells:
         cell.register_forward_hook(lambda _m, _i, out: shapes.append(tuple(out.shape[1:])))
@@ -114,11 +114,11 @@ def test_reductions_halve_and_double():
     assert shapes == [(c, s, s) for c, s in zip(channels, sides, strict=True)]
     assert (reductions(8), reductions(20)) == ((2, 5), (6, 13))
     with pytest.raises(ValueError, match="at least 3"):
-        DartsNet(SPACES["s2"], 10, cells=2)
+        DartsNet(TABLES["s2"], 10, cells=2)
 
 
 def test_batchnorm_has_an_affine_map_in_the_stem_and_in_discrete_networks_alone():
-    norms = {name: m.affine for name, m in meta(SPACES["darts"], 10).named_modules() if hasattr(m, "affine")}
+    norms = {name: m.affine for name, m in meta(TABLES["darts"], 10).named_modules() if hasattr(m, "affine")}
     assert {name for name, affine in norms.items() if affine} == {"stem.1"}
     discrete = meta(PUBLISHED["darts-v1"].table(), 10, search=False)
     assert all(m.affine for m in discrete.modules() if hasattr(m, "affine"))
@@ -167,7 +167,7 @@ def test_paths_drop_by_sample_and_keep_the_mean():
     torch.testing.assert_close(values[:, 0].unique(), torch.tensor([0.0, 1 / 0.7]))
     assert out.mean() == pytest.approx(1, abs=0.03)
     assert drop_path(x, 0) is x
-    net = DartsNet(SPACES["s2"], 3, channels=4, cells=3).double()
+    net = DartsNet(TABLES["s2"], 3, channels=4, cells=3).double()
     net.state.drop_path = 0.5
     batch, weights = torch.randn(4, 3, 16, 16, dtype=torch.float64), random_weights("s2")
     assert not torch.equal(net(batch, weights), net(batch, weights))
@@ -176,7 +176,7 @@ def test_paths_drop_by_sample_and_keep_the_mean():
 
 def test_one_hot_weights_are_the_operations_alone():
     torch.manual_seed(0)
-    net = DartsNet(SPACES["s2"], 3, channels=4, cells=4).double().eval()
+    net = DartsNet(TABLES["s2"], 3, channels=4, cells=4).double().eval()
     convolutions = torch.tensor([[0.0, 1.0]], dtype=torch.float64).repeat(14, 1)
     convolutions[0] = torch.tensor([1.0, 0.0])  # node 0 to node 2: skip
     stem = net.stem(torch.randn(2, 3, 16, 16, dtype=torch.float64))
@@ -192,8 +192,8 @@ def test_discretization_by_brute_force():
     for seed in range(20):
         for space in ("darts", "s3", "s1"):
             weights = random_weights(space, seed)
-            genotype = discretize(weights, SPACES[space])
-            for kind, edges in SPACES[space].items():
+            genotype = discretize(weights, TABLES[space])
+            for kind, edges in TABLES[space].items():
                 for target in range(2, 6):
                     strength = {
                         (name, edge.source): weights[kind][i, j].item()
@@ -213,16 +213,16 @@ def test_discretization_by_brute_force():
 
 def test_discretization_never_takes_none_may_take_noise_and_prefers_the_earlier_of_equals():
     equal = {kind: torch.full((14, 3), 1 / 3) for kind in ("normal", "reduce")}
-    genotype = discretize(equal, SPACES["s3"])
+    genotype = discretize(equal, TABLES["s3"])
     assert genotype.normal == ((("skip_connect", 0), ("skip_connect", 1)),) * 4
     heavy = {kind: torch.tensor([[0.98, 0.01, 0.01]] * 14) for kind in ("normal", "reduce")}
-    assert set(discretize(heavy, SPACES["s3"]).operations("reduce")) == {"skip_connect"}
+    assert set(discretize(heavy, TABLES["s3"]).operations("reduce")) == {"skip_connect"}
     noisy = {kind: torch.tensor([[0.9, 0.1]] * 14) for kind in ("normal", "reduce")}
-    assert set(discretize(noisy, SPACES["s4"]).operations("normal")) == {"noise"}
+    assert set(discretize(noisy, TABLES["s4"]).operations("normal")) == {"noise"}
 
 
 def test_gates_above_the_threshold_stay_two_at_most_and_a_node_without_any_keeps_its_strongest():
-    table = SPACES["s2"]
+    table = TABLES["s2"]
     gates = torch.full((14, 2), 0.5)
     gates[0, 1] = 0.9  # 0 -> 2
     gates[2:5, 0] = torch.tensor([0.86, 0.99, 0.87])  # all into 3
@@ -237,7 +237,7 @@ def test_gates_above_the_threshold_stay_two_at_most_and_a_node_without_any_keeps
 
 
 def test_edge_weights_count_in_the_discretization_and_in_the_network():
-    table = SPACES["s2"]
+    table = TABLES["s2"]
     found = masks(table, edge_weights=True)
     assert found["normal_edges"].sum(-1).tolist() == [2, 3, 4, 5]
     weights = {kind: torch.full((14, 2), 0.5) for kind in ("normal", "reduce")}
@@ -267,16 +267,16 @@ def test_partial_channels_of_a_cell_pass_by_what_does_not_go_through():
         unshuffled = shuffle_channels(out, 8 // 4)
         bypass = x[:, 2:] if stride == 1 else torch.nn.functional.max_pool2d(x[:, 2:], 2)
         torch.testing.assert_close(unshuffled[:, 2:], bypass)
-    quarter, whole = (meta(SPACES["s2"], 3, channels=8, cells=3, groups=groups) for groups in (4, 1))
+    quarter, whole = (meta(TABLES["s2"], 3, channels=8, cells=3, groups=groups) for groups in (4, 1))
     assert count(quarter) < count(whole)
     with pytest.raises(ValueError, match="expected a multiple of 8"):
-        DartsNet(SPACES["s2"], 3, channels=4, cells=3, groups=4)
+        DartsNet(TABLES["s2"], 3, channels=4, cells=3, groups=4)
 
 
 def test_without_strength_the_auxiliary_skip_changes_nothing():
     torch.manual_seed(0)
-    plain = DartsNet(SPACES["s3"], 3, channels=4, cells=3).double()
-    helped = DartsNet(SPACES["s3"], 3, channels=4, cells=3, auxiliary_skip=True).double()
+    plain = DartsNet(TABLES["s3"], 3, channels=4, cells=3).double()
+    helped = DartsNet(TABLES["s3"], 3, channels=4, cells=3, auxiliary_skip=True).double()
     helped.load_state_dict(plain.state_dict(), strict=False)
     x, weights = torch.randn(2, 3, 8, 8, dtype=torch.float64), random_weights("s3")
     torch.testing.assert_close(helped(x, weights), plain(x, weights), atol=1e-12, rtol=0)

@@ -8,11 +8,12 @@ from wholenet.architecture import drop_weakest, masked_softmax, uniform_weights
 from wholenet.data.sample import Classes
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.ops.bottleneck import CELLS
+from wholenet.spaces.catalog import create_model, discrete_from
 from wholenet.spaces.decoding import DECODINGS, decode
 from wholenet.spaces.genotype import STRIDES
 from wholenet.spaces.grid import LEVELS, Grid, masks
 from wholenet.spaces.sizes import GridSize
-from wholenet.spaces.supernet import create_model, discrete_from, with_weights
+from wholenet.spaces.supernet import with_weights
 
 
 def random_weights(layers=3, seed=0):
@@ -127,7 +128,7 @@ def test_a_discrete_model_is_cut_further_but_not_back():
     model = create_model("grid-nano", num_classes=3)
     every, path = (decode(random_weights(), name, 0.0) for name in ("threshold", "best-path"))
     smaller = discrete_from(discrete_from(model, every), path)
-    assert smaller.spec["genotype"] == path.to_dict()
+    assert smaller.spec.genotype == path.to_dict()
     with pytest.raises(ValueError, match=r"the model does not have net|the model does not have \w+.* more that"):
         discrete_from(smaller, every)
 

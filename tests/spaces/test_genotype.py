@@ -5,6 +5,7 @@ import torch
 import yaml
 
 from wholenet.architecture import masked_softmax
+from wholenet.spaces.catalog import create_model
 from wholenet.spaces.decoding import DECODINGS, decode
 from wholenet.spaces.genotype import (
     DiscreteCell,
@@ -15,7 +16,6 @@ from wholenet.spaces.genotype import (
     write_genotype,
 )
 from wholenet.spaces.grid import LEVELS, STRIDES, masks
-from wholenet.spaces.supernet import create_model
 
 
 def random_weights(seed=0, layers=3, scale=1.0):

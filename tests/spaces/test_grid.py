@@ -6,10 +6,10 @@ import torch
 from wholenet.architecture import one_hot
 from wholenet.ops.bottleneck import CELLS
 from wholenet.ops.forms import plain_form
+from wholenet.spaces.catalog import create_model
 from wholenet.spaces.count import count, linear_flops, meta_flops
 from wholenet.spaces.grid import LEVELS, Grid, incoming, masks
 from wholenet.spaces.sizes import GRID_SIZES, GridSize, grid_size
-from wholenet.spaces.supernet import create_model
 
 TOY = GridSize(layers=2, filters=4, expansion=2, head=8)
 
@@ -199,7 +199,7 @@ def test_names_and_options_that_do_not_exist_are_refused_with_those_that_do():
         create_model("grid-huge", num_classes=2)
     with pytest.raises(ValueError, match="nano, tiny, small"):
         grid_size("huge")
-    with pytest.raises(ValueError, match="mixture, separate"):
+    with pytest.raises(ValueError, match="'mixture', 'separate'"):
         create_model("grid-nano", num_classes=2, cell="dense")
     with pytest.raises(ValueError, match="softmax"):
         create_model("grid-nano", num_classes=2, relaxation="sparsemax")
@@ -214,4 +214,4 @@ def test_names_and_options_that_do_not_exist_are_refused_with_those_that_do():
 @pytest.mark.parametrize("name", GRID_SIZES)
 def test_every_size_can_be_built(name):
     with torch.device("meta"):
-        assert create_model(f"grid-{name}", num_classes=2).spec["name"] == f"grid-{name}"
+        assert create_model(f"grid-{name}", num_classes=2).spec.model_name == f"grid-{name}"

@@ -7,7 +7,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, simultaneous_step, weight_step
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import SegmentationLoss
 
 LOSS = SegmentationLoss()

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, Noise, Zero
-from wholenet.spaces.darts import SPACES, DartsNet, reductions
+from wholenet.spaces.darts import TABLES, DartsNet, reductions
 from wholenet.spaces.darts_genotype import PUBLISHED, CellGenotype, check_in_space
 from wholenet.spaces.grid import KERNELS, LEVELS, STRIDES
 from wholenet.spaces.sizes import GRID_SIZES
@@ -64,8 +64,8 @@ def of_space(name, kind):
 
 
 def test_the_cell_spaces_offer_what_the_original_offers_in_the_original_s_order():
-    assert set(SPACES) == {"s1", *UNIFORM}
-    for name, table in SPACES.items():
+    assert set(TABLES) == {"s1", *UNIFORM}
+    for name, table in TABLES.items():
         assert {kind: [astuple(edge) for edge in edges] for kind, edges in table.items()} == {
             kind: list(of_space(name, kind)) for kind in ("normal", "reduce")
         }, name
@@ -94,11 +94,11 @@ def cell_parameters(name, kind, before, last, channels, after_reduction):
 ORIGINAL = {("s1", 10): 405_146, ("s1", 100): 428_276, ("darts", 10): 1_930_618, ("darts", 100): 1_953_748}
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", TABLES)
 def test_the_supernets_have_the_parameters_of_the_originals_and_those_counted_by_hand(name):
     for classes in (10, 100):
         with torch.device("meta"):
-            net = DartsNet(SPACES[name], classes)
+            net = DartsNet(TABLES[name], classes)
         found = sum(parameter.numel() for parameter in net.parameters())
         by_hand, channels, before, last, after = 48 * 27 + 2 * 48, 16, 48, 48, False
         for i in range(8):

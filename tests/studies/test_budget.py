@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from wholenet.architecture import weakest_first
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.catalog import create_model
 from wholenet.studies.budget import RANKINGS, at_random, by_strength, ranked_cut
 
 SHARES = (0.0, 0.2, 0.5, 0.8)

@@ -31,7 +31,7 @@ from wholenet.search.cell_parts import parts_of, schedule_of
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import phase_at
 from wholenet.search.state import Step
-from wholenet.spaces.darts import SPACES
+from wholenet.spaces.darts import TABLES
 from wholenet.tasks.classification import ClassificationLoss
 
 NEEDS_GPU = True
@@ -39,7 +39,7 @@ NEEDS_GPU = True
 IMAGES, SIDE, CLASSES = 25_000, 32, 10
 """Of the weights, and again of the architecture."""
 SHAPE = {"channels": 16, "cells": 8}
-RUNS = [*((space, "first-order") for space in SPACES), ("darts", "second-order")]
+RUNS = [*((space, "first-order") for space in TABLES), ("darts", "second-order")]
 LIMIT_S = 40.0
 """For the steps of a space in both forms together."""
 WARM_UP = 3

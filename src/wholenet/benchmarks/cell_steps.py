@@ -12,11 +12,12 @@ from wholenet.benchmarks.measure import channels_last, compared, interleaved, la
 from wholenet.benchmarks.row import Row, Setting
 from wholenet.search.steps import Batch, architecture_gradient, weight_step
 from wholenet.search.unrolled import VirtualStep, unrolled_gradient
-from wholenet.spaces.cell_model import CellSupernet, create_cell_model
-from wholenet.spaces.darts import SPACES
+from wholenet.spaces.catalog import create_model
+from wholenet.spaces.cell_space import CellSupernet
+from wholenet.spaces.darts import TABLES
 
 CLASSES, SIDE, CHANNELS = 10, 32, 16
-ON_CPU, ON_GPU = ("darts", "s2"), tuple(SPACES)
+ON_CPU, ON_GPU = ("darts", "s2"), tuple(TABLES)
 """Spaces; of the second-order step always DARTS, and on a GPU that alone."""
 CELLS = {"cpu": 5, "cuda": 8}
 ROUNDS = {"cpu": 5, "cuda": 3}
@@ -27,7 +28,7 @@ PLAIN = ["plain", "plain, channels_last"]
 def made(space: str, device: torch.device, channels: int = 0, cells: int = 0) -> CellSupernet:
     torch.manual_seed(0)
     channels, cells = channels or CHANNELS, cells or CELLS[device.type]
-    model = create_cell_model(space, num_classes=CLASSES, channels=channels, cells=cells)
+    model = create_model(space, num_classes=CLASSES, channels=channels, cells=cells)
     return model.to(device).train()
 
 

@@ -17,6 +17,7 @@ from wholenet.search.cost import flops
 from wholenet.search.steps import Batch, weight_step
 from wholenet.spaces.grid import Grid
 from wholenet.spaces.sizes import GridSize, grid_size
+from wholenet.spaces.space import Spec
 from wholenet.spaces.supernet import Supernet
 
 
@@ -38,10 +39,16 @@ def run(setting: Setting) -> Iterator[Row]:
         yield Row(f"{label}, multiply-adds", "as it was", macs, macs, macs, 1, None)
 
 
+SPEC = Spec(space="grid", settings={}, outputs=CLASSES)
+"""Of sizes that have no name: they are built by hand."""
+
+
 def step(size: GridSize, crop: tuple[int, int], setting: Setting) -> Callable[[], object]:
     torch.manual_seed(0)
     net = Grid(size, CLASSES)
-    model = Supernet(net, Architecture.fixed(uniform_weights(net.masks), net.masks), {}).placed(setting.device).train()
+    model = (
+        Supernet(net, Architecture.fixed(uniform_weights(net.masks), net.masks), SPEC).placed(setting.device).train()
+    )
     batch: Batch = channels_last(random_batch(setting.batch, crop, setting.device))
     optimizer = torch.optim.SGD(model.net.parameters(), lr=1e-3, momentum=0.9)
     return lambda: weight_step(model, batch, LOSS, optimizer)

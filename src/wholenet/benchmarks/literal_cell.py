@@ -10,7 +10,8 @@ from wholenet.benchmarks.measure import LOSS, channels_last, compared, interleav
 from wholenet.benchmarks.row import Row, Setting
 from wholenet.ops.bottleneck import SeparateCell
 from wholenet.search.steps import Batch, architecture_gradient
-from wholenet.spaces.supernet import Supernet, create_model
+from wholenet.spaces.catalog import create_model
+from wholenet.spaces.supernet import Supernet
 
 
 def made(size: str, device: torch.device) -> Supernet:

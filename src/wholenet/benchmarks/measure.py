@@ -17,7 +17,8 @@ from wholenet.benchmarks.row import Row, Setting
 from wholenet.ops import forms
 from wholenet.ops.execution import seconds
 from wholenet.search.steps import Batch
-from wholenet.spaces.supernet import Supernet, create_model
+from wholenet.spaces.catalog import create_model
+from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import SegmentationLoss
 
 LOSS = SegmentationLoss()

@@ -27,7 +27,8 @@ from wholenet.search.loop import train_epoch
 from wholenet.search.phases import retraining
 from wholenet.search.same_data import data_of
 from wholenet.search.state import TrainState
-from wholenet.spaces.cell_model import CellSupernet, create_cell_model
+from wholenet.spaces.catalog import create_model
+from wholenet.spaces.cell_space import CellSupernet
 from wholenet.spaces.darts import TYPES
 from wholenet.spaces.darts_genotype import CellGenotype, read_cell_genotype, write_cell_genotype
 from wholenet.tasks.classification import ClassificationLoss, evaluate_labelled
@@ -174,7 +175,7 @@ def initial_training(
     config: RetrainConfig, genotype: CellGenotype, num_classes: int, device: torch.device
 ) -> TrainState:
     """The network and its optimiser before the first step; weights come from torch's global random state."""
-    model = create_cell_model(
+    model = create_model(
         ANY_SPACE,
         num_classes=num_classes,
         channels=config.channels,

@@ -39,8 +39,9 @@ from wholenet.search.schedule import Schedule
 from wholenet.search.state import Tally, TrainState
 from wholenet.search.steps import Batch, make_optimizers
 from wholenet.search.updates import Parts
-from wholenet.spaces.cell_model import CellSupernet, create_cell_model
-from wholenet.spaces.darts import SPACES, TYPES
+from wholenet.spaces.catalog import create_model
+from wholenet.spaces.cell_space import CellSupernet
+from wholenet.spaces.darts import TABLES, TYPES
 from wholenet.spaces.darts_genotype import (
     CellGenotype,
     cell_genotype_from_dict,
@@ -201,7 +202,7 @@ def plan_search(config: CellConfig) -> tuple[Phase, ...]:
 
 def initial_search(config: CellConfig, num_classes: int, device: torch.device) -> TrainState:
     """The supernet and the optimisers before the first step; weights come from torch's global random state."""
-    model = create_cell_model(
+    model = create_model(
         config.space,
         num_classes=num_classes,
         channels=config.channels,
@@ -262,7 +263,7 @@ def _record(epoch: int, phase: Phase, config: CellConfig, state: TrainState) -> 
 
 def _discretized(weights: Weights, config: CellConfig) -> CellGenotype:
     rule = discretize_gates if config.selection == "gates" else discretize
-    return rule(weights, SPACES[config.space])
+    return rule(weights, TABLES[config.space])
 
 
 def _error(model: torch.nn.Module, images: Labelled, data: PreparedLabels, device: torch.device) -> float:
@@ -422,7 +423,7 @@ def _best_random(
     config: CellConfig, data: PreparedLabels, model: CellSupernet, device: torch.device, console: Console
 ) -> tuple[CellGenotype, float]:
     """The best of the sampled genotypes, and its error."""
-    table = SPACES[config.space]
+    table = TABLES[config.space]
     like = next(iter(model.arch.logits.values()))
     assert data.val is not None
     order = seeded_indices(len(data.val), config.seed)
@@ -495,4 +496,4 @@ def _by_perturbation(
             tuned += 1
 
     set_strengths(model)
-    return select(SPACES[config.space], score, tune, config.seed, counted(console, "deciding edges"))
+    return select(TABLES[config.space], score, tune, config.seed, counted(console, "deciding edges"))

@@ -16,7 +16,8 @@ from wholenet.data.stream import normalize
 from wholenet.deploy.model_files import load_network, place_of, write_model
 from wholenet.deploy.model_folder import model_config
 from wholenet.files import as_numbers, is_plain, require_keys, require_range, shown
-from wholenet.spaces.cell_model import CellSupernet, create_cell_model
+from wholenet.spaces.catalog import create_model
+from wholenet.spaces.cell_space import CellSupernet
 from wholenet.tasks.finite import LOST, all_finite
 
 FORMAT = 1
@@ -42,7 +43,7 @@ SPEC: dict[str, type | tuple[type, ...]] = {
     "genotype": (dict, type(None)),
     "auxiliary": bool,
 }
-"""Arguments of :func:`create_cell_model` and their types."""
+"""Arguments of :func:`create_model` and their types."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,14 @@ def save_classifier(
     config = {
         "format": FORMAT,
         "task": TASK,
-        "model": model.spec,
+        "model": {"space": model.spec.space, **model.spec.flat()},
         "classes": list(classes),
         "normalization": {"mean": list(mean), "std": list(std)},
         "size": list(size),
         "facts": facts,
     }
-    about = {k: v for k, v in {**model.spec, **facts}.items() if v is not None and k != "genotype"}
-    lines = [f"- {name}: {value}" for name, value in about.items()]
+    about = {"space": model.spec.space, **model.spec.flat(), **facts}
+    lines = [f"- {name}: {value}" for name, value in about.items() if value is not None and name != "genotype"]
     card = [
         "# A wholenet image classifier",
         "",
@@ -153,7 +154,7 @@ def load_classifier(path: str | Path, device: str | torch.device = "cpu") -> Tra
             f"channels; expected {len(classes)}, as its class table, and {CHANNELS}"
         )
     device = torch.device(device)
-    model = load_network(lambda: create_cell_model(**spec), folder, config).placed(device).eval()
+    model = load_network(lambda: create_model(spec.pop("space"), **spec), folder, config).placed(device).eval()
     return TrainedClassifier(model, classes, mean, std, (height, width), device)
 
 

@@ -21,7 +21,7 @@ def decode_model(path: str | Path, decoding: str = "best-path", tau: float = 0.5
         ValueError: if there is no model, it is a discrete network already, or the decoding or ``tau`` is none.
     """
     model = load_model(path).network
-    if model.spec["genotype"] is not None:
+    if model.discrete:
         searched = Path(path) / "search"
         where = f"decode its first stage, {searched}" if searched.is_dir() else "decode the run that it came from"
         raise ValueError(f"{path} holds a discrete network, which has nothing to decode; {where}")

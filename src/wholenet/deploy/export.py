@@ -116,7 +116,7 @@ def description(model: TrainedModel) -> dict[str, Any]:
     """What the file says of itself, as plain values."""
     return {
         "format": FORMAT,
-        "model": model.network.spec["name"],
+        "model": model.network.spec.model_name,
         "classes": classes_to_dict(model.classes),
         "normalization": {"mean": list(MEAN), "std": list(STD)},
         "images": "float32 [B, 3, H, W], RGB, (value / 255 - mean) / std; H and W from 33",

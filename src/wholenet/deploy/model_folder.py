@@ -17,8 +17,9 @@ from wholenet.data.stream import MEAN, STD
 from wholenet.deploy.fold import Folded, fold
 from wholenet.deploy.model_files import load_network, place_of, read_config, write_model
 from wholenet.files import require_keys, require_range, shown
+from wholenet.spaces.catalog import create_model
 from wholenet.spaces.genotype import genotype_from_dict
-from wholenet.spaces.supernet import Supernet, create_model
+from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import predict_mask
 
 FORMAT = 2
@@ -69,7 +70,7 @@ def save_model(
     """Write the model folder; ``facts`` (epochs, score...) go into its config and README for people to read."""
     config = {
         "format": FORMAT,
-        "model": model.spec,
+        "model": {"name": model.spec.model_name, **model.spec.flat()},
         "classes": classes_to_dict(classes),
         "normalization": {"mean": list(MEAN), "std": list(STD)},
         "held_out": held_out or {},
@@ -133,8 +134,9 @@ def _held_out(values: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _card(model: Supernet, classes: Classes, facts: dict[str, Any]) -> str:
-    genotype = model.spec["genotype"]
-    about = {**model.spec, "genotype": genotype and genotype_from_dict(genotype), **facts}
+    genotype = model.spec.genotype
+    about = {"name": model.spec.model_name, **model.spec.flat()}
+    about |= {"genotype": genotype and genotype_from_dict(genotype), **facts}
     lines = [f"- {name}: {value}" for name, value in about.items() if value is not None]
     return "\n".join(
         [

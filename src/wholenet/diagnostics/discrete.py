@@ -8,10 +8,11 @@ from typing import Any
 
 from wholenet.architecture import Weights
 from wholenet.diagnostics.discretization import Score, Variant
+from wholenet.spaces.catalog import discrete_from
 from wholenet.spaces.count import macs_as_run
 from wholenet.spaces.decoding import DECODINGS, decode
 from wholenet.spaces.genotype import Genotype
-from wholenet.spaces.supernet import Supernet, discrete_from
+from wholenet.spaces.supernet import Supernet
 
 TAUS = (0.25, 0.5, 0.75, 0.9)
 """Thresholds tried: near uniform even 0.9 keeps all edges, and far from it 0.25 keeps few."""

@@ -57,7 +57,7 @@ def drop_edges(
         ValueError: for a threshold outside (0, 1], or a discrete network.
         DataError: for data that cannot be read, or of other classes.
     """
-    if model.network.spec["genotype"] is not None:
+    if model.network.discrete:
         raise ValueError(
             f"{run.path} holds a discrete network, whose edges are chosen already; drop edges of a supernet"
         )

@@ -13,8 +13,8 @@ from wholenet.search.random_search import random_genotype, weights_of
 from wholenet.search.schedule import Now, Schedule
 from wholenet.search.steps import Batch
 from wholenet.search.updates import Parts, Turn, architecture_first
-from wholenet.spaces.cell_model import CellSupernet
-from wholenet.spaces.darts import SPACES
+from wholenet.spaces.cell_space import CellSupernet
+from wholenet.spaces.darts import TABLES
 
 PENALTIES: dict[str, dict[str, Penalty]] = {
     "none": {},
@@ -66,7 +66,7 @@ def set_strengths(model: CellSupernet, *, drop_path: float = 0.0, auxiliary_skip
 
 def _weights_of_step(config: CellConfig, model: CellSupernet) -> Callable[[Turn, Batch], Weights] | None:
     if config.sampling == "random":
-        table, like = SPACES[config.space], next(iter(model.arch.logits.values()))
+        table, like = TABLES[config.space], next(iter(model.arch.logits.values()))
         return lambda _turn, _batch: weights_of(random_genotype(table), table, like)
     if config.perturbation == "none":
         return None

@@ -36,9 +36,9 @@ from wholenet.checked import (
 )
 from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.search.phases import single_stage
+from wholenet.spaces.sizes import Size
 
 Config = TypeVar("Config")
-Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 Annotations = Literal["fine", "coarse", "both"]
 END = "# all of it: without this line, the file was cut short"
 """Last line of a run's config."""

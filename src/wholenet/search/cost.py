@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -21,9 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from wholenet.search.draw import steps_per_epoch
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import Batch, architecture_gradient, weight_step
+from wholenet.spaces.catalog import create_from
 from wholenet.spaces.count import COARSEST
-from wholenet.spaces.genotype import Genotype
-from wholenet.spaces.supernet import create_model
+from wholenet.spaces.space import Spec
 from wholenet.tasks.segmentation import SegmentationLoss
 
 CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten.convolution_backward)
@@ -59,16 +59,14 @@ def flops(step: Callable[[], object]) -> int:
     return sum(count for operation, count in counts.items() if operation in CONVOLUTIONS)
 
 
-def step_cost(spec: dict[str, Any], batch: int, crop: tuple[int, int]) -> StepCost:
-    """Count one step of each kind of the model ``spec`` (arguments of ``create_model``) on ``batch`` crops."""
-    genotype = spec.get("genotype")
-    plain = genotype.to_dict() if isinstance(genotype, Genotype) else genotype
-    return _step_cost(json.dumps({**spec, "genotype": plain}, sort_keys=True), batch, crop)
+def step_cost(spec: Spec, batch: int, crop: tuple[int, int]) -> StepCost:
+    """Count one step of each kind of the model ``spec`` on ``batch`` crops."""
+    return _step_cost(json.dumps(asdict(spec), sort_keys=True), batch, crop)
 
 
 @lru_cache(maxsize=32)  # counting takes a second, and a study asks of every run
 def _step_cost(arguments: str, batch: int, crop: tuple[int, int]) -> StepCost:
-    spec = json.loads(arguments)
+    spec = Spec(**json.loads(arguments))
     if crop[0] % COARSEST or crop[1] % COARSEST:
         return _counted(spec, (batch, *crop), "meta")
     # As in spaces/count.py: by running steps on a patch and on two, which is much faster than pretending to.
@@ -81,17 +79,17 @@ def _step_cost(arguments: str, batch: int, crop: tuple[int, int]) -> StepCost:
     return StepCost(weight, architecture)
 
 
-def _counted(spec: dict[str, Any], shape: tuple[int, int, int], device: str) -> StepCost:
+def _counted(spec: Spec, shape: tuple[int, int, int], device: str) -> StepCost:
     """On batches of ``shape`` = (B, h, w)."""
-    model = create_model(**spec).to(device).train()
+    model = create_from(spec).to(device).train()
     with torch.device(device):
-        size = (shape[0], spec.get("in_channels", 3), *shape[1:])
+        size = (shape[0], spec.channels, *shape[1:])
         images = torch.linspace(-1, 1, math.prod(size)).view(size)  # of a constant, BatchNorm's gradient explodes
         data = Batch(images, torch.zeros(shape, dtype=torch.long))
         loss, optimizer = SegmentationLoss(), torch.optim.SGD(model.net.parameters(), lr=0.0)
         model.arch.freeze()
         weight = flops(lambda: weight_step(model, data, loss, optimizer)) // 2
-        if spec["genotype"] is not None:  # nothing to search
+        if model.discrete:  # nothing to search
             return StepCost(weight, 0)
         model.arch.unfreeze()
         return StepCost(weight, flops(lambda: architecture_gradient(model, data, loss)) // 2)
@@ -112,7 +110,7 @@ def run_macs(run: RunFolder) -> int:
         return first_stage
     if facts is None:
         raise ValueError(f"the run in {run.path} has not begun: it has cost nothing yet")
-    cost = step_cost(run.model_arguments(len(facts["train"]["class_pixels"])), config.batch, tuple(facts["crop"]))
+    cost = step_cost(run.spec(len(facts["train"]["class_pixels"])), config.batch, tuple(facts["crop"]))
     searched = 0 if config.simultaneous else sum(r["arch_loss"] is not None for r in records)
     steps = steps_per_epoch(facts["images"]["weights"], config.batch)
     own = steps * (len(records) * cost.weight + searched * cost.architecture)

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from wholenet.search.config import FitConfig, read_config, write_config
 from wholenet.search.folder import Folder
 from wholenet.spaces.genotype import read_genotype
 from wholenet.spaces.sizes import grid_size
+from wholenet.spaces.space import Spec
 
 
 class RunFolder(Folder):
@@ -64,14 +64,14 @@ class RunFolder(Folder):
         """Put a setting that the run itself found out into its config."""
         write_config(config, self.path / "config.yaml")
 
-    def model_arguments(self, num_classes: int) -> dict[str, Any]:
-        """Arguments of :func:`wholenet.spaces.supernet.create_model` for the network that the run trains."""
+    def spec(self, num_classes: int) -> Spec:
+        """Of the network that the run trains."""
         config = self.config
         discrete = config.genotype is not None or config.protocol == "two-stage"
-        return {
-            "name": f"grid-{config.size}",
-            "num_classes": num_classes,
-            "cell": config.cell,
-            "activation": config.activation,
-            "genotype": read_genotype(self.genotype, grid_size(config.size).layers) if discrete else None,
-        }
+        genotype = read_genotype(self.genotype, grid_size(config.size).layers) if discrete else None
+        return Spec(
+            space="grid",
+            settings={name: getattr(config, name) for name in ("size", "cell", "activation")},
+            outputs=num_classes,
+            genotype=genotype and genotype.to_dict(),
+        )

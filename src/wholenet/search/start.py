@@ -17,14 +17,15 @@ from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers
 from wholenet.search.updates import Parts, together, weights_first
-from wholenet.spaces.supernet import Supernet, create_model
+from wholenet.spaces.catalog import create_from
+from wholenet.spaces.supernet import Supernet
 
 
 def initial_state(run: RunFolder, num_classes: int, device: torch.device) -> TrainState:
     """The network and the optimisers of ``run`` before its first step."""
     config = run.config
     torch.manual_seed(config.seed)
-    model = create_model(**run.model_arguments(num_classes))
+    model = create_from(run.spec(num_classes))
     model.placed(device)
     model.net.recompute = config.recompute
     model.execution = Execution(model.net, precision_for(config.precision, device))

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from wholenet.checked import Cells, Channels, Classes, Side
+from wholenet.checked import Classes, Side
 from wholenet.ops.forms import plain_form
-from wholenet.spaces.darts import SPACES, DartsNet
+from wholenet.spaces.catalog import create_model, find
 from wholenet.spaces.grid import STRIDES
-from wholenet.spaces.supernet import Supernet, create_model
+from wholenet.spaces.supernet import Supernet
 
 COARSEST = max(STRIDES)
 """Side of the patch that is a pixel of the coarsest feature map."""
@@ -29,6 +30,8 @@ class Counts:
 
     parameters: int
     """Weights of the network; the handful of architecture parameters is not included."""
+    architecture_parameters: int
+    """Options that exist, over all choices."""
     macs: int
     """Multiply-adds in the plain form (every candidate operation run), as papers count."""
     flops: int
@@ -38,19 +41,24 @@ class Counts:
 
 
 @lru_cache(maxsize=32)
-def count(
-    name: str, *, num_classes: Classes = 19, height: Side = 1024, width: Side = 2048, cell: str = "mixture"
-) -> Counts:
-    """Count the model ``name`` on one image of height x width pixels.
+def count(name: str, *, num_classes: Classes = 19, height: Side = 1024, width: Side = 2048, **settings: Any) -> Counts:
+    """Count the model ``name`` of :func:`wholenet.spaces.catalog.create_model` on one image of height x width pixels.
 
     Raises:
-        ValueError: for an unknown name, or a number out of bounds.
+        ValueError: for an unknown name, a number out of bounds, or a size that the space cannot have.
     """
-    model = create_model(name, num_classes=num_classes, cell=cell).eval()
+    model = create_model(name, num_classes=num_classes, **settings).eval()
+    multiple = find(name)[0].multiple
+    if height % multiple or width % multiple:
+        near = "x".join(str(max(1, side // multiple) * multiple) for side in (height, width))
+        raise ValueError(
+            f"an input of {height}x{width}: expected sides that are multiples of {multiple} for {name}, e.g. {near}"
+        )
     parameters = sum(p.numel() for p in model.net.parameters())
-    whole = not (height % COARSEST or width % COARSEST)
+    whole = model.spec.space == "grid" and not (height % COARSEST or width % COARSEST)
     plain, merged = (linear_flops if whole else meta_flops)(model, height, width)
-    return Counts(parameters=parameters, macs=plain // 2, flops=plain, macs_merged=merged // 2)
+    options = sum(int(mask.sum()) for mask in model.net.masks.values())
+    return Counts(parameters, options, macs=plain // 2, flops=plain, macs_merged=merged // 2)
 
 
 def linear_flops(model: Supernet, height: int, width: int) -> tuple[int, int]:
@@ -60,7 +68,7 @@ def linear_flops(model: Supernet, height: int, width: int) -> tuple[int, int]:
     a whole number of pixels per patch, so FLOPs are those of a patch times their number, and a constant.
     """
     patches = height * width // COARSEST**2
-    one, two = (_both_forms(model, torch.zeros(1, model.spec["in_channels"], COARSEST, n * COARSEST)) for n in (1, 2))
+    one, two = (_both_forms(model, torch.zeros(1, model.spec.channels, COARSEST, n * COARSEST)) for n in (1, 2))
     plain, merged = (first + (patches - 1) * (second - first) for first, second in zip(one, two, strict=True))
     return plain, merged
 
@@ -68,7 +76,7 @@ def linear_flops(model: Supernet, height: int, width: int) -> tuple[int, int]:
 def meta_flops(model: Supernet, height: int, width: int) -> tuple[int, int]:
     """The same for any image, on ``meta`` tensors; ``model`` is moved there."""
     # Made on the CPU and then moved: torch fills meta tensors with random numbers ten times more slowly than real ones.
-    return _both_forms(model.to("meta"), torch.empty(1, model.spec["in_channels"], height, width, device="meta"))
+    return _both_forms(model.to("meta"), torch.empty(1, model.spec.channels, height, width, device="meta"))
 
 
 def _both_forms(model: Supernet, x: Tensor) -> tuple[int, int]:
@@ -82,54 +90,13 @@ def _both_forms(model: Supernet, x: Tensor) -> tuple[int, int]:
     return flops(True), flops(False)
 
 
-@dataclass(frozen=True)
-class SupernetCounts:
-    """What a search supernet of a cell space is, and what one forward pass of one image costs."""
-
-    parameters: int
-    """Weights of the network; architecture parameters are not included."""
-    architecture_parameters: int
-    macs: int
-    """Multiply-adds, every candidate operation run."""
-    flops: int
-    """2 * ``macs``."""
-
-
-@lru_cache(maxsize=32)
-def count_cells(
-    space: str,
-    *,
-    num_classes: Classes = 10,
-    height: Side = 32,
-    width: Side = 32,
-    channels: Channels = 16,
-    cells: Cells = 8,
-) -> SupernetCounts:
-    """Count the search supernet of the cell space ``space``.
-
-    Raises:
-        ValueError: for an unknown space, or a size that cannot be halved twice.
-    """
-    if space not in SPACES:
-        raise ValueError(f"unknown cell space {space!r}; known: {', '.join(SPACES)}")
-    if height % 4 or width % 4 or min(height, width) < 4:
-        raise ValueError(f"an input of {height}x{width} cannot be halved twice; give multiples of 4, e.g. 32x32")
-    net = DartsNet(SPACES[space], num_classes, channels=channels, cells=cells).to("meta").eval()
-    weights = {kind: torch.empty(mask.shape, device="meta") for kind, mask in net.masks.items()}
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(torch.empty(1, 3, height, width, device="meta"), weights)
-    flops = counter.get_total_flops()
-    own = sum(parameter.numel() for parameter in net.parameters())
-    return SupernetCounts(own, sum(mask.numel() for mask in net.masks.values()), flops // 2, flops)
-
-
 @torch.no_grad()
 def macs_as_run(model: Supernet, height: int, width: int) -> int:
     """Multiply-adds of one image of height x width pixels through ``model``, discrete or not, in the form that runs.
 
     By running it once, which for one forward pass is faster than pretending to. The model must be in eval mode.
     """
-    x = torch.zeros(1, model.spec["in_channels"], height, width, device=next(model.net.parameters()).device)
+    x = torch.zeros(1, model.spec.channels, height, width, device=next(model.net.parameters()).device)
     with FlopCounterMode(display=False) as counter:
         model(x)
     return counter.get_total_flops() // 2

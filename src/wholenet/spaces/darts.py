@@ -70,7 +70,7 @@ def _pairs(text: str) -> tuple[CellEdge, ...]:
     return edges([tuple(_SHORT[name] for name in pair.split()) for pair in text.split(",")])
 
 
-SPACES: dict[str, Table] = {
+TABLES: dict[str, Table] = {
     "darts": uniform(
         "none",
         "max_pool_3x3",
@@ -282,7 +282,7 @@ class DartsNet(nn.Module):
     """Stem, cells, mean over the image, linear classifier; called with data and architecture weights.
 
     Args:
-        table: what each type of cell offers: an entry of ``SPACES``, or the edges of a discrete network.
+        table: what each type of cell offers: an entry of ``TABLES``, or the edges of a discrete network.
         num_classes: classes to tell apart.
         channels: C of the first cells; doubled in each reduction cell.
         cells: how many; two of them reduce (:func:`reductions`).
@@ -322,6 +322,8 @@ class DartsNet(nn.Module):
                 f"channels={channels}: expected a multiple of {2 * groups} (2 halves of {groups} group(s))"
             )
         self.masks = masks(table, edge_weights=edge_weights) if search else {}
+        self.competing = [name for name in self.masks if name.endswith("_edges")]
+        """Choices whose options compete whatever the relaxation: edges have a softmax (PC-DARTS)."""
         self.state = CellState()
         style = CellStyle(
             search=search,

@@ -14,7 +14,7 @@ from torch import Tensor
 from wholenet.architecture import Weights
 from wholenet.files import read_yaml, shown, write_whole
 from wholenet.ops.candidates import CANDIDATES
-from wholenet.spaces.darts import INPUTS, NODES, SPACES, TYPES, CellEdge, Table, option_weights
+from wholenet.spaces.darts import INPUTS, NODES, TABLES, TYPES, CellEdge, Table, option_weights
 
 KEPT = 2
 """Edges into each node."""
@@ -204,10 +204,10 @@ def check_in_space(genotype: CellGenotype, space: str) -> None:
     Raises:
         ValueError: if it does not; the first operation that is missing is named. If there is no such space.
     """
-    if space not in SPACES:
-        raise ValueError(f"unknown space {shown(space)}; known: {', '.join(SPACES)}")
+    if space not in TABLES:
+        raise ValueError(f"unknown space {shown(space)}; known: {', '.join(TABLES)}")
     for kind in TYPES:
-        offered = {(edge.source, edge.target): edge.operations for edge in SPACES[space][kind]}
+        offered = {(edge.source, edge.target): edge.operations for edge in TABLES[space][kind]}
         for edge in genotype.table()[kind]:
             if edge.operations[0] not in offered[edge.source, edge.target]:
                 raise ValueError(

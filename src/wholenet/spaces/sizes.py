@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
+"""Names of ``GRID_SIZES``."""
 
 
 @dataclass(frozen=True, kw_only=True)

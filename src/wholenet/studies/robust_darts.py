@@ -17,7 +17,7 @@ from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.early_stopping import RULES
 from wholenet.search.random_search import random_genotype
-from wholenet.spaces.darts import SPACES, TYPES, CellEdge
+from wholenet.spaces.darts import TABLES, TYPES, CellEdge
 from wholenet.spaces.darts import Table as SpaceTable
 from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict, write_cell_genotype
 from wholenet.studies.cell_pool import CellPool, diverged, error, notes_on_diverged
@@ -207,7 +207,7 @@ def _without_none(space: str) -> SpaceTable:
     def offered(edge: CellEdge) -> CellEdge:
         return replace(edge, operations=tuple(name for name in edge.operations if name != "none"))
 
-    return {kind: tuple(map(offered, SPACES[space][kind])) for kind in TYPES}
+    return {kind: tuple(map(offered, TABLES[space][kind])) for kind in TYPES}
 
 
 def _notes(setting: CellSetting, rule: str, values: Mapping[str, Any]) -> list[str]:
