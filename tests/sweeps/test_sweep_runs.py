@@ -33,7 +33,7 @@ if run.name == "lr0.2-seed1" and not resumed:
     print("wholenet fit: the loss is not a number")
     sys.exit(2)
 (run / "config.yaml").write_text("data: scenes\\nout: x\\n")
-record = {"miou": float((run / "lr").read_text()) + int(run.name[-1]) / 10}
+record = {"epoch": 0, "miou": float((run / "lr").read_text()) + int(run.name[-1]) / 10}
 (run / "metrics.jsonl").write_text(json.dumps(record) + "\\n")
 """
 
@@ -188,7 +188,7 @@ def test_each_run_is_a_job_and_only_those_that_have_ended_are_submitted_again(cl
     assert lines[0].endswith(f", unknown; remove its line from {tmp_path / 'out' / 'jobs.json'} if it has ended")
     monkeypatch.setenv("STATE", "FAILED")
     plan.runs[0].path.mkdir(parents=True)
-    for name, text in (("config.yaml", "data: x"), ("metrics.jsonl", '{"miou": 0.5}\n'), ("done", "")):
+    for name, text in (("config.yaml", "data: x"), ("metrics.jsonl", '{"epoch": 0, "miou": 0.5}\n'), ("done", "")):
         (plan.runs[0].path / name).write_text(text)
     assert len(submit(plan, say=lines.append)) == 3
 

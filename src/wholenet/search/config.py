@@ -310,15 +310,16 @@ def build_config(kind: type[Config], values: Any, path: Path) -> Config:
         ValueError: if they are no fields of its, one that has no default is missing, a value does not do, or the file
             was cut short; with the file.
     """
+    try:
+        config = built(kind, values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     # A file that was cut short is good YAML too, and what it lost must not become the default.
     whole = read_text(path).rstrip().endswith(END)
-    missing = [f.name for f in dataclasses.fields(kind) if isinstance(values, dict) and f.name not in values]  # pyright: ignore[reportArgumentType]
+    missing = [f.name for f in dataclasses.fields(kind) if f.name not in values]  # pyright: ignore[reportArgumentType]
     if missing and not whole:
         raise ValueError(
             f"{path} ends without its last line and has no {', '.join(missing[:9])}: it was cut short. Put it back, or "
             f"write the fields that are missing as the run had them, each as `name: value`"
         )
-    try:
-        return built(kind, values)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    return config
