@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import itertools
 import json
 import multiprocessing
 import os
@@ -156,8 +157,10 @@ def test_a_config_that_was_cut_at_the_end_of_a_line_is_refused_and_one_of_before
     assert len(fields) >= len(dataclasses.fields(config))
     path.write_text("".join(fields))
     assert read(path) == config
-    for kept in range(1, len(fields)):
-        path.write_text("".join(lines[:kept]))
+    text, last = "".join(lines), sum(map(len, fields[:-1]))
+    cuts = [*itertools.accumulate(map(len, fields[:-1])), *range(last, last + len(fields[-1]))]
+    for cut in cuts:  # at the end of each line, and anywhere in the last value: 0. of 0.4 is a number too
+        path.write_text(text[:cut])
         with pytest.raises(ValueError, match=r"config\.yaml"):
             read(path)
     path.write_text("".join(fields[:-1]))

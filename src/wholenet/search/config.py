@@ -315,11 +315,12 @@ def build_config(kind: type[Config], values: Any, path: Path) -> Config:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     # A file that was cut short is good YAML too, and what it lost must not become the default.
-    whole = read_text(path).rstrip().endswith(END)
+    text = read_text(path)
     missing = [f.name for f in dataclasses.fields(kind) if f.name not in values]  # pyright: ignore[reportArgumentType]
-    if missing and not whole:
+    if not text.rstrip().endswith(END) and (missing or not text.endswith("\n")):
+        lost = f"has no {', '.join(missing[:9])}" if missing else "its last value may not be all there"
         raise ValueError(
-            f"{path} ends without its last line and has no {', '.join(missing[:9])}: it was cut short. Put it back, or "
-            f"write the fields that are missing as the run had them, each as `name: value`"
+            f"{path} ends without its last line and {lost}: it was cut short. Put it back, or write what is missing as "
+            "the run had it, each as `name: value` in a line"
         )
     return config
