@@ -91,6 +91,19 @@ def test_names_that_mean_the_same_are_paired(tmp_path, case):
     assert pair in pair_up(tmp_path / "x", tmp_path / "y")
 
 
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [("{}_training", "{}_manual1"), ("top_2_{}_RGB", "top_2_{}_label"), ("{}", "manual_{}"), ("scan_{}", "mask_{}")],
+)
+def test_names_of_which_all_but_a_shared_part_is_equal_are_paired(tmp_path, image, mask):
+    for number in (20, 21, 30):
+        write(tmp_path / "x" / f"{image.format(number)}.png", picture())
+        write(tmp_path / "y" / f"{mask.format(number)}.gif", labels(0))
+    found = match(tmp_path / "x", tmp_path / "y")
+    assert [(i.stem, m.stem) for i, m in found.pairs] == [(image.format(n), mask.format(n)) for n in (20, 21, 30)]
+    assert [f.kind for f in found.findings] == ["paired-by-words"]
+
+
 def test_pairs_by_words_are_told_and_each_has_its_own_number(tmp_path):
     for number in range(10, 13):
         write(tmp_path / "x" / f"img_{number}.png", picture())
@@ -107,6 +120,9 @@ def test_pairs_by_words_are_told_and_each_has_its_own_number(tmp_path):
         (("siteA_0", "siteA_1"), ("siteB_0", "siteB_1")),
         (("img_0", "img_1"), ("mask_0",)),
         (("img_0", "image_0"), ("mask_0", "label_0")),
+        (("img10_a", "img10_b"), ("mask20_a", "mask20_b")),
+        (("img_1_10", "img_1_11"), ("mask_2_10", "mask_2_11")),
+        (("left_0", "left_1"), ("right_0", "right_1")),
     ],
 )
 def test_names_that_may_mean_something_else_are_not_paired_but_the_nearest_is_named(tmp_path, images, masks):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from unicodedata import normalize
 
 from wholenet.data.finding import EXAMPLES, Finding, of_files
 from wholenet.data.layouts import KNOWN_LAYOUTS
+from wholenet.data.naming import composed, paired_by_words
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import read_image, read_mask
 from wholenet.data.sample import Classes, DataError, Sample
@@ -32,27 +32,11 @@ OTHER_SUFFIXES = (
     *(".npy", ".npz", ".mat", ".exr", ".hdr", ".nii", ".dcm", ".svg", ".xml"),
 )
 """Pictures and annotations that people have and wholenet does not read; text beside the data is nobody's mistake."""
-_MASK_ENDING = re.compile(r"[_-](masks?|labels?|labelids|gt|seg|segmentation|annot|annotation|l)$", re.IGNORECASE)
+MASK_ENDING = re.compile(r"[_-](masks?|labels?|labelids|gt|seg|segmentation|annot|annotation|l)$", re.IGNORECASE)
 
 
 _CHANNEL = "_0000"
 _IMAGE_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, IMAGE_SUFFIXES))})$", re.IGNORECASE)
-_IMAGE_WORDS = ("img", "imgs", "image", "images", "im", "pic", "picture", "photo", "input", "x")
-_MASK_WORDS = (
-    "mask",
-    "masks",
-    "label",
-    "labels",
-    "lbl",
-    "gt",
-    "seg",
-    "segmentation",
-    "annotation",
-    "annot",
-    "target",
-    "y",
-)
-"""Words that say what a file is, in names of images and of masks."""
 
 
 class FolderData:
@@ -155,7 +139,10 @@ def match(images: Path, masks: Path) -> Matching:
         images_of, masks_by_stem = _told_apart(images_of, masks_by_stem)
     for key, files in masks_by_stem.items():
         masks_of[_image_key(key, images_of)] += files
-    by_words = _by_kind_words(images_of.keys() - masks_of.keys(), masks_of.keys() - images_of.keys())
+    by_words = paired_by_words(
+        images_of.keys() - masks_of.keys(),
+        {key: files[0].stem for key, files in masks_of.items() if key not in images_of},
+    )
     masks_of |= {image: masks_of.pop(mask) for image, mask in by_words.items()}
     both = [key for key in images_of if key in masks_of]
     lossy_by_stem = _by_stem(masks, JPEG_SUFFIXES) if images != masks else {}
@@ -205,12 +192,8 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[Path, list[Path]]:
     """Path below ``folder`` without suffix, in Unicode's composed form -> the files of that name."""
     grouped: dict[Path, list[Path]] = defaultdict(list)
     for path in files_below(folder, suffixes):
-        grouped[_composed(path.relative_to(folder).with_suffix(""))].append(path)
+        grouped[composed(path.relative_to(folder).with_suffix(""))].append(path)
     return grouped
-
-
-def _composed(path: Path) -> Path:
-    return Path(normalize("NFC", str(path)))
 
 
 def _without_channel(images: dict[Path, list[Path]], masks: Container[Path]) -> dict[Path, list[Path]]:
@@ -225,7 +208,7 @@ def _told_apart(
     images: dict[Path, list[Path]], masks: dict[Path, list[Path]]
 ) -> tuple[dict[Path, list[Path]], dict[Path, list[Path]]]:
     """Of files in one folder, those that are images and those that are masks, by the ends of their names."""
-    ending = {key for key in {**images, **masks} if _MASK_ENDING.search(key.name)}
+    ending = {key for key in {**images, **masks} if MASK_ENDING.search(key.name)}
     return (
         {key: files for key, files in images.items() if key not in ending},
         {key: files for key, files in masks.items() if key in ending},
@@ -236,33 +219,17 @@ def _image_key(mask_key: Path, images: Container[Path]) -> Path:
     """The key of a mask's image: its own, or what is left without an image's suffix ("x.jpg") and a usual ending."""
     name = mask_key.name
     bare = _IMAGE_SUFFIX.sub("", name) or name
-    likely = [part for one in (name, bare) for part in (one, _MASK_ENDING.sub("", one) or one)]
+    likely = [part for one in (name, bare) for part in (one, MASK_ENDING.sub("", one) or one)]
     likely.append(_IMAGE_SUFFIX.sub("", likely[1]) or name)
     keys = [mask_key.with_name(part) for part in likely]
     return next((key for key in keys if key in images), keys[1])
-
-
-def _by_kind_words(images: Collection[Path], masks: Collection[Path]) -> dict[Path, Path]:
-    """Image -> mask, where all of these names are equal, one to one, but for words that say what a file is."""
-    of_images = {_without(key, _IMAGE_WORDS): key for key in images}
-    of_masks = {_without(key, _MASK_WORDS): key for key in masks}
-    whole = len(of_images) == len(images) and len(of_masks) == len(masks)
-    if not whole or of_images.keys() != of_masks.keys():
-        return {}
-    return {of_images[rest]: of_masks[rest] for rest in sorted(of_images)}
-
-
-def _without(key: Path, words: Container[str]) -> tuple[str, ...]:
-    """The folder, and the words and numbers of a name, but for ``words``."""
-    parts = re.findall(r"[^\W\d_]+|\d+|[^\w\s.-]", key.name)
-    return (key.parent.as_posix(), *(part for part in parts if part.lower() not in words))
 
 
 def _told_of_words(pairs: Sequence[Pair]) -> list[Finding]:
     if not pairs:
         return []
     examples = tuple(f"{image.name} with {mask.name}" for image, mask in pairs[:EXAMPLES])
-    what = f"{len(pairs)} images and masks paired by their names without words like img and mask"
+    what = f"{len(pairs)} images and masks paired by what is left of their names without words like img and mask"
     advice = "If they do not belong together, give each mask the name of its image."
     return [Finding("note", "paired-by-words", what, advice, examples, len(pairs))]
 
@@ -272,7 +239,7 @@ def _ambiguous(grouped: dict[Path, list[Path]], kind: str) -> Iterator[Finding]:
     if clashes:
         shown = "; ".join(", ".join(map(str, files)) for files in clashes[:EXAMPLES])
         more = f"; and {len(clashes) - EXAMPLES} more" if len(clashes) > EXAMPLES else ""
-        alike = any(len({_composed(file) for file in files}) < len(files) for files in clashes)
+        alike = any(len({composed(file) for file in files}) < len(files) for files in clashes)
         form = " (the names look alike: they differ in their Unicode form, NFC or NFD)" if alike else ""
         what = f"several {kind} of one name{form}: {shown}{more}."
         yield Finding("error", f"several-{kind}", what, "Keep one of them.", count=len(clashes))
