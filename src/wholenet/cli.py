@@ -748,8 +748,11 @@ def _sweep(args: Namespace) -> None:
     if args.jobs and args.slurm:
         raise ValueError("--jobs is for runs on this machine; with --slurm the cluster decides how many run at once")
     plan = read_sweep(args.file, dict(_assignment(text) for text in args.set))
+    from wholenet.report.data_check import printable
     from wholenet.sweeps.sweep import describe, submit, sweep
 
+    for line in dict.fromkeys(how_read(run.config.data, run.task) for run in plan.runs):
+        print(printable(line), file=sys.stderr)  # what a dry run prints can be pasted
     if args.dry_run:
         print("\n".join(describe(plan)))
         return

@@ -1053,6 +1053,44 @@ KINDS: dict[str, Kind] = {
 }
 
 
+# ---- names and folders
+
+
+def rename(root: Path, new_image: str, new_mask: str) -> None:
+    """Of the pair t1."""
+    image(root, "t1").rename(image(root, "t1").with_name(new_image))
+    mask(root, "t1").rename(mask(root, "t1").with_name(new_mask))
+
+
+KINDS |= {
+    "image in Unicode's composed form, mask in the other": Kind(
+        lambda r: rename(r, "gr\u00f6\u00dfe.png", "gro\u0308\u00dfe.png"), "fine", links=True
+    ),
+    "mask that keeps the image's suffix": Kind(lambda r: rename(r, "a.png", "a.png.png"), "fine"),
+    "img_1 with mask_1": Kind(lambda r: rename(r, "img_1.png", "mask_1.png"), "fine"),
+    "names that differ in a number": Kind(
+        lambda r: rename(r, "img_1.png", "mask_2.png"),
+        "error",
+        ("1 image without mask", "img_1.png", "The nearest name to img_1.png is mask_2.png"),
+    ),
+    "two images whose names look alike": Kind(
+        lambda r: (
+            rename(r, "\u00e9.png", "\u00e9.png"),
+            shutil.copy(image(r, "t2"), image(r, "t2").with_name("e\u0301.png")),
+        ),
+        "error",
+        ("several images of one name", "the names look alike", "NFC or NFD"),
+        links=True,
+    ),
+    "two folders that may be the masks": Kind(
+        lambda r: shutil.copytree(r / "masks", r / "second_reader"),
+        "error",
+        ("second_reader", "besides", "look like masks of", "Say which are meant"),
+    ),
+    "a folder of pictures that is not used": Kind(lambda r: shutil.copytree(r / "images", r / "backup"), "fine"),
+}
+
+
 # ---- the page
 
 

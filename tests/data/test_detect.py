@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -125,12 +126,68 @@ def test_a_folder_that_is_no_split_is_mentioned(tmp_path):
 def test_folders_with_pictures_that_are_not_used_are_named(tmp_path, used, unused):
     write_pairs(tmp_path / used[0], tmp_path / used[1], NAMES)
     (tmp_path / "notes").mkdir()
-    assert not [f for f in find_tree(tmp_path).findings if f.kind == "folder-not-used"]
+    assert not [note for note in find_tree(tmp_path).notes if "not used" in note]
     write(tmp_path / unused / "a.gif", labels(0, 1))
-    (found,) = [f for f in find_tree(tmp_path).findings if f.kind == "folder-not-used"]
-    assert found.severity == "warning"
-    assert found.files == (str(tmp_path / unused),)
-    assert f"the masks are taken from {used[1]}" in found.what
+    assert f"{unused} holds pictures and is not used" in find_tree(tmp_path).notes
+    open_data(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "other"),
+    [
+        ("training/images/{}_training", "training/mask/{}_training_mask", "training/1st_manual/{}_manual1"),
+        ("images/{}", "masks/{}", "masks_second_reader/{}"),
+        ("images/train/{}", "labels/train/{}", "consensus/train/{}"),
+    ],
+)
+def test_two_folders_that_may_both_be_the_masks_are_asked_about(tmp_path, images, masks, other):
+    for i in range(20, 24):
+        write(tmp_path / f"{images.format(i)}.tif", picture())
+        for place in (masks, other):
+            write(tmp_path / f"{place.format(i)}.gif", labels(0, 1))
+    folder = tmp_path / other.removesuffix("/{}").removesuffix("/{}_manual1").removesuffix("/train")
+    with pytest.raises(DataError, match=r"besides .* whose pictures look like masks of .*\nSay which are meant") as e:
+        open_data(tmp_path)
+    assert str(folder) in str(e.value)
+    shutil.move(folder, folder.with_name("colors"))  # another form of the masks is none of its own
+    assert len(open_data(tmp_path).splits["train"]) == 3
+    shutil.rmtree(folder.with_name("colors"))
+    link = tmp_path / "new"
+    link.mkdir()
+    (link / "images").symlink_to(tmp_path / Path(images).parent)
+    (link / "masks").symlink_to(tmp_path / Path(masks).parent)
+    assert len(open_data(link).splits["train"]) == 3
+
+
+PUBLIC = {
+    "SUIM": (("train_val/images/{}", "train_val/masks/{}"), ("TEST/images/{}", "TEST/masks/{}")),
+    "iSAID": (("train/images/{}", "train/Semantic_masks/{}_instance_color_RGB"),),
+    "DRIVE, the field of view taken out": (("training/images/{}_training", "training/1st_manual/{}_manual1"),),
+    "DeepGlobe": (("train/{}_sat", "train/{}_mask"),),
+    "KITTI": (("training/image_2/{}_10", "training/semantic/{}_10"),),
+    "Pascal VOC with its boxes": (("JPEGImages/{}", "SegmentationClass/{}"),),
+}
+
+
+@pytest.mark.parametrize("case", PUBLIC)
+def test_trees_of_public_data_sets_are_read(tmp_path, case):
+    for images, masks in PUBLIC[case]:
+        for i in range(20, 24):
+            write(tmp_path / f"{images.format(i)}.png", picture())
+            write(tmp_path / f"{masks.format(i)}.png", labels(0, 1))
+    extras = {"iSAID": "train/Instance_masks/{}_instance_id_RGB", "KITTI": "training/semantic_rgb/{}_10"}
+    for i in range(20, 24):
+        if case in extras:
+            write(tmp_path / f"{extras[case].format(i)}.png", labels(0, 1))
+        if "VOC" in case:
+            (tmp_path / "Annotations").mkdir(exist_ok=True)
+            (tmp_path / "Annotations" / f"{i}.xml").touch()
+    assert task_of(tmp_path) == "segmentation"
+    pairs = open_data(tmp_path).splits["train"]
+    assert isinstance(pairs, FolderData)
+    assert all(image.stem[:2] == mask.stem[:2] for image, mask in pairs.pairs)
+    mask_folder = Path(PUBLIC[case][0][1]).parent
+    assert {mask.parent for _, mask in pairs.pairs} == {tmp_path / mask_folder}
 
 
 def test_masks_beside_their_images_are_told_by_the_ends_of_their_names(tmp_path):
@@ -164,6 +221,8 @@ OTHER_FORMATS = {
     "COCO": (["train2017/a.jpg", "val2017/b.jpg", "annotations/instances_train2017.json"], "instances_train", "COCO"),
     "YOLO": (["images/train/a.jpg", "labels/train/a.txt", "data.yaml"], "a.txt", "YOLO"),
     "YOLO, splits above": (["train/images/a.jpg", "train/labels/a.txt"], "a.txt", "YOLO"),
+    "Supervisely": (["img/a.jpg", "img/b.jpg", "ann/a.jpg.json", "ann/b.jpg.json"], ".jpg.json", "Supervisely"),
+    "boxes": (["JPEGImages/a.jpg", "Annotations/a.xml"], "a.xml", "VOC"),
     "LabelMe": (["a.jpg", "a.json", "b.jpg", "b.json"], ".json", "LabelMe"),
     "a mask per object": (
         [f"{i}/{f}" for i in "ab" for f in ("images/x.png", "masks/0.png", "masks/1.png")],
@@ -200,6 +259,9 @@ def test_the_lists_of_pascal_voc_say_what_is_in_a_split(tmp_path):
     source = open_data(tmp_path)
     assert {name: stems(data) for name, data in source.splits.items()} == {"train": ["p2", "p0"], "val": ["p1", "p4"]}
     assert any("ImageSets/Segmentation" in note for note in source.notes)
+    write_pairs(tmp_path / "JPEGImages", tmp_path / "SegmentationClass", ["e\u0301"])
+    (lists / "val.txt").write_text("\u00e9\n", encoding="utf-8")
+    assert [normalize("NFC", stem) for stem in stems(open_data(tmp_path).splits["val"])] == ["\u00e9"]
     (lists / "val.txt").write_text("p1\np7\nnobody\n")
     with pytest.raises(DataError, match=r"2 names in val\.txt without image or mask: p7, nobody"):
         open_data(tmp_path)
@@ -215,6 +277,19 @@ def test_nnu_net_names_images_by_their_channel(tmp_path):
     assert task_of(tmp_path) == "segmentation"
     pairs = find_tree(tmp_path).pairs["train"]
     assert [(i.stem, m.stem) for i, m in pairs] == [("a_000_0000", "a_000"), ("a_001_0000", "a_001")]
+    table = {"channel_names": {"0": "R"}, "labels": {"background": 0, "road": 1, "ignore": 2}}
+    (tmp_path / "dataset.json").write_text(json.dumps(table))
+    classes = open_data(tmp_path).classes
+    assert (classes.names, classes.values) == (("background", "road"), (0, 1))
+    assert 2 in classes.ignore_values
+    older = {"modality": {"0": "MR"}, "labels": {"0": "background", "1": "street"}}
+    (tmp_path / "dataset.json").write_text(json.dumps(older))
+    assert open_data(tmp_path).classes.names == ("background", "street")
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": ["of", "others"]}))
+    assert open_data(tmp_path).classes.names == ("class 0", "class 1")
+    write(tmp_path / "imagesTr" / "a_000_0001.png", picture())
+    with pytest.raises(DataError, match="second channel of an image, as nnU-Net has them"):
+        open_data(tmp_path)
     for frame in ("x_0000", "x_0001"):  # a number that is part of the name
         write_pairs(tmp_path / "video/images", tmp_path / "video/masks", [frame])
     assert len(find_tree(tmp_path / "video").pairs["train"]) == 2
@@ -235,6 +310,7 @@ def test_a_relative_place_has_the_name_of_its_folder(tmp_path, monkeypatch):
         (["deep/images/a.png", "deep/masks/a.png"], ["Did you mean", "deep?"]),
         (["images/test/a.png", "masks/test/a.png"], ["no train split, only test"]),
         (["images/train/a.png", "masks/val/a.png"], ["no folder of masks belongs to these images", "train"]),
+        (["train/images/a.png", "train/truth/b.png"], ["these images; beside it lies truth: call the folder with"]),
         (["images/a.png", "imgs/a.png", "masks/a.png"], ["images and imgs could play the same part"]),
         (["images/val/a.png", "images/valid/a.png", "masks/val/a.png"], ["val and valid could play"]),
     ],

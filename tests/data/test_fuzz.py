@@ -97,8 +97,8 @@ def test_there_are_at_least_sixty_kinds():
     assert sum(kind.outcome == "error" for kind in KINDS.values()) >= 40
 
 
-OF_LAYOUTS = {"folder-not-used", "listed-without-pair", "paired-by-words"}
-"""Of folders and names, not of damaged files: tests/data/test_detect.py and test_folder.py meet them."""
+OF_LAYOUTS = {"listed-without-pair"}
+"""Of the lists of Pascal VOC: tests/data/test_detect.py meets it."""
 
 
 def spelled_kinds():

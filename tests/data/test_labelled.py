@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from wholenet.data.detect import open_data
 from wholenet.data.labelled import CIFAR10_CLASSES, open_labelled
 from wholenet.data.sample import DataError
+from wholenet.data.task import task_of
 
 
 def pictures(n, side=32, seed=0):
@@ -255,11 +257,35 @@ def test_what_is_wrong_is_named(tmp_path, kind, said):
         open_labelled(damaged(kind, tmp_path / "data"))
 
 
+def test_names_of_classes_are_compared_in_one_unicode_form(tmp_path):
+    for place in ("train/caf\u00e9", "train/dog", "test/cafe\u0301"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.fromarray(pictures(1)[0]).save(tmp_path / place / "a.png")
+    source = open_labelled(tmp_path)
+    assert source.classes == ("caf\u00e9", "dog")
+    assert source.splits["test"].labels.tolist() == [0]
+    (tmp_path / "train/cafe\u0301").mkdir()
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "train/cafe\u0301/a.png")
+    with pytest.raises(DataError, match=r"two classes are called .*names look alike"):
+        open_labelled(tmp_path)
+
+
+def test_no_folder_is_left_out_because_another_is_called_as_its_split(tmp_path):
+    for place in ("train/cat", "train/dog", "train_more/cat"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.fromarray(pictures(1)[0]).save(tmp_path / place / "a.png")
+    with pytest.raises(DataError, match="train and train_more could both be train"):
+        open_labelled(tmp_path)
+
+
 @pytest.mark.parametrize("column", ["annotation", "mask"])
 def test_a_parquet_file_with_masks_is_told_as_what_it_is(tmp_path, column):
     write_parquet(tmp_path / "train.parquet", pictures(2), [0, 1], label=column)
     with pytest.raises(DataError, match=f"{column} seems to hold masks: write them as files"):
         open_labelled(tmp_path)
+    assert task_of(tmp_path) == "segmentation"
+    with pytest.raises(DataError, match=r"train\.parquet holds images in a table.*docs/data\.md"):
+        open_data(tmp_path)
 
 
 def test_a_parquet_image_that_decodes_to_too_much_is_refused(tmp_path):

@@ -3,6 +3,8 @@
 import pytest
 from trees import labels, picture, write, write_pairs
 
+from wholenet.data.detect import find_tree
+from wholenet.data.labelled import open_labelled
 from wholenet.data.layouts import find_layout
 from wholenet.data.sample import DataError
 from wholenet.data.task import how_read, may_be_labelled, task_of
@@ -116,7 +118,64 @@ def two_of_one_names(images, masks):
     return lambda root: write_pairs(root / images, root / masks, ["a", "b", "c", "d"])
 
 
+def modalities(*ends):
+    """BraTS: several images of a slice, and its mask, in a folder per patient."""
+
+    def build(root):
+        for patient in ("p1", "p2"):
+            for end in ends:
+                write(root / patient / f"{patient}_{end}.png", labels(0, 1) if end == "seg" else picture())
+
+    return build
+
+
+def late_patients(root):
+    """The first of many are healthy, and have no masks."""
+    pictures(root, *(f"p{i:02}" for i in range(20)))
+    masks_beside(root, *(f"p{i}/b" for i in range(14, 20)))
+
+
+def some_masks(images, masks):
+    """Masks of few of the images."""
+
+    def build(root):
+        for name in "abcdef":
+            write(root / images / f"{name}.png", picture())
+        write(root / masks / "a.png", labels(0, 1))
+
+    return build
+
+
+def potsdam(root):
+    for i in (10, 11, 12):
+        write(root / "2_Ortho_RGB" / f"top_2_{i}_RGB.tif", picture())
+        write(root / "5_Labels_all" / f"top_2_{i}_label.tif", labels(0, 1))
+
+
+def isic(root):
+    for i in range(3):
+        write(root / "Part1_Training_Data" / f"ISIC_{i}.png", picture())
+        write(root / "Part1_Training_GroundTruth" / f"ISIC_{i}_Segmentation.png", labels(0, 255))
+
+
+def outlines(suffix):
+    def build(root):
+        pictures(root, "cat", "dog")
+        (root / "cat" / f"a{suffix}").write_text("0 0.1 0.1 0.5 0.1 0.5 0.5")
+
+    return build
+
+
 UNCERTAIN = {
+    "images of several kinds with one mask": modalities("flair", "t1", "t2", "seg"),
+    "patients of whom the first have no masks": late_patients,
+    "few of the images have masks": some_masks("image_left", "semantic_label"),
+    "more folders than are compared": lambda r: pictures(r, "rgb", "seg", "depth", "normals", "flow"),
+    "names that differ in a word (Potsdam)": potsdam,
+    "names that end in what they are (ISIC)": isic,
+    "several folders like masks": lambda r: [write_pairs(r / "a", r / m, ["x", "y"]) for m in ("b", "c")],
+    "outlines as text": outlines(".txt"),
+    "outlines as JSON": outlines(".json"),
     "a folder per patient": lambda root: masks_beside(root, "p1/a", "p1/b", "p2/a"),
     "a folder per patient, in train": lambda root: masks_beside(root, "train/p1/a", "train/p1/b"),
     "equal names, one of them like masks": two_of_one_names("rgb", "truth"),
@@ -132,7 +191,7 @@ UNCERTAIN = {
 def test_a_folder_that_can_be_read_in_two_ways_is_asked_about(case, tmp_path):
     UNCERTAIN[case](tmp_path)
     with pytest.raises(
-        DataError, match=r"can be read in two ways: as images with masks .*, or as labelled images"
+        DataError, match=r"two ways: as images with masks .*, or as labelled images|masks of the images .* per class"
     ) as e:
         task_of(tmp_path)
     assert str(tmp_path) in str(e.value)
@@ -150,9 +209,35 @@ def test_equal_names_of_classes_whose_pictures_are_alike_leave_no_doubt(tmp_path
     assert task_of(tmp_path / "drawn") == "classification"
 
 
-def test_masks_beside_their_images_in_one_folder_leave_no_doubt(tmp_path):
-    masks_beside(tmp_path, "a", "b")
+FACES = {
+    "by underscores": ("Train/with_mask/{}.png", "Train/without_mask/{}.png", "Test/with_mask/{}.png"),
+    "the files say so, too": ("with_mask/{}-with-mask.png", "without_mask/{}.png"),
+    "in one word": ("Train/WithMask/{}.png", "Train/WithoutMask/{}.png", "Validation/WithMask/{}.png"),
+    "mask, no mask and wrongly worn": ("mask/{}_mask.png", "no_mask/{}.png", "mask_weared_incorrect/{}.png"),
+}
+
+
+@pytest.mark.parametrize("case", FACES)
+def test_faces_with_and_without_masks_are_classes(case, tmp_path):
+    for place in FACES[case]:
+        for i in range(4):
+            write(tmp_path / place.format(i), picture(i))
+    assert task_of(tmp_path) == "classification"
+
+
+def test_a_table_and_captions_beside_classes_leave_no_doubt(tmp_path):
+    pictures(tmp_path, "cat", "dog")
+    (tmp_path / "metadata.parquet").touch()
+    (tmp_path / "cat/a.txt").write_text("a cat on a mat")
+    assert task_of(tmp_path) == "classification"
+    assert open_labelled(tmp_path).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("data/site/p1/a", "data/site/p2/b")])
+def test_masks_beside_their_images_in_one_folder_or_deep_leave_no_doubt(names, tmp_path):
+    masks_beside(tmp_path, *names)
     assert task_of(tmp_path) == "segmentation"
+    assert len(find_tree(tmp_path).pairs["train"]) == 2
 
 
 @pytest.mark.parametrize("table", ["metadata.parquet", "data/notes.parquet"])
@@ -176,6 +261,19 @@ def test_labelled_files_beside_images_and_masks_are_asked_about(file, tmp_path):
 # ---- the line that says how a folder is read
 
 
+@pytest.mark.parametrize("form", ["parquet", "CIFAR"])
+def test_how_files_are_read_names_how_many_images_they_hold(form, tmp_path):
+    for split, count in (("train", 5), ("test", 2)):
+        if form == "CIFAR":
+            (tmp_path / f"{split}_batch.bin").write_bytes(bytes(count * (1 + 3 * 32 * 32)))
+        else:
+            parquet = pytest.importorskip("pyarrow.parquet")
+            parquet.write_table(
+                pytest.importorskip("pyarrow").table({"label": [0] * count}), tmp_path / f"{split}.parquet"
+            )
+    assert how_read(tmp_path, "classification").endswith("; images: train 5, test 2")
+
+
 def test_how_it_is_read_names_task_and_folders(tmp_path):
     write_pairs(tmp_path / "m/images/train", tmp_path / "m/labels/train", ["a"])
     masks_beside(tmp_path / "p", "x/a", "y/b")
@@ -184,10 +282,13 @@ def test_how_it_is_read_names_task_and_folders(tmp_path):
     for name in ("train-0.parquet", "train-1.parquet"):
         (tmp_path / "f" / name).touch()
     told = {
-        ("m", "segmentation"): ["segmentation", "train: images in images/train, masks in labels/train"],
-        ("p", "segmentation"): ["segmentation", "masks beside their images"],
-        ("p", "classification"): ["classification", "a folder per class; train: 2 in ."],
-        ("c", "classification"): ["classification", "a folder per class; train: 2 in train"],
+        ("m", "segmentation"): ["segmentation", "train: 1 image in images/train, masks in labels/train"],
+        ("p", "segmentation"): ["segmentation", "train: 2 images in the folder itself, masks beside them"],
+        ("p", "classification"): [
+            "classification",
+            "a folder per class; train: 4 images of 2 classes in the folder itself",
+        ],
+        ("c", "classification"): ["classification", "a folder per class; train: 2 images of 2 classes in train"],
         ("f", "classification"): ["classification", "parquet files, train-0.parquet and 1 more"],
         ("gone", "segmentation"): ["segmentation"],
     }

@@ -1,5 +1,6 @@
 """Every study, whole, on twelve tiny images; and the pool that trains their runs."""
 
+import io
 import json
 from dataclasses import replace
 from itertools import combinations
@@ -91,8 +92,10 @@ def test_a_study_writes_a_page_and_a_figure_and_trains_nothing_twice(name, setti
     assert len(facts["rows"]) == len(result.table.rows) > 0
     assert all(len(row) == len(facts["columns"]) for row in facts["rows"])
     HerePool.started = 0
-    study(name, setting, QUIET)
+    shown = io.StringIO()
+    study(name, setting, Console(file=shown))
     assert HerePool.started == 0
+    assert shown.getvalue().startswith(f"{setting.data} is read as images with masks (segmentation): train: ")
 
 
 def test_the_numbers_of_a_table_are_those_of_its_runs(setting, here):

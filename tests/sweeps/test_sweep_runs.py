@@ -94,8 +94,10 @@ def test_runs_are_done_once_and_one_that_fails_is_told_and_continued(fake, file,
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(file, tmp_path, capsys):
     main(["sweep", str(file), "--dry-run", "--set", "epochs=3"])
-    lines = capsys.readouterr().out.splitlines()
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
     assert len(lines) == 4
+    assert err.splitlines() == ["scenes is read as images with masks (segmentation): drawn, the built-in data"]
     assert lines[0].split()[:6] == ["lr0.1-seed0", "to", "be", "started", "wholenet", "fit"]
     assert "--epochs=3" in lines[0]
     assert not (tmp_path / "out").exists()

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
+from unicodedata import normalize
 
 from wholenet.data.sample import IGNORE, Classes, DataError
 from wholenet.files import is_plain, read_json, read_text, read_yaml, shown
@@ -24,6 +25,8 @@ CLASS_FILES = ("classes.json", "classes.yaml", "classes.yml")
 
 LABELMAP = "labelmap.txt"
 """CVAT's table of names and colours beside its masks, read where there is no class file."""
+DATASET = "dataset.json"
+"""nnU-Net's table of names and values, likewise."""
 _LABELMAP_HEAD = "# label:color_rgb"
 
 MAX_CLASSES = 254
@@ -162,17 +165,31 @@ def _load(path: Path) -> Any:
     try:
         if path.name == LABELMAP:
             return [_labelmap_entry(line) for line in read_text(path).splitlines() if line.strip() and line[0] != "#"]
+        if path.name == DATASET:
+            return _dataset_table(read_json(path)["labels"])
         return read_json(path) if path.suffix.lower() == ".json" else read_yaml(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: this class file cannot be read: {error}.\n{_FORMS}") from error
 
 
-def is_labelmap(path: Path) -> bool:
-    """Whether this is CVAT's table: others have files of that name, too."""
+def is_table_of_others(path: Path) -> bool:
+    """Whether this is CVAT's table or nnU-Net's: others have files of that name, too."""
     try:
-        return path.name == LABELMAP and path.is_file() and read_text(path).startswith(_LABELMAP_HEAD)
+        if path.name == LABELMAP and path.is_file():
+            return read_text(path).startswith(_LABELMAP_HEAD)
+        content = read_json(path) if path.name == DATASET and path.is_file() else None
     except (OSError, ValueError):
         return False
+    if not isinstance(content, dict) or not ("channel_names" in content or "modality" in content):
+        return False
+    return isinstance(content.get("labels"), dict)
+
+
+def _dataset_table(labels: Mapping[str, Any]) -> dict[str, Any]:
+    """{"road": 1}, or {"1": "road"} as older versions have it; "ignore" is no class."""
+    by_name = {name: key for key, name in labels.items()} if all(key.isdecimal() for key in labels) else dict(labels)
+    ignored = {"ignore_index": by_name.pop("ignore")} if "ignore" in by_name else {}
+    return {"classes": [{"id": value, "name": name} for name, value in by_name.items()], **ignored}
 
 
 def _labelmap_entry(line: str) -> dict[str, Any]:
@@ -236,7 +253,7 @@ def _name(name: Any, where: str) -> str:
         )
     if not is_plain(name) or len(name) > MAX_NAME:
         _fail(where, f"a class's name is up to {MAX_NAME} characters, none of them for control, found {shown(name)}")
-    return name
+    return normalize("NFC", name)
 
 
 def _value(value: Any, where: str) -> int:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 from wholenet.checked import InnerShare, Megapixels, Seed, checked_numbers
 from wholenet.data.camvid import CAMVID
 from wholenet.data.cityscapes import CITYSCAPES, cityscapes_pairs
-from wholenet.data.classes import CLASS_FILES, LABELMAP, is_labelmap, read_classes, same_names
+from wholenet.data.classes import CLASS_FILES, DATASET, LABELMAP, is_table_of_others, read_classes, same_names
 from wholenet.data.finding import Finding, of_files
 from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, FolderData, Matching, Pair, files_below, match
-from wholenet.data.formats import other_format
-from wholenet.data.guess import guess_layout
+from wholenet.data.formats import other_format, second_channel
+from wholenet.data.guess import guess_layout, other_masks
 from wholenet.data.infer import classes_of, infer_classes
 from wholenet.data.layouts import KNOWN_LAYOUTS, SPLIT_FOLDERS, Layout, describe, find_layout, is_cityscapes, subfolders
+from wholenet.data.naming import composed
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import Classes, DataError, DataSource
 from wholenet.data.scenes import open_scenes
@@ -116,7 +118,10 @@ def layout_of(root: Path) -> Layout | None:
     Raises:
         DataError: if two folders could play the same part.
     """
-    return find_layout(root) or guess_layout(root)
+    known = find_layout(root)
+    if known is not None and ("train" not in known.folders or known.folders["train"][1] is not None):
+        return known
+    return guess_layout(root) or known
 
 
 def _folder_tree(root: Path) -> Tree:
@@ -125,9 +130,12 @@ def _folder_tree(root: Path) -> Tree:
     if not any(files_below(folder, MASK_SUFFIXES) for folder in masks):
         other = other_format(root)
         if other is not None:
-            raise DataError(other)
+            raise DataError(other.told)
     if layout is None:
         raise DataError(f"{root} has no layout that wholenet knows; {describe(root)}\n{KNOWN_LAYOUTS}")
+    channels = second_channel(layout.folders["train"][0]) if "train" in layout.folders else None
+    if channels is not None:
+        raise DataError(channels)
     if "train" not in layout.folders:
         raise DataError(f"{root} has no train split, only {', '.join(layout.folders)}.\n{KNOWN_LAYOUTS}")
     notes = [f"{path} is not used: its name is no split's" for path in layout.unused]
@@ -136,7 +144,10 @@ def _folder_tree(root: Path) -> Tree:
         if split == "test" and (masks is None or not files_below(masks, MASK_SUFFIXES)):
             notes.append(f"test is left out: {images} has no masks")
         elif masks is None:
-            what = f"{images}: no folder of masks belongs to these images."
+            used = [folder for pair in layout.folders.values() for folder in pair]
+            beside = ", ".join(folder.name for folder in subfolders(images.parent).values() if folder not in used)
+            what = f"{images}: no folder of masks belongs to these images"
+            what += f"; beside it lies {beside}: call the folder with the masks masks." if beside else "."
             findings.append(Finding("error", "no-masks-folder", what, KNOWN_LAYOUTS))
             matchings.setdefault(split, Matching([]))
         else:
@@ -146,7 +157,9 @@ def _folder_tree(root: Path) -> Tree:
         matchings = _as_listed(matchings["train"], lists)
         notes.append(f"splits as the files in {LISTS} say: {', '.join(path.name for path in lists.values())}")
     mask_folders = tuple(masks for _, masks in layout.folders.values() if masks)
-    findings += [*_nearly_class_files(root, mask_folders), *_unused_pictures(root, layout)]
+    unused = _unused_pictures(root, layout)
+    findings += [*_nearly_class_files(root, mask_folders), *_other_masks(layout, unused)]
+    notes += [f"{folder.relative_to(root).as_posix()} holds pictures and is not used" for folder in unused]
     return _tree(matchings, findings, CAMVID if layout.segnet_names else None, mask_folders, notes)
 
 
@@ -158,11 +171,11 @@ def _lists(root: Path) -> dict[str, Path]:
 
 def _as_listed(whole: Matching, lists: Mapping[str, Path]) -> dict[str, Matching]:
     """The pairs of each list. Images that none lists need no mask, and a test list may be of images without masks."""
-    by_name = {image.stem: (image, mask) for image, mask in whole.pairs}
+    by_name = {composed(image).stem: (image, mask) for image, mask in whole.pairs}
     found = {}
     for split, path in lists.items():
         try:
-            names = list(dict.fromkeys(read_text(path).split()))
+            names = list(dict.fromkeys(normalize("NFC", read_text(path)).split()))
         except ValueError as error:
             raise DataError(f"{path}: this list of images cannot be read: {error}") from error
         missing = [name for name in names if name not in by_name]
@@ -177,11 +190,11 @@ def _as_listed(whole: Matching, lists: Mapping[str, Path]) -> dict[str, Matching
     return {**found, "train": Matching(found["train"].pairs, (*rest, *found["train"].findings))}
 
 
-def _unused_pictures(root: Path, layout: Layout) -> list[Finding]:
-    """Folders with pictures beside those that are used: one of them may be what was meant."""
+def _unused_pictures(root: Path, layout: Layout) -> list[Path]:
+    """Folders with pictures beside those that are used."""
     used = [folder for pair in layout.folders.values() for folder in pair if folder is not None]
     beside = sorted({root, *(folder.parent for folder in used if folder != root)})
-    unused = [
+    return [
         folder
         for parent in beside
         for folder in subfolders(parent).values()
@@ -189,13 +202,23 @@ def _unused_pictures(root: Path, layout: Layout) -> list[Finding]:
         and not any(one.is_relative_to(folder) or folder.is_relative_to(one) for one in used)
         and files_below(folder, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))
     ]
-    masks = ", ".join(sorted({folder.relative_to(root).as_posix() for _, folder in layout.folders.values() if folder}))
+
+
+def _other_masks(layout: Layout, unused: Sequence[Path]) -> list[Finding]:
+    """Folders that may as well hold the masks: nobody can tell which are meant but those who made them."""
+    images, masks = layout.folders["train"]
+    if masks is None or masks == images:
+        return []
+    above = masks.parent if masks.name.lower() in SPLIT_FOLDERS["train"] else masks
+    beside = [folder for folder in unused if folder.parent == above.parent]
+    rivals = other_masks(images.parent if above != masks else images, beside)
     return of_files(
-        "warning",
-        "folder-not-used",
-        unused,
-        f"with pictures that are not used; the masks are taken from {masks}",
-        "If the masks that you mean lie there, call that folder masks, and move the other out of the data set.",
+        "error",
+        "several-masks-folders",
+        rivals,
+        f"besides {masks} whose pictures look like masks of {images}",
+        "Say which are meant: move the other folder out of the data set, or make a new folder with two links, "
+        "images and masks (ln -s), to the ones that are.",
         noun="folder",
     )
 
@@ -228,7 +251,7 @@ def with_val(
     """
     if "val" in pairs:
         return dict(pairs), ()
-    by_name = {pair[0].relative_to(root).as_posix(): pair for pair in pairs["train"]}
+    by_name = {composed(pair[0].relative_to(root)).as_posix(): pair for pair in pairs["train"]}
     count = share_count(len(by_name), val_share, f"{root}: train, of which a part must become val")
     chosen = set(seeded_order(by_name, seed)[:count])
     divided = {
@@ -290,8 +313,8 @@ def class_file(root: Path, tree: Tree) -> Path | None:
     for other in files[1:]:
         if read_classes(other) != read_classes(files[0]):
             raise DataError(f"two class files that differ: {files[0]} and {other}. Keep one of them.")
-    files = files or [path for folder in folders if is_labelmap(path := folder / LABELMAP)]
-    return files[0] if files else None
+    others = [path for folder in folders for name in (LABELMAP, DATASET) if is_table_of_others(path := folder / name)]
+    return next(iter([*files, *others]), None)
 
 
 def _class_folders(root: Path, mask_folders: Iterable[Path]) -> list[Path]:
@@ -309,7 +332,7 @@ def _nearly_class_files(root: Path, mask_folders: Iterable[Path]) -> list[Findin
         for path in sorted(folder.iterdir())
         if (
             path.name not in CLASS_FILES
-            and not is_labelmap(path)
+            and not is_table_of_others(path)
             and path.stem.lower() in names
             and path.suffix.lower() in suffixes
         )

@@ -4,19 +4,30 @@ few of them. What is found here is likely, not certain.
 
 from __future__ import annotations
 
-from itertools import islice, permutations
+import os
+from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 
-from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, match
+from wholenet.data.folder import IMAGE_SUFFIXES, MASK_ENDING, MASK_SUFFIXES, files_below, match
 from wholenet.data.layouts import Layout, split_folders, subfolders
+from wholenet.data.naming import DERIVED_WORDS, IMAGE_FOLDER_WORDS, MASK_FOLDER_WORDS, MASK_WORDS, words_of
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
 
 MOST_FOLDERS = 4
-"""More folders with pictures are classes; of folders in which images may lie beside their masks, so many are opened."""
+"""More folders with pictures are not compared, each with each: they are classes."""
+MOST_NAMED = 12
+"""So many may be told by their names."""
+OPENED = 16
+"""Folders that are listed on each level, where images may lie beside their masks."""
+DEPTH = 4
+"""Levels."""
+BESIDE = 0.1
+"""Share of the pictures that must be a mask with its image in the same folder."""
 LOOKS = 3
 """Pairs that are decoded."""
 MASK_COLORS = 64
@@ -29,7 +40,7 @@ def guess_layout(root: Path) -> Layout | None:
     """How images and masks seem to be arranged in ``root``; None if there seem to be none.
 
     Either two folders of the same file names, of which one looks like masks; or masks beside their images, in one
-    folder or in many ("a.tif" with "a_mask.tif").
+    folder or in many, at any depth ("a.tif" with "a_mask.tif").
 
     Raises:
         DataError: if several folders look like the masks of one.
@@ -49,26 +60,67 @@ def guess_layout(root: Path) -> Layout | None:
     return Layout(folders)
 
 
+def doubt(classes: Sequence[Path]) -> str | None:
+    """Why these folders, which may each be a class, may be images and masks that nobody can pair; None if nothing says
+    so."""
+    for folder in _spread(classes):
+        stems = [path.stem for path in _pictures(folder, MASK_SUFFIXES)]
+        named = [stem for stem in stems if words_of(stem) & _SURE_WORDS]
+        if BESIDE * len(_pictures(folder, IMAGE_SUFFIXES)) <= len(named) < len(stems) and named:
+            return f"by names such as {named[0]} beside others in {folder.name}"
+    if len(classes) > MOST_NAMED:
+        return None
+    of_masks = [one.name for one in classes if words_of(one.name) & MASK_FOLDER_WORDS]
+    of_images = [one.name for one in classes if words_of(one.name) & IMAGE_FOLDER_WORDS and one.name not in of_masks]
+    return f"by the names of {of_images[0]} and {of_masks[0]}" if of_images and of_masks else None
+
+
+_SURE_WORDS = MASK_WORDS & MASK_FOLDER_WORDS
+
+
+def other_masks(images: Path, folders: Sequence[Path]) -> list[Path]:
+    """Those of ``folders`` that may as well hold the masks of ``images``: the same file names, and few colours.
+
+    Those that are called as another form of the masks, such as a picture of them in colour, are none.
+    """
+    return [folder for folder in folders if not words_of(folder.name) & DERIVED_WORDS and _are_masks(images, folder)]
+
+
+# ---- masks beside their images
+
+
 def _mixed(top: Path) -> bool:
-    """Whether at least half of the images lie beside their masks."""
-    for folder in [top, *islice(subfolders(top).values(), MOST_FOLDERS)]:
-        pictures = _pictures(folder, IMAGE_SUFFIXES)
-        if pictures and not _pictures(folder, MASK_SUFFIXES):
-            return False
-        if pictures:
-            pairs = len(match(folder, folder).pairs)
-            if 3 * pairs < len(pictures):
-                return False
-            if pairs:
-                return True
-    return False
+    """Whether a good share of the pictures below ``top`` are masks beside their images, by the folders opened."""
+    pictures = pairs = 0
+    level = [top]
+    for _ in range(DEPTH):
+        for folder in level:
+            found = _pictures(folder, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))
+            pictures += len(found)
+            if any(MASK_ENDING.search(path.stem) for path in found):
+                pairs += sum(image.parent == folder for image, _ in match(folder, folder).pairs)
+        level = _spread([inner for folder in level for inner in subfolders(folder).values()])
+    return pairs > 0 and pairs >= BESIDE * pictures
+
+
+def _spread(folders: Sequence[Path]) -> list[Path]:
+    """At most ``OPENED`` of them, evenly spaced: what comes first is often of one kind."""
+    count = min(OPENED, len(folders))
+    return [folders[i * len(folders) // count] for i in range(count)]
+
+
+# ---- two folders of one another
 
 
 def _folders_of_one_another(top: Path) -> tuple[Path, Path] | None:
     folders = [folder for folder in subfolders(top).values() if _pictures(folder, IMAGE_SUFFIXES + MASK_SUFFIXES)]
     if not 2 <= len(folders) <= MOST_FOLDERS:
         return None
-    found = [(images, masks) for images, masks in permutations(folders, 2) if _are_masks(images, masks)]
+    colors = {folder: _most_colors(folder) for folder in folders}  # so that folders of many files are seldom compared
+    likely = [(a, b) for a, b in permutations(folders, 2) if colors[b] <= MASK_COLORS and colors[a] > 2 * colors[b]]
+    found = [(images, masks) for images, masks in likely if _are_masks(images, masks)]
+    plain = [pair for pair in found if not words_of(pair[1].name) & DERIVED_WORDS]
+    found = plain or found
     if len(found) > 1:
         names = ", ".join(sorted({masks.name for _, masks in found}))
         raise DataError(
@@ -80,13 +132,29 @@ def _folders_of_one_another(top: Path) -> tuple[Path, Path] | None:
 
 def _are_masks(images: Path, masks: Path) -> bool:
     """Whether most images have a mask by name, and the first, the middle and the last pair look like it."""
-    if not _pictures(masks, MASK_SUFFIXES):
+    if not _pictures(masks, MASK_SUFFIXES) and not subfolders(masks):
         return False
     pairs = match(images, masks).pairs
-    if 2 * len(pairs) < len(_pictures(images, IMAGE_SUFFIXES)) or not pairs:
+    if 2 * len(pairs) < len(files_below(images, IMAGE_SUFFIXES)) or not pairs:
         return False
-    looks = {round(i * (len(pairs) - 1) / (LOOKS - 1)) for i in range(LOOKS)}
-    return all(_is_mask_of(pairs[i][1], pairs[i][0]) for i in looks)
+    return all(_is_mask_of(pairs[i][1], pairs[i][0]) for i in _looks(len(pairs)))
+
+
+def _looks(count: int) -> set[int]:
+    """The first, the middle and the last of so many."""
+    return {round(i * (count - 1) / (LOOKS - 1)) for i in range(LOOKS)}
+
+
+def _most_colors(folder: Path) -> int:
+    """Of a few pictures in ``folder``; 0 if none of them can be read."""
+    files = _pictures(folder, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))
+    most = 0
+    for i in _looks(len(files)):
+        try:
+            most = max(most, _colors(read_image(files[i], MAX_MEGAPIXELS)))
+        except DataError:  # who reads all of them says so
+            continue
+    return most
 
 
 def _is_mask_of(mask: Path, image: Path) -> bool:
@@ -106,4 +174,6 @@ def _colors(picture: np.ndarray) -> int:
 
 
 def _pictures(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    return [p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if not entry.name.startswith(".")]
+    return [folder / name for name in sorted(names) if Path(name).suffix.lower() in suffixes]

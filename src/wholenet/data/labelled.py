@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
+from unicodedata import normalize
 
 import numpy as np
 
+from wholenet.data.class_folders import class_layout, split_of
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.opening import MAX_MEGAPIXELS, quiet_pillow
 from wholenet.data.pictures import read_image
@@ -26,11 +28,11 @@ CIFAR_SIDE = 32
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
 IMAGE_COLUMNS = ("img", "image", "images", "picture")
+MASK_COLUMNS = ("annotation", "mask", "segmentation_mask")
 MAX_ROWS = 20_000_000
 """Of a parquet file; ImageNet's largest release has 14 million images."""
 MAX_PACKED = 50
 """How many times its own size a parquet file may declare, beyond a gigabyte."""
-VAL_NAMES = ("val", "valid", "validation")
 SVHN_FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 """SVHN's splits. Its third file, extra_32x32.mat, is left out: additional, easier digits, a split of their own."""
 SVHN_CLASSES = tuple("0123456789")
@@ -119,7 +121,8 @@ def image_files(path: str | Path) -> list[Path]:
 
 def form_of(root: Path) -> tuple[Literal["parquet", "mat", "bin", "pickled", "folders"], list[Path]]:
     """The form of a data set, and the files that tell it."""
-    if parquet := sorted([*root.glob("*.parquet"), *root.glob("data/*.parquet")]):
+    parquet = sorted([*root.glob("*.parquet"), *root.glob("data/*.parquet")])
+    if any(split_of(file.stem) for file in parquet) or (parquet and not files_below(root, IMAGE_SUFFIXES)):
         return "parquet", parquet
     if digits := sorted(root.glob("*_32x32.mat")):
         return "mat", digits
@@ -128,14 +131,6 @@ def form_of(root: Path) -> tuple[Literal["parquet", "mat", "bin", "pickled", "fo
     if pickled := sorted(p for p in root.rglob("data_batch_*") if not p.suffix):
         return "pickled", pickled
     return "folders", []
-
-
-def split_of(name: str) -> str | None:
-    """ "train-00000-of-00002" -> "train"; None for a name that begins with no split's."""
-    for split, names in (("train", ("train",)), ("val", VAL_NAMES), ("test", ("test",))):
-        if name.lower().startswith(names):
-            return split
-    return None
 
 
 # ---- parquet
@@ -186,8 +181,8 @@ def _column(found: Sequence[str], wanted: Sequence[str], file: Path) -> str:
     for name in wanted:
         if name in found:
             return name
-    masks = [name for name in found if name in ("annotation", "mask", "segmentation_mask")]
-    what = f"; {masks[0]} seems to hold masks: write them as files, images/0.png and masks/0.png" if masks else ""
+    masks = [name for name in found if name in MASK_COLUMNS]
+    what = f"; {masks[0]} seems to hold masks: write them as files (docs/data.md)" if masks else ""
     raise DataError(f"{file} has columns {', '.join(found)}; expected one of {', '.join(wanted)}{what}")
 
 
@@ -320,27 +315,6 @@ def _folders(root: Path, max_megapixels: float) -> LabelledSource:
     return LabelledSource(root.name, names, splits, paths)
 
 
-def class_layout(root: Path) -> dict[str, tuple[Path, dict[str, list[Path]]]]:
-    """Split -> its folder, and the files of each class there.
-
-    Raises:
-        DataError: if there is no train split, or no class in it.
-    """
-    below = sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    named = {split: folder for folder in below if (split := split_of(folder.name)) is not None}
-    if named and "train" not in named:
-        raise DataError(f"{root} has {', '.join(sorted(f.name for f in named.values()))} and no train folder")
-    layout = {split: (top, _classes_below(top)) for split, top in (named or {"train": root}).items()}
-    if not layout["train"][1]:
-        raise DataError(f"{root} holds no folder with images ({', '.join(IMAGE_SUFFIXES)}); expected one per class")
-    return layout
-
-
-def _classes_below(top: Path) -> dict[str, list[Path]]:
-    folders = sorted(f for f in top.iterdir() if f.is_dir() and not f.name.startswith("."))
-    return {folder.name: files for folder in folders if (files := files_below(folder, IMAGE_SUFFIXES))}
-
-
 # ---- shared
 
 
@@ -355,7 +329,7 @@ def _plain(names: Sequence[str], where: Path) -> tuple[str, ...]:
             f"{where}: a class is called {shown(wrong[0])}; a name has no control characters, and is text in UTF-8: "
             "rename it"
         )
-    return tuple(names)
+    return tuple(normalize("NFC", name) for name in names)
 
 
 def _stacked(images: Iterable[np.ndarray], where: Path, names: Sequence[Path] = ()) -> np.ndarray:

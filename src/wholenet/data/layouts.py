@@ -28,6 +28,10 @@ SPLIT_FOLDERS = {
     "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing"),
 }
+TRAIN_AND_VAL = ("train_val", "trainval", "train-val")
+"""What stands for train where there is no folder of that name; val is taken out of it."""
+TEXT_SUFFIXES = (".xml", ".json", ".txt", ".csv")
+"""Of annotations that are no pictures."""
 _MASK_ENDINGS = ("annot", "_annot", "_masks", "_mask", "_labels", "_label")
 """What follows a split's name where its masks lie beside its images: "trainannot", "train_masks"."""
 
@@ -38,8 +42,8 @@ KNOWN_LAYOUTS = """Accepted layouts (masks have the names of their images, or th
   masks/val/b.png           val/masks/b.png           a part of the whole) valannot/b.png
   leftImg8bit/train/aachen/*_leftImg8bit.png with gtFine/train/aachen/*_gtFine_labelIds.png (Cityscapes)
 Folders may also be called image, imgs, img, JPEGImages, image_2, img_dir, imagesTr; mask, labels, label, annotations,
-SegmentationClass, semantic, ann_dir, labelsTr; training; valid, validation, dev; testing. Masks may also lie beside
-their images (a.tif, a_mask.tif). A classes.json or classes.yaml may lie beside them."""
+SegmentationClass, semantic, ann_dir, labelsTr; training, train_val; valid, validation, dev; testing.
+Masks may also lie beside their images (a.tif, a_mask.tif). A classes.json or classes.yaml may lie beside them."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,12 @@ def describe(root: Path) -> str:
 
 def _hint(root: Path) -> str:
     deeper = [folder for folder in subfolders(root).values() if _is_known(folder)]
+    if len(deeper) > 1:
+        first = deeper[0].name
+        return (
+            f" {first} and {len(deeper) - 1} more have a known layout each: put them together, as images/{first}/ with "
+            f"masks/{first}/."
+        )
     if deeper:
         return f" Did you mean {deeper[0]}?"
     images, masks = one_of(root, IMAGE_FOLDERS), one_of(root, MASK_FOLDERS)
@@ -100,16 +110,27 @@ def subfolders(folder: Path) -> dict[str, Path]:
 def one_of(folder: Path, names: tuple[str, ...]) -> Path | None:
     """The sub-folder with one of these names, in any case; None if there is none.
 
+    Of several, those do not count whose files are text: Pascal VOC has boxes in Annotations, masks in
+    SegmentationClass.
+
     Raises:
         DataError: if there are several.
     """
     found = [path for name, path in subfolders(folder).items() if name in names]
+    if len(found) > 1:
+        found = [path for path in found if not _of_text(path)] or found
     if len(found) > 1:
         raise DataError(
             f"{folder}: {' and '.join(path.name for path in found)} could play the same part. "
             "Keep one of them there, or rename the others."
         )
     return found[0] if found else None
+
+
+def _of_text(folder: Path) -> bool:
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    first = next(files, None)
+    return first is not None and first.suffix.lower() in TEXT_SUFFIXES
 
 
 def split_folders(folder: Path) -> dict[str, Path]:
@@ -119,6 +140,8 @@ def split_folders(folder: Path) -> dict[str, Path]:
         DataError: if two are called as one split.
     """
     found = {split: one_of(folder, names) for split, names in SPLIT_FOLDERS.items()}
+    if found["train"] is None:
+        found["train"] = one_of(folder, TRAIN_AND_VAL)
     return {split: path for split, path in found.items() if path is not None}
 
 

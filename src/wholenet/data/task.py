@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from wholenet.data.detect import BUILT_IN, layout_of
+from wholenet.data.class_folders import class_layout, split_of
+from wholenet.data.detect import BUILT_IN, find_tree, layout_of
 from wholenet.data.folder import IMAGE_SUFFIXES
 from wholenet.data.formats import other_format
-from wholenet.data.guess import guess_layout
-from wholenet.data.labelled import class_layout, form_of, split_of
-from wholenet.data.layouts import Layout, find_layout, is_cityscapes, subfolders
+from wholenet.data.guess import doubt, guess_layout
+from wholenet.data.labelled import form_of
+from wholenet.data.labelled_count import holds_masks, images_of
+from wholenet.data.layouts import SPLIT_FOLDERS, Layout, find_layout, is_cityscapes, subfolders
 from wholenet.data.sample import DataError
 
 Task = Literal["segmentation", "classification"]
@@ -29,7 +32,7 @@ def task_of(where: str | Path) -> Task:
 
     Known by names: a layout of images with masks; files that only labelled images come in; at least two folders with
     images directly in them, in the folder or in its ``train``. Where the folders may be images and masks under other
-    names (``data/guess.py``), or speak for both, nothing is chosen.
+    names (``data/guess.py``), or speak for both, or some files are called as masks are, nothing is chosen.
 
     Raises:
         DataError: if both are possible. It says how, and that ``--task`` decides.
@@ -45,21 +48,33 @@ def task_of(where: str | Path) -> Task:
         if labelled:
             raise DataError(_question(root, "by its folders", f"by {labelled[0].relative_to(root)}"))
         return "segmentation"
-    if files:
+    if files and holds_masks(files[0]):
+        return "segmentation"  # which says what makes files of it
+    if any(path.suffix != ".parquet" or split_of(path.name) is not None for path in files) or (files and not classes):
         return "classification"
-    guess = guess_layout(root)
-    if guess is not None and classes:
-        raise DataError(_question(root, _where(root, guess), f"a folder per class: {_some(classes)}"))
-    if guess is not None or not classes or other_format(root) is not None:
+    labels = f"a folder per class: {_some(classes)}"
+    try:
+        guess = guess_layout(root)
+    except DataError as error:
+        raise DataError(f"{error}" if not classes else f"{error} Or are they {labels}? {DECIDE}") from error
+    if guess is not None and classes and find_layout(root) is None:
+        raise DataError(_question(root, _where(root, guess, {}), labels))
+    other = other_format(root)
+    if guess is not None or not classes or (other is not None and other.certain):
         return "segmentation"
+    if other is not None:
+        raise DataError(_question(root, f"by files such as {other.file.relative_to(root)}", labels))
     top = classes[0].parent
     paired = [name for name in {**subfolders(root), **subfolders(top)} if name.startswith(PAIRED)]
     if not paired:
+        why = doubt(classes)
+        if why is not None:
+            raise DataError(_question(root, why, labels))
         return "classification"
     if len(classes) == 1 or find_layout(root) is not None:
         return "segmentation"  # which says what is missing
     named = f"by the name of {paired[0]}, but no folder beside it fits: call them images and masks"
-    raise DataError(_question(root, named, f"a folder per class: {_some(classes)}"))
+    raise DataError(_question(root, named, labels))
 
 
 def may_be_labelled(where: str | Path) -> bool:
@@ -71,9 +86,9 @@ def may_be_labelled(where: str | Path) -> bool:
 
 
 def how_read(where: str | Path, task: Task) -> str:
-    """One line that says how ``where`` is read: the task, the layout, the folders or files.
+    """One line that says how ``where`` is read: the task, the layout, the folders or files, and how many images.
 
-    What cannot be read at all is said by whoever reads it.
+    What cannot be read at all, or counted without reading it, is said by whoever reads it.
     """
     what = "images with masks (segmentation)" if task == "segmentation" else "labelled images (classification)"
     root = Path(where).expanduser()
@@ -83,10 +98,11 @@ def how_read(where: str | Path, task: Task) -> str:
         if task == "classification":
             detail = _how_labelled(root)
         elif is_cityscapes(root):
-            detail = "Cityscapes, leftImg8bit/ with gtFine/"
+            counts = ", ".join(f"{split} {len(pairs)}" for split, pairs in find_tree(root).pairs.items())
+            detail = f"Cityscapes, leftImg8bit/ with gtFine/; images: {counts}"
         else:
             layout = layout_of(root)
-            detail = "" if layout is None else _where(root, layout)
+            detail = "" if layout is None else _where(root, layout, _counts(root))
     except (DataError, OSError):
         detail = ""
     return f"{where} is read as {what}" + (f": {detail}" if detail else "")
@@ -94,26 +110,45 @@ def how_read(where: str | Path, task: Task) -> str:
 
 def _how_labelled(root: Path) -> str:
     form, files = form_of(root)
+    counts = images_of(root)
     if form != "folders":
-        return f"{form} files, {files[0].relative_to(root)}" + (f" and {len(files) - 1} more" if files[1:] else "")
+        told = f"{form} files, {files[0].relative_to(root)}" + (f" and {len(files) - 1} more" if files[1:] else "")
+        listed = ", ".join(f"{split} {count}" for split, count in counts.items())
+        return f"{told}; images: {listed}" if listed else told
     told = [
-        f"{split}: {len(classes)} in {top.relative_to(root).as_posix()}"
-        for split, (top, classes) in class_layout(root).items()
+        f"{split}: {counts[split]} images of {len(classes)} classes in {_at(root, top)}"
+        for split, (top, classes) in sorted(
+            class_layout(root).items(), key=lambda one: list(SPLIT_FOLDERS).index(one[0])
+        )
     ]
     return f"a folder per class; {', '.join(told)}"
 
 
-def _where(root: Path, layout: Layout) -> str:
-    """ "train: images in images/train, masks in masks/train; val: ..." """
+def _counts(root: Path) -> dict[str, int]:
+    """Split -> images with masks there; empty where the files do not fit together."""
+    try:
+        return {split: len(pairs) for split, pairs in find_tree(root).pairs.items()}
+    except DataError:
+        return {}
+
+
+def _where(root: Path, layout: Layout, counts: Mapping[str, int]) -> str:
+    """ "train: 8 images in images/train, masks in masks/train; val: ..." """
     told = []
     for split, (images, masks) in layout.folders.items():
-        at = images.relative_to(root).as_posix()
+        count = counts.get(split, 0)
+        many = f"{count} image{'s' * (count > 1)}" if count else "images"
         if masks == images:
-            told.append(f"{split}: masks beside their images in {at}, told by the ends of their names")
+            told.append(f"{split}: {many} in {_at(root, images)}, masks beside them, told by the ends of their names")
         else:
-            of = "no masks" if masks is None else f"masks in {masks.relative_to(root).as_posix()}"
-            told.append(f"{split}: images in {at}, {of}")
-    return "; ".join(told)
+            of = "no masks" if masks is None else f"masks in {_at(root, masks)}"
+            told.append(f"{split}: {many} in {_at(root, images)}, {of}")
+    listed = [f"{split}: {count} of these images" for split, count in counts.items() if split not in layout.folders]
+    return "; ".join([*told, *listed])
+
+
+def _at(root: Path, folder: Path) -> str:
+    return "the folder itself" if folder == root else folder.relative_to(root).as_posix()
 
 
 def _question(root: Path, masks: str, labels: str) -> str:

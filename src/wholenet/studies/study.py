@@ -10,8 +10,10 @@ from rich.console import Console
 
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.detect import BUILT_IN, open_data
-from wholenet.data.task import may_be_labelled
+from wholenet.data.task import how_read, may_be_labelled
 from wholenet.files import check_output
+from wholenet.report.data_check import printable
+from wholenet.report.progress import plain
 from wholenet.studies.budget import budget
 from wholenet.studies.catalog import CATALOG
 from wholenet.studies.cell_pool import CellPool
@@ -67,16 +69,19 @@ def study(name: str, setting: Setting | CellSetting, console: Console | None = N
     for path in result_files(name, setting):
         check_output(path)
     console = console or Console()
+    say = plain(console)
     if setting.data != BUILT_IN:  # a run is known by its settings: from wherever the study is called
         setting = replace(setting, data=str(Path(setting.data).expanduser().resolve()))
     _ = setting.example  # a bad --set is refused here
     if isinstance(setting, CellSetting):
         if not may_be_labelled(setting.data):
             raise ValueError(f"study {name} searches on labelled images; {setting.data} has none: give --data CIFAR10")
+        say(printable(how_read(setting.data, "classification")))
         result = CELL_STUDIES[name](setting, CellPool(setting.out / "runs", setting.parallel, console))
     else:
         if setting.scale == "paper" and name != "table-3":
             _check_cityscapes(setting)
+        say(printable(how_read(setting.data, "segmentation")))
         result = STUDIES[name](setting, Pool(setting.out / "runs", setting.parallel, console))
     page, _ = write_result(result, name, setting)
     return result, page
