@@ -95,7 +95,7 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():
             write_genotype(genotype, run.genotype)
-    with run.given_back(), _alone(run):
+    with _alone(run), run.given_back():
         return _train_all(run, data, device, console)
 
 

@@ -58,7 +58,7 @@ def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | 
     prepare_labels(config, console)
     config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     run = CellFolder.create(config)
-    with run.given_back(), run.locked():
+    with run.locked(), run.given_back():
         return _best(run, config, console)
 
 

@@ -69,7 +69,7 @@ def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
     data = prepare_labels(config, console)
     config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     run = CellFolder.create(config)
-    with run.given_back(), run.locked():
+    with run.locked(), run.given_back():
         write_cell_genotype(genotype, run.genotype)
         return _retrain(run, config, genotype, data, device, console)
 
@@ -105,10 +105,8 @@ def _retrain(
 ) -> Retrained:
     if config.threads:
         torch.set_num_threads(config.threads)
-    schedule, (phase,) = (
-        schedule_of(config, steps_per_epoch(len(data.weights), config.batch)),
-        retraining(config.epochs),
-    )
+    schedule = schedule_of(config, steps_per_epoch(len(data.weights), config.batch))
+    (phase,) = retraining(config.epochs)
     loss = ClassificationLoss(config.auxiliary, config.smoothing)
     torch.manual_seed(config.seed)
     state = initial_training(config, genotype, len(data.classes), device)

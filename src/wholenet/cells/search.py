@@ -92,7 +92,7 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
     data = prepare_labels(config, console)
     config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     run = CellFolder.create(config)
-    with run.given_back(), run.locked():
+    with run.locked(), run.given_back():
         return _search(run, config, data, device, console)
 
 

@@ -89,8 +89,8 @@ class Folder:
 
     @contextmanager
     def given_back(self) -> Iterator[None]:
-        """Around a new run: where it is refused before anything was trained (a full disk, a network that cannot be
-        built), its folder is no run's any more, so that the same command can be given again.
+        """Around a new run, which is :meth:`locked`: where it is refused before anything was trained (a full disk, a
+        network that cannot be built), its folder is no run's any more, so that the same command can be given again.
 
         Only what a start writes is removed, from here and from runs inside; files of others stay.
         """

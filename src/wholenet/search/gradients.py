@@ -68,4 +68,4 @@ GRADIENTS: dict[str, Gradient] = {
     "one-level": one_level,
     "mixed-level": mixed_level,
 }
-"""By the names of ``CellConfig.gradient``."""
+"""By the names of ``CellConfig.gradient``, and the one that ``FitConfig.arch_batchnorm`` asks for."""

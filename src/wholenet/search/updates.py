@@ -171,11 +171,3 @@ def _move_architecture(turn: Turn) -> Tensor:
         architecture_step(model.arch, gradient, state.arch_optimizer)
     state.arch_steps += 1
     return value
-
-
-UPDATES: dict[str, Update] = {
-    "weights-first": weights_first,
-    "architecture-first": architecture_first,
-    "together": together,
-}
-"""By name."""

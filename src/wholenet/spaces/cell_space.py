@@ -8,7 +8,7 @@ from typing import Any
 from wholenet.architecture import Weights
 from wholenet.checked import Cells, Channels, Groups, checked
 from wholenet.spaces.darts import TABLES, DartsNet, Table
-from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict, discretize, discretize_gates
+from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict
 from wholenet.spaces.space import Facts, GenotypeKind, Space
 from wholenet.spaces.supernet import Supernet
 
@@ -61,13 +61,8 @@ def cell_space(name: str, table: Table) -> Space:
         name=name,
         settings=CellSettings,
         build=partial(_build, table),
-        tasks=("classification",),
         multiple=4,
         genotype=GenotypeKind(cell_genotype_from_dict, _no_weights),
-        decodings={
-            "strength": lambda weights, _tau: discretize(weights, table),
-            "gates": lambda weights, _tau: discretize_gates(weights, table),
-        },
     )
 
 

@@ -1,11 +1,10 @@
-"""The grid of the seed paper as a :class:`Space`: what is needed to build, decode and name it."""
+"""The grid of the seed paper as a :class:`Space`: what is needed to build and to name it."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from wholenet.checked import checked
-from wholenet.spaces.decoding import DECODINGS
 from wholenet.spaces.genotype import Genotype, genotype_from_dict
 from wholenet.spaces.grid import Grid
 from wholenet.spaces.sizes import GRID_SIZES, Size, grid_size
@@ -51,5 +50,4 @@ GRID = Space(
     build=_build,
     variants={size: {"size": size} for size in GRID_SIZES},
     genotype=GenotypeKind(genotype_from_dict, Genotype.weights, _check),
-    decodings=DECODINGS,
 )

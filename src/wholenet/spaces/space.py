@@ -48,15 +48,12 @@ class Space:
     """A frozen dataclass of plain values: what shapes the network, the same for the command line and model folders."""
     build: Callable[[Any, Facts, Any], Any]
     """(settings, facts, genotype or None) -> the supernet; with a genotype the discrete network alone."""
-    tasks: tuple[str, ...] = ("segmentation",)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings by name: "small" of the space "grid" makes the model "grid-small"."""
     multiple: int = 1
     """Both sides of an input are a multiple of this."""
     genotype: GenotypeKind | None = None
     """None: the space has no discrete networks."""
-    decodings: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    """Ways to find a genotype by name, the first by default: weights -> genotype."""
 
     def settings_of(self, values: Mapping[str, Any]) -> Any:
         """The settings with these values.
