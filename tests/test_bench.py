@@ -50,6 +50,9 @@ def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp
     steps = [row["max_abs_error"] for row in rows if row["name"] in ("weight step", "architecture step")]
     assert len(steps) == 4
     assert max(steps) < 1e-10
+    products = [row["max_abs_error"] for row in rows if "1x1" in row["name"]]
+    assert len(products) == 9
+    assert max(products) < 1e-9
     assert len(capsys.readouterr().out.splitlines()) == len(rows)
 
 
