@@ -11,9 +11,19 @@ def records(run):
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+TIMED = ("seconds", "data_seconds", "images_per_second")
+"""What no two runs have in common."""
+
+
+def untimed(records):
+    """Without what depends on the machine."""
+    return [{key: value for key, value in record.items() if key not in TIMED} for record in records]
+
+
 def checkpoint(run):
-    """checkpoint.pt: all that the next epoch depends on."""
-    return torch.load(run / "checkpoint.pt", weights_only=True)
+    """checkpoint.pt: all that the next epoch depends on, and the records so far, :func:`untimed`."""
+    saved = torch.load(run / "checkpoint.pt", weights_only=True)
+    return saved | {"records": untimed(saved["records"])}
 
 
 def assert_equal(first, second):

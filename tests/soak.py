@@ -87,8 +87,11 @@ def fingerprint(run: Path) -> str:
             hashed.update(repr(value).encode())
 
     folder = Folder(run)
-    add(folder.read_checkpoint(torch.device("cpu")))
-    add([{key: value for key, value in record.items() if key not in TIMED} for record in folder.records()])
+    saved = folder.read_checkpoint(torch.device("cpu"))
+    assert saved is not None
+    for records in (saved.pop("records"), folder.records()):
+        add([{key: value for key, value in record.items() if key not in TIMED} for record in records])
+    add(saved)
     hashed.update((run / "model" / "model.safetensors").read_bytes())
     return hashed.hexdigest()
 

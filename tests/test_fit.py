@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 
 import wholenet
-from run_files import PICTURES, assert_equal, checkpoint, records
+from run_files import PICTURES, assert_equal, checkpoint, records, untimed
 from wholenet.control import equal_time_epochs
 from wholenet.data.sample import DataError
 from wholenet.search.config import FitConfig, read_config
@@ -31,11 +31,6 @@ def run(folder, tmp_path_factory):
     with PICTURES:
         wholenet.fit(folder, out, **SMALL)
     return out
-
-
-def without_times(run):
-    timed = ("seconds", "data_seconds", "images_per_second")
-    return [{key: value for key, value in record.items() if key not in timed} for record in records(run)]
 
 
 def test_a_run_leaves_everything_behind_that_it_promises(run):
@@ -72,7 +67,7 @@ def test_the_architecture_moves_in_the_search_alone(run):
 
 def test_the_same_seed_gives_the_same_numbers_twice_and_another_seed_others(run, folder, tmp_path):
     wholenet.fit(folder, tmp_path / "again", **SMALL)
-    assert without_times(tmp_path / "again") == without_times(run)
+    assert untimed(records(tmp_path / "again")) == untimed(records(run))
     assert_equal(checkpoint(tmp_path / "again"), checkpoint(run))
     wholenet.fit(folder, tmp_path / "other", **{**SMALL, "epochs": 1, "seed": 1})
     assert records(tmp_path / "other")[0]["loss"] != records(run)[0]["loss"]
@@ -116,7 +111,7 @@ def test_a_run_goes_through_in_every_way_to_compute_and_on_from_the_middle(optio
 
 def test_workers_change_nothing(run, folder, tmp_path):
     wholenet.fit(folder, tmp_path / "workers", **SMALL, workers=1)
-    assert without_times(tmp_path / "workers") == without_times(run)
+    assert untimed(records(tmp_path / "workers")) == untimed(records(run))
 
 
 @pytest.mark.parametrize("stop_after", [2])
@@ -126,7 +121,7 @@ def test_a_stopped_run_continues_to_the_same_weights_across_phase_boundaries(run
     assert len(records(out)) == stop_after
     wholenet.resume(out)
     assert_equal(checkpoint(out), checkpoint(run))
-    assert without_times(out) == without_times(run)
+    assert untimed(records(out)) == untimed(records(run))
 
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_over(run, folder, tmp_path, monkeypatch):
@@ -254,7 +249,7 @@ def test_a_run_with_a_damaged_checkpoint_goes_on_from_the_one_before_to_the_same
     wholenet.resume(out)
     assert "checkpoint.pt is cut short, or no checkpoint (16 bytes). The run goes on from" in capsys.readouterr().out
     assert_equal(checkpoint(out), checkpoint(run))
-    assert without_times(out) == without_times(run)
+    assert untimed(records(out)) == untimed(records(run))
 
 
 def test_a_run_is_never_written_over(run, folder, tmp_path):

@@ -14,10 +14,11 @@ import pytest
 import torch
 
 import wholenet
-from run_files import assert_equal, checkpoint, records
+from run_files import assert_equal, checkpoint, records, untimed
 from wholenet.search.cell_config import RetrainConfig, cell_config, read_cell_config, write_cell_config
-from wholenet.search.checkpoint import DiskFull
+from wholenet.search.checkpoint import DiskFull, write_checkpoint
 from wholenet.search.config import FitConfig, read_config, write_config
+from wholenet.search.cost import run_macs
 from wholenet.search.folder import Folder
 from wholenet.search.interruption import Interrupted
 from wholenet.search.loop import train_epoch
@@ -48,14 +49,9 @@ def run(discs, tmp_path_factory):
     return out
 
 
-def without_times(run):
-    timed = ("seconds", "data_seconds", "images_per_second")
-    return [{key: value for key, value in record.items() if key not in timed} for record in records(run)]
-
-
 def assert_same_run(first, second):
     assert_equal(checkpoint(first), checkpoint(second))
-    assert without_times(first) == without_times(second)
+    assert untimed(records(first)) == untimed(records(second))
     weights = "model/model.safetensors"
     assert (first / weights).read_bytes() == (second / weights).read_bytes()
 
@@ -118,25 +114,89 @@ DAMAGED = [
 ]
 
 
-def test_damaged_records_are_left_out_with_a_warning_that_names_file_and_line(run, discs, tmp_path, capsys):
+def without_records(run):
+    """Take the records out of the checkpoints, as those of before 2026-11-29 had none."""
+    for path in run.glob("checkpoint*.pt"):
+        write_checkpoint(path, {k: v for k, v in torch.load(path, weights_only=True).items() if k != "records"})
+
+
+@pytest.mark.parametrize("lost", [[], [0], [1], [2], [0, 2], [0, 1, 2]])
+def test_what_the_file_of_records_has_lost_is_in_the_checkpoint(lost, run, tmp_path, capsys):
     out = tmp_path / "run"
     shutil.copytree(run, out)
-    metrics, environment = out / "metrics.jsonl", out / "environment.json"
-    whole = metrics.read_bytes().splitlines()
-    metrics.write_bytes(b"\n".join([DAMAGED[0], whole[0], *DAMAGED[1:], *whole[1:], b'{"epoch": 9']))
-    for content in (b"\0\0", b"[]", b'{"a": '):
-        environment.write_bytes(content)
-        wholenet.resume(out)
-        said = " ".join(capsys.readouterr().out.split())
-        assert str(environment) in said
-        assert set(json.loads(environment.read_text())) >= {"train", "val", "processes"}
-    assert metrics.read_bytes().splitlines() == whole
-    metrics.write_bytes(b"\n".join([*DAMAGED, *whole, b""]))
-    assert RunFolder(out).records() == [json.loads(line) for line in whole]
-    heard = []
-    RunFolder(out).records(heard.append)
-    assert len(heard) == len(DAMAGED)
-    assert all(f"{metrics}, line {n} is damaged" in text for n, text in enumerate(heard, 1))
+    metrics = out / "metrics.jsonl"
+    lines = metrics.read_bytes().splitlines()
+    whole = RunFolder(run).records()
+    for damage in DAMAGED:
+        metrics.write_bytes(b"\n".join([*(damage if n in lost else line for n, line in enumerate(lines)), b'{"ep']))
+        assert RunFolder(out).records() == whole
+    assert RunFolder(out).training_seconds() == sum(record["seconds"] for record in whole)
+    wholenet.resume(out)
+    assert RunFolder(out).records() == whole
+    assert metrics.read_bytes().splitlines() == lines
+    said = " ".join(capsys.readouterr().out.split())
+    assert [f"{metrics}, line {n + 1} is damaged (what it was is in the checkpoint)" in said for n in range(3)] == [
+        n in lost for n in range(3)
+    ]
+
+
+def test_lines_that_are_none_and_lines_that_came_twice_change_nothing(run, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    metrics = out / "metrics.jsonl"
+    first, *others = metrics.read_bytes().splitlines()
+    metrics.write_bytes(
+        b"\n".join([DAMAGED[0], b'{"epoch": 0, "loss": 9.0, "seconds": 1}', first, *DAMAGED, *others, b""])
+    )
+    assert RunFolder(out).records() == RunFolder(run).records()
+
+
+def test_records_that_nothing_has_any_more_are_no_epochs_that_never_were(run, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    without_records(out)
+    metrics = out / "metrics.jsonl"
+    lines = metrics.read_bytes().splitlines(keepends=True)
+    metrics.write_bytes(b"".join(lines) + b'{"ep')
+    assert len(RunFolder(out).records()) == 3  # cut in the line of an epoch that was to be repeated
+    for damaged in ([lines[0], b"garbage\n", lines[2]], [*lines[:2], b"garbage\n"], [lines[0], lines[2]]):
+        metrics.write_bytes(b"".join(damaged))
+        with pytest.raises(
+            ValueError, match=rf"{metrics} is not whole, and no checkpoint has what is lost \((line|ther)"
+        ):
+            RunFolder(out).records()
+    metrics.write_bytes(b"".join([lines[0], b"garbage\n", lines[2]]))
+    wholenet.resume(out)  # goes on with what there is, and says so
+    assert f"{metrics}, line 2 is damaged (it is left out)" in " ".join(capsys.readouterr().out.split())
+    assert metrics.read_bytes() == lines[0] + lines[2]
+
+
+def test_records_are_read_from_a_file_of_bounded_size_alone(run, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    monkeypatch.setattr("wholenet.search.records.LIMIT", 100)
+    with pytest.raises(ValueError, match="expected at most 100"):
+        RunFolder(out).records()
+    (out / "metrics.jsonl").unlink()
+    os.mkfifo(out / "metrics.jsonl")
+    with pytest.raises(ValueError, match="is no regular file"):
+        RunFolder(out).records()
+
+
+@pytest.mark.parametrize("content", [b"\0\0", b"[]", b'{"a": ', b"{}", b'{"train": 1}', b'{"train": {}, "val": {}}'])
+def test_damaged_facts_of_the_data_are_told_of_and_written_anew(content, run, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    environment = out / "environment.json"
+    before = json.loads(environment.read_text())
+    environment.write_bytes(content)
+    with pytest.raises(ValueError, match=str(environment)):
+        run_macs(RunFolder(out))
+    wholenet.resume(out)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"warning: {environment}" in said
+    assert "whether the data has changed is not checked" in said
+    assert json.loads(environment.read_text()) == before
 
 
 @pytest.mark.parametrize(
@@ -168,6 +228,12 @@ def test_a_config_that_was_cut_at_the_end_of_a_line_is_refused_and_one_of_before
         read(path)
 
 
+def runs_out(*_, **__):
+    """An epoch that ends before its first step."""
+    raise torch.OutOfMemoryError("out of memory")
+    yield
+
+
 def test_a_start_that_is_refused_leaves_the_place_free(discs, tmp_path, monkeypatch):
     def full(*_):
         raise DiskFull("no room")
@@ -179,6 +245,12 @@ def test_a_start_that_is_refused_leaves_the_place_free(discs, tmp_path, monkeypa
             with pytest.raises(DiskFull, match="no room"):
                 wholenet.fit(discs, own.parent, **SMALL, **options)
         assert list(own.parent.iterdir()) == []
+    with monkeypatch.context() as patch:
+        patch.setattr("wholenet.training.train_epoch", runs_out)
+        with pytest.raises(MemoryError) as caught:
+            wholenet.fit(discs, own.parent, **SMALL)
+    assert list(own.parent.iterdir()) == []
+    assert "--resume" not in str(caught.value)  # there is nothing to go on from
     own.write_text("mine")
     with pytest.raises(ValueError, match="not an empty folder"):
         wholenet.fit(discs, own.parent, **SMALL)
@@ -367,7 +439,9 @@ def test_numbers_that_are_not_finite_move_nothing_and_the_images_are_named(calls
         patch.setattr("wholenet.training.balanced_loss", lambda *_: Spoilt(calls, gradient))
         with pytest.raises(FloatingPointError, match=said) as error:
             wholenet.fit(discs, out, **SMALL, checkpoint_minutes=0)
-    assert "It has moved nothing, and the last checkpoint is whole. The run would come to it again" in str(error.value)
+    assert "It has moved nothing, and what was saved before is whole. The run would come to it again" in str(
+        error.value
+    )
     model = before.pop("model")
     kept = "arch." if calls > STEPS else ""  # after the weights have moved, it is the architecture that has not
     for name, value in model.named_parameters():

@@ -6,6 +6,7 @@ Imports no torch: the command line reads it. Limits: docs/safety.md.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -38,11 +39,11 @@ _LONGEST = 20 * SHOWN
 """And of what PyYAML says of one."""
 
 
-def read_text(path: str | Path, limit: int = TEXT_BYTES) -> str:
-    """The text of a regular file, at most ``limit`` bytes long.
+def read_bytes(path: str | Path, limit: int) -> bytes:
+    """The content of a regular file, at most ``limit`` bytes long.
 
     Raises:
-        ValueError: if it is none, or longer, or no UTF-8.
+        ValueError: if it is none, or longer.
         OSError: if it cannot be opened.
     """
     path = Path(path)
@@ -51,8 +52,19 @@ def read_text(path: str | Path, limit: int = TEXT_BYTES) -> str:
         raise ValueError(f"{path} is no regular file; expected a text file")
     if found.st_size > limit:
         raise ValueError(f"{path} has {found.st_size:,} bytes; expected at most {limit:,} of a file of its kind")
+    return path.read_bytes()
+
+
+def read_text(path: str | Path, limit: int = TEXT_BYTES) -> str:
+    """The text of a regular file, at most ``limit`` bytes long.
+
+    Raises:
+        ValueError: if it is none, or longer, or no UTF-8.
+        OSError: if it cannot be opened.
+    """
+    content = read_bytes(path, limit)
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig").read()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is no text in UTF-8: {error}") from error
 

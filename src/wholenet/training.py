@@ -134,7 +134,7 @@ def resume(
     device = choose_device(configs[0].device)
     before = run.environment(plain(console))
     if before is None and first is not None:  # a two-stage run, still in its first stage
-        before = first.environment()
+        before = first.environment(plain(console))
     begun_with = before.get("processes", 1) if before else parallel.processes()
     if begun_with != parallel.processes():
         raise ValueError(
@@ -259,8 +259,8 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
     state = initial_state(run, len(classes), device)
     keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
     keeper.restore(device, say)
-    if parallel.is_first() and run.environment() is None:
-        run.write_environment(_environment(data, device))
+    if parallel.is_first():
+        run.ensure_environment(lambda: _environment(data, device))
     choose_execution(state.model, config, data.crop, device, lambda text: console.print(text, highlight=False))
     total = epochs * schedule.steps_per_epoch
     drawn_from, weight_batches = data.weights, None
@@ -298,18 +298,17 @@ def _train(run: RunFolder, data: Prepared, device: torch.device, console: Consol
             if last or finished % validate_every == 0:
                 scores = evaluate(state.model, data.val, len(classes), device)
                 record |= {"miou": scores.miou, "pixel_accuracy": scores.pixel_accuracy}
-            if parallel.is_first():
-                if record["miou"] is not None and scores is not None:
-                    held_out = {"val_share": config.val_share, "seed": config.data_seed}
-                    facts = _facts(config, f"{finished} of {epochs}", scores)
-                    save_model(run.model, state.model, classes, facts, held_out)
-                found = watch(run.records(), record, None if record["miou"] is None else scores)
-                run.log(record | {"warnings": list(found)})
-                for warning in found.values():
-                    say(f"warning: {warning}")
-                if last or time.monotonic() - last_drawn > DRAW_EVERY_S:
-                    draw_run(run, state.model, data.val, classes, phases, device)
-                    last_drawn = time.monotonic()
+            found = watch(state.records, record, None if record["miou"] is None else scores)
+            for warning in found.values():
+                say(f"warning: {warning}")
+            if parallel.is_first() and record["miou"] is not None and scores is not None:
+                held_out = {"val_share": config.val_share, "seed": config.data_seed}
+                facts = _facts(config, f"{finished} of {epochs}", scores)
+                save_model(run.model, state.model, classes, facts, held_out)
+            keeper.record(record | {"warnings": list(found)})
+            if parallel.is_first() and (last or time.monotonic() - last_drawn > DRAW_EVERY_S):
+                draw_run(run, state.model, state.records, data.val, classes, phases, device)
+                last_drawn = time.monotonic()
             with keeper.steps():
                 state.end_epoch()
                 keeper.save()
@@ -328,7 +327,7 @@ def _naming_files(drawn: Callable[[str], SegmentationData], config: FitConfig) -
     except Diverged as error:
         names = ", ".join(names_in_batch(drawn(error.stream), error.stream, error.batch, config))
         raise FloatingPointError(
-            f"{error}: {names}. It has moved nothing, and the last checkpoint is whole. {ADVICE}"
+            f"{error}: {names}. It has moved nothing, and what was saved before is whole. {ADVICE}"
         ) from error
 
 

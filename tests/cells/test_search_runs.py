@@ -179,8 +179,17 @@ def test_a_search_that_was_stopped_just_after_its_rule_fired_does_not_go_on(smal
     eigenvalues(monkeypatch, lambda state: 1.0 if state.epoch <= 6 else 10.0)
     config = small("darts-es", stopping="paper", epochs=14, images=24, batch=12, val_every=20)
     found = search(config, QUIET)
-    (found.run / "result.json").unlink()
+    result = found.run / "result.json"
+    whole = result.read_text()
+    result.unlink()
     assert resume_search(found.run, QUIET) == found
+    for damaged in (whole[:-9], "\0\0", "[]", whole.replace('"error"', '"terror"'), whole.replace("normal", "mormal")):
+        result.write_text(damaged)
+        if "mormal" not in damaged:
+            with pytest.raises(ValueError, match=rf"{result}.* `wholenet fit --resume {found.run}` writes it anew"):
+                CellFolder(found.run).result()
+        assert resume_search(found.run, QUIET) == found
+        assert result.read_text() == whole
     assert len(CellFolder(found.run).records()) == 10
 
 

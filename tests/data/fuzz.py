@@ -1115,6 +1115,27 @@ def said(report: str, root: Path) -> str:
     return first if len(first) <= 200 else first[:197].rstrip() + "..."
 
 
+HELD = (
+    (
+        "each row below: `wholenet check-data` says this, and exits with 2 for an error, 0 otherwise; `wholenet fit` "
+        "says it of images with masks, and makes no run folder where it is an error; what training sees of those that "
+        "may be trained on is right",
+        ["test_every_kind_of_damage_is_found"],
+    ),
+    ("every finding that wholenet knows is met by a row", ["test_every_kind_of_finding_is_met_by_a_kind_of_damage"]),
+    ("no row is missing", ["test_the_page_lists_every_kind", "test_there_are_at_least_sixty_kinds"]),
+)
+"""What the page promises, and the tests that hold it."""
+
+
+def rows() -> dict[str, str]:
+    """The page's rows as they are: kind -> what it says of it."""
+    listed = PAGE.read_text().split("| kind |")[1].splitlines()[2:]
+    return {
+        name.removeprefix("| "): text for name, _, text in (line.removesuffix(" |").split(" | ", 2) for line in listed)
+    }
+
+
 def page() -> str:
     """docs/data-problems.md."""
     from wholenet.cli import main
@@ -1122,10 +1143,15 @@ def page() -> str:
     lines = [
         "# What wholenet says of damaged and odd data",
         "",
-        "Made by `make fuzz-table`: a good data set is spoiled in each of these ways (`tests/data/fuzz.py`). The tests",
-        "hold that `wholenet check-data` and `wholenet fit` say so, with the file's name, and that what training sees",
-        "of those that may be trained on is right. Errors stop; warnings do not. Of several findings the first is",
-        "shown, cut to one line; the advice that follows it is not.",
+        "Made by `make fuzz-table`: a good data set is spoiled in each of these ways (`tests/data/fuzz.py`). Errors",
+        "stop; warnings do not. Of several findings the first is shown, cut to one line; the advice after it is not.",
+        "",
+        "| promise | test |",
+        "|---|---|",
+        *(
+            f"| {promise} | {', '.join(f'`tests/data/test_fuzz.py::{test}`' for test in tests)} |"
+            for promise, tests in HELD
+        ),
         "",
         "| kind | | what wholenet says first |",
         "|---|---|---|",

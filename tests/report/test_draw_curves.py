@@ -66,11 +66,6 @@ def test_a_curve_holds_only_what_is_known_and_counts_epochs_from_one() -> None:
     assert list(line.get_xdata()) == [2, 4]
 
 
-def test_of_an_epoch_that_was_logged_twice_the_last_record_counts() -> None:
-    records = [record(1, loss=9.0), record(0), record(1, loss=1.0)]
-    assert [(r["epoch"], r["loss"]) for r in module.in_order(records)] == [(0, 2.0), (1, 1.0)]
-
-
 def test_a_phase_keeps_its_colour_where_another_is_empty() -> None:
     def colors(phases: list[tuple[str, int, int]]) -> dict[str, Any]:
         figure = Figure()

@@ -113,7 +113,9 @@ def recorded(path, epochs, searched, **options):
     """A run folder as training would leave it: 9 images in batches of 2 are 4 steps an epoch."""
     config = FitConfig(data="x", out=str(path), size="nano", batch=2, **options)
     run = RunFolder.create(config)
-    run.write_environment({"crop": list(CROP), "train": {"class_pixels": [1, 1, 1]}, "images": {"weights": 9}})
+    run.write_environment(
+        {"crop": list(CROP), "train": {"class_pixels": [1, 1, 1]}, "val": {}, "images": {"weights": 9}}
+    )
     for number in range(epochs):
         run.log({"epoch": number, "arch_loss": 1.0 if number in searched else None})
     return run

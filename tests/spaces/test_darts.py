@@ -305,13 +305,26 @@ def test_a_genotype_file_says_what_it_holds(tmp_path):
     assert read_cell_genotype("darts-v1") == PUBLISHED["darts-v1"]
 
 
+def test_a_genotype_file_that_was_cut_short_is_refused(tmp_path):
+    path = tmp_path / "genotype.yaml"
+    write_cell_genotype(PUBLISHED["darts-v2"], path)
+    text = path.read_text()
+    for end in range(len(text) - 1):  # without the last line's end it is whole
+        path.write_text(text[:end])
+        with pytest.raises(ValueError, match=str(path)):
+            read_cell_genotype(path)
+    *lines, last = text.splitlines()
+    path.write_text("\n".join([last, *lines]))  # as they were written before, by their own hand too
+    assert read_cell_genotype(path) == PUBLISHED["darts-v2"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("- 1", "this is no genotype"),
         ("{space: grid, cells: []}", "genotype of the space 'grid'"),
         ("{space: cells, normal: []}", "no reduce cell"),
-        ("{format: 9, normal: [], reduce: []}", "format 9"),
+        ("{format: 9, space: cells, normal: [], reduce: []}", "format 9"),
         ("{normal: [], reduce: []}", "0 nodes"),
         ("{normal: [1], reduce: []}", "list of nodes"),
         ("{", "cannot be read"),

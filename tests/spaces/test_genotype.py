@@ -145,6 +145,16 @@ def test_a_file_that_holds_something_else_is_refused(text, tmp_path):
         read_genotype(tmp_path / "genotype.yaml")
 
 
+def test_a_genotype_file_that_was_cut_short_is_refused(tmp_path):
+    path = tmp_path / "genotype.yaml"
+    write_genotype(straight(), path)
+    text = path.read_text()
+    for end in range(len(text) - 1):  # without the last line's end it is whole
+        path.write_text(text[:end])
+        with pytest.raises(ValueError, match=str(path)):
+            read_genotype(path, straight().layers)
+
+
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"nothing\.yaml cannot be read as a genotype"):
         read_genotype(tmp_path / "nothing.yaml")

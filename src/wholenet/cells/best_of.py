@@ -6,7 +6,6 @@ the best is kept. To train it fully is another command.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from rich.console import Console
 from wholenet.cells.prepare import prepare_labels
 from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cells.search import Searched, check_unchanged, resume_search, search
-from wholenet.files import write_whole
 from wholenet.report.cells import draw_cells
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
 from wholenet.search.cell_folder import RETRAINED, CellFolder
@@ -70,6 +68,7 @@ def resume_cells(
     Raises:
         ValueError: if there is no search in it, or its data is gone or has changed.
     """
+    console = console or Console()
     run = CellFolder(path)
     config = replace(run.search_config, out=str(path), **machine)
     if not config.searches:
@@ -77,17 +76,17 @@ def resume_cells(
     config = replace(config, data=data_of(run, config.data, data))
     with run.locked():
         if data is not None:
-            _move_data(run, config)
-        return _best(run, config, console or Console(), **machine)
+            _move_data(run, config, console)
+        return _best(run, config, console, **machine)
 
 
-def _move_data(run: CellFolder, config: CellConfig) -> None:
+def _move_data(run: CellFolder, config: CellConfig, console: Console) -> None:
     """Write where the data is into the configs of the run and of its parts, once it does for all of them."""
     searches = [CellFolder.at(Path(one.out)) for one in config.searches]
     retrained = [CellFolder.at(Path(one.out) / RETRAINED) for one in config.searches]
     parts = [part for part in (*searches, *retrained) if part is not None]
     for part in parts:
-        check_unchanged(part, config.data, prepare_labels(replace(part.config, data=config.data)))
+        check_unchanged(part, config.data, prepare_labels(replace(part.config, data=config.data)), console)
     for part in (*parts, run):
         part.rewrite_config(replace(part.config, data=config.data))
 
@@ -111,7 +110,7 @@ def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any)
         raise FloatingPointError(f"every search of {run.path} diverged; lower --lr")
     write_cell_genotype(genotype, run.genotype, config.space)
     draw_cells(run.path / "cells.png", {k: getattr(genotype, k) for k in TYPES}, f"{config.space}, {config.method}")
-    write_whole(run.path / "result.json", json.dumps({"errors": errors, "chosen": chosen}, indent=2) + "\n")
+    run.write_result({"errors": errors, "chosen": chosen})
     return Best(run.path, genotype, tuple(errors), chosen)
 
 

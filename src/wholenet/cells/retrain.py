@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from wholenet.cells.prepare import PreparedLabels, drawn, labelled_stream, prepa
 from wholenet.cells.search import check_unchanged
 from wholenet.data.labelled import Labelled
 from wholenet.deploy.classifier import save_classifier
-from wholenet.files import write_whole
 from wholenet.report.cells import draw_cells
 from wholenet.report.progress import plain, training_progress
 from wholenet.search.cell_config import RetrainConfig
@@ -87,7 +85,7 @@ def resume_retrain(
     config = replace(run.retrain_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
     prepared = prepare_labels(config)
-    check_unchanged(run, config.data, prepared)
+    check_unchanged(run, config.data, prepared, console)
     with run.locked():
         run.rewrite_config(config)
         if not run.genotype.exists():  # stopped before it was written
@@ -113,8 +111,7 @@ def _retrain(
     model: CellSupernet = state.model
     keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
     restored = keeper.restore(device, plain(console))
-    if run.environment(plain(console)) is None:
-        run.write_environment(machine(device) | {"data": data.facts()})
+    run.ensure_environment(lambda: machine(device) | {"data": data.facts()})
     if not restored:
         draw_cells(run.path / "cells.png", {kind: getattr(genotype, kind) for kind in TYPES})
     parts, every = retraining_parts(config, model), math.ceil(config.epochs / SCORINGS)
@@ -143,15 +140,17 @@ def _retrain(
             if data.val is not None and (epoch + 1 == config.epochs or (epoch + 1) % every == 0):
                 found = evaluate_labelled(model, data.val, len(data.classes), data.mean, data.std, device=device)
                 record["error"] = found.error
-            run.log(record)
+            keeper.record(record)
             with keeper.steps():
                 state.end_epoch()
                 keeper.save()
             progress.epoch(record)
-        return _scored(run, data, model, device)
+        return _scored(run, data, state, device)
 
 
-def _scored(run: CellFolder, data: PreparedLabels, model: CellSupernet, device: torch.device) -> Retrained:
+def _scored(run: CellFolder, data: PreparedLabels, state: TrainState, device: torch.device) -> Retrained:
+    model: CellSupernet = state.model
+
     def error(split: Labelled | None) -> float | None:
         if split is None:
             return None
@@ -160,12 +159,9 @@ def _scored(run: CellFolder, data: PreparedLabels, model: CellSupernet, device: 
     parameters = sum(p.numel() for name, p in model.net.named_parameters() if not name.startswith("auxiliary."))
     found = Retrained(run.path, error(data.val), error(data.test), parameters)
     height, width = data.weights.images.shape[1:3]
-    facts = {"data": data.name, "epochs": len(run.records()), "error": found.error, "test_error": found.test_error}
+    facts = {"data": data.name, "epochs": state.epoch, "error": found.error, "test_error": found.test_error}
     save_classifier(run.model, model, data.classes, data.mean, data.std, (height, width), facts)
-    write_whole(
-        run.path / "result.json",
-        json.dumps({"error": found.error, "test_error": found.test_error, "parameters": parameters}, indent=2) + "\n",
-    )
+    run.write_result({"error": found.error, "test_error": found.test_error, "parameters": parameters})
     return found
 
 

@@ -20,7 +20,6 @@ from wholenet.data.labelled import Labelled
 from wholenet.data.splits import seeded_indices
 from wholenet.deploy.classifier import save_classifier
 from wholenet.diagnostics.curvature import curvature
-from wholenet.files import read_json, write_whole
 from wholenet.report.cells import draw_cells
 from wholenet.report.progress import counted, plain, training_progress
 from wholenet.report.search_curves import draw_search
@@ -109,30 +108,33 @@ def resume_search(
     config = replace(run.search_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
     prepared = prepare_labels(config)
-    check_unchanged(run, config.data, prepared)
+    check_unchanged(run, config.data, prepared, console)
     with run.locked():
         run.rewrite_config(config)
         return _search(run, config, prepared, device, console)
 
 
-def check_unchanged(run: CellFolder, data: str, prepared: PreparedLabels) -> None:
-    """Make sure that what was ``prepared`` of ``data`` is what the run was started on.
+def check_unchanged(run: CellFolder, data: str, prepared: PreparedLabels, console: Console) -> None:
+    """Make sure that what was ``prepared`` of ``data`` is what the run was started on; ``console`` is told where that
+    is not known any more.
 
     Raises:
         ValueError: if it is not.
     """
-    if before := run.environment():
+    if before := run.environment(plain(console)):
         check_same(run, data, *map(_by_split, (before["data"], prepared.facts())))
 
 
 def _by_split(facts: dict[str, Any]) -> dict[str, Any]:
-    return {name: {"images": count} for name, count in facts["images"].items()} | {**facts, "images": {}}
+    images = facts.get("images")
+    by_split = {name: {"images": count} for name, count in images.items()} if isinstance(images, dict) else {}
+    return by_split | {**facts, "images": {}}
 
 
 def _search(
     run: CellFolder, config: CellConfig, data: PreparedLabels, device: torch.device, console: Console
 ) -> Searched:
-    if (done := _result(run)) is not None:
+    if (done := _result(run, plain(console))) is not None:
         return done
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -148,10 +150,9 @@ def _search(
     stop_epoch, last_drawn = None, time.monotonic()
     keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
     restored = keeper.restore(device, plain(console))
-    if run.environment(plain(console)) is None:
-        run.write_environment(machine(device) | {"data": data.facts()})
+    run.ensure_environment(lambda: machine(device) | {"data": data.facts()})
     if restored and rule is not None and config.after_stopping == "stop" and state.epoch < config.epochs:
-        stop_epoch = rule.goes_back_to(_evaluations(run))  # it may have fired just before the run was stopped
+        stop_epoch = rule.goes_back_to(_evaluations(state))  # it may have fired just before the run was stopped
     with (
         training_progress(
             total_epochs=config.epochs,
@@ -178,14 +179,14 @@ def _search(
                 record["error"] = _error(model, data.val, data, device)
             if config.eigenvalue_every and (last or epoch % config.eigenvalue_every == 0):
                 record |= _ends_of_spectrum(state, data, config, schedule.now(epoch).rise, device)
-            run.log(record)
+            keeper.record(record)
             progress.epoch(record)
             with keeper.steps():
                 state.end_epoch()
                 stop_epoch = _stopped_or_back(run, state, record, rule, config, device, console)
                 keeper.save()
             if last or stop_epoch is not None or time.monotonic() - last_drawn > DRAW_EVERY_S:
-                draw_search(run.path / "search.png", run.records(), stop_epoch)
+                draw_search(run.path / "search.png", state.records, stop_epoch)
                 last_drawn = time.monotonic()
     with keeper.watching(saves=False):
         return _conclude(run, config, data, state, parts, schedule, stop_epoch, device, console)
@@ -303,7 +304,7 @@ def _stopped_or_back(
     it goes on, from an earlier epoch maybe."""
     if rule is None or record["eigenvalue"] is None:
         return None
-    fires = None if state.epoch == config.epochs else rule.goes_back_to(_evaluations(run))
+    fires = None if state.epoch == config.epochs else rule.goes_back_to(_evaluations(state))
     if config.after_stopping == "regularize":
         if _stronger(state, config) is not None:
             run.save_checkpoint(state.state_dict(), _name(record["epoch"]))
@@ -315,8 +316,8 @@ def _stopped_or_back(
     return fires
 
 
-def _evaluations(run: CellFolder) -> list[Evaluation]:
-    return [(r["epoch"], r["eigenvalue"]) for r in run.records() if r["eigenvalue"] is not None]
+def _evaluations(state: TrainState) -> list[Evaluation]:
+    return [(r["epoch"], r["eigenvalue"]) for r in state.records if r["eigenvalue"] is not None]
 
 
 def _name(epoch: int) -> str:
@@ -343,14 +344,16 @@ def _roll_back(
     saved = run.read_checkpoint(device, _name(epoch))
     assert saved is not None  # kept for as long as there is an increase to come
     decay = state.weight_optimizer.param_groups[0]["weight_decay"]
+    gone = [record for record in state.records if record["epoch"] > epoch]
+    kept = [record for record in state.records if record["epoch"] <= epoch]
     state.load_state_dict(saved)
+    state.records = kept  # a checkpoint of an epoch from before there were records in it has none
     for group in state.weight_optimizer.param_groups:
         group["weight_decay"] = stronger
-    gone = [record for record in run.records() if record["epoch"] > epoch]
     with (run.path / "discarded.jsonl").open("a") as file:
         file.writelines(json.dumps(record) + "\n" for record in gone)
     run.save_checkpoint(state.state_dict())
-    run.keep_records(state.epoch)
+    run.rewrite_records(state.records)
     _forget(run, after=epoch if _stronger(state, config) else -1)
     text = f"the eigenvalue has grown: back to epoch {epoch + 1}, with weight decay {stronger:g} instead of {decay:g}"
     console.print(text, highlight=False)
@@ -378,7 +381,7 @@ def _conclude(
     console: Console,
 ) -> Searched:
     model: CellSupernet = state.model
-    records = run.records()
+    records = state.records
     assert data.val is not None
     _forget(run, after=-1)
     set_strengths(model)  # as it is when it is loaded
@@ -405,18 +408,21 @@ def _conclude(
         cells = {kind: getattr(genotype, kind) for kind in TYPES}
         draw_cells(run.path / "cells.png", cells, f"{config.space}, {config.method}")
     found = Searched(run.path, genotype, error, data.val_from, test_error, stop_epoch, sampled_error)
-    content = {**dataclasses.asdict(found), "run": "", "genotype": genotype and genotype.to_dict()}
-    write_whole(run.path / "result.json", json.dumps(content, indent=2) + "\n")  # last: where it is, the run is done
+    run.write_result({**dataclasses.asdict(found), "run": "", "genotype": genotype and genotype.to_dict()})
     return found
 
 
-def _result(run: CellFolder) -> Searched | None:
-    path = run.path / "result.json"
-    if not path.exists():
+def _result(run: CellFolder, warn: Callable[[str], None]) -> Searched | None:
+    """What a finished run found; None of others, and where that is damaged, of which ``warn`` is told."""
+    try:
+        content = run.result()
+        if content is None:
+            return None
+        genotype = content["genotype"] and cell_genotype_from_dict(content["genotype"])
+        return Searched(**content | {"run": run.path, "genotype": genotype})
+    except (ValueError, TypeError) as error:  # not as it was written, or other fields
+        warn(f"warning: {error}")
         return None
-    content = read_json(path)
-    genotype = content["genotype"] and cell_genotype_from_dict(content["genotype"])
-    return Searched(**{**content, "run": run.path, "genotype": genotype})
 
 
 def _best_random(

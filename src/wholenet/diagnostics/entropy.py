@@ -73,9 +73,9 @@ class Choice:
 
 
 def entropy_history(records: Sequence[Mapping[str, Any]]) -> list[EpochEntropy]:
-    """The entropies in the records of ``metrics.jsonl``, by epoch; of an epoch logged twice the last record counts."""
-    by_epoch = {record["epoch"]: record["entropy"] for record in records if record.get("entropy")}
-    return [EpochEntropy(epoch, entropy["alpha"], entropy["beta"]) for epoch, entropy in sorted(by_epoch.items())]
+    """The entropies in the records of a run, epoch by epoch."""
+    found = ((record["epoch"], record["entropy"]) for record in records if record.get("entropy"))
+    return [EpochEntropy(epoch, entropy["alpha"], entropy["beta"]) for epoch, entropy in found]
 
 
 def entropy_per_phase(records: Sequence[Mapping[str, Any]]) -> list[PhaseEntropy]:

@@ -153,8 +153,8 @@ def _finished(run: RunFolder) -> bool:
 
 
 def _epochs(records: list[dict[str, Any]]) -> int:
-    """Finished epochs: one more than the number of the last, since a crash may have logged one twice."""
-    return max((record["epoch"] + 1 for record in records), default=0)
+    """One more than the number of the last of ``records``; 0 if there are none."""
+    return records[-1]["epoch"] + 1 if records else 0
 
 
 def _compare(run: RunFolder, model: TrainedModel, score: _Scorer) -> Comparison:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from wholenet.report.panels import curve, from_zero, in_order, legend, panels, percent
-from wholenet.report.records import Phase, Record
+from wholenet.report.panels import Phase, curve, from_zero, legend, panels, percent
 from wholenet.report.style import BLUE, GREEN, ORANGE, VERMILION, saved_figure
+from wholenet.search.records import Record
 
 
 def draw_curves(path: str | Path, records: Sequence[Record], phases: Sequence[Phase]) -> None:
@@ -23,7 +23,6 @@ def draw_curves(path: str | Path, records: Sequence[Record], phases: Sequence[Ph
         records: the finished epochs, with "epoch" (from 0), "loss", "lr", and, where known, "arch_loss" and "miou".
         phases: (name, first epoch, end epoch) of all that is planned, half-open.
     """
-    records = in_order(records)
     with saved_figure(path, 8.2, 7.4) as figure:
         loss, miou, lr = panels(figure, records, phases, heights=(3, 2.4, 1.6))
         curve(loss, records, lambda r: r.get("loss"), "weights", BLUE)
@@ -49,7 +48,6 @@ def draw_entropy(path: str | Path, records: Sequence[Record], phases: Sequence[P
         records: the finished epochs, with "entropy" and "entropy_paper", each {"alpha": ..., "beta": ...}.
         phases: (name, first epoch, end epoch) of all that is planned, half-open.
     """
-    records = in_order(records)
     with saved_figure(path, 8.2, 5.8) as figure:
         cells, entries = panels(figure, records, phases, heights=(1, 1))
         cells.set_title("Entropy per cell: 1 = uniform, 0 = one-hot")

@@ -14,9 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from wholenet.report.records import Phase, Record
 from wholenet.report.style import MUTED
+from wholenet.search.records import Record
 
+Phase = tuple[str, int, int]
+"""Name, first epoch, end epoch (half-open, counted from 0). May be empty."""
 PHASE_TINTS = ("#F3F5F7", "#E4EFF8", "#FBF1DC")
 """Backgrounds of the phases, in turn."""
 
@@ -24,11 +26,6 @@ PHASE_TINTS = ("#F3F5F7", "#E4EFF8", "#FBF1DC")
 def from_zero(axes: Axes, values: Sequence[float]) -> None:
     """The axis from 0 to a little above the largest of ``values``: small movements shall look small."""
     axes.set_ylim(0, 1.08 * max(values, default=1.0) or 1.0)
-
-
-def in_order(records: Sequence[Record]) -> list[Record]:
-    """By epoch; the last record of an epoch counts, since a run cut off between log and checkpoint repeats one."""
-    return [record for _, record in sorted({record["epoch"]: record for record in records}.items())]
 
 
 def percent(share: float | None) -> float | None:

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from wholenet.report.records import Phase, Record
+from wholenet.report.panels import Phase
+from wholenet.search.records import Record
 
 Clock = Callable[[], float]
 """Seconds since some fixed moment, like ``time.monotonic``."""

@@ -13,6 +13,7 @@ from wholenet.report.architecture import draw_architecture
 from wholenet.report.curves import draw_curves, draw_entropy
 from wholenet.report.predictions import draw_predictions
 from wholenet.search.phases import Phase
+from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.grid import KERNELS
 from wholenet.spaces.supernet import Supernet
@@ -25,13 +26,13 @@ SHOWN = 4
 def draw_run(
     run: RunFolder,
     model: Supernet,
+    records: Sequence[Record],
     val: SegmentationData,
     classes: Classes,
     phases: Sequence[Phase],
     device: torch.device,
 ) -> list[Path]:
     """Draw everything anew, over what was drawn before. Returns the files. Leaves the model's mode as it was."""
-    records = run.records()
     spans = [(phase.name, phase.first, phase.end) for phase in phases]
     names = ("predictions", "architecture", "curves", "entropy")
     predictions, architecture, curves, entropy = files = [run.path / f"{name}.png" for name in names]

@@ -13,9 +13,9 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
 
-from wholenet.report.panels import curve, from_zero, in_order, legend, panels, percent
-from wholenet.report.records import Phase, Record
+from wholenet.report.panels import Phase, curve, from_zero, legend, panels, percent
 from wholenet.report.style import BLUE, GREEN, INK, ORANGE, VERMILION, saved_figure
+from wholenet.search.records import Record
 
 EDGES = 8
 """Edges of a discrete cell, each with one operation: so many skip connections can there be."""
@@ -34,7 +34,6 @@ def draw_search(path: str | Path, records: Sequence[Record], stop_epoch: int | N
             the 8 edges of the cell that the search would be cut to) and "entropy" (normalised).
         stop_epoch: the epoch, from 0, whose architecture the stopping rule takes.
     """
-    records = in_order(records)
     with saved_figure(path, 8.2, 10.4) as figure:
         rows = panels(figure, records, _phases(records), heights=(2.4, 2.4, 2, 2, 2))
         loss, eigenvalue, error, skips, entropy = rows

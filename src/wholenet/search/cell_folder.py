@@ -1,6 +1,7 @@
 """The folder of a run on a cell space: a search, or the training of a discrete network.
 
 config.yaml     every setting, as resolved
+result.json     what it came to, once it is done
 genotype.yaml   of a search: what it found; of a training: what is trained
 model/          the network: of a search the supernet, of a training the discrete network
 searches/0...   of a method that searches several times: a run folder each, and below it `retrained/`
@@ -12,9 +13,14 @@ and what any run has (search/folder.py).
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
+from wholenet.files import read_json, require_keys, write_whole
 from wholenet.search.cell_config import (
     SEARCHES,
     CellConfig,
@@ -25,12 +31,20 @@ from wholenet.search.cell_config import (
 )
 from wholenet.search.folder import Folder
 
+RESULT = "result.json"
+MAYBE = (int, float, type(None))
+OF_TRAINING = {"test_error": MAYBE}
+OF_SEARCHES = {"errors": list, "chosen": int}
+OF_SEARCH = {"genotype": (dict, type(None)), "error": (int, float)}
+"""What a run's result.json holds at least, by what it was."""
 RETRAINED = "retrained"
 """Folder, in a search that is one of several, of the short training of what it found."""
 
 
 class CellFolder(Folder):
     """A run on a cell space. Use :meth:`create` for a new one."""
+
+    FACTS = MappingProxyType({"data": dict})
 
     @classmethod
     def create(cls, config: ClassifierConfig) -> CellFolder:
@@ -86,6 +100,29 @@ class CellFolder(Folder):
         whole = self.outermost
         verb = "retrain" if isinstance(whole.config, RetrainConfig) else "fit"
         return f"wholenet {verb} --resume {whole.path}"
+
+    def write_result(self, found: Mapping[str, Any]) -> None:
+        """Write what the run found. Where that is, the run is done, so it is written last."""
+        write_whole(self.path / RESULT, json.dumps(found, indent=2) + "\n")
+
+    def result(self) -> dict[str, Any] | None:
+        """What the run found; None if it is not done.
+
+        Raises:
+            ValueError: if the file is damaged.
+        """
+        path, config = self.path / RESULT, self.config
+        if not path.exists():
+            return None
+        kind = OF_TRAINING
+        if isinstance(config, CellConfig):
+            kind = OF_SEARCHES if config.searches else OF_SEARCH
+        try:
+            found = read_json(path)
+            require_keys(found, kind, str(path))
+        except ValueError as error:
+            raise ValueError(f"{error}. `{self.resume_command}` writes it anew") from error
+        return found
 
     def rewrite_config(self, config: ClassifierConfig) -> None:
         """Put other settings of the machine into the config."""

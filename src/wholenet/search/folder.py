@@ -12,17 +12,19 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from filelock import FileLock, Timeout
 
 from wholenet import parallel
-from wholenet.files import check_output, parse_json, read_json, shown, write_whole
+from wholenet.files import check_output, read_json, require_keys, write_whole
 from wholenet.search.checkpoint import DamagedCheckpoint, previous, read_checkpoint, write_checkpoint
+from wholenet.search.records import Record, as_lines, read_records
 
 CHECKPOINT = "checkpoint.pt"
 MADE = ("config.yaml", "environment.json", "genotype.yaml", "cells.png", ".lock", ".lock.holder")
@@ -40,6 +42,9 @@ class Folder:
     Raises:
         ValueError: if there is no run in the folder.
     """
+
+    FACTS: ClassVar[Mapping[str, type]] = {}
+    """What its environment.json has at least, which is what the data was."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -90,21 +95,26 @@ class Folder:
     @contextmanager
     def given_back(self) -> Iterator[None]:
         """Around a new run, which is :meth:`locked`: where it is refused before anything was trained (a full disk, a
-        network that cannot be built), its folder is no run's any more, so that the same command can be given again.
+        network that cannot be built or does not fit into memory), its folder is no run's any more, so that the command
+        can be given again. One that diverged stays: that is a result.
 
         Only what a start writes is removed, from here and from runs inside; files of others stay.
         """
         try:
             yield
-        except (ValueError, OSError):
-            trained = [path for kept in TRAINED for path in self.path.rglob(kept)]
-            if parallel.is_first() and not trained:
+        except (ValueError, OSError, MemoryError):
+            if parallel.is_first() and not self.begun:
                 for path in [path for made in MADE for path in self.path.rglob(made)]:
                     path.unlink()
                 for path in sorted((path for path in self.path.rglob("*") if path.is_dir()), reverse=True):
                     if not any(path.iterdir()):
                         path.rmdir()
             raise
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was trained, here or in a run inside."""
+        return any(True for kept in TRAINED for _ in self.path.rglob(kept))
 
     @property
     def model(self) -> Path:
@@ -126,47 +136,74 @@ class Folder:
         """Record where and with what the run was made."""
         write_whole(self.path / "environment.json", json.dumps(facts, indent=2) + "\n")
 
+    def ensure_environment(self, facts: Callable[[], dict[str, Any]]) -> None:
+        """Record the ``facts`` where there are none, or damaged ones."""
+        if self.environment(lambda _: None) is None:
+            self.write_environment(facts())
+
     def environment(self, warn: Callable[[str], None] | None = None) -> dict[str, Any] | None:
-        """What :meth:`write_environment` recorded; None before training began, and if the file is damaged, of which
-        ``warn`` is told."""
+        """What :meth:`write_environment` recorded; None before training began, and if the file is damaged and there is
+        a ``warn`` to be told of it.
+
+        Raises:
+            ValueError: if it is damaged, and nobody is told.
+        """
         path = self.path / "environment.json"
         if not path.exists():
             return None
         try:
             found = read_json(path)
-            if not isinstance(found, dict):
-                raise ValueError(f"{path} holds {type(found).__name__}; expected a mapping")
+            require_keys(found, self.FACTS, str(path))
         except ValueError as error:
-            if warn is not None:
-                warn(f"warning: {error}. The run goes on without it: whether the data has changed is not checked")
+            if warn is None:
+                raise
+            warn(f"warning: {error}. The run goes on without it: whether the data has changed is not checked")
             return None
         return found
 
-    def log(self, record: dict[str, Any]) -> None:
+    @property
+    def metrics(self) -> Path:
+        """Where the records of the epochs are."""
+        return self.path / "metrics.jsonl"
+
+    def log(self, record: Record) -> None:
         """Append the record of a finished epoch."""
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        with self.metrics.open("a") as file:
+            file.write(as_lines([record]))
             file.flush()
             os.fsync(file.fileno())
 
-    def records(self, warn: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
-        """The records so far, one per finished epoch. A line that a crash cut short is left out, and so is one that is
-        damaged, of which ``warn`` is told."""
-        path = self.path / "metrics.jsonl"
-        *lines, _cut_short = path.read_bytes().split(b"\n") if path.exists() else [b""]
-        found: list[dict[str, Any]] = []
-        for number, line in enumerate(lines, 1):
-            record = _record(line)
-            if record is not None:
-                found.append(record)
-            elif warn is not None:
-                warn(f"warning: {path}, line {number} is damaged and is left out: {shown(line)}")
-        return found
+    def records(self) -> list[Record]:
+        """The records so far, one per finished epoch, in order. What the file has lost, the checkpoint has.
+
+        Raises:
+            ValueError: if that does not have it either.
+        """
+        found = read_records(self.metrics)
+        if found.whole:
+            return list(found.by_epoch.values())
+        saved = self._checkpoint_or_none()
+        kept = {record["epoch"]: record for record in saved["records"]} if saved and "records" in saved else None
+        found = replace(found, by_epoch=dict(sorted(((kept or {}) | found.by_epoch).items())))
+        lost = [f"line {number} is damaged: {text}" for number, text in found.damaged.items()]
+        if found.missing or (lost and kept is None):
+            lost += [f"there is no record of epoch {', '.join(str(epoch + 1) for epoch in found.missing)}"]
+            raise ValueError(
+                f"{self.metrics} is not whole, and no checkpoint has what is lost ({lost[0]}); put a copy of the file "
+                "back. What is found from all epochs of the run cannot be found without it"
+            )
+        return list(found.by_epoch.values())
+
+    def rewrite_records(self, records: Sequence[Record]) -> None:
+        """Make ``records`` those that there are."""
+        if records:
+            write_whole(self.metrics, as_lines(records))
+        else:
+            self.metrics.unlink(missing_ok=True)
 
     def training_seconds(self) -> float:
         """Time that training took; validation is not counted, nor a first stage."""
-        # By epoch: a crash may have logged one twice.
-        return sum({record["epoch"]: record["seconds"] for record in self.records()}.values())
+        return sum(record["seconds"] for record in self.records())
 
     def save_checkpoint(self, state: dict[str, Any], name: str | None = None) -> None:
         """Write the state (tensors and plain values); see ``search/checkpoint.py``. Under a ``name`` of its own it is
@@ -198,6 +235,15 @@ class Folder:
             return state
         if problems:
             raise ValueError(f"{'; '.join(problems)}. The run cannot be continued: start it again, with another --out")
+        return None
+
+    def _checkpoint_or_none(self) -> dict[str, Any] | None:
+        """The last saved state that is whole, on the CPU; nothing is told, moved or refused."""
+        for place in (self.path / CHECKPOINT, previous(self.path / CHECKPOINT)):
+            try:
+                return read_checkpoint(place, torch.device("cpu"))
+            except (DamagedCheckpoint, OSError):
+                continue
         return None
 
     def read_checkpoint(self, device: torch.device, name: str | None = None) -> dict[str, Any] | None:
@@ -241,22 +287,3 @@ class Folder:
     def outermost(self) -> Folder:
         """The run that this one is a part of (its first stage, its control), or this one: what a user continues."""
         return self
-
-    def keep_records(self, before: int, warn: Callable[[str], None] | None = None) -> None:
-        """Drop the records of epoch ``before`` and of all later ones, and damaged lines, of which ``warn`` is told."""
-        path = self.path / "metrics.jsonl"
-        if not before:
-            path.unlink(missing_ok=True)
-            return
-        kept = [record for record in self.records(warn) if record["epoch"] < before]
-        write_whole(path, "".join(json.dumps(record) + "\n" for record in kept))
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
-    """The record in a line; None if it holds none."""
-    try:
-        record = parse_json(line.decode())
-    except ValueError:
-        return None
-    whole = isinstance(record, dict) and type(record.get("epoch")) is int and record["epoch"] >= 0
-    return record if whole else None

@@ -13,6 +13,7 @@ from wholenet import parallel
 from wholenet.search.checkpoint import check_room, saying_what_a_full_disk_needs
 from wholenet.search.folder import Folder
 from wholenet.search.interruption import Interrupted, Interruption
+from wholenet.search.records import Record, read_records
 from wholenet.search.state import TrainState
 
 
@@ -54,9 +55,22 @@ class Keeper:
         saved = self.run.load_checkpoint(device, warn)
         if saved is not None:
             self.state.load_state_dict(saved)
+        found = read_records(self.run.metrics)
+        in_checkpoint = saved is None or "records" in saved
+        if not in_checkpoint:
+            self.state.records = [record for epoch, record in found.by_epoch.items() if epoch < self.state.epoch]
+        for number, text in found.damaged.items():
+            kept = "what it was is in the checkpoint" if in_checkpoint else "it is left out"
+            warn(f"warning: {self.run.metrics}, line {number} is damaged ({kept}): {text}")
         if parallel.is_first():
-            self.run.keep_records(self.state.epoch, warn)
+            self.run.rewrite_records(self.state.records)
         return saved is not None
+
+    def record(self, record: Record) -> None:
+        """Keep the record of the epoch that ends."""
+        self.state.records.append(record)
+        if parallel.is_first():
+            self.run.log(record)
 
     @contextmanager
     def watching(self, *, saves: bool = True) -> Iterator[None]:

@@ -60,5 +60,5 @@ def check_finite(model: torch.nn.Module, epoch: int) -> None:
     if broken := [name for name, value in model.state_dict().items() if not value.isfinite().all()]:
         raise FloatingPointError(
             f"after epoch {epoch + 1}, {broken[0]} and {len(broken) - 1} more hold values that are not finite; "
-            f"the last checkpoint is from before. {ADVICE}"
+            f"what was saved is from before. {ADVICE}"
         )

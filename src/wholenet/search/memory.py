@@ -51,8 +51,9 @@ def memory_advice(run: RunFolder, classes: int, crop: tuple[int, int], device: t
     config = run.config
     found = f"{reason}\nA batch of {config.batch} crops of {config.crop} does not fit into the memory of {device}. "
     eager = "" if config.execution == "eager" else "--execution eager "
-    command = f"wholenet fit --resume {run.outermost.path} {eager}--recompute"
-    recompute = f"With --recompute cells keep their outputs alone: `{command}`"
+    kept = run.outermost.begun
+    command = f"`wholenet fit --resume {run.outermost.path} {eager}--recompute`" if kept else "give it too"
+    recompute = f"With --recompute cells keep their outputs alone: {command}"
     if device.type != "cuda":  # trying would push the machine further into its swap
         smaller = f"start again with --batch {max(1, config.batch // 2)} or a smaller --crop"
         return found + (smaller.capitalize() if config.recompute else f"{recompute}; or {smaller}")
@@ -64,7 +65,9 @@ def memory_advice(run: RunFolder, classes: int, crop: tuple[int, int], device: t
     if option == (config.batch, True):
         return f"{found}{recompute} (tried: it fits)"
     with_it = " with --recompute" if option[1] else ""
-    return f"{found}A batch of {option[0]}{with_it} does (tried): start again so, with another --out"
+    return (
+        f"{found}A batch of {option[0]}{with_it} does (tried): start again so{', with another --out' if kept else ''}"
+    )
 
 
 def _fits(run: RunFolder, classes: int, shape: tuple[int, int, int], recompute: bool, device: torch.device) -> bool:

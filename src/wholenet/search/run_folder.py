@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from wholenet.search.config import FitConfig, read_config, write_config
 from wholenet.search.folder import Folder
@@ -26,6 +27,8 @@ from wholenet.spaces.space import Spec
 
 class RunFolder(Folder):
     """A run on segmentation data. Use :meth:`create` for a new one."""
+
+    FACTS = MappingProxyType({"train": dict, "val": dict, "images": dict, "crop": list})
 
     @classmethod
     def create(cls, config: FitConfig) -> RunFolder:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from wholenet.search.records import Record
 from wholenet.spaces.supernet import Supernet
 
 
@@ -76,6 +77,8 @@ class TrainState:
     """Architecture steps taken, and the number of the next batch of theirs."""
     tally: Tally = field(default_factory=Tally)
     """Of the epoch under way."""
+    records: list[Record] = field(default_factory=list)
+    """Of the finished epochs."""
 
     def end_epoch(self) -> None:
         """The epoch under way is finished."""
@@ -92,6 +95,7 @@ class TrainState:
             "weight_steps": self.weight_steps,
             "arch_steps": self.arch_steps,
             "tally": asdict(self.tally),
+            "records": list(self.records),
             "torch_random": torch.get_rng_state(),
             "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -103,6 +107,7 @@ class TrainState:
         self.arch_optimizer.load_state_dict(state["arch_optimizer"])
         self.epoch, self.weight_steps, self.arch_steps = state["epoch"], state["weight_steps"], state["arch_steps"]
         self.tally = Tally(**state["tally"])
+        self.records = list(state.get("records", ()))  # checkpoints of before 2026-11-29 have none
         torch.set_rng_state(state["torch_random"].cpu())
         if torch.cuda.is_available() and len(state["cuda_random"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([random.cpu() for random in state["cuda_random"]])

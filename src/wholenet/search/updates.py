@@ -30,7 +30,10 @@ from wholenet.search.steps import (
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 """Inputs, and targets."""
-ADVICE = "The run would come to it again: start anew with a lower --lr, or without what is wrong in the data"
+ADVICE = (
+    "The run would come to it again: start anew, with another --out, with a lower --lr or "
+    "without what is wrong in the data"
+)
 
 
 class Diverged(FloatingPointError):

@@ -133,9 +133,10 @@ def _best_options(weights: Tensor, edges: Sequence[CellEdge]) -> list[tuple[Cell
 
 
 def write_cell_genotype(genotype: CellGenotype, path: Path, space: str | None = None) -> None:
-    """Write ``genotype``, found in ``space`` if that is known, as YAML that people can read."""
+    """Write ``genotype``, found in ``space`` if that is known, as YAML that people can read. The line ``space`` comes
+    last, so that a file cut short is known by it."""
     found = {} if space is None else {"found_in": space}
-    content = {"format": FORMAT, "space": FAMILY, **found, **genotype.to_dict()}
+    content = {"format": FORMAT, **found, **genotype.to_dict(), "space": FAMILY}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
 
@@ -161,6 +162,8 @@ def read_cell_genotype(name: str | Path, space: str | None = None) -> CellGenoty
                 f"{name} is no published genotype ({', '.join(PUBLISHED)}) and cannot be read as one: {error}"
             ) from error
         try:
+            if isinstance(content, Mapping) and "format" in content and "space" not in content:
+                raise ValueError("it has no line `space`, which comes last: the file was cut short, write it again")
             genotype = cell_genotype_from_dict(content)
             if "found_in" in content:
                 check_in_space(genotype, str(content["found_in"]))

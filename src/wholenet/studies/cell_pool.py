@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from wholenet.files import read_json
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig, write_cell_config
 from wholenet.search.cell_folder import CellFolder
 from wholenet.studies.pool import RunPool
@@ -49,9 +49,16 @@ class CellPool(RunPool[ClassifierConfig]):
         return [CellFolder(self.path(config)) for config in configs]
 
 
-def result(run: CellFolder) -> dict[str, float]:
-    """What a finished run found."""
-    return read_json(run.path / "result.json")
+def result(run: CellFolder) -> dict[str, Any]:
+    """What a finished run found.
+
+    Raises:
+        ValueError: if it is not finished, or its result is damaged.
+    """
+    found = run.result()
+    if found is None:
+        raise ValueError(f"{run.path} is not finished; continue it with `{run.resume_command}`")
+    return found
 
 
 def diverged(run: CellFolder) -> bool:

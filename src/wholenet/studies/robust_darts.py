@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from wholenet.cells.prepare import prepare_labels
-from wholenet.files import read_json
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.early_stopping import RULES
@@ -20,7 +19,7 @@ from wholenet.search.random_search import random_genotype
 from wholenet.spaces.darts import TABLES, TYPES, CellEdge
 from wholenet.spaces.darts import Table as SpaceTable
 from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict, write_cell_genotype
-from wholenet.studies.cell_pool import CellPool, diverged, error, notes_on_diverged
+from wholenet.studies.cell_pool import CellPool, diverged, error, notes_on_diverged, result
 from wholenet.studies.drawing import draw_arms
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import CellSetting
@@ -170,7 +169,7 @@ def _error(run: CellFolder) -> float | None:
 def _found(run: CellFolder) -> CellGenotype | None:
     if diverged(run):
         return None
-    return cell_genotype_from_dict(read_json(run.path / "result.json")["genotype"])
+    return cell_genotype_from_dict(result(run)["genotype"])
 
 
 def _stops(runs: Sequence[CellFolder], rule: str) -> list[int | None]:

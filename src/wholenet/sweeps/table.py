@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import wholenet
-from wholenet.files import read_json
+from wholenet.search.cell_folder import CellFolder
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.processes import last_line, log_of
 from wholenet.studies.result import Spread, Table, spread
@@ -32,7 +32,7 @@ def scores(run: PlannedRun) -> dict[str, float]:
         found = {"miou": RunFolder(run.path).records()[-1]["miou"]}
         control = RunFolder.at(RunFolder(run.path).control)
         return found if control is None else {**found, "control_miou": control.records()[-1]["miou"]}
-    result = read_json(run.path / "result.json")
+    result = CellFolder(run.path).result() or {}
     if "errors" in result:  # of a method that searches several times: that of the search it chose
         return {"error": result["errors"][result["chosen"]]}
     return {name: result[name] for name in ("error", "test_error") if result.get(name) is not None}
