@@ -2,8 +2,8 @@
 
     PYTHONPATH=src python tests/make_old_folders.py
 
-The fixtures in the repository are what this wrote when segmentation models had format 2 and classifiers format 1; a
-later wholenet writes other folders. It is kept to show how they came about.
+The fixtures in the repository are what this wrote when segmentation models had format 2 and classifiers format 1 (each
+environment.json names the commit); a later wholenet writes other folders. It is kept to show how they came about.
 """
 
 from __future__ import annotations

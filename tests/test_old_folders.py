@@ -48,8 +48,9 @@ def image(height, width):
 
 
 def text_of(run):
-    """The configs, genotypes and records of the run and of those inside it."""
-    return {path.relative_to(run): path.read_text() for path in run.rglob("*") if path.suffix in (".jsonl", ".yaml")}
+    """The records and genotypes of the run and of those inside it; configs may be written in another form."""
+    kept = [path for name in ("metrics.jsonl", "genotype.yaml") for path in run.rglob(name)]
+    return {path.relative_to(run): path.read_text() for path in kept}
 
 
 def directly(run, name, **spec):
