@@ -23,7 +23,7 @@ def untimed(records):
 def checkpoint(run):
     """checkpoint.pt: all that the next epoch depends on, and the records so far, :func:`untimed`."""
     saved = torch.load(run / "checkpoint.pt", weights_only=True)
-    return saved | {"records": untimed(saved["records"])}
+    return saved | {"records": untimed(saved.get("records", []))}
 
 
 def assert_equal(first, second):

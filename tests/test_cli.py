@@ -259,6 +259,7 @@ def test_diagnose_prints_a_table_and_three_sentences_and_writes_them(run, tmp_pa
     shown = capsys.readouterr().out
     content = json.loads((tmp_path / "found" / "diagnosis.json").read_text())
     assert content["images"] == 1
+    assert " is read as images with masks (segmentation)" in shown.splitlines()[0]
     assert len(content["verdict"]) == 3
     for sentence in content["verdict"]:
         assert f"{sentence}\n" in shown

@@ -33,8 +33,15 @@ from wholenet.checked import (
 from wholenet.data.task import Task, how_read, task_of
 from wholenet.files import SHOWN, check_output, parse_yaml, read_text, shown
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
-from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig, cell_config, is_cell_run
-from wholenet.search.config import MACHINE, FitConfig, parse_size
+from wholenet.search.cell_config import (
+    CellConfig,
+    ClassifierConfig,
+    RetrainConfig,
+    cell_config,
+    is_cell_run,
+    read_cell_config,
+)
+from wholenet.search.config import MACHINE, FitConfig, parse_size, read_config
 from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES, grid_size
@@ -645,9 +652,11 @@ def _predict(args: Namespace) -> None:
 
 def _diagnose_search(args: Namespace, how: dict[str, Any]) -> None:
     from wholenet.api import diagnose_search
+    from wholenet.report.data_check import printable
 
     if args.data is not None or args.out is not None or args.images is not None:
         raise ValueError("a search on a cell space is diagnosed on its own data; drop DATA, --out and --images")
+    print(printable(how_read(read_cell_config(Path(args.run) / "config.yaml").data, "classification")))
     found = diagnose_search(args.run, device=args.device, **how)
     print(f"highest eigenvalue {found.highest:10.4f}   (dominant, in {found.logits} logits)")
     print(f"lowest eigenvalue  {found.lowest:10.4f}")
@@ -675,9 +684,13 @@ def _diagnose(args: Namespace) -> None:
 
     from wholenet.api import diagnose
     from wholenet.diagnostics.verdict import verdict
+    from wholenet.report.data_check import printable
     from wholenet.report.diagnosis import table
     from wholenet.report.progress import counted
 
+    config = Path(args.run) / "config.yaml"
+    if args.data is not None or config.is_file():
+        print(printable(how_read(args.data or read_config(config).data, "segmentation")))
     progress = counted(Console(stderr=True), "diagnosing")
     found = diagnose(
         args.run,
@@ -705,7 +718,10 @@ def _decode(args: Namespace) -> None:
 
 def _export(args: Namespace) -> None:
     from wholenet.api import export
+    from wholenet.report.data_check import printable
 
+    if args.data is not None:
+        print(printable(how_read(args.data, "segmentation")))
     check, price = export(args.model, args.out, args.format, args.data, drop_below=args.drop_below)
     if price is not None:
         print(

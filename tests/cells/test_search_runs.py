@@ -6,8 +6,10 @@ import shutil
 import signal
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 
 import wholenet.cells.search as module
@@ -234,6 +236,14 @@ def test_going_back_restores_weights_optimisers_and_random_state(small, monkeypa
     assert_same_weights(weights, kept)
 
 
+def recoloured(data, other):
+    """A copy in which one training image is black."""
+    shutil.copytree(data, other)
+    path = next(path for path in sorted(other.rglob("*.png")) if "train" in path.parts)
+    Image.fromarray(np.zeros_like(np.asarray(Image.open(path)))).save(path)
+    return other
+
+
 @pytest.fixture
 def twice(monkeypatch):
     """R-DARTS with the weakest and the strongest of its four values."""
@@ -241,8 +251,9 @@ def twice(monkeypatch):
     monkeypatch.setitem(METHODS, "r-darts-l2", replace(method, searches=method.searches[::3]))
 
 
-def test_several_searches_and_the_best_of_them(small, tmp_path, twice):
-    config = small("r-darts-l2", epochs=1, retrain_epochs=1)
+def test_several_searches_and_the_best_of_them(small, patches, tmp_path, twice):
+    shutil.copytree(patches, tmp_path / "copy")
+    config = small("r-darts-l2", epochs=1, retrain_epochs=1, data=str(tmp_path / "copy"))
     best = fit_cells(config, QUIET)
     assert isinstance(best, Best)
     assert len(best.errors) == 2
@@ -252,6 +263,14 @@ def test_several_searches_and_the_best_of_them(small, tmp_path, twice):
     assert read_cell_genotype(best.run / "genotype.yaml") == read_cell_genotype(searches[best.chosen].genotype)
     shutil.rmtree(searches[1].path)  # as if it had been stopped before
     assert resume_cells(best.run, QUIET) == best
+    shutil.move(tmp_path / "copy", tmp_path / "new")
+    with pytest.raises(ValueError, match=r"is not there any more.*fit --resume \S+ --data NEW"):
+        resume_cells(best.run, QUIET)
+    with pytest.raises(ValueError, match="have changed since"):
+        resume_cells(best.run, QUIET, data=recoloured(tmp_path / "new", tmp_path / "other"))
+    assert resume_cells(best.run, QUIET, data=tmp_path / "new") == best
+    parts = [*searches, *(CellFolder(run.path / "retrained") for run in searches), CellFolder(best.run)]
+    assert {part.config.data for part in parts} == {str(tmp_path / "new")}
 
 
 def test_a_search_that_diverges_is_out_of_the_comparison(small, monkeypatch, twice):
