@@ -93,12 +93,31 @@ def load(path: str | Path, device: str = "auto") -> TrainedModel:
 
 @checked_numbers
 def evaluate(
-    model: TrainedModel | str | Path, data: str | Path, split: str = "val", max_megapixels: Megapixels = MAX_MEGAPIXELS
+    model: TrainedModel | OnnxModel | str | Path,
+    data: str | Path,
+    split: str = "val",
+    max_megapixels: Megapixels = MAX_MEGAPIXELS,
+    *,
+    tiling: Tiling | None = None,
 ) -> Scores:
-    """Per-class IoU, their mean, and pixel accuracy on a split of ``data``, at full resolution; files that decode to
-    more than ``max_megapixels`` are refused."""
-    loaded = model if isinstance(model, TrainedModel) else load(model)
-    return score(loaded, str(data), split, max_megapixels=max_megapixels)
+    """Per-class IoU, their mean, and pixel accuracy on a split of ``data``, at full resolution: of the masks that
+    ``predict`` writes.
+
+    Args:
+        model: a trained network, its run or model folder, or an ONNX file that ``export`` wrote.
+        data: see docs/data.md; its classes must be the model's.
+        split: "train", "val", "test", as far as the data has them.
+        max_megapixels: files that decode to more are refused.
+        tiling: how large images are cut; by default those over 4 megapixels are.
+
+    Raises:
+        DataError: for data that cannot be read, or of other classes; a split that is not there; an image that cannot be
+            answered.
+        ValueError: if there is no model.
+        FloatingPointError: for logits that are not finite; the image is named.
+    """
+    loaded = model if isinstance(model, TrainedModel | OnnxModel) else load_any(model)
+    return score(loaded, str(data), split, max_megapixels=max_megapixels, tiling=tiling)
 
 
 @checked_numbers

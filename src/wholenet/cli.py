@@ -51,6 +51,7 @@ from wholenet.studies.setting import SCALES, CellSetting, Setting
 
 if TYPE_CHECKING:
     from wholenet.deploy.predict import SomeFailed
+    from wholenet.deploy.tiles import Tiling
 
 DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
 PROTOCOLS = get_args(get_type_hints(FitConfig)["protocol"])
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         if not ran_out_of_memory(error):
             raise
-        advice = "--tile" if command == "predict" else "--batch or --crop"
+        advice = "--tile" if command in ("evaluate", "predict") else "--batch or --crop"
         sys.stderr.write(f"wholenet {command}: {error}\nA smaller {advice} needs less memory.\n")
         raise SystemExit(2) from error
     except Interrupted as stop:
@@ -160,10 +161,11 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     commands.add_subcommand("retrain", retrain)
 
     evaluate = ArgumentParser(description="Score a trained network: IoU per class, mIoU, pixel accuracy.")
-    evaluate.add_argument("model", help="Run folder or model folder.")
+    evaluate.add_argument("model", help="Run folder, model folder, or ONNX file that `wholenet export` wrote.")
     evaluate.add_argument("data", help='Folder with images and masks, or with labelled images; or "scenes".')
     evaluate.add_argument("--split", default=None, help="Split to score; default: val, or test of labelled images.")
     evaluate.add_argument("--json", default=None, help="Write the scores to this file.")
+    _add_tiling(evaluate)
     _add_limit(evaluate)
     _add_device(evaluate)
     commands.add_subcommand("evaluate", evaluate)
@@ -173,12 +175,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     predict.add_argument("images", nargs="+", help="Image files, folders of them, or videos.")
     predict.add_argument("--out", required=True, help="Folder for the masks; of a classifier, the CSV file to write.")
     predict.add_argument("--overlay", action="store_true", help="Also write the mask in colour over the image.")
-    predict.add_argument(
-        "--tile",
-        default=None,
-        help="HEIGHTxWIDTH of pieces to cut images into; default: only images over 4 megapixels.",
-    )
-    predict.add_value("--overlap", Overlap, default=None, help="Pixels that neighbouring pieces share; default: 256.")
+    _add_tiling(predict)
     predict.add_argument(
         "--cityscapes_submission",
         action="store_true",
@@ -328,6 +325,15 @@ def _add_config(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--print_config", action="store_true", help="Only print what all options come to, as a file for --config."
     )
+
+
+def _add_tiling(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--tile",
+        default=None,
+        help="HEIGHTxWIDTH of pieces to cut images into; default: only images over 4 megapixels.",
+    )
+    parser.add_value("--overlap", Overlap, default=None, help="Pixels that neighbouring pieces share; default: 256.")
 
 
 def _add_limit(parser: ArgumentParser) -> None:
@@ -530,7 +536,7 @@ def _of_machine(given: dict[str, Any], machine: Sequence[str]) -> dict[str, Any]
 def _evaluate(args: Namespace) -> None:
     from rich.console import Console
 
-    from wholenet.api import load
+    from wholenet.api import load_any
     from wholenet.deploy.classifier import is_classifier
 
     if is_classifier(args.model):
@@ -540,10 +546,11 @@ def _evaluate(args: Namespace) -> None:
     from wholenet.report.data_check import printable
     from wholenet.report.progress import counted
 
-    model = load(args.model, args.device)
+    tiling = _tiling(args)
+    model = load_any(args.model, args.device)
     print(printable(how_read(args.data, "segmentation")))
     progress = counted(Console(stderr=True), "scoring")
-    scores = score(model, args.data, args.split or "val", progress, args.max_megapixels)
+    scores = score(model, args.data, args.split or "val", progress, args.max_megapixels, tiling)
     width = max(map(len, model.classes.names))
     for name, iou in zip(model.classes.names, scores.iou, strict=True):
         print(f"{name:{width}}  {'     -' if iou is None else f'{100 * iou:5.1f} %'}")
@@ -554,10 +561,19 @@ def _evaluate(args: Namespace) -> None:
     _write_json(args.json, scores_to_dict(scores, model.classes.names))
 
 
+def _tiling(args: Namespace) -> Tiling:
+    from wholenet.deploy.tiles import Tiling
+
+    tile = {} if args.tile is None else {"tile": parse_size(args.tile)}
+    return Tiling(**tile, **({} if args.overlap is None else {"overlap": args.overlap}))
+
+
 def _evaluate_classifier(args: Namespace) -> None:
     from wholenet.api import evaluate_classifier, load_classifier
     from wholenet.report.data_check import printable
 
+    if args.tile or args.overlap is not None:
+        raise ValueError("--tile and --overlap are about masks; this is a classifier")
     model = load_classifier(args.model, args.device)
     print(printable(how_read(args.data, "classification")))
     scores = evaluate_classifier(model, args.data, args.split or "test", args.max_megapixels)
@@ -613,7 +629,6 @@ def _predict(args: Namespace) -> None:
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.classifier import is_classifier
     from wholenet.deploy.predict import SomeFailed
-    from wholenet.deploy.tiles import Tiling
     from wholenet.report.progress import counted
 
     if is_classifier(args.model):
@@ -624,8 +639,7 @@ def _predict(args: Namespace) -> None:
             "--overlay writes a second picture of each frame, which the Cityscapes evaluator refuses; "
             "give --overlay and --cityscapes-submission in two calls with two --out folders"
         )
-    tile = {} if args.tile is None else {"tile": parse_size(args.tile)}
-    tiling = Tiling(**tile, **({} if args.overlap is None else {"overlap": args.overlap}))
+    tiling = _tiling(args)
     model = load_any(args.model, args.device)
     progress = counted(Console(stderr=True), "predicting")
     failed = None

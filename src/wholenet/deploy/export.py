@@ -119,6 +119,7 @@ def description(model: TrainedModel) -> dict[str, Any]:
         "model": model.network.spec.model_name,
         "classes": classes_to_dict(model.classes),
         "normalization": {"mean": list(MEAN), "std": list(STD)},
+        "held_out": model.held_out,
         "images": "float32 [B, 3, H, W], RGB, (value / 255 - mean) / std; H and W from 33",
         "logits": "float32 [B, classes, H, W]; the class is the argmax over axis 1",
     }

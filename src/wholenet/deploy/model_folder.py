@@ -15,15 +15,15 @@ from wholenet.data.pictures import check_image
 from wholenet.data.sample import Classes
 from wholenet.data.stream import MEAN, STD
 from wholenet.deploy.fold import Folded, fold
+from wholenet.deploy.held_out import check_held_out
 from wholenet.deploy.model_files import load_network, place_of, read_config, write_model
-from wholenet.files import require_keys, require_range, shown
+from wholenet.files import require_keys, shown
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.genotype import genotype_from_dict
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import predict_mask
 
 FORMAT = 2
-LARGEST_SEED = 2**63 - 1
 SPEC: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "num_classes": int,
@@ -106,7 +106,7 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedM
         )
     device = torch.device(device)
     model = load_network(lambda: create_model(**spec), folder, config).placed(device).eval()
-    return TrainedModel(model, classes, device, _held_out(config["held_out"], where))
+    return TrainedModel(model, classes, device, check_held_out(config["held_out"], where))
 
 
 def model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:
@@ -123,14 +123,6 @@ def model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:
             f"{path} holds no model ({why}); give the folder that `wholenet fit --out` made, or its model/"
         )
     return folder, read_config(folder)
-
-
-def _held_out(values: dict[str, Any], where: str) -> dict[str, Any]:
-    """How the run set images aside; nothing, where it did not."""
-    if values:
-        require_keys(values, {"val_share": (int, float), "seed": int}, f"{where}, held_out", only=True)
-        require_range(values, {"val_share": (0, 1), "seed": (0, LARGEST_SEED)}, f"{where}, held_out")
-    return values
 
 
 def _card(model: Supernet, classes: Classes, facts: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from wholenet.data.classes import classes_from_dict
 from wholenet.data.pictures import check_image
+from wholenet.deploy.held_out import check_held_out
 from wholenet.deploy.onnx_check import check_onnx
 from wholenet.files import as_numbers, parse_json, require_keys, shown
 from wholenet.tasks.finite import LOST
@@ -28,8 +29,8 @@ class OnnxModel:
         threads: of onnxruntime; 0 leaves its choice.
 
     Raises:
-        ValueError: if onnxruntime is not installed, the file is no ONNX file, or it says nothing of classes and
-            normalisation.
+        ValueError: if onnxruntime is not installed, the file is no ONNX file, or what it says of classes,
+            normalisation and images held out is missing or does not do.
     """
 
     def __init__(self, path: str | Path, threads: int = 0) -> None:
@@ -58,9 +59,11 @@ class OnnxModel:
                 f"{path} does not say which classes it tells apart and how images are normalised (wholenet format "
                 f"{shown(found)}, expected {FORMAT}); export it anew with `wholenet export`"
             )
-        require_keys(about, {"classes": dict, "normalization": dict}, str(path))
+        about = {"held_out": {}, **about}  # files of earlier versions do not say it
+        require_keys(about, {"classes": dict, "normalization": dict, "held_out": dict}, str(path))
         require_keys(about["normalization"], {"mean": list, "std": list}, f"{path}, normalization")
         self.about = about
+        self.held_out = check_held_out(about["held_out"], str(path))
         self.classes = classes_from_dict(about["classes"])
         scale = about["normalization"]
         self._mean, self._std = (

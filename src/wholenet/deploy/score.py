@@ -1,8 +1,9 @@
-"""Score a trained model on a data set, in the form that the command line prints and writes."""
+"""Score the masks that a trained model predicts for a data set, in the form that the command line prints and writes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from wholenet.data.classes import same_names
@@ -10,10 +11,12 @@ from wholenet.data.detect import open_data
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError, DataSource
 from wholenet.deploy.model_folder import TrainedModel
-from wholenet.tasks.segmentation import Scores, evaluate
+from wholenet.deploy.onnx_model import OnnxModel
+from wholenet.deploy.tiles import Tiling
+from wholenet.tasks.segmentation import Scores, evaluate_masks
 
 
-def open_for(model: TrainedModel, data: str, max_megapixels: float = MAX_MEGAPIXELS) -> DataSource:
+def open_for(model: TrainedModel | OnnxModel, data: str, max_megapixels: float = MAX_MEGAPIXELS) -> DataSource:
     """Open ``data`` as ``model`` sees it. Larger files than ``max_megapixels`` are refused when they are read.
 
     Masks are read by the data's own class file, which must name the model's classes; without one, by the model's. Of
@@ -28,21 +31,37 @@ def open_for(model: TrainedModel, data: str, max_megapixels: float = MAX_MEGAPIX
 
 
 def score(
-    model: TrainedModel,
+    model: TrainedModel | OnnxModel,
     data: str,
     split: str = "val",
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
+    tiling: Tiling | None = None,
 ) -> Scores:
-    """Scores of ``model`` on a split of ``data``, at full resolution.
+    """Scores of ``model`` on a split of ``data``, at full resolution: of the same masks as
+    :func:`wholenet.deploy.predict.predict_files` writes.
+
+    The validation of training is another computation, :func:`wholenet.tasks.segmentation.evaluate`: images of up to 4
+    megapixels get the same classes there, but for ties in the last digits; larger ones it does not cut.
+
+    Args:
+        model: see :func:`wholenet.load`; or an ONNX file.
+        data: see :func:`open_for`.
+        split: its name.
+        progress: called with (images done, images in all).
+        max_megapixels: larger images are refused.
+        tiling: how large images are cut; None is :class:`Tiling` as it is.
 
     Raises:
-        DataError: if the split does not exist (those that do are named), the classes differ, or a file cannot be used.
+        DataError: if the split does not exist (those that do are named), the classes differ, a file cannot be used, or
+            an image cannot be answered.
+        FloatingPointError: for logits that are not finite; the image is named.
     """
     source = open_for(model, data, max_megapixels)
     if split not in source.splits:
         raise DataError(f"{data} has no split {split!r} with masks; it has {', '.join(source.splits)}")
-    return evaluate(model.network, source.splits[split], len(model.classes), model.device, progress)
+    predict = partial((tiling or Tiling()).predict, model.predict)
+    return evaluate_masks(predict, source.splits[split], len(model.classes), progress)
 
 
 def scores_to_dict(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:

@@ -5,8 +5,9 @@ Letters: B images, K classes, H x W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet import parallel
-from wholenet.data.sample import IGNORE, SegmentationData
+from wholenet.data.sample import IGNORE, DataError, SegmentationData
 from wholenet.data.stream import normalize
 from wholenet.tasks.finite import LOST, all_finite
 
@@ -139,37 +140,46 @@ def evaluate(
 ) -> Scores:
     """Score ``model`` on all of ``data``, each image at full resolution. Leaves the model's mode as it was.
 
+    This is how training validates: the network as it is trained, each image whole, however large.
+    :func:`wholenet.deploy.score.score` scores what is predicted: by the folded network, large images in tiles.
+
     Several processes share the images; each of them returns the scores on all.
 
     Raises:
         FloatingPointError: for logits that are not finite; the sample is named.
     """
-    matrix = ConfusionMatrix(num_classes)
-    own = range(parallel.rank(), len(data), parallel.processes())
     training = model.training
     model.eval()
     try:
-        for i, (_, truth, prediction) in zip(own, predictions(model, data, device, own), strict=True):
-            matrix.update(truth, prediction)
-            if progress is not None:
-                progress(min(len(data), i + parallel.processes()), len(data))
+        return evaluate_masks(partial(predict_mask, model, device=device), data, num_classes, progress)
     finally:
         model.train(training)
-    return matrix.over_processes().scores()
 
 
-def predictions(
-    model: nn.Module, data: SegmentationData, device: torch.device | str = "cpu", which: Iterable[int] | None = None
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(image, truth, prediction) of every sample, or of ``which``, in order. The model must be in eval mode.
+def evaluate_masks(
+    predict: Callable[[np.ndarray], np.ndarray],
+    data: SegmentationData,
+    num_classes: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Scores:
+    """Score the masks that ``predict`` makes of the images of ``data``: uint8 [H, W, 3] -> train ids, uint8 [H, W].
+
+    Several processes share the images; each of them returns the scores on all.
 
     Raises:
+        DataError: for an image that ``predict`` refuses; the sample is named.
         FloatingPointError: for logits that are not finite; the sample is named.
     """
-    for i in range(len(data)) if which is None else which:
+    matrix = ConfusionMatrix(num_classes)
+    for i in range(parallel.rank(), len(data), parallel.processes()):
         image, truth, name = data[i]
         try:
-            prediction = predict_mask(model, image, device)
+            prediction = predict(image)
         except FloatingPointError as error:
             raise FloatingPointError(f"{name}: {error}") from error
-        yield image, truth, prediction
+        except ValueError as error:
+            raise DataError(f"{name}: {error}") from error
+        matrix.update(truth, prediction)
+        if progress is not None:
+            progress(min(len(data), i + parallel.processes()), len(data))
+    return matrix.over_processes().scores()
