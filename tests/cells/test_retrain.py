@@ -155,9 +155,14 @@ def test_commands_for_masks_refuse_a_classifier_and_the_other_way_round(config, 
         with pytest.raises(SystemExit):
             main([str(argument) for argument in arguments])
         assert "is a classifier" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["predict", str(found.run), str(discs), "--out", str(tmp_path / "o.csv"), "--overlay"])
-    assert "about masks" in capsys.readouterr().err
+    for arguments in (
+        ("predict", found.run, discs, "--out", tmp_path / "o.csv", "--overlay"),
+        ("evaluate", found.run, discs, "--tile", "16x16"),
+        ("evaluate", found.run, discs, "--overlap", "0"),
+    ):
+        with pytest.raises(SystemExit):
+            main([str(argument) for argument in arguments])
+        assert "about masks" in capsys.readouterr().err
     for given, message in (("nowhere", "does not exist"), (str(tmp_path / "net" / "model"), "no images")):
         with pytest.raises(SystemExit):
             main(["predict", str(found.run), given, "--out", str(tmp_path / "o.csv")])

@@ -7,9 +7,11 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import wholenet
 from wholenet.cli import main
+from wholenet.data.detect import open_data
 from wholenet.data.sample import Classes
 from wholenet.data.stream import normalize
 from wholenet.deploy.export import FORMATS, SMALLEST
@@ -17,26 +19,34 @@ from wholenet.deploy.export import export as export_model
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.onnx_check import SEAL
 from wholenet.deploy.onnx_model import METADATA, OnnxModel
+from wholenet.deploy.score import open_for, scores_to_dict
+from wholenet.deploy.tiles import Tiling
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.sizes import GRID_SIZES, GridSize
+from wholenet.tasks.segmentation import ConfusionMatrix
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 CLASSES = Classes(("ground", "disc", "sky"), ((0, 0, 0), (230, 159, 0), (0, 114, 178)))
+HELD_OUT = {"val_share": 0.4, "seed": 3}
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A model folder of one layer: an export of the smallest real size takes half a minute."""
+    """A model folder of one layer: an export of the smallest real size takes half a minute. Each class is named."""
     patch = pytest.MonkeyPatch()
     patch.setitem(GRID_SIZES, "nano", GridSize(layers=1, filters=4, expansion=1, head=8))
     torch.manual_seed(0)
     model = create_model("grid-nano", num_classes=3).train()
-    model(torch.randn(4, 3, 64, 64))
+    x = 1.2 * torch.randn(4, 3, 64, 64)
+    with torch.no_grad():
+        for _ in range(30):
+            model(x)
+        model.net.decoder.classify.bias -= model.eval()(x).mean((0, 2, 3))
     path = tmp_path_factory.mktemp("models") / "sliver"
-    save_model(path, model.eval(), CLASSES, {})
+    save_model(path, model, CLASSES, {}, HELD_OUT)
     yield path
     patch.undo()
 
@@ -50,6 +60,21 @@ def exported(folder, tmp_path_factory):
 @pytest.fixture(scope="module")
 def image():
     return np.random.default_rng(0).integers(0, 256, (51, 77, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """Images without splits, and random masks of the three classes."""
+    root = tmp_path_factory.mktemp("labelled")
+    rng = np.random.default_rng(0)
+    for kind in ("images", "masks"):
+        (root / kind).mkdir()
+    for i in range(10):
+        height, width = 48 + i, 70
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(root / "images" / f"{i}.png")
+        Image.fromarray(rng.integers(0, 3, (height, width), dtype=np.uint8)).save(root / "masks" / f"{i}.png")
+    (root / "classes.json").write_text(json.dumps(list(CLASSES.names)))
+    return root
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -93,7 +118,53 @@ def test_predict_takes_the_onnx_file(exported, folder, discs, tmp_path):
     assert masks == sorted(path.name for path in (tmp_path / "onnx").iterdir())
     assert len(masks) == 24
     for name in masks[::8]:
-        assert (tmp_path / "folder" / name).read_bytes() == (tmp_path / "onnx" / name).read_bytes()
+        ours, theirs = (np.asarray(Image.open(tmp_path / form / name)) for form in ("folder", "onnx"))
+        assert (ours == theirs).mean() > 0.999  # ties may fall otherwise
+
+
+@pytest.mark.parametrize("tiling", [None, Tiling((40, 48), 8)])
+def test_the_scores_of_the_onnx_file_are_those_of_its_masks_and_of_the_folder(
+    tiling, exported, folder, labelled, tmp_path
+):
+    path = exported["onnx"][0]
+    scores = wholenet.evaluate(path, labelled, tiling=tiling)
+    wholenet.predict(path, [labelled / "images"], tmp_path, tiling=tiling)
+    val, matrix = open_data(labelled, **HELD_OUT).splits["val"], ConfusionMatrix(3)
+    for i in range(len(val)):
+        matrix.update(val[i].mask, np.asarray(Image.open(tmp_path / f"{val[i].name}.png")))
+    assert scores == matrix.scores()
+    assert scores.images == 4
+    assert (matrix.counts.sum(0) > 0).sum() > 1  # classes that are predicted
+    expected = wholenet.evaluate(folder, labelled, tiling=tiling)
+    assert scores.iou == pytest.approx(expected.iou, abs=1e-3)  # ties may fall otherwise
+
+
+def test_the_images_that_the_run_held_out_are_scored_again(exported, labelled):
+    model = OnnxModel(exported["onnx"][0])
+    assert model.held_out == HELD_OUT
+    (val, others) = (open_for(model, str(labelled)).splits["val"], open_data(labelled).splits["val"])
+    names = [{data[i].name for i in range(len(data))} for data in (val, others)]
+    assert names[0] != names[1]
+    again = open_data(labelled, **HELD_OUT).splits["val"]
+    assert names[0] == {again[i].name for i in range(len(again))}
+
+
+def test_evaluate_takes_the_onnx_file_in_the_shell(exported, labelled, discs, tmp_path, capsys):
+    path, out = str(exported["onnx"][0]), tmp_path / "scores.json"
+    main(["evaluate", path, str(labelled), "--split", "train", "--json", str(out)])
+    scores = wholenet.evaluate(OnnxModel(path), labelled, "train")
+    assert json.loads(out.read_text()) == scores_to_dict(scores, CLASSES.names)
+    assert f"{100 * scores.miou:.1f} %" in capsys.readouterr().out
+    for words, expected in (
+        ([labelled, "--split", "dev"], "no split 'dev' with masks; it has train, val"),
+        ([labelled, "--device", "cuda"], "ONNX files run on the CPU here"),
+        ([labelled, "--tile", "32x32", "--overlap", "8"], "32x32 is too small for an exported network"),
+        ([discs], "2 classes there, 3 expected"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(["evaluate", path, *map(str, words)])
+        assert stop.value.code == 2
+        assert expected in capsys.readouterr().err
 
 
 def test_nothing_is_written_over_and_a_wrong_export_is_not_kept(exported, folder, tmp_path, monkeypatch):

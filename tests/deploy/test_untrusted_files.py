@@ -532,6 +532,8 @@ WRONG_ENDS = """{"format": 1, "classes": {"classes": ["a"]},
             {"about": '{"format": 1, "classes": {"classes": ["a"]}, "normalization": {"mean": [1], "std": 2}}'},
             "'std' is 2",
         ),
+        ({"about": WRONG_ENDS.replace("{", '{"held_out": [], ', 1)}, r"'held_out' is \[\]; expected dict"),
+        ({"about": WRONG_ENDS.replace("{", '{"held_out": {"seed": 1}, ', 1)}, "held_out has no 'val_share'"),
         ({"about": WRONG_ENDS}, "one for each of its classes"),
     ],
 )
