@@ -11,7 +11,7 @@ In those ``.json`` files a tensor is a text, its sides: ``"4x3x3x3"``, after its
 is ``[0, 1, 2]``; ``{"tuple": [...]}`` a tuple; ``{"each": "momentum_buffer", "of": [...]}`` an optimiser's state of
 nothing but that, parameter by parameter. Names of a network's tensors are trees, parted at their dots.
 
-``make_old_folders.py`` wrote them all, by running the version of their time.
+They were written by the version of 2026-11-29, before the two kinds of runs and of model folders were merged.
 """
 
 from __future__ import annotations

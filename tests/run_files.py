@@ -43,7 +43,7 @@ class Pictures:
     ``with PICTURES``."""
 
     PLACES = (
-        "wholenet.training.draw_run",
+        "wholenet.segmentation_job.draw_run",
         "wholenet.cells.search.draw_search",
         "wholenet.cells.search.draw_cells",
         "wholenet.cells.retrain.draw_cells",

@@ -31,7 +31,7 @@ from PIL import Image
 from wholenet.search.folder import Folder
 from wholenet.search.phases import phase_at
 from wholenet.search.run_folder import RunFolder
-from wholenet.training import plan_phases
+from wholenet.segmentation_job import plan_phases
 
 IMAGES = 25
 STEPS_PER_EPOCH = 10

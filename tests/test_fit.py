@@ -13,9 +13,10 @@ import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records, untimed
 from wholenet.control import equal_time_epochs
 from wholenet.data.sample import DataError
+from wholenet.machine import choose_device
 from wholenet.search.config import FitConfig, read_config
 from wholenet.search.loop import train_epoch
-from wholenet.training import choose_device, plan_phases
+from wholenet.segmentation_job import plan_phases
 
 SMALL = {"size": "nano", "epochs": 5, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 2}
 
@@ -83,7 +84,7 @@ def stopped(out, folder, stop_after, **options):
             yield step
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wholenet.training.train_epoch", stopping)
+        patch.setattr("wholenet.run.train_epoch", stopping)
         with pytest.raises(KeyboardInterrupt):
             wholenet.fit(folder, out, **{**SMALL, **options})
 
@@ -128,7 +129,7 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_over(run, folder, tmp_
     def stopping(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wholenet.training.train_epoch", stopping)
+    monkeypatch.setattr("wholenet.run.train_epoch", stopping)
     with pytest.raises(KeyboardInterrupt):
         wholenet.fit(folder, tmp_path / "early", **SMALL)
     monkeypatch.undo()

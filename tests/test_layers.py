@@ -9,7 +9,9 @@ import wholenet
 
 PACKAGE = Path(wholenet.__file__).parent
 ROOMS = [
+    "version",
     "parallel",
+    "machine",
     "files",
     "registry",
     "checked",
@@ -23,6 +25,8 @@ ROOMS = [
     "diagnostics",
     "report",
     "prepare",
+    "run",
+    "segmentation_job",
     "training",
     "cells",
     "control",

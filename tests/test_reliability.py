@@ -26,7 +26,7 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import Batch, NotFinite, simultaneous_step, with_penalties
 from wholenet.search.watch import Watch
 from wholenet.spaces.catalog import create_model
-from wholenet.tasks.segmentation import Scores, SegmentationLoss, evaluate
+from wholenet.tasks.segmentation import SegmentationLoss, evaluate
 
 SMALL = {
     "size": "nano",
@@ -76,7 +76,7 @@ def test_a_run_that_is_asked_to_stop_is_saved_in_mid_epoch_and_goes_on_to_the_bi
 ):
     out = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wholenet.training.train_epoch", at_step(epoch, step, lambda: os.kill(os.getpid(), number)))
+        patch.setattr("wholenet.run.train_epoch", at_step(epoch, step, lambda: os.kill(os.getpid(), number)))
         with pytest.raises(Interrupted) as stop:
             wholenet.fit(discs, out, **SMALL)
     message = f"stopped in epoch {epoch + 1}, after step {step + 1} of {STEPS}; saved. Continue with "
@@ -94,7 +94,7 @@ def test_a_second_control_c_loses_what_came_since_the_last_checkpoint_and_no_mor
 
     out = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wholenet.training.train_epoch", at_step(1, 2, twice))
+        patch.setattr("wholenet.run.train_epoch", at_step(1, 2, twice))
         with pytest.raises(Interrupted, match="at once; what came since the last checkpoint is lost"):
             wholenet.fit(discs, out, **SMALL)
     saved = checkpoint(out)
@@ -246,7 +246,7 @@ def test_a_start_that_is_refused_leaves_the_place_free(discs, tmp_path, monkeypa
                 wholenet.fit(discs, own.parent, **SMALL, **options)
         assert list(own.parent.iterdir()) == []
     with monkeypatch.context() as patch:
-        patch.setattr("wholenet.training.train_epoch", runs_out)
+        patch.setattr("wholenet.run.train_epoch", runs_out)
         with pytest.raises(MemoryError) as caught:
             wholenet.fit(discs, own.parent, **SMALL)
     assert list(own.parent.iterdir()) == []
@@ -257,16 +257,16 @@ def test_a_start_that_is_refused_leaves_the_place_free(discs, tmp_path, monkeypa
     assert own.read_text() == "mine"
 
 
-@pytest.mark.parametrize("where", ["evaluate", "draw_run", "save_model"])
-def test_a_signal_between_the_epochs_loses_nothing(where, run, discs, tmp_path):
+@pytest.mark.parametrize(("where", "step"), [("evaluate", STEPS), ("save_model", STEPS), ("draw_run", 0)])
+def test_a_signal_between_the_epochs_loses_nothing(where, step, run, discs, tmp_path):
     def asked(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGTERM)
         raise AssertionError("the signal came later")
 
     out = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(f"wholenet.training.{where}", asked)
-        with pytest.raises(Interrupted, match=f"after step {STEPS} of {STEPS}; saved"):
+        patch.setattr(f"wholenet.segmentation_job.{where}", asked)
+        with pytest.raises(Interrupted, match=f"after step {step} of {STEPS}; saved"):
             wholenet.fit(discs, out, **SMALL)
     wholenet.resume(out)
     assert_same_run(out, run)
@@ -285,7 +285,7 @@ def test_a_scheduler_that_repeats_itself_does_not_cut_the_saving_short(run, disc
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Folder, "save_checkpoint", saving)
         once = at_step(1, 2, lambda: (asked.append(1), os.kill(os.getpid(), signal.SIGTERM)))
-        patch.setattr("wholenet.training.train_epoch", once)
+        patch.setattr("wholenet.run.train_epoch", once)
         with pytest.raises(Interrupted, match="after step 3 of 5; saved"):
             wholenet.fit(discs, out, **SMALL)
     assert checkpoint(out)["tally"]["steps"] == 3
@@ -299,7 +299,7 @@ def test_a_signal_to_all_processes_leaves_the_workers_at_work(run, discs, tmp_pa
 
     out = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wholenet.training.train_epoch", at_step(0, 2, to_all))
+        patch.setattr("wholenet.run.train_epoch", at_step(0, 2, to_all))
         with pytest.raises(Interrupted, match="after step 3 of 5; saved"):
             wholenet.fit(discs, out, **SMALL, workers=1)
     wholenet.resume(out)
@@ -349,8 +349,8 @@ def test_a_disk_that_is_full_when_the_model_is_written_is_one_too(discs, tmp_pat
 
 
 def test_the_first_stage_is_locked_while_it_is_trained(discs, tmp_path):
-    def taken(folder, *_):
-        with pytest.raises(ValueError, match="is being trained by process"), folder.locked():
+    def taken(job, *_):
+        with pytest.raises(ValueError, match="is being trained by process"), job.run.locked():
             pass
         raise StopIteration
 
@@ -435,8 +435,8 @@ def test_numbers_that_are_not_finite_move_nothing_and_the_images_are_named(calls
                 return
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wholenet.training.train_epoch", keeps)
-        patch.setattr("wholenet.training.balanced_loss", lambda *_: Spoilt(calls, gradient))
+        patch.setattr("wholenet.run.train_epoch", keeps)
+        patch.setattr("wholenet.segmentation_job.balanced_loss", lambda *_: Spoilt(calls, gradient))
         with pytest.raises(FloatingPointError, match=said) as error:
             wholenet.fit(discs, out, **SMALL, checkpoint_minutes=0)
     assert "It has moved nothing, and what was saved before is whole. The run would come to it again" in str(
@@ -500,19 +500,19 @@ def test_an_architecture_that_is_decided_early_is_told_of_unless_that_is_wanted(
 
 def test_classes_that_are_never_found_are_named_from_the_middle_of_the_run_on():
     watch = Watch(["road", "pole", "sky", "fog"], [7, 5, 0, 0], 10, penalised=False)
-    scores = Scores(iou=(0.9, 0.0, None, 0.0), pixel_accuracy=0.9, images=3)  # fog is not there to be found
+    scores = (0.9, 0.0, None, 0.0)  # fog is not there to be found
     assert watch([], record(3), scores) == {}
     found = watch([], record(4), scores)
     assert list(found) == ["dead classes"]
     assert "never finds pole on the validation images" in found["dead classes"]
-    assert watch([], record(4), replace(scores, iou=(0.9, 0.1, None, 0.0))) == {}
+    assert watch([], record(4), (0.9, 0.1, None, 0.0)) == {}
 
 
 def test_warnings_reach_the_user_and_the_log_once(discs, tmp_path, capsys, monkeypatch):
     def blind(*args, **kwargs):
         return replace(evaluate(*args, **kwargs), iou=(0.5, 0.0))
 
-    monkeypatch.setattr("wholenet.training.evaluate", blind)
+    monkeypatch.setattr("wholenet.segmentation_job.evaluate", blind)
     wholenet.fit(discs, tmp_path / "run", **SMALL)
     assert capsys.readouterr().out.count("warning: after epoch 2 of 3 the network never finds disc") == 1
     assert [r["warnings"] for r in records(tmp_path / "run")] == [[], ["dead classes"], []]

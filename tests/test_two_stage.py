@@ -17,11 +17,11 @@ from wholenet.search.cost import run_macs, step_cost
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import single_stage
 from wholenet.search.run_folder import RunFolder
+from wholenet.segmentation_job import plan_phases
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import DiscreteCell, Genotype, read_genotype, write_genotype
 from wholenet.spaces.grid import STRIDES
-from wholenet.training import plan_phases
 
 SMALL = {"size": "nano", "epochs": 4, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu"}
 TWO_STAGE = {**SMALL, "protocol": "two-stage"}
@@ -72,7 +72,7 @@ def stop_in(monkeypatch, phase_name, epoch):
                 raise KeyboardInterrupt
             yield step
 
-    monkeypatch.setattr("wholenet.training.train_epoch", stopping)
+    monkeypatch.setattr("wholenet.run.train_epoch", stopping)
 
 
 def test_both_stages_leave_everything_behind_that_they_promise(run):

@@ -11,13 +11,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from wholenet.version import VERSION
+
 if TYPE_CHECKING:
     from wholenet.api import decode, diagnose, evaluate, export, fit, load, predict, resume
     from wholenet.deploy.fold import fold
     from wholenet.spaces.catalog import create_model
     from wholenet.spaces.supernet import Supernet
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOME = {
     "create_model": "wholenet.spaces.catalog",

@@ -39,6 +39,7 @@ from wholenet.diagnostics.diagnosis import Diagnosis
 from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.diagnostics.run import diagnose as diagnose_run
 from wholenet.files import check_output
+from wholenet.machine import choose_device
 from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
 from wholenet.search.cell_config import RetrainConfig, cell_config
 from wholenet.search.config import FitConfig
@@ -46,7 +47,6 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.genotype import Genotype, write_genotype
 from wholenet.tasks.classification import Accuracy, evaluate_labelled
 from wholenet.tasks.segmentation import Scores
-from wholenet.training import choose_device
 
 CHECKED_IMAGES = 3
 """Real images that an export is checked on."""

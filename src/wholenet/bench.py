@@ -14,10 +14,10 @@ from wholenet import benchmarks
 from wholenet.benchmarks.row import Row, Setting
 from wholenet.checked import Batch, Count, Threads, checked_numbers
 from wholenet.files import check_output
+from wholenet.machine import choose_device
 from wholenet.ops.execution import tuned
 from wholenet.search.config import parse_size
 from wholenet.spaces.sizes import grid_size
-from wholenet.training import choose_device
 
 SHARED = ("measure", "row")
 """Modules among the benchmarks that are none."""

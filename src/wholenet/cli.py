@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 import yaml
 from jsonargparse import Namespace
 
-from wholenet import __version__
 from wholenet.arguments import ArgumentParser, options_in
 from wholenet.checked import (
     Batch,
@@ -48,6 +47,7 @@ from wholenet.spaces.sizes import CELL_SPACES, grid_size
 from wholenet.studies.catalog import CATALOG, CELL_STUDIES
 from wholenet.studies.processes import DIVERGED
 from wholenet.studies.setting import SCALES, CellSetting, Setting
+from wholenet.version import VERSION
 
 if TYPE_CHECKING:
     from wholenet.deploy.predict import SomeFailed
@@ -132,7 +132,7 @@ def asked_task(typed: Sequence[str]) -> Task:
 
 def build_parser(task: Task = "segmentation") -> ArgumentParser:
     """The parser of all commands; `fit` has other options for each task."""
-    parser = ArgumentParser(prog="wholenet", description=DESCRIPTION, version=__version__)
+    parser = ArgumentParser(prog="wholenet", description=DESCRIPTION, version=VERSION)
     commands = parser.add_subcommands(dest="command")
 
     checking = ArgumentParser(description="Decode every file of a data set once, and say all that is wrong with it.")
@@ -670,6 +670,7 @@ def _diagnose_search(args: Namespace, how: dict[str, Any]) -> None:
 
     if args.data is not None or args.out is not None or args.images is not None:
         raise ValueError("a search on a cell space is diagnosed on its own data; drop DATA, --out and --images")
+    check_output(Path(args.run) / "diagnosis.json")
     print(printable(how_read(read_cell_config(Path(args.run) / "config.yaml").data, "classification")))
     found = diagnose_search(args.run, device=args.device, **how)
     print(f"highest eigenvalue {found.highest:10.4f}   (dominant, in {found.logits} logits)")
@@ -699,10 +700,11 @@ def _diagnose(args: Namespace) -> None:
     from wholenet.api import diagnose
     from wholenet.diagnostics.verdict import verdict
     from wholenet.report.data_check import printable
-    from wholenet.report.diagnosis import table
+    from wholenet.report.diagnosis import check_diagnosis, table
     from wholenet.report.progress import counted
 
-    config = Path(args.run) / "config.yaml"
+    config, out = Path(args.run) / "config.yaml", Path(args.out or Path(args.run) / "diagnosis")
+    check_diagnosis(out)
     if args.data is not None or config.is_file():
         print(printable(how_read(args.data or read_config(config).data, "segmentation")))
     progress = counted(Console(stderr=True), "diagnosing")
@@ -716,7 +718,6 @@ def _diagnose(args: Namespace) -> None:
         progress=progress,
     )
     print("\n".join(["", *table(found), "", *verdict(found), ""]))
-    out = Path(args.run) / "diagnosis" if args.out is None else Path(args.out)
     for name in ("diagnosis.png", "diagnosis.json", "genotype.yaml"):
         print(f"open {out / name}")
 

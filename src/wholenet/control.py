@@ -18,7 +18,8 @@ from rich.console import Console
 
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
-from wholenet.training import Finished, fit, own_console, resume
+from wholenet.segmentation_job import Finished
+from wholenet.training import fit, own_console, resume
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-import wholenet.cells.retrain as module
+import wholenet.run as run_module
 from run_files import PICTURES
 from wholenet.api import evaluate_classifier
 from wholenet.cells.retrain import resume_retrain, retrain
@@ -45,7 +45,7 @@ def test_a_network_is_trained_scored_and_saved(config):
 
 def test_a_training_that_was_stopped_goes_on_to_the_same_bits(config, tmp_path, monkeypatch):
     whole = retrain(config(out=str(tmp_path / "whole"), drop_path=0.3), QUIET)
-    epochs, calls = module.train_epoch, []
+    epochs, calls = run_module.train_epoch, []
 
     def stopping(*arguments):
         calls.append(1)
@@ -53,7 +53,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(config, tmp_path, 
             raise KeyboardInterrupt
         return epochs(*arguments)
 
-    monkeypatch.setattr(module, "train_epoch", stopping)
+    monkeypatch.setattr(run_module, "train_epoch", stopping)
     with pytest.raises(KeyboardInterrupt):
         retrain(config(out=str(tmp_path / "stopped"), drop_path=0.3), QUIET)
     found = resume_retrain(tmp_path / "stopped", QUIET)

@@ -13,10 +13,12 @@ from PIL import Image
 from rich.console import Console
 
 import wholenet.cells.search as module
+import wholenet.run as run_module
 from run_files import PICTURES
 from wholenet.cells.best_of import Best, fit_cells, resume_cells, shortly
 from wholenet.cells.diagnose import diagnose_search
 from wholenet.cells.prepare import prepare_labels
+from wholenet.cells.scorer import Scorer
 from wholenet.cells.search import initial_search, plan_search, resume_search, search
 from wholenet.cli import main
 from wholenet.deploy.classifier import load_classifier
@@ -24,6 +26,7 @@ from wholenet.search.cell_folder import CellFolder
 from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
 from wholenet.search.random_search import weights_of as one_hot
+from wholenet.search.stopping import Stopping
 from wholenet.spaces.darts import TABLES
 from wholenet.spaces.darts_genotype import check_in_space, discretize, read_cell_genotype
 
@@ -132,7 +135,7 @@ def test_the_error_of_the_best_sampled_architecture_is_kept_and_shown(small, cap
     model, data = load_classifier(found.run).network, prepare_labels(CellFolder(found.run).search_config)
     weights = one_hot(found.genotype, TABLES["s2"], model.arch.logits["normal"])
     at_it = module._With(model, lambda _: weights)
-    assert found.sampled_error == pytest.approx(module._error(at_it, data.val, data, torch.device("cpu")))
+    assert found.sampled_error == pytest.approx(Scorer(at_it, data, torch.device("cpu")).error(data.val))
     main(["fit", "--resume", str(found.run)])
     said = "%   error of the best of 2 sampled architectures, with the supernet's weights"
     assert f"{100 * found.sampled_error:.1f} {said}" in capsys.readouterr().out
@@ -159,7 +162,8 @@ def test_the_supernet_of_single_stage_learns_and_is_its_own_final_model(small, p
 def eigenvalues(monkeypatch, by_epoch):
     """Let the curvature be what a story needs: epoch -> eigenvalue, of the searches to come."""
 
-    def told(state, *_):
+    def told(*arguments):
+        state = arguments[-1]
         return {"eigenvalue": by_epoch(state), "lowest_eigenvalue": 0.0}
 
     monkeypatch.setattr(module, "_ends_of_spectrum", told)
@@ -214,13 +218,14 @@ def test_adaptive_regularisation_goes_back_and_regularises_more_until_the_limit(
 def test_going_back_restores_weights_optimisers_and_random_state(small, monkeypatch):
     eigenvalues(monkeypatch, lambda state: 2.0**state.epoch)
     seen = []
-    real = module._roll_back
+    real = Stopping._go_back
 
-    def watched(run, state, epoch, *rest):
-        real(run, state, epoch, *rest)
+    def watched(self, epoch):
+        real(self, epoch)
+        state = self.state
         seen.append((epoch, state.epoch, {k: v.clone() for k, v in state.model.state_dict().items()}))
 
-    monkeypatch.setattr(module, "_roll_back", watched)
+    monkeypatch.setattr(Stopping, "_go_back", watched)
     kept = {}
     save = CellFolder.save_checkpoint
 
@@ -274,14 +279,14 @@ def test_several_searches_and_the_best_of_them(small, patches, tmp_path, twice):
 
 
 def test_a_search_that_diverges_is_out_of_the_comparison(small, monkeypatch, twice):
-    real = module.train_epoch
+    real = run_module.train_epoch
 
     def diverging(state, *arguments):
         if state.weight_optimizer.param_groups[0]["weight_decay"] > 5e-3:
             raise FloatingPointError("the loss became nan")
         return real(state, *arguments)
 
-    monkeypatch.setattr(module, "train_epoch", diverging)
+    monkeypatch.setattr(run_module, "train_epoch", diverging)
     best = fit_cells(small("r-darts-l2", epochs=1, retrain_epochs=1, eigenvalue_every=0), QUIET)
     assert best.errors[1] == 1.0
     assert best.chosen == 0

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import wholenet
+import wholenet.run as training
 import wholenet.search.memory as memory
-import wholenet.training as training
 from run_files import records
 from wholenet.cli import main
 from wholenet.search.memory import memory_advice, ran_out_of_memory, what_fits

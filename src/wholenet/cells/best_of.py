@@ -15,6 +15,7 @@ from rich.console import Console
 from wholenet.cells.prepare import prepare_labels
 from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cells.search import Searched, check_unchanged, resume_search, search
+from wholenet.machine import choose_device
 from wholenet.report.cells import draw_cells
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
 from wholenet.search.cell_folder import RETRAINED, CellFolder
@@ -22,7 +23,6 @@ from wholenet.search.methods import METHODS
 from wholenet.search.same_data import data_of
 from wholenet.spaces.darts import TYPES
 from wholenet.spaces.darts_genotype import CellGenotype, write_cell_genotype
-from wholenet.training import choose_device
 
 VAL_SHARE = 0.2
 """Share of the training images that the genotypes are compared on, where the data has no val split."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,11 @@ from wholenet.data.task import how_read
 from wholenet.report.data_check import print_warnings, printable
 from wholenet.report.progress import plain
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
+from wholenet.search.phases import Phase
+from wholenet.search.schedule import Schedule
+from wholenet.search.state import TrainState
+from wholenet.search.steps import Batch
+from wholenet.search.updates import Batches
 
 MULTIPLE = 4
 """Sides are halved twice, exactly."""
@@ -172,6 +178,55 @@ def labelled_stream(
     augment = SmallAugmentation(pad=config.shift, flip=config.flip, cutout=config.cutout, cutout_probability=cutout)
     order = {"seed": config.seed, "stream": stream, "batches": batches}
     return LabelledStream(data, config.batch, augment, mean=found.mean, std=found.std, **order)
+
+
+class LabelStreams:
+    """The streams of a run on labelled images, begun anew in each epoch: what is cut out of the images moves with it.
+
+    Args:
+        data: of the run.
+        config: likewise.
+        schedule: likewise.
+        device: where batches are wanted.
+    """
+
+    def __init__(
+        self, data: PreparedLabels, config: CellConfig | RetrainConfig, schedule: Schedule, device: torch.device
+    ) -> None:
+        self.data = data
+        self.config = config
+        self.schedule = schedule
+        self.device = device
+
+    def epoch(self, state: TrainState, phase: Phase) -> tuple[Batches, Batches]:
+        """The batches of the epoch to come: for the weights, and for the architecture."""
+        weights = self._drawn("weights", state.weight_steps, state.epoch)
+        searches = phase.moves_architecture
+        return weights, self._drawn("architecture", state.arch_steps, state.epoch) if searches else iter(())
+
+    def one(self, stream: str, number: int, epoch: int) -> Batch:
+        """Batch ``number`` of a stream as it is, or would be, drawn in ``epoch``, on the device."""
+        images, targets = self._stream(stream, number + 1, epoch)[number]
+        return Batch(images.to(self.device, memory_format=torch.channels_last), targets.to(self.device))
+
+    def names(self, stream: str, number: int) -> list[str]:
+        """The images of a batch by their place among the images of their stream, from 0, and their class."""
+        order = self._stream(stream, number + 1, 0)
+        return [f"image {i} ({self.data.classes[order.data.labels[i]]})" for i in order.indices(number)]
+
+    def facts(self) -> dict[str, Any]:
+        """What a continued run must find again."""
+        return {"data": self.data.facts()}
+
+    def _stream(self, stream: str, batches: int, epoch: int) -> LabelledStream:
+        images = self.data.architecture if stream == "architecture" else self.data.weights
+        searches = isinstance(self.config, CellConfig)
+        share = self.schedule.now(epoch).rise if searches else 1.0  # of the images that lose a square
+        return labelled_stream(images, stream, batches, self.config, self.data, share)
+
+    def _drawn(self, stream: str, first: int, epoch: int) -> Batches:
+        own = self._stream(stream, first + self.schedule.steps_per_epoch, epoch)
+        return drawn(own, first, self.config.workers, self.device)
 
 
 def drawn(stream: LabelledStream, first: int, workers: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from wholenet.cells.prepare import PreparedLabels, drawn, labelled_stream, prepare_labels
+from wholenet.cells.prepare import LabelStreams, PreparedLabels, prepare_labels
+from wholenet.cells.scorer import Scorer
 from wholenet.cells.search import check_unchanged
-from wholenet.data.labelled import Labelled
 from wholenet.deploy.classifier import save_classifier
+from wholenet.machine import choose_device, machine
 from wholenet.report.cells import draw_cells
-from wholenet.report.progress import plain, training_progress
+from wholenet.run import Job, Scored, score_every, train
 from wholenet.search.cell_config import RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import retraining_parts, schedule_of
 from wholenet.search.draw import steps_per_epoch
-from wholenet.search.keeper import Keeper
-from wholenet.search.loop import train_epoch
+from wholenet.search.memory import batch_advice
 from wholenet.search.phases import retraining
 from wholenet.search.same_data import data_of
 from wholenet.search.state import TrainState
+from wholenet.search.watch import Watch
 from wholenet.spaces.catalog import create_model
-from wholenet.spaces.cell_space import CellSupernet
 from wholenet.spaces.darts import TYPES
 from wholenet.spaces.darts_genotype import CellGenotype, read_cell_genotype, write_cell_genotype
-from wholenet.tasks.classification import ClassificationLoss, evaluate_labelled
-from wholenet.training import choose_device, machine
+from wholenet.tasks.classification import ClassificationLoss
 
-SCORINGS = 20
-"""Scorings during a run, at most, where something was set aside."""
 ANY_SPACE = "darts"
 """Named in the model's specification: a discrete network is built from its genotype alone."""
 
@@ -101,68 +98,72 @@ def _retrain(
     device: torch.device,
     console: Console,
 ) -> Retrained:
+    return train(job_of(run, config, genotype, data, device), console)
+
+
+def job_of(
+    run: CellFolder, config: RetrainConfig, genotype: CellGenotype, data: PreparedLabels, device: torch.device
+) -> Job[Retrained]:
+    """All that the training of ``run`` is told."""
     if config.threads:
         torch.set_num_threads(config.threads)
     schedule = schedule_of(config, steps_per_epoch(len(data.weights), config.batch))
-    (phase,) = retraining(config.epochs)
-    loss = ClassificationLoss(config.auxiliary, config.smoothing)
     torch.manual_seed(config.seed)
     state = initial_training(config, genotype, len(data.classes), device)
-    model: CellSupernet = state.model
-    keeper = Keeper(run, state, config.checkpoint_minutes, schedule.steps_per_epoch)
-    restored = keeper.restore(device, plain(console))
-    run.ensure_environment(lambda: machine(device) | {"data": data.facts()})
-    if not restored:
+    streams, scorer = LabelStreams(data, config, schedule, device), Scorer(state.model, data, device)
+    held_out = data.weights if data.val is None else data.val
+
+    def draw(_stop: int | None) -> None:
         draw_cells(run.path / "cells.png", {kind: getattr(genotype, kind) for kind in TYPES})
-    parts, every = retraining_parts(config, model), math.ceil(config.epochs / SCORINGS)
-    with (
-        training_progress(
-            total_epochs=config.epochs,
-            steps_per_epoch=schedule.steps_per_epoch,
-            first_epoch=state.epoch,
-            phases=[(phase.name, phase.first, phase.end)],
-            console=console,
-        ) as progress,
-        keeper.watching(),
-    ):
-        while state.epoch < config.epochs:
-            epoch = state.epoch
-            with keeper.steps():
-                last = state.weight_steps + schedule.steps_per_epoch - state.tally.steps
-                stream = labelled_stream(data.weights, "weights", last, config, data, 1.0)
-                batches = drawn(stream, state.weight_steps, config.workers, device)
-                for step in train_epoch(state, phase, schedule, parts, loss, batches, iter(()), device):
-                    progress.step(
-                        epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=config.batch
-                    )
-                    keeper.step_done()
-            record = {"epoch": epoch, "phase": phase.name, "error": None, **state.tally.record(config.batch)}
-            if data.val is not None and (epoch + 1 == config.epochs or (epoch + 1) % every == 0):
-                found = evaluate_labelled(model, data.val, len(data.classes), data.mean, data.std, device=device)
-                record["error"] = found.error
-            keeper.record(record)
-            with keeper.steps():
-                state.end_epoch()
-                keeper.save()
-            progress.epoch(record)
-        return _scored(run, data, state, device)
+
+    def conclude(scored: Scored | None, _stop: int | None) -> Retrained:
+        return _scored(run, scorer, scored, state.epoch)
+
+    return Job(
+        run=run,
+        state=state,
+        data=streams,
+        loss=ClassificationLoss(config.auxiliary, config.smoothing),
+        phases=retraining(config.epochs),
+        schedule=schedule,
+        parts=retraining_parts(config, state.model),
+        device=device,
+        images=config.batch,
+        checkpoint_minutes=config.checkpoint_minutes,
+        environment=lambda: machine(device) | streams.facts(),
+        describe=lambda _state: {},
+        score=None if data.val is None else scorer.val,
+        score_every=score_every(0, config.epochs),
+        unscored={"error": None},
+        save=lambda scored, finished: _save(run, scorer, scored.record["error"], None, finished),
+        draw=draw,
+        conclude=conclude,
+        watch=Watch(data.classes, scorer.counts(held_out), config.epochs, penalised=False),
+        too_large=partial(batch_advice, config.batch, device),
+    )
 
 
-def _scored(run: CellFolder, data: PreparedLabels, state: TrainState, device: torch.device) -> Retrained:
-    model: CellSupernet = state.model
-
-    def error(split: Labelled | None) -> float | None:
-        if split is None:
-            return None
-        return evaluate_labelled(model, split, len(data.classes), data.mean, data.std, device=device).error
-
+def _scored(run: CellFolder, scorer: Scorer, scored: Scored | None, epochs: int) -> Retrained:
+    model, data = scorer.model, scorer.data
+    if scored is None and data.val is not None:
+        scored = scorer.val()
     parameters = sum(p.numel() for name, p in model.net.named_parameters() if not name.startswith("auxiliary."))
-    found = Retrained(run.path, error(data.val), error(data.test), parameters)
-    height, width = data.weights.images.shape[1:3]
-    facts = {"data": data.name, "epochs": state.epoch, "error": found.error, "test_error": found.test_error}
-    save_classifier(run.model, model, data.classes, data.mean, data.std, (height, width), facts)
+    found = Retrained(
+        run.path,
+        None if scored is None else scored.record["error"],
+        None if data.test is None else scorer.error(data.test),
+        parameters,
+    )
+    _save(run, scorer, found.error, found.test_error, epochs)
     run.write_result({"error": found.error, "test_error": found.test_error, "parameters": parameters})
     return found
+
+
+def _save(run: CellFolder, scorer: Scorer, error: float | None, test_error: float | None, epochs: int) -> None:
+    data = scorer.data
+    height, width = data.weights.images.shape[1:3]
+    facts = {"data": data.name, "epochs": epochs, "error": error, "test_error": test_error}
+    save_classifier(run.model, scorer.model, data.classes, data.mean, data.std, (height, width), facts)
 
 
 def initial_training(

@@ -38,8 +38,9 @@ def order_of(config: FitConfig, stream: str) -> dict[str, Any]:
 
 
 def names_in_batch(data: SegmentationData, stream: str, number: int, config: FitConfig) -> list[str]:
-    """The names of the samples that this process got in batch ``number`` of the run's ``stream``."""
-    order = Order(len(data), **order_of(config, stream), batches=number + 1)
+    """The names of the samples in batch ``number`` of the run's ``stream``, of all processes."""
+    whole = {**order_of(config, stream), "shares": 1, "share": 0}
+    order = Order(len(data), **whole, batches=number + 1)
     return [data[index].name for index in order.indices(number)]
 
 

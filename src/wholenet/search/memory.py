@@ -46,6 +46,14 @@ def _smaller(batch: int, recompute: bool) -> Iterator[tuple[int, bool]]:
             yield batch, True
 
 
+def batch_advice(batch: int, device: torch.device, reason: str) -> str:
+    """What to tell a user whose ``batch`` ran out of memory for ``reason``, where nothing but the batch can give."""
+    return (
+        f"{reason}\nA batch of {batch} images does not fit into the memory of {device}. Start again with --batch "
+        f"{max(1, batch // 2)}, or with fewer --channels or --cells"
+    )
+
+
 def memory_advice(run: RunFolder, classes: int, crop: tuple[int, int], device: torch.device, reason: str) -> str:
     """What to tell a user whose ``run`` ran out of memory for ``reason``. On a GPU, what was tried and fits."""
     config = run.config

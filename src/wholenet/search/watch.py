@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wholenet.tasks.segmentation import Scores
-
 RUNAWAY = 2.0
 """Times the lowest loss so far, and at least this far above it in nats..."""
 RUNAWAY_NATS = 0.5
@@ -17,36 +15,43 @@ DEAD_FROM = 0.5
 
 
 class Watch:
-    """Looks at each epoch of a run on images with masks.
+    """Looks at each epoch of a run.
 
     Args:
         classes: their names.
-        pixels: of each class, on the validation split: what is not there cannot be found.
+        pixels: of each class (or images, of labels), on the validation split: what is not there cannot be found.
         epochs: of the whole run.
         penalised: whether the entropy is pushed down on purpose; then its fall is no surprise.
+        advice: what to do about a class that is never found.
     """
 
-    def __init__(self, classes: Sequence[str], pixels: Sequence[int], epochs: int, *, penalised: bool) -> None:
+    def __init__(
+        self, classes: Sequence[str], pixels: Sequence[int], epochs: int, *, penalised: bool, advice: str = ""
+    ) -> None:
         self.classes = classes
         self.pixels = pixels
         self.epochs = epochs
         self.penalised = penalised
+        self.advice = advice
 
     def __call__(
-        self, records: Sequence[Mapping[str, Any]], record: Mapping[str, Any], scores: Scores | None
+        self,
+        records: Sequence[Mapping[str, Any]],
+        record: Mapping[str, Any],
+        per_class: Sequence[float | None] | None,
     ) -> dict[str, str]:
         """What is new to warn of after an epoch: kind -> text.
 
         Args:
             records: of the epochs before, with the kinds that were warned of in ``"warnings"``.
             record: of the epoch.
-            scores: on the validation split, if it was scored.
+            per_class: scores of the classes on the validation split, in [0, 1], if it was scored.
         """
         said = {kind for earlier in records for kind in earlier.get("warnings", ())}
         found = {
             "runaway loss": self._runaway(records, record),
             "entropy collapse": self._collapse(record),
-            "dead classes": self._dead(record, scores),
+            "dead classes": self._dead(record, per_class),
         }
         return {kind: text for kind, text in found.items() if text is not None and kind not in said}
 
@@ -64,7 +69,7 @@ class Watch:
     def _collapse(self, record: Mapping[str, Any]) -> str | None:
         if record["phase"] != "search" or self.penalised:
             return None
-        low = {name: value for name, value in record["entropy"].items() if value < COLLAPSED}
+        low = {name: value for name, value in record.get("entropy", {}).items() if value < COLLAPSED}
         if not low:
             return None
         spelled = " and ".join(f"{name} {value:.2f}" for name, value in low.items())
@@ -73,14 +78,14 @@ class Watch:
             "where 1 is undecided); the rest of the search will change little. A lower --arch-lr decides later"
         )
 
-    def _dead(self, record: Mapping[str, Any], scores: Scores | None) -> str | None:
-        if scores is None or record["epoch"] + 1 < DEAD_FROM * self.epochs:
+    def _dead(self, record: Mapping[str, Any], per_class: Sequence[float | None] | None) -> str | None:
+        if per_class is None or record["epoch"] + 1 < DEAD_FROM * self.epochs:
             return None
-        scored = zip(self.classes, self.pixels, scores.iou, strict=True)
-        dead = [name for name, pixels, iou in scored if pixels and iou == 0]
+        scored = zip(self.classes, self.pixels, per_class, strict=True)
+        dead = [name for name, pixels, share in scored if pixels and share == 0]
         if not dead:
             return None
         return (
             f"after epoch {record['epoch'] + 1} of {self.epochs} the network never finds {', '.join(dead)} on the "
-            "validation images (IoU 0). Rare classes count for more with --class-balance 0.5, or 1"
+            f"validation images{self.advice}"
         )

@@ -23,6 +23,7 @@ from wholenet.deploy.model_folder import load_model
 from wholenet.diagnostics.batchnorm import recalibration_batches
 from wholenet.diagnostics.discretization import CurvePoint
 from wholenet.files import read_json, write_whole
+from wholenet.machine import choose_device
 from wholenet.prepare import prepare
 from wholenet.search.draw import draw, steps_per_epoch
 from wholenet.search.run_folder import RunFolder
@@ -30,7 +31,6 @@ from wholenet.search.schedule import Schedule
 from wholenet.search.steps import Batch, set_rate, weight_step
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import balanced_loss, evaluate
-from wholenet.training import choose_device
 
 
 class Cutting:

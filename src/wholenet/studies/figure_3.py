@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from wholenet.report.style import CYCLE, FAINT, INK, MUTED, saved_figure
+from wholenet.segmentation_job import plan_phases
 from wholenet.studies.magnitudes import end_entropy, penalized_arms
 from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
-from wholenet.training import plan_phases
 
 CURVES: list[tuple[str, str]] = [
     ("constant", "none"),

@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import wholenet
 from wholenet.studies.setting import StudySetting
+from wholenet.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def write_result(result: Result, name: str, setting: StudySetting) -> tuple[Path
     facts = {
         "study": name,
         "command": command,
-        "wholenet": wholenet.__version__,
+        "wholenet": VERSION,
         "date": datetime.now(UTC).date().isoformat(),
         "scale": setting.scale,
         "data": Path(setting.data).name,

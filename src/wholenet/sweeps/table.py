@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import wholenet
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.processes import last_line, log_of
 from wholenet.studies.result import Spread, Table, spread
 from wholenet.sweeps.plan import Sweep
 from wholenet.sweeps.run import PlannedRun
+from wholenet.version import VERSION
 
 COLUMNS = {
     "miou": "mIoU",
@@ -73,7 +73,7 @@ def write_table(sweep: Sweep, failed: Mapping[str, str]) -> Path:
         page += ["Failed; the next `wholenet sweep` on the same file tries them again:", ""]
         page += [f"- `{name}`: {said}" for name, said in failed.items()] + [""]
     facts = {
-        "wholenet": wholenet.__version__,
+        "wholenet": VERSION,
         "date": datetime.now(UTC).date().isoformat(),
         "columns": list(now.columns),
         "rows": [[asdict(cell) if isinstance(cell, Spread) else cell for cell in row] for row in now.rows],
