@@ -42,7 +42,7 @@ from wholenet.files import check_output
 from wholenet.machine import choose_device
 from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
 from wholenet.search.cell_config import RetrainConfig, cell_config
-from wholenet.search.config import FitConfig
+from wholenet.search.config import fit_config
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.genotype import Genotype, write_genotype
 from wholenet.tasks.classification import Accuracy, evaluate_labelled
@@ -58,14 +58,14 @@ def fit(data: str | Path, out: str | Path, **options: Any) -> Compared:
     Args:
         data: see docs/data.md for what a folder may look like.
         out: the run folder; ``load`` takes it afterwards.
-        options: any other field of ``FitConfig``.
+        options: any other field of ``FitConfig``; ``method`` brings its own values for some.
 
     Raises:
         DataError: for data that cannot be trained on.
         ValueError: for an unknown option or a bad value, a folder in use, or a device that is not there; for workers
             in a script that would train again when they import it.
     """
-    config = FitConfig(data=str(data), out=str(out), **options)
+    config = fit_config(data=str(data), out=str(out), **options)
     check_workers(config.workers)
     return fit_with_control(config)
 

@@ -204,6 +204,11 @@ class Architecture(nn.Module):
             for name, logits in self.logits.items()
         }
 
+    @property
+    def moves(self) -> bool:
+        """Whether gradients reach the logits now."""
+        return any(logits.requires_grad for logits in self.logits.values())
+
     def freeze(self) -> None:
         """No gradient reaches the logits from here on (warm-up and fine-tune phases)."""
         self.requires_grad_(False)

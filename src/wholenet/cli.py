@@ -40,7 +40,7 @@ from wholenet.search.cell_config import (
     is_cell_run,
     read_cell_config,
 )
-from wholenet.search.config import MACHINE, FitConfig, parse_size, read_config
+from wholenet.search.config import GRID_METHODS, MACHINE, FitConfig, fit_config, parse_size, read_config
 from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES, grid_size
@@ -54,8 +54,7 @@ if TYPE_CHECKING:
     from wholenet.deploy.tiles import Tiling
 
 DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
-PROTOCOLS = get_args(get_type_hints(FitConfig)["protocol"])
-OPTIONS = [*(field.name for field in fields(FitConfig)), "task", "space", "method"]
+OPTIONS = [*(field.name for field in fields(FitConfig)), "task", "space"]
 """What may stand in a file of options, for images with masks; for labelled images; for the training of a genotype."""
 CELL_OPTIONS = [*(field.name for field in fields(CellConfig)), "task"]
 RETRAIN_OPTIONS = [field.name for field in fields(RetrainConfig)]
@@ -297,9 +296,13 @@ def _fit_parser(task: Task) -> ArgumentParser:
         fit.add_fields(CellConfig, but=("data", "out", "method"))
         fit.add_argument("--method", default="darts", help=f"One of {', '.join(METHODS)}.")
     else:
-        fit.add_fields(FitConfig, but=("data", "out"))
+        fit.add_fields(FitConfig, but=("data", "out", "method"))
         fit.add_argument("--space", choices=("grid", *CELL_SPACES), default="grid", help="Search space.")
-        fit.add_argument("--method", default=None, help="As --protocol: single-stage or two-stage.")
+        fit.add_argument(
+            "--method",
+            default="single-stage",
+            help=f"One of {', '.join(GRID_METHODS)}; what is given by hand comes on top.",
+        )
     return fit
 
 
@@ -371,26 +374,17 @@ def _with_underscores(arguments: list[str]) -> list[str]:
 
 def _fit(args: Namespace) -> None:
     given = _given(args, OPTIONS)
-    space, method = given.pop("space", "grid"), given.pop("method", None)
+    space = given.pop("space", "grid")
     if space != "grid":
         raise ValueError(f"space {shown(space)} is for labelled images: give --task classification with it")
-    if method is not None:
-        if method not in PROTOCOLS:
-            raise ValueError(
-                f"method {method!r} does not fit the space 'grid'; those that do: {', '.join(PROTOCOLS)}. On a "
-                f"cell space (--space {'|'.join(CELL_SPACES)}, labelled images): {', '.join(METHODS)}"
-            )
-        if given.setdefault("protocol", method) != method:
-            raise ValueError(
-                f"method is {method!r} and protocol is {shown(given['protocol'])}; they are two names of one option: "
-                "keep one"
-            )
+    if not isinstance(given.get("method", ""), str):
+        raise ValueError(f"method={shown(given['method'])}: expected one of {', '.join(GRID_METHODS)}")
     if args.print_config:
-        _print_config(FitConfig(**{"data": "", "out": "", **given}))
+        _print_config(fit_config(**{"data": "", "out": "", **given}))
         return
     if args.resume is None and ("data" not in given or "out" not in given):
         raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN`")
-    started = FitConfig(**given) if args.resume is None else str(args.resume)
+    started = fit_config(**given) if args.resume is None else str(args.resume)
     from wholenet import parallel  # imports torch
     from wholenet.control import fit_with_control, resume_with_control
 

@@ -84,4 +84,4 @@ def _control(config: FitConfig, console: Console) -> Finished:
     else:
         epochs = equal_time_epochs(run.records())
     console.print(f"frozen-uniform control: {epochs} epochs, as long as the run itself", highlight=False)
-    return fit(config.single_stage(out=str(out), architecture="uniform", control=False, epochs=epochs), console)
+    return fit(config.frozen_uniform(out=str(out), epochs=epochs), console)

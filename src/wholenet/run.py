@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -102,7 +102,9 @@ class Job(Generic[Result]):
     curvature: Callable[[TrainState], dict[str, float]] | None = None
     """The ends of the spectrum, after an epoch that is looked at."""
     curvature_every: int = 0
-    """Epochs between two looks, from the first; the last one always is. 0 is never."""
+    """Epochs between two looks; 0 is never."""
+    curvature_epochs: range = range(0)
+    """Where it is looked at: after the first and the last of these, and between."""
     begin: Callable[[], None] | None = None
     """Before the first step, once the state is restored."""
     too_large: Callable[[str], str]
@@ -149,7 +151,7 @@ def _train(job: Job[Result], console: Console) -> Result:
         _naming_data(job.data),
     ):
         while state.epoch < epochs and stop is None:
-            epoch, phase = state.epoch, phase_at(job.phases, state.epoch)
+            epoch, phase = state.epoch, _phase(job)
             with keeper.steps(), tuned(job.device):
                 batches = job.data.epoch(state, phase)
                 for step in train_epoch(state, phase, schedule, job.parts, job.loss, *batches, job.device):
@@ -165,7 +167,7 @@ def _train(job: Job[Result], console: Console) -> Result:
             if job.score is not None and (last or finished % job.score_every == 0):
                 scored = job.score()
                 record |= scored.record
-            if job.curvature is not None and job.curvature_every and (last or epoch % job.curvature_every == 0):
+            if job.curvature is not None and _looks(job):
                 record |= job.curvature(state)
             found = job.watch(state.records, record, None if scored is None else scored.per_class)
             for warning in found.values():
@@ -185,6 +187,22 @@ def _train(job: Job[Result], console: Console) -> Result:
         if job.stopping is not None:
             job.stopping.forget()
         return job.conclude(scored if stop is None else None, stop)
+
+
+def _phase(job: Job[Any]) -> Phase:
+    """The phase of the epoch to come."""
+    phase = phase_at(job.phases, job.state.epoch)
+    if job.state.frozen_at is not None and phase.moves_architecture:
+        return replace(phase, name="fine-tune", moves_architecture=False)
+    return phase
+
+
+def _looks(job: Job[Any]) -> bool:
+    """Whether the curvature is looked at after the epoch under way."""
+    epoch, epochs = job.state.epoch, job.curvature_epochs
+    if not job.curvature_every or epoch not in epochs or job.state.frozen_at is not None:
+        return False
+    return epoch == epochs[-1] or (epoch - epochs[0]) % job.curvature_every == 0
 
 
 def score_every(config_every: int, epochs: int) -> int:

@@ -11,11 +11,13 @@ import torch
 from rich.console import Console
 
 from wholenet import parallel
-from wholenet.architecture import mean_entry_entropy
+from wholenet.architecture import mean_entry_entropy, normalized_entropy, rescaled
 from wholenet.data.sample import Classes, SegmentationData
 from wholenet.deploy.model_folder import save_model
+from wholenet.diagnostics.curvature import curvature
 from wholenet.machine import machine
 from wholenet.prepare import Prepared
+from wholenet.report.progress import plain
 from wholenet.report.run import draw_run
 from wholenet.run import Job, Scored, score_every
 from wholenet.search.config import FitConfig
@@ -26,12 +28,16 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.search.schedule import Schedule
 from wholenet.search.start import choose_execution, initial_state, parts_of, schedule_of
 from wholenet.search.state import TrainState
+from wholenet.search.steps import Batch
+from wholenet.search.stopping import Stopping
 from wholenet.search.updates import Batches
 from wholenet.search.watch import Watch
 from wholenet.spaces.grid import PAPER_EDGE_SLOTS
-from wholenet.tasks.segmentation import Scores, balanced_loss, evaluate
+from wholenet.tasks.segmentation import Scores, SegmentationLoss, balanced_loss, evaluate
 
 ADVICE = " (IoU 0). Rare classes count for more with --class-balance 0.5, or 1"
+
+NOT_LOOKED_AT = {"eigenvalue": None, "lowest_eigenvalue": None}
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,17 @@ class MaskStreams:
         self._from = data.weights
         self._weights: Batches | None = None
         self._architecture: Batches | None = None
+        self._next = -1
 
     def epoch(self, state: TrainState, phase: Phase) -> tuple[Batches, Batches]:
         """The batches of the epoch to come: for the weights, and for the architecture."""
         wanted = self.data.fine_tune if phase.name == "fine-tune" else self.data.weights
-        if self._weights is None or wanted is not self._from:
+        went_back = state.epoch != self._next
+        self._next = state.epoch + 1
+        if self._weights is None or went_back or wanted is not self._from:
             self._from = wanted
             self._weights = self._drawn(wanted, "weights", state.weight_steps)
-        if self._architecture is None:
+        if self._architecture is None or went_back:
             self._architecture = self._drawn(self.data.architecture, "architecture", state.arch_steps)
         return self._weights, self._architecture
 
@@ -79,6 +88,13 @@ class MaskStreams:
         """The files of a batch, over all processes."""
         drawn_from = self.data.architecture if stream == "architecture" else self._from
         return names_in_batch(drawn_from, stream, number, self.config)
+
+    def one(self, stream: str, number: int) -> Batch:
+        """Batch ``number`` of a stream, on the device."""
+        data = self.data.architecture if stream == "architecture" else self._from
+        alone = replace(self.config, workers=0)
+        images, masks = next(draw(data, stream, number, number + 1, self.data.crop, alone, self.device))
+        return Batch(images.to(self.device, memory_format=torch.channels_last), masks.to(self.device))
 
     def facts(self) -> dict[str, Any]:
         """What a continued run must find again, by split."""
@@ -98,6 +114,9 @@ def job_of(run: RunFolder, data: Prepared, device: torch.device, console: Consol
     schedule, parts = schedule_of(config, epochs, steps_per_epoch(len(data.weights), images)), parts_of(config, phases)
     state = initial_state(run, len(classes), device)
     streams = MaskStreams(data, config, schedule, device)
+    loss = balanced_loss(data.train_stats.class_pixels, config.class_balance, device)
+    searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
+    _refuse_several(config)
 
     def score() -> Scored:
         scores = evaluate(state.model, data.val, len(classes), device)
@@ -113,16 +132,18 @@ def job_of(run: RunFolder, data: Prepared, device: torch.device, console: Consol
         held_out = {"val_share": config.val_share, "seed": config.data_seed}
         save_model(run.model, state.model, classes, facts, held_out)
 
-    def conclude(scored: Scored | None, _stop: int | None) -> Finished:
-        scores = (scored or score()).scores
+    def conclude(scored: Scored | None, stop: int | None) -> Finished:
+        scored = scored or score()
+        if stop is not None and parallel.is_first():  # its logits are others now
+            save(scored, state.epoch)
         parallel.meet()  # what the first one has written, the others read
-        return Finished(run.path, scores, classes, data.val_stats.best_constant_miou())
+        return Finished(run.path, scored.scores, classes, data.val_stats.best_constant_miou())
 
     return Job(
         run=run,
         state=state,
         data=streams,
-        loss=balanced_loss(data.train_stats.class_pixels, config.class_balance, device),
+        loss=loss,
         phases=phases,
         schedule=schedule,
         parts=parts,
@@ -130,14 +151,35 @@ def job_of(run: RunFolder, data: Prepared, device: torch.device, console: Consol
         images=images,
         checkpoint_minutes=config.checkpoint_minutes,
         environment=partial(_environment, streams, device),
-        describe=_describe,
+        describe=partial(_describe, config),
         score=score,
         score_every=score_every(config.val_every, epochs),
-        unscored={"miou": None, "pixel_accuracy": None},
+        unscored={
+            "miou": None,
+            "pixel_accuracy": None,
+            **(NOT_LOOKED_AT if searches and config.eigenvalue_every else {}),
+        },
         save=save,
         draw=lambda _stop: draw_run(run, state.model, state.records, data.val, classes, phases, device),
         conclude=conclude,
         watch=Watch(classes.names, data.val_stats.class_pixels, epochs, penalised=bool(parts.penalties), advice=ADVICE),
+        stopping=Stopping(
+            run,
+            state,
+            config.stopping if searches else "none",
+            epochs=epochs,
+            go_back=config.after_stopping == "regularize",
+            goes_on=not phases[-1].moves_architecture and phases[-1].end > phases[-1].first,
+            factor=config.regularize_by,
+            limit=config.weight_decay_limit,
+            device=device,
+            say=plain(console),
+        ),
+        curvature=partial(_ends_of_spectrum, streams, config, loss),
+        curvature_every=config.eigenvalue_every if searches else 0,
+        curvature_epochs=next(
+            (range(phase.first, phase.end) for phase in phases if phase.moves_architecture), range(0)
+        ),
         begin=partial(_begin, state, config, data.crop, device, console),
         too_large=lambda reason: memory_advice(run, len(classes), data.crop, device, reason),
     )
@@ -162,16 +204,42 @@ def _begin(state: TrainState, config: FitConfig, crop: tuple[int, int], device: 
     choose_execution(state.model, config, crop, device, lambda text: console.print(text, highlight=False))
 
 
-def _describe(state: TrainState) -> dict[str, Any]:
-    """What a record says of the architecture: normalised entropies, and as the paper counts them."""
-    model = state.model
+def _refuse_several(config: FitConfig) -> None:
+    """Make sure that what is computed by one process alone is not asked of several.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    alone = {"gradient": "first-order", "perturbation": "none", "eigenvalue_every": 0}
+    for name, value in alone.items():
+        if getattr(config, name) != value:
+            parallel.refuse_several(f"runs with {name}={getattr(config, name)!r}")
+
+
+def _describe(config: FitConfig, state: TrainState) -> dict[str, Any]:
+    """What a record says of the architecture: its logits, normalised entropies, and these as the paper counts them."""
+    arch = state.model.arch
+    gates = config.relaxation == "sigmoid"
+    slots = {"beta": PAPER_EDGE_SLOTS}
     with torch.no_grad():
-        weights = model.arch()
-        slots = {"beta": PAPER_EDGE_SLOTS}
-        paper = {
-            name: mean_entry_entropy(w, model.arch.mask(name), slots.get(name)).item() for name, w in weights.items()
-        }
-    return {"entropy": model.arch.normalized_entropies(), "entropy_paper": paper}
+        weights = {name: rescaled(w) if gates else w for name, w in arch().items()}
+        paper = {name: mean_entry_entropy(w, arch.mask(name), slots.get(name)).item() for name, w in weights.items()}
+        entropy = {name: normalized_entropy(w, arch.mask(name)).item() for name, w in weights.items()}
+    found: dict[str, Any] = {"entropy": entropy, "entropy_paper": paper}
+    if not state.model.discrete:
+        found["logits"] = {name: logits.tolist() for name, logits in arch.logits.items()}
+    return found
+
+
+def _ends_of_spectrum(
+    streams: MaskStreams, config: FitConfig, loss: SegmentationLoss, state: TrainState
+) -> dict[str, float]:
+    """Of the loss's Hessian in the logits, on the batch that the architecture saw last (RobustDARTS' code)."""
+    own = not config.simultaneous and config.gradient != "one-level"
+    batch = streams.one(*(("architecture", state.arch_steps - 1) if own else ("weights", state.weight_steps - 1)))
+    tolerance = config.eigenvalue_tolerance
+    found = curvature(state.model, batch, loss, weight_decay=config.arch_weight_decay, tolerance=tolerance)
+    return {"eigenvalue": found.highest, "lowest_eigenvalue": found.lowest}
 
 
 def _environment(streams: MaskStreams, device: torch.device) -> dict[str, Any]:

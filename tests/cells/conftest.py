@@ -22,6 +22,8 @@ def small(patches, tmp_path):
             "eigenvalue_tolerance": 0.5,
             "device": "cpu",
         }
+        if "stopping" in given:  # it says what it looks at
+            options.pop("eigenvalue_every")
         return cell_config(method, **{**options, "data": str(patches), "out": str(tmp_path / "run"), **given})
 
     return make

@@ -33,11 +33,11 @@ def differences(config, other):
 def test_every_method_is_darts_but_for_the_parts_that_it_names(name):
     method = METHODS[name]
     assert method.source
-    assert {*method.parts, *(part for special in method.searches for part in special)} <= FIELDS
+    assert {*method.on_cells, *(part for special in method.searches for part in special)} <= FIELDS
     config, darts = config_of(name), config_of()
-    assert all(getattr(config, part) == value for part, value in method.parts.items())
-    assert differences(config, darts) <= {"method", "eigenvalue_every", *method.parts}
-    assert set(method.parts) <= differences(config, darts)
+    assert all(getattr(config, part) == value for part, value in method.on_cells.items())
+    assert differences(config, darts) <= {"method", "eigenvalue_every", *method.on_cells}
+    assert set(method.on_cells) <= differences(config, darts)
     assert config.method == name
     assert config.gradient in GRADIENTS
 
@@ -221,9 +221,14 @@ def test_every_other_method_searches_once():
 
 @pytest.mark.parametrize(("rule", "epochs"), [("code", 2), ("paper", 1)])
 def test_a_stopping_rule_sets_how_often_the_eigenvalue_is_looked_at(rule, epochs):
+    assert config_of(stopping=rule).eigenvalue_every == epochs
     for given in (0, 1, 2, 7):
-        assert config_of(stopping=rule, eigenvalue_every=given).eigenvalue_every == epochs
         assert config_of(eigenvalue_every=given).eigenvalue_every == given
+        if given == epochs:
+            assert config_of(stopping=rule, eigenvalue_every=given).eigenvalue_every == epochs
+        else:
+            with pytest.raises(ValueError, match=f"eigenvalue_every={given}, but .* give eigenvalue_every={epochs}"):
+                config_of(stopping=rule, eigenvalue_every=given)
     assert config_of("darts-es").eigenvalue_every == config_of("darts-ada").eigenvalue_every == 2
 
 

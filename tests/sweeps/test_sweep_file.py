@@ -111,8 +111,8 @@ def test_a_genotype_is_read_when_the_sweep_is_and_found_from_anywhere(read, tmp_
     ("content", "expected"),
     [
         (
-            {"options": {"method": "single-stage"}, "runs": [{"name": "a", "protocol": "two-stage"}]},
-            "method is 'single-stage' and protocol is 'two-stage'; they are two names of one option",
+            {"options": {"method": "two-stage"}, "runs": [{"name": "a", "protocol": "single-stage"}]},
+            "method is 'two-stage' and protocol is 'single-stage'; they are two names of one option",
         ),
         ({"optins": {}}, r"unknown field 'optins' \(did you mean options\?\); known: data, out, options"),
         ({"options": {"epoch": 3}}, r"run run: unknown option 'epoch'; did you mean epochs"),

@@ -191,6 +191,7 @@ def job_of(
         watch=Watch(data.classes, scorer.counts(data.val), config.epochs, penalised=bool(parts.penalties)),
         curvature=partial(_ends_of_spectrum, streams, config, loss),
         curvature_every=config.eigenvalue_every,
+        curvature_epochs=range(config.epochs),
         too_large=partial(batch_advice, config.batch, device),
     )
 

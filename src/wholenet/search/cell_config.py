@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any, Literal
 
 from wholenet.checked import (
     Batch,
@@ -31,30 +29,26 @@ from wholenet.checked import (
     Seed,
     Share,
     Strength,
-    Tolerance,
     checked,
 )
 from wholenet.files import read_yaml
 from wholenet.search.config import build_config, write_values
 from wholenet.search.early_stopping import RULES
 from wholenet.search.methods import METHODS
+from wholenet.search.search_config import Gradient, RunConfig, SearchConfig, with_interval
 from wholenet.spaces.sizes import CELL_SPACES
 
 Space = Literal["darts", "s1", "s2", "s3", "s4"]
 MACHINE = ("device", "workers", "threads", "checkpoint_minutes")
 """Fields that a run may be continued with other values of."""
-Factor = Annotated[float, Field(gt=0, le=1_000_000)]
-Limit = Annotated[float, Field(gt=0, le=100)]
 
 
 @checked
-class ClassifierConfig:
+class ClassifierConfig(RunConfig):
     """What a search and the training of a discrete network have in common."""
 
     data: str
     """Folder with labelled images: parquet files, CIFAR's .bin files, SVHN's .mat files, or a folder per class."""
-    out: str
-    """Run folder to create."""
     channels: EvenChannels = 16
     """C of the first cells."""
     cells: Cells = 8
@@ -108,7 +102,7 @@ class ClassifierConfig:
 
 
 @checked
-class CellConfig(ClassifierConfig):
+class CellConfig(SearchConfig, ClassifierConfig):
     """A search on a cell space; :func:`cell_config` makes one of a method. The defaults are DARTS'."""
 
     space: Space = "darts"
@@ -118,7 +112,7 @@ class CellConfig(ClassifierConfig):
     lr_end: Decay = 0.001
     """SGD learning rate at the end."""
 
-    gradient: Literal["first-order", "second-order", "second-order-exact", "one-level", "mixed-level"] = "second-order"
+    gradient: Gradient = "second-order"
     """Architecture gradient (second-order: through one step of the weights, by finite differences)."""
     split: Literal["same", "disjoint"] = "disjoint"
     """Weights and architecture learn from disjoint parts of the images (DARTS), or both from all, drawn separately."""
@@ -128,14 +122,6 @@ class CellConfig(ClassifierConfig):
     """Adam learning rate of the architecture."""
     arch_weight_decay: Decay = 1e-3
     """Adam weight decay of the architecture."""
-    relaxation: Literal["softmax", "sigmoid"] = "softmax"
-    """Logits to weights: a choice, or a gate for each option."""
-    regularizer: Literal["none", "beta-decay", "zero-one"] = "none"
-    """Term on the architecture."""
-    perturbation: Literal["none", "random", "adversarial"] = "none"
-    """How the architecture weights are disturbed in weight steps (SmoothDARTS)."""
-    perturbation_end: Decay = 0.3
-    """Largest disturbance of a weight at the end; it rises linearly from a tenth of this."""
     auxiliary_skip: bool = False
     """A skip connection on each edge, beside the choice, that fades to nothing (DARTS-)."""
     groups: Groups = 1
@@ -163,17 +149,8 @@ class CellConfig(ClassifierConfig):
     val_every: Count = 1
     """Epochs between two scorings; the last one always is."""
     eigenvalue_every: CountOrNone = 2
-    """Epochs between two looks at the dominant eigenvalue; 0 is never. A stopping rule sets what it counts: 2 or 1."""
-    eigenvalue_tolerance: Tolerance = 1e-3
-    """Bound on its error, relative to the larger end of the spectrum."""
-    stopping: Literal["none", "code", "paper"] = "none"
-    """Early stopping by the eigenvalue, as RobustDARTS' code or its paper has it."""
-    after_stopping: Literal["stop", "regularize"] = "stop"
-    """Then stop with the architecture from before it grew; or go back there and regularise more (adaptive)."""
-    regularize_by: Factor = 10.0
-    """Adaptive: factor on the weight decay."""
-    weight_decay_limit: Limit = 0.03
-    """Adaptive: the weight decay never gets above this."""
+    """Epochs between two looks at the dominant eigenvalue; 0 is never. A stopping rule counts every second (code) or
+    every one (paper)."""
     selection: Literal["strength", "gates", "perturbation"] = "strength"
     """How the discrete network is chosen: by weight, by open gates, or by what removing an option costs."""
     tune_epochs: CountOrNone = 5
@@ -188,31 +165,15 @@ class CellConfig(ClassifierConfig):
             raise ValueError(
                 f"channels={self.channels}: expected a multiple of {2 * self.groups} with groups={self.groups}"
             )
-        if self.stopping != "none" and not self.moves_architecture:
-            raise ValueError(
-                f"stopping={self.stopping!r} watches a search, and the architecture of this run never moves"
-            )
-        if self.stopping != "none":
-            self._check_stopping()
-        if self.after_stopping == "regularize" and self.stopping == "none":
-            raise ValueError("after_stopping='regularize' needs a rule that fires: give stopping='code' or 'paper'")
         if self.selection == "gates" and self.edge_weights:
             raise ValueError("selection='gates' looks at gates alone; edge_weights=True would make all of them small")
         if self.selection == "gates" and self.relaxation != "sigmoid":
             raise ValueError(
                 f"selection='gates' looks at gates; relaxation={self.relaxation!r} has none, give 'sigmoid'"
             )
-        if self.regularizer == "zero-one" and self.relaxation != "sigmoid":
-            raise ValueError(
-                f"regularizer='zero-one' moves gates to 0 or 1; relaxation={self.relaxation!r} has none, give 'sigmoid'"
-            )
-        if self.perturbation != "none" and self.relaxation != "softmax":
-            raise ValueError("perturbation disturbs weights that sum to 1, which relaxation='sigmoid' does not give")
-        if self.perturbation != "none" and self.gradient in ("second-order", "second-order-exact"):
-            raise ValueError(
-                f"perturbation={self.perturbation!r} disturbs the weight step that gradient={self.gradient!r} looks "
-                "through; SmoothDARTS takes gradient='first-order'"
-            )
+        self.check_search(moves_architecture=self.moves_architecture)
+        if self.stopping != "none":
+            self._check_stopping()
         if self.protocol == "single-stage" and METHODS[self.method].searches:
             raise ValueError(f"method {self.method!r} compares genotypes; protocol='single-stage' has none")
         if self.sampling == "random":
@@ -230,7 +191,6 @@ class CellConfig(ClassifierConfig):
             )
 
     def _check_stopping(self) -> None:
-        object.__setattr__(self, "eigenvalue_every", STOPPING_INTERVALS[self.stopping])
         if self.after_stopping == "stop" and (self.protocol, self.selection) != ("search", "strength"):
             raise ValueError(
                 f"stopping={self.stopping!r} ends a search with a genotype chosen by strength; it goes neither with "
@@ -281,11 +241,7 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     varied = {name for special in METHODS[method].searches for name in special}
     if fixed := sorted(varied & set(given)):
         raise ValueError(f"method {method!r} searches with several values of {fixed[0]}; leave it out")
-    return CellConfig(**{**METHODS[method].parts, **given, "method": method})
-
-
-STOPPING_INTERVALS = {"code": 2, "paper": 1}
-"""Epochs between the evaluations that a stopping rule counts."""
+    return CellConfig(**with_interval({**METHODS[method].on_cells, **given, "method": method}))
 
 
 @checked

@@ -7,21 +7,14 @@ from collections.abc import Callable
 from wholenet.architecture import Weights
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.gradients import GRADIENTS
-from wholenet.search.penalties import BetaDecay, Penalty, ZeroOne
-from wholenet.search.perturbation import Perturbation
+from wholenet.search.penalties import PENALTIES
+from wholenet.search.perturbation import perturbed
 from wholenet.search.random_search import random_genotype, weights_of
 from wholenet.search.schedule import Now, Schedule
 from wholenet.search.steps import Batch
 from wholenet.search.updates import Parts, Turn, architecture_first
 from wholenet.spaces.cell_space import CellSupernet
 from wholenet.spaces.darts import TABLES
-
-PENALTIES: dict[str, dict[str, Penalty]] = {
-    "none": {},
-    "beta-decay": {"beta-decay": BetaDecay()},
-    "zero-one": {"zero-one loss": ZeroOne()},
-}
-"""By the names of ``CellConfig.regularizer``."""
 
 
 def parts_of(config: CellConfig, model: CellSupernet) -> Parts:
@@ -64,11 +57,10 @@ def set_strengths(model: CellSupernet, *, drop_path: float = 0.0, auxiliary_skip
     model.net.state.auxiliary_skip = auxiliary_skip
 
 
-def _weights_of_step(config: CellConfig, model: CellSupernet) -> Callable[[Turn, Batch], Weights] | None:
+def _weights_of_step(config: CellConfig, model: CellSupernet) -> Callable[[Turn, Batch], Weights | None] | None:
     if config.sampling == "random":
         table, like = TABLES[config.space], next(iter(model.arch.logits.values()))
         return lambda _turn, _batch: weights_of(random_genotype(table), table, like)
     if config.perturbation == "none":
         return None
-    perturb = Perturbation(config.perturbation, config.perturbation_end)
-    return lambda turn, batch: perturb(turn.state.model, batch, turn.loss, turn.now.progress)
+    return perturbed(config)

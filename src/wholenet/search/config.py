@@ -8,6 +8,7 @@ Where a field says "open", the paper does not: docs/architecture.md, "Points the
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -35,7 +36,10 @@ from wholenet.checked import (
     checked,
 )
 from wholenet.files import read_text, read_yaml, shown, write_whole
+from wholenet.search.early_stopping import RULES
+from wholenet.search.methods import METHODS, Method
 from wholenet.search.phases import single_stage
+from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.spaces.sizes import Size
 
 Config = TypeVar("Config")
@@ -65,13 +69,12 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 @checked
-class FitConfig:
-    """A run of the single-stage protocol on segmentation data (seed paper, Sec. 3 and 4.1)."""
+class FitConfig(SearchConfig):
+    """A run on segmentation data; by default the single-stage protocol (seed paper, Sec. 3 and 4.1). :func:`fit_config`
+    makes one of a method."""
 
     data: str
     """Folder with images and masks, or "scenes" for the built-in data."""
-    out: str
-    """Run folder to create."""
     size: Size = "small"
     """Size of the grid supernet; `wholenet info SIZE` says what each costs."""
     cell: Literal["mixture", "separate"] = "mixture"
@@ -83,6 +86,8 @@ class FitConfig:
     control: bool = False
     """Also train the frozen-uniform control for the same time, in OUT/control, and report both."""
 
+    method: str = "single-stage"
+    """How the architecture is searched: one of `search/methods.py`, as far as the grid can carry it."""
     protocol: Literal["single-stage", "two-stage"] = "single-stage"
     """Keep the supernet (the seed paper), or the usual way: search, cut it down, train what is left from scratch."""
     decoding: Literal["best-path", "strongest", "threshold"] = "best-path"
@@ -123,10 +128,10 @@ class FitConfig:
     """Adam learning rate of the architecture; no schedule."""
     arch_weight_decay: Decay = 1e-3
     """Adam weight decay of the architecture (coupled: pulls the logits to uniform)."""
-    arch_update: Literal["auto", "simultaneous", "alternating"] = "auto"
+    arch_update: Literal["auto", "simultaneous", "alternating", "architecture-first"] = "auto"
     """Architecture gradient out of the weight step's backward pass, at no cost (ours), or from a step of its own on a
-    batch of its own (the paper); auto is simultaneous unless weights and architecture are given different data, or
-    `arch_batchnorm` asks for what only steps of their own can do."""
+    batch of its own: after the weights' (the paper), or before it (DARTS). Auto is simultaneous unless weights and
+    architecture are given different data or a part of the method needs steps of their own."""
     arch_batchnorm: Literal["frozen", "updated"] = "frozen"
     """Whether architecture steps move BatchNorm's running statistics."""
     entropy_alpha: Strength = 0.0
@@ -205,12 +210,31 @@ class FitConfig:
             raise ValueError("this config has no crop; a run that was begun has one in its config.yaml")
         return parse_size(self.crop)
 
+    def frozen_uniform(self, **changes: Any) -> FitConfig:
+        """The control of this run: the same network and data, an architecture that never moves, nothing of a search."""
+        nothing = {"stopping": "none", "after_stopping": "stop", "eigenvalue_every": 0, "perturbation": "none"}
+        nothing |= {"regularizer": "none", "gradient": "first-order", "method": "single-stage"}
+        return self.single_stage(**{"architecture": "uniform", "control": False, **nothing, **changes})
+
+    @property
+    def moves_architecture(self) -> bool:
+        """Whether logits are learned at all."""
+        return self.architecture == "learned" and self.genotype is None
+
+    @property
+    def update(self) -> str:
+        """Who moves first, or whether both do at once: what `arch_update` comes to."""
+        if self.arch_update != "auto":
+            return self.arch_update
+        if self.gradient != "first-order":
+            return "architecture-first"
+        own_steps = self._separate_data or self.arch_batchnorm == "updated" or self.perturbation != "none"
+        return "alternating" if own_steps else "simultaneous"
+
     @property
     def simultaneous(self) -> bool:
-        """Whether the architecture moves by the weight step's backward pass: what `arch_update` comes to."""
-        if self.arch_update == "auto":
-            return not self._separate_data and self.arch_batchnorm == "frozen"
-        return self.arch_update == "simultaneous"
+        """Whether the architecture moves by the weight step's backward pass."""
+        return self.update == "simultaneous"
 
     @property
     def _separate_data(self) -> bool:
@@ -274,11 +298,87 @@ class FitConfig:
                 "arch_update='simultaneous' takes both gradients from one batch, but weights and architecture were "
                 "given different data; use arch_update='alternating' with them"
             )
+        self._check_search()
         if self.arch_update == "simultaneous" and self.arch_batchnorm == "updated":
             raise ValueError(
                 "arch_batchnorm='updated' is about architecture steps of their own, which arch_update='simultaneous' "
                 "does not have; use arch_update='alternating' with it"
             )
+
+    def _check_search(self) -> None:
+        """Make sure that the parts of the search go together."""
+        self.check_search(moves_architecture=self.moves_architecture)
+        if self.gradient != "first-order" and self.update != "architecture-first":
+            raise ValueError(
+                f"gradient={self.gradient!r} is of an architecture step before the weight step (DARTS, Alg. 1); use "
+                "arch_update='architecture-first' with it"
+            )
+        if self.gradient != "first-order" and self.arch_batchnorm == "updated":
+            raise ValueError(f"arch_batchnorm='updated' goes with gradient='first-order', not {self.gradient!r}")
+        if self.perturbation != "none" and self.simultaneous:
+            raise ValueError(
+                f"perturbation={self.perturbation!r} disturbs weight steps, which arch_update='simultaneous' takes the "
+                "architecture's gradient from; use 'alternating' or 'architecture-first' with it"
+            )
+        if self.relaxation == "sigmoid" and (self.entropy_alpha or self.entropy_beta):
+            raise ValueError(
+                "the entropy penalty is on choices that sum to 1; relaxation='sigmoid' has gates, whose own term is "
+                "regularizer='zero-one'"
+            )
+        if self.stopping != "none":
+            search = single_stage(self.epochs, self.warmup_share, self.search_share)[1]
+            length, least = search.end - search.first, RULES[self.stopping].least_epochs(self.eigenvalue_every)
+            if length < least:
+                raise ValueError(
+                    f"epochs={self.epochs} with search_share={self.search_share} search for {length} epochs; "
+                    f"stopping={self.stopping!r} cannot fire in fewer than {least}: give more epochs, or another rule"
+                )
+
+
+def grid_parts(method: str) -> dict[str, Any]:
+    """What ``method`` is on the grid: fields of :class:`FitConfig`.
+
+    Raises:
+        ValueError: for a method that is unknown, or that the grid cannot carry (those that it can are named).
+    """
+    known = f"on the grid there are: {', '.join(GRID_METHODS)}"
+    if method not in METHODS:
+        near = difflib.get_close_matches(method, METHODS, n=2)
+        meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        raise ValueError(f"unknown method {shown(method)}; {meant}{known}")
+    if METHODS[method].searches:
+        raise ValueError(f"method {method!r} compares the genotypes of several searches on a cell space; {known}")
+    parts = {"gradient": "second-order", "split": "disjoint", "arch_update": "architecture-first"}
+    parts = {} if method == "single-stage" else {**parts, **METHODS[method].parts}
+    fields = {field.name for field in dataclasses.fields(FitConfig)}
+    if lacking := [name for name in parts if name not in fields]:
+        raise ValueError(f"method {method!r} is made of {lacking[0]!r}, which cell spaces alone have; {known}")
+    return parts
+
+
+def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
+    """The config of ``method`` on the grid, with what is ``given`` on top. "two-stage" is the protocol of that name.
+
+    Raises:
+        ValueError: for an unknown method, one that the grid cannot carry, or parts that do not go together.
+    """
+    if method == "two-stage":
+        if given.setdefault("protocol", method) != method:
+            raise ValueError(
+                f"method is {method!r} and protocol is {shown(given['protocol'])}; they are two names of one option: "
+                "keep one"
+            )
+        method = "single-stage"
+    return FitConfig(**with_interval({**grid_parts(method), **given, "method": method}))
+
+
+def _on_grid(method: Method) -> bool:
+    fields = {field.name for field in dataclasses.fields(FitConfig)}
+    return not method.searches and set(method.parts) <= fields
+
+
+GRID_METHODS = tuple(name for name, method in METHODS.items() if _on_grid(method))
+"""Methods that the grid can carry."""
 
 
 def write_config(config: FitConfig, path: Path) -> None:

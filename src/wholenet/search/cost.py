@@ -110,6 +110,10 @@ def run_macs(run: RunFolder) -> int:
         return first_stage
     if facts is None:
         raise ValueError(f"the run in {run.path} has not begun: it has cost nothing yet")
+    if config.gradient not in ("first-order", "one-level"):
+        raise ValueError(
+            f"{run.path}: the arithmetic of architecture steps by gradient={config.gradient!r} is not counted"
+        )
     cost = step_cost(run.spec(len(facts["train"]["class_pixels"])), config.batch, tuple(facts["crop"]))
     searched = 0 if config.simultaneous else sum(r["arch_loss"] is not None for r in records)
     steps = steps_per_epoch(facts["images"]["weights"], config.batch)

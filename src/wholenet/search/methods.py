@@ -1,7 +1,8 @@
-"""The published ways to search a cell space, each a point in the product of small parts. Imports no torch.
+"""The published ways to search, each a point in the product of small parts. Imports no torch.
 
-A method is a table of values for fields of :class:`wholenet.search.cell_config.CellConfig`; whatever is given there by
-hand comes on top. What the parts do is in the modules that they are named after.
+A method is a table of values for fields of the configs (:class:`wholenet.search.cell_config.CellConfig`, and as far as
+the grid has them :class:`wholenet.search.config.FitConfig`); whatever is given by hand comes on top. What the parts do
+is in the modules that they are named after.
 """
 
 from __future__ import annotations
@@ -16,9 +17,18 @@ class Method:
 
     source: str
     parts: dict[str, Any] = field(default_factory=dict)
-    """Fields of the config that are not as DARTS has them."""
+    """What is not as DARTS has it, on whatever space."""
+    choice: dict[str, Any] = field(default_factory=dict)
+    """How its discrete network is chosen: left out where a space has its own ways."""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """How it trains on CIFAR's cells."""
     searches: tuple[dict[str, Any], ...] = ()
     """Of a method that searches several times and keeps the best: what is special about each."""
+
+    @property
+    def on_cells(self) -> dict[str, Any]:
+        """All that is special about it on a cell space."""
+        return {**self.parts, **self.choice, **self.recipe}
 
 
 STRENGTHS = (3e-4, 9e-4, 27e-4, 81e-4)
@@ -40,30 +50,16 @@ METHODS: dict[str, Method] = {
     "sdarts-adv": Method("SmoothDARTS, Sec. 3.3", {"gradient": "first-order", "perturbation": "adversarial"}),
     "fair-darts": Method(
         "Fair DARTS, Sec. 4",
-        {
-            "gradient": "first-order",
-            "relaxation": "sigmoid",
-            "regularizer": "zero-one",
-            "selection": "gates",
-            "batch": 128,
-            "lr": 0.005,
-            "arch_lr": 3e-3,
-        },
+        {"gradient": "first-order", "relaxation": "sigmoid", "regularizer": "zero-one"},
+        choice={"selection": "gates"},
+        recipe={"batch": 128, "lr": 0.005, "arch_lr": 3e-3},
     ),
     "beta-darts": Method("beta-DARTS, Sec. 3.3", {"gradient": "first-order", "regularizer": "beta-decay"}),
     "darts-minus": Method("DARTS-, Sec. 3.2", {"gradient": "first-order", "auxiliary_skip": True}),
     "pc-darts": Method(
         "PC-DARTS, Sec. 3 and 4.2",
-        {
-            "gradient": "first-order",
-            "groups": 4,
-            "edge_weights": True,
-            "warmup_share": 0.3,
-            "batch": 256,
-            "lr": 0.1,
-            "lr_end": 0.0,
-            "arch_lr": 6e-4,
-        },
+        {"gradient": "first-order", "groups": 4, "edge_weights": True},
+        recipe={"warmup_share": 0.3, "batch": 256, "lr": 0.1, "lr_end": 0.0, "arch_lr": 6e-4},
     ),
     "darts-pt": Method("DARTS-PT, Sec. 4", {"gradient": "first-order", "selection": "perturbation"}),
     "one-level": Method("both gradients from the training batch", {"gradient": "one-level", "split": "same"}),
@@ -71,16 +67,8 @@ METHODS: dict[str, Method] = {
     "no-split": Method("The devil is in discretization discrepancy, Sec. 4.5", {"split": "same"}),
     "single-stage": Method(
         "The devil is in discretization discrepancy, Sec. 3.2, on a cell space",
-        {
-            "gradient": "first-order",
-            "split": "same",
-            "protocol": "single-stage",
-            "affine": True,
-            "warmup_share": 0.05,
-            "search_share": 0.35,
-            "lr_end": 0.0,
-            "val_share": 0.1,
-        },
+        {"gradient": "first-order", "split": "same", "protocol": "single-stage"},
+        recipe={"affine": True, "warmup_share": 0.05, "search_share": 0.35, "lr_end": 0.0, "val_share": 0.1},
     ),
 }
 """By name."""

@@ -99,3 +99,11 @@ class ZeroOne:
         """The term to add: a scalar, from 0 (all gates one half) to ``-magnitude`` / 4 (all 0 or 1)."""
         gates = torch.cat([weights[arch.mask(name)] for name, weights in arch().items()])
         return -self.magnitude * (gates - 0.5).square().mean()
+
+
+PENALTIES: dict[str, dict[str, Penalty]] = {
+    "none": {},
+    "beta-decay": {"beta-decay": BetaDecay()},
+    "zero-one": {"zero-one loss": ZeroOne()},
+}
+"""By the names of ``SearchConfig.regularizer``: terms by the name that an error gives them."""

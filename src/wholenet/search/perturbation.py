@@ -15,7 +15,9 @@ from torch import Tensor
 
 from wholenet.architecture import Architecture, Weights, rescaled
 from wholenet.ops.draws import Draws
+from wholenet.search.search_config import SearchConfig
 from wholenet.search.steps import Batch, Loss, constant
+from wholenet.search.updates import Turn
 from wholenet.spaces.supernet import Supernet
 
 ATTACK_STEPS = 7
@@ -96,5 +98,15 @@ def disturbed(arch: Architecture, weights: Weights, offset: Weights) -> Weights:
     return {name: choice(name, w) for name, w in weights.items()}
 
 
-Perturb = Callable[[Supernet, Batch, Loss, float], Weights]
-"""(model, batch, loss, progress) -> weights for the weight step."""
+def perturbed(config: SearchConfig) -> Callable[[Turn, Batch], Weights | None] | None:
+    """The weights that weight steps take as ``config`` disturbs them, while the architecture moves; None if it does
+    not. Before and after the search weights learn at the architecture as it is."""
+    if config.perturbation == "none":
+        return None
+    perturb = Perturbation(config.perturbation, config.perturbation_end)
+
+    def weights(turn: Turn, batch: Batch) -> Weights | None:
+        model = turn.state.model
+        return perturb(model, batch, turn.loss, turn.now.progress) if model.arch.moves else None
+
+    return weights

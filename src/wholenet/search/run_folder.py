@@ -76,5 +76,6 @@ class RunFolder(Folder):
             space="grid",
             settings={name: getattr(config, name) for name in ("size", "cell", "activation")},
             outputs=num_classes,
+            relaxation="softmax" if discrete else config.relaxation,
             genotype=genotype and genotype.to_dict(),
         )

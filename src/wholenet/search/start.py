@@ -10,15 +10,19 @@ from wholenet import parallel
 from wholenet.ops.execution import Execution, execution, precision_for
 from wholenet.search.config import FitConfig
 from wholenet.search.gradients import GRADIENTS
-from wholenet.search.penalties import EntropyPenalty
+from wholenet.search.penalties import PENALTIES, EntropyPenalty
+from wholenet.search.perturbation import perturbed
 from wholenet.search.phases import Phase
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers
-from wholenet.search.updates import Parts, together, weights_first
+from wholenet.search.updates import Parts, architecture_first, together, weights_first
 from wholenet.spaces.catalog import create_from
 from wholenet.spaces.supernet import Supernet
+
+UPDATES = {"simultaneous": together, "alternating": weights_first, "architecture-first": architecture_first}
+"""By the names that ``FitConfig.update`` has for them."""
 
 
 def initial_state(run: RunFolder, num_classes: int, device: torch.device) -> TrainState:
@@ -29,7 +33,8 @@ def initial_state(run: RunFolder, num_classes: int, device: torch.device) -> Tra
     model.placed(device)
     model.net.recompute = config.recompute
     model.execution = Execution(model.net, precision_for(config.precision, device))
-    if config.architecture == "uniform":
+    gates = config.relaxation == "sigmoid" and not model.discrete  # Fair DARTS begins with all of them at one half
+    if config.architecture == "uniform" or gates:
         model.arch.set_uniform()
     return TrainState(
         model,
@@ -53,10 +58,14 @@ def parts_of(config: FitConfig, phases: Sequence[Phase]) -> Parts:
         start=config.entropy_start * epochs,
         end=max((phase.end for phase in phases if phase.name == "search"), default=epochs),
     )
+    moving = config.arch_batchnorm == "updated"
+    entropy = {"entropy penalty": penalty} if any(penalty.magnitudes.values()) else {}
     return Parts(
-        update=together if config.simultaneous else weights_first,
-        gradient=GRADIENTS["first-order" if config.arch_batchnorm == "frozen" else "first-order-moving-statistics"],
-        penalties={"entropy penalty": penalty} if any(penalty.magnitudes.values()) else {},
+        update=UPDATES[config.update],
+        gradient=GRADIENTS["first-order-moving-statistics" if moving else config.gradient],
+        own_batches=config.gradient != "one-level",
+        penalties={**entropy, **PENALTIES[config.regularizer]},
+        weights=perturbed(config),
     )
 
 

@@ -79,6 +79,8 @@ class TrainState:
     """Of the epoch under way."""
     records: list[Record] = field(default_factory=list)
     """Of the finished epochs."""
+    frozen_at: int | None = None
+    """The epoch whose architecture the rest of the run keeps, where a stopping rule ended its search."""
 
     def end_epoch(self) -> None:
         """The epoch under way is finished."""
@@ -96,6 +98,7 @@ class TrainState:
             "arch_steps": self.arch_steps,
             "tally": asdict(self.tally),
             "records": list(self.records),
+            "frozen_at": self.frozen_at,
             "torch_random": torch.get_rng_state(),
             "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -107,7 +110,8 @@ class TrainState:
         self.arch_optimizer.load_state_dict(state["arch_optimizer"])
         self.epoch, self.weight_steps, self.arch_steps = state["epoch"], state["weight_steps"], state["arch_steps"]
         self.tally = Tally(**state["tally"])
-        self.records = list(state.get("records", ()))  # checkpoints of before 2026-11-29 have none
+        # Checkpoints of before 2026-11-29 have neither.
+        self.records, self.frozen_at = list(state.get("records", ())), state.get("frozen_at")
         torch.set_rng_state(state["torch_random"].cpu())
         if torch.cuda.is_available() and len(state["cuda_random"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([random.cpu() for random in state["cuda_random"]])

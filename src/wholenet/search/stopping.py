@@ -1,4 +1,4 @@
-"""What a run does when its rule of early stopping fires: it ends, or goes back and regularises more (RobustDARTS)."""
+"""What a run does when its rule of early stopping fires: its search ends, or it goes back and regularises more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Stopping:
         state: of the run.
         rule: a name in ``RULES``; "none" never fires.
         epochs: of the whole run; after its last one it is not stopped.
-        go_back: go back to before the eigenvalue grew and regularise more, instead of ending.
+        go_back: go back to before the eigenvalue grew and regularise more, instead of ending (RobustDARTS, adaptive).
+        goes_on: a search that ends is not the end of the run: the weights go on alone.
         factor: on the weight decay, where it goes back.
         limit: the weight decay never gets above this.
         device: for the tensors of a checkpoint.
@@ -36,6 +37,7 @@ class Stopping:
         *,
         epochs: int,
         go_back: bool,
+        goes_on: bool = False,
         factor: float,
         limit: float,
         device: torch.device,
@@ -46,6 +48,7 @@ class Stopping:
         self.rule = None if rule == "none" else RULES[rule]
         self.epochs = epochs
         self.go_back = go_back
+        self.goes_on = goes_on
         self.factor = factor
         self.limit = limit
         self.device = device
@@ -54,14 +57,14 @@ class Stopping:
     def fired(self) -> int | None:
         """Of a run that is continued: the epoch whose architecture it ends with, if the rule fired just before it was
         stopped."""
-        if self.rule is None or self.go_back or self.state.epoch >= self.epochs:
+        if self.rule is None or self.go_back or self.goes_on or self.state.epoch >= self.epochs:
             return None
         return self.rule.goes_back_to(self._evaluations())
 
     def after(self, record: Record) -> int | None:
         """After an epoch, do what the rule says: the epoch whose architecture the run ends with, or None where it goes
         on, from an earlier epoch maybe."""
-        if self.rule is None or record["eigenvalue"] is None:
+        if self.rule is None or record["eigenvalue"] is None or self.state.frozen_at is not None:
             return None
         fires = None if self.state.epoch == self.epochs else self.rule.goes_back_to(self._evaluations())
         if self.go_back:
@@ -70,9 +73,24 @@ class Stopping:
             if fires is not None:
                 self._go_back(fires)
             return None
-        if fires is not None:
+        if fires is None:
+            return None
+        self._take(fires)
+        if not self.goes_on:
             self.say(f"the eigenvalue has grown: stopped, with the architecture of epoch {fires + 1}")
-        return fires
+            return fires
+        self.state.frozen_at = fires
+        self.say(
+            f"the eigenvalue has grown: the search is over; weights go on, at the architecture of epoch {fires + 1}"
+        )
+        return None
+
+    def _take(self, epoch: int) -> None:
+        """Put the logits of ``epoch`` back, where its record has them; elsewhere it has a genotype."""
+        if (found := self.state.records[epoch].get("logits")) is not None:
+            with torch.no_grad():
+                for name, logits in self.state.model.arch.logits.items():
+                    logits.copy_(torch.tensor(found[name], dtype=torch.float64))
 
     def forget(self, after: int = -1) -> None:
         """Remove the checkpoints of epochs after ``after``."""

@@ -63,8 +63,8 @@ class Parts:
     """Whether the architecture learns from batches of its own, or from those of the weights."""
     penalties: Mapping[str, Penalty] = field(default_factory=dict)
     """Terms on the architecture, by the name that an error gives them."""
-    weights: Callable[[Turn, Batch], Weights] | None = None
-    """Architecture weights to take in weight steps instead of the model's own: disturbed, or drawn at random."""
+    weights: Callable[[Turn, Batch], Weights | None] | None = None
+    """Architecture weights to take in weight steps instead of the model's own (None: that): disturbed, or random."""
     clip: float = 0.0
     """Norm that the gradient of all weights is cut to; 0 leaves it."""
     at: Callable[[Now], None] | None = None

@@ -175,7 +175,7 @@ class CellSetting(StudySetting):
         Raises:
             ValueError: if one of these was fixed from outside (``overrides``).
         """
-        self.refuse_fixed("method", *varied, *METHODS[method].parts)
+        self.refuse_fixed("method", *varied, *METHODS[method].on_cells)
         values = {**CELL_SCALES[self.scale], **varied, **dict(self.overrides)}
         return cell_config(method, data=self.data, out="", **values)
 

@@ -14,7 +14,7 @@ from wholenet.data.task import Task, task_of
 from wholenet.files import read_yaml, shown
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import CellConfig, cell_config
-from wholenet.search.config import MACHINE, FitConfig
+from wholenet.search.config import GRID_METHODS, MACHINE, FitConfig, fit_config
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES
 
@@ -158,13 +158,9 @@ def _fit_config(given: Mapping[str, Any], data: str, out: Path) -> FitConfig:
         raise ValueError(
             f"space is {shown(given['space'])}; expected grid, or of labelled images {', '.join(CELL_SPACES)}"
         )
-    method = values.pop("method", None)
-    if method is not None and values.setdefault("protocol", method) != method:
-        raise ValueError(
-            f"method is {shown(method)} and protocol is {shown(values['protocol'])}; they are two names of one option: "
-            "keep one"
-        )
-    return FitConfig(data=data, out=str(out), **values)
+    if not isinstance(values.get("method", ""), str):
+        raise ValueError(f"method is {shown(values['method'])}; expected one of {', '.join(GRID_METHODS)}")
+    return fit_config(data=data, out=str(out), **values)
 
 
 def _cell_config(given: Mapping[str, Any], data: str, out: Path) -> CellConfig:

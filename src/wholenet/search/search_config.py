@@ -1,0 +1,97 @@
+"""What every search can be told, on whatever space: the parts of a method, early stopping, curvature. Imports no torch.
+
+The defaults change nothing about a plain first-order search; a method (``search/methods.py``) changes some.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from wholenet.checked import CountOrNone, Decay, Tolerance, checked
+from wholenet.search.early_stopping import INTERVALS
+
+Factor = Annotated[float, Field(gt=0, le=1_000_000)]
+Limit = Annotated[float, Field(gt=0, le=100)]
+Gradient = Literal["first-order", "second-order", "second-order-exact", "one-level", "mixed-level"]
+
+
+@checked
+class RunConfig:
+    """What every run is told."""
+
+    data: str
+    """What to train on."""
+    out: str
+    """Run folder to create."""
+
+
+@checked
+class SearchConfig(RunConfig):
+    """The parts of a search that are the same on every space."""
+
+    gradient: Gradient = "first-order"
+    """Architecture gradient (second-order: through one step of the weights, by finite differences)."""
+    relaxation: Literal["softmax", "sigmoid"] = "softmax"
+    """Logits to weights: a choice, or a gate for each option."""
+    regularizer: Literal["none", "beta-decay", "zero-one"] = "none"
+    """Term on the architecture."""
+    perturbation: Literal["none", "random", "adversarial"] = "none"
+    """How the architecture weights are disturbed in weight steps of the search (SmoothDARTS)."""
+    perturbation_end: Decay = 0.3
+    """Largest disturbance of a weight at the end; it rises linearly from a tenth of this."""
+
+    eigenvalue_every: CountOrNone = 0
+    """Epochs of the search between two looks at the dominant eigenvalue; 0 is never. A stopping rule counts every
+    second (code) or every one (paper)."""
+    eigenvalue_tolerance: Tolerance = 1e-3
+    """Bound on its error, relative to the larger end of the spectrum."""
+    stopping: Literal["none", "code", "paper"] = "none"
+    """Early stopping by the eigenvalue, as RobustDARTS' code or its paper has it."""
+    after_stopping: Literal["stop", "regularize"] = "stop"
+    """Then stop with the architecture from before it grew; or go back there and regularise more (adaptive)."""
+    regularize_by: Factor = 10.0
+    """Adaptive: factor on the weight decay."""
+    weight_decay_limit: Limit = 0.03
+    """Adaptive: the weight decay never gets above this."""
+
+    def check_search(self, *, moves_architecture: bool) -> None:
+        """Make sure that the parts go together, in a run that ``moves_architecture`` or does not.
+
+        Raises:
+            ValueError: if they do not.
+        """
+        if self.stopping != "none" and not moves_architecture:
+            raise ValueError(
+                f"stopping={self.stopping!r} watches a search, and the architecture of this run never moves"
+            )
+        if self.stopping != "none" and self.eigenvalue_every != (every := INTERVALS[self.stopping]):
+            raise ValueError(
+                f"eigenvalue_every={self.eigenvalue_every}, but stopping={self.stopping!r} counts a look every "
+                f"{every}; give eigenvalue_every={every} with it"
+            )
+        if self.after_stopping == "regularize" and self.stopping == "none":
+            raise ValueError("after_stopping='regularize' needs a rule that fires: give stopping='code' or 'paper'")
+        if self.regularizer == "zero-one" and self.relaxation != "sigmoid":
+            raise ValueError(
+                f"regularizer='zero-one' moves gates to 0 or 1; relaxation={self.relaxation!r} has none, give 'sigmoid'"
+            )
+        if self.perturbation != "none" and self.relaxation != "softmax":
+            raise ValueError("perturbation disturbs weights that sum to 1, which relaxation='sigmoid' does not give")
+        if self.perturbation != "none" and self.gradient in ("second-order", "second-order-exact"):
+            raise ValueError(
+                f"perturbation={self.perturbation!r} disturbs the weight step that gradient={self.gradient!r} looks "
+                "through; SmoothDARTS takes gradient='first-order'"
+            )
+
+
+def with_interval(values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` of a config, with the interval of looks that their stopping rule counts where none is given.
+
+    >>> with_interval({"stopping": "paper"})
+    {'stopping': 'paper', 'eigenvalue_every': 1}
+    """
+    if (rule := values.get("stopping")) in INTERVALS and "eigenvalue_every" not in values:
+        return {**values, "eigenvalue_every": INTERVALS[rule]}
+    return values
