@@ -12,6 +12,7 @@ from wholenet.data.detect import open_data
 from wholenet.data.finding import Finding
 from wholenet.data.review import Review, review
 from wholenet.deploy.model_folder import save_model
+from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.report.data_check import print_review, print_warnings, printable
 from wholenet.spaces.catalog import create_model
 
@@ -129,7 +130,13 @@ def test_names_are_shown_whatever_their_bytes():
 def model(discs, tmp_path_factory):
     """An untrained network that knows the discs' classes."""
     folder = tmp_path_factory.mktemp("model") / "model"
-    save_model(folder, create_model("grid-nano", num_classes=2), open_data(discs).classes, {})
+    save_model(
+        folder,
+        "segmentation",
+        create_model("grid-nano", num_classes=2),
+        segmentation_answer(open_data(discs).classes),
+        {},
+    )
     return folder
 
 

@@ -26,7 +26,7 @@ from wholenet.search.config import FitConfig
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_space import CellSettings
 from wholenet.spaces.grid_space import GridSettings
-from wholenet.spaces.space import Facts
+from wholenet.spaces.space import Facts, Spec
 from wholenet.studies.setting import CellSetting, Setting
 from wholenet.sweeps.plan import SweepFile
 
@@ -59,6 +59,7 @@ MADE = {
     GridSettings: {},
     CellSettings: {},
     Facts: {"outputs": 2},
+    Spec: {"space": "grid", "settings": {}, "outputs": 2},
 }
 
 

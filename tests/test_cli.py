@@ -20,6 +20,7 @@ from run_files import PICTURES
 from wholenet.cli import DECODING_NAMES, _with_underscores, build_parser, main
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.deploy.model_folder import save_model
+from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.config import FitConfig
 from wholenet.spaces.catalog import create_model
@@ -232,7 +233,13 @@ def test_predict_cuts_images_into_tiles_and_takes_videos(run, tmp_path, capsys):
 
 def test_predict_writes_a_cityscapes_submission(tmp_path, capsys):
     torch.manual_seed(0)
-    save_model(tmp_path / "model", create_model("grid-nano", num_classes=19), CITYSCAPES, {})
+    save_model(
+        tmp_path / "model",
+        "segmentation",
+        create_model("grid-nano", num_classes=19),
+        segmentation_answer(CITYSCAPES),
+        {},
+    )
     frame = tmp_path / "berlin_000000_000019_leftImg8bit.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (1024, 2048, 3), dtype=np.uint8)).save(frame)
     predict = ["predict", str(tmp_path / "model"), str(frame), "--out"]

@@ -15,7 +15,7 @@ from PIL import Image
 import wholenet
 from old_folders import FIXTURES, build, formula, tensors
 from run_files import checkpoint, records
-from wholenet.api import evaluate_classifier, load_classifier
+from wholenet.api import evaluate_classifier
 from wholenet.cli import main
 from wholenet.data.stream import MEAN, STD
 from wholenet.ops.layers import lay_out
@@ -91,7 +91,7 @@ def test_a_classifier_answers_as_the_network_with_its_weights(name, tmp_path):
     x = torch.from_numpy((image(16, 16) / 255 - 0.5) / 0.5).float().permute(2, 0, 1)[None]
     shutil.copytree(run / "model", tmp_path / "alone")
     for place in (run, run / "model", tmp_path / "alone"):
-        model = load_classifier(place, device="cpu")
+        model = wholenet.load(place, device="cpu")
         assert model.classes == ("middle", "narrow", "wide")
         assert (model.mean, model.std, model.size) == ((0.5,) * 3, (0.5,) * 3, (16, 16))
         with torch.no_grad():
@@ -107,7 +107,7 @@ def test_altered_weights_are_known_by_their_checksum(run):
     content[-1] ^= 1
     file.write_bytes(content)
     with pytest.raises(ValueError, match="SHA-256"):
-        (load_classifier if run.name == "search" else wholenet.load)(run, device="cpu")
+        wholenet.load(run, device="cpu")
 
 
 @of("single-stage")
@@ -153,7 +153,7 @@ def test_a_finished_search_says_again_what_it_found_and_is_diagnosed(run, capsys
     assert text_of(run) == before
     scores = run.parent / "scores.json"
     main(["evaluate", str(run), str(run.parent / "stripes"), "--device", "cpu", "--json", str(scores)])
-    found = evaluate_classifier(load_classifier(run, device="cpu"), run.parent / "stripes")
+    found = evaluate_classifier(wholenet.load(run, device="cpu"), run.parent / "stripes")
     assert json.loads(scores.read_text())["accuracy"] == found.top1
     main(["diagnose", str(run), "--device", "cpu", "--tolerance", "0.5"])
     assert np.isfinite(json.loads((run / "diagnosis.json").read_text())["curvature"]["highest"])
@@ -168,7 +168,7 @@ def test_a_search_that_was_stopped_goes_on_to_its_end(run):
     assert checkpoint(run)["weight_steps"] == 9
     result = json.loads((run / "result.json").read_text())
     assert read_cell_genotype(run / "genotype.yaml", "s2").to_dict() == result["genotype"]
-    assert load_classifier(run).network.spec.genotype is None
+    assert wholenet.load(run).network.spec.genotype is None
 
 
 @of("best-of")
@@ -195,7 +195,7 @@ def test_a_finished_training_of_a_genotype_is_scored_again(run):
     assert text_of(run) == before
     assert (run / "model" / "model.safetensors").read_bytes() == weights
     result = json.loads((run / "result.json").read_text())
-    assert result["test_error"] == evaluate_classifier(load_classifier(run, device="cpu"), run.parent / "stripes").error
+    assert result["test_error"] == evaluate_classifier(wholenet.load(run, device="cpu"), run.parent / "stripes").error
     assert result["parameters"] == json.loads((FIXTURES / "retrain" / "result.json").read_text())["parameters"]
 
 

@@ -8,8 +8,9 @@ import torch
 
 from wholenet.cli import main
 from wholenet.data.detect import open_data
-from wholenet.deploy.classifier import save_classifier
+from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
+from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.files import check_output
 from wholenet.spaces.catalog import create_model
 
@@ -70,9 +71,21 @@ def models(discs, patches, tmp_path_factory):
     """A model of each kind, the first in a run folder that `diagnose` takes as one."""
     root = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
-    save_model(root / "masks", create_model("grid-nano", num_classes=2), open_data(str(discs)).classes, {})
+    save_model(
+        root / "masks",
+        "segmentation",
+        create_model("grid-nano", num_classes=2),
+        segmentation_answer(open_data(str(discs)).classes),
+        {},
+    )
     cells = create_model("s2", num_classes=3, channels=4, cells=3)
-    save_classifier(root / "labels", cells, ("blue", "green", "red"), (0.5,) * 3, (0.2,) * 3, (16, 16), {})
+    save_model(
+        root / "labels",
+        "classification",
+        cells,
+        classification_answer(("blue", "green", "red"), (0.5,) * 3, (0.2,) * 3, (16, 16)),
+        {},
+    )
     (root / "run").mkdir()
     (root / "run" / "config.yaml").write_text(f"data: {discs}\nout: x\nsize: nano\n")
     (root / "search").mkdir()
@@ -86,7 +99,7 @@ class Worked(BaseException):
 
 
 WORK = (
-    *("wholenet.api.load_model", "wholenet.api.load_trained_classifier", "wholenet.api.diagnose_run"),
+    *("wholenet.api.load_model", "wholenet.api.diagnose_run"),
     *("wholenet.api.decode_model", "wholenet.data.review.review", "wholenet.data.labelled_review.review_labelled"),
     *(
         "wholenet.spaces.count.count",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,15 @@ from wholenet.data.sample import DataError
 from wholenet.data.splits import evenly_spaced
 from wholenet.data.stream import check_workers
 from wholenet.deploy.classifier import TrainedClassifier
-from wholenet.deploy.classifier import load_classifier as load_trained_classifier
 from wholenet.deploy.classify import classify_files
 from wholenet.deploy.decode import decode_model
 from wholenet.deploy.export import Check, check_export
 from wholenet.deploy.export import export as export_model
-from wholenet.deploy.model_folder import TrainedModel, load_model
+from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.predict import SomeFailed, predict_files
 from wholenet.deploy.score import open_for, score
+from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
 from wholenet.deploy.video import check_videos, is_video, predict_video
 from wholenet.diagnostics.curvature import Curvature
@@ -82,8 +83,12 @@ def resume(run: str | Path, data: str | Path | None = None, **machine: Any) -> C
     return resume_with_control(run, data=data, **machine)
 
 
-def load(path: str | Path, device: str = "auto") -> TrainedModel:
+def load(path: str | Path, device: str = "auto") -> Any:
     """The trained network in a model folder or a run folder, ready to ``predict``.
+
+    Returns:
+        A ``TrainedModel``, whose ``predict`` takes an image and gives its mask; of a classifier, a
+        ``TrainedClassifier``, whose ``predict`` takes images and gives the probabilities of their classes.
 
     Raises:
         ValueError: if there is none, or the device is not there.
@@ -113,10 +118,10 @@ def evaluate(
     Raises:
         DataError: for data that cannot be read, or of other classes; a split that is not there; an image that cannot be
             answered.
-        ValueError: if there is no model.
+        ValueError: if there is no model, or it is a classifier.
         FloatingPointError: for logits that are not finite; the image is named.
     """
-    loaded = model if isinstance(model, TrainedModel | OnnxModel) else load_any(model)
+    loaded = _segmenter(model)
     return score(loaded, str(data), split, max_megapixels=max_megapixels, tiling=tiling)
 
 
@@ -149,10 +154,10 @@ def predict(
 
     Raises:
         DataError: for an input that is not there, or whose masks would meet something, before anything is predicted.
-        ValueError: if there is no model, or nothing can be written to ``out``.
+        ValueError: if there is no model, it is a classifier, or nothing can be written to ``out``.
         SomeFailed: at the end, for inputs that could not be read or answered; it says what was ``written``.
     """
-    loaded = model if isinstance(model, TrainedModel | OnnxModel) else load_any(model)
+    loaded = _segmenter(model)
     videos = [path for path in inputs if is_video(path)]
     images = [path for path in inputs if not is_video(path)]
     check_videos(videos, out)
@@ -205,12 +210,13 @@ def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: 
 
 
 def load_classifier(path: str | Path, device: str = "auto") -> TrainedClassifier:
-    """The classifier in a model folder or a run folder, ready to ``predict``.
+    """:func:`load`, of a classifier; that takes any model, and this goes with the next version.
 
     Raises:
         ValueError: if there is none, or the device is not there.
     """
-    return load_trained_classifier(path, choose_device(device))
+    warnings.warn("load_classifier goes with the next version; wholenet.load takes any model", DeprecationWarning, 2)
+    return _classifier(path, device)
 
 
 @checked_numbers
@@ -224,9 +230,9 @@ def evaluate_classifier(
 
     Raises:
         DataError: for data that cannot be read, or of other classes.
-        ValueError: for a split that is not there.
+        ValueError: for a split that is not there; if there is no model, or it is no classifier.
     """
-    loaded = model if isinstance(model, TrainedClassifier) else load_classifier(model)
+    loaded = _classifier(model)
     source = open_labelled(data, max_megapixels)
     if source.classes != loaded.classes:
         raise DataError(f"{data} has the classes {', '.join(source.classes)}; the model {', '.join(loaded.classes)}")
@@ -247,9 +253,10 @@ def classify(
     """Write a CSV table of the classes of image files; see :func:`wholenet.deploy.classify.classify_files`.
 
     Raises:
+        ValueError: if there is no model, or it is no classifier.
         SomeFailed: at the end, for images that could not be read or answered; they have no line.
     """
-    loaded = model if isinstance(model, TrainedClassifier) else load_classifier(model)
+    loaded = _classifier(model)
     return classify_files(loaded, inputs, out, progress, max_megapixels)
 
 
@@ -258,17 +265,33 @@ def diagnose_search(path: str | Path, device: str = "auto", **how: Any) -> Curva
     return diagnose_cells(path, choose_device(device), **how)
 
 
-def load_any(path: str | Path, device: str = "auto") -> TrainedModel | OnnxModel:
-    """:func:`load`, or an ONNX file.
+def load_any(path: str | Path, device: str = "auto", *, task: str | None = None) -> Any:
+    """:func:`load`, or an ONNX file; of ``task`` alone, if one is named.
 
     Raises:
         ValueError: as :func:`load`; or if a GPU is asked for with an ONNX file, which runs on the CPU.
     """
     if Path(path).suffix.lower() != ".onnx":
-        return load(path, device)
+        return load_model(path, choose_device(device), task=task)
     if device == "cuda":
         raise ValueError("ONNX files run on the CPU here; use the run or model folder with --device cuda")
     return OnnxModel(path)
+
+
+def _segmenter(model: Any) -> TrainedModel | OnnxModel:
+    """``model`` itself, or what is in its folder or file."""
+    if isinstance(model, TrainedClassifier):
+        raise ValueError("this is a classifier, which has no masks; evaluate_classifier and classify take it")
+    return load_any(model, task="segmentation") if isinstance(model, str | Path) else model
+
+
+def _classifier(model: Any, device: str = "auto") -> TrainedClassifier:
+    """``model`` itself, or what is in its folder."""
+    if isinstance(model, TrainedModel | OnnxModel):
+        raise ValueError("this is no classifier but a segmentation model; evaluate and predict take it")
+    if isinstance(model, str | Path):
+        return load_model(model, choose_device(device), task="classification")
+    return model
 
 
 @checked_numbers
@@ -355,11 +378,14 @@ def export(
         The comparison, and what dropping cost (None if nothing was to be dropped).
 
     Raises:
-        ValueError: if there is no model, the file exists, packages are not installed, or the comparison fails.
+        ValueError: if there is no model, it is a classifier, the file exists, packages are not installed, or the
+            comparison fails.
         DataError: for ``data`` that cannot be read.
     """
     check_export(out, form)
-    loaded = model if isinstance(model, TrainedModel) else load(model)
+    loaded = _segmenter(model)
+    if isinstance(loaded, OnnxModel):
+        raise ValueError(f"{model} is exported already; give the run or model folder that it was made of")
     price = None
     if drop_below is not None:
         if isinstance(model, TrainedModel):

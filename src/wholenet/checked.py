@@ -12,7 +12,7 @@ import dataclasses
 import difflib
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
 from typing import Annotated, Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
 
@@ -142,16 +142,19 @@ def check(name: str, value: Any, hint: Any, *, strict: bool = True) -> Any:
         raise ValueError(f"{name}={text}: expected {_expected(error.errors()[0], hint)}") from None
 
 
-def built(kind: type[Made], values: Any) -> Made:
-    """The dataclass ``kind`` of :func:`checked` whose fields are the ``values`` of a file.
+def built(kind: type[Made], values: Any, *, whole: bool = False) -> Made:
+    """The dataclass ``kind`` of :func:`checked` whose fields are the ``values`` of a file; of a ``whole`` one, none is
+    left to its default.
 
     Raises:
-        ValueError: if they are no fields of its, or a value does not do.
+        ValueError: if they are no fields of its, one is missing, or a value does not do.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"expected fields with their values, found {shown(values)}")
     if odd := [name for name in values if not isinstance(name, str)]:
         raise ValueError(_unknown(odd, _hints(kind)))
+    if whole and (lacking := [name for name in _hints(kind) if name not in values]):
+        raise ValueError(missing(lacking))
     return kind(**values)
 
 
@@ -229,11 +232,9 @@ def sentence(error: ValidationError, hints: Mapping[str, Any]) -> str:
     """What pydantic found, as all messages say it: what there is, what was expected."""
     found = error.errors(include_url=False)
     unknown = [e["loc"][0] for e in found if e["type"] == "unexpected_keyword_argument"]
-    missing = [str(e["loc"][0]) for e in found if e["type"] == "missing"]
+    lacking = [str(e["loc"][0]) for e in found if e["type"] == "missing"]
     told = [_unknown(unknown, hints)] * bool(unknown)
-    told += [f"{', '.join(missing)} missing; give {'it a value' if len(missing) == 1 else 'them values'}"] * bool(
-        missing
-    )
+    told += [missing(lacking)] * bool(lacking)
     for e in found:
         if e["type"] == "value_error":  # of __post_init__, and ours
             told.append(str(e.get("ctx", {}).get("error", e["msg"])))
@@ -244,6 +245,15 @@ def sentence(error: ValidationError, hints: Mapping[str, Any]) -> str:
             hint = None if inner else hints.get(str(name))
             told.append(f"{where}={shown(e['input'])}: expected {_expected(e, hint)}")
     return "; ".join(told[:TOLD])
+
+
+def missing(names: Sequence[str]) -> str:
+    """What is said of fields that have no value, and no default.
+
+    >>> missing(["data", "out"])
+    'data, out missing; give them values'
+    """
+    return f"{', '.join(names)} missing; give {'it a value' if len(names) == 1 else 'them values'}"
 
 
 def near(name: Any, known: Iterable[str]) -> str:

@@ -50,6 +50,7 @@ from wholenet.studies.setting import SCALES, CellSetting, Setting
 from wholenet.version import VERSION
 
 if TYPE_CHECKING:
+    from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.predict import SomeFailed
     from wholenet.deploy.tiles import Tiling
 
@@ -531,17 +532,16 @@ def _evaluate(args: Namespace) -> None:
     from rich.console import Console
 
     from wholenet.api import load_any
-    from wholenet.deploy.classifier import is_classifier
-
-    if is_classifier(args.model):
-        _evaluate_classifier(args)
-        return
+    from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.score import score, scores_to_dict
     from wholenet.report.data_check import printable
     from wholenet.report.progress import counted
 
-    tiling = _tiling(args)
     model = load_any(args.model, args.device)
+    if isinstance(model, TrainedClassifier):
+        _evaluate_classifier(args, model)
+        return
+    tiling = _tiling(args)
     print(printable(how_read(args.data, "segmentation")))
     progress = counted(Console(stderr=True), "scoring")
     scores = score(model, args.data, args.split or "val", progress, args.max_megapixels, tiling)
@@ -562,13 +562,12 @@ def _tiling(args: Namespace) -> Tiling:
     return Tiling(**tile, **({} if args.overlap is None else {"overlap": args.overlap}))
 
 
-def _evaluate_classifier(args: Namespace) -> None:
-    from wholenet.api import evaluate_classifier, load_classifier
+def _evaluate_classifier(args: Namespace, model: TrainedClassifier) -> None:
+    from wholenet.api import evaluate_classifier
     from wholenet.report.data_check import printable
 
     if args.tile or args.overlap is not None:
         raise ValueError("--tile and --overlap are about masks; this is a classifier")
-    model = load_classifier(args.model, args.device)
     print(printable(how_read(args.data, "classification")))
     scores = evaluate_classifier(model, args.data, args.split or "test", args.max_megapixels)
     width = max(map(len, (*model.classes, "accuracy")))
@@ -587,10 +586,10 @@ def _evaluate_classifier(args: Namespace) -> None:
     )
 
 
-def _classify(args: Namespace) -> None:
+def _classify(args: Namespace, model: TrainedClassifier) -> None:
     from rich.console import Console
 
-    from wholenet.api import classify, load_classifier
+    from wholenet.api import classify
     from wholenet.deploy.predict import SomeFailed
     from wholenet.report.progress import counted
 
@@ -598,7 +597,6 @@ def _classify(args: Namespace) -> None:
         raise ValueError(
             "--overlay, --tile, --overlap and --cityscapes-submission are about masks; this is a classifier"
         )
-    model = load_classifier(args.model, args.device)
     progress = counted(Console(stderr=True), "classifying")
     failed = None
     try:
@@ -621,20 +619,20 @@ def _predict(args: Namespace) -> None:
 
     from wholenet.api import load_any, predict
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
-    from wholenet.deploy.classifier import is_classifier
+    from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.predict import SomeFailed
     from wholenet.report.progress import counted
 
-    if is_classifier(args.model):
-        _classify(args)
-        return
     if args.overlay and args.cityscapes_submission:
         raise ValueError(
             "--overlay writes a second picture of each frame, which the Cityscapes evaluator refuses; "
             "give --overlay and --cityscapes-submission in two calls with two --out folders"
         )
-    tiling = _tiling(args)
     model = load_any(args.model, args.device)
+    if isinstance(model, TrainedClassifier):
+        _classify(args, model)
+        return
+    tiling = _tiling(args)
     progress = counted(Console(stderr=True), "predicting")
     failed = None
     try:

@@ -13,6 +13,7 @@ import os
 import re
 import reprlib
 import stat
+import sys
 import tempfile
 import unicodedata
 from collections import Counter
@@ -236,7 +237,7 @@ def as_numbers(values: Any, count: int, where: str) -> tuple[float, ...]:
         ValueError: if they are something else.
     """
     fits = isinstance(values, list) and len(values) == count
-    if not fits or not all(type(v) in (int, float) and math.isfinite(v) for v in values):
+    if not fits or not all(type(v) in (int, float) and abs(v) <= sys.float_info.max for v in values):
         raise ValueError(f"{where} is {shown(values)}; expected {count} numbers")
     return tuple(values)
 

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
+from wholenet.files import SHOWN, shown
+
 T = TypeVar("T")
 
 
@@ -54,10 +56,12 @@ class Registry(Mapping[str, T], Generic[T]):
         try:
             return self._known[name]
         except (KeyError, TypeError):
-            near = difflib.get_close_matches(str(name), self._known, n=3)
+            near = difflib.get_close_matches(name[:SHOWN], self._known, n=3) if isinstance(name, str) else []
             meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
             known = ", ".join(self._known)
-            raise UnknownName(f"unknown {self.kind} {name!r}; {meant}{'K' if meant else 'k'}nown: {known}") from None
+            raise UnknownName(
+                f"unknown {self.kind} {shown(name)}; {meant}{'K' if meant else 'k'}nown: {known}"
+            ) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._known)

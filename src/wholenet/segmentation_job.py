@@ -14,6 +14,7 @@ from wholenet import parallel
 from wholenet.architecture import mean_entry_entropy, normalized_entropy, rescaled
 from wholenet.data.sample import Classes, SegmentationData
 from wholenet.deploy.model_folder import save_model
+from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.diagnostics.curvature import curvature
 from wholenet.machine import machine
 from wholenet.prepare import Prepared
@@ -130,7 +131,7 @@ def job_of(run: RunFolder, data: Prepared, device: torch.device, console: Consol
             "val_miou": round(scored.scores.miou, 4),
         }
         held_out = {"val_share": config.val_share, "seed": config.data_seed}
-        save_model(run.model, state.model, classes, facts, held_out)
+        save_model(run.model, "segmentation", state.model, segmentation_answer(classes, held_out), facts)
 
     def conclude(scored: Scored | None, stop: int | None) -> Finished:
         scored = scored or score()

@@ -13,7 +13,7 @@ from run_files import PICTURES
 from wholenet.api import evaluate_classifier
 from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cli import main
-from wholenet.deploy.classifier import load_classifier
+from wholenet.deploy.model_folder import load_model
 from wholenet.search.cell_config import RetrainConfig
 from wholenet.spaces.darts_genotype import PUBLISHED, write_cell_genotype
 
@@ -36,7 +36,7 @@ def test_a_network_is_trained_scored_and_saved(config):
         found = retrain(config(epochs=6, lr=0.1, val_share=0.25), QUIET)
     assert (found.run / "cells.png").is_file()
     assert found.error is not None
-    model = load_classifier(found.run)
+    model = load_model(found.run)
     assert found.parameters == sum(p.numel() for p in model.network.net.parameters())
     assert evaluate_classifier(model, config().data).error == found.test_error
     assert found.test_error < 0.5
@@ -65,7 +65,7 @@ def test_the_auxiliary_head_needs_images_of_32(config, tmp_path):
     with pytest.raises(ValueError, match="auxiliary head is made for images of 32x32, these are 16x16"):
         retrain(config(auxiliary=0.4), QUIET)
     found = retrain(config(auxiliary=0.4, side=32, epochs=1), QUIET)
-    assert any(name.startswith("auxiliary.") for name, _ in load_classifier(found.run).network.net.named_parameters())
+    assert any(name.startswith("auxiliary.") for name, _ in load_model(found.run).network.net.named_parameters())
 
 
 def run(capsys, *arguments):

@@ -21,7 +21,7 @@ from wholenet.cells.prepare import prepare_labels
 from wholenet.cells.scorer import Scorer
 from wholenet.cells.search import initial_search, plan_search, resume_search, search
 from wholenet.cli import main
-from wholenet.deploy.classifier import load_classifier
+from wholenet.deploy.model_folder import load_model
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
@@ -47,7 +47,7 @@ def test_a_search_leaves_a_genotype_a_model_and_pictures(small):
         found = search(small(eigenvalue_every=2), QUIET)
     assert {p.name for p in found.run.iterdir()} >= {"cells.png", "search.png", "model", "genotype.yaml", "result.json"}
     assert read_cell_genotype(found.run / "genotype.yaml", "s2") == found.genotype
-    model = load_classifier(found.run)
+    model = load_model(found.run)
     assert model.classes == ("blue", "green", "red")
     assert discretize(model.network.arch(), TABLES["s2"]) == found.genotype
     records = CellFolder(found.run).records()
@@ -132,7 +132,7 @@ def test_a_method_ends_with_what_it_is_for(small, method):
 
 def test_the_error_of_the_best_sampled_architecture_is_kept_and_shown(small, capsys):
     found = search(small("random-ws", epochs=1, samples=2, sample_batches=1), QUIET)
-    model, data = load_classifier(found.run).network, prepare_labels(CellFolder(found.run).search_config)
+    model, data = load_model(found.run).network, prepare_labels(CellFolder(found.run).search_config)
     weights = one_hot(found.genotype, TABLES["s2"], model.arch.logits["normal"])
     at_it = module._With(model, lambda _: weights)
     assert found.sampled_error == pytest.approx(Scorer(at_it, data, torch.device("cpu")).error(data.val))
@@ -155,7 +155,7 @@ def test_the_supernet_of_single_stage_learns_and_is_its_own_final_model(small, p
     ]
     found = search(config, QUIET)
     assert found.test_error < 0.4
-    model = load_classifier(found.run)
+    model = load_model(found.run)
     assert any(norm.affine for name, norm in model.network.net.cells.named_modules() if hasattr(norm, "affine"))
 
 

@@ -20,6 +20,7 @@ from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.onnx_check import SEAL
 from wholenet.deploy.onnx_model import METADATA, OnnxModel
 from wholenet.deploy.score import open_for, scores_to_dict
+from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.deploy.tiles import Tiling
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.sizes import GRID_SIZES, GridSize
@@ -46,7 +47,7 @@ def folder(tmp_path_factory):
             model(x)
         model.net.decoder.classify.bias -= model.eval()(x).mean((0, 2, 3))
     path = tmp_path_factory.mktemp("models") / "sliver"
-    save_model(path, model, CLASSES, {}, HELD_OUT)
+    save_model(path, "segmentation", model, segmentation_answer(CLASSES, HELD_OUT), {})
     yield path
     patch.undo()
 

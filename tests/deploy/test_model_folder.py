@@ -11,9 +11,10 @@ from safetensors.torch import load_file, save_file
 import wholenet
 from wholenet.data.detect import open_data
 from wholenet.data.sample import Classes
-from wholenet.deploy.classifier import is_classifier, load_classifier, save_classifier
+from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_files import place_of, write_model
 from wholenet.deploy.model_folder import load_model, save_model
+from wholenet.deploy.segmenter import TrainedModel, segmentation_answer
 from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import evaluate
 
@@ -25,7 +26,7 @@ def saved(tmp_path):
     torch.manual_seed(0)
     model = wholenet.create_model("grid-nano", num_classes=2, activation="hardswish")
     model.arch.logits["beta"].data.normal_()
-    save_model(tmp_path / "model", model, CLASSES, {"epochs": 3})
+    save_model(tmp_path / "model", "segmentation", model, segmentation_answer(CLASSES), {"epochs": 3})
     return model.eval(), tmp_path / "model"
 
 
@@ -44,7 +45,7 @@ def test_a_loaded_model_answers_as_the_saved_one(saved):
 
 def test_saving_again_replaces_the_model_and_leaves_nothing_beside_it(saved):
     model, folder = saved
-    save_model(folder, model, CLASSES, {"epochs": 4})
+    save_model(folder, "segmentation", model, segmentation_answer(CLASSES), {"epochs": 4})
     assert json.loads((folder / "config.json").read_text())["facts"]["epochs"] == 4
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
@@ -78,7 +79,9 @@ def test_another_format_or_normalisation_is_refused(saved):
     (folder / "config.json").write_text(json.dumps({**config, "format": 99}))
     with pytest.raises(ValueError, match="format 99"):
         load_model(folder)
-    (folder / "config.json").write_text(json.dumps({**config, "normalization": {"mean": [0, 0, 0], "std": [1, 1, 1]}}))
+    (folder / "config.json").write_text(
+        json.dumps(config | {"answer": config["answer"] | {"normalization": {"mean": [0, 0, 0], "std": [1, 1, 1]}}})
+    )
     with pytest.raises(ValueError, match="normalised by"):
         load_model(folder)
 
@@ -92,17 +95,21 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 
 
 def kinds(path):
-    """A model folder of each kind, by what loads it."""
-    save_model(path / "m", wholenet.create_model("grid-nano", num_classes=2), CLASSES, {})
+    """A model folder of each task."""
+    save_model(
+        path / "m", "segmentation", wholenet.create_model("grid-nano", num_classes=2), segmentation_answer(CLASSES), {}
+    )
     cells = create_model("s2", num_classes=2, channels=4, cells=3)
-    save_classifier(path / "c", cells, ("a", "b"), (0.5,) * 3, (0.2,) * 3, (16, 16), {})
-    return {path / "m": load_model, path / "c": load_classifier}
+    save_model(
+        path / "c", "classification", cells, classification_answer(("a", "b"), (0.5,) * 3, (0.2,) * 3, (16, 16)), {}
+    )
+    return path / "m", path / "c"
 
 
 def test_a_bit_that_is_flipped_in_the_weights_is_noticed(tmp_path):
     rng = np.random.default_rng(0)
-    for folder, load in kinds(tmp_path).items():
-        load(folder)
+    for folder in kinds(tmp_path):
+        load_model(folder)
         file = folder / "model.safetensors"
         content = file.read_bytes()
         for place in (0, 8, len(content) - 1, *rng.integers(len(content), size=12)):
@@ -110,29 +117,29 @@ def test_a_bit_that_is_flipped_in_the_weights_is_noticed(tmp_path):
             altered[place] ^= 1 << rng.integers(8)
             file.write_bytes(altered)
             with pytest.raises(ValueError, match=r"does not fit its config\.json"):
-                load(folder)
+                load_model(folder)
         file.write_bytes(content + b"\0")
         with pytest.raises(ValueError, match="something was added"):
-            load(folder)
+            load_model(folder)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), -1.0])
 def test_a_model_that_nothing_can_be_computed_with_is_neither_loaded_nor_saved(value, tmp_path):
-    for folder, load in kinds(tmp_path).items():
+    for folder in kinds(tmp_path):
         for name in ("running_var", *(["running_mean", "weight"] if not np.isfinite(value) else [])):
             config = json.loads((folder / "config.json").read_text())
             config.pop("weights_sha256", None)  # as earlier versions wrote it
             (folder / "config.json").write_text(json.dumps(config))
             tensors = load_file(folder / "model.safetensors")
-            load(folder)
+            load_model(folder)
             key = [key for key in tensors if key.endswith(name)][-1]
             altered = {**tensors, key: tensors[key].clone()}
             altered[key].view(-1)[-1] = value
             save_file(altered, folder / "model.safetensors")
             with pytest.raises(ValueError, match=f"nothing can be predicted with this model: {key}"):
-                load(folder)
+                load_model(folder)
             save_file(tensors, folder / "model.safetensors")
-            network = load(folder).network
+            network = load_model(folder).network
             network.state_dict()[key].view(-1)[-1] = value
             before = {path: path.read_bytes() for path in folder.iterdir()}
             with pytest.raises(FloatingPointError, match=f"no model is written, because {key}"):
@@ -168,7 +175,7 @@ def test_a_crash_at_any_moment_leaves_the_old_model_or_the_new(saved, monkeypatc
     while True:
         left = moment
         try:
-            save_model(folder, model, CLASSES, {"epochs": 1000 + moment})
+            save_model(folder, "segmentation", model, segmentation_answer(CLASSES), {"epochs": 1000 + moment})
         except Killed:
             left = 10**6
             load_model(folder)
@@ -180,15 +187,14 @@ def test_a_crash_at_any_moment_leaves_the_old_model_or_the_new(saved, monkeypatc
     assert moment > 8
     assert {epochs == 1000 + moment for moment, epochs in enumerate(seen)} == {True, False}
     left = 10**6
-    save_model(folder, model, CLASSES, {"epochs": 4})
+    save_model(folder, "segmentation", model, segmentation_answer(CLASSES), {"epochs": 4})
     assert [path.name for path in folder.parent.iterdir()] == ["model"]
 
 
 def test_a_run_whose_model_was_being_exchanged_still_has_one(saved):
     _, folder = saved
     folder.rename(folder.with_name("model.old"))
-    load_model(folder.parent)
-    assert not is_classifier(folder.parent)
+    assert isinstance(load_model(folder.parent), TrainedModel)
 
 
 def test_answers_that_are_no_numbers_are_refused(saved, discs):

@@ -12,7 +12,8 @@ import wholenet
 from wholenet.cli import main
 from wholenet.data.detect import open_data
 from wholenet.data.stream import normalize
-from wholenet.deploy.model_folder import TrainedModel, load_model, save_model
+from wholenet.deploy.model_folder import load_model, save_model
+from wholenet.deploy.segmenter import TrainedModel, segmentation_answer
 from wholenet.deploy.tiles import Tiling
 from wholenet.search.memory import ran_out_of_memory
 from wholenet.spaces.catalog import create_model
@@ -37,7 +38,7 @@ def model(discs, tmp_path_factory):
         logits = network.eval()(images)
         network.net.decoder.classify.bias[0] += (logits[:, 1] - logits[:, 0]).median()
     path = tmp_path_factory.mktemp("models") / "nano"
-    save_model(path, network, source.classes, {})
+    save_model(path, "segmentation", network, segmentation_answer(source.classes), {})
     return path
 
 

@@ -12,10 +12,11 @@ import wholenet
 from wholenet.cli import main
 from wholenet.data.detect import open_data
 from wholenet.data.sample import Classes, DataError
-from wholenet.deploy.classifier import save_classifier
+from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.classify import classify_files
 from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.predict import SomeFailed, predict_files
+from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.deploy.video import predict_video
 from wholenet.spaces.catalog import create_model
 
@@ -103,7 +104,7 @@ def video(path, frames):
 
 
 def test_the_other_videos_are_predicted_after_images_that_failed(images, tmp_path, monkeypatch):
-    monkeypatch.setattr("wholenet.api.load_any", lambda _: Dark())
+    monkeypatch.setattr("wholenet.api.load_any", lambda _, task: Dark())
     names = ("empty", "lost", "whole")
     empty, lost, whole = (video(tmp_path / f"{name}.avi", [0, 0, 255 * (name == "lost")]) for name in names)
     empty.write_bytes(b"RIFF" + bytes(200))
@@ -129,9 +130,21 @@ def test_a_video_that_is_cut_short_is_said_to_be(tmp_path):
 def models(discs, tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
-    save_model(root / "masks", create_model("grid-nano", num_classes=2), open_data(str(discs)).classes, {})
+    save_model(
+        root / "masks",
+        "segmentation",
+        create_model("grid-nano", num_classes=2),
+        segmentation_answer(open_data(str(discs)).classes),
+        {},
+    )
     cells = create_model("s2", num_classes=3, channels=4, cells=3)
-    save_classifier(root / "labels", cells, ("blue", "green", "red"), (0.5,) * 3, (0.2,) * 3, (16, 16), {})
+    save_model(
+        root / "labels",
+        "classification",
+        cells,
+        classification_answer(("blue", "green", "red"), (0.5,) * 3, (0.2,) * 3, (16, 16)),
+        {},
+    )
     return root
 
 

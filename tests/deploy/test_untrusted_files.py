@@ -23,9 +23,10 @@ from wholenet.cli import main
 from wholenet.data.classes import read_classes
 from wholenet.data.labelled import open_labelled
 from wholenet.data.sample import Classes
-from wholenet.deploy.classifier import is_classifier, load_classifier, save_classifier
+from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.onnx_model import OnnxModel
+from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.search.cell_config import is_cell_run, read_cell_config
 from wholenet.search.checkpoint import read_checkpoint, write_checkpoint
 from wholenet.search.config import read_config
@@ -251,11 +252,19 @@ def saved(tmp_path_factory):
     """A folder of each kind."""
     torch.manual_seed(0)
     root = tmp_path_factory.mktemp("models")
-    save_model(root / "m", create_model("grid-nano", num_classes=2), CLASSES, {}, {"val_share": 0.2, "seed": 0})
+    save_model(
+        root / "m",
+        "segmentation",
+        create_model("grid-nano", num_classes=2),
+        segmentation_answer(CLASSES, {"val_share": 0.2, "seed": 0}),
+        {},
+    )
     model = create_model("s2", num_classes=2, channels=4, cells=3)
-    save_classifier(root / "c", model, ("a", "b"), (0.5,) * 3, (0.2,) * 3, (16, 16), {})
+    save_model(
+        root / "c", "classification", model, classification_answer(("a", "b"), (0.5,) * 3, (0.2,) * 3, (16, 16)), {}
+    )
     load_model(root / "m")
-    load_classifier(root / "c")
+    load_model(root / "c")
     return root
 
 
@@ -291,24 +300,43 @@ CLASS = {"name": "a", "id": 0}
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"model": DROPPED}, "has no 'model'; expected model, classes"),
-        ({"classes": DROPPED}, "has no 'classes'"),
+        ({"model": DROPPED}, "has no 'model'; expected format, task, model, answer"),
+        ({"answer": DROPPED}, "has no 'answer'"),
+        ({"answer__classes": DROPPED}, "answer has no 'classes'"),
         ({"model": [1]}, r"'model' is \[1\]; expected dict"),
-        ({"held_out": {"classes": []}}, "held_out has no 'val_share'"),
-        ({"held_out": {"val_share": 0.2, "seed": 0, "path": "/"}}, "held_out has an unknown 'path'"),
-        ({"held_out__seed": "x"}, "'seed' is 'x'; expected int"),
-        ({"held_out__val_share": 7}, "'val_share' is 7; expected 0 to 1"),
+        ({"weights_sha265": "0"}, "has an unknown 'weights_sha265'; known: format, "),
+        ({"answer__held_out": {"classes": []}}, "held_out has no 'val_share'"),
+        ({"answer__held_out": {"val_share": 0.2, "seed": 0, "path": "/"}}, "held_out has an unknown 'path'"),
+        ({"answer__held_out__seed": "x"}, "'seed' is 'x'; expected int"),
+        ({"answer__held_out__val_share": 7}, "'val_share' is 7; expected 0 to 1"),
         ({"format": "x" * 10**6}, "model format 'xxx"),
-        ({"model__name": "../../etc"}, "unknown model '../../etc'"),
-        ({"model__name": DROPPED}, "model has no 'name'"),
-        ({"model__import": "os"}, "model has an unknown 'import'"),
-        ({"model__num_classes": 10**12}, "the model has 1000000000000 classes"),
-        ({"model__num_classes": True}, "'num_classes' is True; expected int"),
-        ({"model__in_channels": 10**9}, "1000000000 input channels; expected 2, as its class table, and 3"),
+        ({"format": True}, "model format True; this wholenet reads formats 1 to 3"),
+        ({"format": 3.0}, "model format 3.0"),
+        (
+            {"task": "segmentatoin"},
+            "unknown task 'segmentatoin'; did you mean 'segmentation'.*has to be imported first",
+        ),
+        ({"task": "../../etc"}, "unknown task '../../etc'; known: segmentation, classification"),
+        ({"task": "x" * 10**6}, "unknown task 'xxx"),
+        ({"task": ["segmentation"]}, "'task' is .'segmentation'.; expected str"),
+        ({"model__space": "gird"}, "unknown space 'gird'; did you mean 'grid'.*has to be imported first"),
+        ({"model__space": "../../etc"}, "unknown space '../../etc'; known: grid, "),
+        ({"model__space": DROPPED}, "model has no 'space'"),
+        ({"model__import": "os"}, "model: unknown field 'import'; known: space, settings"),
+        ({"model__settings__import": "os"}, "space 'grid' has no setting 'import'; known: size, cell, activation"),
+        ({"model__settings__size": "../../etc"}, r"size='../../etc': expected one of 'nano'"),
+        ({"model__settings__size": "x" * 10**6}, "size='xxx"),
+        ({"model__settings": [["size", "nano"]]}, "settings=.*: expected Mapping, found list"),
+        ({"model__outputs": 10**12}, "model: outputs=1000000000000: expected at most 100,000"),
+        ({"model__outputs": 7}, "the model has 7 outputs and 3 input channels; expected 2 and 3"),
+        ({"model__outputs": True}, "outputs=True: expected int, found bool"),
+        ({"model__channels": 4}, "2 outputs and 4 input channels; expected 2 and 3, as its answer has it"),
+        ({"model__channels": 10**9}, "channels=1000000000: expected at most 4,096"),
+        ({"model__relaxation": "x" * 10**6}, "unknown relaxation 'xxx"),
         ({"model__genotype": {"space": "grid", "cells": [], "layers": 10**9, "format": 1}}, "kernels"),
-        ({"classes": {"classes": [CLASS] * 10**4}}, "2 to 254 classes, found 10000"),
-        ({"classes": {"classes": ["a", "b\x1b[2J"]}}, "none of them for control"),
-        ({"normalization": {"mean": [0]}}, "images were normalised by"),
+        ({"answer__classes": {"classes": [CLASS] * 10**4}}, "2 to 254 classes, found 10000"),
+        ({"answer__classes": {"classes": ["a", "b\x1b[2J"]}}, "none of them for control"),
+        ({"answer__normalization": {"mean": [0]}}, "images were normalised by"),
     ],
 )
 def test_a_models_config_that_does_not_do_is_refused(segmenter, changes, expected):
@@ -321,28 +349,32 @@ def test_a_models_config_that_does_not_do_is_refused(segmenter, changes, expecte
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"size": DROPPED}, "has no 'size'"),
-        ({"size": [16]}, r"size is \[16\]; expected 2 numbers"),
-        ({"size": [10**9, 16]}, "'height' is 1000000000; expected 1 to 4,096"),
-        ({"normalization__std": [0, 1, 1]}, "expected numbers above 0"),
-        ({"normalization__mean": ["a"] * 3}, "expected 3 numbers"),
-        ({"classes": ["a"] * 200_000}, "200,000 classes; expected 1 to 100,000"),
-        ({"classes": ["a", 3]}, "a class is called 3"),
-        ({"classes": ["a", "b\u202e"]}, r"a class is called 'b\\u202e'; expected text without control characters"),
-        ({"classes": ["a", "b", "c"]}, "2 classes and 3 input channels; expected 3"),
-        ({"model__channels": 10**9}, "'channels' is 1000000000; expected 1 to 4,096"),
-        ({"model__cells": 10**9}, "'cells' is 1000000000; expected 1 to 200"),
-        ({"model__groups": 0}, "'groups' is 0; expected 1 to 4,096"),
-        ({"model__space": "os"}, "unknown model 'os'"),
-        ({"model__affine": "yes"}, "'affine' is 'yes'; expected bool"),
+        ({"answer__size": DROPPED}, "has no 'size'"),
+        ({"answer__size": [16]}, r"size is \[16\]; expected 2 numbers"),
+        ({"answer__size": [16, 16.5]}, "'width' is 16.5; expected int"),
+        ({"answer__size": [10**9, 16]}, "'height' is 1000000000; expected 1 to 4,096"),
+        ({"answer__normalization__std": [0, 1, 1]}, "expected numbers above 0"),
+        ({"answer__normalization__mean": ["a"] * 3}, "expected 3 numbers"),
+        ({"answer__classes": ["a"] * 200_000}, "200,000 classes; expected 1 to 100,000"),
+        ({"answer__classes": ["a", 3]}, "a class is called 3"),
+        (
+            {"answer__classes": ["a", "b\u202e"]},
+            r"a class is called 'b\\u202e'; expected text without control characters",
+        ),
+        ({"answer__classes": ["a", "b", "c"]}, "2 outputs and 3 input channels; expected 3 and 3"),
+        ({"model__settings__channels": 10**9}, "channels=1000000000: expected at most 4,096"),
+        ({"model__settings__cells": 10**9}, "cells=1000000000: expected at most 200"),
+        ({"model__settings__groups": 0}, "groups=0: expected at least 1"),
+        ({"model__settings__affine": "yes"}, "affine='yes': expected bool"),
+        ({"model__space": "os"}, "unknown space 'os'"),
         ({"model__genotype": {"normal": []}}, "this genotype has no reduce cell"),
-        ({"model__channels": 64}, "the network has torch.float32"),
+        ({"model__settings__channels": 64}, "the network has torch.float32"),
     ],
 )
 def test_a_classifiers_config_that_does_not_do_is_refused(classifier, changes, expected):
     edited(classifier, **changes)
     with pytest.raises(ValueError, match=expected) as refused:
-        load_classifier(classifier)
+        load_model(classifier)
     assert len(str(refused.value)) < 1500
 
 
@@ -351,16 +383,15 @@ def test_a_classifiers_config_that_does_not_do_is_refused(classifier, changes, e
 )
 def test_a_config_that_is_no_mapping_is_refused(segmenter, content, tmp_path):
     write(segmenter / "config.json", content)
-    for load in (load_model, load_classifier, is_classifier):
-        with pytest.raises(ValueError, match=r"config\.json|no classifier"):
-            load(segmenter)
+    with pytest.raises(ValueError, match=r"config\.json"):
+        load_model(segmenter)
 
 
 def test_names_of_classes_in_all_languages_load_again(classifier, segmenter):
     names = ["ice\u00a0cream", "می\u200cخ"]
-    edited(classifier, classes=names)
-    assert list(load_classifier(classifier).classes) == names
-    edited(segmenter, classes={"classes": names})
+    edited(classifier, answer__classes=names)
+    assert list(load_model(classifier).classes) == names
+    edited(segmenter, answer__classes={"classes": names})
     assert list(load_model(segmenter).classes.names) == names
 
 
@@ -458,7 +489,7 @@ def test_files_that_are_no_weights_are_refused(segmenter, tmp_path):
 
 def test_nothing_is_allocated_for_a_model_that_is_refused(classifier, monkeypatch):
     """A folder of a few bytes that describes a network of gigabytes."""
-    edited(classifier, model__channels=4096, model__cells=5)
+    edited(classifier, model__settings__channels=4096, model__settings__cells=5)
     real, devices = torch.empty, []
 
     def empty(*args, **kwargs):
@@ -468,7 +499,7 @@ def test_nothing_is_allocated_for_a_model_that_is_refused(classifier, monkeypatc
 
     monkeypatch.setattr(torch, "empty", empty)
     with pytest.raises(ValueError, match=r"not in the file|in the file; the network has"):
-        load_classifier(classifier)
+        load_model(classifier)
     assert max(count for device, count in devices if device == "meta") > 10**7
     assert all(count < 10**4 for device, count in devices if device != "meta")
 

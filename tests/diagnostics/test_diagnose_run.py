@@ -16,6 +16,7 @@ from wholenet.data.detect import open_data
 from wholenet.data.sample import DataError
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.score import open_for, score
+from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.diagnostics import run as module
 from wholenet.diagnostics.batchnorm import recalibrated, recalibration_batches
 from wholenet.diagnostics.drop import drop_edges, without_edges_below
@@ -60,7 +61,7 @@ def make_run(folder, out, *, seed=0, finished=EPOCHS, genotype=None, **options):
         model = discrete_from(model, genotype)
     if finished:
         classes = open_data(folder).classes
-        save_model(run.model, model, classes, {}, {"val_share": 0.3, "seed": 1})
+        save_model(run.model, "segmentation", model, segmentation_answer(classes, {"val_share": 0.3, "seed": 1}), {})
     for epoch in range(finished):
         phase = ("warm-up", "search", "fine-tune")[epoch]
         entropy = {"alpha": 1 - epoch / 10, "beta": 1 - epoch / 5}

@@ -7,6 +7,7 @@ import torch
 from wholenet.architecture import drop_weakest, masked_softmax, uniform_weights
 from wholenet.data.sample import Classes
 from wholenet.deploy.model_folder import load_model, save_model
+from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.ops.bottleneck import CELLS
 from wholenet.spaces.catalog import create_model, discrete_from
 from wholenet.spaces.decoding import DECODINGS, decode
@@ -157,7 +158,13 @@ def test_a_saved_discrete_model_is_loaded_and_predicts_the_same(decoding, cell, 
     genotype = decode(random_weights(), decoding, 0.5)
     model = create_model("grid-nano", num_classes=2, cell=cell, genotype=genotype)
     stir(model.net)
-    save_model(tmp_path / "model", model, Classes(("a", "b"), ((0, 0, 0), (255, 255, 255))), {})
+    save_model(
+        tmp_path / "model",
+        "segmentation",
+        model,
+        segmentation_answer(Classes(("a", "b"), ((0, 0, 0), (255, 255, 255)))),
+        {},
+    )
     loaded = load_model(tmp_path / "model")
     assert loaded.network.spec == model.spec
     state = model.state_dict()
@@ -202,7 +209,7 @@ def test_a_model_with_weights_of_its_own_is_saved_and_loaded_with_them(tmp_path)
     pruned = drop_weakest(torch.rand(3, 4, 3), model.net.masks["beta"], 0.5)
     own = with_weights(model, {"alpha": model.arch()["alpha"].detach(), "beta": pruned})
     classes = Classes(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
-    save_model(tmp_path / "model", own, classes, {})
+    save_model(tmp_path / "model", "segmentation", own, segmentation_answer(classes), {})
     loaded = load_model(tmp_path / "model").network
     assert torch.equal(loaded.arch()["beta"], own.arch()["beta"])
     x = torch.randn(1, 3, 40, 50)

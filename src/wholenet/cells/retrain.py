@@ -13,7 +13,8 @@ from rich.console import Console
 from wholenet.cells.prepare import LabelStreams, PreparedLabels, prepare_labels
 from wholenet.cells.scorer import Scorer
 from wholenet.cells.search import check_unchanged
-from wholenet.deploy.classifier import save_classifier
+from wholenet.deploy.classifier import classification_answer
+from wholenet.deploy.model_folder import save_model
 from wholenet.machine import choose_device, machine
 from wholenet.report.cells import draw_cells
 from wholenet.run import Job, Scored, score_every, train
@@ -163,7 +164,8 @@ def _save(run: CellFolder, scorer: Scorer, error: float | None, test_error: floa
     data = scorer.data
     height, width = data.weights.images.shape[1:3]
     facts = {"data": data.name, "epochs": epochs, "error": error, "test_error": test_error}
-    save_classifier(run.model, scorer.model, data.classes, data.mean, data.std, (height, width), facts)
+    answer = classification_answer(data.classes, data.mean, data.std, (height, width))
+    save_model(run.model, "classification", scorer.model, answer, facts)
 
 
 def initial_training(

@@ -18,7 +18,8 @@ from wholenet.cells.prepare import LabelStreams, PreparedLabels, drawn, labelled
 from wholenet.cells.scorer import Scorer
 from wholenet.data.labelled import Labelled
 from wholenet.data.splits import seeded_indices
-from wholenet.deploy.classifier import save_classifier
+from wholenet.deploy.classifier import classification_answer
+from wholenet.deploy.model_folder import save_model
 from wholenet.diagnostics.curvature import curvature
 from wholenet.machine import choose_device, machine
 from wholenet.report.cells import draw_cells
@@ -270,7 +271,8 @@ def _save(run: CellFolder, config: CellConfig, scorer: Scorer, scored: Scored, f
     data = scorer.data
     height, width = data.weights.images.shape[1:3]
     facts = {"data": data.name, "method": config.method, "epochs": finished, "error": round(scored.record["error"], 4)}
-    save_classifier(run.model, scorer.model, data.classes, data.mean, data.std, (height, width), facts)
+    answer = classification_answer(data.classes, data.mean, data.std, (height, width))
+    save_model(run.model, "classification", scorer.model, answer, facts)
 
 
 # ---- the end

@@ -1,11 +1,10 @@
-"""A trained classifier is a folder that can always be loaded, like a segmentation network (``model_folder.py``)."""
+"""A trained classifier, and what its model folder says besides the network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,44 +12,23 @@ import torch
 
 from wholenet.data.pictures import check_image
 from wholenet.data.stream import normalize
-from wholenet.deploy.model_files import load_network, place_of, write_model
-from wholenet.deploy.model_folder import model_config
+from wholenet.deploy.answer import AnswerKind
 from wholenet.files import as_numbers, is_plain, require_keys, require_range, shown
-from wholenet.spaces.catalog import create_model
-from wholenet.spaces.cell_space import CellSupernet
+from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.finite import LOST, all_finite
 
-FORMAT = 1
-TASK = "classification"
 CHANNELS = 3
 MAX_CLASSES = 100_000
 """ImageNet's largest release has 21841."""
 MAX_SIDE = 4096
 """Of the images: each is resized to this, whatever its size."""
-BOUNDS = {"channels": (1, 4096), "cells": (1, 200), "groups": (1, 4096)}
-"""Of the networks published, the largest has 20 cells of 50 channels; building takes time for every cell."""
-SPEC: dict[str, type | tuple[type, ...]] = {
-    "space": str,
-    "num_classes": int,
-    "in_channels": int,
-    "channels": int,
-    "cells": int,
-    "relaxation": str,
-    "affine": bool,
-    "groups": int,
-    "edge_weights": bool,
-    "auxiliary_skip": bool,
-    "genotype": (dict, type(None)),
-    "auxiliary": bool,
-}
-"""Arguments of :func:`create_model` and their types."""
 
 
 @dataclass(frozen=True)
 class TrainedClassifier:
     """A network with all that it takes to use it."""
 
-    network: CellSupernet
+    network: Supernet
     """In eval mode."""
     classes: tuple[str, ...]
     mean: tuple[float, ...]
@@ -81,81 +59,31 @@ class TrainedClassifier:
         return logits.softmax(1).cpu().numpy()
 
 
-def save_classifier(
-    path: Path,
-    model: CellSupernet,
-    classes: Sequence[str],
-    mean: Sequence[float],
-    std: Sequence[float],
-    size: tuple[int, int],
-    facts: dict[str, Any],
-) -> None:
-    """Write the model folder; ``facts`` (epochs, score...) go into its config and README for people to read."""
-    config = {
-        "format": FORMAT,
-        "task": TASK,
-        "model": {"space": model.spec.space, **model.spec.flat()},
-        "classes": list(classes),
-        "normalization": {"mean": list(mean), "std": list(std)},
-        "size": list(size),
-        "facts": facts,
-    }
-    about = {"space": model.spec.space, **model.spec.flat(), **facts}
-    lines = [f"- {name}: {value}" for name, value in about.items() if value is not None and name != "genotype"]
-    card = [
-        "# A wholenet image classifier",
-        "",
-        *lines,
-        f"- classes: {', '.join(classes)}",
-        "",
-        "```sh",
-        "wholenet predict THIS_FOLDER IMAGES --out classes.csv",
-        "```",
-        "",
-    ]
-    write_model(path, model, config, "\n".join(card))
+def classification_answer(
+    classes: Sequence[str], mean: Sequence[float], std: Sequence[float], size: Sequence[int]
+) -> dict[str, Any]:
+    """What :func:`wholenet.deploy.model_folder.save_model` takes; ``size`` is (height, width) of the images."""
+    normalization = {"mean": list(map(float, mean)), "std": list(map(float, std))}
+    return {"classes": list(classes), "normalization": normalization, "size": list(map(int, size))}
 
 
-def is_classifier(path: str | Path) -> bool:
-    """Whether the model in ``path`` (a model folder, or a run folder) is a classifier; False if there is none.
-
-    Raises:
-        ValueError: if its config cannot be read.
-    """
-    return place_of(path) is not None and model_config(path)[1].get("task") == TASK
+class _Read(NamedTuple):
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int]
 
 
-def load_classifier(path: str | Path, device: str | torch.device = "cpu") -> TrainedClassifier:
-    """Load a model folder, or the model of a run folder. It may come from anybody: see docs/safety.md.
-
-    Raises:
-        ValueError: if there is no classifier, its config does not do, its weights do not fit its config or have been
-            altered, or they are not finite.
-    """
-    folder, config = model_config(path)
-    if config.get("task") != TASK:
-        raise ValueError(f"{folder} is no classifier but a segmentation model")
-    if config.get("format") != FORMAT:
-        raise ValueError(f"{folder}: model format {shown(config.get('format'))}; this wholenet reads format {FORMAT}")
-    where = str(folder / "config.json")
-    require_keys(config, {"model": dict, "classes": list, "normalization": dict, "size": list}, where)
-    require_keys(config["normalization"], {"mean": list, "std": list}, f"{where}, normalization", only=True)
-    mean, std = (as_numbers(config["normalization"][name], CHANNELS, f"{where}, {name}") for name in ("mean", "std"))
+def _read(values: Mapping[str, Any], where: str) -> _Read:
+    require_keys(values, {"classes": list, "normalization": dict, "size": list}, where, only=True)
+    require_keys(values["normalization"], {"mean": list, "std": list}, f"{where}, normalization", only=True)
+    mean, std = (as_numbers(values["normalization"][name], CHANNELS, f"{where}, {name}") for name in ("mean", "std"))
     if min(std) <= 0:
-        raise ValueError(f"{where}: std is {std}; expected numbers above 0")
-    height, width = map(int, as_numbers(config["size"], 2, f"{where}, size"))
-    require_range({"height": height, "width": width}, {"height": (1, MAX_SIDE), "width": (1, MAX_SIDE)}, where)
-    classes, spec = _classes(config["classes"], where), config["model"]
-    require_keys(spec, SPEC, f"{where}, model", only=True)
-    require_range(spec, BOUNDS, f"{where}, model")
-    if (spec["num_classes"], spec["in_channels"]) != (len(classes), CHANNELS):
-        raise ValueError(
-            f"{where}: the model has {shown(spec['num_classes'])} classes and {shown(spec['in_channels'])} input "
-            f"channels; expected {len(classes)}, as its class table, and {CHANNELS}"
-        )
-    device = torch.device(device)
-    model = load_network(lambda: create_model(spec.pop("space"), **spec), folder, config).placed(device).eval()
-    return TrainedClassifier(model, classes, mean, std, (height, width), device)
+        raise ValueError(f"{where}: std is {shown(std)}; expected numbers above 0")
+    sides: dict[str, Any] = dict(zip(("height", "width"), as_numbers(values["size"], 2, f"{where}, size"), strict=True))
+    require_keys(sides, {"height": int, "width": int}, f"{where}, size")
+    require_range(sides, {"height": (1, MAX_SIDE), "width": (1, MAX_SIDE)}, f"{where}, size")
+    return _Read(_classes(values["classes"], where), mean, std, (sides["height"], sides["width"]))
 
 
 def _classes(names: list[Any], where: str) -> tuple[str, ...]:
@@ -164,3 +92,23 @@ def _classes(names: list[Any], where: str) -> tuple[str, ...]:
     if wrong := [name for name in names if not isinstance(name, str) or not is_plain(name)]:
         raise ValueError(f"{where}: a class is called {shown(wrong[0])}; expected text without control characters")
     return tuple(names)
+
+
+def _card(read: _Read) -> list[str]:
+    return [
+        f"- classes: {', '.join(read.classes)}",
+        "",
+        "```sh",
+        "wholenet predict THIS_FOLDER IMAGES --out classes.csv",
+        "```",
+    ]
+
+
+CLASSIFICATION: AnswerKind[_Read] = AnswerKind(
+    model="classifier",
+    read=_read,
+    outputs=lambda read: len(read.classes),
+    channels=CHANNELS,
+    predictor=lambda network, read, device: TrainedClassifier(network, *read, device),
+    card=_card,
+)

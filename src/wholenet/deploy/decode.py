@@ -20,7 +20,7 @@ def decode_model(path: str | Path, decoding: str = "best-path", tau: float = 0.5
     Raises:
         ValueError: if there is no model, it is a discrete network already, or the decoding or ``tau`` is none.
     """
-    model = load_model(path).network
+    model = load_model(path, task="segmentation").network
     if model.discrete:
         searched = Path(path) / "search"
         where = f"decode its first stage, {searched}" if searched.is_dir() else "decode the run that it came from"

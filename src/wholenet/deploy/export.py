@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from wholenet.data.classes import classes_to_dict
 from wholenet.data.stream import MEAN, STD, normalize
 from wholenet.deploy.fold import Folded, fold
-from wholenet.deploy.model_folder import TrainedModel
 from wholenet.deploy.onnx_check import seal
 from wholenet.deploy.onnx_model import FORMAT, METADATA, SMALLEST, OnnxModel
+from wholenet.deploy.segmenter import TrainedModel
 from wholenet.files import check_output
 
 RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33))

@@ -1,120 +1,100 @@
-"""A model is a folder that can always be loaded: model.safetensors, config.json, README.md. No pickle anywhere."""
+"""A model is a folder that can always be loaded: model.safetensors, config.json, README.md. No pickle anywhere.
+
+One kind for every space and task. config.json, of format 3: "task"; "model", a :class:`wholenet.spaces.space.Spec`;
+"answer", the task's own part (:mod:`wholenet.deploy.answer`); "facts" for people to read; "weights_sha256".
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
-import numpy as np
 import torch
 
-from wholenet.data.classes import classes_from_dict, classes_to_dict
-from wholenet.data.pictures import check_image
-from wholenet.data.sample import Classes
-from wholenet.data.stream import MEAN, STD
-from wholenet.deploy.fold import Folded, fold
-from wholenet.deploy.held_out import check_held_out
-from wholenet.deploy.model_files import load_network, place_of, read_config, write_model
-from wholenet.files import require_keys, shown
-from wholenet.spaces.catalog import create_model
-from wholenet.spaces.genotype import genotype_from_dict
+from wholenet.checked import built
+from wholenet.deploy.answer import AnswerKind
+from wholenet.deploy.classifier import CLASSIFICATION, TrainedClassifier
+from wholenet.deploy.model_files import DIGEST, load_network, place_of, read_config, write_model
+from wholenet.deploy.old_formats import is_old, renewed
+from wholenet.deploy.segmenter import SEGMENTATION, TrainedModel
+from wholenet.files import parse_json, require_keys, shown
+from wholenet.registry import Registry, UnknownName
+from wholenet.spaces.catalog import SPACES, create_from
+from wholenet.spaces.space import Spec
 from wholenet.spaces.supernet import Supernet
-from wholenet.tasks.segmentation import predict_mask
 
-FORMAT = 2
-SPEC: dict[str, type | tuple[type, ...]] = {
-    "name": str,
-    "num_classes": int,
-    "in_channels": int,
-    "cell": str,
-    "activation": str,
-    "relaxation": str,
-    "genotype": (dict, type(None)),
-}
-"""Arguments of :func:`create_model` and their types. The sizes have names, so there is nothing to be too large."""
+FORMAT = 3
+ANSWERS: Registry[AnswerKind[Any]] = Registry("task", {"segmentation": SEGMENTATION, "classification": CLASSIFICATION})
+"""By the name of the task."""
+KEYS = {"format": int, "task": str, "model": dict, "answer": dict, "facts": dict, DIGEST: str}
+
+Device = str | torch.device
+Found = TypeVar("Found")
 
 
-@dataclass(frozen=True)
-class TrainedModel:
-    """A network with all that it takes to use it."""
+def save_model(path: Path, task: str, model: Supernet[Any], answer: Mapping[str, Any], facts: dict[str, Any]) -> None:
+    """Write the model folder.
 
-    network: Supernet
-    """In eval mode."""
-    classes: Classes
-    device: torch.device
-    held_out: dict[str, Any]
-    """How the run set images aside where its data has no split of its own: ``val_share`` and ``seed`` of
-    :func:`wholenet.data.detect.open_data`."""
+    Args:
+        path: the folder; what is there is replaced.
+        task: a name in :data:`ANSWERS`.
+        model: the network.
+        answer: what it takes to use it, as the task has it (``segmentation_answer``, ``classification_answer``).
+        facts: for people to read (epochs, score...), in its config and its README.
 
-    def predict(self, image: np.ndarray) -> np.ndarray:
-        """Train ids, uint8 [H, W], of an RGB image, uint8 [H, W, 3]; any size, answered at that size.
-
-        Raises:
-            ValueError: if the image has another shape or type.
-            FloatingPointError: for logits that are not finite.
-        """
-        check_image(image)
-        return predict_mask(self.folded, image, self.device)
-
-    @cached_property
-    def folded(self) -> Folded:
-        """``network`` laid flat, which is what predicts: the same classes, but for ties in the last digits."""
-        return fold(self.network)
+    Raises:
+        ValueError: if this could not be read again.
+        FloatingPointError: for weights that are not finite.
+        OSError: if it cannot be written; what was there stays.
+    """
+    config = {"format": FORMAT, "task": task, "model": asdict(model.spec), "answer": dict(answer), "facts": facts}
+    read = _read(parse_json(json.dumps(config)), str(path / "config.json"))
+    write_model(path, model, config, _card(read, facts))
 
 
-def save_model(
-    path: Path, model: Supernet, classes: Classes, facts: dict[str, Any], held_out: dict[str, Any] | None = None
-) -> None:
-    """Write the model folder; ``facts`` (epochs, score...) go into its config and README for people to read."""
-    config = {
-        "format": FORMAT,
-        "model": {"name": model.spec.model_name, **model.spec.flat()},
-        "classes": classes_to_dict(classes),
-        "normalization": {"mean": list(MEAN), "std": list(STD)},
-        "held_out": held_out or {},
-        "facts": facts,
-    }
-    write_model(path, model, config, _card(model, classes, facts))
-
-
-def load_model(path: str | Path, device: str | torch.device = "cpu") -> TrainedModel:
+@overload
+def load_model(path: str | Path, device: Device = ..., *, task: Literal["segmentation"]) -> TrainedModel: ...
+@overload
+def load_model(path: str | Path, device: Device = ..., *, task: Literal["classification"]) -> TrainedClassifier: ...
+@overload
+def load_model(path: str | Path, device: Device = ..., *, task: str | None = ...) -> Any: ...
+def load_model(path: str | Path, device: Device = "cpu", *, task: str | None = None) -> Any:
     """Load a model folder, or the model of a run folder. It may come from anybody: see docs/safety.md.
 
+    Args:
+        path: the folder.
+        device: where it is to compute.
+        task: what it has to be for; None takes any.
+
+    Returns:
+        What the folder's task predicts with: a :class:`TrainedModel`, a :class:`TrainedClassifier`.
+
     Raises:
-        ValueError: if there is no model, it was written by another format, its config does not do, its weights do not
-            fit its config or have been altered, or they are not finite.
+        ValueError: if there is no model, it is for another task, was written by another format, its config does not do,
+            its weights do not fit its config or have been altered, or they are not finite.
     """
-    folder, config = model_config(path)
-    if config.get("task") == "classification":
-        raise ValueError(f"{folder} is a classifier, which has no masks; this is for segmentation models")
-    if config.get("format") != FORMAT:
-        raise ValueError(f"{folder}: model format {shown(config.get('format'))}; this wholenet reads format {FORMAT}")
+    folder, config = _model_config(path)
     where = str(folder / "config.json")
-    require_keys(config, {"model": dict, "classes": dict, "normalization": dict, "held_out": dict}, where)
-    if config["normalization"] != {"mean": list(MEAN), "std": list(STD)}:
-        raise ValueError(
-            f"{folder}: images were normalised by {shown(config['normalization'])}; expected {MEAN} and {STD}"
-        )
-    classes, spec = classes_from_dict(config["classes"]), config["model"]
-    require_keys(spec, SPEC, f"{where}, model", only=True)
-    if (spec["num_classes"], spec["in_channels"]) != (len(classes), len(MEAN)):
-        raise ValueError(
-            f"{where}: the model has {shown(spec['num_classes'])} classes and {shown(spec['in_channels'])} input "
-            f"channels; expected {len(classes)}, as its class table, and {len(MEAN)}"
-        )
+    read = _read(renewed(config, where) if is_old(config) else config, where)
+    if task is not None and task != read.task:
+        raise ValueError(f"{folder} is a {read.kind.model}; this is for a {ANSWERS[task].model}")
     device = torch.device(device)
-    model = load_network(lambda: create_model(**spec), folder, config).placed(device).eval()
-    return TrainedModel(model, classes, device, check_held_out(config["held_out"], where))
+
+    def build() -> Supernet[Any]:
+        try:
+            return create_from(read.spec)
+        except ValueError as error:
+            raise ValueError(f"{where}, model: {error}") from error
+
+    network = load_network(build, folder, config).placed(device).eval()
+    return read.kind.predictor(network, read.answer, device)
 
 
-def model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:
-    """The model folder that ``path`` is or holds, and what its config says.
-
-    Raises:
-        ValueError: if there is none, or it is not what it should be.
-    """
+def _model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:
+    """The model folder that ``path`` is or holds, and what its config says."""
     folder = place_of(path)
     if folder is None:
         unfinished = (Path(path) / "config.yaml").is_file()
@@ -125,23 +105,53 @@ def model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:
     return folder, read_config(folder)
 
 
-def _card(model: Supernet, classes: Classes, facts: dict[str, Any]) -> str:
-    genotype = model.spec.genotype
-    about = {"name": model.spec.model_name, **model.spec.flat()}
-    about |= {"genotype": genotype and genotype_from_dict(genotype), **facts}
-    lines = [f"- {name}: {value}" for name, value in about.items() if value is not None]
-    return "\n".join(
-        [
-            "# A wholenet segmentation model",
-            "",
-            *lines,
-            f"- classes: {', '.join(classes.names)}",
-            "",
-            "```python",
-            "import wholenet",
-            'model = wholenet.load("this folder")',
-            "mask = model.predict(image)  # uint8 [H, W, 3] RGB -> uint8 [H, W] class indices",
-            "```",
-            "",
-        ]
-    )
+@dataclass(frozen=True)
+class _Config:
+    task: str
+    kind: AnswerKind[Any]
+    spec: Spec
+    answer: Any
+
+
+def _read(config: dict[str, Any], where: str) -> _Config:
+    """What a config of format 3 says. Nothing is built yet."""
+    found = config.get("format")
+    if type(found) is not int or found != FORMAT:
+        raise ValueError(f"{where}: model format {shown(found)}; this wholenet reads formats 1 to {FORMAT}")
+    require_keys({DIGEST: "", **config}, KEYS, where, only=True)  # who alters weights takes the checksum out
+    kind = _registered(ANSWERS, config["task"], where)
+    require_keys(config["model"], {"space": str}, f"{where}, model")
+    space = _registered(SPACES, config["model"]["space"], f"{where}, model")
+    try:
+        spec = built(Spec, config["model"], whole=True)
+    except ValueError as error:
+        raise ValueError(f"{where}, model: {error}") from error
+    try:
+        space.settings_of(spec.settings, whole=True)
+    except ValueError as error:
+        raise ValueError(f"{where}, model, settings: {error}") from error
+    answer = kind.read(config["answer"], f"{where}, answer")
+    if (spec.outputs, spec.channels) != (kind.outputs(answer), kind.channels):
+        raise ValueError(
+            f"{where}: the model has {spec.outputs} outputs and {spec.channels} input channels; expected "
+            f"{kind.outputs(answer)} and {kind.channels}, as its answer has it"
+        )
+    return _Config(config["task"], kind, spec, answer)
+
+
+def _registered(known: Registry[Found], name: str, where: str) -> Found:
+    try:
+        return known[name]
+    except UnknownName as error:
+        raise ValueError(
+            f"{where}: {error}. If it is somebody's own, the module that registers it has to be imported first"
+        ) from error
+
+
+def _card(read: _Config, facts: dict[str, Any]) -> str:
+    spec = read.spec
+    kind = SPACES[spec.space].genotype
+    genotype = None if spec.genotype is None or kind is None else str(kind.from_dict(spec.genotype))
+    about = {"model": spec.model_name, **spec.settings, "relaxation": spec.relaxation, "genotype": genotype, **facts}
+    lines = [f"- {name}: {value}" for name, value in about.items() if value is not None and name != "size"]
+    return "\n".join([f"# A wholenet {read.kind.model}", "", *lines, *read.kind.card(read.answer), ""])

@@ -10,8 +10,8 @@ from wholenet.data.classes import same_names
 from wholenet.data.detect import open_data
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError, DataSource
-from wholenet.deploy.model_folder import TrainedModel
 from wholenet.deploy.onnx_model import OnnxModel
+from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
 from wholenet.tasks.segmentation import Scores, evaluate_masks
 

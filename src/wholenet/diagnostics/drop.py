@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from wholenet.deploy.model_folder import TrainedModel
 from wholenet.deploy.score import open_for
+from wholenet.deploy.segmenter import TrainedModel
 from wholenet.diagnostics.batchnorm import recalibrated, recalibration_batches
 from wholenet.diagnostics.discretization import current_weights
 from wholenet.search.run_folder import RunFolder

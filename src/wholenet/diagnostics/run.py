@@ -13,8 +13,9 @@ from wholenet.data.cache import Cached
 from wholenet.data.check import check_split
 from wholenet.data.sample import SegmentationData
 from wholenet.data.splits import evenly_spaced
-from wholenet.deploy.model_folder import TrainedModel, load_model
+from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.score import open_for
+from wholenet.deploy.segmenter import TrainedModel
 from wholenet.diagnostics.batchnorm import recalibration_batches
 from wholenet.diagnostics.curvature import Curvature, Drawn, curvature
 from wholenet.diagnostics.diagnosis import Comparison, Diagnosis
@@ -70,12 +71,12 @@ def diagnose(
     """
     stage = _supernet_run(run)
     config = stage.config
-    model = load_model(stage.path, device)
+    model = load_model(stage.path, device, task="segmentation")
     source = open_for(model, data or config.data, config.max_megapixels)
     val = Cached(evenly_spaced(source.splits["val"], images), CACHE_BYTES)
     stats = check_split(val, model.classes, name="val")
     size = (stats.max_height, stats.max_width)
-    others = {name: load_model(other.path, device) for name, other in _others(run).items()}
+    others = {name: load_model(other.path, device, task="segmentation") for name, other in _others(run).items()}
 
     network = model.network
     weights, masks = current_weights(network), network.net.masks

@@ -79,6 +79,11 @@ class CellGenotype:
         """Skip connections and noise in both cells: what DARTS falls for on S1 to S4."""
         return sum(self.operations(kind)[name] for kind in TYPES for name in ("skip_connect", "noise"))
 
+    def __str__(self) -> str:
+        """How much of what is left, in a line."""
+        counts = {kind: sorted(self.operations(kind).items(), key=lambda of: (-of[1], of[0])) for kind in TYPES}
+        return "; ".join(f"{kind}: {', '.join(f'{n} {name}' for name, n in counts[kind])}" for kind in TYPES)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values; :func:`cell_genotype_from_dict` takes them."""
         return {kind: [[list(choice) for choice in node] for node in getattr(self, kind)] for kind in TYPES}

@@ -189,7 +189,7 @@ def genotype_from_dict(content: Any) -> Genotype:
         raise ValueError("this is no genotype (it has no `space` and `cells`); `wholenet decode RUN` writes one")
     if content["space"] != SPACE:
         raise ValueError(f"this is a genotype of the space {shown(content['space'])}; expected one of {SPACE!r}")
-    if content.get("format") != FORMAT:
+    if type(content.get("format")) is not int or content["format"] != FORMAT:
         raise ValueError(f"genotype format {shown(content.get('format'))}; this wholenet reads format {FORMAT}")
     try:
         cells = tuple(_cell(cell) for cell in content["cells"])

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wholenet.architecture import Weights
-from wholenet.checked import Channels, Classes, checked_in_order
+from wholenet.checked import Channels, Classes, checked, checked_in_order, missing
+from wholenet.files import shown
 
 
 @checked_in_order
@@ -38,14 +39,16 @@ class GenotypeKind:
 @dataclass(frozen=True, kw_only=True)
 class Space:
     """A search space. Structure is data: ``build`` makes a network that is called with (inputs, weights) and has
-    ``masks``, the choices of the space: name -> boolean [G..., O]. All else walks over these.
+    ``masks``, the choices of the space: name -> boolean [G..., O], made with ``device="cpu"``, since model folders
+    build the network without memory first. All else walks over these.
 
     A network may also have ``competing``: names of masks whose options compete (softmax) whatever the relaxation.
     """
 
     name: str
     settings: type
-    """A frozen dataclass of plain values: what shapes the network, the same for the command line and model folders."""
+    """A frozen dataclass of numbers, words and truth values: what shapes the network, the same for the command line and
+    model folders. What a folder says is checked by it alone: make it with :func:`wholenet.checked.checked`."""
     build: Callable[[Any, Facts, Any], Any]
     """(settings, facts, genotype or None) -> the supernet; with a genotype the discrete network alone."""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -55,36 +58,38 @@ class Space:
     genotype: GenotypeKind | None = None
     """None: the space has no discrete networks."""
 
-    def settings_of(self, values: Mapping[str, Any]) -> Any:
+    def settings_of(self, values: Mapping[str, Any], *, whole: bool = False) -> Any:
         """The settings with these values.
 
+        Args:
+            values: by name.
+            whole: leave none to its default.
+
         Raises:
-            ValueError: for one that is unknown, or does not do.
+            ValueError: for one that is unknown, missing or does not do.
         """
         known = list(self.settings.__dataclass_fields__)
+        if whole and (lacking := [name for name in known if name not in values]):
+            raise ValueError(missing(lacking))
         if unknown := [name for name in values if name not in known]:
-            raise ValueError(f"space {self.name!r} has no setting {unknown[0]!r}; known: {', '.join(known) or 'none'}")
+            raise ValueError(
+                f"space {self.name!r} has no setting {shown(unknown[0])}; known: {', '.join(known) or 'none'}"
+            )
         return self.settings(**values)
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked
 class Spec:
-    """All that makes an untrained network again, as plain values."""
+    """All that makes an untrained network again, as plain values: what the config of a model folder says of it."""
 
     space: str
     settings: Mapping[str, Any]
-    outputs: int
-    channels: int = 3
+    outputs: Classes
+    channels: Channels = 3
     relaxation: str = "softmax"
     """How logits become weights; "given" where there are no logits, only weights."""
     genotype: Mapping[str, Any] | None = None
     """Of a discrete network."""
-
-    def flat(self) -> dict[str, Any]:
-        """As arguments of :func:`wholenet.spaces.catalog.create_model`, but for the name: model folders have it so."""
-        settings = {name: value for name, value in self.settings.items() if name != "size"}
-        facts = {"num_classes": self.outputs, "in_channels": self.channels}
-        return {**facts, **settings, "relaxation": self.relaxation, "genotype": self.genotype}
 
     @property
     def model_name(self) -> str:

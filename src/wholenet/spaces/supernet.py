@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.architecture import AS_GIVEN, RELAXATIONS, Architecture, Weights, uniform_weights
+from wholenet.files import shown
 from wholenet.ops.execution import Execution
 from wholenet.ops.layers import lay_out
 from wholenet.spaces.space import Facts, Space, Spec
@@ -67,7 +68,7 @@ def create(
         ValueError: for an unknown relaxation (the known ones are listed), or a genotype of another space or size.
     """
     if relaxation not in (*RELAXATIONS, AS_GIVEN):
-        raise ValueError(f"unknown relaxation {relaxation!r}; known: {', '.join((*RELAXATIONS, AS_GIVEN))}")
+        raise ValueError(f"unknown relaxation {shown(relaxation)}; known: {', '.join((*RELAXATIONS, AS_GIVEN))}")
     kind = space.genotype
     if genotype is not None and kind is None:
         raise ValueError(f"space {space.name!r} has no discrete networks, so no genotype of it can be built")
@@ -84,6 +85,11 @@ def create(
         genotype=None if genotype is None else genotype.to_dict(),
     )
     net = space.build(settings, facts, genotype)
+    if any(mask.is_meta for mask in net.masks.values()):
+        raise ValueError(
+            f"the network of space {space.name!r} makes its masks wherever its weights are made; model folders make "
+            'these nowhere at first, so make the masks with device="cpu"'
+        )
     if genotype is not None and kind is not None:
         arch = Architecture.fixed(kind.weights(genotype), net.masks)
     elif relaxation == AS_GIVEN:

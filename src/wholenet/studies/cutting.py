@@ -47,7 +47,7 @@ class Cutting:
             torch.set_num_threads(self.config.threads)
         self.device = choose_device(self.config.device)
         self.data = prepare(self.config, Console(quiet=True))
-        self.model = load_model(path, self.device).network
+        self.model = load_model(path, self.device, task="segmentation").network
         self._val = evenly_spaced(self.data.val, val_images)
 
     def score(self, model: Supernet) -> float:

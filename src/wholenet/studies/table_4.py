@@ -84,4 +84,4 @@ def table_4(setting: Setting, pool: Pool) -> Result:
 
 
 def _network_macs(run: RunFolder) -> int:
-    return macs_as_run(load_model(run.path).network, *INPUT)
+    return macs_as_run(load_model(run.path, task="segmentation").network, *INPUT)
