@@ -25,6 +25,7 @@ from wholenet.spaces.catalog import SPACES, create_model
 from wholenet.spaces.darts_genotype import PUBLISHED
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.space import Space, Spec
+from wholenet.tasks.segmentation import predict_mask
 
 CLASSES = Classes(("sky", "ground"), ((0, 0, 255), (0, 255, 0)), values=(3, 7), ignore_values=(255, 9))
 MASKS = segmentation_answer(CLASSES, {"val_share": 0.2, "seed": 5})
@@ -307,7 +308,9 @@ def test_a_config_of_the_other_task_is_refused(name, tmp_path):
     config = json.loads(file.read_text())
     (other,) = {"segmentation", "classification"} - {task}
     refused(file, {**config, "task": other}, ("task",))
-    refused(file, {**config, "answer": LABELS if task == "segmentation" else MASKS}, ("answer",))
+    answer = LABELS if task == "segmentation" else MASKS
+    refused(file, {**config, "answer": answer}, ("answer",))
+    refused(file, {**config, "task": other, "answer": answer}, ("task",))  # of a network that has no such answer
 
 
 # ---- what would not be read is not written
@@ -340,8 +343,8 @@ class Width:
     width: Channels = 4
 
 
-class Depths(nn.Module):
-    """One depth for every pixel, of a mixture of two convolutions."""
+class Pixels(nn.Module):
+    """Outputs for every pixel, of a mixture of two convolutions."""
 
     where: str | None = "cpu"
 
@@ -378,8 +381,20 @@ DEPTH = AnswerKind(
 )
 
 
+def test_a_space_of_a_user_has_models_of_each_task(tmp_path):
+    space = Space(name="mine", settings=Width, build=lambda s, facts, _: Pixels(facts.outputs, facts.channels, s.width))
+    SPACES.add("mine", space)
+    try:
+        model = create_model("mine", num_classes=2).eval()
+        save_model(tmp_path / "m", "segmentation", model, MASKS, {})
+        image = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+        assert np.array_equal(load_model(tmp_path / "m").predict(image), predict_mask(model, image))
+    finally:
+        SPACES.remove("mine")
+
+
 def test_a_space_and_a_task_of_a_user_have_the_same_folders(tmp_path):
-    space = Space(name="mine", settings=Width, build=lambda s, facts, _: Depths(facts.outputs, facts.channels, s.width))
+    space = Space(name="mine", settings=Width, build=lambda s, facts, _: Pixels(facts.outputs, facts.channels, s.width))
     SPACES.add("mine", space)
     ANSWERS.add("depth", DEPTH)
     try:
@@ -395,7 +410,7 @@ def test_a_space_and_a_task_of_a_user_have_the_same_folders(tmp_path):
         with pytest.raises(ValueError, match="m is a network of depths; this is for a segmentation model"):
             load_model(tmp_path / "m", task="segmentation")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Depths, "where", None)
+            patch.setattr(Pixels, "where", None)
             with pytest.raises(ValueError, match='so make the masks with device="cpu"'):
                 load_model(tmp_path / "m")
         config = json.loads((tmp_path / "m" / "config.json").read_text())

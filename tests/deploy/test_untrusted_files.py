@@ -310,7 +310,7 @@ CLASS = {"name": "a", "id": 0}
         ({"answer__held_out__seed": "x"}, "'seed' is 'x'; expected int"),
         ({"answer__held_out__val_share": 7}, "'val_share' is 7; expected 0 to 1"),
         ({"format": "x" * 10**6}, "model format 'xxx"),
-        ({"format": True}, "model format True; this wholenet reads formats 1 to 3"),
+        ({"format": True}, "model format True; this wholenet reads format 3, classifiers of format 1"),
         ({"format": 3.0}, "model format 3.0"),
         (
             {"task": "segmentatoin"},

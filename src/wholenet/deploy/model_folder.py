@@ -117,11 +117,19 @@ def _read(config: dict[str, Any], where: str) -> _Config:
     """What a config of format 3 says. Nothing is built yet."""
     found = config.get("format")
     if type(found) is not int or found != FORMAT:
-        raise ValueError(f"{where}: model format {shown(found)}; this wholenet reads formats 1 to {FORMAT}")
+        raise ValueError(
+            f"{where}: model format {shown(found)}; this wholenet reads format {FORMAT}, classifiers of format 1 and "
+            "segmentation models of format 2"
+        )
     require_keys({DIGEST: "", **config}, KEYS, where, only=True)  # who alters weights takes the checksum out
     kind = _registered(ANSWERS, config["task"], where)
     require_keys(config["model"], {"space": str}, f"{where}, model")
     space = _registered(SPACES, config["model"]["space"], f"{where}, model")
+    if space.tasks and config["task"] not in space.tasks:
+        raise ValueError(
+            f"{where}: space {space.name!r} is for {' and '.join(space.tasks)}; its networks have no answer for "
+            f"{config['task']}"
+        )
     try:
         spec = built(Spec, config["model"], whole=True)
     except ValueError as error:

@@ -9,15 +9,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
 from wholenet.data.classes import classes_from_dict, classes_to_dict
 from wholenet.data.pictures import check_image
 from wholenet.data.sample import Classes
 from wholenet.data.stream import MEAN, STD
 from wholenet.deploy.answer import AnswerKind
-from wholenet.deploy.fold import Folded, fold
+from wholenet.deploy.fold import fold
 from wholenet.deploy.held_out import check_held_out
 from wholenet.files import require_keys, shown
+from wholenet.spaces.grid import Grid
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import predict_mask
 
@@ -47,9 +49,10 @@ class TrainedModel:
         return predict_mask(self.folded, image, self.device)
 
     @cached_property
-    def folded(self) -> Folded:
-        """``network`` laid flat, which is what predicts: the same classes, but for ties in the last digits."""
-        return fold(self.network)
+    def folded(self) -> nn.Module:
+        """``network`` laid flat, which is what predicts: the same classes, but for ties in the last digits. Itself,
+        where it is no grid."""
+        return fold(self.network) if isinstance(self.network.net, Grid) else self.network
 
 
 def segmentation_answer(classes: Classes, held_out: Mapping[str, Any] | None = None) -> dict[str, Any]:

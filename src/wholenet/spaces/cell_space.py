@@ -61,6 +61,7 @@ def cell_space(name: str, table: Table) -> Space:
         name=name,
         settings=CellSettings,
         build=partial(_build, table),
+        tasks=("classification",),
         multiple=4,
         genotype=GenotypeKind(cell_genotype_from_dict, _no_weights),
     )

@@ -48,6 +48,7 @@ GRID = Space(
     name="grid",
     settings=GridSettings,
     build=_build,
+    tasks=("segmentation",),
     variants={size: {"size": size} for size in GRID_SIZES},
     genotype=GenotypeKind(genotype_from_dict, Genotype.weights, _check),
 )

@@ -53,6 +53,8 @@ class Space:
     """(settings, facts, genotype or None) -> the supernet; with a genotype the discrete network alone."""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings by name: "small" of the space "grid" makes the model "grid-small"."""
+    tasks: tuple[str, ...] = ()
+    """Names of the tasks that its networks are for; empty: of any."""
     multiple: int = 1
     """Both sides of an input are a multiple of this."""
     genotype: GenotypeKind | None = None
