@@ -531,13 +531,12 @@ def _of_machine(given: dict[str, Any], machine: Sequence[str]) -> dict[str, Any]
 def _evaluate(args: Namespace) -> None:
     from rich.console import Console
 
-    from wholenet.api import load_any
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.score import score, scores_to_dict
     from wholenet.report.data_check import printable
     from wholenet.report.progress import counted
 
-    model = load_any(args.model, args.device)
+    model = _loaded(args)
     if isinstance(model, TrainedClassifier):
         _evaluate_classifier(args, model)
         return
@@ -553,6 +552,15 @@ def _evaluate(args: Namespace) -> None:
         f"{scores.images} images"
     )
     _write_json(args.json, scores_to_dict(scores, model.classes.names))
+
+
+def _loaded(args: Namespace) -> Any:
+    """The model of any task; what is no size is refused before that takes its time."""
+    from wholenet.api import load_any
+
+    if args.tile is not None:
+        parse_size(args.tile)
+    return load_any(args.model, args.device)
 
 
 def _tiling(args: Namespace) -> Tiling:
@@ -617,7 +625,7 @@ def _refuse(failed: SomeFailed | None) -> None:
 def _predict(args: Namespace) -> None:
     from rich.console import Console
 
-    from wholenet.api import load_any, predict
+    from wholenet.api import predict
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.predict import SomeFailed
@@ -628,7 +636,7 @@ def _predict(args: Namespace) -> None:
             "--overlay writes a second picture of each frame, which the Cityscapes evaluator refuses; "
             "give --overlay and --cityscapes-submission in two calls with two --out folders"
         )
-    model = load_any(args.model, args.device)
+    model = _loaded(args)
     if isinstance(model, TrainedClassifier):
         _classify(args, model)
         return
