@@ -158,7 +158,7 @@ def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, con
         search = RunFolder.at(run.search) or RunFolder.create(search_config)
     with _alone(search):
         train(job_of(search, data, device, console), console)
-    model = load_model(search.path).network
+    model = load_model(search.path, task="segmentation").network
     genotype = decode(model.arch(), config.decoding, config.decoding_tau)
 
     epochs = config.retrain_epochs
