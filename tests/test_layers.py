@@ -14,6 +14,7 @@ ROOMS = [
     "machine",
     "files",
     "registry",
+    "plugins",
     "checked",
     "architecture",
     "ops",
@@ -40,9 +41,12 @@ ROOMS = [
     "__main__",
 ]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+SCENES = PACKAGE.parent / "wholenet_scenes"
+OPEN_TO_SCENES = {"wholenet", "wholenet.data.sample", "wholenet.data.sets"}
+"""What the street scenes need, as anybody's data set does."""
 
 
-def imported_rooms(path: Path) -> set[str]:
+def imported(path: Path) -> set[str]:
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -50,7 +54,11 @@ def imported_rooms(path: Path) -> set[str]:
             names.add(node.module)
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-    return {name.split(".")[1] for name in names if name.startswith("wholenet.")}
+    return names
+
+
+def imported_rooms(path: Path) -> set[str]:
+    return {name.split(".")[1] for name in imported(path) if name.startswith("wholenet.")}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -67,3 +75,12 @@ def test_only_the_command_line_imports_inside_functions(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef):
             assert not any(isinstance(inner, ast.Import | ast.ImportFrom) for inner in ast.walk(node)), node.name
+
+
+def test_the_scenes_are_a_data_set_like_that_of_anybody_else():
+    of_scenes = {name for path in SCENES.glob("*.py") for name in imported(path) if name.split(".")[0] == "wholenet"}
+    assert "wholenet.data.sets" in of_scenes
+    assert of_scenes <= OPEN_TO_SCENES
+    naming = {path.relative_to(PACKAGE).as_posix() for path in FILES if "wholenet_scenes" in path.read_text()}
+    assert naming == {"plugins.py"}
+    assert not [path for path in FILES if any(name.startswith("wholenet_scenes") for name in imported(path))]

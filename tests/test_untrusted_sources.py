@@ -11,7 +11,7 @@ import pytest
 import wholenet
 
 PACKAGE = Path(wholenet.__file__).parent
-FILES = sorted(PACKAGE.rglob("*.py"))
+FILES = sorted([*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "wholenet_scenes").rglob("*.py")])
 SAFE_LOADERS = {"SafeLoader", "CSafeLoader", "_PlainLoader"}
 NEVER = {
     *("eval", "exec", "compile", "__import__", "os.system", "os.popen"),

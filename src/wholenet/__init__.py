@@ -16,6 +16,7 @@ from wholenet.version import VERSION
 if TYPE_CHECKING:
     from wholenet.api import decode, diagnose, evaluate, export, fit, load, predict, resume
     from wholenet.deploy.fold import fold
+    from wholenet.plugins import register
     from wholenet.spaces.catalog import create_model
     from wholenet.spaces.supernet import Supernet
 
@@ -33,6 +34,7 @@ _HOME = {
     "diagnose": "wholenet.api",
     "export": "wholenet.api",
     "fold": "wholenet.deploy.fold",
+    "register": "wholenet.plugins",
 }
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "fold",
     "load",
     "predict",
+    "register",
     "resume",
 ]
 

@@ -17,10 +17,11 @@ from wholenet.cells.retrain import retrain as retrain_genotype
 from wholenet.cells.search import Searched
 from wholenet.checked import Count, Dropped, Megapixels, Share, checked_numbers
 from wholenet.control import Compared, fit_with_control, resume_with_control
-from wholenet.data.detect import BUILT_IN, open_data
+from wholenet.data.detect import open_data
 from wholenet.data.labelled import open_labelled
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
+from wholenet.data.sets import BUILT_IN, data_set
 from wholenet.data.splits import evenly_spaced
 from wholenet.data.stream import check_workers
 from wholenet.deploy.classifier import TrainedClassifier
@@ -54,7 +55,7 @@ CHECKED_IMAGES = 3
 
 
 def fit(data: str | Path, out: str | Path, **options: Any) -> Compared:
-    """Train a network on ``data`` (a folder, or "scenes"), in the new folder ``out``.
+    """Train a network on ``data`` (a folder, or a data set by name: "scenes"), in the new folder ``out``.
 
     Args:
         data: see docs/data.md for what a folder may look like.
@@ -398,7 +399,7 @@ def _some_images(model: TrainedModel | str | Path, loaded: TrainedModel, data: s
     limit = MAX_MEGAPIXELS
     if data is None and not isinstance(model, TrainedModel) and (Path(model) / "config.yaml").is_file():
         named, limit = RunFolder(model).config.data, RunFolder(model).config.max_megapixels
-        data = named if named == BUILT_IN or Path(named).is_dir() else None  # it may be on another machine
+        data = named if data_set(named) is not None or Path(named).is_dir() else None  # it may be on another machine
     # The built-in scenes are pictures to look at; their classes do not matter.
     source = open_data(BUILT_IN) if data is None else open_for(loaded, str(data), limit)
     some = evenly_spaced(source.splits["val"], CHECKED_IMAGES)

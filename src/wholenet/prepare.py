@@ -10,10 +10,10 @@ from wholenet import parallel
 from wholenet.data.cache import Cached
 from wholenet.data.check import PAPER_CROP, SplitStats, check_crop, check_split, check_trainable, joined_stats
 from wholenet.data.coarsen import Coarsened
-from wholenet.data.detect import BUILT_IN
 from wholenet.data.finding import refuse_errors
 from wholenet.data.review import Review, review
 from wholenet.data.sample import DataError, DataSource, SegmentationData
+from wholenet.data.sets import data_set
 from wholenet.data.splits import Joined, split_train
 from wholenet.data.task import how_read
 from wholenet.report.data_check import print_warnings, printable
@@ -56,7 +56,7 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
     """
     plain(console)(printable(how_read(config.data, "segmentation")))
     asked_crop = parse_size(config.crop) if config.crop else None
-    drawn = config.data == BUILT_IN  # once, here below, into the cache: it takes longer than reading files does
+    by_name = data_set(config.data) is not None  # once, here below, into the cache: it may take long
     fine_alone = config.weights_annotations == config.arch_annotations == "fine"
     found = review(
         config.data,
@@ -64,7 +64,7 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
         seed=config.data_seed,
         crop=asked_crop,
         max_megapixels=config.max_megapixels,
-        skipped=("train", "val", "test") if drawn else ("coarse",) if fine_alone else (),
+        skipped=("train", "val", "test") if by_name else ("coarse",) if fine_alone else (),
         progress=counted(console, "checking data"),
     )
     refuse_errors(found.findings, config.data)
@@ -116,7 +116,7 @@ def default_crop(stats: SplitStats) -> tuple[int, int]:
 
 
 def _train_stats(found: Review, source: DataSource, which: Annotations, console: Console) -> SplitStats:
-    """Of all that is trained on; what is in no file, scenes and made annotations, is counted here."""
+    """Of all that is trained on; what is in no folder, data sets by name and made annotations, is counted here."""
     _annotated(source, source.splits["train"], which)  # is there what was asked for?
     names = {"fine": ["train"], "coarse": ["coarse"], "both": ["train", "coarse"]}[which]
     return joined_stats([_stats(found, source, name, console) for name in names])

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from wholenet.files import SHOWN, shown
 
 T = TypeVar("T")
+
+
+def is_name(text: str) -> bool:
+    """Whether things can be registered by it: it holds letters, digits, "-", "_" and "." alone."""
+    return text.replace("-", "a").replace(".", "a").replace("_", "a").isalnum()
 
 
 class UnknownName(KeyError, ValueError):
@@ -24,6 +29,8 @@ class Registry(Mapping[str, T], Generic[T]):
     Args:
         kind: what its things are, for messages: "operation".
         known: what it begins with.
+        load: registers more; called when a name is not known, and when the names are listed. It says what it could not
+            load, by name.
 
     >>> operations = Registry("operation", {"skip": 1, "conv": 2})
     >>> operations["skipp"]
@@ -32,9 +39,12 @@ class Registry(Mapping[str, T], Generic[T]):
     wholenet.registry.UnknownName: unknown operation 'skipp'; did you mean 'skip'? Known: skip, conv
     """
 
-    def __init__(self, kind: str, known: Mapping[str, T] | None = None) -> None:
+    def __init__(
+        self, kind: str, known: Mapping[str, T] | None = None, load: Callable[[], Mapping[str, str]] | None = None
+    ) -> None:
         self.kind = kind
         self._known = dict(known or {})
+        self._load = load or dict
 
     def add(self, name: str, thing: T) -> None:
         """Let ``name`` stand for ``thing``.
@@ -42,7 +52,7 @@ class Registry(Mapping[str, T], Generic[T]):
         Raises:
             ValueError: if it stands for something else already, or is no name.
         """
-        if not name or not name.replace("-", "_").replace(".", "_").replace("_", "a").isalnum():
+        if not is_name(name):
             raise ValueError(f"{self.kind} {name!r}: expected a name of letters, digits, '-', '_' and '.'")
         if name in self._known and self._known[name] is not thing:
             raise ValueError(f"there is a {self.kind} {name!r} already; register yours under another name")
@@ -53,18 +63,19 @@ class Registry(Mapping[str, T], Generic[T]):
         del self._known[name]
 
     def __getitem__(self, name: str) -> T:
-        try:
+        if name in self:
             return self._known[name]
-        except (KeyError, TypeError):
-            near = difflib.get_close_matches(name[:SHOWN], self._known, n=3) if isinstance(name, str) else []
-            meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-            known = ", ".join(self._known)
-            raise UnknownName(
-                f"unknown {self.kind} {shown(name)}; {meant}{'K' if meant else 'k'}nown: {known}"
-            ) from None
+        near = difflib.get_close_matches(name[:SHOWN], self._known, n=3) if isinstance(name, str) else []
+        meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        known = "; ".join([", ".join(self._known), *self._load().values()])
+        raise UnknownName(f"unknown {self.kind} {shown(name)}; {meant}{'K' if meant else 'k'}nown: {known}")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
+        return iter(self._all())
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._all())
+
+    def _all(self) -> dict[str, T]:
+        self._load()
+        return self._known

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 
 from wholenet import parallel
-from wholenet.data.detect import BUILT_IN
+from wholenet.data.sets import place_of
 from wholenet.deploy.model_folder import load_model
 from wholenet.machine import choose_device
 from wholenet.ops.execution import precision_for
@@ -50,10 +50,9 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
         genotype = read_genotype(config.genotype, grid_size(config.size).layers)
     with parallel.first_alone():  # what it found out about the files, the others read
         data = prepare(config, console)
-    if config.data != BUILT_IN:  # so that the run can be continued from anywhere
-        config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     config = replace(
         config,
+        data=place_of(config.data),
         crop="{}x{}".format(*data.crop),
         # What is computed stays what it is, wherever the run is continued.
         precision="float32" if precision_for(config.precision, device) is None else "bfloat16",

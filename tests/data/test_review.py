@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from trees import ListData, labels, picture, sample, write, write_pairs
 
+import wholenet
 from wholenet.data.check import check_split, joined_stats
 from wholenet.data.classes import default_colors, read_classes
 from wholenet.data.detect import open_data
@@ -17,6 +18,7 @@ from wholenet.data.labelled import Labelled, LabelledSource
 from wholenet.data.labelled_review import labelled_findings
 from wholenet.data.review import review
 from wholenet.data.sample import Classes, DataError, DataSource
+from wholenet.data.sets import DATA_SETS, DataSet
 from wholenet.data.split_findings import duplicates, of_classes, split_stats
 from wholenet.data.survey import ImageFacts, MaskFacts, Surveyed
 
@@ -99,17 +101,30 @@ def test_an_impossible_val_share_is_no_finding(tmp_path):
         review(tmp_path, val_share=1.5)
 
 
-def test_scenes_are_looked_at_too(monkeypatch):
+@pytest.fixture
+def mine():
+    """Registers what is given to it as the data set "mine", for one test."""
+    yield lambda source: wholenet.register(DataSet(name="mine", open=lambda asked: source))
+    DATA_SETS.remove("mine")
+
+
+def test_data_sets_by_name_are_looked_at_too(mine):
     classes = Classes(("a", "b"), default_colors(2))
     splits = {"train": ListData(*(sample(labels(0, 1)) for _ in range(3))), "val": ListData(sample(labels(0)))}
-    source = DataSource("scenes", classes, splits)
-    monkeypatch.setattr("wholenet.data.review.open_scenes", lambda seed: source)
+    mine(DataSource("mine", classes, splits))
     calls = []
-    found = review("scenes", progress=lambda done, total: calls.append((done, total)))
+    found = review("mine", progress=lambda done, total: calls.append((done, total)))
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert {name: stats.images for name, stats in found.stats.items()} == {"train": 3, "val": 1}
-    assert kinds(review("scenes", crop=(64, 64))) == {"smaller-than-crop"}
-    assert review("scenes", skipped=("train", "val")).stats == {}
+    assert kinds(review("mine", crop=(64, 64))) == {"smaller-than-crop"}
+    assert review("mine", skipped=("train", "val")).stats == {}
+
+
+def test_a_data_set_by_name_that_cannot_be_opened_is_a_finding(mine):
+    mine(DataSource("mine", Classes(("a", "b"), default_colors(2)), {"val": ListData(sample(labels(0)))}))
+    found = review("mine")
+    assert kinds(found) == {"layout"}
+    assert "mine has no train split; it has val" in found.findings[0].what
 
 
 # ---- many classes

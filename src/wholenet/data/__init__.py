@@ -1,1 +1,1 @@
-"""Data sets and their detection, masks and label maps, joint augmentation, splits, the built-in scenes."""
+"""Data sets, by name and in folders, masks and label maps, joint augmentation, splits."""

@@ -20,15 +20,13 @@ from wholenet.data.layouts import KNOWN_LAYOUTS, SPLIT_FOLDERS, Layout, describe
 from wholenet.data.naming import composed
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import Classes, DataError, DataSource
-from wholenet.data.scenes import open_scenes
+from wholenet.data.sets import Asked, data_set, known_by_name, open_set
 from wholenet.data.splits import seeded_order, share_count
 from wholenet.data.survey import MaskFacts
 from wholenet.files import read_text
 
 LISTS = "ImageSets/Segmentation"
 """Where Pascal VOC has its lists of images."""
-BUILT_IN = "scenes"
-"""The name that stands for the built-in data set; a folder of that name is "./scenes"."""
 
 
 @checked_numbers
@@ -40,12 +38,12 @@ def open_data(
     classes: Classes | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
 ) -> DataSource:
-    """Open the built-in data set "scenes", or a folder of images and masks in any of the layouts known by sight.
+    """Open a data set by its name, or a folder of images and masks in any of the layouts known by sight.
 
     Args:
-        where: "scenes", or a folder (one called scenes is reached as "./scenes").
+        where: "scenes" or another name (``data/sets.py``), or a folder (one called scenes is reached as "./scenes").
         val_share: how much of train becomes val if there is no val split.
-        seed: which part that is, and which scenes there are.
+        seed: which part that is; of images that are drawn, also which there are.
         classes: the classes to read the masks by if there is no class file; if there is one, it must name the same.
         max_megapixels: larger files are refused when they are read.
 
@@ -53,10 +51,10 @@ def open_data(
         DataError: if the folder is none, has no known layout, or its images, masks and classes do not fit together.
         ValueError: for a number out of bounds.
     """
-    if where == BUILT_IN:
-        source = open_scenes(seed=seed)
+    if (known := data_set(where)) is not None:
+        source = open_set(known, Asked(val_share=val_share, seed=seed, max_megapixels=max_megapixels))
         if classes is not None:
-            same_names(source.classes, classes, BUILT_IN)
+            same_names(source.classes, classes, known.name)
         return source
     root = Path(where).expanduser()
     tree = find_tree(root)
@@ -102,7 +100,7 @@ def find_tree(root: Path) -> Tree:
     """
     if not root.is_dir():
         problem = "is a file, not a folder" if root.exists() else "does not exist"
-        raise DataError(f'{root} {problem}. Give a folder, or "scenes" for the built-in data.\n{KNOWN_LAYOUTS}')
+        raise DataError(f"{root} {problem}. Give a folder, or {known_by_name()}.\n{KNOWN_LAYOUTS}")
     return _cityscapes_tree(root) if is_cityscapes(root) else _folder_tree(root)
 
 

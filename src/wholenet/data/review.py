@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wholenet.checked import InnerShare, Megapixels, Seed, checked_numbers
 from wholenet.data.check import SplitStats, check_crop, check_split
-from wholenet.data.detect import BUILT_IN, Tree, as_source, class_file, class_table, find_tree, with_val
+from wholenet.data.detect import Tree, as_source, class_file, class_table, find_tree, with_val
 from wholenet.data.facts_cache import FactsCache
 from wholenet.data.file_findings import of_images, of_masks, of_pairs, of_small_images, unusable
 from wholenet.data.finding import Finding, by_severity
@@ -19,7 +19,7 @@ from wholenet.data.folder import Pair
 from wholenet.data.label_findings import of_labels
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import Classes, DataError, DataSource
-from wholenet.data.scenes import open_scenes
+from wholenet.data.sets import Asked, DataSet, data_set, open_set
 from wholenet.data.split_findings import duplicates, of_classes, of_ignored_masks, of_sizes, split_stats
 from wholenet.data.survey import Surveyed, survey
 
@@ -69,8 +69,9 @@ def review(
     Raises:
         ValueError: if a val split must be made and ``val_share`` is not between 0 and 1.
     """
-    if where == BUILT_IN:
-        return _of_scenes(seed, crop, skipped, progress)
+    if (known := data_set(where)) is not None:
+        asked = Asked(val_share=val_share, seed=seed, max_megapixels=max_megapixels)
+        return _of_set(known, asked, crop, skipped, progress)
     root = Path(where).expanduser()
     try:
         tree = find_tree(root)
@@ -124,8 +125,13 @@ def _classes(root: Path, tree: Tree, found: Surveyed) -> tuple[tuple[Classes, st
     return (table, origin, "inferred" in origin), []
 
 
-def _of_scenes(seed: int, crop: tuple[int, int] | None, skipped: Collection[str], progress: Progress | None) -> Review:
-    source = open_scenes(seed=seed)
+def _of_set(
+    known: DataSet, asked: Asked, crop: tuple[int, int] | None, skipped: Collection[str], progress: Progress | None
+) -> Review:
+    try:
+        source = open_set(known, asked)
+    except (DataError, OSError) as error:
+        return Review(known.name, (Finding("error", "layout", str(error)),))
     used = {name: data for name, data in source.splits.items() if name not in skipped}
     total, before = sum(len(data) for data in used.values()), 0
     stats = {}
@@ -143,4 +149,4 @@ def _of_scenes(seed: int, crop: tuple[int, int] | None, skipped: Collection[str]
             check_crop(stats["train"], crop, "train")
         except DataError as error:
             findings.append(Finding("error", "smaller-than-crop", str(error)))
-    return Review(BUILT_IN, tuple(findings), source, stats, source.notes)
+    return Review(known.name, tuple(findings), source, stats, source.notes)

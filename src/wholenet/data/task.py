@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from wholenet.data.class_folders import class_layout, split_of
-from wholenet.data.detect import BUILT_IN, find_tree, layout_of
+from wholenet.data.detect import find_tree, layout_of
 from wholenet.data.folder import IMAGE_SUFFIXES
 from wholenet.data.formats import other_format
 from wholenet.data.guess import doubt, guess_layout
@@ -16,8 +15,8 @@ from wholenet.data.labelled import form_of
 from wholenet.data.labelled_count import holds_masks, images_of
 from wholenet.data.layouts import SPLIT_FOLDERS, Layout, find_layout, is_cityscapes, subfolders
 from wholenet.data.sample import DataError
+from wholenet.data.sets import Task, data_set
 
-Task = Literal["segmentation", "classification"]
 FILES = ("*.parquet", "data/*.parquet", "data_batch_*", "*/data_batch_*", "train.bin", "*/train.bin", "*_32x32.mat")
 """Files by which labelled images are known (``data/labelled.py``)."""
 PAIRED = ("images", "masks", "labels", "annotations", "leftimg8bit", "gtfine", "gtcoarse")
@@ -28,15 +27,17 @@ _SHOWN = 4
 
 
 def task_of(where: str | Path) -> Task:
-    """Classification for a folder of labelled images, segmentation for anything else.
+    """Classification for a folder of labelled images, segmentation for any other; of a data set by name, as it says.
 
-    Known by names: a layout of images with masks; files that only labelled images come in; at least two folders with
-    images directly in them, in the folder or in its ``train``. Where the folders may be images and masks under other
-    names (``data/guess.py``), or speak for both, or some files are called as masks are, nothing is chosen.
+    Folders are known by names: a layout of images with masks; files that only labelled images come in; at least two
+    folders with images directly in them, in the folder or in its ``train``. Where the folders may be images and masks
+    under other names (``data/guess.py``), or speak for both, or some files are called as masks are, nothing is chosen.
 
     Raises:
         DataError: if both are possible. It says how, and that ``--task`` decides.
     """
+    if (known := data_set(where)) is not None:
+        return known.task
     root = Path(where).expanduser()
     if not root.is_dir():
         return "segmentation"
@@ -92,8 +93,9 @@ def how_read(where: str | Path, task: Task) -> str:
     """
     what = "images with masks (segmentation)" if task == "segmentation" else "labelled images (classification)"
     root = Path(where).expanduser()
-    if task == "segmentation" and where == BUILT_IN:
-        return f"{where} is read as {what}: drawn, the built-in data"
+    known = data_set(where)
+    if known is not None and known.task == task:
+        return f"{where} is read as {what}: {known.told}"
     try:
         if task == "classification":
             detail = _how_labelled(root)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wholenet.data.detect import BUILT_IN
+from wholenet.data.sets import data_set, place_of
 from wholenet.search.folder import Folder
 
 SHOWN = 6
@@ -30,11 +30,12 @@ def data_of(run: Folder, recorded: str, given: str | Path | None) -> str:
         ValueError: if none is given, and what is recorded is not there any more.
     """
     if given is not None:
-        return str(given) if str(given) == BUILT_IN else str(Path(given).expanduser().resolve())
-    if recorded != BUILT_IN and not Path(recorded).exists():
+        return place_of(given)
+    if data_set(recorded) is None and not Path(recorded).exists():
+        by_name = "" if Path(recorded).is_absolute() else "if it is a data set by name, import what registers it; "
         raise ValueError(
-            f"{recorded}, the data of {run.path}, is not there any more; if it was moved, say where it is now: "
-            f"`{run.resume_command} --data NEW`"
+            f"{recorded}, the data of {run.path}, is not there any more; {by_name}if it was moved, say where it is "
+            f"now: `{run.resume_command} --data NEW`"
         )
     return recorded
 

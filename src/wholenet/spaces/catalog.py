@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from wholenet.checked import Channels, Classes, checked_numbers
+from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.spaces.cell_space import CELL_SPACES
 from wholenet.spaces.grid_space import GRID
 from wholenet.spaces.space import Facts, Space, Spec, known_names
 from wholenet.spaces.supernet import Supernet, create
 
-SPACES: Registry[Space] = Registry("space", {space.name: space for space in (GRID, *CELL_SPACES)})
-"""By name."""
+SPACES: Registry[Space] = Registry("space", {space.name: space for space in (GRID, *CELL_SPACES)}, load_plugins)
+"""By name; :func:`wholenet.register` adds to them."""
 
 
 @checked_numbers

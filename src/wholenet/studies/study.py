@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from wholenet.data.cityscapes import CITYSCAPES
-from wholenet.data.detect import BUILT_IN, open_data
+from wholenet.data.detect import open_data
+from wholenet.data.sets import place_of
 from wholenet.data.task import how_read, may_be_labelled
 from wholenet.files import check_output
 from wholenet.report.data_check import printable
@@ -70,8 +71,7 @@ def study(name: str, setting: Setting | CellSetting, console: Console | None = N
         check_output(path)
     console = console or Console()
     say = plain(console)
-    if setting.data != BUILT_IN:  # a run is known by its settings: from wherever the study is called
-        setting = replace(setting, data=str(Path(setting.data).expanduser().resolve()))
+    setting = replace(setting, data=place_of(setting.data))  # a run is known by it: from wherever the study is called
     _ = setting.example  # a bad --set is refused here
     if isinstance(setting, CellSetting):
         if not may_be_labelled(setting.data):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wholenet.checked import Jobs, built, checked
-from wholenet.data.detect import BUILT_IN
+from wholenet.data.sets import data_set, known_by_name, place_of
 from wholenet.files import check_output, read_yaml, shown
 from wholenet.search.config import FitConfig
 from wholenet.spaces.genotype import read_genotype
@@ -31,7 +31,7 @@ class SweepFile:
     """The fields of a sweep's file."""
 
     data: str
-    """Folder, or "scenes"."""
+    """Folder, or the name of a data set: "scenes"."""
     out: str
     """Folder for the runs."""
     options: dict[str, Any] | None = None
@@ -110,12 +110,10 @@ def _sweep(content: SweepFile, overrides: dict[str, Any]) -> Sweep:
 
 
 def _data(given: str) -> str:
-    if given == BUILT_IN:
-        return given
-    path = Path(given).expanduser().resolve()  # a run is known by its data, from wherever the sweep is called
-    if not path.is_dir():
-        raise ValueError(f"data is {given}, and there is no such folder; give a folder, or scenes")
-    return str(path)
+    place = place_of(given)  # a run is known by its data, from wherever the sweep is called
+    if data_set(given) is None and not Path(place).is_dir():
+        raise ValueError(f"data is {given}, and there is no such folder; give a folder, or {known_by_name()}")
+    return place
 
 
 # ---- from the file's parts to runs

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from wholenet.data.sample import DataSource, Sample
-from wholenet.data.scenes.classes import CLASSES
-from wholenet.data.scenes.scene import draw_scene
+from wholenet_scenes.classes import CLASSES
+from wholenet_scenes.scene import draw_scene
 
 Split = Literal["train", "val", "test"]
 SPLIT_SIZES: dict[str, int] = {"train": 400, "val": 60, "test": 100}

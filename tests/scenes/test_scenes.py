@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from wholenet.data.sample import IGNORE
-from wholenet.data.scenes import CLASSES, Scenes, draw_scene, open_scenes
-from wholenet.data.scenes.dataset import SPLIT_SIZES
+from wholenet_scenes import CLASSES, Scenes, draw_scene, open_scenes
+from wholenet_scenes.dataset import SPLIT_SIZES
 
 K = len(CLASSES)
 

@@ -8,12 +8,12 @@ from random import Random
 import cv2
 import numpy as np
 
-from wholenet.data.scenes.camera import Point3
-from wholenet.data.scenes.canvas import Canvas, fixed
-from wholenet.data.scenes.classes import PAVEMENT, ROAD, VEGETATION
-from wholenet.data.scenes.palette import RGB, mix, vary
-from wholenet.data.scenes.street import FAR_M, Street
-from wholenet.data.scenes.textures import sheet
+from wholenet_scenes.camera import Point3
+from wholenet_scenes.canvas import Canvas, fixed
+from wholenet_scenes.classes import PAVEMENT, ROAD, VEGETATION
+from wholenet_scenes.palette import RGB, mix, vary
+from wholenet_scenes.street import FAR_M, Street
+from wholenet_scenes.textures import sheet
 
 NEAREST = 1.6
 """Where the ground begins, in metres: below the lower edge of any picture."""

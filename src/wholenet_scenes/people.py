@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from wholenet.data.scenes.camera import Point
-from wholenet.data.scenes.canvas import CIRCLE, Canvas
-from wholenet.data.scenes.classes import BICYCLE, PERSON
-from wholenet.data.scenes.figures import Spot, cast_shadow, round_shape, stroke
-from wholenet.data.scenes.palette import CLOTHES, HAIR, PAINT, RGB, SKIN, vary
+from wholenet_scenes.camera import Point
+from wholenet_scenes.canvas import CIRCLE, Canvas
+from wholenet_scenes.classes import BICYCLE, PERSON
+from wholenet_scenes.figures import Spot, cast_shadow, round_shape, stroke
+from wholenet_scenes.palette import CLOTHES, HAIR, PAINT, RGB, SKIN, vary
 
 
 def draw_person(canvas: Canvas, rng: Random, x: float, z: float, umbrella: bool = False) -> None:

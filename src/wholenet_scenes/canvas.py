@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from wholenet.data.sample import IGNORE
-from wholenet.data.scenes.camera import ONE, SHIFT, Camera, Point, Point3
-from wholenet.data.scenes.moods import Mood
-from wholenet.data.scenes.palette import RGB
+from wholenet_scenes.camera import ONE, SHIFT, Camera, Point, Point3
+from wholenet_scenes.moods import Mood
+from wholenet_scenes.palette import RGB
 
 CIRCLE = tuple((math.cos(k * math.pi / 5), math.sin(k * math.pi / 5)) for k in range(10))
 """The directions to the corners of what is drawn as a circle."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from random import Random
 
-from wholenet.data.scenes.canvas import CIRCLE, Canvas
-from wholenet.data.scenes.classes import POLE, SIGN, TRAFFIC_LIGHT
-from wholenet.data.scenes.figures import Spot, box, round_shape, stroke
-from wholenet.data.scenes.palette import WARM, mix, vary
+from wholenet_scenes.canvas import CIRCLE, Canvas
+from wholenet_scenes.classes import POLE, SIGN, TRAFFIC_LIGHT
+from wholenet_scenes.figures import Spot, box, round_shape, stroke
+from wholenet_scenes.palette import WARM, mix, vary
 
 METAL = ((96, 100, 104), (70, 74, 78), (150, 152, 154), (52, 62, 56))
 

@@ -9,10 +9,10 @@ from random import Random
 import cv2
 import numpy as np
 
-from wholenet.data.scenes.canvas import Canvas
-from wholenet.data.scenes.classes import VEGETATION
-from wholenet.data.scenes.figures import Spot, cast_shadow, stroke
-from wholenet.data.scenes.palette import RGB, vary
+from wholenet_scenes.canvas import Canvas
+from wholenet_scenes.classes import VEGETATION
+from wholenet_scenes.figures import Spot, cast_shadow, stroke
+from wholenet_scenes.palette import RGB, vary
 
 LEAVES = ((92, 128, 52), (70, 112, 54), (112, 136, 60), (58, 96, 60), (126, 128, 54), (176, 128, 48), (160, 92, 48))
 RAMP = np.linspace(0, 1, 256, dtype=np.float32)[:, None]

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 
-from wholenet.data.scenes.camera import NEAR_M, ONE, SHIFT, Point
-from wholenet.data.scenes.canvas import CIRCLE, Canvas
-from wholenet.data.scenes.palette import RGB
+from wholenet_scenes.camera import NEAR_M, ONE, SHIFT, Point
+from wholenet_scenes.canvas import CIRCLE, Canvas
+from wholenet_scenes.palette import RGB
 
 
 class Spot:

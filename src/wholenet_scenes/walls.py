@@ -9,11 +9,11 @@ from random import Random
 import cv2
 import numpy as np
 
-from wholenet.data.scenes.camera import NEAR_M, ONE, Point
-from wholenet.data.scenes.canvas import Canvas
-from wholenet.data.scenes.classes import BUILDING
-from wholenet.data.scenes.palette import CLOTHES, RGB, WARM, mix, vary
-from wholenet.data.scenes.textures import SHEET_PX_PER_M, sheet
+from wholenet_scenes.camera import NEAR_M, ONE, Point
+from wholenet_scenes.canvas import Canvas
+from wholenet_scenes.classes import BUILDING
+from wholenet_scenes.palette import CLOTHES, RGB, WARM, mix, vary
+from wholenet_scenes.textures import SHEET_PX_PER_M, sheet
 
 WALLS = (
     (168, 92, 70), (146, 78, 62), (214, 198, 168), (196, 188, 176), (150, 150, 150), (206, 170, 110), (224, 220, 212),

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
-from wholenet.data.scenes.buildings import draw_building
-from wholenet.data.scenes.canvas import Canvas
-from wholenet.data.scenes.cars import CAR_SHAPES, draw_car
-from wholenet.data.scenes.moods import Mood
-from wholenet.data.scenes.people import draw_bicycle, draw_person
-from wholenet.data.scenes.poles import draw_board, draw_bollard, draw_lamp, draw_sign, draw_traffic_light
-from wholenet.data.scenes.street import Street
-from wholenet.data.scenes.trees import draw_bush, draw_tree
+from wholenet_scenes.buildings import draw_building
+from wholenet_scenes.canvas import Canvas
+from wholenet_scenes.cars import CAR_SHAPES, draw_car
+from wholenet_scenes.moods import Mood
+from wholenet_scenes.people import draw_bicycle, draw_person
+from wholenet_scenes.poles import draw_board, draw_bollard, draw_lamp, draw_sign, draw_traffic_light
+from wholenet_scenes.street import Street
+from wholenet_scenes.trees import draw_bush, draw_tree
 
 Item = tuple[float, Callable[[Canvas], None]]
 """How far something is, in metres, and what paints it. Houses count by their far end, as all that stands in the street

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from wholenet.data.sample import IGNORE
-from wholenet.data.scenes.camera import ONE, SHIFT
-from wholenet.data.scenes.canvas import Canvas, fixed
-from wholenet.data.scenes.classes import ROAD
-from wholenet.data.scenes.palette import mix, vary
+from wholenet_scenes.camera import ONE, SHIFT
+from wholenet_scenes.canvas import Canvas, fixed
+from wholenet_scenes.classes import ROAD
+from wholenet_scenes.palette import mix, vary
 
 
 def finish(canvas: Canvas, rng: Random) -> None:

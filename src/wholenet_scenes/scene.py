@@ -13,14 +13,14 @@ from random import Random
 
 import numpy as np
 
-from wholenet.data.scenes.camera import draw_camera
-from wholenet.data.scenes.canvas import Canvas
-from wholenet.data.scenes.compose import child, compose
-from wholenet.data.scenes.ground import draw_ground
-from wholenet.data.scenes.lens import finish
-from wholenet.data.scenes.moods import draw_mood
-from wholenet.data.scenes.sky import draw_sky, draw_skyline
-from wholenet.data.scenes.street import draw_street
+from wholenet_scenes.camera import draw_camera
+from wholenet_scenes.canvas import Canvas
+from wholenet_scenes.compose import child, compose
+from wholenet_scenes.ground import draw_ground
+from wholenet_scenes.lens import finish
+from wholenet_scenes.moods import draw_mood
+from wholenet_scenes.sky import draw_sky, draw_skyline
+from wholenet_scenes.street import draw_street
 
 
 def draw_scene(seed: int, index: int, height: int = 192, width: int = 256) -> tuple[np.ndarray, np.ndarray]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from wholenet.data.scenes.camera import Point
-from wholenet.data.scenes.canvas import Canvas
-from wholenet.data.scenes.classes import BUILDING
-from wholenet.data.scenes.palette import mix
-from wholenet.data.scenes.walls import Facade, Wall, draw_wall
+from wholenet_scenes.camera import Point
+from wholenet_scenes.canvas import Canvas
+from wholenet_scenes.classes import BUILDING
+from wholenet_scenes.palette import mix
+from wholenet_scenes.walls import Facade, Wall, draw_wall
 
 
 def draw_roof(canvas: Canvas, style: Facade, xs: Point, zs: Point, height: float, gain: float) -> None:

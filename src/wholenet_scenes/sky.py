@@ -9,12 +9,12 @@ from random import Random
 import cv2
 import numpy as np
 
-from wholenet.data.scenes.canvas import Canvas, fixed
-from wholenet.data.scenes.classes import BUILDING, SKY, VEGETATION
-from wholenet.data.scenes.moods import Mood
-from wholenet.data.scenes.palette import RGB, mix, vary
-from wholenet.data.scenes.street import FAR_M, Street
-from wholenet.data.scenes.textures import fractal
+from wholenet_scenes.canvas import Canvas, fixed
+from wholenet_scenes.classes import BUILDING, SKY, VEGETATION
+from wholenet_scenes.moods import Mood
+from wholenet_scenes.palette import RGB, mix, vary
+from wholenet_scenes.street import FAR_M, Street
+from wholenet_scenes.textures import fractal
 
 SKY_SIZE = (56, 112)
 """The sky is smooth: it is painted this small (rows, columns) and enlarged."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from wholenet.data.scenes.camera import Point3
-from wholenet.data.scenes.canvas import CIRCLE, Canvas
-from wholenet.data.scenes.classes import CAR
-from wholenet.data.scenes.palette import PAINT, RGB, mix, vary
+from wholenet_scenes.camera import Point3
+from wholenet_scenes.canvas import CIRCLE, Canvas
+from wholenet_scenes.classes import CAR
+from wholenet_scenes.palette import PAINT, RGB, mix, vary
 
 
 @dataclass(frozen=True)

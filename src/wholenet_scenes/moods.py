@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
-from wholenet.data.scenes.palette import RGB, vary
+from wholenet_scenes.palette import RGB, vary
 
 
 @dataclass(frozen=True)

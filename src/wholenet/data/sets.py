@@ -1,0 +1,106 @@
+"""Data sets that are known by a name, as the street scenes are: wherever a folder is asked for, the name will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from wholenet.data.opening import MAX_MEGAPIXELS
+from wholenet.data.sample import DataError, DataSource
+from wholenet.data.splits import Part, seeded_indices, share_count
+from wholenet.plugins import load_plugins
+from wholenet.registry import Registry, is_name
+
+Task = Literal["segmentation", "classification"]
+BUILT_IN = "scenes"
+"""The data set that comes along; for what needs some pictures, whatever they show."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """How a data set is to be opened."""
+
+    val_share: float = 0.2
+    """How much of train becomes val if there is no val split."""
+    seed: int = 0
+    """Which part that is; of images that are drawn, also which there are."""
+    max_megapixels: float = MAX_MEGAPIXELS
+    """Files that decode to more are to be refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """A data set by name."""
+
+    name: str
+    open: Callable[[Asked], Any]
+    """What opens it: a :class:`wholenet.data.sample.DataSource`. Where that has no "val", a part of "train" is taken.
+    What it opens must be the same each time, as far as ``Asked`` is; a run is only continued with equal data."""
+    task: Task = "segmentation"
+    """What it is for."""
+    told: str = "a data set known by name"
+    """How people are told of it when it is read: "drawn, the built-in data"."""
+
+
+DATA_SETS: Registry[DataSet] = Registry("data set", load=load_plugins)
+"""By name; :func:`wholenet.register` adds to them."""
+
+
+def data_set(where: str | Path) -> DataSet | None:
+    """The data set that is called ``where``; None for a folder. A name goes before a folder that is called the same,
+    which is "./scenes", or a ``Path``.
+
+    Raises:
+        DataError: if an installed package should have registered it, and could not be loaded.
+    """
+    if not isinstance(where, str) or not is_name(where):
+        return None
+    if where not in DATA_SETS and where in (failed := load_plugins()):
+        raise DataError(f"{where}: {failed[where]}")
+    return DATA_SETS.get(where)
+
+
+def place_of(data: str | Path) -> str:
+    """Where data is, as a run records it, to find it from anywhere: the name, or the whole path of the folder."""
+    return str(data) if data_set(str(data)) is not None else str(Path(data).expanduser().resolve())
+
+
+def known_by_name() -> str:
+    """The names there are, for messages, and why others are missing.
+
+    >>> known_by_name()
+    'the name of a data set: "scenes"'
+    """
+    names = ", ".join(f'"{name}"' for name in DATA_SETS)
+    return "; ".join([f"the name of a data set: {names}", *load_plugins().values()])
+
+
+def open_set(known: DataSet, asked: Asked) -> DataSource:
+    """Open a data set for segmentation.
+
+    Raises:
+        DataError: if it is for another task, what it opens is no ``DataSource`` or has no "train", or "train" cannot be
+            divided.
+    """
+    if known.task != "segmentation":
+        raise DataError(f"{known.name} is a data set for {known.task}; expected images with masks")
+    source = known.open(asked)
+    if not isinstance(source, DataSource):
+        raise DataError(
+            f"opening {known.name} gave a {type(source).__name__}; expected a wholenet.data.sample.DataSource"
+        )
+    if "train" not in source.splits:
+        raise DataError(f"{known.name} has no train split; it has {', '.join(source.splits) or 'none'}")
+    if "val" in source.splits:
+        return source
+    train = source.splits["train"]
+    count = share_count(len(train), asked.val_share, f"{known.name}: train, of which a part must become val")
+    order = seeded_indices(len(train), asked.seed)
+    parts = {"train": Part(train, sorted(order[count:])), "val": Part(train, sorted(order[:count]))}
+    note = (
+        f"no val split: {count} of the {len(train)} images of train were set aside for it "
+        f"(val_share={asked.val_share}, seed={asked.seed})"
+    )
+    return replace(source, splits={**source.splits, **parts}, notes=(*source.notes, note))

@@ -1,0 +1,84 @@
+"""What other packages bring along, and :func:`register`, by which they and users do. Imports no torch.
+
+An installed package names a module, or a function without arguments, in the entry-point group ``wholenet``; the module
+registers when it is imported, the function when it is called. That is done once, when a name is looked up that is not
+known yet, or the names are listed. The names of code come from the installed packages alone, never from a config, a
+sweep or a folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+GROUP = "wholenet"
+"""Of entry points."""
+OWN = EntryPoint(name="scenes", value="wholenet_scenes", group=GROUP)
+"""This distribution's own, as pyproject.toml has it."""
+REGISTRIES = {
+    "wholenet.data.sets.DataSet": ("wholenet.data.sets", "DATA_SETS"),
+    "wholenet.spaces.space.Space": ("wholenet.spaces.catalog", "SPACES"),
+}
+"""Type of thing -> where its registry is: by name, as some import torch."""
+
+_failed: dict[str, str] | None = None
+
+
+def load_plugins() -> Mapping[str, str]:
+    """Let the installed packages register what they have; the first call does it.
+
+    One that fails stops no other.
+
+    Returns:
+        Entry points that failed, by name: which package, and why.
+    """
+    global _failed
+    if _failed is None:
+        _failed = {}  # what is looked up while they are loaded must not load them again
+        for point in _points():
+            try:
+                _load(point)
+            except (Exception, SystemExit) as error:
+                package = "wholenet" if point.dist is None else f"{point.dist.name} {point.dist.version}"
+                _failed[point.name] = (
+                    f"what the installed package {package} registers is not there, because loading {point.value} "
+                    f"failed ({type(error).__name__}: {error}); repair the package, or uninstall it"
+                )
+    return MappingProxyType(_failed)
+
+
+def register(thing: Any) -> None:
+    """Make a data set (:class:`wholenet.data.sets.DataSet`) or a search space (:class:`wholenet.spaces.space.Space`)
+    known by its name.
+
+    Registering the very same thing again does nothing.
+
+    Raises:
+        TypeError: for a thing of another type.
+        ValueError: if the name is taken, or is no name: letters, digits, "-", "_" and ".".
+    """
+    kinds = [f"{kind.__module__}.{kind.__qualname__}" for kind in type(thing).__mro__]
+    found = next((kind for kind in kinds if kind in REGISTRIES), None)
+    if found is None:
+        raise TypeError(f"a {kinds[0]} cannot be registered; expected a {' or a '.join(REGISTRIES)}")
+    load_plugins()  # their names are taken
+    module, name = REGISTRIES[found]
+    getattr(import_module(module), name).add(thing.name, thing)
+
+
+def _points() -> list[EntryPoint]:
+    """The own comes first, so that nobody else takes its names."""
+    others = {point for point in entry_points(group=GROUP) if point.value != OWN.value}
+    # Named here, too: an editable install made before the entry point was there does not know of it.
+    return [OWN, *sorted(others, key=lambda point: (point.name, point.value))]
+
+
+def _load(point: EntryPoint) -> None:
+    found = point.load()
+    if callable(found):
+        found()
+    elif not isinstance(found, ModuleType):
+        raise TypeError(f"expected a module or a function, found a {type(found).__name__}")
