@@ -45,4 +45,7 @@ def test_the_wheel_has_all_code_and_nothing_else(copy):
     (made,) = (copy / "dist").glob("*.whl")
     with zipfile.ZipFile(made) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
+        (points,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        assert "[wholenet]\nscenes = wholenet_scenes\n" in archive.read(points).decode()
+    assert "wholenet_scenes/scene.py" in inside
     assert inside == {path.relative_to(copy / "src").as_posix() for path in (copy / "src").rglob("*.py")}

@@ -5,9 +5,14 @@ import pytest
 
 import wholenet
 from run_files import records
+from wholenet.api import evaluate_classifier, fit_classifier, retrain
+from wholenet.cells.best_of import resume_cells
+from wholenet.cli import asked_task, main
 from wholenet.data.classes import default_colors
+from wholenet.data.labelled import Labelled, LabelledSource, open_labelled
 from wholenet.data.sample import Classes, DataError, DataSource, Sample
 from wholenet.data.sets import DATA_SETS, DataSet
+from wholenet.search.cell_config import read_cell_config
 from wholenet.search.config import read_config
 
 SMALL = {"size": "nano", "epochs": 1, "batch": 2, "crop": "32x32", "device": "cpu"}
@@ -90,3 +95,83 @@ def test_samples_that_do_not_do_are_named_before_there_is_a_run(tmp_path):
     finally:
         DATA_SETS.remove("wrong")
     assert not (tmp_path / "run").exists()
+
+
+# ---- labelled images
+
+
+TINY = {"space": "s2", "channels": 4, "cells": 3, "epochs": 1, "batch": 4, "device": "cpu"}
+
+
+def shades(count, **wrong):
+    """Images of 16 x 16 of a class each in turn."""
+    labels = np.arange(count) % 2
+    images = np.random.default_rng(count).integers(0, 100, (count, 16, 16, 3), dtype=np.uint8)
+    images += np.uint8(100) * labels.astype(np.uint8)[:, None, None, None]
+    return Labelled(**{"images": images, "labels": labels, **wrong})
+
+
+@pytest.fixture
+def labelled():
+    source = LabelledSource("shades", ("dark", "bright"), {"train": shades(16), "test": shades(6)})
+    wholenet.register(DataSet(name="shades", task="classification", open=lambda asked: source, told="made up"))
+    yield source
+    DATA_SETS.remove("shades")
+
+
+def test_labelled_images_are_searched_on_retrained_on_and_scored(labelled, tmp_path, monkeypatch, capsys):
+    fit_classifier("shades", tmp_path / "run", **TINY)
+    assert read_cell_config(tmp_path / "run" / "config.yaml").data == "shades"
+    monkeypatch.chdir(tmp_path)
+    resume_cells("run")
+    found = retrain("run/genotype.yaml", "shades", "net", channels=4, cells=3, epochs=1, batch=4, auxiliary=0)
+    assert evaluate_classifier(found.run, "shades").images == 6
+    capsys.readouterr()
+    main(["evaluate", "net", "shades", "--split", "train"])
+    assert "shades is read as labelled images (classification): made up" in capsys.readouterr().out
+    main(["check-data", "shades"])
+    assert "shades is read as labelled images (classification): made up" in capsys.readouterr().out
+
+
+def test_the_command_line_takes_the_task_of_the_data_set(labelled, squares, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("shades", "squares", "scenes"):
+        (tmp_path / name).mkdir()
+    assert asked_task(["fit", "shades", "--out", "x"]) == "classification"
+    assert asked_task(["fit", "squares", "--out", "x"]) == asked_task(["fit", "scenes"]) == "segmentation"
+
+
+def test_a_data_set_of_another_task_is_refused(labelled, squares, tmp_path):
+    with pytest.raises(DataError, match=r"shades is a data set for classification, and one for segmentation is needed"):
+        wholenet.fit("shades", tmp_path / "run", **SMALL)
+    with pytest.raises(DataError, match=r"squares is a data set for segmentation, .* a folder, write \./squares"):
+        open_labelled("squares")
+    with pytest.raises(DataError, match=r'not a folder; .* or the name of a data set: "shades"$'):
+        open_labelled("nobody")
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (
+            shades(4, images=np.zeros((4, 16, 16), np.uint8)),
+            r"images of train must be uint8 \[N, H, W, 3\], found uint8 \[",
+        ),
+        (shades(4, images=np.zeros((4, 16, 16, 3))), "found float64"),
+        (
+            shades(4, labels=np.zeros(3, np.int64)),
+            r"labels of train must be int64 \[N\], found int64 \[3\] for 4 images",
+        ),
+        (shades(4, labels=np.zeros(4)), "found float64"),
+        (shades(4, labels=np.array([0, 1, 2, -1])), r"train has labels \[-1, 2\]; expected 0..1"),
+        (shades(0), "the train split has no images"),
+    ],
+)
+def test_labelled_images_that_do_not_do_are_refused(train, message):
+    source = LabelledSource("wrong", ("dark", "bright"), {"train": train})
+    wholenet.register(DataSet(name="wrong", task="classification", open=lambda asked: source))
+    try:
+        with pytest.raises(DataError, match=message):
+            open_labelled("wrong")
+    finally:
+        DATA_SETS.remove("wrong")

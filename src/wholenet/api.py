@@ -184,7 +184,7 @@ def fit_classifier(data: str | Path, out: str | Path, method: str = "darts", **o
     """Search a cell space on labelled images, in the new folder ``out``.
 
     Args:
-        data: a folder of labelled images; see :func:`wholenet.data.labelled.open_labelled`.
+        data: a folder of labelled images, or a data set by name; see :func:`wholenet.data.labelled.open_labelled`.
         out: the run folder.
         method: one of :mod:`wholenet.search.methods`.
         options: any other field of ``CellConfig``, on top of the method's.

@@ -29,6 +29,7 @@ from wholenet.checked import (
     Share,
     Threads,
 )
+from wholenet.data.sets import DATA_SETS
 from wholenet.data.task import Task, how_read, task_of
 from wholenet.files import SHOWN, check_output, parse_yaml, read_text, shown
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
@@ -126,7 +127,7 @@ def asked_task(typed: Sequence[str]) -> Task:
         return "classification" if is_cell_run(Path(given["--resume"])) else "segmentation"
     after_nothing = [word for before, word in pairwise(typed) if not before.startswith("--") or "=" in before]
     words = [*after_nothing, *([in_files["data"]] if isinstance(in_files.get("data"), str) else [])]
-    data = next((word for word in words if not word.startswith("-") and Path(word).is_dir()), None)
+    data = next((w for w in words if not w.startswith("-") and (w in DATA_SETS or Path(w).is_dir())), None)
     return "segmentation" if data is None else task_of(data)
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from wholenet.cells.prepare import prepare_labels
 from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cells.search import Searched, check_unchanged, resume_search, search
+from wholenet.data.sets import place_of
 from wholenet.machine import choose_device
 from wholenet.report.cells import draw_cells
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
@@ -54,7 +55,7 @@ def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | 
     CellFolder.check_free(config.out)
     choose_device(config.device)
     prepare_labels(config, console)
-    config = replace(config, data=str(Path(config.data).expanduser().resolve()))
+    config = replace(config, data=place_of(config.data))
     run = CellFolder.create(config)
     with run.locked(), run.given_back():
         return _best(run, config, console)

@@ -13,6 +13,7 @@ from rich.console import Console
 from wholenet.cells.prepare import LabelStreams, PreparedLabels, prepare_labels
 from wholenet.cells.scorer import Scorer
 from wholenet.cells.search import check_unchanged
+from wholenet.data.sets import place_of
 from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
 from wholenet.machine import choose_device, machine
@@ -63,7 +64,7 @@ def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
     device = choose_device(config.device)
     genotype = read_cell_genotype(config.genotype)
     data = prepare_labels(config, console)
-    config = replace(config, data=str(Path(config.data).expanduser().resolve()))
+    config = replace(config, data=place_of(config.data))
     run = CellFolder.create(config)
     with run.locked(), run.given_back():
         write_cell_genotype(genotype, run.genotype)

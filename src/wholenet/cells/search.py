@@ -17,6 +17,7 @@ from wholenet.architecture import Weights, normalized_entropy, rescaled
 from wholenet.cells.prepare import LabelStreams, PreparedLabels, drawn, labelled_stream, part, prepare_labels
 from wholenet.cells.scorer import Scorer
 from wholenet.data.labelled import Labelled
+from wholenet.data.sets import place_of
 from wholenet.data.splits import seeded_indices
 from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
@@ -92,7 +93,7 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
     data = prepare_labels(config, console)
-    config = replace(config, data=str(Path(config.data).expanduser().resolve()))
+    config = replace(config, data=place_of(config.data))
     run = CellFolder.create(config)
     with run.locked(), run.given_back():
         return _search(run, config, data, device, console)

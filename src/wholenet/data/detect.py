@@ -100,7 +100,7 @@ def find_tree(root: Path) -> Tree:
     """
     if not root.is_dir():
         problem = "is a file, not a folder" if root.exists() else "does not exist"
-        raise DataError(f"{root} {problem}. Give a folder, or {known_by_name()}.\n{KNOWN_LAYOUTS}")
+        raise DataError(f"{root} {problem}. Give a folder, or {known_by_name('segmentation')}.\n{KNOWN_LAYOUTS}")
     return _cityscapes_tree(root) if is_cityscapes(root) else _folder_tree(root)
 
 

@@ -22,6 +22,7 @@ from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.opening import MAX_MEGAPIXELS, quiet_pillow
 from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
+from wholenet.data.sets import Asked, DataSet, data_set, known_by_name, open_as
 from wholenet.files import is_plain, parse_json, read_text, shown
 
 CIFAR_SIDE = 32
@@ -64,7 +65,7 @@ class LabelledSource:
 
 
 def open_labelled(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> LabelledSource:
-    """Open a folder of labelled images, in whichever form it is.
+    """Open a data set by its name, or a folder of labelled images, in whichever form it is.
 
     Parquet: ``train*.parquet`` and the like, in the folder or its ``data/``, with a column of images (encoded, as bytes
     or as {bytes, path}) and one of whole-number labels. CIFAR's binary version: ``data_batch_*.bin`` and
@@ -77,10 +78,37 @@ def open_labelled(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> L
             there is only one class, or the name of one is not plain (``files.is_plain``).
     """
     root = Path(path)
+    known = data_set(path)
+    source = _by_name(known, max_megapixels) if known is not None else _of_folder(root, max_megapixels)
+    for name, split in source.splits.items():
+        if not len(split):
+            raise DataError(f"{root}: the {name} split has no images")
+    if len(source.classes) < 2:
+        only = f" ({source.classes[0]})" if source.classes else ""
+        raise DataError(f"{root} has {len(source.classes)} class{only}; a classifier needs at least two to tell apart")
+    return source
+
+
+def _by_name(known: DataSet, max_megapixels: float) -> LabelledSource:
+    source = open_as(LabelledSource, known, Asked(max_megapixels=max_megapixels), "classification")
+    for name, split in source.splits.items():
+        images, labels = split.images, split.labels
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+            found = f"{images.dtype} {list(images.shape)}"
+            raise DataError(f"{known.name}: the images of {name} must be uint8 [N, H, W, 3], found {found}")
+        if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+            found = f"{labels.dtype} {list(labels.shape)} for {len(images)} images"
+            raise DataError(f"{known.name}: the labels of {name} must be int64 [N], found {found}")
+        if strange := sorted({*labels.tolist()} - {*range(len(source.classes))}):
+            raise DataError(f"{known.name}: {name} has labels {strange[:5]}; expected 0..{len(source.classes) - 1}")
+    return source
+
+
+def _of_folder(root: Path, max_megapixels: float) -> LabelledSource:
     if not root.is_dir():
         raise DataError(
             f"{root} is not a folder; give one with parquet files, CIFAR's .bin files, SVHN's .mat files, or a folder "
-            "per class"
+            f"per class, or {known_by_name('classification')}"
         )
     form, files = form_of(root)
     if form == "parquet":
@@ -97,12 +125,6 @@ def open_labelled(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> L
         )
     else:
         source = _folders(root, max_megapixels)
-    for name, split in source.splits.items():
-        if not len(split):
-            raise DataError(f"{root}: the {name} split has no images")
-    if len(source.classes) < 2:
-        only = f" ({source.classes[0]})" if source.classes else ""
-        raise DataError(f"{root} has {len(source.classes)} class{only}; a classifier needs at least two to tell apart")
     return source
 
 

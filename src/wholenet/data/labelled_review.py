@@ -21,6 +21,7 @@ from wholenet.data.finding import EXAMPLES, Finding, by_severity, of_files, of_t
 from wholenet.data.labelled import LabelledSource, image_files, open_labelled
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
+from wholenet.data.sets import data_set
 from wholenet.data.survey import survey
 
 RARE = 0.01
@@ -50,13 +51,13 @@ def review_labelled(
     """Open labelled images, of any form that :func:`wholenet.data.labelled.open_labelled` knows, and say all that is
     wrong or odd."""
     root = Path(where).expanduser()
-    files = image_files(root)
+    files = image_files(root) if data_set(where) is None else []
     cache = FactsCache(root if files else None)
     found = survey(files, [], max_megapixels=max_megapixels, cache=cache, progress=progress)
     damaged = unusable(found)
     findings = [*damaged, *of_images(found.images)]
     try:
-        source = open_labelled(root, max_megapixels)
+        source = open_labelled(where if data_set(where) is not None else root, max_megapixels)
     except DataError as error:
         told = [] if damaged else [Finding("error", "labelled-data", str(error))]
         return LabelledReview(str(where), tuple(by_severity([*findings, *told])))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError, DataSource
@@ -36,13 +36,25 @@ class DataSet:
 
     name: str
     open: Callable[[Asked], Any]
-    """What opens it: a :class:`wholenet.data.sample.DataSource`. Where that has no "val", a part of "train" is taken.
-    What it opens must be the same each time, as far as ``Asked`` is; a run is only continued with equal data."""
+    """What opens it: for segmentation a :class:`wholenet.data.sample.DataSource`, for classification a
+    :class:`wholenet.data.labelled.LabelledSource`. "train" must be there; where there is no "val", a part of it is
+    taken. Asked for the same, it must give the same: a run is only continued with equal data."""
     task: Task = "segmentation"
     """What it is for."""
     told: str = "a data set known by name"
     """How people are told of it when it is read: "drawn, the built-in data"."""
 
+
+class Opened(Protocol):
+    """What every task's data sets have once they are open."""
+
+    @property
+    def splits(self) -> Mapping[str, Any]:
+        """By name."""
+        ...
+
+
+Source = TypeVar("Source", bound=Opened)
 
 DATA_SETS: Registry[DataSet] = Registry("data set", load=load_plugins)
 """By name; :func:`wholenet.register` adds to them."""
@@ -67,32 +79,44 @@ def place_of(data: str | Path) -> str:
     return str(data) if data_set(str(data)) is not None else str(Path(data).expanduser().resolve())
 
 
-def known_by_name() -> str:
-    """The names there are, for messages, and why others are missing.
+def known_by_name(task: Task | None = None) -> str:
+    """The names there are, of all tasks or of one, for messages, and why others are missing.
 
-    >>> known_by_name()
+    >>> known_by_name("segmentation")
     'the name of a data set: "scenes"'
     """
-    names = ", ".join(f'"{name}"' for name in DATA_SETS)
+    fitting = [known.name for known in DATA_SETS.values() if task in (None, known.task)]
+    names = ", ".join(f'"{name}"' for name in fitting) or f"there is none for {task}"
     return "; ".join([f"the name of a data set: {names}", *load_plugins().values()])
 
 
-def open_set(known: DataSet, asked: Asked) -> DataSource:
-    """Open a data set for segmentation.
+def open_as(kind: type[Source], known: DataSet, asked: Asked, task: Task) -> Source:
+    """Open a data set for ``task``, whose data sets are of the type ``kind``.
 
     Raises:
-        DataError: if it is for another task, what it opens is no ``DataSource`` or has no "train", or "train" cannot be
-            divided.
+        DataError: if it is for another task, what it opens is of another type, or that has no "train".
     """
-    if known.task != "segmentation":
-        raise DataError(f"{known.name} is a data set for {known.task}; expected images with masks")
-    source = known.open(asked)
-    if not isinstance(source, DataSource):
+    if known.task != task:
         raise DataError(
-            f"opening {known.name} gave a {type(source).__name__}; expected a wholenet.data.sample.DataSource"
+            f"{known.name} is a data set for {known.task}, and one for {task} is needed; if you mean a folder, write "
+            f"./{known.name}"
         )
+    source = known.open(asked)
+    if not isinstance(source, kind):
+        expected = f"{kind.__module__}.{kind.__name__}"
+        raise DataError(f"opening {known.name} gave a {type(source).__name__}; expected a {expected}")
     if "train" not in source.splits:
         raise DataError(f"{known.name} has no train split; it has {', '.join(source.splits) or 'none'}")
+    return source
+
+
+def open_set(known: DataSet, asked: Asked) -> DataSource:
+    """Open a data set for segmentation, val taken from train where it is missing.
+
+    Raises:
+        DataError: as :func:`open_as`; or if there are too few images to divide.
+    """
+    source = open_as(DataSource, known, asked, "segmentation")
     if "val" in source.splits:
         return source
     train = source.splits["train"]
