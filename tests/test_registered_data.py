@@ -1,5 +1,9 @@
 """A data set of one's own, in memory: registered from outside, trained on, continued, scored."""
 
+import sys
+from importlib import import_module
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -16,6 +20,7 @@ from wholenet.search.cell_config import read_cell_config
 from wholenet.search.config import read_config
 
 SMALL = {"size": "nano", "epochs": 1, "batch": 2, "crop": "32x32", "device": "cpu"}
+PAGE = Path(__file__).parents[1] / "docs" / "data.md"
 CLASSES = Classes(("ground", "square"), default_colors(2))
 
 
@@ -95,6 +100,18 @@ def test_samples_that_do_not_do_are_named_before_there_is_a_run(tmp_path):
     finally:
         DATA_SETS.remove("wrong")
     assert not (tmp_path / "run").exists()
+
+
+def test_the_example_of_the_page_is_trained_on(tmp_path, monkeypatch):
+    example = PAGE.read_text().split("## Data sets by name")[1].split("```python\n")[1].split("```")[0]
+    (tmp_path / "my_data.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    import_module("my_data")
+    try:
+        assert wholenet.fit("squares", tmp_path / "run", **SMALL).learned.scores.images == 4
+    finally:
+        DATA_SETS.remove("squares")
+        sys.modules.pop("my_data")
 
 
 # ---- labelled images

@@ -60,7 +60,8 @@ OPTIONS = [*(field.name for field in fields(FitConfig)), "task", "space"]
 """What may stand in a file of options, for images with masks; for labelled images; for the training of a genotype."""
 CELL_OPTIONS = [*(field.name for field in fields(CellConfig)), "task"]
 RETRAIN_OPTIONS = [field.name for field in fields(RetrainConfig)]
-LABELLED = "Folder with labelled images: parquet files, CIFAR's .bin, SVHN's .mat, or a folder per class."
+LABELLED = "Folder with labelled images: parquet files, CIFAR's .bin, SVHN's .mat, or a folder per class; or a name."
+EITHER = 'Folder with images and masks, or with labelled images; or a data set by name: "scenes".'
 DESCRIPTION = "Networks that learn their own architecture: segmentation in one run, and the searches of DARTS."
 
 
@@ -137,7 +138,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     commands = parser.add_subcommands(dest="command")
 
     checking = ArgumentParser(description="Decode every file of a data set once, and say all that is wrong with it.")
-    checking.add_argument("data", help='Folder with images and masks, or with labelled images; or "scenes".')
+    checking.add_argument("data", help=EITHER)
     checking.add_argument("--task", choices=get_args(Task), default=None, help="Default: as the data looks.")
     checking.add_argument("--json", default=None, help="Write everything found to this file.")
     checking.add_argument("--crop", default=None, help="HEIGHTxWIDTH to be trained on; default: as the data allows.")
@@ -163,7 +164,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
 
     evaluate = ArgumentParser(description="Score a trained network: IoU per class, mIoU, pixel accuracy.")
     evaluate.add_argument("model", help="Run folder, model folder, or ONNX file that `wholenet export` wrote.")
-    evaluate.add_argument("data", help='Folder with images and masks, or with labelled images; or "scenes".')
+    evaluate.add_argument("data", help=EITHER)
     evaluate.add_argument("--split", default=None, help="Split to score; default: val, or test of labelled images.")
     evaluate.add_argument("--json", default=None, help="Write the scores to this file.")
     _add_tiling(evaluate)
@@ -288,7 +289,7 @@ def _fit_parser(task: Task) -> ArgumentParser:
         else "Train a network on a folder of images and masks, or on the built-in scenes."
     )
     fit = ArgumentParser(description=f"{what} For the options of the other task: wholenet fit --task {other} --help")
-    data = LABELLED if classifies else 'Folder with images and masks, or "scenes".'
+    data = LABELLED if classifies else 'Folder with images and masks, or a data set by name: "scenes".'
     fit.add_argument("data", nargs="?", default=None, help=data)
     fit.add_argument("--out", default=None, help="Run folder to create.")
     _add_resume(fit)

@@ -74,7 +74,7 @@ class FitConfig(SearchConfig):
     makes one of a method."""
 
     data: str
-    """Folder with images and masks, or "scenes" for the built-in data."""
+    """Folder with images and masks, or a data set by name: "scenes", the built-in data."""
     size: Size = "small"
     """Size of the grid supernet; `wholenet info SIZE` says what each costs."""
     cell: Literal["mixture", "separate"] = "mixture"
@@ -171,7 +171,7 @@ class FitConfig(SearchConfig):
     """Standard deviation of the Gaussian noise, images in [0, 1]."""
 
     data_seed: Seed = 0
-    """Seed of what is held out (and of the built-in scenes): the same over the seeds of a study."""
+    """Seed of what is held out (and of images that are drawn): the same over the seeds of a study."""
     val_every: CountOrNone = 0
     """Epochs between validations; 0 picks them so that a run has at most 20."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
