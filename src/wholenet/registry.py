@@ -70,6 +70,9 @@ class Registry(Mapping[str, T], Generic[T]):
         known = "; ".join([", ".join(self._known), *self._load().values()])
         raise UnknownName(f"unknown {self.kind} {shown(name)}; {meant}{'K' if meant else 'k'}nown: {known}")
 
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in self._known or name in self._all())
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._all())
 
