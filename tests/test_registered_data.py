@@ -11,7 +11,7 @@ import wholenet
 from run_files import records
 from wholenet.api import evaluate_classifier, fit_classifier, retrain
 from wholenet.cells.best_of import resume_cells
-from wholenet.cli import asked_task, main
+from wholenet.cli import asked, main
 from wholenet.data.classes import default_colors
 from wholenet.data.labelled import Labelled, LabelledSource, open_labelled
 from wholenet.data.sample import Classes, DataError, DataSource, Sample
@@ -154,8 +154,8 @@ def test_the_command_line_takes_the_task_of_the_data_set(labelled, squares, tmp_
     monkeypatch.chdir(tmp_path)
     for name in ("shades", "squares", "scenes"):
         (tmp_path / name).mkdir()
-    assert asked_task(["fit", "shades", "--out", "x"]) == "classification"
-    assert asked_task(["fit", "squares", "--out", "x"]) == asked_task(["fit", "scenes"]) == "segmentation"
+    assert asked(["fit", "shades", "--out", "x"])[0] == "classification"
+    assert asked(["fit", "squares", "--out", "x"])[0] == asked(["fit", "scenes"])[0] == "segmentation"
 
 
 def test_a_data_set_of_another_task_is_refused(labelled, squares, tmp_path):

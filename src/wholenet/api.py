@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,11 +37,12 @@ from wholenet.deploy.score import open_for, score
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
 from wholenet.deploy.video import check_videos, is_video, predict_video
+from wholenet.diagnostics.any_space import Brief, diagnose_any
 from wholenet.diagnostics.curvature import Curvature
 from wholenet.diagnostics.diagnosis import Diagnosis
 from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.diagnostics.run import diagnose as diagnose_run
-from wholenet.files import check_output
+from wholenet.files import check_output, write_whole
 from wholenet.machine import choose_device
 from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
 from wholenet.search.cell_config import RetrainConfig, cell_config
@@ -305,14 +307,14 @@ def diagnose(
     curvature: bool = False,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
-) -> Diagnosis:
+) -> Diagnosis | Brief:
     """Ask of a run whether its search decided anything and what cutting its supernet down would cost.
 
     Args:
         run: the run folder.
         data: where to score; None is the data that the run was trained on.
-        out: folder for diagnosis.png, diagnosis.json and genotype.yaml (the best discrete network inside); None is
-            "diagnosis" in the run.
+        out: folder for diagnosis.png, diagnosis.json and genotype.yaml (the best discrete network inside); of a space
+            from outside diagnosis.json alone. None is "diagnosis" in the run.
         images: score only so many validation images; None is all.
         curvature: also find the ends of the spectrum of the validation loss's Hessian in the architecture, on a batch.
         device: "cpu", "cuda" or "auto".
@@ -329,6 +331,13 @@ def diagnose(
     folder = RunFolder(path)
     target = path / "diagnosis" if out is None else Path(out)
     check_diagnosis(target)
+    if folder.config.space != "grid":
+        brief = diagnose_any(
+            folder, None if data is None else str(data), choose_device(device), images, curvature, progress
+        )
+        target.mkdir(parents=True, exist_ok=True)
+        write_whole(target / "diagnosis.json", json.dumps(brief.to_dict(), indent=2) + "\n")
+        return brief
     found = diagnose_run(
         folder,
         None if data is None else str(data),

@@ -40,7 +40,7 @@ class ArgumentParser(jsonargparse.ArgumentParser):
         hints = get_type_hints(config, include_extras=True)
         for field in dataclasses.fields(config):
             if field.name not in but:
-                help = str(explained[field.name])
+                help = str(explained.get(field.name) or "A setting of the space.")
                 self.add_value(f"--{field.name}", hints[field.name], default=field.default, help=help, to=group)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # noqa: ARG002
@@ -86,17 +86,17 @@ class Typed:
         return " or ".join(names_of(self.kind)) if bounds is None else f"{names_of(self.kind)[0]}, {bounds}"
 
 
-def options_in(files: Sequence[str] | None, known: Iterable[str]) -> dict[str, Any]:
+def options_in(files: Sequence[str] | None, known: Iterable[str] | None) -> dict[str, Any]:
     """The options in YAML files, later files over earlier; what is typed comes on top of them.
 
     Args:
         files: what ``--config`` was given, each time.
-        known: names of options that may be there.
+        known: names of options that may be there; None: any.
 
     Raises:
         ValueError: for a file that cannot be read, or holds anything else than options; with the file.
     """
-    known = list(dict.fromkeys(known))
+    known = None if known is None else list(dict.fromkeys(known))
     found: dict[str, Any] = {}
     for file in files or ():
         try:
@@ -106,7 +106,7 @@ def options_in(files: Sequence[str] | None, known: Iterable[str]) -> dict[str, A
         if not isinstance(values, dict):
             raise ValueError(f"{file}: expected options with their values, found {shown(values)}")
         for name in values:
-            if name not in known:
+            if known is not None and name not in known:
                 raise ValueError(f"{file}: unknown option {shown(name)}{near(name, known)}; known: {', '.join(known)}")
         found |= values
     return found

@@ -32,6 +32,7 @@ from wholenet.checked import (
 from wholenet.data.sets import DATA_SETS
 from wholenet.data.task import Task, how_read, task_of
 from wholenet.files import SHOWN, check_output, parse_yaml, read_text, shown
+from wholenet.plugins import import_modules
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import (
     CellConfig,
@@ -41,7 +42,7 @@ from wholenet.search.cell_config import (
     is_cell_run,
     read_cell_config,
 )
-from wholenet.search.config import GRID_METHODS, MACHINE, FitConfig, fit_config, parse_size, read_config
+from wholenet.search.config import GRID_ALONE, GRID_METHODS, MACHINE, FitConfig, fit_config, parse_size, read_config
 from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES, grid_size
@@ -54,9 +55,10 @@ if TYPE_CHECKING:
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.predict import SomeFailed
     from wholenet.deploy.tiles import Tiling
+    from wholenet.spaces.space import Space
 
 DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
-OPTIONS = [*(field.name for field in fields(FitConfig)), "task", "space"]
+OPTIONS = [*(field.name for field in fields(FitConfig) if field.name != "settings"), "task"]
 """What may stand in a file of options, for images with masks; for labelled images; for the training of a genotype."""
 CELL_OPTIONS = [*(field.name for field in fields(CellConfig)), "task"]
 RETRAIN_OPTIONS = [field.name for field in fields(RetrainConfig)]
@@ -69,12 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with status 2 and one message for anything that a user can put right."""
     typed = _with_underscores(sys.argv[1:] if arguments is None else list(arguments))
     try:
-        task = asked_task(typed)
+        typed, modules = _imports(typed)
+        import_modules(modules)
+        task, space = asked(typed)
+        parser = build_parser(task, space)
     except (ValueError, OSError) as error:  # --config, or the config of the run that --resume names
-        sys.stderr.write(f"wholenet fit: {error}\n")
+        sys.stderr.write(f"wholenet {typed[0] if typed else ''}: {error}\n")
         raise SystemExit(2) from error
     # Of runs, what was not typed is as a file of options, the method or the run itself has it.
-    parsed = build_parser(task).parse_args(typed, defaults=typed[:1] not in (["fit"], ["retrain"]))
+    parsed = parser.parse_args(typed, defaults=typed[:1] not in (["fit"], ["retrain"]))
     command = parsed.command
     commands = COMMANDS | (CLASSIFICATION if task == "classification" else {})
     try:
@@ -109,30 +114,57 @@ def _how_to_go_on(command: str, typed: Sequence[str]) -> str:
     return ""
 
 
-def asked_task(typed: Sequence[str]) -> Task:
-    """What `wholenet fit` is asked for: as `--task` or `--space` says, typed or in a file of options, as the run is
-    that `--resume` names, or as the data looks."""
+def _imports(typed: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What was typed without ``--import MODULE``, and the modules."""
+    left, modules, words = [], list[str](), iter(typed)
+    for word in words:
+        if word == "--import":
+            modules.append(next(words, ""))
+        elif word.startswith("--import="):
+            modules.append(word.removeprefix("--import="))
+        else:
+            left.append(word)
+    return left, modules
+
+
+def asked(typed: Sequence[str]) -> tuple[Task, str]:
+    """Task and space that `wholenet fit` is asked for: as `--task` or `--space` says, typed or in a file of options, as
+    the run is that `--resume` names, or as the data looks."""
     if not typed or typed[0] != "fit":
-        return "segmentation"
+        return "segmentation", "grid"
     split = [(*word.partition("="), following) for word, following in pairwise([*typed, ""]) if word.startswith("--")]
     pairs = [(name, value if equals else following) for name, equals, value, following in split]
-    in_files = options_in([value for name, value in pairs if name == "--config"], [*OPTIONS, *CELL_OPTIONS])
+    in_files = options_in([value for name, value in pairs if name == "--config"], None)
     given = {**{f"--{name}": value for name, value in in_files.items()}, **dict(pairs)}
+    space = given.get("--space", "grid")
+    if not isinstance(space, str):
+        raise ValueError(f"space={shown(space)}: expected a name")
     if given.get("--task") in get_args(Task):
-        return "classification" if given["--task"] == "classification" else "segmentation"
+        return ("classification" if given["--task"] == "classification" else "segmentation"), space
     if "task" in in_files:
         raise ValueError(f"task={shown(in_files['task'])}: expected {' or '.join(get_args(Task))}")
     if "--space" in given:
-        return "classification" if given["--space"] in CELL_SPACES else "segmentation"
+        return "classification" if space in CELL_SPACES else "segmentation", space
     if "--resume" in given:
-        return "classification" if is_cell_run(Path(given["--resume"])) else "segmentation"
+        return "classification" if is_cell_run(Path(given["--resume"])) else "segmentation", "grid"
     after_nothing = [word for before, word in pairwise(typed) if not before.startswith("--") or "=" in before]
     words = [*after_nothing, *([in_files["data"]] if isinstance(in_files.get("data"), str) else [])]
     data = next((w for w in words if not w.startswith("-") and (w in DATA_SETS or Path(w).is_dir())), None)
-    return "segmentation" if data is None else task_of(data)
+    return "segmentation" if data is None else task_of(data), space
 
 
-def build_parser(task: Task = "segmentation") -> ArgumentParser:
+def _settings_of(space: str) -> list[str]:
+    """Names of the settings of a space from outside."""
+    return [] if space in ("grid", *CELL_SPACES) else [field.name for field in fields(_registered(space).settings)]
+
+
+def _registered(space: str) -> Space:
+    from wholenet.spaces.catalog import space_called  # imports torch
+
+    return space_called(space)
+
+
+def build_parser(task: Task = "segmentation", space: str = "grid") -> ArgumentParser:
     """The parser of all commands; `fit` has other options for each task."""
     parser = ArgumentParser(prog="wholenet", description=DESCRIPTION, version=VERSION)
     commands = parser.add_subcommands(dest="command")
@@ -149,7 +181,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     _add_limit(checking)
     commands.add_subcommand("check-data", checking)
 
-    commands.add_subcommand("fit", _fit_parser(task))
+    commands.add_subcommand("fit", _fit_parser(task, space))
 
     retrain = ArgumentParser(description="Train the discrete network of a genotype from scratch, on labelled images.")
     retrain.add_argument(
@@ -280,7 +312,7 @@ def build_parser(task: Task = "segmentation") -> ArgumentParser:
     return parser
 
 
-def _fit_parser(task: Task) -> ArgumentParser:
+def _fit_parser(task: Task, space: str) -> ArgumentParser:
     classifies = task == "classification"
     other = "segmentation" if classifies else "classification"
     what = (
@@ -299,8 +331,10 @@ def _fit_parser(task: Task) -> ArgumentParser:
         fit.add_fields(CellConfig, but=("data", "out", "method"))
         fit.add_argument("--method", default="darts", help=f"One of {', '.join(METHODS)}.")
     else:
-        fit.add_fields(FitConfig, but=("data", "out", "method"))
-        fit.add_argument("--space", choices=("grid", *CELL_SPACES), default="grid", help="Search space.")
+        outside = space not in ("grid", *CELL_SPACES)
+        fit.add_fields(FitConfig, but=("data", "out", "method", "settings", *(GRID_ALONE if outside else ())))
+        if outside:
+            fit.add_fields(_registered(space).settings)
         fit.add_argument(
             "--method",
             default="single-stage",
@@ -377,9 +411,8 @@ def _with_underscores(arguments: list[str]) -> list[str]:
 
 def _fit(args: Namespace) -> None:
     given = _given(args, OPTIONS)
-    space = given.pop("space", "grid")
-    if space != "grid":
-        raise ValueError(f"space {shown(space)} is for labelled images: give --task classification with it")
+    if given.get("space") in CELL_SPACES:
+        raise ValueError(f"space {shown(given['space'])} is for labelled images: give --task classification with it")
     if not isinstance(given.get("method", ""), str):
         raise ValueError(f"method={shown(given['method'])}: expected one of {', '.join(GRID_METHODS)}")
     if args.print_config:
@@ -407,7 +440,8 @@ def _fit(args: Namespace) -> None:
         print(f"frozen-uniform       {100 * uniform.scores.miou:5.1f} %   {uniform.run}")
     print(f"best constant class  {100 * learned.constant_miou:5.1f} %")
     for picture in ("predictions", "architecture", "curves", "entropy"):
-        print(f"open {learned.run / picture}.png")
+        if (path := learned.run / f"{picture}.png").exists():
+            print(f"open {path}")
 
 
 def _check_data(args: Namespace) -> None:
@@ -510,6 +544,9 @@ def _given(args: Namespace, known: Sequence[str]) -> dict[str, Any]:
         raise ValueError(
             "--data says where the data of a moved run is, with --resume RUN; for a new run, give DATA alone"
         )
+    if args.config is not None or args.get("space") is not None:
+        space = args.get("space") or options_in(args.config, None).get("space", "grid")
+        known = [*known, *_settings_of(space)]
     typed = {name: args[name] for name in known if name in args and args[name] is not None}
     given = {**options_in(args.config, known), **typed}
     given.pop("task", None)
@@ -700,6 +737,7 @@ def _diagnose(args: Namespace) -> None:
     from rich.console import Console
 
     from wholenet.api import diagnose
+    from wholenet.diagnostics.diagnosis import Diagnosis
     from wholenet.diagnostics.verdict import verdict
     from wholenet.report.data_check import printable
     from wholenet.report.diagnosis import check_diagnosis, table
@@ -719,6 +757,9 @@ def _diagnose(args: Namespace) -> None:
         device=args.device,
         progress=progress,
     )
+    if not isinstance(found, Diagnosis):
+        print("\n".join(["", *found.lines(), "", f"open {out / 'diagnosis.json'}"]))
+        return
     print("\n".join(["", *table(found), "", *verdict(found), ""]))
     for name in ("diagnosis.png", "diagnosis.json", "genotype.yaml"):
         print(f"open {out / name}")

@@ -8,9 +8,11 @@ sweep or a folder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -23,6 +25,9 @@ REGISTRIES = {
     "wholenet.spaces.space.Space": ("wholenet.spaces.catalog", "SPACES"),
 }
 """Type of thing -> where its registry is: by name, as some import torch."""
+
+IMPORTED: list[str] = []
+"""Modules that ``--import`` named: the processes that this one starts are told of them too."""
 
 _failed: dict[str, str] | None = None
 
@@ -48,6 +53,31 @@ def load_plugins() -> Mapping[str, str]:
                     f"failed ({type(error).__name__}: {error}); repair the package, or uninstall it"
                 )
     return MappingProxyType(_failed)
+
+
+def import_modules(names: Sequence[str]) -> None:
+    """Import what ``--import`` names, which is for registering. Modules are found in the current folder too.
+
+    Raises:
+        ValueError: for a module that is not there, or fails.
+    """
+    if names and "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as `python -m` has it
+    for name in names:
+        try:
+            import_module(name)
+        except Exception as error:
+            raise ValueError(
+                f"--import {name} failed ({type(error).__name__}: {error}); expected the name of a module that Python "
+                "finds, from here too, and that can be imported"
+            ) from error
+        if name not in IMPORTED:
+            IMPORTED.append(name)
+
+
+def import_options() -> list[str]:
+    """The words that make another process import the same."""
+    return [f"--import={name}" for name in IMPORTED]
 
 
 def register(thing: Any) -> None:

@@ -83,7 +83,10 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
     check_trainable(train_stats, source.classes)
     crop = asked_crop or default_crop(train_stats)
     check_crop(train_stats, crop, "train")
-    if parallel.processes() * config.batch * -(-crop[0] // COARSEST) * -(-crop[1] // COARSEST) < 2:
+    if (
+        config.space == "grid"
+        and parallel.processes() * config.batch * -(-crop[0] // COARSEST) * -(-crop[1] // COARSEST) < 2
+    ):
         raise ValueError(
             f"batch={config.batch} with a crop of {crop[0]}x{crop[1]} leaves one value per channel at stride "
             f"{COARSEST}, which BatchNorm cannot normalise; use a batch of 2 or more, or a crop larger than 32x32"

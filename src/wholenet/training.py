@@ -23,12 +23,10 @@ from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
 from wholenet.search.draw import augments_on_device, batch_of_all, steps_per_epoch
 from wholenet.search.phases import single_stage
-from wholenet.search.run_folder import RunFolder
+from wholenet.search.run_folder import RunFolder, space_of
 from wholenet.search.same_data import check_same, data_of
 from wholenet.segmentation_job import Finished, job_of
-from wholenet.spaces.decoding import decode
-from wholenet.spaces.genotype import read_genotype, write_genotype
-from wholenet.spaces.sizes import grid_size
+from wholenet.spaces.space import Space
 
 
 def fit(config: FitConfig, console: Console | None = None) -> Finished:
@@ -45,11 +43,16 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
     console = console or own_console()
     RunFolder.check_free(config.out)
     device = choose_device(config.device)
-    genotype = None
-    if config.genotype is not None:
-        genotype = read_genotype(config.genotype, grid_size(config.size).layers)
+    space, settings = space_of(config)
+    check_space(config, space)
+    genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
     with parallel.first_alone():  # what it found out about the files, the others read
         data = prepare(config, console)
+    if any(side % space.multiple for side in data.crop):
+        height, width = data.crop
+        raise ValueError(
+            f"the crop is {height}x{width}; space {space.name!r} takes multiples of {space.multiple}: give another crop"
+        )
     config = replace(
         config,
         data=place_of(config.data),
@@ -61,9 +64,27 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
     with parallel.first_alone():
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():
-            write_genotype(genotype, run.genotype)
+            space.write_genotype(genotype, run.genotype)
     with _alone(run), run.given_back():
         return _train_all(run, data, device, console)
+
+
+def check_space(config: FitConfig, space: Space) -> None:
+    """Make sure that ``space`` has what ``config`` asks of it.
+
+    Raises:
+        ValueError: saying what it lacks.
+    """
+    if config.protocol == "two-stage" and (space.genotype is None or space.genotype.decode is None):
+        raise ValueError(
+            f"protocol='two-stage' cuts a discrete network out of the supernet, and space {space.name!r} has no "
+            "decoding; train it with protocol='single-stage'"
+        )
+    if config.space != "grid" and (config.entropy_alpha or config.entropy_beta):
+        raise ValueError(
+            f"entropy_alpha and entropy_beta are of the grid's operations and edges; space {space.name!r} takes "
+            "regularizer or method"
+        )
 
 
 def own_console() -> Console:
@@ -116,7 +137,8 @@ def resume(
     with _alone(run):
         given = run.config.genotype
         if given is not None and not run.genotype.exists() and parallel.is_first():  # stopped before it was written
-            write_genotype(read_genotype(given, grid_size(run.config.size).layers), run.genotype)
+            space, settings = space_of(run.config)
+            space.write_genotype(space.read_genotype(given, settings), run.genotype)
         if (machine or moved) and parallel.is_first():  # now that nothing speaks against it
             for part, config in zip(parts, configs, strict=True):
                 part.rewrite_config(config)
@@ -158,7 +180,8 @@ def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, con
     with _alone(search):
         train(job_of(search, data, device, console), console)
     model = load_model(search.path, task="segmentation").network
-    genotype = decode(model.arch(), config.decoding, config.decoding_tau)
+    space = space_of(config)[0]
+    genotype = space.decode(model.arch(), config.decoding, config.decoding_tau)
 
     epochs = config.retrain_epochs
     if not epochs:
@@ -171,5 +194,5 @@ def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, con
     console.print(f"second stage: {epochs} epochs from scratch of {genotype}", highlight=False)
     if parallel.is_first():
         run.rewrite_config(replace(config, retrain_epochs=epochs))
-        write_genotype(genotype, run.genotype)  # last: where it is, the first stage is done
+        space.write_genotype(genotype, run.genotype)  # last: where it is, the first stage is done
     parallel.meet()

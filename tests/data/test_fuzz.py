@@ -24,7 +24,7 @@ def one_parser():
     """Building it takes longer than most of these checks."""
     parser = build_parser()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wholenet.cli.build_parser", lambda task: parser)
+        patch.setattr("wholenet.cli.build_parser", lambda *_: parser)
         yield
 
 

@@ -5,6 +5,7 @@ The network is folded first, and the file is compared with the unfolded network 
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import warnings
@@ -20,11 +21,12 @@ from torch import Tensor, nn
 
 from wholenet.data.classes import classes_to_dict
 from wholenet.data.stream import MEAN, STD, normalize
-from wholenet.deploy.fold import Folded, fold
+from wholenet.deploy.fold import fold
 from wholenet.deploy.onnx_check import seal
 from wholenet.deploy.onnx_model import FORMAT, METADATA, SMALLEST, OnnxModel
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.files import check_output
+from wholenet.spaces.grid import Grid
 
 RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33))
 """(B, H, W) of the random inputs that an export is checked on."""
@@ -72,7 +74,8 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
     partial = out.with_name(f"{out.stem}.partial{out.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write(_exportable(fold(network)), description(model), partial)
+        flat = fold(network) if isinstance(network.net, Grid) else copy.deepcopy(network).eval()
+        write(_exportable(flat), description(model), partial)
         check = _compare(load(partial), network, images)
         if not check.max_abs_error <= TOLERANCE * check.max_abs_logit:  # not a number is not equal either
             raise ValueError(
@@ -86,7 +89,7 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
     return check
 
 
-def _exportable(net: Folded) -> Folded:
+def _exportable(net: nn.Module) -> nn.Module:
     """As torch.export wants it: in-place operations take it minutes to undo, other memory layouts make it warn."""
     for module in net.modules():
         if isinstance(module, nn.ReLU | nn.ReLU6 | nn.Hardswish):
@@ -134,7 +137,7 @@ def _example() -> Tensor:
     return torch.zeros(2, 3, 2 * SMALLEST, 3 * SMALLEST)
 
 
-def _write_onnx(net: Folded, about: dict[str, Any], path: Path) -> None:
+def _write_onnx(net: nn.Module, about: dict[str, Any], path: Path) -> None:
     # It warns of packages that nothing here needs, and of torch's own deprecations.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -158,7 +161,7 @@ def _load_onnx(path: Path) -> Run:
     return OnnxModel(path, threads=1).logits
 
 
-def _write_torch(net: Folded, about: dict[str, Any], path: Path) -> None:
+def _write_torch(net: nn.Module, about: dict[str, Any], path: Path) -> None:
     program = torch.export.export(net, (_example(),), dynamic_shapes=(_dynamic(),))
     torch.export.save(program, path, extra_files={f"{METADATA}.json": json.dumps(about)})
 
@@ -168,7 +171,7 @@ def _load_torch(path: Path) -> Run:
     return lambda x: net(torch.from_numpy(x)).numpy()
 
 
-FORMATS: dict[str, tuple[Callable[[Folded, dict[str, Any], Path], None], Callable[[Path], Run]]] = {
+FORMATS: dict[str, tuple[Callable[[nn.Module, dict[str, Any], Path], None], Callable[[Path], Run]]] = {
     "onnx": (_write_onnx, _load_onnx),
     "torch": (_write_torch, _load_torch),
 }

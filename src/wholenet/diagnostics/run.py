@@ -84,7 +84,7 @@ def diagnose(
     train = Cached(source.splits["train"], CACHE_BYTES)
     recalibrate = recalibrated_on(lambda: recalibration_batches(train, config))
     variants = {"zeroed": zeroed, "renormalized": renormalized, "recalibrated": recalibrate}
-    ends = _curvature(network, val, config, device) if with_curvature else None  # before the long part
+    ends = curvature_of(network, val, config, device) if with_curvature else None  # before the long part
     score = _Scorer(model, val, 1 + len(others) + len(shares) * len(variants) + 2 * len(genotypes), progress)
 
     records = stage.records()
@@ -114,7 +114,7 @@ def diagnose(
     )
 
 
-def _curvature(network: Supernet, val: SegmentationData, config: FitConfig, device: torch.device | str) -> Curvature:
+def curvature_of(network: Supernet, val: SegmentationData, config: FitConfig, device: torch.device | str) -> Curvature:
     """On a batch drawn as for training, of validation images."""
     drawn = Drawn("val", "curvature", 0, config.seed)
     images, masks = next(draw(val, drawn.stream, drawn.number, drawn.number + 1, config.crop_size, config, device))

@@ -6,6 +6,7 @@ The records are those of ``metrics.jsonl``, one dictionary per finished epoch; a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -41,11 +42,12 @@ def draw_curves(path: str | Path, records: Sequence[Record], phases: Sequence[Ph
 
 
 def draw_entropy(path: str | Path, records: Sequence[Record], phases: Sequence[Phase]) -> None:
-    """Draw how decided edges (beta) and operations (alpha) are, and the same as the paper counts it.
+    """Draw how decided the choices of a space are (of the grid edges, beta, and operations, alpha), and the same as the
+    paper counts it.
 
     Args:
         path: the picture; its suffix says the format.
-        records: the finished epochs, with "entropy" and "entropy_paper", each {"alpha": ..., "beta": ...}.
+        records: the finished epochs, with "entropy" and "entropy_paper", each by name of the choice.
         phases: (name, first epoch, end epoch) of all that is planned, half-open.
     """
     with saved_figure(path, 8.2, 5.8) as figure:
@@ -56,8 +58,16 @@ def draw_entropy(path: str | Path, records: Sequence[Record], phases: Sequence[P
         from_zero(entries, _entropy_curves(entries, records, "entropy_paper"))
 
 
+KNOWN = {"beta": ("edges (β)", BLUE), "alpha": ("operations (α)", ORANGE)}
+"""Choices of the grid: what people call them, and their colours."""
+OTHERS = (BLUE, ORANGE, GREEN, VERMILION)
+
+
 def _entropy_curves(axes: Axes, records: Sequence[Record], key: str) -> list[float]:
-    values = curve(axes, records, lambda r: (r.get(key) or {}).get("beta"), "edges (β)", BLUE, last="{:.3f}")
-    values += curve(axes, records, lambda r: (r.get(key) or {}).get("alpha"), "operations (α)", ORANGE, last="{:.3f}")
+    found = {name for record in records for name in record.get(key) or ()}
+    named = KNOWN if found <= set(KNOWN) else dict(zip(sorted(found), zip(sorted(found), cycle(OTHERS)), strict=True))
+    values: list[float] = []
+    for name, (label, color) in named.items():
+        values += curve(axes, records, lambda r, name=name: (r.get(key) or {}).get(name), label, color, last="{:.3f}")
     legend(axes)
     return values

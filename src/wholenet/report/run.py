@@ -34,15 +34,15 @@ def draw_run(
 ) -> list[Path]:
     """Draw everything anew, over what was drawn before. Returns the files. Leaves the model's mode as it was."""
     spans = [(phase.name, phase.first, phase.end) for phase in phases]
-    names = ("predictions", "architecture", "curves", "entropy")
-    predictions, architecture, curves, entropy = files = [run.path / f"{name}.png" for name in names]
-    draw_curves(curves, records, spans)
-    draw_entropy(entropy, records, spans)
-
-    with torch.no_grad():
-        weights = {name: w.cpu().numpy() for name, w in model.arch().items()}
-    title = f"{run.path.name} after epoch {len(records)} of {phases[-1].end}"
-    draw_architecture(architecture, weights["beta"], weights["alpha"], kernels=KERNELS, title=title)
+    files = pictures_of(run)
+    draw_curves(files["curves"], records, spans)
+    if "entropy" in files:
+        draw_entropy(files["entropy"], records, spans)
+    if "architecture" in files:
+        with torch.no_grad():
+            weights = {name: w.cpu().numpy() for name, w in model.arch().items()}
+        title = f"{run.path.name} after epoch {len(records)} of {phases[-1].end}"
+        draw_architecture(files["architecture"], weights["beta"], weights["alpha"], kernels=KERNELS, title=title)
 
     part = evenly_spaced(val, SHOWN)
     shown = [part[i] for i in range(len(part))]
@@ -50,5 +50,12 @@ def draw_run(
     model.eval()
     answers = [predict_mask(model, sample.image, device) for sample in shown]
     model.train(training)
-    draw_predictions(predictions, [s.image for s in shown], [s.mask for s in shown], answers, classes)
-    return files
+    draw_predictions(files["predictions"], [s.image for s in shown], [s.mask for s in shown], answers, classes)
+    return list(files.values())
+
+
+def pictures_of(run: RunFolder) -> dict[str, Path]:
+    """The pictures of a run, by what they show: of the grid its architecture too."""
+    names = ("predictions", "architecture", "curves", "entropy")
+    shown = names if run.config.space == "grid" else [name for name in names if name != "architecture"]
+    return {name: run.path / f"{name}.png" for name in shown}

@@ -75,6 +75,10 @@ class FitConfig(SearchConfig):
 
     data: str
     """Folder with images and masks, or a data set by name: "scenes", the built-in data."""
+    space: str = "grid"
+    """Search space: the grid, or one that was registered from outside (docs/extending.md)."""
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Of a space from outside, its own settings."""
     size: Size = "small"
     """Size of the grid supernet; `wholenet info SIZE` says what each costs."""
     cell: Literal["mixture", "separate"] = "mixture"
@@ -243,6 +247,10 @@ class FitConfig(SearchConfig):
     def __post_init__(self) -> None:
         if self.crop is not None:
             parse_size(self.crop)
+        if self.space == "grid" and self.settings:
+            raise ValueError(
+                f"settings has {shown(next(iter(self.settings)))}; what shapes a grid are fields of their own"
+            )
         if self.scale_max < self.scale_min:
             raise ValueError(f"scale_max={self.scale_max}: expected at least scale_min={self.scale_min}")
         if self.warmup_share + self.search_share > 1:
@@ -369,7 +377,19 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
                 "keep one"
             )
         method = "single-stage"
+    if given.get("space", "grid") != "grid":
+        fields = {field.name for field in dataclasses.fields(FitConfig)}
+        if foreign := [name for name in GRID_ALONE if name in given]:
+            raise ValueError(f"{foreign[0]} is of the space 'grid'; space {shown(given['space'])} has its own settings")
+        own = {name: given.pop(name) for name in list(given) if name not in fields}
+        given["settings"] = {**given.get("settings", {}), **own}
     return FitConfig(**with_interval({**grid_parts(method), **given, "method": method}))
+
+
+GRID_SETTINGS = ("size", "cell", "activation")
+"""Fields that shape a grid."""
+GRID_ALONE = (*GRID_SETTINGS, "recompute")
+"""Fields that mean nothing to another space."""
 
 
 def _on_grid(method: Method) -> bool:

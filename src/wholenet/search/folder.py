@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from wholenet import parallel
 from wholenet.files import check_output, read_json, require_keys, write_whole
+from wholenet.plugins import import_options
 from wholenet.search.checkpoint import DamagedCheckpoint, previous, read_checkpoint, write_checkpoint
 from wholenet.search.records import Record, as_lines, read_records
 
@@ -102,8 +103,9 @@ class Folder:
         """
         try:
             yield
-        except (ValueError, OSError, MemoryError):
-            if parallel.is_first() and not self.begun:
+        except Exception as error:
+            diverged = isinstance(error, FloatingPointError)
+            if parallel.is_first() and not diverged and not self.begun:
                 for path in [path for made in MADE for path in self.path.rglob(made)]:
                     path.unlink()
                 for path in sorted((path for path in self.path.rglob("*") if path.is_dir()), reverse=True):
@@ -281,7 +283,8 @@ class Folder:
     @property
     def resume_command(self) -> str:
         """What continues the run."""
-        return f"{parallel.launcher()}wholenet fit --resume {self.outermost.path}"
+        words = "".join(f" {option}" for option in import_options())
+        return f"{parallel.launcher()}wholenet fit --resume {self.outermost.path}{words}"
 
     @property
     def outermost(self) -> Folder:

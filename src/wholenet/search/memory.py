@@ -59,14 +59,14 @@ def memory_advice(run: RunFolder, classes: int, crop: tuple[int, int], device: t
     config = run.config
     found = f"{reason}\nA batch of {config.batch} crops of {config.crop} does not fit into the memory of {device}. "
     eager = "" if config.execution == "eager" else "--execution eager "
-    kept = run.outermost.begun
+    kept, can_recompute = run.outermost.begun, config.space == "grid" and not config.recompute
     command = f"`wholenet fit --resume {run.outermost.path} {eager}--recompute`" if kept else "give it too"
     recompute = f"With --recompute cells keep their outputs alone: {command}"
     if device.type != "cuda":  # trying would push the machine further into its swap
         smaller = f"start again with --batch {max(1, config.batch // 2)} or a smaller --crop"
-        return found + (smaller.capitalize() if config.recompute else f"{recompute}; or {smaller}")
+        return found + (f"{recompute}; or {smaller}" if can_recompute else smaller.capitalize())
     option = what_fits(
-        lambda batch, recompute: _fits(run, classes, (batch, *crop), recompute, device), config.batch, config.recompute
+        lambda batch, recompute: _fits(run, classes, (batch, *crop), recompute, device), config.batch, not can_recompute
     )
     if option is None:
         return found + "Not even one does: start again with a smaller --crop or --size"
@@ -94,7 +94,8 @@ def _fits(run: RunFolder, classes: int, shape: tuple[int, int, int], recompute: 
 
 def _steps(run: RunFolder, classes: int, shape: tuple[int, int, int], recompute: bool, device: torch.device) -> None:
     state = initial_state(run, classes, device)
-    state.model.net.recompute = recompute
+    if run.config.space == "grid":
+        state.model.net.recompute = recompute
     # Four of the next batch: as bytes, as numbers, and while it is augmented.
     images, *_following = (torch.zeros(shape[0], 3, *shape[1:], device=device) for _ in range(5))
     images = images.contiguous(memory_format=torch.channels_last)

@@ -14,15 +14,16 @@ diagnosis/       what `wholenet diagnose` found
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from wholenet.search.config import FitConfig, read_config, write_config
+from wholenet.search.config import GRID_SETTINGS, FitConfig, read_config, write_config
 from wholenet.search.folder import Folder
-from wholenet.spaces.genotype import read_genotype
-from wholenet.spaces.sizes import grid_size
-from wholenet.spaces.space import Spec
+from wholenet.spaces.catalog import space_called
+from wholenet.spaces.space import Space, Spec
 
 
 class RunFolder(Folder):
@@ -71,11 +72,25 @@ class RunFolder(Folder):
         """Of the network that the run trains."""
         config = self.config
         discrete = config.genotype is not None or config.protocol == "two-stage"
-        genotype = read_genotype(self.genotype, grid_size(config.size).layers) if discrete else None
+        space, settings = space_of(config)
+        genotype = space.read_genotype(self.genotype, settings) if discrete else None
         return Spec(
-            space="grid",
-            settings={name: getattr(config, name) for name in ("size", "cell", "activation")},
+            space=space.name,
+            settings=asdict(settings),
             outputs=num_classes,
             relaxation="softmax" if discrete else config.relaxation,
             genotype=genotype and genotype.to_dict(),
         )
+
+
+def space_of(config: FitConfig) -> tuple[Space, Any]:
+    """The space of a run, and its settings.
+
+    Raises:
+        ValueError: for a space that is not registered or not for images with masks, or settings that it does not have.
+    """
+    space = space_called(config.space)
+    if space.tasks and "segmentation" not in space.tasks:
+        raise ValueError(f"space {space.name!r} is for {' and '.join(space.tasks)}; these are images with masks")
+    own = {name: getattr(config, name) for name in GRID_SETTINGS} if config.space == "grid" else config.settings
+    return space, space.settings_of(own)

@@ -31,7 +31,8 @@ def initial_state(run: RunFolder, num_classes: int, device: torch.device) -> Tra
     torch.manual_seed(config.seed)
     model = create_from(run.spec(num_classes))
     model.placed(device)
-    model.net.recompute = config.recompute
+    if config.space == "grid":
+        model.net.recompute = config.recompute
     model.execution = Execution(model.net, precision_for(config.precision, device))
     gates = config.relaxation == "sigmoid" and not model.discrete  # Fair DARTS begins with all of them at one half
     if config.architecture == "uniform" or gates:

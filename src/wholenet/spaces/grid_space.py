@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from wholenet.checked import checked
-from wholenet.spaces.genotype import Genotype, genotype_from_dict
+from wholenet.spaces.decoding import decode
+from wholenet.spaces.genotype import Genotype, genotype_from_dict, read_genotype, write_genotype
 from wholenet.spaces.grid import Grid
 from wholenet.spaces.sizes import GRID_SIZES, Size, grid_size
 from wholenet.spaces.space import Facts, GenotypeKind, Space
@@ -50,5 +51,7 @@ GRID = Space(
     build=_build,
     tasks=("segmentation",),
     variants={size: {"size": size} for size in GRID_SIZES},
-    genotype=GenotypeKind(genotype_from_dict, Genotype.weights, _check),
+    genotype=GenotypeKind(
+        genotype_from_dict, Genotype.weights, _check, decode=decode, read=read_genotype, write=write_genotype
+    ),
 )

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
 
 from wholenet.architecture import Weights
-from wholenet.checked import Channels, Classes, checked, checked_in_order, missing
-from wholenet.files import shown
+from wholenet.checked import Channels, Classes, check, checked, checked_in_order, missing
+from wholenet.files import read_yaml, require_keys, shown, write_whole
 
 
 @checked_in_order
@@ -34,6 +37,12 @@ class GenotypeKind:
     """Genotype -> the architecture weights that its discrete network is called with."""
     check: Callable[[Any, Any], None] | None = None
     """(genotype, settings): raises a ValueError if it is of another space or size."""
+    decode: Callable[[Weights, str, float], Any] | None = None
+    """(weights, decoding, tau) -> the genotype that is left of a supernet; None: none can be cut out of it."""
+    read: Callable[[str | Path], Any] | None = None
+    """File -> genotype; None: YAML of the space's name and the genotype's plain values."""
+    write: Callable[[Any, Path], None] | None = None
+    """(genotype, file), likewise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +69,49 @@ class Space:
     genotype: GenotypeKind | None = None
     """None: the space has no discrete networks."""
 
+    def read_genotype(self, path: str | Path, settings: Any) -> Any:
+        """The genotype in a file, of a network of these settings.
+
+        Raises:
+            ValueError: if there is none of this space and size, or the space has no discrete networks.
+        """
+        kind = self._discrete()
+        if kind.read is not None:
+            genotype = kind.read(path)
+        else:
+            content = read_yaml(path)
+            require_keys(content, {"genotype": dict, "space": str}, str(path), only=True)
+            if content["space"] != self.name:
+                raise ValueError(f"{path} is a genotype of the space {shown(content['space'])}; expected {self.name!r}")
+            genotype = kind.from_dict(content["genotype"])
+        if kind.check is not None:
+            kind.check(genotype, settings)
+        return genotype
+
+    def write_genotype(self, genotype: Any, path: Path) -> None:
+        """Write what :meth:`read_genotype` reads. The line ``space`` comes last: a file cut short is known by it."""
+        kind = self._discrete()
+        if kind.write is not None:
+            kind.write(genotype, path)
+        else:
+            write_whole(path, yaml.safe_dump({"genotype": genotype.to_dict(), "space": self.name}, sort_keys=False))
+
+    def decode(self, weights: Weights, decoding: str, tau: float) -> Any:
+        """The genotype that is left of a supernet at these weights.
+
+        Raises:
+            ValueError: if none can be cut out of it.
+        """
+        decode = self._discrete().decode
+        if decode is None:
+            raise ValueError(f"space {self.name!r} has no decoding, so nothing can be cut out of its supernet")
+        return decode(weights, decoding, tau)
+
+    def _discrete(self) -> GenotypeKind:
+        if self.genotype is None:
+            raise ValueError(f"space {self.name!r} has no discrete networks, so there is no genotype of it")
+        return self.genotype
+
     def settings_of(self, values: Mapping[str, Any], *, whole: bool = False) -> Any:
         """The settings with these values.
 
@@ -77,7 +129,8 @@ class Space:
             raise ValueError(
                 f"space {self.name!r} has no setting {shown(unknown[0])}; known: {', '.join(known) or 'none'}"
             )
-        return self.settings(**values)
+        hints = get_type_hints(self.settings, include_extras=True)
+        return self.settings(**{name: check(name, value, hints[name]) for name, value in values.items()})
 
 
 @checked

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from rich.console import Console
 
+from wholenet.plugins import import_options
 from wholenet.search.cell_config import ClassifierConfig
 from wholenet.search.config import FitConfig, write_config
 from wholenet.search.run_folder import RunFolder
@@ -82,8 +83,12 @@ class RunPool(ABC, Generic[Config]):
     def _command(self, path: Path, config: Config) -> list[str]:
         words = [sys.executable, "-m", "wholenet", self.verb(config)]
         if (path / "config.yaml").exists():
-            return [*words, f"--resume={path}"]
-        return [*words, *self.start(replace(config, out=str(path)), self.folder / f"{path.name}.yaml")]
+            return [*words, f"--resume={path}", *import_options()]
+        return [
+            *words,
+            *import_options(),
+            *self.start(replace(config, out=str(path)), self.folder / f"{path.name}.yaml"),
+        ]
 
 
 class Pool(RunPool[FitConfig]):
@@ -129,7 +134,7 @@ class Pool(RunPool[FitConfig]):
 
 NOT_IN_NAMES = ("checkpoint_minutes", "max_megapixels")
 """Fields that do not change what a run finds; runs from before there were any keep their names."""
-ADDED = {"method": "single-stage"}
+ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
 """Fields that runs on images with masks did not have before 2026-11-29, and what they were then."""
 

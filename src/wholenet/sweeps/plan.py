@@ -14,8 +14,7 @@ from wholenet.checked import Jobs, built, checked
 from wholenet.data.sets import data_set, known_by_name, place_of
 from wholenet.files import check_output, read_yaml, shown
 from wholenet.search.config import FitConfig
-from wholenet.spaces.genotype import read_genotype
-from wholenet.spaces.sizes import grid_size
+from wholenet.search.run_folder import space_of
 from wholenet.sweeps.run import PLACES, PlannedRun, as_text, check_folder, planned
 
 SAFE_NAME = r"[A-Za-z0-9][\w.+-]*"
@@ -161,9 +160,10 @@ def _refuse_equal(runs: Sequence[PlannedRun]) -> None:
 def _check_genotypes(runs: Sequence[PlannedRun]) -> None:
     """Read those that runs will start from, each once."""
     configs = [run.config for run in runs if isinstance(run.config, FitConfig) and not run.begun]
-    for path, size in dict.fromkeys((config.genotype, config.size) for config in configs):
-        if path is not None:
-            read_genotype(path, grid_size(size).layers)
+    for config in {(config.genotype, config.space, config.size): config for config in configs}.values():
+        if config.genotype is not None:
+            space, settings = space_of(config)
+            space.read_genotype(config.genotype, settings)
 
 
 def _options(given: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.config import GRID_METHODS, MACHINE, FitConfig, fit_config
 from wholenet.search.methods import METHODS
+from wholenet.search.run_folder import space_of
+from wholenet.spaces.catalog import space_called
 from wholenet.spaces.sizes import CELL_SPACES
 
 PLACES = ("data", "out")
@@ -87,6 +89,8 @@ def planned(path: Path, group: str, given: Mapping[str, Any], data: str) -> Plan
         task = _task(given, data)
         kind = FitConfig if task == "segmentation" else CellConfig
         known = [f.name for f in fields(kind) if f.name not in PLACES]
+        if (space := given.get("space", "grid")) not in ("grid", *CELL_SPACES):
+            known += [f.name for f in fields(space_called(space).settings)]
         options = {name: value for name, value in given.items() if name != "task"}
         _refuse_unknown(options, [*known, *({"space", "method"} - set(known))])
         hints = get_type_hints(kind)
@@ -94,6 +98,8 @@ def planned(path: Path, group: str, given: Mapping[str, Any], data: str) -> Plan
         if isinstance(options.get("genotype"), str):  # as the data: from wherever the sweep is called
             options["genotype"] = str(Path(options["genotype"]).expanduser().resolve())
         config = _config(task, options, data, path)
+        if isinstance(config, FitConfig):
+            space_of(config)
     except ValueError as error:
         raise ValueError(f"run {path.name}: {error}") from error
     return PlannedRun(path.name, path, group, task, options, config)
@@ -154,10 +160,6 @@ def _config(task: Task, given: Mapping[str, Any], data: str, out: Path) -> FitCo
 
 def _fit_config(given: Mapping[str, Any], data: str, out: Path) -> FitConfig:
     values = dict(given)
-    if values.pop("space", "grid") != "grid":
-        raise ValueError(
-            f"space is {shown(given['space'])}; expected grid, or of labelled images {', '.join(CELL_SPACES)}"
-        )
     if not isinstance(values.get("method", ""), str):
         raise ValueError(f"method is {shown(values['method'])}; expected one of {', '.join(GRID_METHODS)}")
     return fit_config(data=data, out=str(out), **values)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from wholenet.plugins import import_options
 from wholenet.studies.processes import run_each
 from wholenet.sweeps.plan import Sweep
 from wholenet.sweeps.run import PlannedRun, check_folder, write_settings
@@ -114,7 +115,7 @@ def _command(run: PlannedRun) -> list[str]:
     check_folder(run)  # hours may have passed since the file was read
     if not run.begun:
         write_settings(run)
-    return [sys.executable, "-m", "wholenet", *run.arguments()]
+    return [sys.executable, "-m", "wholenet", *run.arguments(), *import_options()]
 
 
 def _jobs(plan: Sweep) -> int:
