@@ -93,7 +93,7 @@ def test_every_field_of_the_config_is_an_option_with_its_docstring_as_help(words
             if isinstance(field, ast.AnnAssign):
                 explained[field.target.id] = "".join(text.value.value.split())
     assert set(explained) == set(config.__dataclass_fields__)
-    for name in set(explained) - positional - {"out", "method"}:
+    for name in set(explained) - positional - {"out", "method", "settings"}:
         assert f"--{name}" in shown
         assert explained[name] in shown
 
@@ -145,7 +145,7 @@ def test_print_config_prints_what_all_options_come_to_as_a_file_for_config(words
     (tmp_path / "all.yaml").write_text(first)
     told, known = yaml.safe_load(first), asdict(expected)
     assert told == {name: known[name] for name in told}
-    assert {"data", "out"} <= set(known) - set(told) <= {"data", "out", "genotype", "weight_decay"}
+    assert {"data", "out"} <= set(known) - set(told) <= {"data", "out", "genotype", "weight_decay", "settings"}
     main([words[0], "--print-config", f"--config={tmp_path / 'all.yaml'}"])
     assert capsys.readouterr().out == first
 

@@ -174,7 +174,9 @@ def test_a_search_that_was_stopped_goes_on_to_its_end(run):
 @of("best-of")
 def test_a_run_of_several_searches_goes_on_in_the_training_in_which_it_was_stopped(run, monkeypatch):
     method = METHODS["r-darts-l2"]
-    monkeypatch.setitem(METHODS, "r-darts-l2", replace(method, searches=method.searches[:2]))  # the others take seconds
+    monkeypatch.setitem(
+        METHODS._known, "r-darts-l2", replace(method, searches=method.searches[:2])
+    )  # the others take seconds
     first, training = run / "searches" / "0", run / "searches" / "0" / "retrained"
     searched, (before,) = text_of(first)[Path("metrics.jsonl")], records(training)
     main(["fit", "--resume", str(run)])

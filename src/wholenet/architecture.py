@@ -11,15 +11,19 @@ Letters: G groups (any number of leading axes), O options of a group (last axis)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from wholenet.plugins import load_plugins
+from wholenet.registry import Registry
+
 Weights = dict[str, Tensor]
 """Relaxed architecture as the network takes it: one tensor per architecture parameter, same shape as its logits."""
 
-Relaxation = Callable[[Tensor, Tensor], Tensor]
-"""(logits [..., O], mask [..., O]) -> weights [..., O]."""
+Relax = Callable[[Tensor, Tensor], Tensor]
+"""(logits [..., O], mask [..., O]) -> weights [..., O]; 0 for options that do not exist."""
 
 INIT_SCALE = 1e-3
 """Standard deviation of the initial logits (Auto-DeepLab, Sec. 5.1; the seed paper does not say)."""
@@ -48,8 +52,24 @@ def as_given(logits: Tensor, mask: Tensor) -> Tensor:
     return logits * mask
 
 
-RELAXATIONS: dict[str, Relaxation] = {"softmax": masked_softmax, "sigmoid": masked_sigmoid}
-"""By name, those that a search can move."""
+@dataclass(frozen=True)
+class Relaxation:
+    """How logits become weights, by name."""
+
+    name: str
+    weights: Relax
+
+    def __call__(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """The weights [..., O] of logits [..., O]."""
+        return self.weights(logits, mask)
+
+
+RELAXATIONS: Registry[Relaxation] = Registry(
+    "relaxation",
+    {kind.name: kind for kind in (Relaxation("softmax", masked_softmax), Relaxation("sigmoid", masked_sigmoid))},
+    load=load_plugins,
+)
+"""Those that a search can move."""
 AS_GIVEN = "given"
 """Name of :func:`as_given` in a model's specification."""
 
@@ -166,8 +186,8 @@ class Architecture(nn.Module):
     def __init__(
         self,
         masks: Mapping[str, Tensor],
-        relaxation: Relaxation = masked_softmax,
-        others: Mapping[str, Relaxation] | None = None,
+        relaxation: Relax = masked_softmax,
+        others: Mapping[str, Relax] | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ from wholenet.search.cell_config import (
     is_cell_run,
     read_cell_config,
 )
-from wholenet.search.config import GRID_ALONE, GRID_METHODS, MACHINE, FitConfig, fit_config, parse_size, read_config
+from wholenet.search.config import GRID_ALONE, MACHINE, FitConfig, fit_config, grid_methods, parse_size, read_config
 from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
 from wholenet.spaces.sizes import CELL_SPACES, grid_size
@@ -338,7 +338,7 @@ def _fit_parser(task: Task, space: str) -> ArgumentParser:
         fit.add_argument(
             "--method",
             default="single-stage",
-            help=f"One of {', '.join(GRID_METHODS)}; what is given by hand comes on top.",
+            help=f"One of {', '.join(grid_methods())}; what is given by hand comes on top.",
         )
     return fit
 
@@ -414,7 +414,7 @@ def _fit(args: Namespace) -> None:
     if given.get("space") in CELL_SPACES:
         raise ValueError(f"space {shown(given['space'])} is for labelled images: give --task classification with it")
     if not isinstance(given.get("method", ""), str):
-        raise ValueError(f"method={shown(given['method'])}: expected one of {', '.join(GRID_METHODS)}")
+        raise ValueError(f"method={shown(given['method'])}: expected one of {', '.join(grid_methods())}")
     if args.print_config:
         _print_config(fit_config(**{"data": "", "out": "", **given}))
         return
@@ -555,6 +555,7 @@ def _given(args: Namespace, known: Sequence[str]) -> dict[str, Any]:
 
 def _print_config(config: FitConfig | ClassifierConfig, *but: str) -> None:
     values = {name: value for name, value in asdict(config).items() if name not in ("data", "out", *but)}
+    values |= values.pop("settings", {})
     print(yaml.safe_dump(values, sort_keys=False), end="")
 
 

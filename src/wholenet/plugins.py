@@ -23,6 +23,9 @@ OWN = EntryPoint(name="scenes", value="wholenet_scenes", group=GROUP)
 REGISTRIES = {
     "wholenet.data.sets.DataSet": ("wholenet.data.sets", "DATA_SETS"),
     "wholenet.spaces.space.Space": ("wholenet.spaces.catalog", "SPACES"),
+    "wholenet.search.methods.Method": ("wholenet.search.methods", "METHODS"),
+    "wholenet.search.penalties.Regularizer": ("wholenet.search.penalties", "REGULARIZERS"),
+    "wholenet.architecture.Relaxation": ("wholenet.architecture", "RELAXATIONS"),
 }
 """Type of thing -> where its registry is: by name, as some import torch."""
 
@@ -81,8 +84,8 @@ def import_options() -> list[str]:
 
 
 def register(thing: Any) -> None:
-    """Make a data set (:class:`wholenet.data.sets.DataSet`) or a search space (:class:`wholenet.spaces.space.Space`)
-    known by its name.
+    """Make a data set, a search space, a method, a regulariser or a relaxation known by its name: a thing of one of the
+    types in ``REGISTRIES``.
 
     Registering the very same thing again does nothing.
 

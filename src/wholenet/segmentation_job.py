@@ -220,10 +220,10 @@ def _refuse_several(config: FitConfig) -> None:
 def _describe(config: FitConfig, state: TrainState) -> dict[str, Any]:
     """What a record says of the architecture: its logits, normalised entropies, and these as the paper counts them."""
     arch = state.model.arch
-    gates = config.relaxation == "sigmoid"
+    sums_to_one = config.relaxation == "softmax"
     slots = {"beta": PAPER_EDGE_SLOTS} if config.space == "grid" else {}
     with torch.no_grad():
-        weights = {name: rescaled(w) if gates else w for name, w in arch().items()}
+        weights = {name: w if sums_to_one else rescaled(w) for name, w in arch().items()}
         paper = {name: mean_entry_entropy(w, arch.mask(name), slots.get(name)).item() for name, w in weights.items()}
         entropy = {name: normalized_entropy(w, arch.mask(name)).item() for name, w in weights.items()}
     found: dict[str, Any] = {"entropy": entropy, "entropy_paper": paper}

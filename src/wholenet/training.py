@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from wholenet import parallel
+from wholenet.architecture import RELAXATIONS
 from wholenet.data.sets import place_of
 from wholenet.deploy.model_folder import load_model
 from wholenet.machine import choose_device
@@ -22,6 +23,7 @@ from wholenet.run import train
 from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
 from wholenet.search.draw import augments_on_device, batch_of_all, steps_per_epoch
+from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.phases import single_stage
 from wholenet.search.run_folder import RunFolder, space_of
 from wholenet.search.same_data import check_same, data_of
@@ -80,6 +82,8 @@ def check_space(config: FitConfig, space: Space) -> None:
             f"protocol='two-stage' cuts a discrete network out of the supernet, and space {space.name!r} has no "
             "decoding; train it with protocol='single-stage'"
         )
+    for registry, name in ((REGULARIZERS, config.regularizer), (RELAXATIONS, config.relaxation)):
+        registry[name]  # which says what there is
     if config.space != "grid" and (config.entropy_alpha or config.entropy_beta):
         raise ValueError(
             f"entropy_alpha and entropy_beta are of the grid's operations and edges; space {space.name!r} takes "

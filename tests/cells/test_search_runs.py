@@ -253,7 +253,7 @@ def recoloured(data, other):
 def twice(monkeypatch):
     """R-DARTS with the weakest and the strongest of its four values."""
     method = METHODS["r-darts-l2"]
-    monkeypatch.setitem(METHODS, "r-darts-l2", replace(method, searches=method.searches[::3]))
+    monkeypatch.setitem(METHODS._known, "r-darts-l2", replace(method, searches=method.searches[::3]))
 
 
 def test_several_searches_and_the_best_of_them(small, patches, tmp_path, twice):

@@ -71,7 +71,7 @@ def test_labelled_images_are_searched_on_as_fit_would(read, patches):
 
 def test_names_are_never_paths_and_never_the_same(read, tmp_path, monkeypatch):
     files = ["../a/g.yaml", "../a_g.yaml", ".._A_g.yaml", "x" * 300, "x" * 300 + "y"]
-    monkeypatch.setattr("wholenet.sweeps.plan.read_genotype", lambda *_: None)
+    monkeypatch.setattr("wholenet.spaces.space.Space.read_genotype", lambda *_: None)
     runs = read(options=TINY, grid={"genotype": files}).runs
     for run in runs:
         assert run.path.parent == tmp_path / "out" / "runs"
@@ -123,7 +123,7 @@ def test_a_genotype_is_read_when_the_sweep_is_and_found_from_anywhere(read, tmp_
         ({"options": {"epochs": 0}}, "epochs=0: expected at least 1"),
         ({"options": ["lr"]}, r"options=\['lr'\]: expected dict"),
         ({"options": {"task": "regression"}}, "task is 'regression'; expected segmentation or classification"),
-        ({"options": {"space": "s9"}}, "space is 's9'; expected grid, or"),
+        ({"options": {"space": "s9"}}, "unknown space 's9'; known: grid, "),
         ({"options": {"space": "s2", "method": "magic"}}, "method is 'magic'; expected one of darts"),
         ({"grid": {"seed": 3}}, r"grid\['seed'\]=3: expected list"),
         ({"grid": {"seed": []}}, r"grid: seed is \[\]; expected a list"),

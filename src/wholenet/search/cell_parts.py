@@ -7,7 +7,7 @@ from collections.abc import Callable
 from wholenet.architecture import Weights
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.gradients import GRADIENTS
-from wholenet.search.penalties import PENALTIES
+from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.perturbation import perturbed
 from wholenet.search.random_search import random_genotype, weights_of
 from wholenet.search.schedule import Now, Schedule
@@ -23,7 +23,7 @@ def parts_of(config: CellConfig, model: CellSupernet) -> Parts:
         update=architecture_first,
         gradient=GRADIENTS[config.gradient],
         own_batches=config.takes_validation_batches,
-        penalties=PENALTIES[config.regularizer],
+        penalties=REGULARIZERS[config.regularizer].penalties,
         weights=_weights_of_step(config, model),
         clip=config.clip,
         at=lambda now: set_strengths(model, drop_path=config.drop_path * now.rise, auxiliary_skip=1 - now.rise),

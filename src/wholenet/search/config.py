@@ -8,7 +8,6 @@ Where a field says "open", the paper does not: docs/architecture.md, "Points the
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -37,7 +36,7 @@ from wholenet.checked import (
 )
 from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.search.early_stopping import RULES
-from wholenet.search.methods import METHODS, Method
+from wholenet.search.methods import METHODS
 from wholenet.search.phases import single_stage
 from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.spaces.sizes import Size
@@ -349,11 +348,7 @@ def grid_parts(method: str) -> dict[str, Any]:
     Raises:
         ValueError: for a method that is unknown, or that the grid cannot carry (those that it can are named).
     """
-    known = f"on the grid there are: {', '.join(GRID_METHODS)}"
-    if method not in METHODS:
-        near = difflib.get_close_matches(method, METHODS, n=2)
-        meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-        raise ValueError(f"unknown method {shown(method)}; {meant}{known}")
+    known = f"on the grid there are: {', '.join(grid_methods())}"
     if METHODS[method].searches:
         raise ValueError(f"method {method!r} compares the genotypes of several searches on a cell space; {known}")
     parts = {"gradient": "second-order", "split": "disjoint", "arch_update": "architecture-first"}
@@ -392,13 +387,10 @@ GRID_ALONE = (*GRID_SETTINGS, "recompute")
 """Fields that mean nothing to another space."""
 
 
-def _on_grid(method: Method) -> bool:
+def grid_methods() -> list[str]:
+    """Methods that the grid can carry."""
     fields = {field.name for field in dataclasses.fields(FitConfig)}
-    return not method.searches and set(method.parts) <= fields
-
-
-GRID_METHODS = tuple(name for name, method in METHODS.items() if _on_grid(method))
-"""Methods that the grid can carry."""
+    return [name for name, method in METHODS.items() if not method.searches and set(method.parts) <= fields]
 
 
 def write_config(config: FitConfig, path: Path) -> None:

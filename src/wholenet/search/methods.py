@@ -10,12 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from wholenet.plugins import load_plugins
+from wholenet.registry import Registry
+
 
 @dataclass(frozen=True)
 class Method:
-    """One published method."""
+    """One published method, or somebody's own."""
 
+    name: str
     source: str
+    """Paper and section."""
     parts: dict[str, Any] = field(default_factory=dict)
     """What is not as DARTS has it, on whatever space."""
     choice: dict[str, Any] = field(default_factory=dict)
@@ -34,41 +39,48 @@ class Method:
 STRENGTHS = (3e-4, 9e-4, 27e-4, 81e-4)
 DROP_PATHS = (0.0, 0.2, 0.4, 0.6)
 
-METHODS: dict[str, Method] = {
-    "darts": Method("DARTS, Sec. 2; RobustDARTS' code"),
-    "darts-es": Method("RobustDARTS, Sec. 4.3", {"stopping": "code"}),
-    "darts-ada": Method("RobustDARTS, Sec. 5.3", {"stopping": "code", "after_stopping": "regularize"}),
-    "r-darts-l2": Method(
-        "RobustDARTS, Sec. 5.2 and 5.4", searches=tuple({"weight_decay": strength} for strength in STRENGTHS)
+_PUBLISHED = (
+    Method("darts", "DARTS, Sec. 2; RobustDARTS' code"),
+    Method("darts-es", "RobustDARTS, Sec. 4.3", {"stopping": "code"}),
+    Method("darts-ada", "RobustDARTS, Sec. 5.3", {"stopping": "code", "after_stopping": "regularize"}),
+    Method(
+        "r-darts-l2",
+        "RobustDARTS, Sec. 5.2 and 5.4",
+        searches=tuple({"weight_decay": strength} for strength in STRENGTHS),
     ),
-    "r-darts-dp": Method(
+    Method(
+        "r-darts-dp",
         "RobustDARTS, Sec. 5.1 and 5.4",
         searches=tuple({"drop_path": p, "cutout": 16 if p else 0} for p in DROP_PATHS),
     ),
-    "random-ws": Method("Li and Talwalkar 2019, as RobustDARTS' code has it", {"sampling": "random"}),
-    "sdarts-rs": Method("SmoothDARTS, Sec. 3.2", {"gradient": "first-order", "perturbation": "random"}),
-    "sdarts-adv": Method("SmoothDARTS, Sec. 3.3", {"gradient": "first-order", "perturbation": "adversarial"}),
-    "fair-darts": Method(
+    Method("random-ws", "Li and Talwalkar 2019, as RobustDARTS' code has it", {"sampling": "random"}),
+    Method("sdarts-rs", "SmoothDARTS, Sec. 3.2", {"gradient": "first-order", "perturbation": "random"}),
+    Method("sdarts-adv", "SmoothDARTS, Sec. 3.3", {"gradient": "first-order", "perturbation": "adversarial"}),
+    Method(
+        "fair-darts",
         "Fair DARTS, Sec. 4",
         {"gradient": "first-order", "relaxation": "sigmoid", "regularizer": "zero-one"},
         choice={"selection": "gates"},
         recipe={"batch": 128, "lr": 0.005, "arch_lr": 3e-3},
     ),
-    "beta-darts": Method("beta-DARTS, Sec. 3.3", {"gradient": "first-order", "regularizer": "beta-decay"}),
-    "darts-minus": Method("DARTS-, Sec. 3.2", {"gradient": "first-order", "auxiliary_skip": True}),
-    "pc-darts": Method(
+    Method("beta-darts", "beta-DARTS, Sec. 3.3", {"gradient": "first-order", "regularizer": "beta-decay"}),
+    Method("darts-minus", "DARTS-, Sec. 3.2", {"gradient": "first-order", "auxiliary_skip": True}),
+    Method(
+        "pc-darts",
         "PC-DARTS, Sec. 3 and 4.2",
         {"gradient": "first-order", "groups": 4, "edge_weights": True},
         recipe={"warmup_share": 0.3, "batch": 256, "lr": 0.1, "lr_end": 0.0, "arch_lr": 6e-4},
     ),
-    "darts-pt": Method("DARTS-PT, Sec. 4", {"gradient": "first-order", "selection": "perturbation"}),
-    "one-level": Method("both gradients from the training batch", {"gradient": "one-level", "split": "same"}),
-    "mixed-level": Method("MiLeNAS, Sec. 3", {"gradient": "mixed-level"}),
-    "no-split": Method("The devil is in discretization discrepancy, Sec. 4.5", {"split": "same"}),
-    "single-stage": Method(
+    Method("darts-pt", "DARTS-PT, Sec. 4", {"gradient": "first-order", "selection": "perturbation"}),
+    Method("one-level", "both gradients from the training batch", {"gradient": "one-level", "split": "same"}),
+    Method("mixed-level", "MiLeNAS, Sec. 3", {"gradient": "mixed-level"}),
+    Method("no-split", "The devil is in discretization discrepancy, Sec. 4.5", {"split": "same"}),
+    Method(
+        "single-stage",
         "The devil is in discretization discrepancy, Sec. 3.2, on a cell space",
         {"gradient": "first-order", "split": "same", "protocol": "single-stage"},
         recipe={"affine": True, "warmup_share": 0.05, "search_share": 0.35, "lr_end": 0.0, "val_share": 0.1},
     ),
-}
+)
+METHODS: Registry[Method] = Registry("method", {method.name: method for method in _PUBLISHED}, load=load_plugins)
 """By name."""

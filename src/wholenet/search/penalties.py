@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from wholenet.architecture import Architecture
+from wholenet.plugins import load_plugins
+from wholenet.registry import Registry
 
 Penalty = Callable[[Architecture, float], Tensor]
 """(architecture, time in epochs) -> the term to add."""
@@ -101,9 +103,28 @@ class ZeroOne:
         return -self.magnitude * (gates - 0.5).square().mean()
 
 
-PENALTIES: dict[str, dict[str, Penalty]] = {
-    "none": {},
-    "beta-decay": {"beta-decay": BetaDecay()},
-    "zero-one": {"zero-one loss": ZeroOne()},
-}
-"""By the names of ``SearchConfig.regularizer``: terms by the name that an error gives them."""
+@dataclass(frozen=True)
+class Regularizer:
+    """A term on the architecture, by name: what ``--regularizer`` takes."""
+
+    name: str
+    term: Penalty | None
+
+    @property
+    def penalties(self) -> dict[str, Penalty]:
+        """The term by the name that an error gives it; none, if there is none."""
+        return {} if self.term is None else {self.name: self.term}
+
+
+REGULARIZERS: Registry[Regularizer] = Registry(
+    "regularizer",
+    {
+        kind.name: kind
+        for kind in (
+            Regularizer("none", None),
+            Regularizer("beta-decay", BetaDecay()),
+            Regularizer("zero-one", ZeroOne()),
+        )
+    },
+    load=load_plugins,
+)

@@ -33,10 +33,10 @@ class SearchConfig(RunConfig):
 
     gradient: Gradient = "first-order"
     """Architecture gradient (second-order: through one step of the weights, by finite differences)."""
-    relaxation: Literal["softmax", "sigmoid"] = "softmax"
-    """Logits to weights: a choice, or a gate for each option."""
-    regularizer: Literal["none", "beta-decay", "zero-one"] = "none"
-    """Term on the architecture."""
+    relaxation: str = "softmax"
+    """Logits to weights: softmax, a choice; sigmoid, a gate for each option; or one that was registered."""
+    regularizer: str = "none"
+    """Term on the architecture: none, beta-decay, zero-one, or one that was registered."""
     perturbation: Literal["none", "random", "adversarial"] = "none"
     """How the architecture weights are disturbed in weight steps of the search (SmoothDARTS)."""
     perturbation_end: Decay = 0.3
@@ -78,7 +78,9 @@ class SearchConfig(RunConfig):
                 f"regularizer='zero-one' moves gates to 0 or 1; relaxation={self.relaxation!r} has none, give 'sigmoid'"
             )
         if self.perturbation != "none" and self.relaxation != "softmax":
-            raise ValueError("perturbation disturbs weights that sum to 1, which relaxation='sigmoid' does not give")
+            raise ValueError(
+                f"perturbation disturbs weights that sum to 1, which relaxation={self.relaxation!r} does not give"
+            )
         if self.perturbation != "none" and self.gradient in ("second-order", "second-order-exact"):
             raise ValueError(
                 f"perturbation={self.perturbation!r} disturbs the weight step that gradient={self.gradient!r} looks "

@@ -10,7 +10,7 @@ from wholenet import parallel
 from wholenet.ops.execution import Execution, execution, precision_for
 from wholenet.search.config import FitConfig
 from wholenet.search.gradients import GRADIENTS
-from wholenet.search.penalties import PENALTIES, EntropyPenalty
+from wholenet.search.penalties import REGULARIZERS, EntropyPenalty
 from wholenet.search.perturbation import perturbed
 from wholenet.search.phases import Phase
 from wholenet.search.run_folder import RunFolder
@@ -65,7 +65,7 @@ def parts_of(config: FitConfig, phases: Sequence[Phase]) -> Parts:
         update=UPDATES[config.update],
         gradient=GRADIENTS["first-order-moving-statistics" if moving else config.gradient],
         own_batches=config.gradient != "one-level",
-        penalties={**entropy, **PENALTIES[config.regularizer]},
+        penalties={**entropy, **REGULARIZERS[config.regularizer].penalties},
         weights=perturbed(config),
     )
 

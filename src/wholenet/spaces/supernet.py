@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.architecture import AS_GIVEN, RELAXATIONS, Architecture, Weights, uniform_weights
-from wholenet.files import shown
 from wholenet.ops.execution import Execution
 from wholenet.ops.layers import lay_out
 from wholenet.spaces.space import Facts, Space, Spec
@@ -67,8 +66,7 @@ def create(
     Raises:
         ValueError: for an unknown relaxation (the known ones are listed), or a genotype of another space or size.
     """
-    if relaxation not in (*RELAXATIONS, AS_GIVEN):
-        raise ValueError(f"unknown relaxation {shown(relaxation)}; known: {', '.join((*RELAXATIONS, AS_GIVEN))}")
+    relax = None if relaxation == AS_GIVEN else RELAXATIONS[relaxation]
     kind = space.genotype
     if genotype is not None and kind is None:
         raise ValueError(f"space {space.name!r} has no discrete networks, so no genotype of it can be built")
@@ -92,11 +90,11 @@ def create(
         )
     if genotype is not None and kind is not None:
         arch = Architecture.fixed(kind.weights(genotype), net.masks)
-    elif relaxation == AS_GIVEN:
+    elif relax is None:
         arch = Architecture.fixed(uniform_weights(net.masks), net.masks)
     else:
         competing = {name: RELAXATIONS["softmax"] for name in getattr(net, "competing", ())}
-        arch = Architecture(net.masks, RELAXATIONS[relaxation], competing)
+        arch = Architecture(net.masks, relax, competing)
     return Supernet(net, arch, spec)
 
 

@@ -14,7 +14,7 @@ from wholenet.data.task import Task, task_of
 from wholenet.files import read_yaml, shown
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import CellConfig, cell_config
-from wholenet.search.config import GRID_METHODS, MACHINE, FitConfig, fit_config
+from wholenet.search.config import MACHINE, FitConfig, fit_config, grid_methods
 from wholenet.search.methods import METHODS
 from wholenet.search.run_folder import space_of
 from wholenet.spaces.catalog import space_called
@@ -161,7 +161,7 @@ def _config(task: Task, given: Mapping[str, Any], data: str, out: Path) -> FitCo
 def _fit_config(given: Mapping[str, Any], data: str, out: Path) -> FitConfig:
     values = dict(given)
     if not isinstance(values.get("method", ""), str):
-        raise ValueError(f"method is {shown(values['method'])}; expected one of {', '.join(GRID_METHODS)}")
+        raise ValueError(f"method is {shown(values['method'])}; expected one of {', '.join(grid_methods())}")
     return fit_config(data=data, out=str(out), **values)
 
 
