@@ -96,9 +96,10 @@ def test_its_decoding_makes_a_second_stage(discs, tmp_path):
     wholenet.resume(tmp_path / "run")
     text = (tmp_path / "run" / "genotype.yaml").read_text()
     assert text.splitlines()[-1] == "space: kernels"
+    shape = {"space": "kernels", "width": 4, "layers": 2}
     (tmp_path / "cut.yaml").write_text(text.rsplit("space", 1)[0])
     with pytest.raises(ValueError, match=r"cut.yaml has no 'space'"):
-        wholenet.fit(discs, tmp_path / "other", **OWN, genotype=str(tmp_path / "cut.yaml"))
+        wholenet.fit(discs, tmp_path / "other", **shape, **SMALL, genotype=str(tmp_path / "cut.yaml"))
 
 
 def test_a_method_of_ones_own_searches_the_grid_the_cells_and_ones_own_space(discs, patches, tmp_path):

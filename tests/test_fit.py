@@ -11,10 +11,10 @@ from PIL import Image
 
 import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records, untimed
-from wholenet.control import equal_time_epochs
 from wholenet.data.sample import DataError
 from wholenet.machine import choose_device
 from wholenet.search.config import FitConfig, read_config
+from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.loop import train_epoch
 from wholenet.segmentation_job import plan_phases
 

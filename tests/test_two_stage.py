@@ -10,10 +10,10 @@ from PIL import Image
 
 import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records
-from wholenet.control import equal_time_epochs
 from wholenet.deploy.model_folder import load_model
-from wholenet.search.config import FitConfig, read_config
+from wholenet.search.config import FitConfig, fit_config, read_config
 from wholenet.search.cost import run_macs, step_cost
+from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import single_stage
 from wholenet.search.run_folder import RunFolder
@@ -256,9 +256,16 @@ def test_a_given_genotype_is_trained_and_copied_into_the_run(genotype_file, fold
     assert scores.miou == records(tmp_path / "run")[-1]["miou"]
 
 
+def test_nothing_of_a_search_is_taken_with_a_genotype():
+    for options in ({"arch_lr": 0.1}, {"method": "darts"}, {"entropy_beta": 0.5}, {"search_share": 0.1}):
+        name = next(iter(options))
+        with pytest.raises(ValueError, match=f"genotype='g.yaml' is trained as it is, so .*{name}|so gradient="):
+            fit_config(data="x", out="y", genotype="g.yaml", **options)
+
+
 def test_a_genotype_of_another_size_is_refused_before_any_folder_is_made(folder, tmp_path):
     write_genotype(straight(4), tmp_path / "tiny.yaml")
-    with pytest.raises(ValueError, match=r"tiny\.yaml is a genotype of 4 layers, but the size asked for has 3"):
+    with pytest.raises(ValueError, match=r"tiny\.yaml: the genotype has 4 layers, grid-nano has 3"):
         wholenet.fit(folder, tmp_path / "run", **SMALL, genotype=str(tmp_path / "tiny.yaml"))
     with pytest.raises(ValueError, match=r"nothing\.yaml cannot be read"):
         wholenet.fit(folder, tmp_path / "run", **SMALL, genotype=str(tmp_path / "nothing.yaml"))

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from wholenet.spaces.space import Space
 
 DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
-OPTIONS = [*(field.name for field in fields(FitConfig) if field.name != "settings"), "task"]
+OPTIONS = [*(field.name for field in fields(FitConfig)), "task"]
 """What may stand in a file of options, for images with masks; for labelled images; for the training of a genotype."""
 CELL_OPTIONS = [*(field.name for field in fields(CellConfig)), "task"]
 RETRAIN_OPTIONS = [field.name for field in fields(RetrainConfig)]
@@ -508,6 +508,12 @@ def _fit_cells(args: Namespace) -> None:
             print(f"best sampled       {100 * found.sampled_error:5.1f} %   error of {of}, with the supernet's weights")
         if found.test_error is not None:
             print(f"test error         {100 * found.test_error:5.1f} %")
+        if found.control is not None:
+            print(f"frozen-uniform     {100 * found.control.error:5.1f} %   error, {found.control.run}")
+        if found.second_stage is not None:
+            shown_errors = {"": found.second_stage.error, "test ": found.second_stage.test_error}
+            told = ", ".join(f"{name}error {100 * e:.1f} %" for name, e in shown_errors.items() if e is not None)
+            print(f"second stage       {told or 'trained'}   {found.second_stage.run}")
         print(f"open {found.run / 'search.png'}")
     if found.genotype is not None:
         print(f"open {found.run / 'cells.png'}")

@@ -1,22 +1,17 @@
-"""The frozen-uniform control: the same network, data, seed and *time*, but an architecture that never moves.
-
-Architecture steps of their own cost time: a control that trained for as many epochs would get less computing. So it
-gets as many epochs as fit into the time that the searched run took. Without this comparison no claim about the search
-holds (docs/architecture.md). How many epochs that is depends on measured time, so it may differ by one or two between
-machines; the control's config says what it was.
+"""The frozen-uniform control of runs on images with masks: the same network, data, seed and *time*
+(``search/equal_time.py``), but an architecture that never moves. Without it no claim about the search holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from rich.console import Console
 
 from wholenet.search.config import FitConfig
+from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.run_folder import RunFolder
 from wholenet.segmentation_job import Finished
 from wholenet.training import fit, own_console, resume
@@ -47,31 +42,6 @@ def resume_with_control(
     # The folder may have been moved since: what its config calls `out` is not where it is.
     config = replace(RunFolder(path).config, out=str(path))
     return Compared(learned, _control(config, console) if config.control else None)
-
-
-def equal_time_epochs(records: Sequence[dict[str, Any]], retraining: Sequence[dict[str, Any]] = ()) -> int:
-    """:func:`equal_time` in whole epochs, at least one."""
-    return max(1, round(equal_time(records, retraining)))
-
-
-def equal_time(records: Sequence[dict[str, Any]], retraining: Sequence[dict[str, Any]] = ()) -> float:
-    """Epochs that a run without architecture steps manages in the time of the run that wrote ``records``, and of the
-    second stage that wrote ``retraining``.
-
-    >>> epochs = [{"arch_loss": None, "seconds": 10.0}] * 6 + [{"arch_loss": 1.0, "seconds": 16.0}] * 4
-    >>> equal_time(epochs)
-    12.4
-    """
-    plain = [record["seconds"] for record in records if record["arch_loss"] is None]
-    searched = [record["seconds"] for record in records if record["arch_loss"] is not None]
-    if not plain:
-        raise ValueError(
-            "no epoch of the run left its architecture alone, so the time of such an epoch is not known; give the run "
-            "a warm-up (warmup_share above 0) to compare it with a control of equal time"
-        )
-    # Medians: the first epoch starts workers and warms caches.
-    seconds = sum(len(part) * median(part) for part in (searched, [r["seconds"] for r in retraining]) if part)
-    return len(plain) + seconds / median(plain)
 
 
 def _control(config: FitConfig, console: Console) -> Finished:

@@ -14,10 +14,10 @@ from rich.console import Console
 import wholenet.studies.figure_2 as figure_2_module
 import wholenet.studies.magnitudes as magnitudes_module
 from wholenet.cli import main
-from wholenet.control import equal_time_epochs
 from wholenet.data.sample import DataError
 from wholenet.search.config import FitConfig
 from wholenet.search.cost import run_macs
+from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.catalog import CATALOG
 from wholenet.studies.control import control_epochs

@@ -1,4 +1,5 @@
-"""Methods that search several times and keep the best: R-DARTS, whose searches differ in how much they regularise.
+"""Runs on cell spaces that are more than one search: two stages, a control, and methods that search several times and
+keep the best (R-DARTS, whose searches differ in how much they regularise).
 
 Each genotype is trained for a while and scored on the val split, or on a part of the training images that is set aside;
 the best is kept. To train it fully is another command.
@@ -19,7 +20,8 @@ from wholenet.data.sets import place_of
 from wholenet.machine import choose_device
 from wholenet.report.cells import draw_cells
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
-from wholenet.search.cell_folder import RETRAINED, CellFolder
+from wholenet.search.cell_folder import CONTROL, RETRAINED, CellFolder
+from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.methods import METHODS
 from wholenet.search.same_data import data_of
 from wholenet.spaces.darts import TYPES
@@ -51,7 +53,7 @@ def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | 
     """
     console = console or Console()
     if not config.searches:
-        return search(config, console)
+        return _completed(search(config, console), console)
     CellFolder.check_free(config.out)
     choose_device(config.device)
     prepare_labels(config, console)
@@ -73,12 +75,32 @@ def resume_cells(
     run = CellFolder(path)
     config = replace(run.search_config, out=str(path), **machine)
     if not config.searches:
-        return resume_search(path, console, data, **machine)
+        return _completed(resume_search(path, console, data, **machine), console, data, **machine)
     config = replace(config, data=data_of(run, config.data, data))
     with run.locked():
         if data is not None:
             _move_data(run, config, console)
         return _best(run, config, console, **machine)
+
+
+def _completed(found: Searched, console: Console, data: str | Path | None = None, **machine: Any) -> Searched:
+    """What a search came to, with its second stage or its control, as far as its config asks for them."""
+    run = CellFolder(found.run)
+    config = replace(run.search_config, out=str(run.path))
+    if config.protocol == "two-stage":
+        second = shortly(config, str(run.genotype), str(run.path / RETRAINED), val_share=config.val_share)
+        console.print(f"second stage: {second.epochs} epochs from scratch of what was found", highlight=False)
+        begun = CellFolder.at(Path(second.out)) is not None
+        trained = resume_retrain(second.out, console, data, **machine) if begun else retrain(second, console)
+        return replace(found, second_stage=trained)
+    if config.control:
+        out = run.path / CONTROL
+        if CellFolder.at(out) is not None:
+            return replace(found, control=resume_search(out, console, data, **machine))
+        epochs = equal_time_epochs(run.records())
+        console.print(f"frozen-uniform control: {epochs} epochs, as long as the run itself", highlight=False)
+        return replace(found, control=search(config.frozen_uniform(out=str(out), epochs=epochs), console))
+    return found
 
 
 def _move_data(run: CellFolder, config: CellConfig, console: Console) -> None:
@@ -129,9 +151,10 @@ def _searched_and_tried(
     return found.genotype, trained.error
 
 
-def shortly(config: CellConfig, genotype: str, out: str) -> RetrainConfig:
-    """The short training of a genotype, the same for all that are compared: nothing of what their searches differ in
-    is in it."""
+def shortly(config: CellConfig, genotype: str, out: str, val_share: float | None = None) -> RetrainConfig:
+    """The training of a genotype for ``retrain_epochs``, the same for all that are compared: nothing of what their
+    searches differ in is in it. ``val_share``: of the training images set aside, where the data has no val split."""
+    share = config.val_share or VAL_SHARE if val_share is None else val_share
     shared = {f.name: getattr(config, f.name) for f in fields(ClassifierConfig)}
     special = {"genotype": genotype, "out": out, "epochs": config.retrain_epochs, "auxiliary": 0.0}
-    return RetrainConfig(**{**shared, **special, "val_share": config.val_share or VAL_SHARE})
+    return RetrainConfig(**{**shared, **special, "val_share": share})

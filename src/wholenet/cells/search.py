@@ -76,6 +76,10 @@ class Searched:
     sampled_error: float | None = None
     """Random search: of the genotype, the best of those that were sampled, with the supernet's weights; on
     ``scored_on``."""
+    second_stage: Any = None
+    """Of two stages, what the second came to: a :class:`wholenet.cells.retrain.Retrained`."""
+    control: Searched | None = None
+    """The frozen-uniform control of equal time, where it was asked for."""
 
 
 def search(config: CellConfig, console: Console | None = None) -> Searched:
@@ -312,7 +316,8 @@ def _conclude(
         cells = {kind: getattr(genotype, kind) for kind in TYPES}
         draw_cells(run.path / "cells.png", cells, f"{config.space}, {config.method}")
     found = Searched(run.path, genotype, scored.record["error"], data.val_from, test_error, stop_epoch, sampled_error)
-    run.write_result({**dataclasses.asdict(found), "run": "", "genotype": genotype and genotype.to_dict()})
+    content = {**dataclasses.asdict(found), "run": "", "genotype": genotype and genotype.to_dict()}
+    run.write_result({name: value for name, value in content.items() if name not in ("second_stage", "control")})
     return found
 
 

@@ -135,8 +135,11 @@ class CellConfig(SearchConfig, ClassifierConfig):
     sample_batches: Count = 10
     """And how many batches; the ten best are scored on all images."""
 
-    protocol: Literal["search", "single-stage"] = "search"
-    """Search for a genotype; or keep the supernet as the final classifier."""
+    protocol: Literal["search", "single-stage", "two-stage"] = "search"
+    """Search for a genotype; or keep the supernet as the final classifier; or search, and train what was found from
+    scratch in OUT/retrained, for `retrain_epochs`, as large as the search's network."""
+    control: bool = False
+    """Single-stage: also train the frozen-uniform control for the same time, in OUT/control, and report both."""
     warmup_share: Share = 0.0
     """Share of the epochs before the architecture moves."""
     search_share: Share = 1.0
@@ -156,7 +159,8 @@ class CellConfig(SearchConfig, ClassifierConfig):
     tune_epochs: CountOrNone = 5
     """Selection by perturbation: epochs of tuning after each edge that is decided."""
     retrain_epochs: Count = 100
-    """Of methods that search several times: epochs that each genotype is trained for, to choose among them."""
+    """Epochs of the second of two stages; of methods that search several times, epochs that each genotype is trained
+    for, to choose among them."""
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -174,8 +178,21 @@ class CellConfig(SearchConfig, ClassifierConfig):
         self.check_search(moves_architecture=self.moves_architecture)
         if self.stopping != "none":
             self._check_stopping()
-        if self.protocol == "single-stage" and METHODS[self.method].searches:
-            raise ValueError(f"method {self.method!r} compares genotypes; protocol='single-stage' has none")
+        if self.protocol != "search" and METHODS[self.method].searches:
+            raise ValueError(
+                f"method {self.method!r} compares the genotypes of several searches, which is protocol='search'; train "
+                f"the one that it keeps with `wholenet retrain`"
+            )
+        if self.control and self.protocol != "single-stage":
+            raise ValueError(
+                f"control=True compares trained supernets, and protocol={self.protocol!r} leaves a genotype: use "
+                "protocol='single-stage', or compare with random genotypes (study robust-darts)"
+            )
+        if self.control and (self.architecture == "uniform" or (not self.warmup_share and self.search_share == 1)):
+            raise ValueError(
+                "control=True needs a run that searches, and epochs that leave the architecture alone to measure their "
+                "time by: give architecture='learned' and a warmup_share above 0"
+            )
         if self.sampling == "random":
             needed = {"protocol": "search", "perturbation": "none", "regularizer": "none", "selection": "strength"}
             needed |= {"edge_weights": False, "relaxation": "softmax"}
@@ -191,7 +208,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
             )
 
     def _check_stopping(self) -> None:
-        if self.after_stopping == "stop" and (self.protocol, self.selection) != ("search", "strength"):
+        if self.after_stopping == "stop" and (self.protocol == "single-stage" or self.selection != "strength"):
             raise ValueError(
                 f"stopping={self.stopping!r} ends a search with a genotype chosen by strength; it goes neither with "
                 "protocol='single-stage' nor with another selection"
@@ -212,6 +229,13 @@ class CellConfig(SearchConfig, ClassifierConfig):
     def takes_validation_batches(self) -> bool:
         """Whether architecture steps have a batch of their own."""
         return self.moves_architecture and self.gradient != "one-level"
+
+    def frozen_uniform(self, **changes: Any) -> CellConfig:
+        """The control of this run: the same network and data, an architecture that never moves, nothing of a search."""
+        nothing = {"stopping": "none", "after_stopping": "stop", "perturbation": "none", "regularizer": "none"}
+        nothing |= {"gradient": "first-order", "eigenvalue_every": 0, "method": "single-stage"}
+        fixed = {"architecture": "uniform", "control": False}
+        return dataclasses.replace(self, **{**fixed, **nothing, **changes})
 
     @property
     def searches(self) -> list[CellConfig]:

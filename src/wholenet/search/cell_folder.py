@@ -4,6 +4,8 @@ config.yaml     every setting, as resolved
 result.json     what it came to, once it is done
 genotype.yaml   of a search: what it found; of a training: what is trained
 model/          the network: of a search the supernet, of a training the discrete network
+retrained/      of two stages, the second: a run folder too
+control/        the frozen-uniform control, likewise
 searches/0...   of a method that searches several times: a run folder each, and below it `retrained/`
 epoch-*.pt      of a run that may go back: where to
 *.png           pictures
@@ -38,7 +40,9 @@ OF_SEARCHES = {"errors": list, "chosen": int}
 OF_SEARCH = {"genotype": (dict, type(None)), "error": (int, float)}
 """What a run's result.json holds at least, by what it was."""
 RETRAINED = "retrained"
-"""Folder, in a search that is one of several, of the short training of what it found."""
+"""Folder, in a search, of the training of what it found: a second stage, or a short one to compare it by."""
+CONTROL = "control"
+"""Folder, in a run, of its frozen-uniform control."""
 
 
 class CellFolder(Folder):
@@ -89,10 +93,12 @@ class CellFolder(Folder):
 
     @property
     def outermost(self) -> CellFolder:
-        """The run of a method that searches several times, or this one."""
-        search = self.path.parent if self.path.name == RETRAINED else self.path
-        whole = self.at(search.parent.parent) if search.parent.name == SEARCHES else None
-        return self if whole is None else whole
+        """The run that this one is a part of: a second stage, a control, one of several searches; or this one."""
+        run = self
+        if self.path.name in (RETRAINED, CONTROL):
+            run = self.at(self.path.parent) or self
+        whole = self.at(run.path.parent.parent) if run.path.parent.name == SEARCHES else None
+        return run if whole is None else whole
 
     @property
     def resume_command(self) -> str:

@@ -291,6 +291,8 @@ class FitConfig(SearchConfig):
                     f"protocol='two-stage' has no epoch of search with epochs={self.epochs} and "
                     f"search_share={self.search_share}, so nothing to decode; raise one of them"
                 )
+        if self.genotype is not None:
+            self._check_discrete()
         if self.genotype is not None and (self.architecture == "uniform" or self.control):
             raise ValueError(
                 "a discrete network has no architecture to freeze or to compare with; drop architecture and control"
@@ -311,6 +313,15 @@ class FitConfig(SearchConfig):
                 "arch_batchnorm='updated' is about architecture steps of their own, which arch_update='simultaneous' "
                 "does not have; use arch_update='alternating' with it"
             )
+
+    def _check_discrete(self) -> None:
+        """Make sure that nothing of a search is asked of the training of a discrete network."""
+        for field in dataclasses.fields(self):
+            if field.name in OF_SEARCH and getattr(self, field.name) != field.default:
+                raise ValueError(
+                    f"genotype={self.genotype!r} is trained as it is, so {field.name}={getattr(self, field.name)!r} "
+                    "would do nothing; leave it out"
+                )
 
     def _check_search(self) -> None:
         """Make sure that the parts of the search go together."""
@@ -381,6 +392,18 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
     return FitConfig(**with_interval({**grid_parts(method), **given, "method": method}))
 
 
+OF_SEARCH = {field.name for field in dataclasses.fields(SearchConfig)} - {"data", "out"}
+OF_SEARCH |= {
+    "method",
+    "arch_lr",
+    "arch_weight_decay",
+    "arch_update",
+    "arch_batchnorm",
+    "entropy_alpha",
+    "entropy_beta",
+}
+OF_SEARCH |= {"entropy_schedule", "entropy_start", "warmup_share", "search_share"}
+"""Fields that are about a search alone."""
 GRID_SETTINGS = ("size", "cell", "activation")
 """Fields that shape a grid."""
 GRID_ALONE = (*GRID_SETTINGS, "recompute")

@@ -85,7 +85,10 @@ class Space:
                 raise ValueError(f"{path} is a genotype of the space {shown(content['space'])}; expected {self.name!r}")
             genotype = kind.from_dict(content["genotype"])
         if kind.check is not None:
-            kind.check(genotype, settings)
+            try:
+                kind.check(genotype, settings)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from error
         return genotype
 
     def write_genotype(self, genotype: Any, path: Path) -> None:

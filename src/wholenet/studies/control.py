@@ -11,9 +11,9 @@ from dataclasses import replace
 from statistics import mean, median
 from typing import Any
 
-from wholenet.control import equal_time
 from wholenet.search.config import FitConfig
 from wholenet.search.cost import run_macs
+from wholenet.search.equal_time import equal_time
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.drawing import draw_arms
 from wholenet.studies.magnitudes import end_entropy

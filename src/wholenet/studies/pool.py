@@ -143,8 +143,8 @@ def folder_name(label: str, config: Any) -> str:
     """``label`` and a hash of all that the dataclass ``config`` says but where its folder is."""
     values = dataclasses.asdict(config) | {"out": ""}
     left_out = {name for name in NOT_IN_NAMES if name in values}
-    if isinstance(config, FitConfig):
-        left_out |= {name for name, default in ADDED.items() if values[name] == default}
+    added = ADDED if isinstance(config, FitConfig) else {"control": False}
+    left_out |= {name for name, default in added.items() if name in values and values[name] == default}
     values = {name: value for name, value in values.items() if name not in left_out}
     return f"{label}-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10]}"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from statistics import median_low
 
-from wholenet.control import equal_time_epochs
+from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.pool import Pool
 from wholenet.studies.setting import Setting
