@@ -60,7 +60,7 @@ def test_keeping_all_operations_is_the_same_network_after_folding():
     model = measure.made("nano", torch.device("cpu")).eval()
     shapes = []
     setting = Setting(torch.device("cpu"), "nano", 1, (64, 64), 1, 1)
-    real = inference.wholenet.fold
+    real = inference.fold
 
     def fold(model):
         folded = real(model)
@@ -68,7 +68,7 @@ def test_keeping_all_operations_is_the_same_network_after_folding():
         return folded
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inference.wholenet, "fold", fold)
+        patch.setattr(inference, "fold", fold)
         list(inference.one_operation(setting, model, torch.zeros(1, 3, 64, 64)))
     assert shapes[0] == shapes[1]
 

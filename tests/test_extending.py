@@ -186,3 +186,22 @@ def test_a_module_that_cannot_be_imported_is_said(capsys):
     with pytest.raises(SystemExit):
         main(["fit", "x", "--import", "no_such_module", "--out", "y"])
     assert "--import no_such_module failed (ModuleNotFoundError" in capsys.readouterr().err
+
+
+def test_no_file_makes_anything_be_imported(discs, tmp_path, monkeypatch, capsys):
+    (tmp_path / "evil.py").write_text("raise SystemError('it was imported')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "options.yaml").write_text("import: evil\nepochs: 1\n")
+    (tmp_path / "sweep.yaml").write_text(f"data: {discs}\nout: s\noptions: {{import: evil}}\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(f"data: {discs}\nout: run\nimport: evil\nspace: evil\n")
+    for words, said in (
+        (["fit", discs, "--out", "r", "--config", "options.yaml"], "unknown option 'import'"),
+        (["sweep", "sweep.yaml"], "'import'"),
+        (["fit", "--resume", "run"], "unknown field 'import'"),
+        (["fit", discs, "--out", "r", "--space", "evil"], "unknown space 'evil'"),
+    ):
+        with pytest.raises(SystemExit):
+            main([str(word) for word in words])
+        assert said in capsys.readouterr().err

@@ -51,7 +51,8 @@ def imported(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}: relative import"
-            names.add(node.module)
+            through_the_face = [f"wholenet.{alias.name}" for alias in node.names] if node.module == "wholenet" else []
+            names.update(through_the_face or [node.module])
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return names
@@ -75,6 +76,13 @@ def test_only_the_command_line_imports_inside_functions(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef):
             assert not any(isinstance(inner, ast.Import | ast.ImportFrom) for inner in ast.walk(node)), node.name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_inside_goes_through_the_packages_face(path):
+    """It stands below everything, so that would be an arrow up."""
+    face = {f"wholenet.{name}" for name in wholenet.__all__}
+    assert not imported(path) & {"wholenet", *face}
 
 
 def test_the_scenes_are_a_data_set_like_that_of_anybody_else():

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import wholenet
 from wholenet.architecture import one_hot
 from wholenet.benchmarks.measure import compared, interleaved, made, random_batch, torch_resize, written_plainly
 from wholenet.benchmarks.row import Row, Setting
 from wholenet.data.sample import Classes
 from wholenet.deploy.export import export
+from wholenet.deploy.fold import fold
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.spaces.supernet import Supernet, with_weights
@@ -32,7 +32,7 @@ def run(setting: Setting) -> Iterator[Row]:
             contiguous(batch.images)
     contiguous.eval()
     last = copy.deepcopy(contiguous).placed(device).eval()
-    folded = wholenet.fold(last)
+    folded = fold(last)
     images = batch.images.contiguous(memory_format=torch.channels_last)
 
     def plainly(model: Supernet, x: torch.Tensor) -> Callable[[], object]:
@@ -59,7 +59,7 @@ def run(setting: Setting) -> Iterator[Row]:
     double = written_plainly(copy.deepcopy(contiguous).double())
     with torch.no_grad(), torch_resize():
         exact = double(batch.images.double())
-    fold_error = difference(wholenet.fold(double)(batch.images.double()), exact)
+    fold_error = difference(fold(double)(batch.images.double()), exact)
     yield from compared(
         "inference, as the model runs", taken, "as the model runs", PLAIN, difference(last(images), exact), device
     )
@@ -78,7 +78,7 @@ def one_operation(setting: Setting, model: Supernet, images: torch.Tensor) -> It
     largest = torch.full(model.net.masks["alpha"].shape[:2], 1)
     with torch.no_grad():
         weights = {**model.arch(), "alpha": one_hot(largest, model.net.masks["alpha"]).to(images.device)}
-    folded = {"all kept": wholenet.fold(model), "5x5 alone": wholenet.fold(with_weights(model, weights))}
+    folded = {"all kept": fold(model), "5x5 alone": fold(with_weights(model, weights))}
 
     def calling(net: torch.nn.Module) -> Callable[[], object]:
         return lambda: net(images)
