@@ -6,25 +6,26 @@ import json
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from wholenet.cells.best_of import Best, fit_cells
+from wholenet.cells.best_of import Best, fit_cells, resume_cells
 from wholenet.cells.diagnose import diagnose_search as diagnose_cells
 from wholenet.cells.prepare import resized
-from wholenet.cells.retrain import Retrained
+from wholenet.cells.retrain import Retrained, resume_retrain
 from wholenet.cells.retrain import retrain as retrain_genotype
 from wholenet.cells.search import Searched
 from wholenet.checked import Count, Dropped, Megapixels, Share, checked_numbers
-from wholenet.control import Compared, fit_with_control, resume_with_control
+from wholenet.control import fit_with_control, resume_with_control
 from wholenet.data.detect import open_data
 from wholenet.data.labelled import open_labelled
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
-from wholenet.data.sets import BUILT_IN, data_set
+from wholenet.data.sets import BUILT_IN, Task, data_set
 from wholenet.data.splits import evenly_spaced
 from wholenet.data.stream import check_workers
+from wholenet.data.task import task_of
 from wholenet.deploy.classifier import TrainedClassifier
 from wholenet.deploy.classify import classify_files
 from wholenet.deploy.decode import decode_model
@@ -37,51 +38,78 @@ from wholenet.deploy.score import open_for, score
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
 from wholenet.deploy.video import check_videos, is_video, predict_video
-from wholenet.diagnostics.any_space import Brief, diagnose_any
+from wholenet.diagnostics.any_space import diagnose_any
 from wholenet.diagnostics.curvature import Curvature
-from wholenet.diagnostics.diagnosis import Diagnosis
 from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.diagnostics.run import diagnose as diagnose_run
-from wholenet.files import check_output, write_whole
+from wholenet.files import check_output, shown, write_whole
 from wholenet.machine import choose_device
 from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
-from wholenet.search.cell_config import RetrainConfig, cell_config
+from wholenet.search.cell_config import MACHINE as CELL_MACHINE
+from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
+from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import fit_config
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.genotype import Genotype, write_genotype
+from wholenet.spaces.sizes import CELL_SPACES
 from wholenet.tasks.classification import Accuracy, evaluate_labelled
-from wholenet.tasks.segmentation import Scores
 
 CHECKED_IMAGES = 3
 """Real images that an export is checked on."""
 
 
-def fit(data: str | Path, out: str | Path, **options: Any) -> Compared:
+def fit(data: str | Path, out: str | Path, *, task: Task | None = None, **options: Any) -> Any:
     """Train a network on ``data`` (a folder, or a data set by name: "scenes"), in the new folder ``out``.
 
     Args:
         data: see docs/data.md for what a folder may look like.
         out: the run folder; ``load`` takes it afterwards.
-        options: any other field of ``FitConfig``; ``method`` brings its own values for some.
+        task: "segmentation" or "classification"; None is as ``space`` says, or as the data looks.
+        options: any other field of ``FitConfig``, or of labelled images of ``CellConfig``; ``method`` brings its own
+            values for some.
+
+    Returns:
+        On images with masks a :class:`wholenet.control.Compared`; on labelled images what the search found,
+        :class:`wholenet.cells.search.Searched`, or of a method that searches several times
+        :class:`wholenet.cells.best_of.Best`.
 
     Raises:
         DataError: for data that cannot be trained on.
         ValueError: for an unknown option or a bad value, a folder in use, or a device that is not there; for workers
             in a script that would train again when they import it.
     """
+    if task not in (None, *get_args(Task)):
+        raise ValueError(f"task={shown(task)}: expected {' or '.join(get_args(Task))}")
+    if task is None and "space" in options:
+        task = "classification" if options["space"] in CELL_SPACES else "segmentation"
+    if (task or task_of(data)) == "classification":
+        return fit_classifier(data, out, **options)
     config = fit_config(data=str(data), out=str(out), **options)
     check_workers(config.workers)
     return fit_with_control(config)
 
 
-def resume(run: str | Path, data: str | Path | None = None, **machine: Any) -> Compared:
+def resume(run: str | Path, data: str | Path | None = None, **machine: Any) -> Any:
     """Continue the run in the folder ``run``, from here on with other settings for the machine, if any are given:
     ``device``, ``workers``, ``threads``, ``execution``, ``recompute``. ``data`` is where its data is now, if
     it was moved.
 
+    Returns:
+        What :func:`fit`, or :func:`retrain`, would have.
+
     Raises:
         ValueError: if there is no run, its data is gone or has changed, or another setting is given.
     """
+    if is_cell_run(Path(run)):
+        config = CellFolder(run).config
+        check_workers(machine.get("workers", config.workers))
+        if others := sorted(set(machine) - set(CELL_MACHINE)):
+            raise ValueError(
+                f"a run is continued as it was begun, so {', '.join(others)} cannot be given with it; only "
+                f"{', '.join(CELL_MACHINE)} can"
+            )
+        go_on = resume_retrain if isinstance(config, RetrainConfig) else resume_cells
+        return go_on(run, data=data, **machine)
     check_workers(machine.get("workers", RunFolder(run).config.workers))
     return resume_with_control(run, data=data, **machine)
 
@@ -103,29 +131,38 @@ def load(path: str | Path, device: str = "auto") -> Any:
 def evaluate(
     model: TrainedModel | OnnxModel | str | Path,
     data: str | Path,
-    split: str = "val",
+    split: str | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
     *,
     tiling: Tiling | None = None,
-) -> Scores:
+) -> Any:
     """Per-class IoU, their mean, and pixel accuracy on a split of ``data``, at full resolution: of the masks that
-    ``predict`` writes.
+    ``predict`` writes. Of a classifier, the share of images whose class is found.
 
     Args:
         model: a trained network, its run or model folder, or an ONNX file that ``export`` wrote.
         data: see docs/data.md; its classes must be the model's.
-        split: "train", "val", "test", as far as the data has them.
+        split: "train", "val", "test", as far as the data has them; None is val, of a classifier test.
         max_megapixels: files that decode to more are refused.
-        tiling: how large images are cut; by default those over 4 megapixels are.
+        tiling: how large images are cut; by default those over 4 megapixels are. Not of a classifier.
+
+    Returns:
+        :class:`wholenet.tasks.segmentation.Scores`, or of a classifier
+        :class:`wholenet.tasks.classification.Accuracy`.
 
     Raises:
         DataError: for data that cannot be read, or of other classes; a split that is not there; an image that cannot be
             answered.
-        ValueError: if there is no model, or it is a classifier.
+        ValueError: if there is no model, or its images are not cut into tiles.
         FloatingPointError: for logits that are not finite; the image is named.
     """
-    loaded = _segmenter(model)
-    return score(loaded, str(data), split, max_megapixels=max_megapixels, tiling=tiling)
+    loaded = load_any(model) if isinstance(model, str | Path) else model
+    if isinstance(loaded, TrainedClassifier):
+        if tiling is not None:
+            raise ValueError("a classifier answers for a whole image; leave tiling out")
+        return evaluate_classifier(loaded, data, split or "test", max_megapixels)
+    _check_segmenter(loaded)
+    return score(loaded, str(data), split or "val", max_megapixels=max_megapixels, tiling=tiling)
 
 
 @checked_numbers
@@ -140,27 +177,34 @@ def predict(
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
 ) -> list[Path]:
     """Write an index PNG for every image file given, or found in a folder given, and one for every frame of a video.
+    Of a classifier, write a CSV table of the images' classes, which ``out`` names.
 
     An input that cannot be answered does not stop the others.
 
     Args:
         model: a trained network, its run or model folder, or an ONNX file that ``export`` wrote.
         inputs: image files, folders of them, and videos; see ``deploy.predict`` and ``deploy.video``.
-        out: folder for the masks.
+        out: folder for the masks; of a classifier, the table.
         overlay: write pictures (of videos, a video) with the masks in colour over them too.
         tiling: how large images are cut; by default those over 4 megapixels are.
         progress: called with (images done, images in all), for the images and then for each video.
         max_megapixels: larger images are refused before they are decoded.
 
     Returns:
-        The masks of the images, and the folder of masks of each video.
+        The masks of the images, and the folder of masks of each video; of a classifier the table.
 
     Raises:
         DataError: for an input that is not there, or whose masks would meet something, before anything is predicted.
-        ValueError: if there is no model, it is a classifier, or nothing can be written to ``out``.
+        ValueError: if there is no model, nothing can be written to ``out``, or a classifier is asked for masks.
         SomeFailed: at the end, for inputs that could not be read or answered; it says what was ``written``.
     """
-    loaded = _segmenter(model)
+    loaded = load_any(model) if isinstance(model, str | Path) else model
+    if isinstance(loaded, TrainedClassifier):
+        if overlay or tiling is not None:
+            raise ValueError("a classifier answers for whole images, without masks; leave overlay and tiling out")
+        classify(loaded, inputs, out, progress, max_megapixels)
+        return [Path(out)]
+    _check_segmenter(loaded)
     videos = [path for path in inputs if is_video(path)]
     images = [path for path in inputs if not is_video(path)]
     check_videos(videos, out)
@@ -281,11 +325,12 @@ def load_any(path: str | Path, device: str = "auto", *, task: str | None = None)
     return OnnxModel(path)
 
 
-def _segmenter(model: Any) -> TrainedModel | OnnxModel:
-    """``model`` itself, or what is in its folder or file."""
-    if isinstance(model, TrainedClassifier):
-        raise ValueError("this is a classifier, which has no masks; evaluate_classifier and classify take it")
-    return load_any(model, task="segmentation") if isinstance(model, str | Path) else model
+def _check_segmenter(loaded: Any) -> None:
+    if not isinstance(loaded, TrainedModel | OnnxModel):
+        raise ValueError(
+            f"this is a {type(loaded).__name__}; expected a segmentation network or a classifier, since only of these "
+            "two it is known how they are asked"
+        )
 
 
 def _classifier(model: Any, device: str = "auto") -> TrainedClassifier:
@@ -307,8 +352,9 @@ def diagnose(
     curvature: bool = False,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
-) -> Diagnosis | Brief:
-    """Ask of a run whether its search decided anything and what cutting its supernet down would cost.
+) -> Any:
+    """Ask of a run whether its search decided anything and what cutting its supernet down would cost; of a search on a
+    cell space the curvature (:func:`diagnose_search`).
 
     Args:
         run: the run folder.
@@ -320,6 +366,10 @@ def diagnose(
         device: "cpu", "cuda" or "auto".
         progress: called with (images scored, images to score in all).
 
+    Returns:
+        A :class:`wholenet.diagnostics.diagnosis.Diagnosis`; of a space from outside a
+        :class:`wholenet.diagnostics.any_space.Brief`; of a search a :class:`wholenet.diagnostics.curvature.Curvature`.
+
     Raises:
         DataError: for data that cannot be read, or of other classes.
         ValueError: for a folder that holds no run, or a run that trained no supernet; a device that is not there; if
@@ -328,6 +378,10 @@ def diagnose(
     path = Path(run)
     if (path / "config.json").is_file() and not (path / "config.yaml").is_file():
         raise ValueError(f"{path} is a model folder; a diagnosis reads the run's records too: give the run's folder")
+    if is_cell_run(path):
+        if (data, out, images) != (None, None, None):
+            raise ValueError("a search on a cell space is diagnosed on its own data; leave data, out and images out")
+        return diagnose_search(path, device)
     folder = RunFolder(path)
     target = path / "diagnosis" if out is None else Path(out)
     check_diagnosis(target)
@@ -393,7 +447,9 @@ def export(
         DataError: for ``data`` that cannot be read.
     """
     check_export(out, form)
-    loaded = _segmenter(model)
+    loaded = load_any(model, task="segmentation") if isinstance(model, str | Path) else model
+    if isinstance(loaded, TrainedClassifier):
+        raise ValueError("this is a classifier; what is exported are segmentation networks")
     if isinstance(loaded, OnnxModel):
         raise ValueError(f"{model} is exported already; give the run or model folder that it was made of")
     price = None

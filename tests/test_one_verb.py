@@ -1,0 +1,69 @@
+"""The verbs of Python ask the data, the run or the model what it is."""
+
+import numpy as np
+import pytest
+
+import wholenet
+from wholenet.cells.search import Searched
+from wholenet.control import Compared
+from wholenet.deploy.classifier import TrainedClassifier
+from wholenet.diagnostics.curvature import Curvature
+from wholenet.tasks.classification import Accuracy
+
+MASKS = {
+    "size": "nano",
+    "epochs": 1,
+    "batch": 2,
+    "crop": "32x32",
+    "device": "cpu",
+    "warmup_share": 0.0,
+    "search_share": 1.0,
+}
+LABELS = {"space": "s2", "channels": 4, "cells": 3, "epochs": 1, "batch": 8, "device": "cpu", "gradient": "first-order"}
+
+
+@pytest.fixture(scope="module")
+def searched(patches, tmp_path_factory):
+    out = tmp_path_factory.mktemp("verbs") / "run"
+    assert isinstance(wholenet.fit(patches, out, **LABELS), Searched)
+    return out
+
+
+def test_data_says_what_is_trained(discs, patches, tmp_path):
+    assert isinstance(wholenet.fit(discs, tmp_path / "masks", **MASKS), Compared)
+    labels = {name: value for name, value in LABELS.items() if name != "space"}
+    found = wholenet.fit(patches, tmp_path / "labels", method="sdarts-rs", **labels, eigenvalue_every=0)
+    assert isinstance(found, Searched)
+    with pytest.raises(ValueError, match="task='labels': expected segmentation or classification"):
+        wholenet.fit(patches, tmp_path / "x", task="labels")
+    with pytest.raises(ValueError, match="has no layout"):
+        wholenet.fit(patches, tmp_path / "x", task="segmentation", **MASKS)
+
+
+def test_a_run_says_how_it_is_continued_and_diagnosed(searched, patches, tmp_path):
+    assert isinstance(wholenet.resume(searched), Searched)
+    with pytest.raises(ValueError, match="lr cannot be given with it"):
+        wholenet.resume(searched, lr=1.0)
+    assert isinstance(wholenet.diagnose(searched, device="cpu"), Curvature)
+    with pytest.raises(ValueError, match="diagnosed on its own data"):
+        wholenet.diagnose(searched, patches)
+    small = {"channels": 4, "cells": 3, "epochs": 1, "batch": 8, "auxiliary": 0.0, "device": "cpu"}
+    first = wholenet.api.retrain(searched / "genotype.yaml", patches, tmp_path / "net", **small)
+    assert wholenet.resume(tmp_path / "net") == first
+
+
+def test_a_model_says_how_it_is_scored_and_what_it_answers(searched, patches, tmp_path):
+    found = wholenet.evaluate(searched, patches)
+    model = wholenet.load(searched, device="cpu")
+    assert isinstance(model, TrainedClassifier)
+    assert isinstance(found, Accuracy)
+    assert wholenet.evaluate(model, patches, "test") == found
+    written = wholenet.predict(searched, [patches / "test"], tmp_path / "classes.csv")
+    assert written == [tmp_path / "classes.csv"]
+    assert len(written[0].read_text().splitlines()) == 1 + found.images
+    for options in ({"overlay": True}, {"tiling": wholenet.api.Tiling()}):
+        with pytest.raises(ValueError, match="answers for whole images"):
+            wholenet.predict(model, [patches / "test"], tmp_path / "x", **options)
+    with pytest.raises(ValueError, match="a classifier"):
+        wholenet.export(searched, tmp_path / "x.onnx")
+    assert model.predict([np.zeros((16, 16, 3), np.uint8)]).shape == (1, len(model.classes))
