@@ -43,6 +43,7 @@ LONG = [("warm-up", 0, 0), ("search", 0, 600), ("fine-tune", 600, 600)]
         (draw_curves, [record(0)], PHASES),
         (draw_curves, GOING, LONG),
         (draw_curves, DIVERGED, [("search", 0, 1)]),
+        (draw_curves, [record(e) | {"eigenvalue": 0.1 * e if e else None} for e in range(4)], PHASES),
         (draw_curves, LONGER_THAN_PLANNED, PHASES),
         (draw_entropy, [], PHASES),
         (draw_entropy, GOING, PHASES),

@@ -12,20 +12,24 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from wholenet.report.panels import Phase, curve, from_zero, legend, panels, percent
-from wholenet.report.style import BLUE, GREEN, ORANGE, VERMILION, saved_figure
+from wholenet.report.style import BLUE, GREEN, INK, ORANGE, VERMILION, saved_figure
 from wholenet.search.records import Record
 
 
 def draw_curves(path: str | Path, records: Sequence[Record], phases: Sequence[Phase]) -> None:
-    """Draw training losses, validation mIoU and learning rate over the epochs.
+    """Draw training losses, validation mIoU and learning rate over the epochs; and the dominant eigenvalue, where it
+    was looked at.
 
     Args:
         path: the picture; its suffix says the format.
-        records: the finished epochs, with "epoch" (from 0), "loss", "lr", and, where known, "arch_loss" and "miou".
+        records: the finished epochs, with "epoch" (from 0), "loss", "lr", and, where known, "arch_loss", "miou" and
+            "eigenvalue".
         phases: (name, first epoch, end epoch) of all that is planned, half-open.
     """
-    with saved_figure(path, 8.2, 7.4) as figure:
-        loss, miou, lr = panels(figure, records, phases, heights=(3, 2.4, 1.6))
+    looked = any(record.get("eigenvalue") is not None for record in records)
+    heights = (3, 2.4, 1.6, 2.0) if looked else (3, 2.4, 1.6)
+    with saved_figure(path, 8.2, 9.2 if looked else 7.4) as figure:
+        loss, miou, lr, *eigenvalue = panels(figure, records, phases, heights=heights)
         curve(loss, records, lambda r: r.get("loss"), "weights", BLUE)
         curve(loss, records, lambda r: r.get("arch_loss"), "architecture", ORANGE)
         legend(loss)
@@ -39,6 +43,10 @@ def draw_curves(path: str | Path, records: Sequence[Record], phases: Sequence[Ph
         rates = curve(lr, records, lambda r: r.get("lr"), "learning rate", VERMILION)
         lr.set_title("Learning rate")
         from_zero(lr, rates)
+
+        for axes in eigenvalue:
+            curve(axes, records, lambda r: r.get("eigenvalue"), "eigenvalue", INK)
+            axes.set_title("Dominant eigenvalue, of the search")
 
 
 def draw_entropy(path: str | Path, records: Sequence[Record], phases: Sequence[Phase]) -> None:
