@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,8 +16,11 @@ import torch.nn.functional as F
 from run_files import assert_equal, checkpoint, records, untimed
 from two_processes import scored, trained
 from wholenet import parallel
+from wholenet.data.sample import Sample
 from wholenet.data.stream import Order
 from wholenet.ops.norms import BatchNorm, _OverAll
+from wholenet.search.config import FitConfig
+from wholenet.search.draw import names_in_batch
 from wholenet.search.folder import Folder
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -89,6 +93,16 @@ def test_the_shares_of_a_batch_are_the_batch(size, batch, shares):
     parts = [Order(size, batch, **order, shares=shares, share=share) for share in range(shares)]
     for k in range(9):
         assert [index for part in parts for index in part.indices(k)] == whole.indices(k)
+
+
+def test_a_batch_that_diverged_is_named_with_the_images_of_all_processes(monkeypatch):
+    images = [Sample(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8), f"image-{i}") for i in range(7)]
+    one = names_in_batch(images, "weights", 2, FitConfig(data="x", out="y", batch=4))
+    monkeypatch.setattr(parallel, "processes", lambda: 2)
+    for rank in range(2):
+        monkeypatch.setattr(parallel, "rank", lambda rank=rank: rank)
+        assert names_in_batch(images, "weights", 2, FitConfig(data="x", out="y", batch=2)) == one
+    assert len(set(one)) == 4
 
 
 def test_one_process_is_alone():
