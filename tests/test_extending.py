@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from wholenet.search.methods import METHODS
 from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import SPACES
+from wholenet.spaces.space import Space
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 SPACE, METHOD = (part.split("```")[0] for part in PAGE.read_text().split("```python\n")[1:])
@@ -120,7 +122,7 @@ def test_a_method_of_ones_own_searches_the_grid_the_cells_and_ones_own_space(dis
     ("options", "said"),
     [
         ({"space": "kernel"}, "unknown space 'kernel'; did you mean 'kernels'.*--import MODULE"),
-        ({"space": "s2"}, "space 's2' is for classification; these are images with masks"),
+        ({"space": "s2", "task": "segmentation"}, "space 's2' is for classification; these are images with masks"),
         ({"space": "kernels", "wdth": 3}, "space 'kernels' has no setting 'wdth'; known: width, layers"),
         ({"space": "kernels", "width": "wide"}, "width='wide': expected int"),
         ({"space": "kernels", "size": "nano"}, "size is of the space 'grid'"),
@@ -142,6 +144,26 @@ def test_a_name_that_is_taken_and_a_thing_of_no_kind_are_refused():
         wholenet.register(type(SPACES["kernels"])(name="grid", settings=dict, build=dict))
     with pytest.raises(TypeError, match=r"a builtins.int cannot be registered"):
         wholenet.register(3)
+
+
+@dataclass(frozen=True)
+class Clashing:
+    """A setting that is called as an option is."""
+
+    epochs: int = 3
+
+
+def test_a_setting_that_is_called_as_an_option_of_every_run_is_refused(discs, tmp_path, capsys):
+    wholenet.register(Space(name="clashing", settings=Clashing, build=dict))
+    said = "space 'clashing' has a setting 'epochs', and so is called an option of every run"
+    try:
+        with pytest.raises(ValueError, match=said):
+            wholenet.fit(discs, tmp_path / "run", space="clashing", epochs=1)
+        with pytest.raises(SystemExit):
+            main(["fit", str(discs), "--space", "clashing", "--epochs", "1", "--out", str(tmp_path / "run")])
+        assert said in capsys.readouterr().err
+    finally:
+        SPACES.remove("clashing")
 
 
 def test_the_command_line_imports_what_it_is_told_and_its_sweeps_do_too(discs, tmp_path):

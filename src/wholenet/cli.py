@@ -159,9 +159,9 @@ def _settings_of(space: str) -> list[str]:
 
 
 def _registered(space: str) -> Space:
-    from wholenet.spaces.catalog import space_called  # imports torch
+    from wholenet.search.run_folder import outside_space  # imports torch
 
-    return space_called(space)
+    return outside_space(space)
 
 
 def build_parser(task: Task = "segmentation", space: str = "grid") -> ArgumentParser:

@@ -14,7 +14,7 @@ diagnosis/       what `wholenet diagnose` found
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -83,13 +83,29 @@ class RunFolder(Folder):
         )
 
 
+def outside_space(name: str) -> Space:
+    """The space of that name, whose settings are options of a run.
+
+    Raises:
+        ValueError: if there is none, or one of its settings is called as an option of every run.
+    """
+    space = space_called(name)
+    options = {field.name for field in fields(FitConfig)} | {"task", "config", "resume", "print_config", "import"}
+    if taken := [field.name for field in fields(space.settings) if field.name in options and name != "grid"]:
+        raise ValueError(
+            f"space {name!r} has a setting {taken[0]!r}, and so is called an option of every run: give the setting "
+            "another name"
+        )
+    return space
+
+
 def space_of(config: FitConfig) -> tuple[Space, Any]:
     """The space of a run, and its settings.
 
     Raises:
         ValueError: for a space that is not registered or not for images with masks, or settings that it does not have.
     """
-    space = space_called(config.space)
+    space = outside_space(config.space)
     if space.tasks and "segmentation" not in space.tasks:
         raise ValueError(f"space {space.name!r} is for {' and '.join(space.tasks)}; these are images with masks")
     own = {name: getattr(config, name) for name in GRID_SETTINGS} if config.space == "grid" else config.settings

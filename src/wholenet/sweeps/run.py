@@ -16,8 +16,7 @@ from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.config import MACHINE, FitConfig, fit_config, grid_methods
 from wholenet.search.methods import METHODS
-from wholenet.search.run_folder import space_of
-from wholenet.spaces.catalog import space_called
+from wholenet.search.run_folder import outside_space, space_of
 from wholenet.spaces.sizes import CELL_SPACES
 
 PLACES = ("data", "out")
@@ -90,7 +89,7 @@ def planned(path: Path, group: str, given: Mapping[str, Any], data: str) -> Plan
         kind = FitConfig if task == "segmentation" else CellConfig
         known = [f.name for f in fields(kind) if f.name not in PLACES]
         if (space := given.get("space", "grid")) not in ("grid", *CELL_SPACES):
-            known += [f.name for f in fields(space_called(space).settings)]
+            known += [f.name for f in fields(outside_space(space).settings)]
         options = {name: value for name, value in given.items() if name != "task"}
         _refuse_unknown(options, [*known, *({"space", "method"} - set(known))])
         hints = get_type_hints(kind)
