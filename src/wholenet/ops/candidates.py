@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.ops.shares import Halved, Itself, Nothing, Pooled, Separable, Stage
+from wholenet.ops.strided import StridedPointwise
 from wholenet.registry import Registry
 
 Make = Callable[[int, int, bool, bool], nn.Module]
@@ -110,7 +111,7 @@ class FactorizedReduce(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, affine: bool) -> None:
         super().__init__()
         self.relu = nn.ReLU()
-        self.even, self.odd = (nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False) for _ in range(2))
+        self.even, self.odd = (StridedPointwise(inputs, outputs // 2, 2) for _ in range(2))
         self.norm = nn.BatchNorm2d(outputs, affine=affine)
 
     @property
