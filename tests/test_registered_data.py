@@ -160,7 +160,7 @@ def test_the_command_line_takes_the_task_of_the_data_set(labelled, squares, tmp_
 
 def test_a_data_set_of_another_task_is_refused(labelled, squares, tmp_path):
     with pytest.raises(DataError, match=r"shades is a data set for classification, and one for segmentation is needed"):
-        wholenet.fit("shades", tmp_path / "run", **SMALL)
+        wholenet.fit("shades", tmp_path / "run", task="segmentation", **SMALL)
     with pytest.raises(DataError, match=r"squares is a data set for segmentation, .* a folder, write \./squares"):
         open_labelled("squares")
     with pytest.raises(DataError, match=r'not a folder; .* or the name of a data set: "shades"$'):
