@@ -15,9 +15,10 @@ import torch
 
 import wholenet
 from run_files import assert_equal, checkpoint, records, untimed
+from wholenet.search.cell_config import ADDED as ADDED_TO_CELLS
 from wholenet.search.cell_config import RetrainConfig, cell_config, read_cell_config, write_cell_config
 from wholenet.search.checkpoint import DiskFull, write_checkpoint
-from wholenet.search.config import FitConfig, read_config, write_config
+from wholenet.search.config import ADDED, FitConfig, read_config, write_config
 from wholenet.search.cost import run_macs
 from wholenet.search.folder import Folder
 from wholenet.search.interruption import Interrupted
@@ -217,6 +218,10 @@ def test_a_config_that_was_cut_at_the_end_of_a_line_is_refused_and_one_of_before
     assert len(fields) >= len(dataclasses.fields(config))
     path.write_text("".join(fields))
     assert read(path) == config
+    # Then there were fewer fields, too.
+    added = ADDED if isinstance(config, FitConfig) else ADDED_TO_CELLS
+    path.write_text("".join(line for line in fields if line.partition(":")[0] not in added))
+    assert read(path) == dataclasses.replace(config, **{n: v for n, v in added.items() if hasattr(config, n)})
     text, last = "".join(lines), sum(map(len, fields[:-1]))
     cuts = [*itertools.accumulate(map(len, fields[:-1])), *range(last, last + len(fields[-1]))]
     for cut in cuts:  # at the end of each line, and anywhere in the last value: 0. of 0.4 is a number too

@@ -11,7 +11,7 @@ from PIL import Image
 import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records
 from wholenet.deploy.model_folder import load_model
-from wholenet.search.config import FitConfig, fit_config, read_config
+from wholenet.search.config import FitConfig, fit_config, read_config, write_config
 from wholenet.search.cost import run_macs, step_cost
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.loop import train_epoch
@@ -261,6 +261,12 @@ def test_nothing_of_a_search_is_taken_with_a_genotype():
         name = next(iter(options))
         with pytest.raises(ValueError, match=f"genotype='g.yaml' is trained as it is, so .*{name}|so gradient="):
             fit_config(data="x", out="y", genotype="g.yaml", **options)
+
+
+def test_a_run_from_before_that_was_refused_is_read(tmp_path):
+    config = FitConfig(data="x", out="y", genotype="g.yaml", arch_lr=0.1)
+    write_config(config, tmp_path / "config.yaml")
+    assert read_config(tmp_path / "config.yaml") == config
 
 
 def test_a_genotype_of_another_size_is_refused_before_any_folder_is_made(folder, tmp_path):

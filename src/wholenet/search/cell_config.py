@@ -287,6 +287,8 @@ class RetrainConfig(ClassifierConfig):
     """Weight of the auxiliary head's loss; 0 is without one."""
 
 
+ADDED = {"control": False}
+"""Fields that the configs of searches did not have before 2026-11-29, and what they were then."""
 KINDS: dict[str, type[ClassifierConfig]] = {"search": CellConfig, "retrain": RetrainConfig}
 
 
@@ -313,7 +315,7 @@ def read_cell_config(path: Path) -> ClassifierConfig:
     kind = values.pop("kind", None) if isinstance(values, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"{path} is not the config of a run on {', '.join(CELL_SPACES)}")
-    return build_config(KINDS[kind], values, path)
+    return build_config(KINDS[kind], values, path, ADDED)
 
 
 def is_cell_run(path: Path) -> bool:

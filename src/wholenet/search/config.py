@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -291,8 +292,6 @@ class FitConfig(SearchConfig):
                     f"protocol='two-stage' has no epoch of search with epochs={self.epochs} and "
                     f"search_share={self.search_share}, so nothing to decode; raise one of them"
                 )
-        if self.genotype is not None:
-            self._check_discrete()
         if self.genotype is not None and (self.architecture == "uniform" or self.control):
             raise ValueError(
                 "a discrete network has no architecture to freeze or to compare with; drop architecture and control"
@@ -314,10 +313,15 @@ class FitConfig(SearchConfig):
                 "does not have; use arch_update='alternating' with it"
             )
 
-    def _check_discrete(self) -> None:
-        """Make sure that nothing of a search is asked of the training of a discrete network."""
+    def check_asked(self) -> None:
+        """Make sure that nothing is asked of a new run that would do nothing: of a search, in the training of a
+        discrete network. Runs from before this was refused are read.
+
+        Raises:
+            ValueError: naming it.
+        """
         for field in dataclasses.fields(self):
-            if field.name in OF_SEARCH and getattr(self, field.name) != field.default:
+            if self.genotype and field.name in OF_SEARCH and getattr(self, field.name) != field.default:
                 raise ValueError(
                     f"genotype={self.genotype!r} is trained as it is, so {field.name}={getattr(self, field.name)!r} "
                     "would do nothing; leave it out"
@@ -389,9 +393,14 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
             raise ValueError(f"{foreign[0]} is of the space 'grid'; space {shown(given['space'])} has its own settings")
         own = {name: given.pop(name) for name in list(given) if name not in fields}
         given["settings"] = {**given.get("settings", {}), **own}
-    return FitConfig(**with_interval({**grid_parts(method), **given, "method": method}))
+    config = FitConfig(**with_interval({**grid_parts(method), **given, "method": method}))
+    config.check_asked()
+    return config
 
 
+ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
+ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
+"""Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
 OF_SEARCH = {field.name for field in dataclasses.fields(SearchConfig)} - {"data", "out"}
 OF_SEARCH |= {
     "method",
@@ -435,11 +444,12 @@ def read_config(path: Path) -> FitConfig:
     values = read_yaml(path)
     if isinstance(values, dict) and "kind" in values:
         raise ValueError(f"{path} is of a run on a cell space; this is for runs on images with masks")
-    return build_config(FitConfig, values, path)
+    return build_config(FitConfig, values, path, ADDED)
 
 
-def build_config(kind: type[Config], values: Any, path: Path) -> Config:
-    """The config whose fields are the ``values`` in a file.
+def build_config(kind: type[Config], values: Any, path: Path, added: Collection[str] = ()) -> Config:
+    """The config whose fields are the ``values`` in a file. A file from before there was a last line to know it by may
+    do without the fields that were ``added`` since.
 
     Raises:
         ValueError: if they are no fields of its, one that has no default is missing, a value does not do, or the file
@@ -451,7 +461,8 @@ def build_config(kind: type[Config], values: Any, path: Path) -> Config:
         raise ValueError(f"{path}: {error}") from error
     # A file that was cut short is good YAML too, and what it lost must not become the default.
     text = read_text(path)
-    missing = [f.name for f in dataclasses.fields(kind) if f.name not in values]  # pyright: ignore[reportArgumentType]
+    fields = [f.name for f in dataclasses.fields(kind)]  # pyright: ignore[reportArgumentType]
+    missing = [name for name in fields if name not in values and name not in added]
     if not text.rstrip().endswith(END) and (missing or not text.endswith("\n")):
         lost = f"has no {', '.join(missing[:9])}" if missing else "its last value may not be all there"
         raise ValueError(

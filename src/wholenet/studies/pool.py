@@ -19,10 +19,11 @@ from typing import Any, Generic, TypeVar
 from rich.console import Console
 
 from wholenet.plugins import import_options
+from wholenet.search.cell_config import ADDED as ADDED_TO_CELLS
 from wholenet.search.cell_config import ClassifierConfig
+from wholenet.search.config import ADDED as ADDED_TO_MASKS
 from wholenet.search.config import FitConfig, write_config
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.search_config import SearchConfig
 from wholenet.studies.processes import mark_diverged, run_each, why_diverged
 
 Arm = TypeVar("Arm", bound=Hashable)
@@ -134,16 +135,13 @@ class Pool(RunPool[FitConfig]):
 
 NOT_IN_NAMES = ("checkpoint_minutes", "max_megapixels")
 """Fields that do not change what a run finds; runs from before there were any keep their names."""
-ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
-ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
-"""Fields that runs on images with masks did not have before 2026-11-29, and what they were then."""
 
 
 def folder_name(label: str, config: Any) -> str:
     """``label`` and a hash of all that the dataclass ``config`` says but where its folder is."""
     values = dataclasses.asdict(config) | {"out": ""}
     left_out = {name for name in NOT_IN_NAMES if name in values}
-    added = ADDED if isinstance(config, FitConfig) else {"control": False}
+    added = ADDED_TO_MASKS if isinstance(config, FitConfig) else ADDED_TO_CELLS
     left_out |= {name for name, default in added.items() if name in values and values[name] == default}
     values = {name: value for name, value in values.items() if name not in left_out}
     return f"{label}-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:10]}"
