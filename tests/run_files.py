@@ -43,7 +43,7 @@ class Pictures:
     ``with PICTURES``."""
 
     PLACES = (
-        "wholenet.segmentation_job.draw_run",
+        "wholenet.jobs.job.draw_run",
         "wholenet.cells.search.draw_search",
         "wholenet.cells.search.draw_cells",
         "wholenet.cells.retrain.draw_cells",

@@ -30,8 +30,8 @@ from PIL import Image
 
 from wholenet.search.folder import Folder
 from wholenet.search.phases import phase_at
+from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import RunFolder
-from wholenet.segmentation_job import plan_phases
 
 IMAGES = 25
 STEPS_PER_EPOCH = 10

@@ -23,6 +23,7 @@ from wholenet.deploy.tiles import Tiling
 from wholenet.files import SHOWN
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.config import FitConfig
+from wholenet.search.task_config import TaskConfig
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_space import CellSettings
 from wholenet.spaces.grid_space import GridSettings
@@ -41,6 +42,13 @@ BESIDE = {
         ("decoding_tau", 1): {"protocol": "two-stage"},
         ("retrain_epochs", 1_000_000): {"protocol": "two-stage"},
     },
+    TaskConfig: {
+        ("warmup_share", 1): {"search_share": 0.0},
+        ("search_share", 1): {"warmup_share": 0.0},
+        ("decoding_tau", 0): {"protocol": "two-stage", "retrain_epochs": 1},
+        ("decoding_tau", 1): {"protocol": "two-stage", "retrain_epochs": 1},
+        ("retrain_epochs", 1_000_000): {"protocol": "two-stage"},
+    },
     CellConfig: {
         ("warmup_share", 1): {"architecture": "uniform"},
         ("search_share", 0): {"architecture": "uniform"},
@@ -57,6 +65,7 @@ MADE = {
     SweepFile: PLACES,
     Tiling: {},
     GridSettings: {},
+    TaskConfig: {"data": "d", "out": "o", "task": "mine", "space": "s2"},
     CellSettings: {},
     Facts: {"outputs": 2},
     Spec: {"space": "grid", "settings": {}, "outputs": 2},

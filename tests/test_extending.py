@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,20 @@ from run_files import assert_equal, checkpoint, records, untimed
 from wholenet.api import fit_classifier
 from wholenet.architecture import RELAXATIONS
 from wholenet.cli import main
+from wholenet.data.sample import DataError
+from wholenet.deploy.model_folder import ANSWERS
+from wholenet.jobs.catalog import TASKS
+from wholenet.jobs.samples import stacked
 from wholenet.search.methods import METHODS
 from wholenet.search.penalties import REGULARIZERS
+from wholenet.search.phases import Phase
+from wholenet.search.protocols import PROTOCOLS, Protocol
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.space import Space
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
-SPACE, METHOD = (part.split("```")[0] for part in PAGE.read_text().split("```python\n")[1:])
+SPACE, METHOD, PROTOCOL, TASK = (part.split("```")[0] for part in PAGE.read_text().split("```python\n")[1:])
 SMALL = {"epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.02, "device": "cpu", "threads": 1}
 PHASES = {"warmup_share": 0.34, "search_share": 0.33}
 OWN = {"space": "kernels", "width": 4, "layers": 2, **SMALL, **PHASES}
@@ -32,10 +39,14 @@ OWN = {"space": "kernels", "width": 4, "layers": 2, **SMALL, **PHASES}
 @pytest.fixture(scope="module", autouse=True)
 def registered():
     """Run the page, and forget afterwards what it registered."""
-    exec(compile(SPACE + METHOD, str(PAGE), "exec"), {"__name__": "my_module"})
+    exec(compile(SPACE + METHOD + PROTOCOL + TASK, str(PAGE), "exec"), {"__name__": "my_module"})
     yield
     SPACES.remove("kernels")
+    SPACES.remove("waves")
     METHODS.remove("firm")
+    PROTOCOLS.remove("two-searches")
+    TASKS.remove("waves")
+    ANSWERS.remove("waves")
     REGULARIZERS.remove("towards-the-first")
     RELAXATIONS.remove("squared-softmax")
 
@@ -82,7 +93,7 @@ def test_it_is_scored_predicts_is_diagnosed_and_exported(run, discs, tmp_path):
     assert wholenet.evaluate(run, discs).miou == pytest.approx(records(run)[-1]["miou"])
     assert wholenet.load(run, device="cpu").predict(np.zeros((41, 50, 3), np.uint8)).shape == (41, 50)
     found = wholenet.diagnose(run, out=tmp_path / "d", curvature=True)
-    assert found.miou == pytest.approx(records(run)[-1]["miou"])
+    assert found.supernet == pytest.approx(records(run)[-1]["miou"])
     assert found.curvature.highest > found.curvature.lowest
     assert json.loads((tmp_path / "d" / "diagnosis.json").read_text())["movement"]["kernel"]["mean"] >= 0
     check, _ = wholenet.export(run, tmp_path / "net.pt2", "torch")
@@ -116,6 +127,119 @@ def test_a_method_of_ones_own_searches_the_grid_the_cells_and_ones_own_space(dis
     shape = {"space": "s2", "channels": 4, "cells": 3, "epochs": 1, "batch": 8, "eigenvalue_every": 0, "device": "cpu"}
     fit_classifier(patches, tmp_path / "cells", "firm", **shape, shift=1)
     assert wholenet.load(tmp_path / "cells", device="cpu").network.spec.relaxation == "squared-softmax"
+
+
+def test_a_protocol_of_ones_own_has_its_phases_and_a_control_that_never_moves(discs, tmp_path):
+    out = tmp_path / "run"
+    options = {**SMALL, "epochs": 10, "size": "nano", "protocol": "two-searches", "control": True}
+    wholenet.fit(discs, out, **options)
+    names = [record["phase"] for record in records(out)]
+    assert names == ["warm-up", *["search"] * 2, *["fine-tune"] * 2, *["search"] * 2, *["fine-tune"] * 3]
+    logits = [np.array(record["logits"]["beta"]) for record in records(out)]
+    moved = [bool(np.any(after != before)) for before, after in pairwise(logits)]
+    assert moved == [name == "search" for name in names[1:]]
+    assert all(np.all(np.array(record["logits"]["beta"]) == 0) for record in records(out / "control"))
+    assert RunFolder(out / "control").config.protocol == "two-searches"
+
+
+def test_phases_with_a_gap_are_refused_before_anything_is_trained(discs, tmp_path):
+    wholenet.register(Protocol("gap", lambda _: [Phase("warm-up", 0, 1), Phase("search", 2, 3, True)]))
+    try:
+        with pytest.raises(ValueError, match=r"'gap' has the phases warm-up 0-1, search 2-3; expected one behind"):
+            wholenet.fit(discs, tmp_path / "run", **SMALL, size="nano", protocol="gap")
+    finally:
+        PROTOCOLS.remove("gap")
+
+
+WAVES = {"task": "waves", "space": "waves", "epochs": 25, "batch": 8, "lr": 0.1, "device": "cpu", "threads": 1}
+
+
+def write_waves(path, count):
+    rng = np.random.default_rng(0)
+    targets = rng.uniform(1, 4, count).astype(np.float32)
+    np.savez(path, waves=np.sin(targets[:, None] * np.linspace(0, 3, 16, dtype=np.float32)), targets=targets)
+    return path
+
+
+@pytest.fixture(scope="module")
+def npz(tmp_path_factory):
+    return write_waves(tmp_path_factory.mktemp("waves") / "waves.npz", 64)
+
+
+@pytest.fixture(scope="module")
+def waves(npz, tmp_path_factory):
+    out = tmp_path_factory.mktemp("waves") / "run"
+    return out, wholenet.fit(npz, out, **WAVES, noise=0.01, control=True)
+
+
+def test_a_task_of_ones_own_is_trained_scored_and_diagnosed(waves, npz, tmp_path):
+    out, found = waves
+    assert found.learned.scores == records(out)[-1]["off_by"] < found.learned.constant
+    assert found.uniform.run == out / "control"
+    assert records(out)[-1]["logits"]["width"] != records(out)[0]["logits"]["width"]
+    model = wholenet.load(out, device="cpu")
+    assert model.settings.noise == 0.01
+    assert model.predict(np.zeros((3, 1, 16), np.float32)).shape == (3, 1)
+    assert 0 < wholenet.evaluate(out, npz, "train") < found.learned.constant
+    brief = wholenet.diagnose(out, out=tmp_path / "d", curvature=True)
+    assert brief.supernet == pytest.approx(found.learned.scores)
+    assert brief.constant == found.learned.constant
+    assert "mean absolute error" in brief.lines()[0]
+    assert brief.curvature.highest >= brief.curvature.lowest
+
+
+def test_a_run_of_it_goes_on_to_the_bit_and_only_with_the_same_data(waves, npz, tmp_path):
+    out, copy = waves[0], tmp_path / "run"
+    options = {**WAVES, "noise": 0.01, "checkpoint_minutes": 0}
+    real, steps = run_module.train_epoch, []
+
+    def stopping(*arguments):
+        for step in real(*arguments):
+            yield step
+            steps.append(step)
+            if len(steps) == 15:
+                raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "train_epoch", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            wholenet.fit(npz, copy, **options)
+    with pytest.raises(ValueError, match=r"have changed since.*train samples: 51 then, 38 now"):
+        wholenet.resume(copy, data=write_waves(tmp_path / "fewer.npz", 48))
+    wholenet.resume(copy)
+    assert_equal(checkpoint(out), checkpoint(copy))
+    assert untimed(records(out)) == untimed(records(copy))
+
+
+@pytest.mark.parametrize("method", ["darts", "sdarts-rs", "fair-darts", "firm"])
+def test_methods_search_it_on_disjoint_samples(method, npz, tmp_path):
+    wholenet.fit(npz, tmp_path / "run", **{**WAVES, "epochs": 3}, method=method)
+    assert RunFolder(tmp_path / "run").config.split == "disjoint"
+    assert wholenet.load(tmp_path / "run").network.spec.space == "waves"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"task": "wave"}, "unknown task 'wave'; did you mean 'waves'.*--import MODULE"),
+        ({"space": "grid"}, "space='grid' is for segmentation; task='waves' needs a space that takes it"),
+        ({"space": "kernels"}, "space 'kernels' is for segmentation; the task is 'waves'"),
+        ({"nise": 1}, "space 'waves' has no setting 'nise'"),
+        ({"noise": "much"}, "noise='much': expected float"),
+        ({"protocol": "two-stag"}, "unknown protocol 'two-stag'; did you mean 'two-stage'"),
+        ({"protocol": "two-stage"}, "space 'waves' has no decoding"),
+        ({"batch": 0}, "batch=0: expected"),
+    ],
+)
+def test_of_ones_own_task_what_is_not_there_is_said_before_anything_is_made(options, said, npz, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        wholenet.fit(npz, tmp_path / "run", **{**WAVES, **options})
+    assert not (tmp_path / "run").exists()
+
+
+def test_samples_of_several_shapes_are_refused():
+    with pytest.raises(DataError, match=r"inputs of the shapes \(1, 2\), \(1, 3\); expected one shape for all"):
+        stacked([(np.zeros((1, 2)), 0), (np.zeros((1, 3)), 0)])
 
 
 @pytest.mark.parametrize(

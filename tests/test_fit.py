@@ -16,7 +16,7 @@ from wholenet.machine import choose_device
 from wholenet.search.config import FitConfig, read_config
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.loop import train_epoch
-from wholenet.segmentation_job import plan_phases
+from wholenet.search.protocols import plan_phases
 
 SMALL = {"size": "nano", "epochs": 5, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 2}
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 import wholenet
+import wholenet.jobs.job as job_module
 import wholenet.run as run_module
-import wholenet.segmentation_job as job_module
 from run_files import assert_equal, checkpoint, records, untimed
 from wholenet.search.config import ADDED, FitConfig, fit_config, grid_methods
 from wholenet.search.methods import METHODS
+from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.start import parts_of
-from wholenet.segmentation_job import plan_phases
 from wholenet.spaces.decoding import decode
 from wholenet.studies.pool import folder_name
 

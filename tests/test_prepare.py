@@ -10,7 +10,7 @@ from rich.console import Console
 
 from wholenet.data.coarsen import coarsen
 from wholenet.data.sample import DataError
-from wholenet.prepare import default_crop, prepare
+from wholenet.jobs.masks import default_crop, prepare
 from wholenet.search.config import FitConfig
 
 FRAMES = {"train": 5, "val": 2, "train_extra": 3}

@@ -270,7 +270,7 @@ def test_a_signal_between_the_epochs_loses_nothing(where, step, run, discs, tmp_
 
     out = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(f"wholenet.segmentation_job.{where}", asked)
+        patch.setattr(f"wholenet.jobs.job.{where}", asked)
         with pytest.raises(Interrupted, match=f"after step {step} of {STEPS}; saved"):
             wholenet.fit(discs, out, **SMALL)
     wholenet.resume(out)
@@ -441,7 +441,7 @@ def test_numbers_that_are_not_finite_move_nothing_and_the_images_are_named(calls
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wholenet.run.train_epoch", keeps)
-        patch.setattr("wholenet.segmentation_job.balanced_loss", lambda *_: Spoilt(calls, gradient))
+        patch.setattr("wholenet.jobs.segmentation.balanced_loss", lambda *_: Spoilt(calls, gradient))
         with pytest.raises(FloatingPointError, match=said) as error:
             wholenet.fit(discs, out, **SMALL, checkpoint_minutes=0)
     assert "It has moved nothing, and what was saved before is whole. The run would come to it again" in str(
@@ -517,7 +517,7 @@ def test_warnings_reach_the_user_and_the_log_once(discs, tmp_path, capsys, monke
     def blind(*args, **kwargs):
         return replace(evaluate(*args, **kwargs), iou=(0.5, 0.0))
 
-    monkeypatch.setattr("wholenet.segmentation_job.evaluate", blind)
+    monkeypatch.setattr("wholenet.jobs.segmentation.evaluate", blind)
     wholenet.fit(discs, tmp_path / "run", **SMALL)
     assert capsys.readouterr().out.count("warning: after epoch 2 of 3 the network never finds disc") == 1
     assert [r["warnings"] for r in records(tmp_path / "run")] == [[], ["dead classes"], []]

@@ -16,12 +16,13 @@ from wholenet.search.cost import run_macs, step_cost
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import single_stage
+from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import RunFolder
-from wholenet.segmentation_job import plan_phases
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import DiscreteCell, Genotype, read_genotype, write_genotype
 from wholenet.spaces.grid import STRIDES
+from wholenet.spaces.space import Facts
 
 SMALL = {"size": "nano", "epochs": 4, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu"}
 TWO_STAGE = {**SMALL, "protocol": "two-stage"}
@@ -133,7 +134,7 @@ def test_by_default_both_stages_cost_what_the_single_stage_run_would_within_an_e
     facts = json.loads((run / "environment.json").read_text())
     steps = facts["images"]["weights"] // 2
     supernet = step_cost(create_model("grid-nano", num_classes=2).spec, 2, (32, 32))
-    discrete = step_cost(RunFolder(run).spec(2), 2, (32, 32))
+    discrete = step_cost(RunFolder(run).spec(Facts(2)), 2, (32, 32))
     single = steps * 4 * supernet.weight  # simultaneous updates of the architecture cost nothing
     assert abs(run_macs(RunFolder(run)) - single) <= steps * discrete.weight
     assert len(records(run)) > 4 - len(records(run / "search"))
@@ -285,7 +286,7 @@ def test_a_genotype_of_another_size_is_refused_before_any_folder_is_made(folder,
         ({"protocol": "two-stage", "architecture": "uniform"}, "goes neither with a given one nor with"),
         ({"genotype": "g.yaml", "architecture": "uniform"}, "no architecture to freeze"),
         ({"genotype": "g.yaml", "control": True}, "or to compare with"),
-        ({"protocol": "three-stage"}, "'single-stage', 'two-stage'"),
+        ({"protocol": "three-stage"}, "unknown protocol 'three-stage'.*single-stage, two-stage"),
         ({"decoding": "viterbi"}, "'best-path', 'strongest', 'threshold'"),
         ({"decoding_tau": 1.5}, r"a share in \[0, 1\]"),
         ({"retrain_epochs": -1}, "0 or more"),

@@ -38,11 +38,13 @@ from wholenet.deploy.score import open_for, score
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
 from wholenet.deploy.video import check_videos, is_video, predict_video
-from wholenet.diagnostics.any_space import diagnose_any
 from wholenet.diagnostics.curvature import Curvature
 from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.diagnostics.run import diagnose as diagnose_run
-from wholenet.files import check_output, shown, write_whole
+from wholenet.files import check_output, write_whole
+from wholenet.jobs.brief import diagnose_any
+from wholenet.jobs.catalog import task_config
+from wholenet.jobs.samples import TrainedOnSamples
 from wholenet.machine import choose_device
 from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
@@ -58,13 +60,14 @@ CHECKED_IMAGES = 3
 """Real images that an export is checked on."""
 
 
-def fit(data: str | Path, out: str | Path, *, task: Task | None = None, **options: Any) -> Any:
+def fit(data: str | Path, out: str | Path, *, task: str | None = None, **options: Any) -> Any:
     """Train a network on ``data`` (a folder, or a data set by name: "scenes"), in the new folder ``out``.
 
     Args:
         data: see docs/data.md for what a folder may look like.
         out: the run folder; ``load`` takes it afterwards.
-        task: "segmentation" or "classification"; None is as ``space`` says, or as the data looks.
+        task: "segmentation", "classification" or one that was registered; None is as ``space`` says, or as the data
+            looks.
         options: any other field of ``FitConfig``, or of labelled images of ``CellConfig``; ``method`` brings its own
             values for some.
 
@@ -78,8 +81,10 @@ def fit(data: str | Path, out: str | Path, *, task: Task | None = None, **option
         ValueError: for an unknown option or a bad value, a folder in use, or a device that is not there; for workers
             in a script that would train again when they import it.
     """
-    if task not in (None, *get_args(Task)):
-        raise ValueError(f"task={shown(task)}: expected {' or '.join(get_args(Task))}")
+    if task is not None and task not in get_args(Task):
+        config = task_config(str(task), data=str(data), out=str(out), **options)
+        check_workers(config.workers)
+        return fit_with_control(config)
     if task is None and "space" in options:
         task = "classification" if options["space"] in CELL_SPACES else "segmentation"
     if (task or task_of(data)) == "classification":
@@ -161,6 +166,10 @@ def evaluate(
         if tiling is not None:
             raise ValueError("a classifier answers for a whole image; leave tiling out")
         return evaluate_classifier(loaded, data, split or "test", max_megapixels)
+    if isinstance(loaded, TrainedOnSamples):
+        if tiling is not None:
+            raise ValueError(f"a model of the task {loaded.task!r} does not cut its inputs; leave tiling out")
+        return loaded.evaluate(str(data), split or "val")
     _check_segmenter(loaded)
     return score(loaded, str(data), split or "val", max_megapixels=max_megapixels, tiling=tiling)
 
@@ -367,8 +376,8 @@ def diagnose(
         progress: called with (images scored, images to score in all).
 
     Returns:
-        A :class:`wholenet.diagnostics.diagnosis.Diagnosis`; of a space from outside a
-        :class:`wholenet.diagnostics.any_space.Brief`; of a search a :class:`wholenet.diagnostics.curvature.Curvature`.
+        A :class:`wholenet.diagnostics.diagnosis.Diagnosis`; of a space or a task from outside a
+        :class:`wholenet.jobs.brief.Brief`; of a search a :class:`wholenet.diagnostics.curvature.Curvature`.
 
     Raises:
         DataError: for data that cannot be read, or of other classes.
@@ -463,7 +472,7 @@ def export(
 def _some_images(model: TrainedModel | str | Path, loaded: TrainedModel, data: str | Path | None) -> list[np.ndarray]:
     limit = MAX_MEGAPIXELS
     if data is None and not isinstance(model, TrainedModel) and (Path(model) / "config.yaml").is_file():
-        named, limit = RunFolder(model).config.data, RunFolder(model).config.max_megapixels
+        named, limit = RunFolder(model).fit_config.data, RunFolder(model).fit_config.max_megapixels
         data = named if data_set(named) is not None or Path(named).is_dir() else None  # it may be on another machine
     # The built-in scenes are pictures to look at; their classes do not matter.
     source = open_data(BUILT_IN) if data is None else open_for(loaded, str(data), limit)

@@ -438,7 +438,8 @@ def _fit(args: Namespace) -> None:
     if compared.uniform is not None:
         uniform = compared.uniform
         print(f"frozen-uniform       {100 * uniform.scores.miou:5.1f} %   {uniform.run}")
-    print(f"best constant class  {100 * learned.constant_miou:5.1f} %")
+    if learned.constant is not None:
+        print(f"best constant class  {100 * learned.constant:5.1f} %")
     for picture in ("predictions", "architecture", "curves", "entropy"):
         if (path := learned.run / f"{picture}.png").exists():
             print(f"open {path}")

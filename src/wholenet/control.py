@@ -10,10 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
-from wholenet.search.config import FitConfig
+from wholenet.jobs.task import Finished
 from wholenet.search.equal_time import equal_time_epochs
+from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.run_folder import RunFolder
-from wholenet.segmentation_job import Finished
+from wholenet.search.train_config import TrainConfig
 from wholenet.training import fit, own_console, resume
 
 
@@ -26,7 +27,7 @@ class Compared:
     """None where no control was asked for."""
 
 
-def fit_with_control(config: FitConfig, console: Console | None = None) -> Compared:
+def fit_with_control(config: TrainConfig, console: Console | None = None) -> Compared:
     """:func:`wholenet.training.fit`, and then the control if ``config.control`` asks for it."""
     console = console or own_console()
     learned = fit(config, console)
@@ -44,12 +45,12 @@ def resume_with_control(
     return Compared(learned, _control(config, console) if config.control else None)
 
 
-def _control(config: FitConfig, console: Console) -> Finished:
+def _control(config: TrainConfig, console: Console) -> Finished:
     run = RunFolder(config.out)
     out = run.control
     if RunFolder.at(out):
         return resume(out, console)
-    if config.protocol == "two-stage":
+    if PROTOCOLS[config.protocol].retrains:
         epochs = equal_time_epochs(RunFolder(run.search).records(), run.records())
     else:
         epochs = equal_time_epochs(run.records())

@@ -25,9 +25,13 @@ REGISTRIES = {
     "wholenet.spaces.space.Space": ("wholenet.spaces.catalog", "SPACES"),
     "wholenet.search.methods.Method": ("wholenet.search.methods", "METHODS"),
     "wholenet.search.penalties.Regularizer": ("wholenet.search.penalties", "REGULARIZERS"),
+    "wholenet.search.protocols.Protocol": ("wholenet.search.protocols", "PROTOCOLS"),
+    "wholenet.jobs.task.Task": ("wholenet.jobs.catalog", "TASKS"),
     "wholenet.architecture.Relaxation": ("wholenet.architecture", "RELAXATIONS"),
 }
 """Type of thing -> where its registry is: by name, as some import torch."""
+PARTS = {"wholenet.jobs.task.Task": ("answer", "wholenet.deploy.model_folder", "ANSWERS")}
+"""Of some of these, a part that is looked up on its own: which, and where."""
 
 IMPORTED: list[str] = []
 """Modules that ``--import`` named: the processes that this one starts are told of them too."""
@@ -98,6 +102,9 @@ def register(thing: Any) -> None:
     if found is None:
         raise TypeError(f"a {kinds[0]} cannot be registered; expected a {' or a '.join(REGISTRIES)}")
     load_plugins()  # their names are taken
+    if found in PARTS:  # first: if that name is taken, nothing is registered
+        part, module, name = PARTS[found]
+        getattr(import_module(module), name).add(thing.name, getattr(thing, part))
     module, name = REGISTRIES[found]
     getattr(import_module(module), name).add(thing.name, thing)
 

@@ -27,6 +27,7 @@ from wholenet.search.steps import Loss
 from wholenet.search.stopping import Stopping
 from wholenet.search.updates import ADVICE, Batches, Diverged, Parts
 from wholenet.search.watch import Watch
+from wholenet.tasks.score import Score
 
 SCORINGS = 20
 """Scorings in a run, at most, unless its config says otherwise."""
@@ -42,13 +43,13 @@ class Scored:
 
     record: Mapping[str, float]
     """What the record of the epoch says of it."""
-    per_class: Sequence[float | None]
-    """In [0, 1]; None for a class that is not there."""
+    per_class: Sequence[float | None] | None
+    """In [0, 1]; None for a class that is not there, and where nothing is told apart."""
     scores: Any
     """As the task has them."""
 
 
-class Data(Protocol):
+class Streams(Protocol):
     """The data of a run, as its training sees it."""
 
     def epoch(self, state: TrainState, phase: Phase) -> tuple[Batches, Batches]:
@@ -59,10 +60,6 @@ class Data(Protocol):
         """What batch ``number`` of ``stream`` is made of, for people to find it; over all processes."""
         ...
 
-    def facts(self) -> dict[str, Any]:
-        """What a continued run must find again."""
-        ...
-
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Generic[Result]):
@@ -71,7 +68,7 @@ class Job(Generic[Result]):
     run: Folder
     state: TrainState
     """Before the first step."""
-    data: Data
+    streams: Streams
     loss: Loss
     phases: Sequence[Phase]
     schedule: Schedule
@@ -84,6 +81,8 @@ class Job(Generic[Result]):
     """Where and with what the run is made."""
     describe: Callable[[TrainState], dict[str, Any]]
     """What a record says of the architecture."""
+    measured: Score
+    """Which of the record's numbers people are told."""
     score: Callable[[], Scored] | None
     """None: nothing was held out."""
     score_every: int
@@ -146,14 +145,15 @@ def _train(job: Job[Result], console: Console) -> Result:
             first_epoch=state.epoch,
             phases=[(p.name, p.first, p.end) for p in job.phases],
             console=console,
+            score=job.measured,
         ) as progress,
         keeper.watching(saves=state.epoch < epochs and stop is None),
-        _naming_data(job.data),
+        _naming_data(job.streams),
     ):
         while state.epoch < epochs and stop is None:
             epoch, phase = state.epoch, _phase(job)
             with keeper.steps(), tuned(job.device):
-                batches = job.data.epoch(state, phase)
+                batches = job.streams.epoch(state, phase)
                 for step in train_epoch(state, phase, schedule, job.parts, job.loss, *batches, job.device):
                     progress.step(
                         epoch=epoch, step=step.step, phase=phase.name, loss=step.loss, lr=step.lr, images=job.images
@@ -211,12 +211,12 @@ def score_every(config_every: int, epochs: int) -> int:
 
 
 @contextmanager
-def _naming_data(data: Data) -> Iterator[None]:
+def _naming_data(streams: Streams) -> Iterator[None]:
     """Within the block, the error of a run that diverged says what the batch was made of."""
     try:
         yield
     except Diverged as error:
-        names = ", ".join(data.names(error.stream, error.batch))
+        names = ", ".join(streams.names(error.stream, error.batch))
         raise FloatingPointError(
             f"{error}: {names}. It has moved nothing, and what was saved before is whole. {ADVICE}"
         ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,26 @@ from wholenet import parallel
 from wholenet.architecture import RELAXATIONS
 from wholenet.data.sets import place_of
 from wholenet.deploy.model_folder import load_model
+from wholenet.jobs.catalog import task_of_run
+from wholenet.jobs.job import job_of
+from wholenet.jobs.task import Data, Finished
 from wholenet.machine import choose_device
 from wholenet.ops.execution import precision_for
-from wholenet.prepare import Prepared, prepare
 from wholenet.report.progress import plain
 from wholenet.run import train
 from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
-from wholenet.search.draw import augments_on_device, batch_of_all, steps_per_epoch
+from wholenet.search.draw import augments_on_device, batch_of_all
 from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.phases import single_stage
+from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.run_folder import RunFolder, space_of
 from wholenet.search.same_data import check_same, data_of
-from wholenet.segmentation_job import Finished, job_of
+from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.space import Space
 
 
-def fit(config: FitConfig, console: Console | None = None) -> Finished:
+def fit(config: TrainConfig, console: Console | None = None) -> Finished:
     """Train a network as ``config`` says, in the new folder ``config.out``.
 
     Everything is checked before the folder is made and before training starts.
@@ -45,24 +48,25 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
     console = console or own_console()
     RunFolder.check_free(config.out)
     device = choose_device(config.device)
+    task = task_of_run(config)
     space, settings = space_of(config)
     check_space(config, space)
     genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
     with parallel.first_alone():  # what it found out about the files, the others read
-        data = prepare(config, console)
-    if any(side % space.multiple for side in data.crop):
-        height, width = data.crop
+        data = task.prepare(config, console)
+    size = data.size()
+    if size is not None and any(side % space.multiple for side in size):
         raise ValueError(
-            f"the crop is {height}x{width}; space {space.name!r} takes multiples of {space.multiple}: give another crop"
+            f"the crop is {size[0]}x{size[1]}; space {space.name!r} takes multiples of {space.multiple}: give another "
+            "crop"
         )
-    config = replace(
-        config,
-        data=place_of(config.data),
-        crop="{}x{}".format(*data.crop),
-        # What is computed stays what it is, wherever the run is continued.
-        precision="float32" if precision_for(config.precision, device) is None else "bfloat16",
-        augment_on="device" if augments_on_device(config, device) else "host",
-    )
+    # What is computed stays what it is, wherever the run is continued.
+    settled: dict[str, Any] = {"data": place_of(config.data)}
+    settled["precision"] = "float32" if precision_for(config.precision, device) is None else "bfloat16"
+    if isinstance(config, FitConfig) and size is not None:
+        settled["crop"] = f"{size[0]}x{size[1]}"
+        settled["augment_on"] = "device" if augments_on_device(config, device) else "host"
+    config = replace(config, **settled)
     with parallel.first_alone():
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():
@@ -71,20 +75,25 @@ def fit(config: FitConfig, console: Console | None = None) -> Finished:
         return _train_all(run, data, device, console)
 
 
-def check_space(config: FitConfig, space: Space) -> None:
+def check_space(config: TrainConfig, space: Space) -> None:
     """Make sure that ``space`` has what ``config`` asks of it.
 
     Raises:
         ValueError: saying what it lacks.
     """
-    if config.protocol == "two-stage" and (space.genotype is None or space.genotype.decode is None):
+    if PROTOCOLS[config.protocol].retrains and (space.genotype is None or space.genotype.decode is None):
         raise ValueError(
-            f"protocol='two-stage' cuts a discrete network out of the supernet, and space {space.name!r} has no "
-            "decoding; train it with protocol='single-stage'"
+            f"protocol={config.protocol!r} cuts a discrete network out of the supernet, and space {space.name!r} has "
+            "no decoding; train it with protocol='single-stage'"
+        )
+    if PROTOCOLS[config.protocol].retrains and not config.retrain_epochs and not isinstance(config, FitConfig):
+        raise ValueError(
+            f"protocol={config.protocol!r} makes its second stage as costly as the rest by counting multiply-adds, "
+            "which is done for images with masks alone; say how long it is: give retrain_epochs"
         )
     for registry, name in ((REGULARIZERS, config.regularizer), (RELAXATIONS, config.relaxation)):
         registry[name]  # which says what there is
-    if config.space != "grid" and (config.entropy_alpha or config.entropy_beta):
+    if isinstance(config, FitConfig) and config.space != "grid" and (config.entropy_alpha or config.entropy_beta):
         raise ValueError(
             f"entropy_alpha and entropy_beta are of the grid's operations and edges; space {space.name!r} takes "
             "regularizer or method"
@@ -134,9 +143,9 @@ def resume(
             "would be others. Continue it with as many (torchrun --nproc-per-node), or start a new run"
         )
     with parallel.first_alone():
-        prepared = prepare(configs[0], console)
+        prepared = task_of_run(configs[0]).prepare(configs[0], console)
     if before:
-        now = {"train": asdict(prepared.train_stats), "val": asdict(prepared.val_stats)}
+        now = prepared.unchanged()
         check_same(run, configs[0].data, {name: before.get(name, {}) for name in now}, now)
     with _alone(run):
         given = run.config.genotype
@@ -157,15 +166,15 @@ def _alone(run: RunFolder) -> Iterator[None]:
         yield
 
 
-def _train_all(run: RunFolder, data: Prepared, device: torch.device, console: Console) -> Finished:
-    if run.config.protocol == "two-stage" and not run.genotype.exists():
-        _search_and_decode(run, data, device, console)
-    if run.config.protocol == "two-stage":
-        data = replace(data, weights=data.retrain)
+def _train_all(run: RunFolder, data: Data, device: torch.device, console: Console) -> Finished:
+    if PROTOCOLS[run.config.protocol].retrains:
+        if not run.genotype.exists():
+            _search_and_decode(run, data, device, console)
+        data = data.undivided()
     return train(job_of(run, data, device, console), console)
 
 
-def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, console: Console) -> None:
+def _search_and_decode(run: RunFolder, data: Data, device: torch.device, console: Console) -> None:
     """The first stage of a two-stage run: warm-up and search alone, for as long as single-stage would; then the cut."""
     config = run.config
     phases = single_stage(config.epochs, config.warmup_share, config.search_share)
@@ -176,24 +185,27 @@ def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, con
         epochs=searched,
         warmup_share=phases[0].end / searched,
         search_share=1 - phases[0].end / searched,
-        entropy_start=min(1.0, config.entropy_start * config.epochs / searched),
     )
+    if isinstance(search_config, FitConfig):
+        later = min(1.0, search_config.entropy_start * config.epochs / searched)
+        search_config = replace(search_config, entropy_start=later)
     console.print(f"first stage: {searched} epochs of warm-up and search", highlight=False)
     with parallel.first_alone():
         search = RunFolder.at(run.search) or RunFolder.create(search_config)
     with _alone(search):
         train(job_of(search, data, device, console), console)
-    model = load_model(search.path, task="segmentation").network
+    model = load_model(search.path).network
     space = space_of(config)[0]
     genotype = space.decode(model.arch(), config.decoding, config.decoding_tau)
 
-    epochs = config.retrain_epochs
+    epochs, size = config.retrain_epochs, data.size()
     if not epochs:
-        supernet = step_cost(model.spec, config.batch, data.crop)
-        discrete = step_cost(replace(model.spec, genotype=genotype.to_dict()), config.batch, data.crop)
+        assert size is not None, "which was asked before"
+        supernet = step_cost(model.spec, config.batch, size)
+        discrete = step_cost(replace(model.spec, genotype=genotype.to_dict()), config.batch, size)
         # Split data: an epoch of the second stage has more steps than one of the first.
         batch = batch_of_all(config)
-        steps = steps_per_epoch(len(data.weights), batch) / steps_per_epoch(len(data.retrain), batch)
+        steps = data.steps_per_epoch(batch) / data.undivided().steps_per_epoch(batch)
         epochs = max(1, round((config.epochs - searched) * steps * supernet.weight / discrete.weight))
     console.print(f"second stage: {epochs} epochs from scratch of {genotype}", highlight=False)
     if parallel.is_first():

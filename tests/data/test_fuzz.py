@@ -15,7 +15,7 @@ import wholenet.data
 from wholenet.cli import build_parser, main
 from wholenet.data.finding import SEVERITIES
 from wholenet.data.sample import DataError
-from wholenet.prepare import prepare
+from wholenet.jobs.masks import prepare
 from wholenet.search.config import FitConfig
 
 

@@ -72,7 +72,7 @@ def here(monkeypatch):
     monkeypatch.setattr("wholenet.studies.study.Pool", HerePool)
     monkeypatch.setattr(figure_2_module, "SHARES", (0.0, 0.3))
     monkeypatch.setattr(magnitudes_module, "SWEEP", (0.01, 0.1, 1.0))
-    monkeypatch.setattr("wholenet.segmentation_job.draw_run", lambda *_args: [])  # half of a tiny run's time
+    monkeypatch.setattr("wholenet.jobs.job.draw_run", lambda *_args: [])  # half of a tiny run's time
     HerePool.started = 0
 
 

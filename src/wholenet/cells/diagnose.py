@@ -55,7 +55,7 @@ def diagnose_search(
     drawn = Drawn("architecture", "diagnosis", 0, config.seed)
     stream = labelled_stream(data.architecture, drawn.stream, drawn.number + 1, config, data, 0.0)
     images, targets = stream[drawn.number]
-    batch = Batch(images.to(device, memory_format=torch.channels_last), targets.to(device))
+    batch = Batch(images, targets).to(device)
     loss = ClassificationLoss(smoothing=config.smoothing)
     found = curvature(model, batch, loss, batchnorm=batchnorm, method=method, tolerance=tolerance, drawn=drawn)
     (run.path / "diagnosis.json").write_text(json.dumps({"curvature": asdict(found)}, indent=2) + "\n")

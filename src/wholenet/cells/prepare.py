@@ -207,7 +207,7 @@ class LabelStreams:
     def one(self, stream: str, number: int, epoch: int) -> Batch:
         """Batch ``number`` of a stream as it is, or would be, drawn in ``epoch``, on the device."""
         images, targets = self._stream(stream, number + 1, epoch)[number]
-        return Batch(images.to(self.device, memory_format=torch.channels_last), targets.to(self.device))
+        return Batch(images, targets).to(self.device)
 
     def names(self, stream: str, number: int) -> list[str]:
         """The images of a batch by their place among the images of their stream, from 0, and their class."""

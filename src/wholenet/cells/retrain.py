@@ -32,6 +32,7 @@ from wholenet.spaces.catalog import create_model
 from wholenet.spaces.darts import TYPES
 from wholenet.spaces.darts_genotype import CellGenotype, read_cell_genotype, write_cell_genotype
 from wholenet.tasks.classification import ClassificationLoss
+from wholenet.tasks.score import ERROR
 
 ANY_SPACE = "darts"
 """Named in the model's specification: a discrete network is built from its genotype alone."""
@@ -124,7 +125,7 @@ def job_of(
     return Job(
         run=run,
         state=state,
-        data=streams,
+        streams=streams,
         loss=ClassificationLoss(config.auxiliary, config.smoothing),
         phases=retraining(config.epochs),
         schedule=schedule,
@@ -134,6 +135,7 @@ def job_of(
         checkpoint_minutes=config.checkpoint_minutes,
         environment=lambda: machine(device) | streams.facts(),
         describe=lambda _state: {},
+        measured=ERROR,
         score=None if data.val is None else scorer.val,
         score_every=score_every(0, config.epochs),
         unscored={"error": None},

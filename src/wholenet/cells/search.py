@@ -54,6 +54,7 @@ from wholenet.spaces.darts_genotype import (
     write_cell_genotype,
 )
 from wholenet.tasks.classification import ClassificationLoss
+from wholenet.tasks.score import ERROR
 
 ARCH_BETAS = (0.5, 0.999)
 """Of the architecture's Adam (DARTS' code)."""
@@ -167,7 +168,7 @@ def job_of(
     return Job(
         run=run,
         state=state,
-        data=streams,
+        streams=streams,
         loss=loss,
         phases=plan_search(config),
         schedule=schedule,
@@ -188,6 +189,7 @@ def job_of(
         checkpoint_minutes=config.checkpoint_minutes,
         environment=lambda: machine(device) | streams.facts(),
         describe=partial(_describe, config),
+        measured=ERROR,
         score=scorer.val,
         score_every=config.val_every,
         unscored={"error": None, "eigenvalue": None, "lowest_eigenvalue": None},

@@ -6,21 +6,32 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from typing import Generic, Protocol, TypeVar
 
 from wholenet.data.sample import DataError, Sample, SegmentationData
 
+Item = TypeVar("Item", covariant=True)
 
-class Part:
-    """Some samples of another data set, by their indices there; a ``SegmentationData``."""
 
-    def __init__(self, data: SegmentationData, indices: Iterable[int]) -> None:
+class Numbered(Protocol[Item]):
+    """What is got by its number, from 0."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Item: ...
+
+
+class Part(Generic[Item]):
+    """Some samples of another data set, by their indices there."""
+
+    def __init__(self, data: Numbered[Item], indices: Iterable[int]) -> None:
         self.data = data
         self.indices = tuple(indices)
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> Item:
         return self.data[self.indices[index]]
 
 

@@ -29,7 +29,7 @@ class AnswerKind(Generic[Read]):
     """
     outputs: Callable[[Read], int]
     """That the network has to have."""
-    channels: int = 3
+    channels: Callable[[Read], int] = lambda _: 3
     """Of the network's inputs."""
     predictor: Callable[[Supernet[Any], Read, torch.device], Any]
     """(the network in eval mode, what was read, where the network is) -> what users hold and predict with."""

@@ -108,7 +108,7 @@ CLASSIFICATION: AnswerKind[_Read] = AnswerKind(
     model="classifier",
     read=_read,
     outputs=lambda read: len(read.classes),
-    channels=CHANNELS,
+    channels=lambda _: CHANNELS,
     predictor=lambda network, read, device: TrainedClassifier(network, *read, device),
     card=_card,
 )

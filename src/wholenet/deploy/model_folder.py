@@ -139,10 +139,11 @@ def _read(config: dict[str, Any], where: str) -> _Config:
     except ValueError as error:
         raise ValueError(f"{where}, model, settings: {error}") from error
     answer = kind.read(config["answer"], f"{where}, answer")
-    if (spec.outputs, spec.channels) != (kind.outputs(answer), kind.channels):
+    expected = (kind.outputs(answer), kind.channels(answer))
+    if (spec.outputs, spec.channels) != expected:
         raise ValueError(
             f"{where}: the model has {spec.outputs} outputs and {spec.channels} input channels; expected "
-            f"{kind.outputs(answer)} and {kind.channels}, as its answer has it"
+            f"{expected[0]} and {expected[1]}, as its answer has it"
         )
     return _Config(config["task"], kind, spec, answer)
 

@@ -62,12 +62,12 @@ def drop_edges(
             f"{run.path} holds a discrete network, whose edges are chosen already; drop edges of a supernet"
         )
     cut, dropped = without_edges_below(model.network, below)
-    limit = run.config.max_megapixels
-    own = open_for(model, run.config.data, limit)
+    limit = run.fit_config.max_megapixels
+    own = open_for(model, run.fit_config.data, limit)
     val = (own if data is None else open_for(model, data, limit)).splits["val"]
     before = after = evaluate(model.network, val, len(model.classes), model.device).miou
     if dropped:
-        cut = recalibrated(cut, recalibration_batches(own.splits["train"], run.config))
+        cut = recalibrated(cut, recalibration_batches(own.splits["train"], run.fit_config))
         after = evaluate(cut, val, len(model.classes), model.device).miou
     price = Price(dropped, int(model.network.net.masks["beta"].sum()), before, after, len(val))
     return replace(model, network=cut), price

@@ -70,7 +70,7 @@ def diagnose(
         DataError: for data that cannot be read, or whose classes are not the model's.
     """
     stage = _supernet_run(run)
-    config = stage.config
+    config = stage.fit_config
     model = load_model(stage.path, device, task="segmentation")
     source = open_for(model, data or config.data, config.max_megapixels)
     val = Cached(evenly_spaced(source.splits["val"], images), CACHE_BYTES)
@@ -118,8 +118,7 @@ def curvature_of(network: Supernet, val: SegmentationData, config: FitConfig, de
     """On a batch drawn as for training, of validation images."""
     drawn = Drawn("val", "curvature", 0, config.seed)
     images, masks = next(draw(val, drawn.stream, drawn.number, drawn.number + 1, config.crop_size, config, device))
-    images = images.to(device, memory_format=torch.channels_last)
-    return curvature(network, Batch(images, masks.to(device)), SegmentationLoss(), drawn=drawn)
+    return curvature(network, Batch(images, masks).to(device), SegmentationLoss(), drawn=drawn)
 
 
 def _supernet_run(run: RunFolder) -> RunFolder:

@@ -14,31 +14,38 @@ from matplotlib.axes import Axes
 from wholenet.report.panels import Phase, curve, from_zero, legend, panels, percent
 from wholenet.report.style import BLUE, GREEN, INK, ORANGE, VERMILION, saved_figure
 from wholenet.search.records import Record
+from wholenet.tasks.score import MIOU, Score
 
 
-def draw_curves(path: str | Path, records: Sequence[Record], phases: Sequence[Phase]) -> None:
-    """Draw training losses, validation mIoU and learning rate over the epochs; and the dominant eigenvalue, where it
-    was looked at.
+def draw_curves(path: str | Path, records: Sequence[Record], phases: Sequence[Phase], score: Score = MIOU) -> None:
+    """Draw training losses, the validation score and learning rate over the epochs; and the dominant eigenvalue, where
+    it was looked at.
 
     Args:
         path: the picture; its suffix says the format.
-        records: the finished epochs, with "epoch" (from 0), "loss", "lr", and, where known, "arch_loss", "miou" and
+        records: the finished epochs, with "epoch" (from 0), "loss", "lr", and, where known, "arch_loss", the score and
             "eigenvalue".
         phases: (name, first epoch, end epoch) of all that is planned, half-open.
+        score: what is drawn of the records as the score.
     """
     looked = any(record.get("eigenvalue") is not None for record in records)
     heights = (3, 2.4, 1.6, 2.0) if looked else (3, 2.4, 1.6)
     with saved_figure(path, 8.2, 9.2 if looked else 7.4) as figure:
-        loss, miou, lr, *eigenvalue = panels(figure, records, phases, heights=heights)
+        loss, scored, lr, *eigenvalue = panels(figure, records, phases, heights=heights)
         curve(loss, records, lambda r: r.get("loss"), "weights", BLUE)
         curve(loss, records, lambda r: r.get("arch_loss"), "architecture", ORANGE)
         legend(loss)
         loss.set_title("Loss")
 
-        scores = curve(miou, records, lambda r: percent(r.get("miou")), "mIoU", GREEN)
-        miou.set_title(f"Validation mIoU, %   best {max(scores):.1f}" if scores else "Validation mIoU, %")
-        if not scores:
-            miou.set_ylim(0, 100)
+        def of(record: Record) -> float | None:
+            return percent(record.get(score.name)) if score.percent else record.get(score.name)
+
+        scores = curve(scored, records, of, score.label, GREEN)
+        title = f"Validation {score.label}{', %' if score.percent else ''}"
+        best = (max if score.higher else min)(scores, default=None)
+        scored.set_title(title if best is None else f"{title}   best {best:{'.1f' if score.percent else '.4g'}}")
+        if score.percent and not scores:
+            scored.set_ylim(0, 100)
 
         rates = curve(lr, records, lambda r: r.get("lr"), "learning rate", VERMILION)
         lr.set_title("Learning rate")

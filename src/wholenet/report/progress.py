@@ -15,6 +15,7 @@ from rich.text import Text
 
 from wholenet.report.panels import Phase
 from wholenet.search.records import Record
+from wholenet.tasks.score import MIOU, Score
 
 Clock = Callable[[], float]
 """Seconds since some fixed moment, like ``time.monotonic``."""
@@ -41,6 +42,7 @@ def training_progress(
     phases: Sequence[Phase] = (),
     console: Console | None = None,
     clock: Clock = time.monotonic,
+    score: Score = MIOU,
 ) -> Iterator[TrainingProgress]:
     """Show how a run proceeds: on a terminal with a bar, elsewhere with exactly one line per epoch.
 
@@ -51,6 +53,7 @@ def training_progress(
         phases: all that is planned. A search epoch costs more than a warm-up epoch: with phases the time left is right.
         console: where to write; a new one on standard output by default.
         clock: what tells the time.
+        score: which number of the records is shown.
 
     Raises:
         ValueError: if ``phases`` does not cover epochs 0 to ``total_epochs`` without gap.
@@ -58,9 +61,9 @@ def training_progress(
     console = console or Console()
     time_left = TimeLeft(phases or [("", 0, total_epochs)], total_epochs, clock)
     if not console.is_interactive:
-        yield _Lines(console, total_epochs, time_left)
+        yield _Lines(console, total_epochs, time_left, score)
         return
-    with _Bar(console, total_epochs, steps_per_epoch, first_epoch, time_left, clock) as bar:
+    with _Bar(console, total_epochs, steps_per_epoch, first_epoch, time_left, clock, score) as bar:
         yield bar
 
 
@@ -141,7 +144,7 @@ def duration(seconds: float) -> str:
 # ---- the two displays
 
 
-def epoch_line(record: Record, total_epochs: int, seconds_left: float | None) -> str:
+def epoch_line(record: Record, total_epochs: int, seconds_left: float | None, score: Score = MIOU) -> str:
     """One finished epoch in ASCII, columns aligned; what the record lacks leaves its column blank.
 
     >>> record = {"epoch": 11, "phase": "search", "loss": 0.812, "lr": 0.0421, "miou": 0.483, "images_per_second": 36.1}
@@ -155,16 +158,15 @@ def epoch_line(record: Record, total_epochs: int, seconds_left: float | None) ->
     >>> epoch_line(record | {"seconds": 20.0, "data_seconds": 0.61}, 40, None)[-23:]
     '36.1 img/s  data  3.0 %'
     """
-    arch_loss, miou = record.get("arch_loss"), record.get("miou")
-    error, eigenvalue = record.get("error"), record.get("eigenvalue")
-    score = " " * 11 if miou is None else f"mIoU {100 * miou:4.1f} %"
+    arch_loss, eigenvalue, value = record.get("arch_loss"), record.get("eigenvalue"), record.get(score.name)
+    number = "" if value is None else f"{100 * value:4.1f} %" if score.percent else f"{value:6.4g}"
     columns = (
         f"epoch {record['epoch'] + 1:{len(str(total_epochs))}d}/{total_epochs}",
         f"{record['phase']:<9}",
         f"loss {record['loss']:5.3f}",
         " " * 10 if arch_loss is None else f"arch {arch_loss:5.3f}",
         f"lr {record['lr']:<8.3g}",
-        score if error is None else f"error {100 * error:4.1f} %",
+        f"{score.label} {number}" if number else " " * (len(score.label) + 7),
         *([] if "eigenvalue" not in record else [" " * 10 if eigenvalue is None else f"eig {eigenvalue:6.3f}"]),
         f"{record['images_per_second']:4.1f} img/s",
         *([f"data {100 * record['data_seconds'] / record['seconds']:4.1f} %"] if "data_seconds" in record else []),
@@ -176,8 +178,9 @@ def epoch_line(record: Record, total_epochs: int, seconds_left: float | None) ->
 class _Lines:
     """One plain line per epoch: for log files, schedulers and pipes."""
 
-    def __init__(self, console: Console, total_epochs: int, time_left: TimeLeft) -> None:
+    def __init__(self, console: Console, total_epochs: int, time_left: TimeLeft, score: Score) -> None:
         self._console, self._total_epochs, self._time_left = console, total_epochs, time_left
+        self._score = score
 
     def step(self, *, epoch: int, step: int, phase: str, loss: float, lr: float, images: int) -> None:
         """Nothing: a log is read by epochs."""
@@ -186,7 +189,7 @@ class _Lines:
         """Write the line."""
         self._time_left.epoch_done(record["epoch"])
         left = self._time_left.seconds(record["epoch"] + 1, share=0.0)
-        _print_plain(self._console, epoch_line(record, self._total_epochs, left))
+        _print_plain(self._console, epoch_line(record, self._total_epochs, left, self._score))
 
 
 def plain(console: Console) -> Callable[[str], None]:
@@ -211,8 +214,9 @@ class _Bar:
         first_epoch: int,
         time_left: TimeLeft,
         clock: Clock,
+        score: Score,
     ) -> None:
-        self._lines = _Lines(console, total_epochs, time_left)
+        self._lines = _Lines(console, total_epochs, time_left, score)
         self._total_epochs, self._steps_per_epoch = total_epochs, steps_per_epoch
         self._time_left, self._clock = time_left, clock
         self._recent: deque[tuple[float, int]] = deque(maxlen=20)

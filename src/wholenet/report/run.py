@@ -17,45 +17,33 @@ from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.grid import KERNELS
 from wholenet.spaces.supernet import Supernet
+from wholenet.tasks.score import Score
 from wholenet.tasks.segmentation import predict_mask
 
 SHOWN = 4
 """Validation images in the picture of predictions."""
 
 
-def draw_run(
-    run: RunFolder,
-    model: Supernet,
-    records: Sequence[Record],
-    val: SegmentationData,
-    classes: Classes,
-    phases: Sequence[Phase],
-    device: torch.device,
-) -> list[Path]:
-    """Draw everything anew, over what was drawn before. Returns the files. Leaves the model's mode as it was."""
+def draw_run(run: RunFolder, model: Supernet, records: Sequence[Record], phases: Sequence[Phase], score: Score) -> None:
+    """Draw curves, entropy and, of the grid, the architecture anew, over what was drawn before."""
     spans = [(phase.name, phase.first, phase.end) for phase in phases]
-    files = pictures_of(run)
-    draw_curves(files["curves"], records, spans)
-    if "entropy" in files:
-        draw_entropy(files["entropy"], records, spans)
-    if "architecture" in files:
+    draw_curves(run.path / "curves.png", records, spans, score)
+    draw_entropy(run.path / "entropy.png", records, spans)
+    if run.config.space == "grid":
         with torch.no_grad():
             weights = {name: w.cpu().numpy() for name, w in model.arch().items()}
         title = f"{run.path.name} after epoch {len(records)} of {phases[-1].end}"
-        draw_architecture(files["architecture"], weights["beta"], weights["alpha"], kernels=KERNELS, title=title)
+        file = run.path / "architecture.png"
+        draw_architecture(file, weights["beta"], weights["alpha"], kernels=KERNELS, title=title)
 
+
+def draw_answers(folder: Path, model: Supernet, val: SegmentationData, classes: Classes, device: torch.device) -> None:
+    """Draw what the network predicts on some of ``val`` beside the truth. Leaves the model's mode as it was."""
     part = evenly_spaced(val, SHOWN)
     shown = [part[i] for i in range(len(part))]
     training = model.training
     model.eval()
     answers = [predict_mask(model, sample.image, device) for sample in shown]
     model.train(training)
-    draw_predictions(files["predictions"], [s.image for s in shown], [s.mask for s in shown], answers, classes)
-    return list(files.values())
-
-
-def pictures_of(run: RunFolder) -> dict[str, Path]:
-    """The pictures of a run, by what they show: of the grid its architecture too."""
-    names = ("predictions", "architecture", "curves", "entropy")
-    shown = names if run.config.space == "grid" else [name for name in names if name != "architecture"]
-    return {name: run.path / f"{name}.png" for name in shown}
+    file = folder / "predictions.png"
+    draw_predictions(file, [s.image for s in shown], [s.mask for s in shown], answers, classes)

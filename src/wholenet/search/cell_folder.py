@@ -19,7 +19,6 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from wholenet.files import read_json, require_keys, write_whole
@@ -48,8 +47,6 @@ CONTROL = "control"
 class CellFolder(Folder):
     """A run on a cell space. Use :meth:`create` for a new one."""
 
-    FACTS = MappingProxyType({"data": dict})
-
     @classmethod
     def create(cls, config: ClassifierConfig) -> CellFolder:
         """Make the folder ``config.out`` and write the config into it.
@@ -66,6 +63,11 @@ class CellFolder(Folder):
     def config(self) -> ClassifierConfig:
         """The settings that the run was started with."""
         return read_cell_config(self.path / "config.yaml")
+
+    @property
+    def facts_of_data(self) -> Mapping[str, type]:
+        """Classes, images, mean and spread."""
+        return {"data": dict}
 
     @property
     def search_config(self) -> CellConfig:

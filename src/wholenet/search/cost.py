@@ -23,7 +23,7 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import Batch, architecture_gradient, weight_step
 from wholenet.spaces.catalog import create_from
 from wholenet.spaces.count import COARSEST
-from wholenet.spaces.space import Spec
+from wholenet.spaces.space import Facts, Spec
 from wholenet.tasks.segmentation import SegmentationLoss
 
 CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten.convolution_backward)
@@ -114,7 +114,7 @@ def run_macs(run: RunFolder) -> int:
         raise ValueError(
             f"{run.path}: the arithmetic of architecture steps by gradient={config.gradient!r} is not counted"
         )
-    cost = step_cost(run.spec(len(facts["train"]["class_pixels"])), config.batch, tuple(facts["crop"]))
+    cost = step_cost(run.spec(Facts(len(facts["train"]["class_pixels"]))), config.batch, tuple(facts["crop"]))
     searched = 0 if config.simultaneous else sum(r["arch_loss"] is not None for r in records)
     steps = steps_per_epoch(facts["images"]["weights"], config.batch)
     own = steps * (len(records) * cost.weight + searched * cost.architecture)

@@ -14,6 +14,7 @@ from wholenet.data.device import RawStream, ahead
 from wholenet.data.sample import SegmentationData
 from wholenet.data.stream import BatchStream, Order, batches
 from wholenet.search.config import FitConfig
+from wholenet.search.train_config import TrainConfig
 
 
 def steps_per_epoch(images: int, batch: int) -> int:
@@ -21,12 +22,12 @@ def steps_per_epoch(images: int, batch: int) -> int:
     return max(1, images // batch)
 
 
-def batch_of_all(config: FitConfig) -> int:
+def batch_of_all(config: TrainConfig) -> int:
     """Images in a step, over all processes."""
     return config.batch * parallel.processes()
 
 
-def order_of(config: FitConfig, stream: str) -> dict[str, Any]:
+def order_of(config: TrainConfig, stream: str) -> dict[str, Any]:
     """What the order of the run's ``stream`` is made of, and which share of its batches this process gets."""
     return {
         "batch": batch_of_all(config),

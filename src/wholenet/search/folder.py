@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from filelock import FileLock, Timeout
@@ -43,9 +43,6 @@ class Folder:
     Raises:
         ValueError: if there is no run in the folder.
     """
-
-    FACTS: ClassVar[Mapping[str, type]] = {}
-    """What its environment.json has at least, which is what the data was."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -155,13 +152,18 @@ class Folder:
             return None
         try:
             found = read_json(path)
-            require_keys(found, self.FACTS, str(path))
+            require_keys(found, self.facts_of_data, str(path))
         except ValueError as error:
             if warn is None:
                 raise
             warn(f"warning: {error}. The run goes on without it: whether the data has changed is not checked")
             return None
         return found
+
+    @property
+    def facts_of_data(self) -> Mapping[str, type]:
+        """What environment.json has at least: what the data was."""
+        return {}
 
     @property
     def metrics(self) -> Path:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.start import initial_state
 from wholenet.search.steps import Batch, simultaneous_step
+from wholenet.spaces.space import Facts
 from wholenet.tasks.segmentation import SegmentationLoss
 
 
@@ -54,9 +56,12 @@ def batch_advice(batch: int, device: torch.device, reason: str) -> str:
     )
 
 
-def memory_advice(run: RunFolder, classes: int, crop: tuple[int, int], device: torch.device, reason: str) -> str:
+def memory_advice(run: RunFolder, facts: Facts, size: tuple[int, int] | None, device: torch.device, reason: str) -> str:
     """What to tell a user whose ``run`` ran out of memory for ``reason``. On a GPU, what was tried and fits."""
     config = run.config
+    if not isinstance(config, FitConfig) or size is None:
+        smaller = max(1, config.batch // 2)
+        return f"{reason}\nA batch of {config.batch} does not fit into the memory of {device}. Give --batch {smaller}"
     found = f"{reason}\nA batch of {config.batch} crops of {config.crop} does not fit into the memory of {device}. "
     eager = "" if config.execution == "eager" else "--execution eager "
     kept, can_recompute = run.outermost.begun, config.space == "grid" and not config.recompute
@@ -66,7 +71,7 @@ def memory_advice(run: RunFolder, classes: int, crop: tuple[int, int], device: t
         smaller = f"start again with --batch {max(1, config.batch // 2)} or a smaller --crop"
         return found + (f"{recompute}; or {smaller}" if can_recompute else smaller.capitalize())
     option = what_fits(
-        lambda batch, recompute: _fits(run, classes, (batch, *crop), recompute, device), config.batch, not can_recompute
+        lambda batch, recompute: _fits(run, facts, (batch, *size), recompute, device), config.batch, not can_recompute
     )
     if option is None:
         return found + "Not even one does: start again with a smaller --crop or --size"
@@ -78,10 +83,10 @@ def memory_advice(run: RunFolder, classes: int, crop: tuple[int, int], device: t
     )
 
 
-def _fits(run: RunFolder, classes: int, shape: tuple[int, int, int], recompute: bool, device: torch.device) -> bool:
+def _fits(run: RunFolder, facts: Facts, shape: tuple[int, int, int], recompute: bool, device: torch.device) -> bool:
     """Whether steps on batches of ``shape`` = (B, h, w) do, with the next batch under way."""
     try:
-        _steps(run, classes, shape, recompute, device)
+        _steps(run, facts, shape, recompute, device)
     except RuntimeError as error:
         if not ran_out_of_memory(error):
             raise
@@ -92,12 +97,12 @@ def _fits(run: RunFolder, classes: int, shape: tuple[int, int, int], recompute: 
     return True
 
 
-def _steps(run: RunFolder, classes: int, shape: tuple[int, int, int], recompute: bool, device: torch.device) -> None:
-    state = initial_state(run, classes, device)
+def _steps(run: RunFolder, facts: Facts, shape: tuple[int, int, int], recompute: bool, device: torch.device) -> None:
+    state = initial_state(run, facts, device)
     if run.config.space == "grid":
         state.model.net.recompute = recompute
     # Four of the next batch: as bytes, as numbers, and while it is augmented.
-    images, *_following = (torch.zeros(shape[0], 3, *shape[1:], device=device) for _ in range(5))
+    images, *_following = (torch.zeros(shape[0], facts.channels, *shape[1:], device=device) for _ in range(5))
     images = images.contiguous(memory_format=torch.channels_last)
     batch = Batch(images, torch.zeros(shape, dtype=torch.long, device=device))
     for _ in range(2):  # momentum comes with the first

@@ -14,25 +14,26 @@ diagnosis/       what `wholenet diagnose` found
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from wholenet.search.config import GRID_SETTINGS, FitConfig, read_config, write_config
 from wholenet.search.folder import Folder
+from wholenet.search.protocols import PROTOCOLS
+from wholenet.search.task_config import TaskConfig
+from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.catalog import space_called
-from wholenet.spaces.space import Space, Spec
+from wholenet.spaces.space import Facts, Space, Spec
 
 
 class RunFolder(Folder):
-    """A run on segmentation data. Use :meth:`create` for a new one."""
-
-    FACTS = MappingProxyType({"train": dict, "val": dict, "images": dict, "crop": list})
+    """A run of a supernet. Use :meth:`create` for a new one."""
 
     @classmethod
-    def create(cls, config: FitConfig) -> RunFolder:
+    def create(cls, config: TrainConfig) -> RunFolder:
         """Make the folder ``config.out`` and write the config into it.
 
         Raises:
@@ -44,9 +45,27 @@ class RunFolder(Folder):
         return cls(path)
 
     @property
-    def config(self) -> FitConfig:
+    def config(self) -> TrainConfig:
         """The settings that the run was started with."""
         return read_config(self.path / "config.yaml")
+
+    @property
+    def fit_config(self) -> FitConfig:
+        """The same, of a run on images with masks.
+
+        Raises:
+            ValueError: if it is none.
+        """
+        config = self.config
+        if not isinstance(config, FitConfig):
+            raise ValueError(f"{self.path} is a run of another task; this is for runs on images with masks")
+        return config
+
+    @property
+    def facts_of_data(self) -> Mapping[str, type]:
+        """Of images with masks also their crop, and how many there are."""
+        masks = {"images": dict, "crop": list} if isinstance(self.config, FitConfig) else {}
+        return {"train": dict, "val": dict, **masks}
 
     @property
     def search(self) -> Path:
@@ -64,20 +83,21 @@ class RunFolder(Folder):
         """The run folder of the frozen-uniform control."""
         return self.path / "control"
 
-    def rewrite_config(self, config: FitConfig) -> None:
+    def rewrite_config(self, config: TrainConfig) -> None:
         """Put a setting that the run itself found out into its config."""
         write_config(config, self.path / "config.yaml")
 
-    def spec(self, num_classes: int) -> Spec:
-        """Of the network that the run trains."""
+    def spec(self, facts: Facts) -> Spec:
+        """Of the network that the run trains, on data that says so much about it."""
         config = self.config
-        discrete = config.genotype is not None or config.protocol == "two-stage"
+        discrete = config.genotype is not None or PROTOCOLS[config.protocol].retrains
         space, settings = space_of(config)
         genotype = space.read_genotype(self.genotype, settings) if discrete else None
         return Spec(
             space=space.name,
             settings=asdict(settings),
-            outputs=num_classes,
+            outputs=facts.outputs,
+            channels=facts.channels,
             relaxation="softmax" if discrete else config.relaxation,
             genotype=genotype and genotype.to_dict(),
         )
@@ -99,14 +119,17 @@ def outside_space(name: str) -> Space:
     return space
 
 
-def space_of(config: FitConfig) -> tuple[Space, Any]:
+def space_of(config: TrainConfig) -> tuple[Space, Any]:
     """The space of a run, and its settings.
 
     Raises:
-        ValueError: for a space that is not registered or not for images with masks, or settings that it does not have.
+        ValueError: for a space that is not registered or not for the task of the run, or settings that it does not
+            have.
     """
     space = outside_space(config.space)
-    if space.tasks and "segmentation" not in space.tasks:
-        raise ValueError(f"space {space.name!r} is for {' and '.join(space.tasks)}; these are images with masks")
+    task = config.task if isinstance(config, TaskConfig) else "segmentation"
+    if space.tasks and task not in space.tasks:
+        this = "these are images with masks" if task == "segmentation" else f"the task is {task!r}"
+        raise ValueError(f"space {space.name!r} is for {' and '.join(space.tasks)}; {this}")
     own = {name: getattr(config, name) for name in GRID_SETTINGS} if config.space == "grid" else config.settings
     return space, space.settings_of(own)

@@ -17,21 +17,23 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers
+from wholenet.search.train_config import TrainConfig
 from wholenet.search.updates import Parts, architecture_first, together, weights_first
 from wholenet.spaces.catalog import create_from
+from wholenet.spaces.space import Facts
 from wholenet.spaces.supernet import Supernet
 
 UPDATES = {"simultaneous": together, "alternating": weights_first, "architecture-first": architecture_first}
 """By the names that ``FitConfig.update`` has for them."""
 
 
-def initial_state(run: RunFolder, num_classes: int, device: torch.device) -> TrainState:
+def initial_state(run: RunFolder, facts: Facts, device: torch.device) -> TrainState:
     """The network and the optimisers of ``run`` before its first step."""
     config = run.config
     torch.manual_seed(config.seed)
-    model = create_from(run.spec(num_classes))
+    model = create_from(run.spec(facts))
     model.placed(device)
-    if config.space == "grid":
+    if isinstance(config, FitConfig) and config.space == "grid":
         model.net.recompute = config.recompute
     model.execution = Execution(model.net, precision_for(config.precision, device))
     gates = config.relaxation == "sigmoid" and not model.discrete  # Fair DARTS begins with all of them at one half
@@ -50,17 +52,10 @@ def initial_state(run: RunFolder, num_classes: int, device: torch.device) -> Tra
     )
 
 
-def parts_of(config: FitConfig, phases: Sequence[Phase]) -> Parts:
+def parts_of(config: TrainConfig, phases: Sequence[Phase]) -> Parts:
     """The parts that ``config`` names; the entropy penalty grows until the search of ``phases`` ends."""
-    epochs = phases[-1].end
-    penalty = EntropyPenalty(
-        magnitudes={"alpha": config.entropy_alpha, "beta": config.entropy_beta},
-        schedule=config.entropy_schedule,
-        start=config.entropy_start * epochs,
-        end=max((phase.end for phase in phases if phase.name == "search"), default=epochs),
-    )
     moving = config.arch_batchnorm == "updated"
-    entropy = {"entropy penalty": penalty} if any(penalty.magnitudes.values()) else {}
+    entropy = _entropy_penalty(config, phases) if isinstance(config, FitConfig) else {}
     return Parts(
         update=UPDATES[config.update],
         gradient=GRADIENTS["first-order-moving-statistics" if moving else config.gradient],
@@ -70,13 +65,24 @@ def parts_of(config: FitConfig, phases: Sequence[Phase]) -> Parts:
     )
 
 
-def schedule_of(config: FitConfig, epochs: int, steps_per_epoch: int) -> Schedule:
+def _entropy_penalty(config: FitConfig, phases: Sequence[Phase]) -> dict[str, EntropyPenalty]:
+    epochs = phases[-1].end
+    penalty = EntropyPenalty(
+        magnitudes={"alpha": config.entropy_alpha, "beta": config.entropy_beta},
+        schedule=config.entropy_schedule,
+        start=config.entropy_start * epochs,
+        end=max((phase.end for phase in phases if phase.name == "search"), default=epochs),
+    )
+    return {"entropy penalty": penalty} if any(penalty.magnitudes.values()) else {}
+
+
+def schedule_of(config: TrainConfig, epochs: int, steps_per_epoch: int) -> Schedule:
     """How long the run is and how its rate moves."""
     return Schedule(epochs=epochs, steps_per_epoch=steps_per_epoch, lr=config.lr, decay=config.lr_schedule)
 
 
 def choose_execution(
-    model: Supernet, config: FitConfig, crop: tuple[int, int], device: torch.device, say: Callable[[str], None]
+    model: Supernet, config: TrainConfig, crop: tuple[int, int], device: torch.device, say: Callable[[str], None]
 ) -> None:
     """Let the weight steps of ``model`` run as ``config`` says, if that works; ``say`` is told what was found."""
     if config.execution == "eager":
@@ -84,7 +90,7 @@ def choose_execution(
     if parallel.processes() > 1:
         say(f"several processes run operation by operation: execution={config.execution!r} is left")
         return
-    images = torch.randn(config.batch, 3, *crop, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(config.batch, model.spec.channels, *crop, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         weights = model.arch()
     model.execution = execution(

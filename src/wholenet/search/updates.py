@@ -91,9 +91,7 @@ class Turn:
         if stream not in self.drawn:
             start = time.perf_counter()
             images, targets = next(self.streams[stream])
-            self.drawn[stream] = Batch(
-                images.to(self.device, memory_format=torch.channels_last), targets.to(self.device)
-            )
+            self.drawn[stream] = Batch(images, targets).to(self.device)
             self.waited += time.perf_counter() - start
         return self.drawn[stream]
 

@@ -141,9 +141,9 @@ def control_epochs(runs: Mapping[str, Sequence[RunFolder]]) -> dict[str, int]:
     for of_way in runs.values():
         for run in of_way:
             ratio = equal_time(run.records()) / run.config.epochs
-            ratios.setdefault(_cost_of_search(run.config), []).append(ratio)
+            ratios.setdefault(_cost_of_search(run.fit_config), []).append(ratio)
     return {
-        name: round(median(ratios[_cost_of_search(of_way[0].config)]) * of_way[0].config.epochs)
+        name: round(median(ratios[_cost_of_search(of_way[0].fit_config)]) * of_way[0].config.epochs)
         for name, of_way in runs.items()
     }
 

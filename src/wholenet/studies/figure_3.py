@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from wholenet.report.style import CYCLE, FAINT, INK, MUTED, saved_figure
-from wholenet.segmentation_job import plan_phases
+from wholenet.search.protocols import plan_phases
 from wholenet.studies.magnitudes import end_entropy, penalized_arms
 from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread

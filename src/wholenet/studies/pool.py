@@ -23,6 +23,7 @@ from wholenet.search.cell_config import ADDED as ADDED_TO_CELLS
 from wholenet.search.cell_config import ClassifierConfig
 from wholenet.search.config import ADDED as ADDED_TO_MASKS
 from wholenet.search.config import FitConfig, write_config
+from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.processes import mark_diverged, run_each, why_diverged
 
@@ -154,5 +155,5 @@ def final_miou(run: RunFolder) -> float:
 
 def seconds(run: RunFolder) -> float:
     """Time that training took, first stage included if there are two; validation is not counted."""
-    first_stage = RunFolder(run.search).training_seconds() if run.config.protocol == "two-stage" else 0
+    first_stage = RunFolder(run.search).training_seconds() if PROTOCOLS[run.config.protocol].retrains else 0
     return run.training_seconds() + first_stage

@@ -1,0 +1,77 @@
+"""The tasks by name."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+from wholenet.checked import check
+from wholenet.files import shown
+from wholenet.jobs.segmentation import SEGMENTATION
+from wholenet.jobs.task import Task
+from wholenet.plugins import load_plugins
+from wholenet.registry import Registry, UnknownName
+from wholenet.search.config import grid_parts
+from wholenet.search.search_config import with_interval
+from wholenet.search.task_config import TaskConfig
+from wholenet.search.train_config import TrainConfig
+
+TASKS: Registry[Task] = Registry("task", {"segmentation": SEGMENTATION}, load_plugins)
+"""By name; :func:`wholenet.register` adds to them. Classification is the cells' own so far (``cells/``)."""
+
+
+def task_called(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        ValueError: if there is none; it says how one of somebody's own gets known.
+    """
+    try:
+        return TASKS[name]
+    except UnknownName as error:
+        raise UnknownName(
+            f"{error}. If it is somebody's own, the module that registers it has to be imported first: --import MODULE"
+        ) from None
+
+
+def task_of_run(config: TrainConfig) -> Task:
+    """What a run is of.
+
+    Raises:
+        ValueError: for a task that is not registered.
+    """
+    return task_called(config.task if isinstance(config, TaskConfig) else "segmentation")
+
+
+def task_config(task: str, method: str = "single-stage", **given: Any) -> TaskConfig:
+    """The config of ``method`` on a task from outside, with what is ``given`` on top: fields of :class:`TaskConfig`,
+    settings of the task, settings of the space.
+
+    Raises:
+        ValueError: for an unknown task, method or option, or parts that do not go together.
+    """
+    kind = task_called(task)
+    if kind.settings is None:
+        raise ValueError(f"task {task!r} has a config of its own")
+    options = {field.name for field in fields(TaskConfig)}
+    of_task = {field.name for field in fields(kind.settings)}
+    if taken := sorted(of_task & options):
+        raise ValueError(
+            f"task {task!r} has a setting {taken[0]!r}, and so is called an option of every run: give the setting "
+            "another name"
+        )
+    config: dict[str, Any] = {"task_settings": dict(given.pop("task_settings", {})), "settings": {}}
+    config["settings"] |= given.pop("settings", {})
+    for name, value in given.items():
+        if name in options:
+            config[name] = value
+        else:
+            config["task_settings" if name in of_task else "settings"][name] = value
+    hints = get_type_hints(kind.settings, include_extras=True)
+    for name, value in config["task_settings"].items():
+        if name not in hints:
+            raise ValueError(f"task {task!r} has no setting {shown(name)}; known: {', '.join(hints) or 'none'}")
+        config["task_settings"][name] = check(name, value, hints[name])
+    made = TaskConfig(**with_interval({**grid_parts(method), **config, "task": task, "method": method}))
+    made.check_asked()
+    return made

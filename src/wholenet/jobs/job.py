@@ -1,0 +1,160 @@
+"""From a run's config and data to the job that trains it, whatever its space, task and method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from wholenet import parallel
+from wholenet.architecture import mean_entry_entropy, normalized_entropy, rescaled
+from wholenet.deploy.model_folder import save_model
+from wholenet.diagnostics.curvature import curvature
+from wholenet.jobs.catalog import task_of_run
+from wholenet.jobs.task import Data, Finished, TaskStreams
+from wholenet.machine import machine
+from wholenet.report.progress import plain
+from wholenet.report.run import draw_run
+from wholenet.run import Job, Scored, score_every
+from wholenet.search.draw import batch_of_all
+from wholenet.search.memory import memory_advice
+from wholenet.search.protocols import plan_phases
+from wholenet.search.run_folder import RunFolder
+from wholenet.search.start import choose_execution, initial_state, parts_of, schedule_of
+from wholenet.search.state import TrainState
+from wholenet.search.steps import Loss
+from wholenet.search.stopping import Stopping
+from wholenet.search.train_config import TrainConfig
+from wholenet.search.watch import Watch
+from wholenet.spaces.grid import PAPER_EDGE_SLOTS
+
+NOT_LOOKED_AT = {"eigenvalue": None, "lowest_eigenvalue": None}
+
+
+def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -> Job[Finished]:
+    """All that the training of ``run`` is told."""
+    config, task = run.config, task_of_run(run.config)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    phases = plan_phases(config)
+    epochs, images = phases[-1].end, batch_of_all(config)
+    schedule, parts = schedule_of(config, epochs, data.steps_per_epoch(images)), parts_of(config, phases)
+    state = initial_state(run, data.network(), device)
+    streams, loss = data.streams(config, schedule, device), data.loss(config, device)
+    searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
+    _refuse_several(config)
+    score, watched = partial(data.score, state.model, device), data.watched()
+
+    def save(scored: Scored, finished: int) -> None:
+        facts = {
+            "data": Path(config.data).name,
+            "architecture": config.architecture,
+            "epochs": f"{finished} of {epochs}",
+            f"val_{task.score.name}": round(scored.record[task.score.name], 4),
+        }
+        save_model(run.model, task.name, state.model, data.answer(config), facts)
+
+    def draw(_stop: int | None) -> None:
+        draw_run(run, state.model, state.records, phases, task.score)
+        data.draw(run.path, state.model, device)
+
+    def conclude(scored: Scored | None, stop: int | None) -> Finished:
+        scored = scored or score()
+        if stop is not None and parallel.is_first():  # its logits are others now
+            save(scored, state.epoch)
+        parallel.meet()  # what the first one has written, the others read
+        return Finished(run.path, scored.scores, data.classes(), data.constant())
+
+    return Job(
+        run=run,
+        state=state,
+        streams=streams,
+        loss=loss,
+        phases=phases,
+        schedule=schedule,
+        parts=parts,
+        device=device,
+        images=images,
+        checkpoint_minutes=config.checkpoint_minutes,
+        environment=lambda: machine(device) | data.facts(),
+        describe=partial(_describe, config),
+        measured=task.score,
+        score=score,
+        score_every=score_every(config.val_every, epochs),
+        unscored={**task.unscored, **(NOT_LOOKED_AT if searches and config.eigenvalue_every else {})},
+        save=save,
+        draw=draw,
+        conclude=conclude,
+        watch=Watch(watched.classes, watched.counts, epochs, penalised=bool(parts.penalties), advice=watched.advice),
+        stopping=Stopping(
+            run,
+            state,
+            config.stopping if searches else "none",
+            epochs=epochs,
+            go_back=config.after_stopping == "regularize",
+            goes_on=not phases[-1].moves_architecture and phases[-1].end > phases[-1].first,
+            factor=config.regularize_by,
+            limit=config.weight_decay_limit,
+            device=device,
+            say=plain(console),
+        ),
+        curvature=partial(_ends_of_spectrum, streams, config, loss),
+        curvature_every=config.eigenvalue_every if searches else 0,
+        curvature_epochs=next(
+            (range(phase.first, phase.end) for phase in phases if phase.moves_architecture), range(0)
+        ),
+        begin=partial(_begin, state, config, data.size(), device, plain(console)),
+        too_large=lambda reason: memory_advice(run, data.network(), data.size(), device, reason),
+    )
+
+
+def _begin(
+    state: TrainState,
+    config: TrainConfig,
+    size: tuple[int, int] | None,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> None:
+    if size is not None:
+        choose_execution(state.model, config, size, device, say)
+
+
+def _refuse_several(config: TrainConfig) -> None:
+    """Make sure that what is computed by one process alone is not asked of several.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    alone = {"gradient": "first-order", "perturbation": "none", "eigenvalue_every": 0}
+    for name, value in alone.items():
+        if getattr(config, name) != value:
+            parallel.refuse_several(f"runs with {name}={getattr(config, name)!r}")
+
+
+def _describe(config: TrainConfig, state: TrainState) -> dict[str, Any]:
+    """What a record says of the architecture: its logits, normalised entropies, and these as the paper counts them."""
+    arch = state.model.arch
+    sums_to_one = config.relaxation == "softmax"
+    slots = {"beta": PAPER_EDGE_SLOTS} if config.space == "grid" else {}
+    with torch.no_grad():
+        weights = {name: w if sums_to_one else rescaled(w) for name, w in arch().items()}
+        paper = {name: mean_entry_entropy(w, arch.mask(name), slots.get(name)).item() for name, w in weights.items()}
+        entropy = {name: normalized_entropy(w, arch.mask(name)).item() for name, w in weights.items()}
+    found: dict[str, Any] = {"entropy": entropy, "entropy_paper": paper}
+    if not state.model.discrete:
+        found["logits"] = {name: logits.tolist() for name, logits in arch.logits.items()}
+    return found
+
+
+def _ends_of_spectrum(streams: TaskStreams, config: TrainConfig, loss: Loss, state: TrainState) -> dict[str, float]:
+    """Of the loss's Hessian in the logits, on the batch that the architecture saw last (RobustDARTS' code)."""
+    own = not config.simultaneous and config.gradient != "one-level"
+    stream, steps = ("architecture", state.arch_steps) if own else ("weights", state.weight_steps)
+    batch = streams.one(stream, steps - 1, state.epoch)
+    tolerance = config.eigenvalue_tolerance
+    found = curvature(state.model, batch, loss, weight_decay=config.arch_weight_decay, tolerance=tolerance)
+    return {"eigenvalue": found.highest, "lowest_eigenvalue": found.lowest}

@@ -1,0 +1,27 @@
+"""What a run of a task from outside is told. Imports no torch: the command line reads it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from wholenet.checked import checked
+from wholenet.files import shown
+from wholenet.search.train_config import TrainConfig
+
+
+@checked
+class TaskConfig(TrainConfig):
+    """A run of a task that was registered from outside (docs/extending.md), on any space that takes it."""
+
+    task: str
+    """The task, by its name."""
+    task_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Of the task, its own settings."""
+
+    def __post_init__(self) -> None:
+        if self.space == "grid":
+            raise ValueError(
+                f"space='grid' is for segmentation; task={shown(self.task)} needs a space that takes it: give one"
+            )
+        super().__post_init__()

@@ -1,0 +1,250 @@
+"""What every training of a supernet can be told, whatever its space and its task, with the seed paper's values as
+defaults unless marked as ours. Imports no torch: the command line reads it.
+
+Where a field says "open", the paper does not: docs/architecture.md, "Points the paper leaves open".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal, Self
+
+from wholenet.checked import (
+    Batch,
+    BelowOne,
+    Count,
+    CountOrNone,
+    Decay,
+    InnerShare,
+    Jobs,
+    Minutes,
+    Rate,
+    Seed,
+    Share,
+    checked,
+)
+from wholenet.search.early_stopping import RULES
+from wholenet.search.phases import single_stage
+from wholenet.search.protocols import PROTOCOLS
+from wholenet.search.search_config import SearchConfig
+
+
+@checked
+class TrainConfig(SearchConfig):
+    """A supernet's training; by default the single-stage protocol (seed paper, Sec. 3 and 4.1)."""
+
+    space: str = "grid"
+    """Search space: the grid, or one that was registered from outside (docs/extending.md)."""
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Of a space from outside, its own settings."""
+    architecture: Literal["learned", "uniform"] = "learned"
+    """"uniform" freezes all edges and operations at equal strength: the control for any claim about search."""
+    control: bool = False
+    """Also train the frozen-uniform control for the same time, in OUT/control, and report both."""
+    method: str = "single-stage"
+    """How the architecture is searched: one of `search/methods.py`, as far as the grid can carry it."""
+    protocol: str = "single-stage"
+    """Keep the supernet (single-stage, the seed paper), or the usual way (two-stage): search, cut it down, train what
+    is left from scratch; or one that was registered."""
+    decoding: Literal["best-path", "strongest", "threshold"] = "best-path"
+    """Two-stage: which edges stay; the strongest operation of each cell always does (spaces/decoding.py)."""
+    decoding_tau: Share = 0.5
+    """Threshold decoding: keep edges of at least this share of the weight of the cell's strongest."""
+    retrain_epochs: CountOrNone = 0
+    """Two-stage: epochs of the second stage; 0 is as many as make both stages cost the multiply-adds of the
+    single-stage run of as many `epochs`."""
+    genotype: str | None = None
+    """Genotype file: train this discrete network alone, from scratch."""
+    epochs: Count = 600
+    """Passes over the data that the weights learn from, all three phases together."""
+    warmup_share: Share = 0.05
+    """Share of the epochs before the architecture moves."""
+    search_share: Share = 0.35
+    """Share of the epochs in which it moves; the rest is fine-tuning."""
+    batch: Batch = 16
+    """Images per step."""
+    seed: Seed = 0
+    """Seed of the initial weights, the drawn batches and the augmentation."""
+    lr: Rate = 3e-3
+    """SGD learning rate at the start."""
+    lr_schedule: Literal["poly", "cosine"] = "poly"
+    """Decay to zero over the whole run (open; poly with power 0.9 as Auto-DeepLab)."""
+    momentum: BelowOne = 0.9
+    """SGD momentum (open)."""
+    weight_decay: Decay = 5e-4
+    """SGD weight decay."""
+    arch_lr: Rate = 3e-3
+    """Adam learning rate of the architecture; no schedule."""
+    arch_weight_decay: Decay = 1e-3
+    """Adam weight decay of the architecture (coupled: pulls the logits to uniform)."""
+    arch_update: Literal["auto", "simultaneous", "alternating", "architecture-first"] = "auto"
+    """Architecture gradient out of the weight step's backward pass, at no cost (ours), or from a step of its own on a
+    batch of its own: after the weights' (the paper), or before it (DARTS). Auto is simultaneous unless weights and
+    architecture are given different data or a part of the method needs steps of their own."""
+    arch_batchnorm: Literal["frozen", "updated"] = "frozen"
+    """Whether architecture steps move BatchNorm's running statistics."""
+    split: Literal["same", "disjoint"] = "same"
+    """Weights and architecture learn from the same images (Sec. 4.5; alternating steps draw them separately), or from
+    disjoint parts."""
+    weights_share: InnerShare = 0.5
+    """With disjoint parts, the share of the training images that the weights get."""
+    val_share: InnerShare = 0.2
+    """Share of the images held out for validation where the data has no split of its own."""
+    data_seed: Seed = 0
+    """Seed of what is held out (and of images that are drawn): the same over the seeds of a study."""
+    val_every: CountOrNone = 0
+    """Epochs between validations; 0 picks them so that a run has at most 20."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes a GPU if there is one."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type that the network computes in while it trains; auto is bfloat16 on a GPU that has it, else float32.
+    Architecture weights, BatchNorm statistics, loss and scores are always in float32."""
+    execution: Literal["eager", "compile", "graph", "kernels", "kernels+graph"] = "eager"
+    """How weight steps are run: operation by operation, through torch.compile, as CUDA graphs, on our own Triton
+    kernels, or on these as CUDA graphs. All but the first are tried before, and left with a reason where they fail."""
+    workers: Jobs = 0
+    """Processes that read and augment images ahead."""
+    threads: Jobs = 0
+    """CPU threads of torch; 0 leaves torch's choice."""
+    checkpoint_minutes: Minutes = 10.0
+    """Time between two checkpoints, beside one after every epoch; 0 is after every step."""
+
+    def single_stage(self, **changes: Any) -> Self:
+        """This run under the single-stage protocol, with ``changes`` on top."""
+        only_two_stage = {"protocol": "single-stage", "decoding": "best-path", "decoding_tau": 0.5, "retrain_epochs": 0}
+        return dataclasses.replace(self, **{**only_two_stage, **changes})
+
+    def frozen_uniform(self, **changes: Any) -> Self:
+        """The control of this run: the same network and data, an architecture that never moves, nothing of a search."""
+        nothing = {"stopping": "none", "after_stopping": "stop", "eigenvalue_every": 0, "perturbation": "none"}
+        nothing |= {"regularizer": "none", "gradient": "first-order", "method": "single-stage"}
+        kept = {"protocol": "single-stage" if PROTOCOLS[self.protocol].retrains else self.protocol}
+        return self.single_stage(**{**kept, "architecture": "uniform", "control": False, **nothing, **changes})
+
+    @property
+    def moves_architecture(self) -> bool:
+        """Whether logits are learned at all."""
+        return self.architecture == "learned" and self.genotype is None
+
+    @property
+    def update(self) -> str:
+        """Who moves first, or whether both do at once: what `arch_update` comes to."""
+        if self.arch_update != "auto":
+            return self.arch_update
+        if self.gradient != "first-order":
+            return "architecture-first"
+        own_steps = self.separate_data or self.arch_batchnorm == "updated" or self.perturbation != "none"
+        return "alternating" if own_steps else "simultaneous"
+
+    @property
+    def simultaneous(self) -> bool:
+        """Whether the architecture moves by the weight step's backward pass."""
+        return self.update == "simultaneous"
+
+    @property
+    def separate_data(self) -> bool:
+        """Whether weights and architecture learn from different data."""
+        return self.split == "disjoint"
+
+    def __post_init__(self) -> None:
+        if self.warmup_share + self.search_share > 1:
+            raise ValueError(
+                f"warmup_share={self.warmup_share} and search_share={self.search_share} exceed the whole run; "
+                "the paper uses 0.05 and 0.35"
+            )
+        retrains = PROTOCOLS[self.protocol].retrains
+        if self.control and not self.warmup_share and (retrains or self.search_share == 1):
+            raise ValueError(
+                "control=True measures the control's length by epochs that leave the architecture alone, but "
+                f"warmup_share=0 and search_share={self.search_share} leave none; set warmup_share above 0"
+            )
+        if self.control and self.architecture == "uniform":
+            raise ValueError("control=True with architecture='uniform' would train the control twice; drop one of them")
+        if retrains and (self.genotype is not None or self.architecture == "uniform"):
+            raise ValueError(
+                f"protocol={self.protocol!r} searches for its own genotype; it goes neither with a given one nor with "
+                "architecture='uniform'"
+            )
+        if not retrains and (self.decoding, self.decoding_tau, self.retrain_epochs) != (
+            "best-path",
+            0.5,
+            0,
+        ):
+            raise ValueError(
+                f"decoding, decoding_tau and retrain_epochs are of protocol='two-stage'; the {self.protocol} protocol "
+                "neither decodes nor retrains"
+            )
+        if retrains:
+            search = single_stage(self.epochs, self.warmup_share, self.search_share)[1]
+            if search.end == search.first:
+                raise ValueError(
+                    f"protocol={self.protocol!r} has no epoch of search with epochs={self.epochs} and "
+                    f"search_share={self.search_share}, so nothing to decode; raise one of them"
+                )
+        if self.genotype is not None and (self.architecture == "uniform" or self.control):
+            raise ValueError(
+                "a discrete network has no architecture to freeze or to compare with; drop architecture and control"
+            )
+        if self.arch_update == "simultaneous" and self.separate_data:
+            raise ValueError(
+                "arch_update='simultaneous' takes both gradients from one batch, but weights and architecture were "
+                "given different data; use arch_update='alternating' with them"
+            )
+        self._check_search()
+        if self.arch_update == "simultaneous" and self.arch_batchnorm == "updated":
+            raise ValueError(
+                "arch_batchnorm='updated' is about architecture steps of their own, which arch_update='simultaneous' "
+                "does not have; use arch_update='alternating' with it"
+            )
+
+    def check_asked(self) -> None:
+        """Make sure that nothing is asked of a new run that would do nothing: of a search, in the training of a
+        discrete network. Runs from before this was refused are read.
+
+        Raises:
+            ValueError: naming it.
+        """
+        for field in dataclasses.fields(self):
+            if self.genotype and field.name in OF_SEARCH and getattr(self, field.name) != field.default:
+                raise ValueError(
+                    f"genotype={self.genotype!r} is trained as it is, so {field.name}={getattr(self, field.name)!r} "
+                    "would do nothing; leave it out"
+                )
+
+    def _check_search(self) -> None:
+        """Make sure that the parts of the search go together."""
+        self.check_search(moves_architecture=self.moves_architecture)
+        if self.gradient != "first-order" and self.update != "architecture-first":
+            raise ValueError(
+                f"gradient={self.gradient!r} is of an architecture step before the weight step (DARTS, Alg. 1); use "
+                "arch_update='architecture-first' with it"
+            )
+        if self.gradient != "first-order" and self.arch_batchnorm == "updated":
+            raise ValueError(f"arch_batchnorm='updated' goes with gradient='first-order', not {self.gradient!r}")
+        if self.perturbation != "none" and self.simultaneous:
+            raise ValueError(
+                f"perturbation={self.perturbation!r} disturbs weight steps, which arch_update='simultaneous' takes the "
+                "architecture's gradient from; use 'alternating' or 'architecture-first' with it"
+            )
+        if self.stopping != "none":
+            search = single_stage(self.epochs, self.warmup_share, self.search_share)[1]
+            length, least = search.end - search.first, RULES[self.stopping].least_epochs(self.eigenvalue_every)
+            if length < least:
+                raise ValueError(
+                    f"epochs={self.epochs} with search_share={self.search_share} search for {length} epochs; "
+                    f"stopping={self.stopping!r} cannot fire in fewer than {least}: give more epochs, or another rule"
+                )
+
+
+OF_SEARCH = {field.name for field in dataclasses.fields(SearchConfig)} - {"data", "out"}
+OF_SEARCH |= {
+    "method",
+    "arch_lr",
+    "arch_weight_decay",
+    "arch_update",
+    "arch_batchnorm",
+    "entropy_alpha",
+    "entropy_beta",
+}
+OF_SEARCH |= {"entropy_schedule", "entropy_start", "warmup_share", "search_share"}
+"""Fields that are about a search alone."""
