@@ -17,7 +17,9 @@ import yaml
 from PIL import Image
 
 from run_files import PICTURES
-from wholenet.cli import DECODING_NAMES, _with_underscores, build_parser, main
+from wholenet.arguments import as_python_names
+from wholenet.cli import SWITCHES, build_parser, main
+from wholenet.commands.decode import DECODING_NAMES
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.segmenter import segmentation_answer
@@ -63,7 +65,7 @@ def refused(capsys, *arguments):
 
 
 def test_help_imports_no_torch():
-    for arguments in (["--help"], ["fit", "--help"]):
+    for arguments in (["--help"], ["fit", "--help"], ["fit", "--task=classification", "--help-all"]):
         code = (
             "import sys\nfrom wholenet.cli import main\n"
             f"try:\n    main({arguments!r})\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
@@ -84,7 +86,7 @@ def test_help_imports_no_torch():
 )
 def test_every_field_of_the_config_is_an_option_with_its_docstring_as_help(words, config, positional, capsys):
     with pytest.raises(SystemExit):
-        main([*words, "--help"])
+        main([*words, "--help-all"])
     shown = "".join(capsys.readouterr().out.split())
     explained = {}
     for cls in (cls for cls in reversed(config.__mro__) if cls is not object):
@@ -94,7 +96,7 @@ def test_every_field_of_the_config_is_an_option_with_its_docstring_as_help(words
                 explained[field.target.id] = "".join(text.value.value.split())
     assert set(explained) == set(config.__dataclass_fields__)
     for name in set(explained) - positional - {"out", "method", "settings"}:
-        assert f"--{name}" in shown
+        assert f"--{name.replace('_', '-')}" in shown
         assert explained[name] in shown
 
 
@@ -114,9 +116,9 @@ def test_options_are_spelt_with_hyphens_or_underscores(run):
 
 def test_a_switch_needs_no_value(capsys):
     for given in (["--control"], ["--control", "true"], ["--control=true"]):
-        parsed = build_parser().parse_args(_with_underscores(["fit", *given, "--out", "y"]))
+        parsed = build_parser().parse_args(as_python_names(["fit", *given, "--out", "y"], SWITCHES))
         assert parsed.fit.control is True
-    assert build_parser().parse_args(_with_underscores(["fit", "--control", "false"])).fit.control is False
+    assert build_parser().parse_args(as_python_names(["fit", "--control", "false"], SWITCHES)).fit.control is False
 
 
 def test_a_config_file_gives_options_and_the_command_line_wins(tmp_path, capsys):

@@ -14,7 +14,6 @@ import torch
 import wholenet
 import wholenet.run as run_module
 from run_files import assert_equal, checkpoint, records, untimed
-from wholenet.api import fit_classifier
 from wholenet.architecture import RELAXATIONS
 from wholenet.cli import main
 from wholenet.data.sample import DataError
@@ -125,7 +124,7 @@ def test_a_method_of_ones_own_searches_the_grid_the_cells_and_ones_own_space(dis
     torch.testing.assert_close(weights, squares / squares.sum(-1, keepdim=True))
     wholenet.fit(discs, tmp_path / "own", **OWN, method="firm")
     shape = {"space": "s2", "channels": 4, "cells": 3, "epochs": 1, "batch": 8, "eigenvalue_every": 0, "device": "cpu"}
-    fit_classifier(patches, tmp_path / "cells", "firm", **shape, shift=1)
+    wholenet.fit(patches, tmp_path / "cells", method="firm", **shape, shift=1)
     assert wholenet.load(tmp_path / "cells", device="cpu").network.spec.relaxation == "squared-softmax"
 
 

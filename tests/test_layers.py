@@ -32,10 +32,14 @@ ROOMS = [
     "control",
     "studies",
     "sweeps",
+    "old_names",
     "api",
     "benchmarks",
     "bench",
     "arguments",
+    "option_files",
+    "signatures",
+    "commands",
     "cli",
     "__main__",
 ]
@@ -70,7 +74,7 @@ def test_a_room_imports_only_rooms_above_it(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_the_command_line_imports_inside_functions(path):
-    if path.name == "cli.py":
+    if path.name == "cli.py" or path.parent.name == "commands":
         return
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef):

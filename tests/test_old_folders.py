@@ -15,7 +15,6 @@ from PIL import Image
 import wholenet
 from old_folders import FIXTURES, build, formula, tensors
 from run_files import checkpoint, records
-from wholenet.api import evaluate_classifier
 from wholenet.cli import main
 from wholenet.data.stream import MEAN, STD
 from wholenet.ops.layers import lay_out
@@ -153,7 +152,7 @@ def test_a_finished_search_says_again_what_it_found_and_is_diagnosed(run, capsys
     assert text_of(run) == before
     scores = run.parent / "scores.json"
     main(["evaluate", str(run), str(run.parent / "stripes"), "--device", "cpu", "--json", str(scores)])
-    found = evaluate_classifier(wholenet.load(run, device="cpu"), run.parent / "stripes")
+    found = wholenet.evaluate(wholenet.load(run, device="cpu"), run.parent / "stripes")
     assert json.loads(scores.read_text())["accuracy"] == found.top1
     main(["diagnose", str(run), "--device", "cpu", "--tolerance", "0.5"])
     assert np.isfinite(json.loads((run / "diagnosis.json").read_text())["curvature"]["highest"])
@@ -197,7 +196,7 @@ def test_a_finished_training_of_a_genotype_is_scored_again(run):
     assert text_of(run) == before
     assert (run / "model" / "model.safetensors").read_bytes() == weights
     result = json.loads((run / "result.json").read_text())
-    assert result["test_error"] == evaluate_classifier(wholenet.load(run, device="cpu"), run.parent / "stripes").error
+    assert result["test_error"] == wholenet.evaluate(wholenet.load(run, device="cpu"), run.parent / "stripes").error
     assert result["parameters"] == json.loads((FIXTURES / "retrain" / "result.json").read_text())["parameters"]
 
 

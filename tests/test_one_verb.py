@@ -48,7 +48,7 @@ def test_a_run_says_how_it_is_continued_and_diagnosed(searched, patches, tmp_pat
     with pytest.raises(ValueError, match="diagnosed on its own data"):
         wholenet.diagnose(searched, patches)
     small = {"channels": 4, "cells": 3, "epochs": 1, "batch": 8, "auxiliary": 0.0, "device": "cpu"}
-    first = wholenet.api.retrain(searched / "genotype.yaml", patches, tmp_path / "net", **small)
+    first = wholenet.retrain(searched / "genotype.yaml", patches, tmp_path / "net", **small)
     assert wholenet.resume(tmp_path / "net") == first
 
 
@@ -67,3 +67,32 @@ def test_a_model_says_how_it_is_scored_and_what_it_answers(searched, patches, tm
     with pytest.raises(ValueError, match="a classifier"):
         wholenet.export(searched, tmp_path / "x.onnx")
     assert model.predict([np.zeros((16, 16, 3), np.uint8)]).shape == (1, len(model.classes))
+
+
+def test_the_former_names_warn_who_calls_them_and_do_the_same(searched, patches, tmp_path):
+    with pytest.warns(DeprecationWarning, match="evaluate_classifier goes with the next version") as told:
+        found = wholenet.api.evaluate_classifier(searched, patches)
+    assert found == wholenet.evaluate(searched, patches)
+    with pytest.warns(DeprecationWarning, match="wholenet.predict takes any model") as more:
+        assert wholenet.api.classify(searched, [patches / "test"], tmp_path / "old.csv") == found.images
+    wholenet.predict(searched, [patches / "test"], tmp_path / "new.csv")
+    assert (tmp_path / "old.csv").read_bytes() == (tmp_path / "new.csv").read_bytes()
+    with pytest.warns(DeprecationWarning, match="wholenet.diagnose takes any run") as last:
+        curved = wholenet.api.diagnose_search(searched, device="cpu", tolerance=0.2)
+    assert curved == wholenet.diagnose(searched, device="cpu", tolerance=0.2)
+    with (
+        pytest.warns(DeprecationWarning, match='wholenet.fit\\(data, out, task="classification"\\)') as first,
+        pytest.raises(ValueError, match="unknown method 'darst'"),
+    ):
+        wholenet.api.fit_classifier(patches, tmp_path / "x", "darst")
+    assert {one.filename for warned in (told, more, last, first) for one in warned} == {__file__}
+
+
+def test_verbs_refuse_what_is_of_another_task_and_tell_how_far_they_are(searched, discs, patches, tmp_path):
+    with pytest.raises(ValueError, match="tolerance is for a search on a cell space"):
+        wholenet.diagnose(tmp_path, tolerance=0.1)
+    with pytest.raises(ValueError, match="tolerance=2: expected"):
+        wholenet.diagnose(tmp_path, tolerance=2)
+    done = []
+    found = wholenet.evaluate(searched, patches, progress=lambda *counts: done.append(counts))
+    assert done == [(found.images, found.images)]

@@ -9,9 +9,9 @@ import pytest
 
 import wholenet
 from run_files import records
-from wholenet.api import evaluate_classifier, fit_classifier, retrain
 from wholenet.cells.best_of import resume_cells
-from wholenet.cli import asked, main
+from wholenet.cli import main
+from wholenet.commands.asked import asked
 from wholenet.data.classes import default_colors
 from wholenet.data.labelled import Labelled, LabelledSource, open_labelled
 from wholenet.data.sample import Classes, DataError, DataSource, Sample
@@ -137,12 +137,12 @@ def labelled():
 
 
 def test_labelled_images_are_searched_on_retrained_on_and_scored(labelled, tmp_path, monkeypatch, capsys):
-    fit_classifier("shades", tmp_path / "run", **TINY)
+    wholenet.fit("shades", tmp_path / "run", **TINY)
     assert read_cell_config(tmp_path / "run" / "config.yaml").data == "shades"
     monkeypatch.chdir(tmp_path)
     resume_cells("run")
-    found = retrain("run/genotype.yaml", "shades", "net", channels=4, cells=3, epochs=1, batch=4, auxiliary=0)
-    assert evaluate_classifier(found.run, "shades").images == 6
+    found = wholenet.retrain("run/genotype.yaml", "shades", "net", channels=4, cells=3, epochs=1, batch=4, auxiliary=0)
+    assert wholenet.evaluate(found.run, "shades").images == 6
     capsys.readouterr()
     main(["evaluate", "net", "shades", "--split", "train"])
     assert "shades is read as labelled images (classification): made up" in capsys.readouterr().out
@@ -154,8 +154,8 @@ def test_the_command_line_takes_the_task_of_the_data_set(labelled, squares, tmp_
     monkeypatch.chdir(tmp_path)
     for name in ("shades", "squares", "scenes"):
         (tmp_path / name).mkdir()
-    assert asked(["fit", "shades", "--out", "x"])[0] == "classification"
-    assert asked(["fit", "squares", "--out", "x"])[0] == asked(["fit", "scenes"])[0] == "segmentation"
+    assert asked(["fit", "shades", "--out", "x"]).task == "classification"
+    assert asked(["fit", "squares", "--out", "x"]).task == asked(["fit", "scenes"]).task == "segmentation"
 
 
 def test_a_data_set_of_another_task_is_refused(labelled, squares, tmp_path):

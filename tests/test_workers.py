@@ -43,7 +43,7 @@ def test_whatever_trains_asks_first(patches, tmp_path, monkeypatch):
         (partial(api.fit, "scenes", tmp_path / "run", workers=2), 2),
         (partial(api.resume, tmp_path), 4),
         (partial(api.resume, tmp_path, workers=3), 3),
-        (partial(api.fit_classifier, patches, tmp_path / "run", workers=2), 2),
+        (partial(api.fit, patches, tmp_path / "run", task="classification", workers=2), 2),
         (partial(api.retrain, "darts-v2", patches, tmp_path / "run", workers=2), 2),
     ):
         with pytest.raises(ValueError, match=f"^{workers} workers$"):

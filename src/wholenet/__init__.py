@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wholenet.version import VERSION
 
 if TYPE_CHECKING:
-    from wholenet.api import decode, diagnose, evaluate, export, fit, load, predict, resume
+    from wholenet.api import decode, diagnose, evaluate, export, fit, load, predict, resume, retrain
     from wholenet.deploy.fold import fold
     from wholenet.plugins import register
     from wholenet.spaces.catalog import create_model
@@ -27,6 +27,7 @@ _HOME = {
     "Supernet": "wholenet.spaces.supernet",
     "fit": "wholenet.api",
     "resume": "wholenet.api",
+    "retrain": "wholenet.api",
     "load": "wholenet.api",
     "evaluate": "wholenet.api",
     "predict": "wholenet.api",
@@ -50,6 +51,7 @@ __all__ = [
     "predict",
     "register",
     "resume",
+    "retrain",
 ]
 
 

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
-import numpy as np
-
-from wholenet.cells.best_of import Best, fit_cells, resume_cells
+from wholenet.cells.best_of import fit_cells, resume_cells
 from wholenet.cells.diagnose import diagnose_search as diagnose_cells
-from wholenet.cells.prepare import resized
 from wholenet.cells.retrain import Retrained, resume_retrain
 from wholenet.cells.retrain import retrain as retrain_genotype
-from wholenet.cells.search import Searched
-from wholenet.checked import Count, Dropped, Megapixels, Share, checked_numbers
+from wholenet.cells.score import score_labelled
+from wholenet.checked import BelowOne, Count, Dropped, Megapixels, Share, checked_numbers
 from wholenet.control import fit_with_control, resume_with_control
-from wholenet.data.detect import open_data
-from wholenet.data.labelled import open_labelled
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
-from wholenet.data.sets import BUILT_IN, Task, data_set
-from wholenet.data.splits import evenly_spaced
+from wholenet.data.sets import Task
 from wholenet.data.stream import check_workers
 from wholenet.data.task import task_of
 from wholenet.deploy.classifier import TrainedClassifier
@@ -31,14 +24,14 @@ from wholenet.deploy.classify import classify_files
 from wholenet.deploy.decode import decode_model
 from wholenet.deploy.export import Check, check_export
 from wholenet.deploy.export import export as export_model
+from wholenet.deploy.export_images import real_images
 from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.predict import SomeFailed, predict_files
-from wholenet.deploy.score import open_for, score
+from wholenet.deploy.score import score
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
 from wholenet.deploy.video import check_videos, is_video, predict_video
-from wholenet.diagnostics.curvature import Curvature
 from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.diagnostics.run import diagnose as diagnose_run
 from wholenet.files import check_output, write_whole
@@ -46,6 +39,11 @@ from wholenet.jobs.brief import diagnose_any
 from wholenet.jobs.catalog import task_config
 from wholenet.jobs.samples import TrainedOnSamples
 from wholenet.machine import choose_device
+from wholenet.old_names import classify as classify
+from wholenet.old_names import diagnose_search as diagnose_search
+from wholenet.old_names import evaluate_classifier as evaluate_classifier
+from wholenet.old_names import fit_classifier as fit_classifier
+from wholenet.old_names import load_classifier as load_classifier
 from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
@@ -54,10 +52,6 @@ from wholenet.search.config import fit_config
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.genotype import Genotype, write_genotype
 from wholenet.spaces.sizes import CELL_SPACES
-from wholenet.tasks.classification import Accuracy, evaluate_labelled
-
-CHECKED_IMAGES = 3
-"""Real images that an export is checked on."""
 
 
 def fit(data: str | Path, out: str | Path, *, task: str | None = None, **options: Any) -> Any:
@@ -88,7 +82,9 @@ def fit(data: str | Path, out: str | Path, *, task: str | None = None, **options
     if task is None and "space" in options:
         task = "classification" if options["space"] in CELL_SPACES else "segmentation"
     if (task or task_of(data)) == "classification":
-        return fit_classifier(data, out, **options)
+        searched = cell_config(data=str(data), out=str(out), **options)
+        check_workers(searched.workers)
+        return fit_cells(searched)
     config = fit_config(data=str(data), out=str(out), **options)
     check_workers(config.workers)
     return fit_with_control(config)
@@ -134,12 +130,13 @@ def load(path: str | Path, device: str = "auto") -> Any:
 
 @checked_numbers
 def evaluate(
-    model: TrainedModel | OnnxModel | str | Path,
+    model: TrainedModel | TrainedClassifier | OnnxModel | str | Path,
     data: str | Path,
     split: str | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
     *,
     tiling: Tiling | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """Per-class IoU, their mean, and pixel accuracy on a split of ``data``, at full resolution: of the masks that
     ``predict`` writes. Of a classifier, the share of images whose class is found.
@@ -150,6 +147,7 @@ def evaluate(
         split: "train", "val", "test", as far as the data has them; None is val, of a classifier test.
         max_megapixels: files that decode to more are refused.
         tiling: how large images are cut; by default those over 4 megapixels are. Not of a classifier.
+        progress: called with (images scored, images in all); of a classifier at the end.
 
     Returns:
         :class:`wholenet.tasks.segmentation.Scores`, or of a classifier
@@ -165,18 +163,21 @@ def evaluate(
     if isinstance(loaded, TrainedClassifier):
         if tiling is not None:
             raise ValueError("a classifier answers for a whole image; leave tiling out")
-        return evaluate_classifier(loaded, data, split or "test", max_megapixels)
+        found = score_labelled(loaded, data, split or "test", max_megapixels)
+        if progress:
+            progress(found.images, found.images)
+        return found
     if isinstance(loaded, TrainedOnSamples):
         if tiling is not None:
             raise ValueError(f"a model of the task {loaded.task!r} does not cut its inputs; leave tiling out")
         return loaded.evaluate(str(data), split or "val")
     _check_segmenter(loaded)
-    return score(loaded, str(data), split or "val", max_megapixels=max_megapixels, tiling=tiling)
+    return score(loaded, str(data), split or "val", progress, max_megapixels, tiling)
 
 
 @checked_numbers
 def predict(
-    model: TrainedModel | OnnxModel | str | Path,
+    model: TrainedModel | TrainedClassifier | OnnxModel | str | Path,
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
@@ -211,7 +212,7 @@ def predict(
     if isinstance(loaded, TrainedClassifier):
         if overlay or tiling is not None:
             raise ValueError("a classifier answers for whole images, without masks; leave overlay and tiling out")
-        classify(loaded, inputs, out, progress, max_megapixels)
+        classify_files(loaded, inputs, out, progress, max_megapixels)
         return [Path(out)]
     _check_segmenter(loaded)
     videos = [path for path in inputs if is_video(path)]
@@ -235,24 +236,6 @@ def predict(
     return written
 
 
-def fit_classifier(data: str | Path, out: str | Path, method: str = "darts", **options: Any) -> Searched | Best:
-    """Search a cell space on labelled images, in the new folder ``out``.
-
-    Args:
-        data: a folder of labelled images, or a data set by name; see :func:`wholenet.data.labelled.open_labelled`.
-        out: the run folder.
-        method: one of :mod:`wholenet.search.methods`.
-        options: any other field of ``CellConfig``, on top of the method's.
-
-    Raises:
-        DataError: for data that cannot be trained on.
-        ValueError: for an unknown option or method or a bad value, a folder in use, or a device that is not there.
-    """
-    config = cell_config(method, data=str(data), out=str(out), **options)
-    check_workers(config.workers)
-    return fit_cells(config)
-
-
 def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: Any) -> Retrained:
     """Train the discrete network of a genotype (a file, or "darts-v1", "darts-v2") from scratch on labelled images.
 
@@ -263,62 +246,6 @@ def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: 
     config = RetrainConfig(genotype=str(genotype), data=str(data), out=str(out), **options)
     check_workers(config.workers)
     return retrain_genotype(config)
-
-
-def load_classifier(path: str | Path, device: str = "auto") -> TrainedClassifier:
-    """:func:`load`, of a classifier; that takes any model, and this goes with the next version.
-
-    Raises:
-        ValueError: if there is none, or the device is not there.
-    """
-    warnings.warn("load_classifier goes with the next version; wholenet.load takes any model", DeprecationWarning, 2)
-    return _classifier(path, device)
-
-
-@checked_numbers
-def evaluate_classifier(
-    model: TrainedClassifier | str | Path,
-    data: str | Path,
-    split: str = "test",
-    max_megapixels: Megapixels = MAX_MEGAPIXELS,
-) -> Accuracy:
-    """The share of the images of a split of ``data`` whose class is found, in all and by class.
-
-    Raises:
-        DataError: for data that cannot be read, or of other classes.
-        ValueError: for a split that is not there; if there is no model, or it is no classifier.
-    """
-    loaded = _classifier(model)
-    source = open_labelled(data, max_megapixels)
-    if source.classes != loaded.classes:
-        raise DataError(f"{data} has the classes {', '.join(source.classes)}; the model {', '.join(loaded.classes)}")
-    if split not in source.splits:
-        raise ValueError(f"{data} has no {split} split; it has {', '.join(source.splits)}: give --split")
-    images = resized(source.splits[split], loaded.size)
-    return evaluate_labelled(loaded.network, images, len(loaded.classes), loaded.mean, loaded.std, device=loaded.device)
-
-
-@checked_numbers
-def classify(
-    model: TrainedClassifier | str | Path,
-    inputs: Sequence[str | Path],
-    out: str | Path,
-    progress: Callable[[int, int], None] | None = None,
-    max_megapixels: Megapixels = MAX_MEGAPIXELS,
-) -> int:
-    """Write a CSV table of the classes of image files; see :func:`wholenet.deploy.classify.classify_files`.
-
-    Raises:
-        ValueError: if there is no model, or it is no classifier.
-        SomeFailed: at the end, for images that could not be read or answered; they have no line.
-    """
-    loaded = _classifier(model)
-    return classify_files(loaded, inputs, out, progress, max_megapixels)
-
-
-def diagnose_search(path: str | Path, device: str = "auto", **how: Any) -> Curvature:
-    """The curvature of a finished search's supernet; see :func:`wholenet.cells.diagnose.diagnose_search`."""
-    return diagnose_cells(path, choose_device(device), **how)
 
 
 def load_any(path: str | Path, device: str = "auto", *, task: str | None = None) -> Any:
@@ -342,15 +269,6 @@ def _check_segmenter(loaded: Any) -> None:
         )
 
 
-def _classifier(model: Any, device: str = "auto") -> TrainedClassifier:
-    """``model`` itself, or what is in its folder."""
-    if isinstance(model, TrainedModel | OnnxModel):
-        raise ValueError("this is no classifier but a segmentation model; evaluate and predict take it")
-    if isinstance(model, str | Path):
-        return load_model(model, choose_device(device), task="classification")
-    return model
-
-
 @checked_numbers
 def diagnose(
     run: str | Path,
@@ -359,11 +277,14 @@ def diagnose(
     *,
     images: Count | None = None,
     curvature: bool = False,
+    batchnorm: Literal["batch", "running"] | None = None,
+    method: Literal["lanczos", "rows"] | None = None,
+    tolerance: BelowOne | None = None,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """Ask of a run whether its search decided anything and what cutting its supernet down would cost; of a search on a
-    cell space the curvature (:func:`diagnose_search`).
+    cell space the curvature (:func:`wholenet.cells.diagnose.diagnose_search`).
 
     Args:
         run: the run folder.
@@ -372,6 +293,9 @@ def diagnose(
             from outside diagnosis.json alone. None is "diagnosis" in the run.
         images: score only so many validation images; None is all.
         curvature: also find the ends of the spectrum of the validation loss's Hessian in the architecture, on a batch.
+        batchnorm: of a search on a cell space, the statistics that the curvature is found with; None is "batch".
+        method: likewise, "lanczos" or "rows"; None is the iteration.
+        tolerance: likewise, of the iteration; None is 0.001.
         device: "cpu", "cuda" or "auto".
         progress: called with (images scored, images to score in all).
 
@@ -387,10 +311,14 @@ def diagnose(
     path = Path(run)
     if (path / "config.json").is_file() and not (path / "config.yaml").is_file():
         raise ValueError(f"{path} is a model folder; a diagnosis reads the run's records too: give the run's folder")
+    how = {"batchnorm": batchnorm, "method": method, "tolerance": tolerance}
+    how = {name: value for name, value in how.items() if value is not None}
     if is_cell_run(path):
         if (data, out, images) != (None, None, None):
             raise ValueError("a search on a cell space is diagnosed on its own data; leave data, out and images out")
-        return diagnose_search(path, device)
+        return diagnose_cells(path, choose_device(device), **how)
+    if how:
+        raise ValueError(f"{next(iter(how))} is for a search on a cell space, and {path} is a run on images with masks")
     folder = RunFolder(path)
     target = path / "diagnosis" if out is None else Path(out)
     check_diagnosis(target)
@@ -466,15 +394,5 @@ def export(
         if isinstance(model, TrainedModel):
             raise ValueError("drop_below needs the run that trained the model: give the run's folder")
         loaded, price = drop_edges(RunFolder(model), loaded, drop_below, None if data is None else str(data))
-    return export_model(loaded, out, form, _some_images(model, loaded, data)), price
-
-
-def _some_images(model: TrainedModel | str | Path, loaded: TrainedModel, data: str | Path | None) -> list[np.ndarray]:
-    limit = MAX_MEGAPIXELS
-    if data is None and not isinstance(model, TrainedModel) and (Path(model) / "config.yaml").is_file():
-        named, limit = RunFolder(model).fit_config.data, RunFolder(model).fit_config.max_megapixels
-        data = named if data_set(named) is not None or Path(named).is_dir() else None  # it may be on another machine
-    # The built-in scenes are pictures to look at; their classes do not matter.
-    source = open_data(BUILT_IN) if data is None else open_for(loaded, str(data), limit)
-    some = evenly_spaced(source.splits["val"], CHECKED_IMAGES)
-    return [some[i].image for i in range(len(some))]
+    where = None if isinstance(model, TrainedModel) else model
+    return export_model(loaded, out, form, real_images(loaded, where, data)), price

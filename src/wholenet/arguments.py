@@ -1,4 +1,4 @@
-"""What stands between the words of a command line and a config: the parser, numbers with bounds, files of options.
+"""What stands between the words of a command line and a config: the parser, and numbers with bounds.
 
 Imports no torch.
 """
@@ -6,42 +6,37 @@ Imports no torch.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints
+from itertools import pairwise
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 import jsonargparse
-from docstring_parser import parse_from_object
 
 from wholenet.checked import bounds_of, check, names_of, near
-from wholenet.files import read_yaml, shown
 
 
 class ArgumentParser(jsonargparse.ArgumentParser):
-    """jsonargparse's parser: options are written out in full, and errors fit on a screen and name what is allowed."""
+    """jsonargparse's parser: options are written out in full, errors fit on a screen and name what is allowed."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, print_config=None, **kwargs)  # ours is of a run's config
+    def __init__(self, *args: Any, rare: Collection[str] | None = None, **kwargs: Any) -> None:
+        """``rare``: the parameters that ``--help`` leaves to ``--help-all``; None makes no ``--help-all``."""
+        self.rare: Collection[str] = () if rare is None else rare
+        # print_config: ours is of a run's config
+        super().__init__(*args, allow_abbrev=False, print_config=None, add_help=False, **kwargs)
+        if rare is None:
+            self.add_argument("-h", "--help", action=FullHelp, help="Show this help message and exit.")
+        else:
+            self.add_argument("-h", "--help", action=ShortHelp, help="Show what a first run needs, and exit.")
+            self.add_argument("--help_all", action=FullHelp, help="Show all options, and exit.")
 
     def add_value(self, option: str, kind: Any, *, default: Any, help: str, to: Any = None) -> None:
         """Add an option whose value is of a ``kind`` that pydantic can check, such as those of ``wholenet.checked``."""
         choices = get_args(kind) if get_origin(kind) is Literal else ("true", "false") if kind is bool else ()
         metavar = f"{{{','.join(choices)}}}" if choices else None
         (to or self).add_argument(option, type=Typed(option, kind), default=default, help=help, metavar=metavar)
-
-    def add_fields(self, config: type[Any], but: Sequence[str] = ()) -> None:
-        """Add an option for every field of the dataclass ``config``, which are explained by their docstrings."""
-        classes = [cls for cls in reversed(config.__mro__) if dataclasses.is_dataclass(cls)]
-        explained = {part.arg_name: part.description for cls in classes for part in parse_from_object(cls).params}
-        group = self.add_argument_group(str(config.__doc__).strip().splitlines()[0])
-        hints = get_type_hints(config, include_extras=True)
-        for field in dataclasses.fields(config):
-            if field.name not in but:
-                help = str(explained.get(field.name) or "A setting of the space.")
-                self.add_value(f"--{field.name}", hints[field.name], default=field.default, help=help, to=group)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # noqa: ARG002
         """Say what is wrong and stop with status 2."""
@@ -56,6 +51,31 @@ class ArgumentParser(jsonargparse.ArgumentParser):
             message += f"\nKnown options: {' '.join(known)}"
         sys.stderr.write(f"{self.prog.replace(' [options]', '')}: {message}\n")
         raise SystemExit(2)
+
+
+class FullHelp(argparse._HelpAction):
+    """Prints the help, with options as people type them, and exits."""
+
+    def __call__(self, parser: Any, *args: Any, **kwargs: Any) -> None:
+        """Print it."""
+        for action in parser._actions:
+            action.option_strings = [option.replace("_", "-") for option in action.option_strings]
+        if parser.rare:  # too many for a line of usage
+            words = "".join(f"[{action.dest.upper()}] " for action in parser._actions if not action.option_strings)
+            parser.usage = f"{parser.prog.replace(' [options]', '')} {words}[options]"
+        super().__call__(parser, *args, **kwargs)
+
+
+class ShortHelp(FullHelp):
+    """Leaves out the options that are rare."""
+
+    def __call__(self, parser: Any, *args: Any, **kwargs: Any) -> None:
+        """Print it."""
+        rare = [action for action in parser._actions if action.dest in parser.rare]
+        for action in rare:
+            action.help = argparse.SUPPRESS
+        parser.epilog = f"{len(rare)} more options are shown by --help-all."
+        super().__call__(parser, *args, **kwargs)
 
 
 @dataclass(frozen=True)
@@ -86,27 +106,19 @@ class Typed:
         return " or ".join(names_of(self.kind)) if bounds is None else f"{names_of(self.kind)[0]}, {bounds}"
 
 
-def options_in(files: Sequence[str] | None, known: Iterable[str] | None) -> dict[str, Any]:
-    """The options in YAML files, later files over earlier; what is typed comes on top of them.
+def as_python_names(words: Sequence[str], switches: Collection[str]) -> list[str]:
+    """The words with options named as fields are in Python: ``--arch-lr`` is ``--arch_lr``; one of the ``switches``
+    alone is switched on.
 
-    Args:
-        files: what ``--config`` was given, each time.
-        known: names of options that may be there; None: any.
-
-    Raises:
-        ValueError: for a file that cannot be read, or holds anything else than options; with the file.
+    >>> as_python_names(["--arch-lr", "1", "--control", "x-y"], {"control"})
+    ['--arch_lr', '1', '--control=true', 'x-y']
     """
-    known = None if known is None else list(dict.fromkeys(known))
-    found: dict[str, Any] = {}
-    for file in files or ():
-        try:
-            values = read_yaml(file)
-        except OSError as error:
-            raise ValueError(f"--config {file} cannot be read: {error}") from error
-        if not isinstance(values, dict):
-            raise ValueError(f"{file}: expected options with their values, found {shown(values)}")
-        for name in values:
-            if known is not None and name not in known:
-                raise ValueError(f"{file}: unknown option {shown(name)}{near(name, known)}; known: {', '.join(known)}")
-        found |= values
-    return found
+    out = []
+    for word, following in pairwise([*words, ""]):
+        name, equals, value = word.partition("=")
+        if name.startswith("--"):
+            name = "--" + name[2:].replace("-", "_")
+        if name[:2] == "--" and name[2:] in switches and not equals and following not in ("true", "false"):
+            equals, value = "=", "true"
+        out.append(name + equals + value)
+    return out

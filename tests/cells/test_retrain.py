@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from rich.console import Console
 
+import wholenet
 import wholenet.run as run_module
 from run_files import PICTURES
-from wholenet.api import evaluate_classifier
 from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cli import main
 from wholenet.deploy.model_folder import load_model
@@ -38,7 +38,7 @@ def test_a_network_is_trained_scored_and_saved(config):
     assert found.error is not None
     model = load_model(found.run)
     assert found.parameters == sum(p.numel() for p in model.network.net.parameters())
-    assert evaluate_classifier(model, config().data).error == found.test_error
+    assert wholenet.evaluate(model, config().data).error == found.test_error
     assert found.test_error < 0.5
     assert resume_retrain(found.run, QUIET) == found
 

@@ -452,8 +452,11 @@ def test_the_verbs_say_which_models_they_are_for(tmp_path):
             lambda given=given: api.evaluate_classifier(given, "x"),
             lambda given=given: api.classify(given, ["x.png"], out),
         ):
-            with pytest.raises(
-                ValueError, match=r"is a segmentation model; this is for a classifier|is no classifier but"
+            with (
+                pytest.warns(DeprecationWarning, match="takes any model"),
+                pytest.raises(
+                    ValueError, match=r"is a segmentation model; this is for a classifier|is no classifier but"
+                ),
             ):
                 call()
     assert not out.exists()

@@ -1,0 +1,111 @@
+"""What decides how the rest of a command line is read: modules to import, files of options, the task and the space.
+
+A parser of these alone takes them in a first pass; what is left is for the parser of the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, get_args
+
+from wholenet.commands.catalog import CLASSIFICATION, COMMANDS
+from wholenet.data.sets import DATA_SETS, Task
+from wholenet.data.task import task_of
+from wholenet.files import shown
+from wholenet.option_files import NONE, OptionFiles, read_option_files
+from wholenet.search.cell_config import is_cell_run
+from wholenet.signatures import config_of, option_names
+from wholenet.spaces.sizes import CELL_SPACES
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was found in the first pass."""
+
+    words: list[str]
+    """What it left."""
+    files: OptionFiles = NONE
+    """Of ``--config``."""
+    task: Task = "segmentation"
+    """Of ``wholenet fit``."""
+    space: str = "grid"
+
+
+class _FirstPass(argparse.ArgumentParser):
+    """Takes the options that it has, and leaves the rest."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it, for who calls knows the command."""
+        raise ValueError(message)
+
+
+def named_modules(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The modules of ``--import MODULE``, and the other words.
+
+    Raises:
+        ValueError: if no module follows.
+    """
+    first = _FirstPass()
+    first.add_argument("--import", dest="modules", action="append", default=[])
+    found, left = first.parse_known_args(words)
+    return found.modules, left
+
+
+def asked(words: Sequence[str]) -> Asked:
+    """What ``words`` ask for that trains: the files of options, and of `wholenet fit` task and space: as `--task` or
+    `--space` says, typed or in a file, as the run is that `--resume` names, or as the data looks.
+
+    Raises:
+        ValueError: for a file that cannot be read, or a task or a space that is none.
+        DataError: if the data looks like both tasks.
+    """
+    if not words or words[0] not in COMMANDS or config_of(COMMANDS[words[0]]) is None:
+        return Asked(list(words))
+    first = _FirstPass()
+    first.add_argument("--config", action="append", default=[])
+    found, left = first.parse_known_args(words)
+    files = read_option_files(found.config)
+    if words[0] not in CLASSIFICATION:
+        return Asked(left, files)
+    return Asked(left, files, *_task_and_space(words[0], left, files))
+
+
+def _task_and_space(command: str, words: Sequence[str], files: OptionFiles) -> tuple[Task, str]:
+    typed, bare = _typed(command, words)
+    found = {**files.values, **typed}
+    space = found.get("space", "grid")
+    if not isinstance(space, str):
+        raise ValueError(f"space={shown(space)}: expected a name")
+    for task in get_args(Task):
+        if found.get("task") == task:
+            return task, space
+    if "task" in files.values:
+        raise ValueError(f"task={shown(files.values['task'])}: expected {' or '.join(get_args(Task))}")
+    if "space" in found:
+        return "classification" if space in CELL_SPACES else "segmentation", space
+    if "resume" in typed:
+        return "classification" if is_cell_run(Path(typed["resume"])) else "segmentation", "grid"
+    in_file = files.values.get("data")
+    candidates = [*bare, in_file] if isinstance(in_file, str) else bare
+    data = next((word for word in candidates if word in DATA_SETS or Path(word).is_dir()), None)
+    return "segmentation" if data is None else task_of(data), space
+
+
+def _typed(command: str, words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The options that were typed of any task, with their values, and the words that are no value of an option.
+
+    What is no good among them is left for the parser of the command to say.
+    """
+    first = _FirstPass()
+    names = [*option_names(COMMANDS[command]), *option_names(CLASSIFICATION[command])]
+    for name in dict.fromkeys(names):
+        first.add_argument(f"--{name}", nargs="?", default=argparse.SUPPRESS)
+    found, left = first.parse_known_args(words[1:])
+    given = {name: value for name, value in vars(found).items() if value}
+    return given, [word for word in left if not word.startswith("-")]

@@ -1,0 +1,41 @@
+"""All commands by name, in the order in which ``wholenet --help`` lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wholenet.commands.bench import bench
+from wholenet.commands.check_data import check_data
+from wholenet.commands.decode import decode
+from wholenet.commands.diagnose import diagnose
+from wholenet.commands.evaluate import evaluate
+from wholenet.commands.export import export
+from wholenet.commands.fit import fit
+from wholenet.commands.info import info
+from wholenet.commands.predict import predict
+from wholenet.commands.retrain import retrain
+from wholenet.commands.search import search
+from wholenet.commands.study import study
+from wholenet.commands.sweep import sweep
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "check-data": check_data,
+    "fit": fit,
+    "retrain": retrain,
+    "evaluate": evaluate,
+    "predict": predict,
+    "diagnose": diagnose,
+    "decode": decode,
+    "study": study,
+    "sweep": sweep,
+    "export": export,
+    "bench": bench,
+    "info": info,
+}
+CLASSIFICATION: dict[str, Callable[..., None]] = {"fit": search}
+"""What is another command where images are classified."""
+
+
+def commands_for(task: str) -> dict[str, Callable[..., None]]:
+    """The commands, where ``fit`` is asked for this task."""
+    return COMMANDS | (CLASSIFICATION if task == "classification" else {})

@@ -1,0 +1,29 @@
+"""``wholenet decode``."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args, get_type_hints
+
+from wholenet.checked import Share
+from wholenet.search.config import FitConfig
+from wholenet.signatures import Shown
+
+DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
+Decoding = Annotated[str, Shown(choices=DECODING_NAMES)]
+
+
+def decode(run: str, *, out: str, decoding: Decoding = "best-path", tau: Share | None = None) -> None:
+    """Write the genotype of a discrete network inside a trained supernet.
+
+    Args:
+        run: Run folder or model folder.
+        out: Genotype file to write.
+        decoding: Which edges stay.
+        tau: Threshold: share of the weight of the cell's strongest edge (0.5).
+    """
+    if tau is not None and decoding != "threshold":
+        raise ValueError(f"--tau is for --decoding threshold alone; {decoding} does not look at it")
+    from wholenet.api import decode
+
+    genotype = decode(run, out, decoding, 0.5 if tau is None else tau)
+    print(f"{genotype} in {out}")

@@ -1,0 +1,82 @@
+"""``wholenet evaluate``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wholenet.checked import Megapixels, Overlap
+from wholenet.commands.answers import Device, loaded, tiling_of, write_json
+from wholenet.data.task import how_read
+from wholenet.search.config import FitConfig
+
+if TYPE_CHECKING:
+    from wholenet.tasks.classification import Accuracy
+    from wholenet.tasks.segmentation import Scores
+
+
+def evaluate(
+    model: str,
+    data: str,
+    *,
+    split: str | None = None,
+    json: str | None = None,
+    tile: str | None = None,
+    overlap: Overlap | None = None,
+    max_megapixels: Megapixels = FitConfig.max_megapixels,
+    device: Device = "auto",
+) -> None:
+    """Score a trained network: IoU per class, mIoU, pixel accuracy.
+
+    Args:
+        model: Run folder, model folder, or ONNX file that `wholenet export` wrote.
+        data: Folder with images and masks, or with labelled images; or a data set by name: "scenes".
+        split: Split to score; default: val, or test of labelled images.
+        json: Write the scores to this file.
+        tile: HEIGHTxWIDTH of pieces to cut images into; default: only images over 4 megapixels.
+        overlap: Pixels that neighbouring pieces share; default: 256.
+        max_megapixels: Images and masks that decode to more are refused.
+        device: Where to compute.
+    """
+    from rich.console import Console
+
+    from wholenet.api import evaluate
+    from wholenet.deploy.classifier import TrainedClassifier
+    from wholenet.deploy.score import scores_to_dict
+    from wholenet.report.data_check import printable
+    from wholenet.report.progress import counted
+
+    network = loaded(model, device, tile)
+    if isinstance(network, TrainedClassifier):
+        if tile or overlap is not None:
+            raise ValueError("--tile and --overlap are about masks; this is a classifier")
+        print(printable(how_read(data, "classification")))
+        scores = evaluate(network, data, split, max_megapixels)
+        _tell_accuracy(scores, network.classes)
+        per_class = dict(zip(network.classes, scores.per_class, strict=True))
+        write_json(json, {"accuracy": scores.top1, "per_class": per_class, "images": scores.images})
+        return
+    tiling = tiling_of(tile, overlap)
+    print(printable(how_read(data, "segmentation")))
+    progress = counted(Console(stderr=True), "scoring")
+    scores = evaluate(network, data, split, max_megapixels, tiling=tiling, progress=progress)
+    _tell_scores(scores, network.classes.names)
+    write_json(json, scores_to_dict(scores, network.classes.names))
+
+
+def _tell_scores(scores: Scores, names: tuple[str, ...]) -> None:
+    width = max(map(len, names))
+    for name, iou in zip(names, scores.iou, strict=True):
+        print(f"{name:{width}}  {'     -' if iou is None else f'{100 * iou:5.1f} %'}")
+    print(
+        f"{'mIoU':{width}}  {100 * scores.miou:5.1f} %   pixel accuracy {100 * scores.pixel_accuracy:.1f} %, "
+        f"{scores.images} images"
+    )
+
+
+def _tell_accuracy(scores: Accuracy, classes: tuple[str, ...]) -> None:
+    width = max(map(len, (*classes, "accuracy")))
+    for name, share in zip(classes, scores.per_class, strict=True):
+        print(f"{name:{width}}  {'     -' if share is None else f'{100 * share:5.1f} %'}")
+    print(
+        f"{'accuracy':{width}}  {100 * scores.top1:5.1f} %   error {100 * scores.error:.2f} %, {scores.images} images"
+    )

@@ -1,0 +1,42 @@
+"""``wholenet export``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from wholenet.checked import Dropped
+from wholenet.data.task import how_read
+
+
+def export(
+    model: str,
+    *,
+    format: Literal["onnx", "torch"] = "onnx",
+    out: str,
+    data: str | None = None,
+    drop_below: Dropped | None = None,
+) -> None:
+    """Write a trained network as one file that runs without wholenet.
+
+    Args:
+        model: Run folder or model folder.
+        format: ONNX, or torch's exported program.
+        out: File to write.
+        data: Data to check the file on; default: the run's, or the scenes.
+        drop_below: Leave out edges of less weight, and say what that costs in mIoU.
+    """
+    from wholenet.api import export
+    from wholenet.report.data_check import printable
+
+    if data is not None:
+        print(printable(how_read(data, "segmentation")))
+    check, price = export(model, out, format, data, drop_below=drop_below)
+    if price is not None:
+        print(
+            f"{price.dropped} of {price.edges} edges dropped: {100 * price.miou_before:.1f} % mIoU before, "
+            f"{100 * price.miou_after:.1f} % after, on {price.images} validation images"
+        )
+    print(
+        f"{out}: on {check.inputs} random and real inputs logits differ by at most {check.max_abs_error:.1e} (of "
+        f"{check.max_abs_logit:.3g}), and {100 * check.same_class:.3f} % of the pixels get the same class"
+    )

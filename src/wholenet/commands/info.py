@@ -1,0 +1,35 @@
+"""``wholenet info``."""
+
+from __future__ import annotations
+
+from wholenet.checked import Classes
+from wholenet.commands.answers import write_json
+from wholenet.search.config import parse_size
+from wholenet.spaces.sizes import CELL_SPACES, grid_size
+
+
+def info(size: str, *, classes: Classes | None = None, input: str | None = None, json: str | None = None) -> None:
+    """Count the parameters and the arithmetic of a supernet.
+
+    Args:
+        size: Size of the grid supernet, or a cell space: darts, s1, s2, s3, s4.
+        classes: Classes to tell apart; default: 19, or 10.
+        input: HEIGHTxWIDTH of the image; default: 1024x2048, or 32x32.
+        json: Write the counts to this file.
+    """
+    in_cells = size in CELL_SPACES
+    if not in_cells:
+        grid_size(size)
+    height, width = parse_size(input or ("32x32" if in_cells else "1024x2048"))
+    classes = classes if classes is not None else 10 if in_cells else 19
+    from wholenet.spaces.count import count  # imports torch
+
+    name = size if in_cells else f"grid-{size}"
+    counts = count(name, num_classes=classes, height=height, width=width)
+    print(f"{name}, {classes} classes, one image of {height}x{width}")
+    print(f"parameters   {counts.parameters:14,}   (architecture parameters not included)")
+    print(f"architecture {counts.architecture_parameters:14,}")
+    print(f"FLOPs        {counts.flops / 1e9:14.3f} G (plain form, as papers count; 2 per multiply-add)")
+    print(f"MACs         {counts.macs / 1e9:14.3f} G (plain form)")
+    print(f"MACs merged  {counts.macs_merged / 1e9:14.3f} G (as run)")
+    write_json(json, vars(counts))

@@ -1,0 +1,52 @@
+"""``wholenet retrain``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, of_machine, print_as_file
+from wholenet.option_files import NONE
+from wholenet.search.cell_config import MACHINE, RetrainConfig
+from wholenet.signatures import Fields
+
+
+def retrain(
+    genotype: str | None = None,
+    data: str | None = None,
+    *,
+    out: str | None = None,
+    resume: Resumed = None,
+    moved: Moved = None,
+    config: Files = NONE,
+    print_config: Printed = False,
+    **options: Annotated[Any, Fields(RetrainConfig, but=("data", "out", "genotype"))],
+) -> None:
+    """Train the discrete network of a genotype from scratch, on labelled images.
+
+    Args:
+        genotype: Genotype file that a search wrote, or darts-v1, darts-v2.
+        data: Folder with labelled images: parquet files, CIFAR's .bin, SVHN's .mat, or a folder per class; or a name.
+        out: Run folder to create.
+        resume: Continue the run in this folder.
+        moved: With --resume: where its data is now, if it was moved.
+        config: YAML file with any of these options; repeatable, the last wins. What is typed wins over all.
+        print_config: Only print what all options come to, as a file for --config.
+    """
+    typed = {"genotype": genotype, "data": data, "out": out, **options}
+    found = given(RetrainConfig, typed, config, resume=resume, moved=moved, print_config=print_config)
+    if print_config:
+        print_as_file(RetrainConfig(**{"data": "", "out": "", "genotype": "", **found}), "genotype")
+        return
+    if resume is None and not {"genotype", "data", "out"} <= set(found):
+        raise ValueError("give a genotype, the data and a folder: `wholenet retrain GENOTYPE DATA --out RUN`")
+    started = RetrainConfig(**found) if resume is None else resume
+    from wholenet.cells.retrain import resume_retrain, retrain  # imports torch
+
+    if isinstance(started, RetrainConfig):
+        ended = retrain(started)
+    else:
+        ended = resume_retrain(started, data=moved, **of_machine(found, MACHINE))
+    print(f"\nparameters   {ended.parameters:,}")
+    for name, error in (("validation", ended.error), ("test", ended.test_error)):
+        if error is not None:
+            print(f"{name + ' error':17}{100 * error:5.2f} %")

@@ -1,0 +1,96 @@
+"""What the commands that train have in common: what was given for a run, and how it is shown or continued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Annotated, Any
+
+import yaml
+
+from wholenet.option_files import OptionFiles
+from wholenet.search.cell_config import ClassifierConfig
+from wholenet.search.config import FitConfig
+from wholenet.signatures import Shown
+from wholenet.spaces.sizes import CELL_SPACES
+
+Resumed = Annotated[str | None, Shown(metavar="RUN")]
+Moved = Annotated[str | None, Shown(option="data", metavar="NEW", rare=True)]
+Printed = Annotated[bool, Shown(rare=True)]
+Files = Annotated[OptionFiles, Shown(metavar="FILE")]
+
+
+def given(
+    config: type[Any],
+    typed: Mapping[str, Any],
+    files: OptionFiles,
+    *,
+    resume: str | None,
+    moved: str | None,
+    print_config: bool,
+    beside: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What was given for a run: the options that were ``typed``, and those of ``files`` where they were not.
+
+    Args:
+        config: class of the run's config, whose fields may be given.
+        typed: name -> value; None is not given.
+        files: what stands in the files of options.
+        resume: the run that is continued, if one is.
+        moved: where its data is now.
+        print_config: whether the options are only to be printed.
+        beside: what else may stand in a file.
+
+    Raises:
+        ValueError: for an option in a file that is unknown; for what does not go together.
+    """
+    if print_config and resume is not None:
+        raise ValueError(f"--print-config is for a run to be; {resume}/config.yaml has what this one was told")
+    if moved is not None and resume is None:
+        raise ValueError(
+            "--data says where the data of a moved run is, with --resume RUN; for a new run, give DATA alone"
+        )
+    space = typed.get("space") or files.values.get("space", "grid")
+    known = [*(field.name for field in fields(config)), *beside, *settings_of(space)]
+    found = {**files.checked(known), **{name: value for name, value in typed.items() if value is not None}}
+    return {name: value for name, value in found.items() if name not in beside}
+
+
+def settings_of(space: str) -> list[str]:
+    """Names of the settings of a space from outside."""
+    outside = settings_class(space)
+    return [] if outside is None else [field.name for field in fields(outside)]
+
+
+def settings_class(space: str) -> type[Any] | None:
+    """Class of the settings of a space from outside; None of the grid and the cell spaces.
+
+    Raises:
+        ValueError: if there is no such space.
+    """
+    if space in ("grid", *CELL_SPACES):
+        return None
+    from wholenet.search.run_folder import outside_space  # imports torch
+
+    return outside_space(space).settings
+
+
+def of_machine(options: dict[str, Any], machine: Sequence[str]) -> dict[str, Any]:
+    """The options of a run that is continued: those for the ``machine`` alone.
+
+    Raises:
+        ValueError: if there are others.
+    """
+    if changed := [name for name in options if name not in machine]:
+        raise ValueError(
+            f"--resume takes data and settings from the run, so {', '.join(changed)} cannot be given with it, only "
+            f"{', '.join(f'--{name}' for name in machine)}; data that was moved is given as --data NEW"
+        )
+    return options
+
+
+def print_as_file(config: FitConfig | ClassifierConfig, *but: str) -> None:
+    """Print a config as a file for ``--config``: data and folder are no options."""
+    values = {name: value for name, value in asdict(config).items() if name not in ("data", "out", *but)}
+    values |= values.pop("settings", {})
+    print(yaml.safe_dump(values, sort_keys=False), end="")

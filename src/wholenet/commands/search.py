@@ -1,0 +1,97 @@
+"""``wholenet fit`` on labelled images: a search on a cell space."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, of_machine, print_as_file
+from wholenet.data.sets import Task
+from wholenet.files import shown
+from wholenet.option_files import NONE
+from wholenet.search.cell_config import MACHINE, CellConfig, cell_config
+from wholenet.search.methods import METHODS
+from wholenet.signatures import Fields
+
+if TYPE_CHECKING:
+    from wholenet.cells.search import Searched
+
+OPTIONS = Fields(CellConfig, but=("data", "out"), told={"method": lambda: f"One of {', '.join(METHODS)}."})
+
+
+def search(
+    data: str | None = None,
+    *,
+    out: str | None = None,
+    resume: Resumed = None,
+    moved: Moved = None,
+    config: Files = NONE,
+    print_config: Printed = False,
+    task: Task = "classification",  # noqa: ARG001  # what reads it chooses this command
+    **options: Annotated[Any, OPTIONS],
+) -> None:
+    """Search a cell space for a network that classifies images (DARTS, S1-S4). For the options of the other task:
+    wholenet fit --task segmentation --help
+
+    Args:
+        data: Folder with labelled images: parquet files, CIFAR's .bin, SVHN's .mat, or a folder per class; or a name.
+        out: Run folder to create.
+        resume: Continue the run in this folder.
+        moved: With --resume: where its data is now, if it was moved.
+        config: YAML file with any of these options; repeatable, the last wins. What is typed wins over all.
+        print_config: Only print what all options come to, as a file for --config.
+        task: Default: as the data looks.
+    """
+    found = given(
+        CellConfig,
+        {"data": data, "out": out, **options},
+        config,
+        resume=resume,
+        moved=moved,
+        print_config=print_config,
+        beside=["task"],
+    )
+    method = found.get("method", "darts")
+    if resume is None and (not isinstance(method, str) or method not in METHODS):
+        raise ValueError(
+            f"method {shown(method)} does not fit the space {shown(found.get('space', 'darts'))}; those that do: "
+            f"{', '.join(METHODS)}"
+        )
+    if print_config:
+        varied = {name for special in METHODS[method].searches for name in special}
+        print_as_file(cell_config(**{"data": "", "out": "", **found}), *varied)
+        return
+    if resume is None and ("data" not in found or "out" not in found):
+        raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN --space darts`")
+    started = cell_config(**found) if resume is None else resume
+    from wholenet.cells.best_of import Best, fit_cells, resume_cells  # imports torch
+
+    if isinstance(started, CellConfig):
+        ended = fit_cells(started)
+    else:
+        ended = resume_cells(started, data=moved, **of_machine(found, MACHINE))
+    if isinstance(ended, Best):
+        for number, error in enumerate(ended.errors):
+            print(f"search {number + 1}: error {100 * error:.1f} % after the short training")
+    else:
+        _tell(ended)
+    if ended.genotype is not None:
+        print(f"open {ended.run / 'cells.png'}")
+        print(f"train it: wholenet retrain {ended.run / 'genotype.yaml'} DATA --out RUN")
+
+
+def _tell(found: Searched) -> None:
+    print(f"\nsupernet's error   {100 * found.error:5.1f} %   on {found.scored_on}")
+    if found.sampled_error is not None:
+        from wholenet.search.cell_folder import CellFolder
+
+        of = f"the best of {CellFolder(found.run).search_config.samples} sampled architectures"
+        print(f"best sampled       {100 * found.sampled_error:5.1f} %   error of {of}, with the supernet's weights")
+    if found.test_error is not None:
+        print(f"test error         {100 * found.test_error:5.1f} %")
+    if found.control is not None:
+        print(f"frozen-uniform     {100 * found.control.error:5.1f} %   error, {found.control.run}")
+    if found.second_stage is not None:
+        errors = {"": found.second_stage.error, "test ": found.second_stage.test_error}
+        told = ", ".join(f"{name}error {100 * e:.1f} %" for name, e in errors.items() if e is not None)
+        print(f"second stage       {told or 'trained'}   {found.second_stage.run}")
+    print(f"open {found.run / 'search.png'}")
