@@ -28,6 +28,7 @@ def mix(
     rest: list[str],
     *,
     kind: Literal["a", "b"] = "a",
+    other: Literal["c", "d"] | None = None,
     part: Share | None = None,
     loud: bool = False,
     set_: Annotated[list[str], Shown(option="set", metavar="NAME=VALUE")] = [],  # noqa: B006
@@ -40,6 +41,7 @@ def mix(
         rest: The other
             words.
         kind: Which.
+        other: Which else.
         part: How much.
         loud: Whether to shout.
         set_: More.
@@ -54,6 +56,7 @@ def test_a_signature_makes_a_parser(capsys):
         "first": "x",
         "rest": ["y", "z"],
         "kind": "a",
+        "other": None,
         "part": 0.5,
         "loud": True,
         "set_": ["a=1", "b=2"],
@@ -64,6 +67,7 @@ def test_a_signature_makes_a_parser(capsys):
         (["x", "--out", "o"], "required: rest"),
         (["x", "y", "--out=o", "--part=2"], "--part=2: expected a share in [0, 1]"),
         (["x", "y", "--out=o", "--kind=c"], "'a', 'b'"),
+        (["x", "y", "--out=o", "--other=a"], "'c', 'd'"),
     ):
         with pytest.raises(SystemExit) as stop:
             parser.parse_args(words)

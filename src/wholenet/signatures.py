@@ -104,7 +104,7 @@ def _add_parameter(
 ) -> None:
     required = parameter.default is parameter.empty
     several = get_origin(hint) in (list, Sequence)
-    choices = list(get_args(hint) if get_origin(hint) is Literal else shown.choices)
+    choices = _literals(hint) or list(shown.choices)
     if isinstance(shown.choices, Mapping):
         help = f"{help} {'; '.join(f'{one}: {what}' for one, what in shown.choices.items())}."
     more: dict[str, Any] = {"help": help, **({"choices": choices} if choices else {})}
@@ -123,6 +123,12 @@ def _add_parameter(
     else:
         more |= {"required": True} if required else {"default": parameter.default}
         parser.add_argument(option, dest=name, metavar=shown.metavar, **more)
+
+
+def _literals(hint: Any) -> list[Any]:
+    """What a ``Literal`` offers, which may be optional."""
+    parts = [part for part in (hint, *get_args(hint)) if get_origin(part) is Literal]
+    return list(get_args(parts[0])) if parts else []
 
 
 def _add_fields(parser: ArgumentParser, config: Fields, meaningless: Collection[str]) -> None:
