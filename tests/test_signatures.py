@@ -164,6 +164,8 @@ def test_the_value_of_an_option_is_not_taken_for_the_data(tmp_path, patches, dis
     ):
         assert asked(words).task == "classification"
     assert asked(["fit", "--out", str(patches), "--lr", "1"]).task == "segmentation"
+    (tmp_path / "o.yaml").write_text(f"data: {patches}\n")
+    assert asked(["fit", "--config", str(tmp_path / "o.yaml")]).task == "classification"
     assert asked(["fit", str(patches), "--task=segmentation"]).task == "segmentation"
     assert asked(["fit", str(discs), "--space", "s1"]).task == "classification"
 
