@@ -143,6 +143,24 @@ def test_a_group_whose_fields_are_no_options_has_no_heading():
     assert "--epochs" in told
 
 
+def test_a_field_that_is_in_no_group_is_an_option_all_the_same():
+    @dataclasses.dataclass
+    class Foreign:
+        """Somebody else's."""
+
+        epochs: int = 1
+        """How long."""
+        tempo: int = 3
+        """How fast."""
+
+    def play(**options: Annotated[Any, Fields(Foreign)]) -> None:
+        """Play."""
+
+    parser = parser_of(play)
+    assert vars(parser.parse_args(["--tempo", "5"])) == {"epochs": 1, "tempo": 5}
+    assert parser.format_help().index("Training:") < parser.format_help().index("More:")
+
+
 # ---- the first pass
 
 

@@ -132,11 +132,12 @@ def _literals(hint: Any) -> list[Any]:
 
 
 def _add_fields(parser: ArgumentParser, config: Fields, meaningless: Collection[str]) -> None:
-    """Add an option for every field of a config, in groups."""
+    """Add an option for every field of a config, in groups; a field of somebody else's config may be in none."""
     explained = dict(_explained(config.config))
     fields = {one.name: one for one in explained}
     left = {name for name in fields if name not in config.but and name not in meaningless}
-    for heading, names in GROUPS.items():
+    grouped = {name for names in GROUPS.values() for name in names}
+    for heading, names in {**GROUPS, "More": [name for name in fields if name not in grouped]}.items():
         group = parser.add_argument_group(heading)
         for name in (name for name in names if name in left):
             one = fields[name]
