@@ -350,3 +350,30 @@ def test_no_file_makes_anything_be_imported(discs, tmp_path, monkeypatch, capsys
         with pytest.raises(SystemExit):
             main([str(word) for word in words])
         assert said in capsys.readouterr().err
+
+
+def test_the_command_line_trains_a_task_of_ones_own_and_goes_on(npz, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ["--task", "waves", "--space", "waves", "--noise", "0.02", "--epochs", "2", "--batch", "8"]
+    main(["fit", str(npz), *options, "--out", "run", "--control", "--device", "cpu"])
+    said = capsys.readouterr().out
+    assert "mean absolute error" in said
+    assert "frozen-uniform" in said
+    main(["fit", "--resume", "run"])
+    main(["evaluate", "run", str(npz), "--split", "train", "--json", "scores.json"])
+    assert json.loads(Path("scores.json").read_text())["off_by"] > 0
+    main(["diagnose", "run"])
+    assert "best constant answer" in capsys.readouterr().out
+    main(["fit", str(npz), *options, "--print-config"])
+    Path("options.yaml").write_text(capsys.readouterr().out + "task: waves\n")
+    main(["fit", str(npz), "--config", "options.yaml", "--out", "again"])
+    assert RunFolder("again").config.task_settings == {"noise": 0.02}
+    for words, expected in (
+        (["fit", str(npz), *options, "--nose", "1", "--out", "x"], "--noise"),
+        (["fit", str(npz), "--task", "wave", "--out", "x"], "unknown task 'wave'; did you mean 'waves'"),
+        (["predict", "run", str(npz), "--out", "x"], "of the task 'waves'"),
+        (["export", "run", "--out", "x.onnx"], "this is for a segmentation model"),
+    ):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert expected in capsys.readouterr().err

@@ -130,7 +130,7 @@ def load(path: str | Path, device: str = "auto") -> Any:
 
 @checked_numbers
 def evaluate(
-    model: TrainedModel | TrainedClassifier | OnnxModel | str | Path,
+    model: TrainedModel | TrainedClassifier | TrainedOnSamples[Any] | OnnxModel | str | Path,
     data: str | Path,
     split: str | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
@@ -262,6 +262,11 @@ def load_any(path: str | Path, device: str = "auto", *, task: str | None = None)
 
 
 def _check_segmenter(loaded: Any) -> None:
+    if isinstance(loaded, TrainedOnSamples):
+        raise ValueError(
+            f"this is a model of the task {loaded.task!r}, which writes no files: in Python, "
+            "wholenet.load(...).predict(inputs) answers"
+        )
     if not isinstance(loaded, TrainedModel | OnnxModel):
         raise ValueError(
             f"this is a {type(loaded).__name__}; expected a segmentation network or a classifier, since only of these "

@@ -6,12 +6,12 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
 from wholenet.arguments import ArgumentParser, as_python_names
 from wholenet.commands.asked import Asked, asked, named_modules
 from wholenet.commands.catalog import COMMANDS, commands_for
-from wholenet.commands.runs import settings_class
-from wholenet.data.task import Task
+from wholenet.commands.runs import settings_class, task_settings_class
 from wholenet.files import check_output
 from wholenet.plugins import import_modules
 from wholenet.search.config import GRID_ALONE
@@ -46,15 +46,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _run(parser, found, typed)
 
 
-def build_parser(task: Task = "segmentation", space: str = "grid") -> ArgumentParser:
-    """The parser of all commands; `fit` has other options for each task, and for spaces from outside."""
+def build_parser(task: str = "segmentation", space: str = "grid") -> ArgumentParser:
+    """The parser of all commands; `fit` has other options for each task, and for spaces and tasks from outside."""
     parser = ArgumentParser(prog="wholenet", description=DESCRIPTION, version=VERSION)
     commands = parser.add_subcommands(dest="command")
     for name, command in commands_for(task).items():
-        settings = settings_class(space) if name == "fit" and task == "segmentation" else None
-        own = parser_of(command, settings, () if settings is None else GRID_ALONE)
+        settings, meaningless = _settings(task, space) if name == "fit" else ({}, ())
+        own = parser_of(command, settings, meaningless)
         commands.add_subcommand(name, own, help=own.description)
     return parser
+
+
+def _settings(task: str, space: str) -> tuple[dict[str, type[Any]], Sequence[str]]:
+    """Classes of the settings of a space and a task from outside, by what they are of; options that these make
+    meaningless."""
+    if task == "classification":
+        return {}, ()
+    of_space = settings_class(space, ours=task == "segmentation")
+    found = {} if of_space is None else {"space": of_space}
+    if task != "segmentation":
+        found["task"] = task_settings_class(task)
+    return found, GRID_ALONE if found else ()
 
 
 def _run(parser: ArgumentParser, found: Asked, typed: Sequence[str]) -> None:

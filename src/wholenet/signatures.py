@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import docstring_parser
@@ -46,13 +47,15 @@ class Fields:
 
 
 def parser_of(
-    command: Callable[..., None], settings: type[Any] | None = None, meaningless: Collection[str] = ()
+    command: Callable[..., None],
+    settings: Mapping[str, type[Any]] = MappingProxyType({}),
+    meaningless: Collection[str] = (),
 ) -> ArgumentParser:
     """The parser of ``command``.
 
     Args:
         command: a function whose docstring explains each parameter.
-        settings: of a space from outside, the class of its settings: more options.
+        settings: "space" or "task" -> the class of its settings, where that is from outside: more options.
         meaningless: fields of the config that are no options because of that.
     """
     told = docstring_parser.parse(inspect.getdoc(command) or "")
@@ -64,10 +67,10 @@ def parser_of(
         _add_parameter(parser, name, parameter, hint, shown, helps[name])
     if config is not None:
         _add_fields(parser, config, meaningless)
-    if settings is not None:
-        group = parser.add_argument_group("Settings of the space")
-        for one, text in _explained(settings):
-            parser.add_value(f"--{one.name}", _hints(settings)[one.name], default=one.default, help=text, to=group)
+    for what, own in settings.items():
+        group = parser.add_argument_group(f"Settings of the {what}")
+        for one, text in _explained(own):
+            parser.add_value(f"--{one.name}", _hints(own)[one.name], default=one.default, help=text, to=group)
     return parser
 
 
@@ -148,10 +151,15 @@ def _add_fields(parser: ArgumentParser, config: Fields, meaningless: Collection[
 def _explained(config: type[Any]) -> list[tuple[dataclasses.Field[Any], str]]:
     """The fields of a dataclass with their docstrings."""
     classes = [cls for cls in reversed(config.__mro__) if dataclasses.is_dataclass(cls)]
-    told = {
-        part.arg_name: part.description for cls in classes for part in docstring_parser.parse_from_object(cls).params
-    }
-    return [(one, str(told.get(one.name) or "A setting of the space.")) for one in dataclasses.fields(config)]
+    told = {part.arg_name: part.description for cls in classes for part in _field_docstrings(cls)}
+    return [(one, str(told.get(one.name) or "A setting.")) for one in dataclasses.fields(config)]
+
+
+def _field_docstrings(config: type[Any]) -> Sequence[docstring_parser.DocstringParam]:
+    try:
+        return docstring_parser.parse_from_object(config).params
+    except (OSError, TypeError):  # a class of a notebook, whose source is in no file
+        return ()
 
 
 def _rare(command: Callable[..., None], config: Fields) -> set[str]:

@@ -9,12 +9,12 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, get_args
 
-from wholenet.commands.catalog import CLASSIFICATION, COMMANDS
+from wholenet.commands.catalog import CLASSIFICATION, COMMANDS, commands_for
 from wholenet.data.sets import DATA_SETS, Task
 from wholenet.data.task import task_of
-from wholenet.files import shown
+from wholenet.files import read_yaml, shown
 from wholenet.option_files import NONE, OptionFiles, read_option_files
 from wholenet.search.cell_config import is_cell_run
 from wholenet.signatures import config_of, option_names
@@ -29,7 +29,7 @@ class Asked:
     """What it left."""
     files: OptionFiles = NONE
     """Of ``--config``."""
-    task: Task = "segmentation"
+    task: str = "segmentation"
     """Of ``wholenet fit``."""
     space: str = "grid"
 
@@ -76,25 +76,46 @@ def asked(words: Sequence[str]) -> Asked:
     return Asked(left, files, *_task_and_space(words[0], left, files))
 
 
-def _task_and_space(command: str, words: Sequence[str], files: OptionFiles) -> tuple[Task, str]:
+def _task_and_space(command: str, words: Sequence[str], files: OptionFiles) -> tuple[str, str]:
     typed, bare = _typed(command, words)
     found = {**files.values, **typed}
     space = found.get("space", "grid")
     if not isinstance(space, str):
         raise ValueError(f"space={shown(space)}: expected a name")
-    for task in get_args(Task):
-        if found.get("task") == task:
-            return task, space
-    if "task" in files.values:
-        raise ValueError(f"task={shown(files.values['task'])}: expected {' or '.join(get_args(Task))}")
+    if "task" in found:
+        return _task_called(found["task"]), space
     if "space" in found:
         return "classification" if space in CELL_SPACES else "segmentation", space
     if "resume" in typed:
-        return "classification" if is_cell_run(Path(typed["resume"])) else "segmentation", "grid"
+        return task_of_folder(Path(typed["resume"])), "grid"
     in_file = files.values.get("data")
     candidates = [*bare, in_file] if isinstance(in_file, str) else bare
     data = next((word for word in candidates if word in DATA_SETS or Path(word).is_dir()), None)
     return "segmentation" if data is None else task_of(data), space
+
+
+def _task_called(name: Any) -> str:
+    """The name of a task, one of ours or one that was registered.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if name in get_args(Task):
+        return name
+    if not isinstance(name, str):
+        raise ValueError(f"task={shown(name)}: expected {' or '.join(get_args(Task))}, or one that was registered")
+    from wholenet.jobs.catalog import task_called  # imports torch
+
+    return task_called(name).name
+
+
+def task_of_folder(run: Path) -> str:
+    """What the run in a folder is of; segmentation where there is none, which is said later."""
+    if is_cell_run(run):
+        return "classification"
+    config = run / "config.yaml"
+    values = read_yaml(config) if config.is_file() else None
+    return str(values["task"]) if isinstance(values, dict) and "task" in values else "segmentation"
 
 
 def _typed(command: str, words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -103,7 +124,7 @@ def _typed(command: str, words: Sequence[str]) -> tuple[dict[str, str], list[str
     What is no good among them is left for the parser of the command to say.
     """
     first = _FirstPass()
-    names = [*option_names(COMMANDS[command]), *option_names(CLASSIFICATION[command])]
+    names = [name for task in (*get_args(Task), "") for name in option_names(commands_for(task)[command])]
     for name in dict.fromkeys(names):
         first.add_argument(f"--{name}", nargs="?", default=argparse.SUPPRESS)
     found, left = first.parse_known_args(words[1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 from wholenet.commands.bench import bench
 from wholenet.commands.check_data import check_data
@@ -12,11 +13,13 @@ from wholenet.commands.evaluate import evaluate
 from wholenet.commands.export import export
 from wholenet.commands.fit import fit
 from wholenet.commands.info import info
+from wholenet.commands.own_task import fit_own_task
 from wholenet.commands.predict import predict
 from wholenet.commands.retrain import retrain
 from wholenet.commands.search import search
 from wholenet.commands.study import study
 from wholenet.commands.sweep import sweep
+from wholenet.data.sets import Task
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "check-data": check_data,
@@ -38,4 +41,6 @@ CLASSIFICATION: dict[str, Callable[..., None]] = {"fit": search}
 
 def commands_for(task: str) -> dict[str, Callable[..., None]]:
     """The commands, where ``fit`` is asked for this task."""
-    return COMMANDS | (CLASSIFICATION if task == "classification" else {})
+    if task in get_args(Task):
+        return COMMANDS | (CLASSIFICATION if task == "classification" else {})
+    return COMMANDS | {"fit": fit_own_task}

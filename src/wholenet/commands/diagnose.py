@@ -10,7 +10,7 @@ from wholenet.commands.answers import Device
 from wholenet.data.task import how_read
 from wholenet.files import check_output
 from wholenet.search.cell_config import is_cell_run, read_cell_config
-from wholenet.search.config import read_config
+from wholenet.search.config import FitConfig, read_config
 
 if TYPE_CHECKING:
     from wholenet.diagnostics.curvature import Curvature
@@ -69,7 +69,8 @@ def diagnose(
         )
     target = Path(out or Path(run) / "diagnosis")
     check_diagnosis(target)
-    if data is not None or config.is_file():
+    of_masks = not config.is_file() or isinstance(read_config(config), FitConfig)
+    if of_masks and (data is not None or config.is_file()):
         print(printable(how_read(data or read_config(config).data, "segmentation")))
     progress = counted(Console(stderr=True), "diagnosing")
     found = diagnose(run, data, out, images=images, curvature=curvature, device=device, progress=progress)

@@ -42,6 +42,7 @@ def evaluate(
     from wholenet.api import evaluate
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.score import scores_to_dict
+    from wholenet.jobs.samples import TrainedOnSamples
     from wholenet.report.data_check import printable
     from wholenet.report.progress import counted
 
@@ -54,6 +55,13 @@ def evaluate(
         _tell_accuracy(scores, network.classes)
         per_class = dict(zip(network.classes, scores.per_class, strict=True))
         write_json(json, {"accuracy": scores.top1, "per_class": per_class, "images": scores.images})
+        return
+    if isinstance(network, TrainedOnSamples):
+        if tile or overlap is not None:
+            raise ValueError(f"--tile and --overlap are about masks; this is of the task {network.task!r}")
+        value = evaluate(network, data, split)
+        print(network.score.say(value))
+        write_json(json, {network.score.name: value})
         return
     tiling = tiling_of(tile, overlap)
     print(printable(how_read(data, "segmentation")))

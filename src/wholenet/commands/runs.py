@@ -10,7 +10,7 @@ import yaml
 
 from wholenet.option_files import OptionFiles
 from wholenet.search.cell_config import ClassifierConfig
-from wholenet.search.config import FitConfig
+from wholenet.search.train_config import TrainConfig
 from wholenet.signatures import Shown
 from wholenet.spaces.sizes import CELL_SPACES
 
@@ -29,6 +29,7 @@ def given(
     moved: str | None,
     print_config: bool,
     beside: Sequence[str] = (),
+    settings: type[Any] | None = None,
 ) -> dict[str, Any]:
     """What was given for a run: the options that were ``typed``, and those of ``files`` where they were not.
 
@@ -40,6 +41,7 @@ def given(
         moved: where its data is now.
         print_config: whether the options are only to be printed.
         beside: what else may stand in a file.
+        settings: of a task from outside, the class of its settings.
 
     Raises:
         ValueError: for an option in a file that is unknown; for what does not go together.
@@ -51,28 +53,43 @@ def given(
             "--data says where the data of a moved run is, with --resume RUN; for a new run, give DATA alone"
         )
     space = typed.get("space") or files.values.get("space", "grid")
-    known = [*(field.name for field in fields(config)), *beside, *settings_of(space)]
+    known = [*(field.name for field in fields(config)), *beside, *settings_of(space, ours=settings is None)]
+    known += [] if settings is None else [field.name for field in fields(settings)]
     found = {**files.checked(known), **{name: value for name, value in typed.items() if value is not None}}
     return {name: value for name, value in found.items() if name not in beside}
 
 
-def settings_of(space: str) -> list[str]:
-    """Names of the settings of a space from outside."""
-    outside = settings_class(space)
+def settings_of(space: str, *, ours: bool = True) -> list[str]:
+    """Names of the settings of a space from outside; see :func:`settings_class`."""
+    outside = settings_class(space, ours=ours)
     return [] if outside is None else [field.name for field in fields(outside)]
 
 
-def settings_class(space: str) -> type[Any] | None:
-    """Class of the settings of a space from outside; None of the grid and the cell spaces.
+def settings_class(space: str, *, ours: bool = True) -> type[Any] | None:
+    """Class of the settings of a space from outside; None of the grid, and of the cell spaces where these are options
+    of ``ours``.
 
     Raises:
         ValueError: if there is no such space.
     """
-    if space in ("grid", *CELL_SPACES):
+    if space == "grid" or (ours and space in CELL_SPACES):
         return None
     from wholenet.search.run_folder import outside_space  # imports torch
 
     return outside_space(space).settings
+
+
+def task_settings_class(task: str) -> type[Any]:
+    """Class of the settings of a task from outside.
+
+    Raises:
+        ValueError: if there is no such task.
+    """
+    from wholenet.jobs.catalog import task_called  # imports torch
+
+    settings = task_called(task).settings
+    assert settings is not None, "segmentation has a command of its own"
+    return settings
 
 
 def of_machine(options: dict[str, Any], machine: Sequence[str]) -> dict[str, Any]:
@@ -89,8 +106,8 @@ def of_machine(options: dict[str, Any], machine: Sequence[str]) -> dict[str, Any
     return options
 
 
-def print_as_file(config: FitConfig | ClassifierConfig, *but: str) -> None:
+def print_as_file(config: TrainConfig | ClassifierConfig, *but: str) -> None:
     """Print a config as a file for ``--config``: data and folder are no options."""
     values = {name: value for name, value in asdict(config).items() if name not in ("data", "out", *but)}
-    values |= values.pop("settings", {})
+    values |= {**values.pop("settings", {}), **values.pop("task_settings", {})}
     print(yaml.safe_dump(values, sort_keys=False), end="")

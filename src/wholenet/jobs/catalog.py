@@ -30,7 +30,8 @@ def task_called(name: str) -> Task:
         return TASKS[name]
     except UnknownName as error:
         raise UnknownName(
-            f"{error}. If it is somebody's own, the module that registers it has to be imported first: --import MODULE"
+            f"{error}, classification. If it is somebody's own, the module that registers it has to be imported first: "
+            "--import MODULE"
         ) from None
 
 

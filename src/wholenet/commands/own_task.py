@@ -1,0 +1,85 @@
+"""``wholenet fit`` of a task that was registered from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, of_machine, print_as_file, task_settings_class
+from wholenet.option_files import NONE
+from wholenet.search.config import MACHINE
+from wholenet.search.task_config import TaskConfig
+from wholenet.signatures import Fields
+
+if TYPE_CHECKING:
+    from wholenet.control import Compared
+    from wholenet.tasks.score import Score
+
+OPTIONS = Fields(TaskConfig, but=("data", "out", "settings", "task", "task_settings"))
+
+
+def fit_own_task(
+    data: str | None = None,
+    *,
+    out: str | None = None,
+    resume: Resumed = None,
+    moved: Moved = None,
+    config: Files = NONE,
+    print_config: Printed = False,
+    task: str | None = None,
+    **options: Annotated[Any, OPTIONS],
+) -> None:
+    """Train a network of a task that was registered from outside.
+
+    Args:
+        data: What the task opens: a file or a folder.
+        out: Run folder to create.
+        resume: Continue the run in this folder.
+        moved: With --resume: where its data is now, if it was moved.
+        config: YAML file with any of these options; repeatable, the last wins. What is typed wins over all.
+        print_config: Only print what all options come to, as a file for --config.
+        task: The task, by its name.
+    """
+    name = str(task or config.values.get("task"))
+    settings = None if resume is not None else task_settings_class(name)
+    found = given(
+        TaskConfig,
+        {"data": data, "out": out, **options},
+        config,
+        resume=resume,
+        moved=moved,
+        print_config=print_config,
+        beside=["task"],
+        settings=settings,
+    )
+    from wholenet import parallel  # imports torch
+    from wholenet.control import fit_with_control, resume_with_control
+    from wholenet.jobs.catalog import task_config, task_of_run
+    from wholenet.search.run_folder import RunFolder
+
+    if print_config:
+        print_as_file(task_config(name, **{"data": "", "out": "", **found}))
+        return
+    if resume is None and ("data" not in found or "out" not in found):
+        raise ValueError("give the data and a folder for the run: `wholenet fit DATA --task TASK --out RUN`")
+    started = task_config(name, **found) if resume is None else resume
+    parallel.start()
+    if isinstance(started, TaskConfig):
+        compared = fit_with_control(started)
+    else:
+        compared = resume_with_control(started, data=moved, **of_machine(found, MACHINE))
+    speaks = parallel.is_first()
+    parallel.stop()
+    if speaks:
+        _tell(compared, task_of_run(RunFolder(compared.learned.run).config).score)
+
+
+def _tell(compared: Compared, score: Score) -> None:
+    learned = compared.learned
+    print(f"\nvalidation       {score.say(learned.scores)}   {learned.run}")
+    if compared.uniform is not None:
+        print(f"frozen-uniform   {score.say(compared.uniform.scores)}   {compared.uniform.run}")
+    if learned.constant is not None:
+        print(f"best constant    {score.say(learned.constant)}")
+    for picture in ("curves", "entropy"):
+        if (path := learned.run / f"{picture}.png").exists():
+            print(f"open {path}")
