@@ -365,7 +365,7 @@ def test_the_command_line_trains_a_task_of_ones_own_and_goes_on(npz, tmp_path, c
     main(["diagnose", "run"])
     assert "best constant answer" in capsys.readouterr().out
     main(["fit", str(npz), *options, "--print-config"])
-    Path("options.yaml").write_text(capsys.readouterr().out + "task: waves\n")
+    Path("options.yaml").write_text(capsys.readouterr().out)
     main(["fit", str(npz), "--config", "options.yaml", "--out", "again"])
     assert RunFolder("again").config.task_settings == {"noise": 0.02}
     for words, expected in (

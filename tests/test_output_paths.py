@@ -104,7 +104,7 @@ WORK = (
     *(
         "wholenet.spaces.count.count",
         "wholenet.bench.available",
-        "wholenet.training.prepare",
+        "wholenet.jobs.segmentation.prepare",
         "wholenet.studies.pool.run_each",
     ),
     *(

@@ -375,7 +375,7 @@ DEPTH = AnswerKind(
     model="network of depths",
     read=read_depths,
     outputs=lambda far: 1,
-    channels=4,
+    channels=lambda _: 4,
     predictor=TrainedDepths,
     card=lambda far: [f"- depths up to {far} m"],
 )

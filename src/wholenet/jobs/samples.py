@@ -62,7 +62,7 @@ class Samples:
 def sample_task(
     name: str,
     *,
-    open: Callable[[str, Any], Samples],
+    read: Callable[[str, Any], Samples],
     loss: Loss,
     metric: Metric,
     score: Score,
@@ -73,7 +73,7 @@ def sample_task(
 
     Args:
         name: of the task.
-        open: (what the run names as its data, the task's settings) -> its samples. Raises a
+        read: (what the run names as its data, the task's settings) -> its samples. Raises a
             :class:`wholenet.data.sample.DataError` for what cannot be used.
         loss: (output, targets [B, ...]) -> scalar, a mean over the samples.
         metric: (outputs, targets), both of all that is held out -> the score.
@@ -84,7 +84,7 @@ def sample_task(
 
     def prepare(config: TaskConfig, console: Console) -> SampleData:
         own = settings_of(task, config)
-        found = open(config.data, own)
+        found = read(config.data, own)
         if not isinstance(found, Samples):
             raise DataError(f"task {name!r} opened a {type(found).__name__}; expected {Samples.__qualname__}")
         data = _divided(name, found, config)
@@ -98,7 +98,7 @@ def sample_task(
         settings=settings,
         prepare=prepare,
         score=score,
-        answer=_answer(name, open, metric, score, settings),
+        answer=_answer(name, read, metric, score, settings),
         unscored={score.name: None},
     )
     return task
