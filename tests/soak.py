@@ -4,7 +4,8 @@ python tests/soak.py --kills 50        (make soak)
 
 The processes are killed with SIGKILL: while they start, at a random moment of training, in the middle of writing a
 checkpoint; or asked to stop with SIGTERM or Ctrl-C. Prints where and when each one ended; exits with status 1 if the
-final weights, optimisers, random states, counters or records differ in a bit.
+final weights, optimisers, random states, counters or records differ in a bit. With --forked (tests/test_soak.py) the
+processes are forked from this one after it has imported torch, and start at once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -28,6 +30,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from wholenet.cli import main as command_line
 from wholenet.search.folder import Folder
 from wholenet.search.phases import phase_at
 from wholenet.search.protocols import plan_phases
@@ -66,7 +69,7 @@ def command(data: Path, out: Path, epochs: int) -> list[str]:
     )
     searches = "--arch-update alternating --warmup-share 0.25 --search-share 0.35"
     words = [*options.split(), *searches.split(), "--epochs", str(epochs)]
-    return [sys.executable, "-m", "wholenet", "fit", str(data), "--out", str(out), *words]
+    return ["fit", str(data), "--out", str(out), *words]
 
 
 def fingerprint(run: Path) -> str:
@@ -96,6 +99,40 @@ def fingerprint(run: Path) -> str:
     return hashed.hexdigest()
 
 
+class Forked:
+    """A forked process that runs a command, with the part of the interface of ``Popen`` that is used here."""
+
+    def __init__(self, words: list[str], log: Path) -> None:
+        self._log = log
+        self._process = multiprocessing.get_context("fork").Process(target=self._run, args=(words,))
+        self._process.start()
+
+    def _run(self, words: list[str]) -> None:
+        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        command_line(words)
+
+    @property
+    def returncode(self) -> int | None:
+        """Minus the number of the signal that ended it; None while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """The same."""
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        """Unless it is over."""
+        if self.poll() is None and self._process.pid is not None:
+            os.kill(self._process.pid, number)
+
+    def communicate(self) -> tuple[str, None]:
+        """Wait for the end, and read what it said."""
+        self._process.join()
+        return self._log.read_text(), None
+
+
 @dataclass(frozen=True)
 class Death:
     """How one process ended."""
@@ -111,7 +148,8 @@ class Death:
 class Soak:
     """One run, killed as long as there are kills left, then let finish."""
 
-    def __init__(self, data: Path, out: Path, epochs: int, seed: int) -> None:
+    def __init__(self, data: Path, out: Path, epochs: int, seed: int, forked: bool) -> None:
+        self.forked = forked
         self.first = command(data, out, epochs)
         self.out = out
         self.random = random.Random(seed)
@@ -122,9 +160,12 @@ class Soak:
         """Whether there is a run to go on with."""
         return (self.out / "config.yaml").exists()
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> subprocess.Popen[str] | Forked:
         """A process that begins the run, or goes on with it."""
-        words = [*self.first[:4], "--resume", str(self.out)] if self.begun() else self.first
+        words = ["fit", "--resume", str(self.out)] if self.begun() else self.first
+        if self.forked:
+            return Forked(words, self.out.with_suffix(".log"))
+        words = [sys.executable, "-m", "wholenet", *words]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
@@ -135,7 +176,7 @@ class Soak:
         process = self.start()
         number = {"SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}.get(way, signal.SIGKILL)
         if way == "starting":
-            time.sleep(self.random.uniform(0.0, 4.0))
+            time.sleep(self.random.uniform(0.0, 0.2 if self.forked else 4.0))
         else:
             self.wait_for_steps(process, self.random.randint(*STEPS))
             time.sleep(self.random.uniform(0.0, 0.05))
@@ -153,7 +194,7 @@ class Soak:
         self.deaths.append(self.look(way, partial.exists()))
         return True
 
-    def wait_for_steps(self, process: subprocess.Popen[str], count: int) -> None:
+    def wait_for_steps(self, process: subprocess.Popen[str] | Forked, count: int) -> None:
         """Until ``process`` has saved so many steps, or is over."""
         checkpoint = self.out / "checkpoint.pt"
         last = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
@@ -191,6 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--forked", action="store_true")
     arguments = parser.parse_args()
     epochs = max(3, -(-arguments.kills * 5 // STEPS_PER_EPOCH))  # a little more than they all live for
     began = time.monotonic()
@@ -198,8 +240,8 @@ def main() -> None:
         root = Path(folder)
         make_images(root / "data")
         print(f"a run of {epochs} epochs of {STEPS_PER_EPOCH} steps, never stopped", flush=True)
-        subprocess.run(command(root / "data", root / "whole", epochs), check=True, stdout=subprocess.DEVNULL)
-        soak = Soak(root / "data", root / "killed", epochs, arguments.seed)
+        command_line(command(root / "data", root / "whole", epochs))  # here: what is forked has imported all, too
+        soak = Soak(root / "data", root / "killed", epochs, arguments.seed, arguments.forked)
         while len(soak.deaths) < arguments.kills and soak.kill_once():
             d = soak.deaths[-1]
             half = ", a checkpoint half written" if d.partial else ""

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from run_files import assert_equal, checkpoint, records, untimed
 from two_processes import scored, trained
 from wholenet import parallel
+from wholenet.cli import main
 from wholenet.data.sample import Sample
 from wholenet.data.stream import Order
 from wholenet.ops.norms import BatchNorm, _OverAll
@@ -23,13 +24,14 @@ from wholenet.search.config import FitConfig
 from wholenet.search.draw import names_in_batch
 from wholenet.search.folder import Folder
 
+FORKED = [sys.executable, Path(__file__).with_name("two_processes.py")]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 PATIENCE_S = 120
 
 
 def start(*words):
     return subprocess.Popen(
-        [*TORCHRUN, *map(str, words)],
+        [*map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -42,13 +44,25 @@ def ended(process):
     return process.returncode, text
 
 
-def test_two_processes_compute_what_one_does_in_all_three_phases_and_stop_after_the_same_step(tmp_path):
-    (tmp_path / "config.yaml").touch()
-    status, text = ended(start(Path(__file__).with_name("two_processes.py"), tmp_path))
-    assert status == 0, text
+OPTIONS = (
+    "--size nano --epochs 3 --batch 1 --crop 32x32 --lr 0.02 --device cpu --threads 1 --checkpoint-minutes 0 "
+    "--warmup-share 0.34 --search-share 0.33 --arch-update alternating"
+).split()
 
+
+@pytest.fixture(scope="module")
+def done(discs, tmp_path_factory):
+    """What two processes wrote; in ``whole`` there is a run that was never stopped."""
+    out = tmp_path_factory.mktemp("two")
+    (out / "config.yaml").touch()
+    status, text = ended(start(*FORKED, out, "fit", discs, "--out", out / "whole", *OPTIONS))
+    assert status == 0, text
+    return out
+
+
+def test_two_processes_compute_what_one_does_in_all_three_phases_and_stop_after_the_same_step(done):
     def both(name):
-        return [torch.load(tmp_path / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1)]
+        return [torch.load(done / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1)]
 
     for name, simultaneous in (("alternating", False), ("simultaneous", True)):
         expected = trained(simultaneous)
@@ -62,9 +76,9 @@ def test_two_processes_compute_what_one_does_in_all_three_phases_and_stop_after_
     first, second = both("stopped")
     assert first == second
     assert (first["steps"], first["number"]) == (4, signal.SIGTERM)
-    command = f"torchrun --nproc-per-node 2 -m wholenet fit --resume {tmp_path}"
+    command = f"torchrun --nproc-per-node 2 -m wholenet fit --resume {done}"
     assert first["message"] == f"stopped in epoch 1, after step 4 of 9; saved. Continue with `{command}`"
-    assert checkpoint(tmp_path)["tally"]["steps"] == 4
+    assert checkpoint(done)["tally"]["steps"] == 4
 
 
 def test_the_normalisation_over_all_is_batchnorm_where_there_is_one_process(monkeypatch):
@@ -115,12 +129,6 @@ def test_one_process_is_alone():
         pass
 
 
-def fit(discs, out):
-    options = "--size nano --epochs 3 --batch 1 --crop 32x32 --lr 0.02 --device cpu --threads 1 --checkpoint-minutes 0"
-    searches = "--warmup-share 0.34 --search-share 0.33 --arch-update alternating"
-    return start("-m", "wholenet", "fit", discs, "--out", out, *options.split(), *searches.split())
-
-
 def after_a_checkpoint(process, run, count=3):
     """Wait until the run has written so many more; its processes' numbers, the first one's first."""
     seen, path = set(), run / "checkpoint.pt"
@@ -136,28 +144,25 @@ def after_a_checkpoint(process, run, count=3):
     return [first, *(int(child) for child in children if int(child) != first)]
 
 
-def test_a_run_of_two_processes_ends_when_one_is_lost_and_goes_on_to_the_bit(discs, tmp_path):
-    status, text = ended(fit(discs, tmp_path / "whole"))
-    assert status == 0, text
+def test_a_run_of_two_processes_ends_when_one_is_lost_and_goes_on_to_the_bit(done, discs, tmp_path, capsys):
     run = tmp_path / "run"
-    process = fit(discs, run)
+    process = start(*TORCHRUN, "-m", "wholenet", "fit", discs, "--out", run, *OPTIONS)
     other = after_a_checkpoint(process, run)[1]
     os.kill(other, signal.SIGKILL)
     status, text = ended(process)
     assert status not in (0, None)
     assert Folder(run).load_checkpoint(torch.device("cpu"), pytest.fail) is not None
 
-    alone = subprocess.run(
-        [sys.executable, "-m", "wholenet", "fit", "--resume", run], capture_output=True, text=True, check=False
-    )
-    assert alone.returncode == 2
-    assert "was begun with 2 processes and this is one of 1" in alone.stderr
+    with pytest.raises(SystemExit) as alone:
+        main(["fit", "--resume", str(run)])
+    assert alone.value.code == 2
+    assert "was begun with 2 processes and this is one of 1" in capsys.readouterr().err
 
-    status, text = ended(start("-m", "wholenet", "fit", "--resume", run))
+    status, text = ended(start(*FORKED, "-", "fit", "--resume", run))
     assert status == 0, text
     assert text.count("validation mIoU") == 1
-    assert_equal(checkpoint(run), checkpoint(tmp_path / "whole"))
-    assert untimed(records(run)) == untimed(records(tmp_path / "whole"))
+    assert_equal(checkpoint(run), checkpoint(done / "whole"))
+    assert untimed(records(run)) == untimed(records(done / "whole"))
 
 
 def test_searches_on_cell_spaces_are_refused_under_torchrun(monkeypatch):

@@ -1,18 +1,29 @@
-"""What tests/test_parallel.py runs under torchrun, and by itself: the three phases on batches that are given.
+"""What tests/test_parallel.py runs in two processes, and by itself: the three phases on batches that are given.
 
-python tests/two_processes.py OUT: writes, for each process, parameters and losses to OUT/alternating-0.pt and so on,
-scores, and where a run ends of which one process alone is asked to stop.
+python tests/two_processes.py OUT fit DATA ...: each process writes parameters and losses to OUT/alternating-0.pt and so
+on, scores, and where a run ends of which one process alone is asked to stop. Then two processes run the command.
+python tests/two_processes.py - fit ...: they run the command alone.
+
+The processes are forked from one that has imported torch, with the environment that torchrun gives to its own: they
+start at once, where those of torchrun take seconds each.
 """
 
+import multiprocessing
 import os
 import signal
+import socket
 import sys
+from collections.abc import Callable
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch._dynamo  # the first optimiser imports it
 
+import wholenet.training  # noqa: F401  (the command line imports it when it trains)
 from wholenet import parallel
+from wholenet.cli import main
 from wholenet.data.sample import IGNORE, Sample
 from wholenet.ops.norms import BatchNorm
 from wholenet.search.folder import Folder
@@ -102,12 +113,44 @@ def stopped(folder):
         return {"steps": state.tally.steps, "number": stop.number, "message": stop.message}
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    out = Path(sys.argv[1])
+def written(out: Path) -> None:
+    """One of the two writes its files."""
     parallel.start()
     for name, simultaneous in (("alternating", False), ("simultaneous", True)):
         torch.save(trained(simultaneous), out / f"{name}-{parallel.rank()}.pt")
     torch.save(scored(), out / f"scored-{parallel.rank()}.pt")
     torch.save(stopped(out), out / f"stopped-{parallel.rank()}.pt")
     parallel.stop()
+
+
+def as_rank(rank: int, port: int, work: Callable, argument) -> None:
+    """``work(argument)``, with the environment that torchrun gives."""
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    os.environ.update(where, RANK=str(rank), LOCAL_RANK=str(rank))
+    work(argument)
+
+
+def in_two(work: Callable, argument) -> None:
+    """``work(argument)`` in two processes; when one fails the other is ended, and so is this one."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    fork = multiprocessing.get_context("fork")
+    both = [fork.Process(target=as_rank, args=(rank, port, work, argument), daemon=True) for rank in (0, 1)]
+    for process in both:
+        process.start()
+    running = {process.sentinel: process for process in both}
+    while running:
+        for sentinel in wait(list(running)):
+            ended = running.pop(sentinel)
+            ended.join()
+            if ended.exitcode:
+                raise SystemExit(f"process {both.index(ended)} of 2 ended with {ended.exitcode}")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    folder, *command = sys.argv[1:]
+    if folder != "-":
+        in_two(written, Path(folder))
+    in_two(main, command)
