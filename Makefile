@@ -17,7 +17,7 @@ test: $(VENV)/test  ## Everything that CI runs: format, lint, types, tests, doct
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	! $(BIN)/pip check | grep -v -e '^cityscapesscripts ' -e '^No broken'
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 audit:  ## Look the pinned versions up among known vulnerabilities; needs the network
 	$(PYTHON) -m venv $(VENV)/audit

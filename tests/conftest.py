@@ -1,6 +1,7 @@
 """One torch thread: on shared cores two can wait for each other for seconds. Triton's kernels are interpreted where
 there is no GPU to compile them for."""
 
+import gc
 import json
 import os
 from pathlib import Path
@@ -35,12 +36,34 @@ def cache_folder(tmp_path_factory):
         yield
 
 
-LONG = ("test_parallel.py", "test_soak.py", "test_bench.py", "test_studies.py")
+LONG = (
+    "test_studies.py",
+    "test_parallel.py",
+    "test_search_runs.py",
+    "test_cell_studies.py",
+    "test_grid_methods.py",
+    "test_fit.py",
+    "test_reliability.py",
+    "test_export.py",
+    "test_extending.py",
+    "test_sweep_runs.py",
+    "test_execution.py",
+    "test_registered_data.py",
+    "test_bench.py",
+    "test_soak.py",
+)
 
 
 def pytest_collection_modifyitems(items):
-    """Files that take a minute come first: at the end one worker would be left with them."""
-    items.sort(key=lambda item: item.path.name not in LONG)
+    """Files that take long come first: at the end one worker would be left with them (see ``make test``)."""
+    place = {name: i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
+
+
+def pytest_collection_finish():
+    """What was imported and collected stays: the garbage collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -44,10 +44,9 @@ def ended(process):
     return process.returncode, text
 
 
-OPTIONS = (
-    "--size nano --epochs 3 --batch 1 --crop 32x32 --lr 0.02 --device cpu --threads 1 --checkpoint-minutes 0 "
-    "--warmup-share 0.34 --search-share 0.33 --arch-update alternating"
-).split()
+OPTIONS = "--size nano --epochs 3 --batch 1 --crop 32x32 --lr 0.02 --device cpu --threads 1"
+SEARCHES = "--warmup-share 0.34 --search-share 0.33 --arch-update alternating"
+FIT = [*OPTIONS.split(), *SEARCHES.split()]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def done(discs, tmp_path_factory):
     """What two processes wrote; in ``whole`` there is a run that was never stopped."""
     out = tmp_path_factory.mktemp("two")
     (out / "config.yaml").touch()
-    status, text = ended(start(*FORKED, out, "fit", discs, "--out", out / "whole", *OPTIONS))
+    status, text = ended(start(*FORKED, out, "fit", discs, "--out", out / "whole", *FIT))
     assert status == 0, text
     return out
 
@@ -146,7 +145,7 @@ def after_a_checkpoint(process, run, count=3):
 
 def test_a_run_of_two_processes_ends_when_one_is_lost_and_goes_on_to_the_bit(done, discs, tmp_path, capsys):
     run = tmp_path / "run"
-    process = start(*TORCHRUN, "-m", "wholenet", "fit", discs, "--out", run, *OPTIONS)
+    process = start(*TORCHRUN, "-m", "wholenet", "fit", discs, "--out", run, *FIT, "--checkpoint-minutes", "0")
     other = after_a_checkpoint(process, run)[1]
     os.kill(other, signal.SIGKILL)
     status, text = ended(process)

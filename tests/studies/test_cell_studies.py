@@ -257,7 +257,7 @@ def test_a_run_that_diverged_is_the_worst_there_can_be(setting, tmp_path):
     assert error(run) == 1.0
 
 
-def test_the_pool_runs_searches_and_trainings_in_processes_and_says_why_one_failed(setting, tmp_path):
+def test_the_pool_runs_searches_and_trainings_in_processes_and_goes_on_when_one_diverges(setting, tmp_path):
     pool = CellPool(tmp_path, 1, QUIET)
     quick = replace(setting.config(space="s2", gradient="one-level"), epochs=1, eigenvalue_every=0)
     run, lost = pool.done([quick, replace(quick, lr=100.0, weight_decay=100.0, clip=0.0, batch=4)])
@@ -268,5 +268,3 @@ def test_the_pool_runs_searches_and_trainings_in_processes_and_says_why_one_fail
     shape = {"channels": 4, "cells": 3, "epochs": 1, "batch": 8, "auxiliary": 0.0, "device": "cpu"}
     training = robust_module.RetrainConfig(data=setting.data, out="", genotype=str(run.genotype), **shape)
     assert 0 <= error(pool.done([training])[0]) <= 1
-    with pytest.raises(ValueError, match=r"(?s)a run of the study failed; .*is not a folder"):
-        pool.done([replace(quick, data=str(tmp_path / "nowhere"))])

@@ -1,7 +1,10 @@
-"""Every study, whole, on twelve tiny images; and the pool that trains their runs."""
+"""Every study, whole, on eight tiny images; and the pool that trains their runs."""
 
 import io
 import json
+import os
+import shutil
+import signal
 from dataclasses import replace
 from itertools import combinations
 from statistics import mean, stdev
@@ -13,11 +16,14 @@ from rich.console import Console
 
 import wholenet.studies.figure_2 as figure_2_module
 import wholenet.studies.magnitudes as magnitudes_module
+from run_files import untimed
 from wholenet.cli import main
 from wholenet.data.sample import DataError
 from wholenet.search.config import FitConfig
 from wholenet.search.cost import run_macs
 from wholenet.search.equal_time import equal_time_epochs
+from wholenet.search.interruption import Interrupted
+from wholenet.search.loop import train_epoch
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.catalog import CATALOG
 from wholenet.studies.control import control_epochs
@@ -50,8 +56,14 @@ class HerePool(Pool):
 
 
 @pytest.fixture(scope="module")
-def folder(discs):
-    return discs
+def folder(discs, tmp_path_factory):
+    """Eight of the images."""
+    root = tmp_path_factory.mktemp("eight") / "discs"
+    shutil.copytree(discs, root)
+    for name in ("08", "09", "10", "11"):
+        for kind in ("images", "masks"):
+            (root / kind / f"{name}.png").unlink()
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -194,17 +206,33 @@ def test_a_run_is_known_by_all_that_matters_and_not_by_where_it_is(setting):
     assert len({pool.path(c) for c in replace(setting, seeds=2).over_seeds(config)}) == 2
 
 
-def test_the_pool_trains_in_processes_continues_what_stopped_and_leaves_what_is_done(setting, tmp_path):
+def test_the_pool_trains_in_processes_continues_what_stopped_and_leaves_what_is_done(setting, tmp_path, monkeypatch):
     pool = Pool(tmp_path, 2, QUIET)
-    configs = replace(setting, seeds=2).over_seeds(setting.config(epochs=3))
-    first, second = pool.trained(configs)
-    assert [len(run.records()) for run in (first, second)] == [4, 4]  # the overrides have the last word
-    expected = first.records()[-1]["loss"]
+    stopped, new, done = configs = replace(setting, seeds=3).over_seeds(setting.config(epochs=3))
+    for config in (stopped, done):  # in this process, which is quicker
+        fit(replace(config, out=str(pool.path(config))), QUIET)
+    expected = RunFolder(pool.path(stopped)).records()
+    shutil.rmtree(pool.path(stopped))
 
-    (first.path / "done").unlink()  # as if the study had been stopped before the run was over
-    before = (second.path / "metrics.jsonl").stat().st_mtime_ns
-    assert pool.trained(configs)[0].records()[-1]["loss"] == expected
-    assert (second.path / "metrics.jsonl").stat().st_mtime_ns == before
+    def in_mid_epoch(*args):
+        for step in train_epoch(*args):
+            yield step
+            if (step.step, args[0].epoch) == (1, 2):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wholenet.run.train_epoch", in_mid_epoch)
+        with pytest.raises(Interrupted):
+            fit(replace(stopped, out=str(pool.path(stopped))), QUIET)
+    assert len(RunFolder(pool.path(stopped)).records()) == 2
+    (pool.path(done) / "done").touch()
+    before = (pool.path(done) / "metrics.jsonl").stat().st_mtime_ns
+    runs = pool.trained(configs)
+    assert [run.path for run in runs] == [pool.path(config) for config in (stopped, new, done)]
+    assert [len(run.records()) for run in runs] == [4, 4, 4]  # the overrides have the last word
+    assert untimed(runs[0].records()) == untimed(expected)
+    assert (runs[2].path / "metrics.jsonl").stat().st_mtime_ns == before
+    assert all((run.path / "done").exists() for run in runs)
 
 
 def test_a_run_that_fails_ends_the_study_with_the_end_of_its_log(setting, tmp_path):
