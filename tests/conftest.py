@@ -12,6 +12,11 @@ import torch
 from PIL import Image
 
 from run_files import PICTURES
+from wholenet.data.detect import open_data
+from wholenet.deploy.classifier import classification_answer
+from wholenet.deploy.model_folder import save_model
+from wholenet.deploy.segmenter import segmentation_answer
+from wholenet.spaces.catalog import create_model
 
 torch.set_num_threads(1)
 if not torch.cuda.is_available():
@@ -120,4 +125,17 @@ def patches(tmp_path_factory):
                 image = rng.integers(0, 120, (16, 16, 3))
                 image[..., channel] += 100
                 Image.fromarray(image.astype(np.uint8)).save(folder / f"{i:02}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def models(discs, tmp_path_factory) -> Path:
+    """Models that were not trained: of the discs in ``masks``, of the patches in ``labels``. Only to be read."""
+    root = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    masks = segmentation_answer(open_data(str(discs)).classes)
+    save_model(root / "masks", "segmentation", create_model("grid-nano", num_classes=2), masks, {})
+    cells = create_model("s2", num_classes=3, channels=4, cells=3)
+    labels = classification_answer(("blue", "green", "red"), (0.5,) * 3, (0.2,) * 3, (16, 16))
+    save_model(root / "labels", "classification", cells, labels, {})
     return root

@@ -1,18 +1,13 @@
 """Where something is to be written is looked at before the work, and what cannot be written is said in words."""
 
 import os
+import shutil
 import stat
 
 import pytest
-import torch
 
 from wholenet.cli import main
-from wholenet.data.detect import open_data
-from wholenet.deploy.classifier import classification_answer
-from wholenet.deploy.model_folder import save_model
-from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.files import check_output
-from wholenet.spaces.catalog import create_model
 
 
 def everything(root):
@@ -67,25 +62,11 @@ def test_a_folder_or_file_without_permission_is_said(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def models(discs, patches, tmp_path_factory):
-    """A model of each kind, the first in a run folder that `diagnose` takes as one."""
-    root = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    save_model(
-        root / "masks",
-        "segmentation",
-        create_model("grid-nano", num_classes=2),
-        segmentation_answer(open_data(str(discs)).classes),
-        {},
-    )
-    cells = create_model("s2", num_classes=3, channels=4, cells=3)
-    save_model(
-        root / "labels",
-        "classification",
-        cells,
-        classification_answer(("blue", "green", "red"), (0.5,) * 3, (0.2,) * 3, (16, 16)),
-        {},
-    )
+def folders(discs, patches, models, tmp_path_factory):
+    """A model of each kind, and a run folder and a search that `diagnose` takes as such."""
+    root = tmp_path_factory.mktemp("folders")
+    for name in ("masks", "labels"):
+        shutil.copytree(models / name, root / name)
     (root / "run").mkdir()
     (root / "run" / "config.yaml").write_text(f"data: {discs}\nout: x\nsize: nano\n")
     (root / "search").mkdir()
@@ -138,7 +119,7 @@ WORK = (
         "sweep SWEEP",
     ],
 )
-def test_every_command_looks_before_it_works(arguments, models, discs, patches, tmp_path, monkeypatch, capsys):
+def test_every_command_looks_before_it_works(arguments, folders, discs, patches, tmp_path, monkeypatch, capsys):
     def work(*_, **__):
         raise Worked
 
@@ -146,7 +127,7 @@ def test_every_command_looks_before_it_works(arguments, models, discs, patches, 
         monkeypatch.setattr(place, work)
     (tmp_path / "file").write_text("x")
     (tmp_path / "sweep.yaml").write_text(f"data: {discs}\nout: {tmp_path}/file/x\noptions: {{size: nano}}\n")
-    places = {"DISCS": discs, "PATCHES": patches, "MODELS": models, "BAD": tmp_path / "file" / "x"}
+    places = {"DISCS": discs, "PATCHES": patches, "MODELS": folders, "BAD": tmp_path / "file" / "x"}
     places["SWEEP"] = tmp_path / "sweep.yaml"
     for name, place in places.items():
         arguments = arguments.replace(name, str(place))
@@ -158,13 +139,13 @@ def test_every_command_looks_before_it_works(arguments, models, discs, patches, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "sweep.yaml"]
 
 
-def test_predictions_are_refused_before_the_first(models, discs, patches, tmp_path, capsys):
+def test_predictions_are_refused_before_the_first(folders, discs, patches, tmp_path, capsys):
     (tmp_path / "file").write_text("x")
     (tmp_path / "out" / "05_overlay.png").mkdir(parents=True)
     for arguments in (
-        f"{models}/masks {discs}/images --out {tmp_path}/file",
-        f"{models}/masks {discs}/images --out {tmp_path}/out --overlay",
-        f"{models}/labels {patches}/test --out {tmp_path}/file/x.csv",
+        f"{folders}/masks {discs}/images --out {tmp_path}/file",
+        f"{folders}/masks {discs}/images --out {tmp_path}/out --overlay",
+        f"{folders}/labels {patches}/test --out {tmp_path}/file/x.csv",
     ):
         with pytest.raises(SystemExit) as stop:
             main(["predict", *arguments.split()])

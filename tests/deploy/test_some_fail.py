@@ -5,20 +5,14 @@ import csv
 import cv2
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import wholenet
 from wholenet.cli import main
-from wholenet.data.detect import open_data
 from wholenet.data.sample import Classes, DataError
-from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.classify import classify_files
-from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.predict import SomeFailed, predict_files
-from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.deploy.video import predict_video
-from wholenet.spaces.catalog import create_model
 
 DAMAGED = ("00.png", "03.png", "04.png", "06.png")
 """The first, so that nothing was written before; cut short, empty, text, and a folder entry that is no picture."""
@@ -125,28 +119,6 @@ def test_a_video_that_is_cut_short_is_said_to_be(tmp_path):
     with pytest.raises(DataError, match=r"long\.avi claims 40 frames, and \d+ could be decoded"):
         predict_video(Dark(), path, tmp_path / "out")
     assert 0 < len(list((tmp_path / "out" / "long").iterdir())) < 30
-
-
-@pytest.fixture(scope="module")
-def models(discs, tmp_path_factory):
-    root = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    save_model(
-        root / "masks",
-        "segmentation",
-        create_model("grid-nano", num_classes=2),
-        segmentation_answer(open_data(str(discs)).classes),
-        {},
-    )
-    cells = create_model("s2", num_classes=3, channels=4, cells=3)
-    save_model(
-        root / "labels",
-        "classification",
-        cells,
-        classification_answer(("blue", "green", "red"), (0.5,) * 3, (0.2,) * 3, (16, 16)),
-        {},
-    )
-    return root
 
 
 @pytest.mark.parametrize(("kind", "out", "told"), [("masks", "out", "masks in"), ("labels", "out.csv", "images in")])
