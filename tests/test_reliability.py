@@ -112,6 +112,7 @@ DAMAGED = [
     b'{"loss": 1.0}',
     b'{"epoch": 0, "epoch": 1}',
     b'{"epoch": true}',
+    b'{"epoch": -1}',
 ]
 
 
