@@ -28,7 +28,7 @@ from wholenet.search.methods import METHODS
 from wholenet.search.random_search import weights_of as one_hot
 from wholenet.search.stopping import Stopping
 from wholenet.spaces.darts import TABLES
-from wholenet.spaces.darts_genotype import check_in_space, discretize, read_cell_genotype
+from wholenet.spaces.darts_genotype import PUBLISHED, check_in_space, discretize, read_cell_genotype
 
 QUIET = Console(quiet=True)
 
@@ -276,6 +276,16 @@ def test_several_searches_and_the_best_of_them(small, patches, tmp_path, twice):
     assert resume_cells(best.run, QUIET, data=tmp_path / "new") == best
     parts = [*searches, *(CellFolder(run.path / "retrained") for run in searches), CellFolder(best.run)]
     assert {part.config.data for part in parts} == {str(tmp_path / "new")}
+
+
+@pytest.mark.parametrize("errors", [(0.7, 0.2), (0.2, 0.7)])
+def test_of_several_searches_that_of_the_smallest_error_is_kept(errors, small, monkeypatch, twice):
+    found = [(PUBLISHED[name], error) for name, error in zip(("darts-v1", "darts-v2"), errors, strict=True)]
+    told = iter(found)
+    monkeypatch.setattr("wholenet.cells.best_of._searched_and_tried", lambda *_, **__: next(told))
+    best = fit_cells(small("r-darts-l2", space="darts"), QUIET)
+    assert best.errors == errors
+    assert (best.genotype, best.errors[best.chosen]) == min(found, key=lambda pair: pair[1])
 
 
 def test_a_search_that_diverges_is_out_of_the_comparison(small, monkeypatch, twice):
