@@ -25,6 +25,7 @@ ROOMS = [
     "deploy",
     "diagnostics",
     "report",
+    "beginning",
     "run",
     "jobs",
     "training",

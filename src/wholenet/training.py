@@ -13,6 +13,7 @@ from rich.console import Console
 
 from wholenet import parallel
 from wholenet.architecture import RELAXATIONS
+from wholenet.beginning import Beginning, find_beginning, starts_from_something, write_beginning
 from wholenet.data.sets import place_of
 from wholenet.deploy.model_folder import load_model
 from wholenet.jobs.catalog import task_of_run
@@ -52,6 +53,7 @@ def fit(config: TrainConfig, console: Console | None = None) -> Finished:
     space, settings = space_of(config)
     check_space(config, space)
     genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
+    beginning = find_beginning(config, plain(console))
     with parallel.first_alone():  # what it found out about the files, the others read
         data = task.prepare(config, console)
     size = data.size()
@@ -66,12 +68,16 @@ def fit(config: TrainConfig, console: Console | None = None) -> Finished:
     if isinstance(config, FitConfig) and size is not None:
         settled["crop"] = f"{size[0]}x{size[1]}"
         settled["augment_on"] = "device" if augments_on_device(config, device) else "host"
+    if isinstance(config, FitConfig):
+        places = {name: getattr(config, name) for name in ("init", "stem_weights")}
+        settled |= {name: str(Path(path).resolve()) for name, path in places.items() if path is not None}
     config = replace(config, **settled)
     with parallel.first_alone():
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():
             space.write_genotype(genotype, run.genotype)
     with _alone(run), run.given_back():
+        _keep_beginning(run, beginning, data, console)
         return _train_all(run, data, device, console)
 
 
@@ -152,11 +158,19 @@ def resume(
         if given is not None and not run.genotype.exists() and parallel.is_first():  # stopped before it was written
             space, settings = space_of(run.config)
             space.write_genotype(space.read_genotype(given, settings), run.genotype)
+        if starts_from_something(run.config) and not (run.outermost.start_facts.exists() or run.begun):  # likewise
+            _keep_beginning(run, find_beginning(run.config, plain(console)), prepared, console)
         if (machine or moved) and parallel.is_first():  # now that nothing speaks against it
             for part, config in zip(parts, configs, strict=True):
                 part.rewrite_config(config)
         parallel.meet()
         return _train_all(run, prepared, device, console)
+
+
+def _keep_beginning(run: RunFolder, beginning: Beginning, data: Data, console: Console) -> None:
+    if parallel.is_first() and beginning != Beginning():
+        write_beginning(run, beginning, run.supernet_spec(data.network()), data.classes().names, plain(console))
+    parallel.meet()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A trained network laid flat for inference: BatchNorm, alpha and beta folded into convolutions, kernels merged.
 
 The same function, up to the rounding of the last digits. What provably changes nothing goes: edges of weight zero, and
-the cells and stems that then nobody reads.
+the cells and stems that then nobody reads. A pretrained encoder stays as it is: what is in it is its library's affair.
 
 Letters: B images, C channels, H x W pixels; K kernels, L layers; level i = 0..3 stands for stride 4 * 2**i.
 """
@@ -20,7 +20,7 @@ from wholenet.ops.bottleneck import MixtureCell, SeparateCell
 from wholenet.ops.forms import total
 from wholenet.ops.layers import ConvNorm, PartialChannels, lay_out
 from wholenet.ops.resize import resize
-from wholenet.spaces.grid import LEVELS, Decoder, Edge, Grid, Stem, Transition, stem_features
+from wholenet.spaces.grid import LEVELS, Decoder, Edge, Grid, Stem, Transition, level_features, stem_features
 from wholenet.spaces.supernet import Supernet
 
 
@@ -58,7 +58,8 @@ class Folded(nn.Module):
         self.edges = live_edges(net, beta)
         self.channels = net.decoder.channels
         read = {edge.source for edges in self.edges[0].values() for edge in edges}
-        self.stems = nn.ModuleDict({str(i): _stem(cast(Stem, net.stems[str(i)])) for i in sorted(read)})
+        self.encoder = net.encoder
+        self.stems = nn.ModuleDict({str(i): _stem(net.stems[str(i)]) for i in sorted(read)})
         self.transitions = nn.ModuleDict()
         self.cells = nn.ModuleDict()
         for layer, row in enumerate(self.edges):
@@ -71,7 +72,10 @@ class Folded(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, C, H, W] -> logits [B, classes, H, W]."""
-        features, sizes = stem_features(self.stems, x)
+        if self.encoder is None:
+            features, sizes = stem_features(self.stems, x)
+        else:
+            features, sizes = level_features(self.stems, self.encoder(x))
         for layer, row in enumerate(self.edges):
             mixed = {
                 level: total([self.transitions[edge.key](features[edge.source], sizes[level]) for edge in edges])
@@ -200,9 +204,12 @@ def _transitions(net: Grid, edges: Sequence[Edge], beta: Tensor) -> dict[str, nn
     }
 
 
-def _stem(stem: Stem) -> nn.Sequential:
+def _stem(stem: nn.Module) -> nn.Sequential:
+    if isinstance(stem, ConvNorm):  # behind an encoder
+        return nn.Sequential(_conv_norm(stem))
+
     def layers() -> Iterator[nn.Module]:
-        for block in stem:
+        for block in cast(Stem, stem):
             yield _conv_norm(cast(ConvNorm, block))
             yield cast(ConvNorm, block)[2]
 

@@ -158,6 +158,23 @@ def load_network(build: Callable[[], AnyNet], folder: Path, config: Mapping[str,
     return model.filled({name: tensor.clone() for name, tensor in tensors.items()})
 
 
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file: copies, which stay whatever becomes of the file.
+
+    Raises:
+        ValueError: if it is none, damaged, or nothing can be computed with them.
+        OSError: if it cannot be read.
+    """
+    read_header(file)
+    try:
+        tensors = {name: tensor.clone() for name, tensor in load_file(file).items()}
+    except SafetensorError as error:
+        raise ValueError(f"it is damaged, or no safetensors file ({error})") from error
+    if (problem := unusable(tensors)) is not None:
+        raise ValueError(problem)
+    return tensors
+
+
 def unusable(tensors: Mapping[str, Tensor]) -> str | None:
     """What is wrong with the first of a network's ``tensors`` that nothing can be computed with; None if nothing is.
 
@@ -174,9 +191,14 @@ def unusable(tensors: Mapping[str, Tensor]) -> str | None:
     return None
 
 
-def _check_digest(file: Path, expected: object) -> None:
+def file_digest(file: Path) -> str:
+    """The SHA-256 of what is in the file."""
     with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _check_digest(file: Path, expected: object) -> None:
+    found = file_digest(file)
     if found != expected:
         raise ValueError(
             f"its SHA-256 is {found}, and {shown(expected)} was written into {DIGEST}; it is damaged, or another file. "
@@ -194,11 +216,11 @@ class _Unfilled(TorchFunctionMode):
 
 
 def _check_header(file: Path, expected: Mapping[str, Tensor]) -> None:
-    found, size = _read_header(file)
+    found, size = read_header(file)
     if missing := [name for name in expected if name not in found]:
-        raise ValueError(f"{_some(missing)} not in the file; was it cut short, or made by another size or space?")
+        raise ValueError(f"{some_of(missing)} not in the file; was it cut short, or made by another size or space?")
     if unknown := [name for name in found if name not in expected]:
-        raise ValueError(f"the file has {_some(unknown)}, which the network does not")
+        raise ValueError(f"the file has {some_of(unknown)}, which the network does not")
     total = 0
     for name, tensor in expected.items():
         entry = found[name]
@@ -215,8 +237,12 @@ def _check_header(file: Path, expected: Mapping[str, Tensor]) -> None:
         )
 
 
-def _read_header(file: Path) -> tuple[dict[str, Any], int]:
-    """What a safetensors file says of its tensors, and the bytes behind that."""
+def read_header(file: Path) -> tuple[dict[str, Any], int]:
+    """What a safetensors file says of its tensors, and the bytes behind that.
+
+    Raises:
+        ValueError: if it is no regular file, or begins otherwise than such a file does.
+    """
     found = file.stat()
     if not stat.S_ISREG(found.st_mode):
         raise ValueError(f"{file} is no regular file")
@@ -238,7 +264,8 @@ def _read_header(file: Path) -> tuple[dict[str, Any], int]:
     return header, found.st_size - 8 - length
 
 
-def _some(names: Iterable[str]) -> str:
+def some_of(names: Iterable[str]) -> str:
+    """The first few of ``names``, and how many more there are."""
     listed = [shown(name) for name in names]
     more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
     return ", ".join(listed[:NAMED]) + more

@@ -36,7 +36,8 @@ def recalibrated(model: Supernet, images: Iterable[Tensor]) -> Supernet:
     """A copy of ``model`` whose BatchNorm running statistics are the plain averages over the batches ``images``.
 
     Weights and architecture stay as they are, and ``model`` is not touched. Each batch is normalised by its own
-    statistics on the way, as in training; every batch counts the same. The copy is in ``model``'s mode.
+    statistics on the way, as in training; every batch counts the same. The copy is in ``model``'s mode. A pretrained
+    encoder keeps its own: nothing before it can have been cut.
 
     Args:
         model: supernet, pruned supernet or discrete network.
@@ -47,7 +48,9 @@ def recalibrated(model: Supernet, images: Iterable[Tensor]) -> Supernet:
     """
     own = copy.deepcopy(model).eval()
     device = next(own.net.parameters()).device
-    norms = [module for module in own.modules() if isinstance(module, nn.BatchNorm2d)]
+    encoder = getattr(own.net, "encoder", None)
+    apart = set() if encoder is None else set(encoder.modules())
+    norms = [module for module in own.modules() if isinstance(module, nn.BatchNorm2d) and module not in apart]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from wholenet import parallel
 from wholenet.architecture import mean_entry_entropy, normalized_entropy, rescaled
+from wholenet.beginning import begin, facts_for_model
 from wholenet.deploy.model_folder import save_model
 from wholenet.diagnostics.curvature import curvature
 from wholenet.jobs.catalog import task_of_run
@@ -24,7 +26,7 @@ from wholenet.search.draw import batch_of_all
 from wholenet.search.memory import memory_advice
 from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.start import choose_execution, initial_state, parts_of, schedule_of
+from wholenet.search.start import choose_execution, has_stem, initial_state, parts_of, schedule_of, stem_moves
 from wholenet.search.state import TrainState
 from wholenet.search.steps import Loss
 from wholenet.search.stopping import Stopping
@@ -43,10 +45,12 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     phases = plan_phases(config)
     epochs, images = phases[-1].end, batch_of_all(config)
     schedule, parts = schedule_of(config, epochs, data.steps_per_epoch(images)), parts_of(config, phases)
+    _refuse_several(config)
     state = initial_state(run, data.network(), device)
+    begin(run, config, state.model)
+    parts = replace(parts, at=stem_moves(state.model, config))
     streams, loss = data.streams(config, schedule, device), data.loss(config, device)
     searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
-    _refuse_several(config)
     score, watched = partial(data.score, state.model, device), data.watched()
 
     def save(scored: Scored, finished: int) -> None:
@@ -55,6 +59,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
             "architecture": config.architecture,
             "epochs": f"{finished} of {epochs}",
             f"val_{task.score.name}": round(scored.record[task.score.name], 4),
+            **facts_for_model(run, config),
         }
         save_model(run.model, task.name, state.model, data.answer(config), facts)
 
@@ -129,6 +134,8 @@ def _refuse_several(config: TrainConfig) -> None:
     Raises:
         ValueError: naming the option.
     """
+    if has_stem(config):
+        parallel.refuse_several("runs with a pretrained stem")
     alone = {"gradient": "first-order", "perturbation": "none", "eigenvalue_every": 0}
     for name, value in alone.items():
         if getattr(config, name) != value:

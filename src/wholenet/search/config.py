@@ -26,6 +26,7 @@ from wholenet.checked import (
     checked,
 )
 from wholenet.files import read_text, read_yaml, shown, write_whole
+from wholenet.search.begin_config import BEGIN, BeginConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.task_config import TaskConfig
@@ -59,7 +60,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 @checked
-class FitConfig(TrainConfig):
+class FitConfig(BeginConfig):
     """A run on segmentation data. :func:`fit_config` makes one of a method."""
 
     data: str
@@ -129,6 +130,7 @@ class FitConfig(TrainConfig):
             raise ValueError(
                 f"settings has {shown(next(iter(self.settings)))}; what shapes a grid are fields of their own"
             )
+        self.check_begin(self.execution)
         if self.scale_max < self.scale_min:
             raise ValueError(f"scale_max={self.scale_max}: expected at least scale_min={self.scale_min}")
         if self.split == "disjoint" and (self.weights_annotations, self.arch_annotations) != ("fine", "fine"):
@@ -187,15 +189,17 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
         given["settings"] = {**given.get("settings", {}), **own}
     config = FitConfig(**with_interval({**grid_parts(method), **given, "method": method}))
     config.check_asked()
+    config.check_begin_asked()
     return config
 
 
 ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
+ADDED |= {name: getattr(BeginConfig, name) for name in BEGIN}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
-GRID_SETTINGS = ("size", "cell", "activation")
+GRID_SETTINGS = ("size", "cell", "activation", "stem")
 """Fields that shape a grid."""
-GRID_ALONE = (*GRID_SETTINGS, "recompute")
+GRID_ALONE = (*GRID_SETTINGS, "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "recompute")
 """Fields that mean nothing to another space."""
 
 

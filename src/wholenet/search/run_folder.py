@@ -6,6 +6,7 @@ metrics.jsonl    a line per finished epoch
 checkpoint.pt    all that the next epoch depends on
 model/           the trained network, enough on its own to evaluate and predict
 genotype.yaml    of a discrete network: what it is
+start.safetensors, start.json  what it starts from, where that is not chance; its control and first stage do too
 search/          of a two-stage run: its first stage, a run folder too
 control/         the frozen-uniform control, a run folder too
 diagnosis/       what `wholenet diagnose` found
@@ -73,6 +74,16 @@ class RunFolder(Folder):
         return self.path / "search"
 
     @property
+    def start(self) -> Path:
+        """The weights that the run starts with, where these are not chance (beginning.py)."""
+        return self.path / "start.safetensors"
+
+    @property
+    def start_facts(self) -> Path:
+        """Where these come from."""
+        return self.path / "start.json"
+
+    @property
     def outermost(self) -> RunFolder:
         """The run that this one is the first stage or the control of, or this one."""
         whole = self.at(self.path.parent) if self.path.name in (self.search.name, self.control.name) else None
@@ -87,10 +98,15 @@ class RunFolder(Folder):
         """Put a setting that the run itself found out into its config."""
         write_config(config, self.path / "config.yaml")
 
-    def spec(self, facts: Facts) -> Spec:
-        """Of the network that the run trains, on data that says so much about it."""
+    def supernet_spec(self, facts: Facts) -> Spec:
+        """Of the first network that the run trains: of a two-stage run the supernet."""
+        return self.spec(facts, discrete=self.config.genotype is not None)
+
+    def spec(self, facts: Facts, *, discrete: bool | None = None) -> Spec:
+        """Of the network that the run trains in the end, on data that says so much about it."""
         config = self.config
-        discrete = config.genotype is not None or PROTOCOLS[config.protocol].retrains
+        if discrete is None:
+            discrete = config.genotype is not None or PROTOCOLS[config.protocol].retrains
         space, settings = space_of(config)
         genotype = space.read_genotype(self.genotype, settings) if discrete else None
         return Spec(

@@ -55,6 +55,8 @@ class Schedule:
     """One of ``DECAYS``."""
     by_epoch: bool = False
     """Whether the rate is one value per epoch (DARTS) or moves with every step."""
+    warmup: int = 0
+    """Steps at the start in which it rises linearly to what it would be without them."""
 
     def rate(self, time: float) -> float:
         """Learning rate of the weights at ``time`` in epochs.
@@ -72,6 +74,13 @@ class Schedule:
         return self.lr_end + (self.lr - self.lr_end) * DECAYS[self.decay](done, self.epochs)
 
     def now(self, epoch: int, step: int = 0) -> Now:
-        """The moment before ``step`` of ``epoch``, both from 0."""
+        """The moment before ``step`` of ``epoch``, both from 0.
+
+        >>> schedule = Schedule(epochs=10, steps_per_epoch=2, lr=1.0, warmup=4)
+        >>> [schedule.now(*at).lr / schedule.rate(at[0] + at[1] / 2) for at in ((0, 0), (0, 1), (1, 1), (2, 0))]
+        [0.25, 0.5, 1.0, 1.0]
+        """
         time = epoch + step / self.steps_per_epoch
-        return Now(epoch, step, time, self.epochs, self.rate(time))
+        done = epoch * self.steps_per_epoch + step
+        lr = self.rate(time) * ((done + 1) / self.warmup if done < self.warmup else 1)
+        return Now(epoch, step, time, self.epochs, lr)

@@ -14,7 +14,7 @@ from wholenet.search.penalties import REGULARIZERS, EntropyPenalty
 from wholenet.search.perturbation import perturbed
 from wholenet.search.phases import Phase
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.schedule import Schedule
+from wholenet.search.schedule import Now, Schedule
 from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers
 from wholenet.search.train_config import TrainConfig
@@ -48,8 +48,29 @@ def initial_state(run: RunFolder, facts: Facts, device: torch.device) -> TrainSt
             weight_decay=config.weight_decay,
             arch_lr=config.arch_lr,
             arch_weight_decay=config.arch_weight_decay,
+            apart=model.net.encoder if has_stem(config) else None,
+            scale=config.stem_lr if isinstance(config, FitConfig) else 1.0,
         ),
     )
+
+
+def has_stem(config: TrainConfig) -> bool:
+    """Whether the network has a pretrained encoder."""
+    return isinstance(config, FitConfig) and config.stem is not None
+
+
+def stem_moves(model: Supernet, config: TrainConfig) -> Callable[[Now], None] | None:
+    """What freezes the stem of ``model`` and lets it move again as a run goes on; None where nothing does."""
+    if not isinstance(config, FitConfig) or not (config.freeze_stem or config.stem_freeze_epochs):
+        return None
+    forever, epochs = config.freeze_stem, config.stem_freeze_epochs
+
+    def at(now: Now) -> None:
+        frozen = forever or now.epoch < epochs
+        if frozen != model.net.stem_frozen:
+            model.net.freeze_stem(frozen)
+
+    return at
 
 
 def parts_of(config: TrainConfig, phases: Sequence[Phase]) -> Parts:
@@ -78,7 +99,13 @@ def _entropy_penalty(config: FitConfig, phases: Sequence[Phase]) -> dict[str, En
 
 def schedule_of(config: TrainConfig, epochs: int, steps_per_epoch: int) -> Schedule:
     """How long the run is and how its rate moves."""
-    return Schedule(epochs=epochs, steps_per_epoch=steps_per_epoch, lr=config.lr, decay=config.lr_schedule)
+    return Schedule(
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        lr=config.lr,
+        decay=config.lr_schedule,
+        warmup=config.warmup_steps(epochs * steps_per_epoch) if isinstance(config, FitConfig) else 0,
+    )
 
 
 def choose_execution(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -222,9 +222,9 @@ def architecture_step(arch: Architecture, gradient: list[Tensor], optimizer: tor
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of every parameter group."""
+    """Set the learning rate of every parameter group, times its "scale" if it has one."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("scale", 1)
 
 
 def make_optimizers(
@@ -236,8 +236,19 @@ def make_optimizers(
     arch_lr: float,
     arch_weight_decay: float,
     arch_betas: tuple[float, float] = (0.9, 0.999),
+    apart: nn.Module | None = None,
+    scale: float = 1.0,
 ) -> tuple[torch.optim.SGD, torch.optim.Adam]:
-    """SGD for the weights, Adam (coupled weight decay) for the logits: seed paper, Sec. 4.1."""
-    weights = torch.optim.SGD(model.net.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
+    """SGD for the weights, Adam (coupled weight decay) for the logits: seed paper, Sec. 4.1.
+
+    The parameters of ``apart``, a part of the network, are a group of their own, whose rate is ``scale`` times that of
+    the others whenever :func:`set_rate` sets it.
+    """
+    groups: list[dict[str, Any]] = [{"params": list(model.net.parameters())}]
+    if apart is not None:
+        own = {id(parameter) for parameter in apart.parameters()}
+        groups = [{"params": [p for p in model.net.parameters() if id(p) not in own]}]
+        groups.append({"params": list(apart.parameters()), "scale": scale, "lr": lr * scale})
+    weights = torch.optim.SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay)
     logits = torch.optim.Adam(model.arch.parameters(), lr=arch_lr, weight_decay=arch_weight_decay, betas=arch_betas)
     return weights, logits

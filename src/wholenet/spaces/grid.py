@@ -9,6 +9,7 @@ Letters: B images, H x W input pixels, K kernels, L layers; level i = 0..3 stand
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from wholenet.ops.layers import ConvNorm, PartialChannels, ScaledNorm, make_acti
 from wholenet.ops.norms import BatchNorm
 from wholenet.ops.recompute import recomputed
 from wholenet.ops.resize import resize
+from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.sizes import GridSize
 
 LEVELS = 4
@@ -171,9 +173,11 @@ class Grid(nn.Module):
         kernels: sizes of the candidate kernels.
         kept: the part of :func:`masks` to build; all of it is the supernet, one operation per cell a discrete network.
             What is left out has no weights and costs nothing; what is there has the supernet's name for it.
+        encoder: a pretrained one, whose maps take the place of what the four stems make of the image; each goes through
+            one 1 x 1 convolution to the grid's channels.
 
     Raises:
-        ValueError: for an unknown cell, or kept edges that lead nowhere.
+        ValueError: for an unknown cell, kept edges that lead nowhere, or an encoder of images that are not RGB.
     """
 
     def __init__(
@@ -186,10 +190,15 @@ class Grid(nn.Module):
         activation: str = "hardswish",
         kernels: Sequence[int] = KERNELS,
         kept: dict[str, Tensor] | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
             raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
+        if encoder is not None and in_channels != 3:
+            raise ValueError(
+                f"a pretrained stem sees RGB images, and these have {in_channels} channels; leave stem out with them"
+            )
         channels = [size.filters * 2**level for level in range(LEVELS)]
         self.layers = size.layers
         self.recompute = False
@@ -198,8 +207,14 @@ class Grid(nn.Module):
         self.masks = masks(size.layers, len(kernels)) if kept is None else kept
         check_connected(self.masks)
         read = {edge.source for level in range(LEVELS) for edge in kept_edges(self.masks, 0, level)}
+        self.stem_frozen = False
+        self.encoder = encoder
         self.stems = nn.ModuleDict(
-            {str(i): Stem(in_channels, c, activation) for i, c in enumerate(channels) if i in read}
+            {
+                str(i): Stem(in_channels, c, activation) if encoder is None else ConvNorm(encoder.channels[i], c, 1)
+                for i, c in enumerate(channels)
+                if i in read
+            }
         )
         self.transitions = nn.ModuleDict()
         self.cells = nn.ModuleDict()
@@ -218,7 +233,7 @@ class Grid(nn.Module):
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
         """Images [B, in_channels, H, W], ``alpha`` [L, 4, K], ``beta`` [L, 4, 3] -> logits [B, classes, H, W]."""
-        features, sizes = self._kept_small(partial(stem_features, self.stems), (self.stems,), x)
+        features, sizes = self._stem(x)
         for layer in range(self.layers):
             features = {
                 level: self._cell(features, layer, level, weights, sizes[level])
@@ -227,6 +242,31 @@ class Grid(nn.Module):
             }
         logits = self._kept_small(self.decoder, (self.decoder,), [features[level] for level in range(LEVELS)])
         return resize(logits, _size(x))
+
+    @property
+    def stem(self) -> nn.Module:
+        """What makes features of the image, and can be frozen: the encoder, or else the stems."""
+        return self.stems if self.encoder is None else self.encoder
+
+    def freeze_stem(self, frozen: bool) -> None:
+        """Let the stem stay as it is from here on, its statistics too, or move again."""
+        self.stem_frozen = frozen
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Grid:
+        """As ever; a frozen stem stays in eval mode."""
+        super().train(mode)
+        if self.stem_frozen:
+            self.stem.eval()
+        return self
+
+    def _stem(self, x: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
+        """:func:`stem_features`, of which a frozen stem keeps nothing for the backward pass."""
+        with torch.no_grad() if self.stem_frozen else nullcontext():
+            if self.encoder is None:
+                return self._kept_small(partial(stem_features, self.stems), (self.stems,), x)
+            maps = self._kept_small(self.encoder, (self.encoder,), x)
+        return level_features(self.stems, maps)
 
     def _cell(
         self, features: dict[int, Tensor], layer: int, level: int, weights: Weights, size: tuple[int, int]
@@ -268,6 +308,12 @@ def stem_features(stems: nn.ModuleDict, x: Tensor) -> tuple[dict[int, Tensor], l
             _size(features[level]) if level in features else (_halved(height, level + 2), _halved(width, level + 2))
         )
     return features, sizes
+
+
+def level_features(stems: nn.ModuleDict, maps: Sequence[Tensor]) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
+    """:func:`stem_features` out of an encoder's maps [B, C_i, h_i, w_i], one per level; sizes are what these have."""
+    features = {level: stems[str(level)](x) for level, x in enumerate(maps) if str(level) in stems}
+    return features, [_size(x) for x in maps]
 
 
 def _halved(length: int, times: int) -> int:

@@ -6,8 +6,10 @@ from typing import Literal
 
 from wholenet.checked import checked
 from wholenet.spaces.decoding import decode
+from wholenet.spaces.encoder import Encoder
+from wholenet.spaces.encoder_name import parts_of_name
 from wholenet.spaces.genotype import Genotype, genotype_from_dict, read_genotype, write_genotype
-from wholenet.spaces.grid import Grid
+from wholenet.spaces.grid import STRIDES, Grid
 from wholenet.spaces.sizes import GRID_SIZES, Size, grid_size
 from wholenet.spaces.space import Facts, GenotypeKind, Space
 
@@ -22,6 +24,12 @@ class GridSettings:
     """Kernels mixed inside one bottleneck, or "separate": a whole bottleneck per kernel (Eq. 3 to the letter)."""
     activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
     """After each BatchNorm that has one."""
+    stem: str | None = None
+    """"timm/NAME": an encoder in the place of the stems. Its weights are the network's."""
+
+    def __post_init__(self) -> None:
+        if self.stem is not None:
+            parts_of_name(self.stem)
 
 
 def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None) -> Grid:
@@ -33,6 +41,7 @@ def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None) -> G
         cell=settings.cell,
         activation=settings.activation,
         kept=kept,
+        encoder=None if settings.stem is None else Encoder(settings.stem, STRIDES),
     )
 
 
@@ -50,6 +59,7 @@ GRID = Space(
     settings=GridSettings,
     build=_build,
     tasks=("segmentation",),
+    later={"stem": None},
     variants={size: {"size": size} for size in GRID_SIZES},
     genotype=GenotypeKind(
         genotype_from_dict, Genotype.weights, _check, decode=decode, read=read_genotype, write=write_genotype

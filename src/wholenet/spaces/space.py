@@ -62,6 +62,8 @@ class Space:
     """(settings, facts, genotype or None) -> the supernet; with a genotype the discrete network alone."""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings by name: "small" of the space "grid" makes the model "grid-small"."""
+    later: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that were added since model folders were first written, and what they are in those that lack them."""
     tasks: tuple[str, ...] = ()
     """Names of the tasks that its networks are for; empty: of any."""
     multiple: int = 1
@@ -120,12 +122,14 @@ class Space:
 
         Args:
             values: by name.
-            whole: leave none to its default.
+            whole: leave none to its default, but for what came ``later``.
 
         Raises:
             ValueError: for one that is unknown, missing or does not do.
         """
         known = list(self.settings.__dataclass_fields__)
+        if whole:
+            values = {**self.later, **values}
         if whole and (lacking := [name for name in known if name not in values]):
             raise ValueError(missing(lacking))
         if unknown := [name for name in values if name not in known]:

@@ -1,0 +1,166 @@
+"""What a run starts from where that is not chance: the weights of a pretrained encoder, or of a trained model.
+
+They are found and looked at before anything is made, and kept in the run folder (start.safetensors, start.json), so
+that a continued run and the control need neither the network nor the file again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from wholenet import parallel
+from wholenet.deploy.init_weights import Given, differences, given_model, what_fits
+from wholenet.deploy.model_files import file_digest, read_tensors, some_of
+from wholenet.deploy.stem_weights import StemWeights, check_stem, stem_weights
+from wholenet.files import read_json, require_keys, shown, write_whole
+from wholenet.search.config import FitConfig
+from wholenet.search.folder import CHECKPOINT
+from wholenet.search.run_folder import RunFolder
+from wholenet.search.train_config import TrainConfig
+from wholenet.spaces.space import Spec
+from wholenet.spaces.supernet import Supernet
+
+ENCODER = "net.encoder."
+"""Names of a pretrained encoder's tensors, in a model, begin with it."""
+LOGITS = "arch.logits."
+KEYS = {"sha256": str, "facts": dict}
+"""Of start.json."""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What was found for a run, before there is one."""
+
+    stem: StemWeights | None = None
+    given: Given | None = None
+
+
+def starts_from_something(config: TrainConfig) -> bool:
+    """Whether the run starts from weights that something else has learned."""
+    return isinstance(config, FitConfig) and config.pretrained
+
+
+def find_beginning(config: TrainConfig, say: Callable[[str], None]) -> Beginning:
+    """Find what ``config`` starts from. A control starts from what is in the folder of its run.
+
+    Args:
+        config: of the run.
+        say: told of sources and licences.
+
+    Raises:
+        ValueError: if it is not there, cannot be had, does not fit, or several processes are to train a stem.
+    """
+    if not isinstance(config, FitConfig) or not config.pretrained:
+        return Beginning()
+    if config.stem is not None:
+        parallel.refuse_several("runs with a pretrained stem")
+    if _kept_by_whole(config.out) is not None:
+        return Beginning()
+    warning = None if config.stem is None else check_stem(config.stem)
+    if warning is not None:
+        say(f"warning: {warning}")
+    given = None if config.init is None else given_model(config.init)
+    has_encoder = given is not None and given.model.spec.settings.get("stem") == config.stem
+    stem = None
+    if config.stem is not None and (config.stem_weights is not None or not has_encoder):
+        stem = stem_weights(config.stem, config.stem_weights)
+        say(str(stem))
+    elif config.stem is not None and given is not None:
+        licence = given.facts.get("stem_licence", "not stated")
+        say(f"pretrained stem {config.stem}: as {given.path} has it, licence {licence}")
+    return Beginning(stem, given)
+
+
+def write_beginning(
+    run: RunFolder, beginning: Beginning, spec: Spec, classes: Sequence[str], say: Callable[[str], None]
+) -> None:
+    """Put what was found into the folder of ``run``; report how much of a given model fits.
+
+    Raises:
+        ValueError: if nothing of it does.
+    """
+    tensors, facts = dict[str, Tensor](), dict[str, str]()
+    report: list[str] = []
+    if beginning.given is not None:
+        fit = what_fits(beginning.given, spec, classes)
+        tensors |= fit.tensors
+        facts |= beginning.given.facts
+        report = fit.lines(beginning.given.path)
+        if (fit.other_shape or fit.missing) and (how := differences(beginning.given, spec)):
+            report.append(f"  the two networks differ{how}")
+    if beginning.stem is not None:
+        tensors |= {ENCODER + name: value for name, value in beginning.stem.tensors.items()}
+        facts |= beginning.stem.facts
+    if not tensors:
+        return
+    for line in report:
+        say(line)
+    partial = run.start.with_suffix(".partial")
+    partial.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
+    digest = file_digest(partial)
+    partial.replace(run.start)
+    about = {"sha256": digest, "facts": facts, "report": report}
+    write_whole(run.start_facts, json.dumps(about, indent=2) + "\n")  # last: where it is, the other is whole
+
+
+def begin(run: RunFolder, config: TrainConfig, model: Supernet[Any]) -> None:
+    """Let ``model``, untrained, start from what the folder of ``run`` has, unless the run has a checkpoint.
+
+    Raises:
+        ValueError: if that is not there, was altered, or is of another network.
+    """
+    if not starts_from_something(config) or (run.path / CHECKPOINT).exists():
+        return
+    whole = run.outermost
+    expected = beginning_facts(run)["sha256"]
+    try:
+        found = file_digest(whole.start)
+        if found != expected:
+            raise ValueError(f"its SHA-256 is {found}, and {shown(expected)} was written down")
+        tensors = read_tensors(whole.start)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{whole.start}, which the run starts from, cannot be used: {error}. Start anew") from error
+    if config.architecture == "uniform":
+        tensors = {name: value for name, value in tensors.items() if not name.startswith(LOGITS)}
+    state = model.state_dict()
+    # A discrete network is a part of the supernet.
+    tensors = {name: value for name, value in tensors.items() if name in state}
+    if other := [name for name, value in tensors.items() if value.shape != state[name].shape]:
+        raise ValueError(f"{whole.start} has {some_of(other)} of another shape than the network; start anew")
+    model.load_state_dict(tensors, strict=False)
+
+
+def beginning_facts(run: RunFolder) -> dict[str, Any]:
+    """What start.json says, of the run or of that which it is a part of.
+
+    Raises:
+        ValueError: if it is not there, or damaged.
+    """
+    path = run.outermost.start_facts
+    if not path.is_file():
+        raise ValueError(f"{path} is not there, and the run has no checkpoint yet: start it anew, with another --out")
+    found = read_json(path)
+    require_keys(found, KEYS, str(path))
+    return found
+
+
+def facts_for_model(run: RunFolder, config: TrainConfig) -> dict[str, str]:
+    """What the model of ``run`` says of its beginning: sources, licence, SHA-256."""
+    if not starts_from_something(config) or not run.outermost.start_facts.is_file():
+        return {}
+    facts = beginning_facts(run)["facts"]
+    return {name: str(value) for name, value in facts.items() if name != "stem"}  # that is a setting of the network
+
+
+def _kept_by_whole(out: str) -> RunFolder | None:
+    """The run that a run in the folder ``out`` would be a part of, if that has a beginning."""
+    path = Path(out)
+    whole = RunFolder.at(path.parent) if path.name in ("control", "search") else None
+    return whole if whole is not None and whole.outermost.start_facts.is_file() else None

