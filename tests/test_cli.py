@@ -194,7 +194,8 @@ def test_without_a_terminal_an_epoch_is_one_plain_line(folder, tmp_path, capsys)
 def test_evaluate_prints_and_writes_the_scores(run, folder, tmp_path, capsys):
     main(["evaluate", str(run), str(folder), "--split", "test", "--json", str(tmp_path / "scores.json")])
     scores = json.loads((tmp_path / "scores.json").read_text())
-    assert set(scores) == {"miou", "iou", "pixel_accuracy", "images"}
+    assert {"miou", "iou", "dice", "boundary_f", "confusion_matrix", "per_image", "images"} <= set(scores)
+    assert sum(map(sum, scores["confusion_matrix"])) == sum(image["pixels"] for image in scores["per_image"])
     assert set(scores["iou"]) == {"class 0", "class 1"}
     assert scores["images"] == 2
     assert scores["miou"] == pytest.approx(sum(scores["iou"].values()) / 2)

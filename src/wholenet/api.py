@@ -141,8 +141,9 @@ def evaluate(
     *,
     tiling: Tiling | None = None,
 ) -> Any:
-    """Per-class IoU, their mean, and pixel accuracy on a split of ``data``, at full resolution: of the masks that
-    ``predict`` writes. Of a classifier, the share of images whose class is found.
+    """IoU, Dice, precision, recall and boundary F per class, the confusion matrix and the score of each image of a
+    split of ``data``, at full resolution: of the masks that ``predict`` writes. Of a classifier, the share of images
+    whose class is found.
 
     Args:
         model: a trained network, its run or model folder, or an ONNX file that ``export`` wrote.
@@ -152,7 +153,7 @@ def evaluate(
         tiling: how large images are cut; by default those over 4 megapixels are. Not of a classifier.
 
     Returns:
-        :class:`wholenet.tasks.segmentation.Scores`, or of a classifier
+        :class:`wholenet.tasks.evaluation.Evaluation`, or of a classifier
         :class:`wholenet.tasks.classification.Accuracy`.
 
     Raises:

@@ -194,7 +194,9 @@ def build_parser(task: Task = "segmentation", space: str = "grid") -> ArgumentPa
     retrain.add_fields(RetrainConfig, but=("data", "out", "genotype"))
     commands.add_subcommand("retrain", retrain)
 
-    evaluate = ArgumentParser(description="Score a trained network: IoU per class, mIoU, pixel accuracy.")
+    evaluate = ArgumentParser(
+        description="Score a trained network: IoU, Dice, precision, recall and boundary F per class; the worst images."
+    )
     evaluate.add_argument("model", help="Run folder, model folder, or ONNX file that `wholenet export` wrote.")
     evaluate.add_argument("data", help=EITHER)
     evaluate.add_argument("--split", default=None, help="Split to score; default: val, or test of labelled images.")
@@ -581,6 +583,7 @@ def _evaluate(args: Namespace) -> None:
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.score import score, scores_to_dict
     from wholenet.report.data_check import printable
+    from wholenet.report.evaluation import evaluation_lines
     from wholenet.report.progress import counted
 
     model = _loaded(args)
@@ -591,13 +594,7 @@ def _evaluate(args: Namespace) -> None:
     print(printable(how_read(args.data, "segmentation")))
     progress = counted(Console(stderr=True), "scoring")
     scores = score(model, args.data, args.split or "val", progress, args.max_megapixels, tiling)
-    width = max(map(len, model.classes.names))
-    for name, iou in zip(model.classes.names, scores.iou, strict=True):
-        print(f"{name:{width}}  {'     -' if iou is None else f'{100 * iou:5.1f} %'}")
-    print(
-        f"{'mIoU':{width}}  {100 * scores.miou:5.1f} %   pixel accuracy {100 * scores.pixel_accuracy:.1f} %, "
-        f"{scores.images} images"
-    )
+    print("\n".join(evaluation_lines(scores, model.classes.names)))
     _write_json(args.json, scores_to_dict(scores, model.classes.names))
 
 
