@@ -182,6 +182,8 @@ def predict(
     out: str | Path,
     *,
     overlay: bool = False,
+    probabilities: bool = False,
+    polygons: bool = False,
     tiling: Tiling | None = None,
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
@@ -196,6 +198,9 @@ def predict(
         inputs: image files, folders of them, and videos; see ``deploy.predict`` and ``deploy.video``.
         out: folder for the masks; of a classifier, the table.
         overlay: write pictures (of videos, a video) with the masks in colour over them too.
+        probabilities: of images, write the probability of every class at every pixel too, as .npz; see
+            ``deploy.probabilities``.
+        polygons: of images, write the masks as polygons too, as .geojson; see ``deploy.polygons``.
         tiling: how large images are cut; by default those over 4 megapixels are.
         progress: called with (images done, images in all), for the images and then for each video.
         max_megapixels: larger images are refused before they are decoded.
@@ -205,23 +210,37 @@ def predict(
 
     Raises:
         DataError: for an input that is not there, or whose masks would meet something, before anything is predicted.
-        ValueError: if there is no model, nothing can be written to ``out``, or a classifier is asked for masks.
+        ValueError: if there is no model, nothing can be written to ``out``, a classifier is asked for masks, or videos
+            for probabilities or polygons.
         SomeFailed: at the end, for inputs that could not be read or answered; it says what was ``written``.
     """
+    videos = [path for path in inputs if is_video(path)]
+    if videos and (probabilities or polygons):
+        raise ValueError(
+            f"{videos[0]} is a video: probabilities and polygons are written of images alone. Predict videos in a call "
+            "of their own, or save the frames as images"
+        )
     loaded = load_any(model) if isinstance(model, str | Path) else model
     if isinstance(loaded, TrainedClassifier):
-        if overlay or tiling is not None:
-            raise ValueError("a classifier answers for whole images, without masks; leave overlay and tiling out")
+        if overlay or probabilities or polygons or tiling is not None:
+            raise ValueError(
+                "a classifier answers for whole images, without masks, and its table has the probabilities; leave "
+                "overlay, probabilities, polygons and tiling out"
+            )
         classify(loaded, inputs, out, progress, max_megapixels)
         return [Path(out)]
     _check_segmenter(loaded)
-    videos = [path for path in inputs if is_video(path)]
     images = [path for path in inputs if not is_video(path)]
     check_videos(videos, out)
     options: dict[str, Any] = {"with_overlay": overlay, "tiling": tiling, "progress": progress}
+    of_images: dict[str, Any] = {
+        "with_probabilities": probabilities,
+        "with_polygons": polygons,
+        "max_megapixels": max_megapixels,
+    }
     written, failed, count = [], dict[Path, str](), len(videos)
     try:
-        written = predict_files(loaded, images, out, max_megapixels=max_megapixels, **options) if images else []
+        written = predict_files(loaded, images, out, **of_images, **options) if images else []
         count += len(written)
     except SomeFailed as some:
         written, failed, count = some.written, some.failed, count + some.inputs

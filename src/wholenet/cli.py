@@ -211,6 +211,10 @@ def build_parser(task: Task = "segmentation", space: str = "grid") -> ArgumentPa
     predict.add_argument("images", nargs="+", help="Image files, folders of them, or videos.")
     predict.add_argument("--out", required=True, help="Folder for the masks; of a classifier, the CSV file to write.")
     predict.add_argument("--overlay", action="store_true", help="Also write the mask in colour over the image.")
+    predict.add_argument(
+        "--probabilities", action="store_true", help="Also STEM.npz: every class's probability, float16 [K, H, W]."
+    )
+    predict.add_argument("--polygons", action="store_true", help="Also STEM.geojson: polygons in pixel coordinates.")
     _add_tiling(predict)
     predict.add_argument(
         "--cityscapes_submission",
@@ -645,9 +649,11 @@ def _classify(args: Namespace, model: TrainedClassifier) -> None:
     from wholenet.deploy.predict import SomeFailed
     from wholenet.report.progress import counted
 
-    if args.overlay or args.cityscapes_submission or args.tile or args.overlap is not None:
+    about_masks = ("overlay", "probabilities", "polygons", "tile", "cityscapes_submission")
+    if any(args[name] for name in about_masks) or args.overlap is not None:
         raise ValueError(
-            "--overlay, --tile, --overlap and --cityscapes-submission are about masks; this is a classifier"
+            "--overlay, --probabilities, --polygons, --tile, --overlap and --cityscapes-submission are about masks; "
+            "this is a classifier, whose table has the probabilities of its classes"
         )
     progress = counted(Console(stderr=True), "classifying")
     failed = None
@@ -680,6 +686,8 @@ def _predict(args: Namespace) -> None:
             "--overlay writes a second picture of each frame, which the Cityscapes evaluator refuses; "
             "give --overlay and --cityscapes-submission in two calls with two --out folders"
         )
+    if args.cityscapes_submission and (args.probabilities or args.polygons):
+        raise ValueError("a Cityscapes submission is label ids alone; drop --probabilities and --polygons")
     model = _loaded(args)
     if isinstance(model, TrainedClassifier):
         _classify(args, model)
@@ -696,6 +704,8 @@ def _predict(args: Namespace) -> None:
                 args.images,
                 args.out,
                 overlay=args.overlay,
+                probabilities=args.probabilities,
+                polygons=args.polygons,
                 tiling=tiling,
                 progress=progress,
                 max_megapixels=args.max_megapixels,

@@ -11,7 +11,8 @@ import numpy as np
 
 from wholenet.data.pictures import overlay, write_mask
 from wholenet.data.sample import DataError
-from wholenet.deploy.predict import Predictor, target_in
+from wholenet.deploy.predict import target_in
+from wholenet.deploy.predictor import Predictor
 from wholenet.deploy.tiles import Tiling
 from wholenet.files import check_output
 

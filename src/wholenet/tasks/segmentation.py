@@ -129,11 +129,21 @@ def predict_mask(model: nn.Module, image: np.ndarray, device: torch.device | str
     Raises:
         FloatingPointError: for logits that are not finite.
     """
+    return image_logits(model, image, device).argmax(0).to(torch.uint8).cpu().numpy()
+
+
+@torch.no_grad()
+def image_logits(model: nn.Module, image: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """Class logits, [K, H, W] on ``device``, of one RGB image, uint8 [H, W, 3]. The model must be in eval mode.
+
+    Raises:
+        FloatingPointError: for logits that are not finite.
+    """
     x = torch.from_numpy(normalize(image)).permute(2, 0, 1)[None].to(device, memory_format=torch.channels_last)
     logits = model(x)
     if not all_finite(logits):
         raise FloatingPointError(LOST)
-    return logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
+    return logits[0]
 
 
 def evaluate(
