@@ -211,7 +211,9 @@ def test_predict_writes_index_masks_with_the_stem_and_size_of_the_image(run, fol
     assert masks["odd.png"].shape == (31, 45)
     assert masks["0.png"].shape == (40, 56)
     assert masks["0.png"].max() <= 1
-    assert masks["0_overlay.png"].shape == (40, 56, 3)
+    height, width, _ = masks["0_overlay.png"].shape  # of the image, and a legend below
+    assert height > 40
+    assert width >= 56
 
 
 def test_predict_cuts_images_into_tiles_and_takes_videos(run, tmp_path, capsys):

@@ -13,8 +13,9 @@ from PIL import Image
 
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.opening import MAX_MEGAPIXELS
-from wholenet.data.pictures import overlay, read_image, write_mask
+from wholenet.data.pictures import read_image, write_mask
 from wholenet.data.sample import DataError
+from wholenet.deploy.overlay import outlined, with_legend
 from wholenet.deploy.polygons import write_polygons
 from wholenet.deploy.predictor import Predictor
 from wholenet.deploy.probabilities import mask_and_probabilities, write_probabilities
@@ -98,7 +99,8 @@ def predict_files(
     for i, image, (mask, probabilities) in predicted(answer, images, failed, progress, max_megapixels):
         write_mask(targets[".png"][i], mask)
         if with_overlay:
-            Image.fromarray(overlay(image, mask, model.classes)).save(targets["_overlay.png"][i])
+            shown = with_legend(outlined(image, mask, model.classes), mask, model.classes)
+            Image.fromarray(shown).save(targets["_overlay.png"][i])
         if probabilities is not None:
             write_probabilities(targets[".npz"][i], probabilities, model.classes)
         if with_polygons:
