@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wholenet.api import decode, diagnose, evaluate, export, fit, load, predict, resume
     from wholenet.deploy.fold import fold
     from wholenet.plugins import register
+    from wholenet.search.read_run import read_run
     from wholenet.spaces.catalog import create_model
     from wholenet.spaces.supernet import Supernet
 
@@ -34,6 +35,7 @@ _HOME = {
     "diagnose": "wholenet.api",
     "export": "wholenet.api",
     "fold": "wholenet.deploy.fold",
+    "read_run": "wholenet.search.read_run",
     "register": "wholenet.plugins",
 }
 
@@ -48,6 +50,7 @@ __all__ = [
     "fold",
     "load",
     "predict",
+    "read_run",
     "register",
     "resume",
 ]
