@@ -346,7 +346,7 @@ def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):
         (["decode", "nowhere"], ["required: decode.out"]),
         (["decode", "x", "--out", "y", "--tau", "0.5"], ["--tau is for --decoding threshold alone"]),
         (["decode", "x", "--out", "y", "--decoding", "viterbi"], ["'best-path', 'strongest', 'threshold'"]),
-        (["train", "x"], ["'fit', 'retrain', 'evaluate', ", "'diagnose', 'decode'"]),
+        (["train", "x"], ["'fit', 'retrain', 'evaluate', ", "'diagnose', 'report', 'compare', 'decode'"]),
         ([], ["fit", "evaluate", "predict"]),
     ],
 )

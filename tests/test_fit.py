@@ -45,6 +45,7 @@ def test_a_run_leaves_everything_behind_that_it_promises(run):
         "entropy.png",
         "architecture.png",
         "predictions.png",
+        "report.html",
         "checkpoint.previous.pt",
         ".lock",
     }

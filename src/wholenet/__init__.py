@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wholenet.version import VERSION
 
 if TYPE_CHECKING:
-    from wholenet.api import decode, diagnose, evaluate, export, fit, load, predict, resume
+    from wholenet.api import compare, decode, diagnose, evaluate, export, fit, load, predict, resume, write_report
     from wholenet.deploy.fold import fold
     from wholenet.plugins import register
     from wholenet.search.read_run import read_run
@@ -34,6 +34,8 @@ _HOME = {
     "decode": "wholenet.api",
     "diagnose": "wholenet.api",
     "export": "wholenet.api",
+    "write_report": "wholenet.api",
+    "compare": "wholenet.api",
     "fold": "wholenet.deploy.fold",
     "read_run": "wholenet.search.read_run",
     "register": "wholenet.plugins",
@@ -41,6 +43,7 @@ _HOME = {
 
 __all__ = [
     "Supernet",
+    "compare",
     "create_model",
     "decode",
     "diagnose",
@@ -53,6 +56,7 @@ __all__ = [
     "read_run",
     "register",
     "resume",
+    "write_report",
 ]
 
 

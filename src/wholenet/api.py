@@ -1,4 +1,4 @@
-"""The command line's verbs, for Python: train, load, score, predict, diagnose, decode, export."""
+"""The command line's verbs, for Python: train, load, score, predict, diagnose, decode, export, report, compare."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ from wholenet.jobs.brief import diagnose_any
 from wholenet.jobs.catalog import task_config
 from wholenet.jobs.samples import TrainedOnSamples
 from wholenet.machine import choose_device
+from wholenet.report.compare import compare_runs, write_comparison
 from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
+from wholenet.report.run_page import PAGE
+from wholenet.report.run_page import write_report as write_page_of_run
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
 from wholenet.search.cell_folder import CellFolder
@@ -487,6 +490,52 @@ def export(
             raise ValueError("drop_below needs the run that trained the model: give the run's folder")
         loaded, price = drop_edges(RunFolder(model), loaded, drop_below, None if data is None else str(data))
     return export_model(loaded, out, form, _some_images(model, loaded, data)), price
+
+
+@checked_numbers
+def write_report(
+    run: str | Path,
+    out: str | Path | None = None,
+    data: str | Path | None = None,
+    *,
+    device: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write the page of a run, as its end does: one file of HTML that loads nothing from elsewhere.
+
+    Args:
+        run: the run folder, of any task, finished or not.
+        out: the file; None is ``report.html`` in the folder.
+        data: where the images with masks are now; None is where the run had them. Without them, the page has no scores
+            by class and image.
+        device: where these images are answered.
+        progress: called with (images scored, images to score in all).
+
+    Raises:
+        ValueError: if there is no run in the folder, the device is not there, or nothing can be written to ``out``.
+        FloatingPointError: for logits that are not finite; the image is named.
+    """
+    check_output(Path(run) / PAGE if out is None else out)
+    return write_page_of_run(run, out, None if data is None else str(data), choose_device(device), progress)
+
+
+def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> list[dict[str, Any]]:
+    """A row for each of the runs: what it reached and cost, and the settings in which they differ.
+
+    Args:
+        runs: two or more run folders, of one task.
+        out: a page to write the table to, with the runs in words and their curves; None writes nothing.
+
+    Raises:
+        ValueError: for fewer than two runs, a folder without one, runs of two tasks, or if nothing can be written to
+            ``out``.
+    """
+    if out is not None:
+        check_output(out)
+    rows, tables = compare_runs(runs)
+    if out is not None:
+        write_comparison(rows, tables, Path(out))
+    return rows
 
 
 def _some_images(model: TrainedModel | str | Path, loaded: TrainedModel, data: str | Path | None) -> list[np.ndarray]:

@@ -245,6 +245,19 @@ def build_parser(task: Task = "segmentation", space: str = "grid") -> ArgumentPa
     _add_device(diagnose)
     commands.add_subcommand("diagnose", diagnose)
 
+    report = ArgumentParser(description="Write the page of a run: what it reached, on which images, how, and why.")
+    report.add_argument("run", help="Run folder.")
+    report.add_argument("data", nargs="?", default=None, help="Images with masks to score on; default: the run's.")
+    report.add_argument("--out", default=None, help="HTML file to write; default: RUN/report.html.")
+    _add_device(report)
+    commands.add_subcommand("report", report)
+
+    compare = ArgumentParser(description="Runs beside each other: scores, cost, and the settings that differ.")
+    compare.add_argument("runs", nargs="+", help="Two or more run folders.")
+    compare.add_argument("--out", default=None, help="HTML file to write the table to, with curves.")
+    compare.add_argument("--json", default=None, help="Write the rows to this file.")
+    commands.add_subcommand("compare", compare)
+
     decode = ArgumentParser(description="Write the genotype of a discrete network inside a trained supernet.")
     decode.add_argument("run", help="Run folder or model folder.")
     decode.add_argument("--out", required=True, help="Genotype file to write.")
@@ -780,6 +793,27 @@ def _diagnose(args: Namespace) -> None:
         print(f"open {out / name}")
 
 
+def _report(args: Namespace) -> None:
+    from rich.console import Console
+
+    from wholenet.api import write_report
+    from wholenet.report.progress import counted
+
+    progress = counted(Console(stderr=True), "scoring")
+    print(f"open {write_report(args.run, args.out, args.data, device=args.device, progress=progress)}")
+
+
+def _compare(args: Namespace) -> None:
+    from wholenet.api import compare
+    from wholenet.report.compare import comparison_lines
+
+    rows = compare(args.runs, args.out)
+    print("\n".join(comparison_lines(rows)))
+    if args.out is not None:
+        print(f"open {args.out}")
+    _write_json(args.json, {"runs": rows})
+
+
 def _decode(args: Namespace) -> None:
     if args.tau is not None and args.decoding != "threshold":
         raise ValueError(f"--tau is for --decoding threshold alone; {args.decoding} does not look at it")
@@ -918,6 +952,8 @@ COMMANDS = {
     "evaluate": _evaluate,
     "predict": _predict,
     "diagnose": _diagnose,
+    "report": _report,
+    "compare": _compare,
     "decode": _decode,
     "export": _export,
     "info": _info,
