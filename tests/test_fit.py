@@ -159,7 +159,7 @@ def test_the_images_held_out_are_the_same_in_evaluation(folder, tmp_path, monkey
     options = {**SMALL, "epochs": 1, "val_share": 0.5, "data_seed": 3}
     compared = wholenet.fit(folder.name, tmp_path / "run", **options)
     monkeypatch.chdir(tmp_path)
-    assert wholenet.evaluate(tmp_path / "run", folder).iou == compared.learned.scores.iou
+    assert wholenet.evaluate(tmp_path / "run", folder).scores == compared.learned.scores
     assert wholenet.resume(tmp_path / "run").learned.scores == compared.learned.scores
 
 

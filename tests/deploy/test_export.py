@@ -133,7 +133,7 @@ def test_the_scores_of_the_onnx_file_are_those_of_its_masks_and_of_the_folder(
     val, matrix = open_data(labelled, **HELD_OUT).splits["val"], ConfusionMatrix(3)
     for i in range(len(val)):
         matrix.update(val[i].mask, np.asarray(Image.open(tmp_path / f"{val[i].name}.png")))
-    assert scores.iou == matrix.scores().iou
+    assert scores.scores == matrix.scores()
     assert scores.images == 4
     assert (matrix.counts.sum(0) > 0).sum() > 1  # classes that are predicted
     expected = wholenet.evaluate(folder, labelled, tiling=tiling)

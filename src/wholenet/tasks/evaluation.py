@@ -47,6 +47,11 @@ class Evaluation(Scores):
     """In the order of the data."""
 
     @property
+    def scores(self) -> Scores:
+        """These alone, which compare equal to those of a training's validation if they are."""
+        return Scores(self.iou, self.pixel_accuracy, self.images)
+
+    @property
     def precision(self) -> tuple[float | None, ...]:
         """Per class: the share of the pixels predicted as it that are it, TP / (TP + FP)."""
         return self._ratios(lambda hits, _, predicted: (hits, predicted))
