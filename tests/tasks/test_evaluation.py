@@ -110,8 +110,10 @@ def by_hand(points, others, tolerance):
     return sum(any(math.dist(p, o) <= tolerance for o in others) for p in points)
 
 
+@pytest.mark.parametrize("block", [16, 128])
 @pytest.mark.parametrize(("shape", "seed"), [((13, 17), 0), ((60, 40), 1), ((150, 160), 2)])
-def test_boundaries_equal_a_count_of_all_pairs(shape, seed):
+def test_boundaries_equal_a_count_of_all_pairs(shape, seed, block, monkeypatch):
+    monkeypatch.setattr("wholenet.tasks.boundary.BLOCK", block)
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 3, (2, 5, 5))
     truth, prediction = np.kron(coarse, np.ones((40, 40), int))[:, : shape[0], : shape[1]].astype(np.uint8)

@@ -12,6 +12,7 @@ Letters: K classes, H x W pixels.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +22,8 @@ from wholenet.data.sample import IGNORE
 
 TOLERANCE = 0.0075
 """Share of the image's diagonal."""
+BLOCK = 128
+"""Pixels of the side of the parts that an image is looked at in."""
 
 
 @dataclass(frozen=True)
@@ -74,25 +77,43 @@ def count_boundaries(truth: np.ndarray, prediction: np.ndarray, num_classes: int
         num_classes: K.
     """
     prediction = np.where(truth == IGNORE, IGNORE, prediction)
-    tolerance = tolerance_of(*truth.shape)
+    height, width = truth.shape
+    tolerance = tolerance_of(height, width)
     counts = np.zeros((num_classes, 4), np.int64)
-    true_edge, predicted_edge = boundary(truth), boundary(prediction)
-    for c in np.union1d(truth[true_edge], prediction[predicted_edge]):
-        true, predicted = true_edge & (truth == c), predicted_edge & (prediction == c)
-        counts[c] = (
-            true.sum(),
-            _matched(true, predicted, tolerance),
-            predicted.sum(),
-            _matched(predicted, true, tolerance),
-        )
+    edges = [np.where(boundary(mask), mask, IGNORE) for mask in (truth, prediction)]
+    for seen, inner in _blocks(height, width, tolerance):
+        true, predicted = (edge[seen] for edge in edges)
+        for c in np.union1d(true[inner], predicted[inner]):
+            if c != IGNORE:
+                counts[c] += _counts(true == c, predicted == c, inner, tolerance)
     return counts
 
 
-def _matched(points: np.ndarray, others: np.ndarray, tolerance: int) -> int:
-    """How many of ``points`` have one of ``others`` within the tolerance, in a straight line."""
-    if not others.any() or not points.any():
+def _blocks(height: int, width: int, margin: int) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    """Parts of the image with a margin around them, and within these the parts themselves: in most there are few of the
+    classes, and distances of the others need not be found."""
+    for top in range(0, height, BLOCK):
+        for left in range(0, width, BLOCK):
+            above, before = max(0, top - margin), max(0, left - margin)
+            seen = slice(above, top + BLOCK + margin), slice(before, left + BLOCK + margin)
+            yield seen, (slice(top - above, top - above + BLOCK), slice(left - before, left - before + BLOCK))
+
+
+def _counts(
+    true: np.ndarray, predicted: np.ndarray, inner: tuple[slice, slice], tolerance: int
+) -> tuple[int, int, int, int]:
+    """The counts of one class in the inner part of a block."""
+    return (
+        int(true[inner].sum()),
+        _matched(true, predicted, inner, tolerance),
+        int(predicted[inner].sum()),
+        _matched(predicted, true, inner, tolerance),
+    )
+
+
+def _matched(points: np.ndarray, others: np.ndarray, inner: tuple[slice, slice], tolerance: int) -> int:
+    """How many of the ``points`` in the inner part have one of ``others`` within the tolerance, in a straight line."""
+    if not points[inner].any() or not others.any():
         return 0
-    rows, columns = (np.flatnonzero((points | others).any(axis)) for axis in (1, 0))
-    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    away = cv2.distanceTransform((~others[part]).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return int((away[points[part]] <= tolerance).sum())
+    away = cv2.distanceTransform((~others).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return int((away[inner][points[inner]] <= tolerance).sum())
