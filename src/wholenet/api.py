@@ -512,6 +512,7 @@ def write_report(
         progress: called with (images scored, images to score in all).
 
     Raises:
+        DataError: if the ``data`` that is given cannot be read.
         ValueError: if there is no run in the folder, the device is not there, or nothing can be written to ``out``.
         FloatingPointError: for logits that are not finite; the image is named.
     """

@@ -104,6 +104,8 @@ def test_without_its_data_or_its_model_a_run_still_has_a_page(run, tmp_path):
     assert any(picture.size == (31, 21) for picture in page.pictures)
     assert "The data of the run cannot be read, so there are no scores by class or image" in page.text
     assert "on edges (normalised entropy" in page.text
+    with pytest.raises(ValueError, match="nowhere"):
+        wholenet.write_report(moved, data="nowhere")
     scored = Page(wholenet.write_report(moved, data=run.parent / "discs"))
     assert "Worst images" in scored.text
     shutil.rmtree(moved / "model")

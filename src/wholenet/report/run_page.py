@@ -65,6 +65,7 @@ def write_report(
         The file.
 
     Raises:
+        DataError: if the ``data`` that is given cannot be read.
         ValueError: if there is no run in the folder, or its files are damaged.
         OSError: if the page cannot be written.
     """
@@ -158,6 +159,8 @@ def _scored(
     try:
         val = open_for(model, data or run.config.data, run.config.max_megapixels).splits["val"]
     except (DataError, OSError) as error:
+        if data is not None:  # somebody said that it is there
+            raise
         said = f"The data of the run cannot be read, so there are no scores by class or image: {error}"
         return section("Validation images", paragraph(said))
     found = measure_masks(lambda image: Tiling().predict(model.predict, image), val, len(model.classes), progress)
