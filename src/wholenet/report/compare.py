@@ -33,7 +33,11 @@ def compare_runs(runs: Sequence[str | Path]) -> tuple[list[Row], list[RunTables]
     if len(tasks) > 1:
         listed = ", ".join(f"{run.path}: {run.task}" for run in found)
         raise ValueError(f"runs of two tasks have no score in common ({listed}); compare runs of one")
-    key = "miou" if found[0].task == "segmentation" else "error"
+    key = found[0].score
+    if key is None:
+        raise ValueError(
+            f"of the task {found[0].task!r} it is not known what runs are compared by; read_run has its numbers"
+        )
     others = ("pixel_accuracy", "constant_miou") if key == "miou" else ("test_error",)
     settings = [_settings(run) for run in found]
     names = [name for name in dict.fromkeys(n for own in settings for n in own) if _differs(name, settings)]

@@ -19,33 +19,38 @@ from wholenet.search.read_run import Row, RunTables
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.supernet import Supernet
 
+WORDS = {"miou": "mIoU", "error": "error"}
+"""What people call the scores."""
+
 
 def in_words(run: RunTables) -> list[str]:
     """Sentences about the run, for its page."""
     own, *others = run.results
     control = next((row for row in others if row["part"] == "control"), None)
-    segments = run.task == "segmentation"
-    said = [_on_score(own, control, segments)]
+    segments, cells = run.task == "segmentation", run.task == "classification"
+    said = [_on_score(own, control, run.score)]
     if own["epochs"] < own["planned"] and not _stopped(run):
         said.append(f"The run is not finished: {own['epochs']} of {own['planned']} epochs are done.")
     searched = _searched(run)
     if said_before := _diagnosis(run.path):
         return [*said, *said_before]
-    if segments and (sentence := _on_search(RunFolder(run.path))):
+    if not cells and (sentence := _on_search(RunFolder(run.path))):
         said.append(sentence)
-    score = _good(own, segments)
+    score = _good(own, run.score)
     if score is not None and searched:
-        end = credit(searched, score, None if control is None else _good(control, segments))
+        end = credit(searched, score, None if control is None else _good(control, run.score))
         said.append(end.removeprefix("and ")[:1].upper() + end.removeprefix("and ")[1:] + ".")
     if segments and searched:
         said.append("What cutting the supernet down would cost, `wholenet diagnose` measures.")
     return said
 
 
-def _on_score(own: Row, control: Row | None, segments: bool) -> str:
-    key, what = ("miou", "mIoU") if segments else ("error", "error")
+def _on_score(own: Row, control: Row | None, key: str | None) -> str:
+    if key is None:
+        return "What its scores mean, the task says that was registered for the run; they are in the table of its runs."
     if own[key] is None:
         return "Nothing was scored yet."
+    what = WORDS[key]
     parts = [f"On the images held out the network reaches {100 * own[key]:.1f} % {what}"]
     if own.get("constant_miou") is not None:
         parts.append(f"always answering the one best class would reach {100 * own['constant_miou']:.1f} %")
@@ -54,11 +59,11 @@ def _on_score(own: Row, control: Row | None, segments: bool) -> str:
     return "; ".join(parts) + "."
 
 
-def _good(row: Row, segments: bool) -> float | None:
-    """The score, more of which is better."""
-    if segments:
-        return row["miou"]
-    return None if row["error"] is None else 1 - row["error"]
+def _good(row: Row, key: str | None) -> float | None:
+    """The score, more of which is better; None where it is not known."""
+    if key is None or row[key] is None:
+        return None
+    return row[key] if key == "miou" else 1 - row[key]
 
 
 def _searched(run: RunTables) -> bool:
@@ -78,7 +83,7 @@ def _on_search(run: RunFolder) -> str | None:
     stage = RunFolder.at(run.search) or run
     if not stage.model.is_dir():
         return None
-    network: Supernet = load_model(stage.path, torch.device("cpu"), task="segmentation").network
+    network: Supernet = load_model(stage.path, torch.device("cpu")).network
     if network.discrete:
         return f"The network is a discrete one, of the genotype {run.genotype}: nothing was searched in this run."
     masks = network.net.masks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from wholenet.deploy.score import open_for
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
 from wholenet.report.html import bullets, paragraph, picture, picture_file, section, table, text, write_page
-from wholenet.report.in_words import in_words
+from wholenet.report.in_words import WORDS, in_words
 from wholenet.search.read_run import Row, RunTables, read_run
 from wholenet.search.run_folder import RunFolder
 from wholenet.tasks.boundary import TOLERANCE
@@ -40,6 +41,13 @@ CAPTIONS = {
     "cells": "The cells that were found",
     "predictions": "Some validation images, their true and their predicted masks",
 }
+PERCENT = {
+    "miou": "mIoU, %",
+    "pixel_accuracy": "pixel accuracy, %",
+    "error": "error, %",
+    "test_error": "test error, %",
+}
+"""Scores that are shares, as the page has them."""
 HOW_IT_WENT = ("curves", "entropy", "search")
 ARCHITECTURE = ("architecture", "cells")
 
@@ -112,9 +120,11 @@ def _body(run: RunTables, scored: str) -> str:
 def _numbers(run: RunTables) -> str:
     """The few numbers that people look for first."""
     own, *others = run.results
-    key, what = ("miou", "mIoU") if run.task == "segmentation" else ("error", "error")
-    shown = [(what, own[key])]
-    shown += [(f"{what}, {row['part']}", row[key]) for row in others if row["part"] in ("control", "second stage")]
+    shown: list[tuple[str, float | None]] = []
+    if run.score is not None:
+        key, what = run.score, WORDS[run.score]
+        shown = [(what, own[key])]
+        shown += [(f"{what}, {row['part']}", row[key]) for row in others if row["part"] in ("control", "second stage")]
     shown += [("best constant class", own.get("constant_miou"))]
     told = [(words, f"{percent(value)} %") for words, value in shown if value is not None]
     told += [("epochs", f"{own['epochs']} of {own['planned']}"), ("training", duration(own["seconds"]))]
@@ -122,19 +132,18 @@ def _numbers(run: RunTables) -> str:
 
 
 def _results(run: RunTables) -> str:
-    score = ("miou", "pixel_accuracy") if run.task == "segmentation" else ("error", "test_error")
-    words = {
-        "miou": "mIoU, %",
-        "pixel_accuracy": "pixel accuracy, %",
-        "error": "error, %",
-        "test_error": "test error, %",
-    }
+    common = ("part", "folder", "epochs", "planned", "seconds", "constant_miou")
+    scores = [name for name in run.results[0] if name not in common]
+
+    def cell(name: str, value: Any) -> str:
+        return percent(value) if name in PERCENT else "-" if value is None else f"{value:.4g}"
 
     def row(found: Row) -> list[str]:
         epochs = f"{found['epochs']} of {found['planned']}"
-        return [found["part"], epochs, duration(found["seconds"]), *(percent(found[name]) for name in score)]
+        return [found["part"], epochs, duration(found["seconds"]), *(cell(n, found.get(n)) for n in scores)]
 
-    return table(("run", "epochs", "training", *(words[name] for name in score)), [row(one) for one in run.results])
+    head = [PERCENT.get(name, name) for name in scores]
+    return table(("run", "epochs", "training", *head), [row(one) for one in run.results])
 
 
 def _warnings(run: RunTables) -> list[str]:
@@ -157,7 +166,7 @@ def _scored(
         return section("Validation images", paragraph("The run has no model yet."))
     model: TrainedModel = load_model(run.path, device, task="segmentation")
     try:
-        val = open_for(model, data or run.config.data, run.config.max_megapixels).splits["val"]
+        val = open_for(model, data or run.config.data, run.fit_config.max_megapixels).splits["val"]
     except (DataError, OSError) as error:
         if data is not None:  # somebody said that it is there
             raise

@@ -11,10 +11,15 @@ from typing import Any
 from wholenet.data.check import SplitStats
 from wholenet.search.cell_config import is_cell_run
 from wholenet.search.cell_folder import CONTROL, RETRAINED, SEARCHES, CellFolder
+from wholenet.search.config import FitConfig
+from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
 
 Row = dict[str, Any]
+OF_EVERY_RUN = ("epoch", "lr", "loss", "arch_loss", "seconds", "data_seconds", "images_per_second", "weight_decay")
+OF_EVERY_RUN += ("eigenvalue", "lowest_eigenvalue")
+"""Numbers of a record that are no score."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class RunTables:
 
     path: Path
     task: str
-    """"segmentation" or "classification"."""
+    """"segmentation", "classification", or one from outside."""
     config: Row
     """Every setting."""
     records: list[Row]
@@ -32,8 +37,14 @@ class RunTables:
     results: list[Row]
     """The run and those inside its folder: "part" ("run", "first stage", "second stage", "control", "search 1", ...),
     "folder", "epochs" finished and "planned", "seconds" of training; of segmentation "miou", "pixel_accuracy" and
-    "constant_miou" (of always answering the best one class), of classification "error" and "test_error". None where
-    there is no such number, or not yet."""
+    "constant_miou" (of always answering the best one class), of classification "error" and "test_error"; of a task from
+    outside, whatever numbers its records have. None where there is no such number, or not yet."""
+
+    @property
+    def score(self) -> str | None:
+        """What runs of the task are compared by, by its name in ``results``; None of a task from outside, whose numbers
+        may mean anything."""
+        return {"segmentation": "miou", "classification": "error"}.get(self.task)
 
     def frame(self, table: str = "records") -> Any:
         """One of the tables, "records" or "results", as a pandas DataFrame.
@@ -60,7 +71,7 @@ def read_run(run: str | Path) -> RunTables:
     folder = CellFolder(path) if is_cell_run(path) else RunFolder(path)
     return RunTables(
         path=path,
-        task="classification" if isinstance(folder, CellFolder) else "segmentation",
+        task="classification" if isinstance(folder, CellFolder) else getattr(folder.config, "task", "segmentation"),
         config=asdict(folder.config),
         records=[flat(record) for record in folder.records()],
         results=[_result(part, inner) for part, inner in parts_of(folder)],
@@ -102,9 +113,11 @@ def _result(part: str, folder: RunFolder | CellFolder) -> Row:
             errors["error"] = _last(records, "error")
         return row | {"planned": folder.config.epochs, "seconds": seconds, **errors}
     config = folder.config
+    retrains = config.genotype is None and PROTOCOLS[config.protocol].retrains
+    row |= {"planned": config.retrain_epochs if retrains else config.epochs, "seconds": seconds}
+    if not isinstance(config, FitConfig):
+        return row | {name: _last(records, name) for name in _own_numbers(records)}
     return row | {
-        "planned": config.retrain_epochs if config.protocol == "two-stage" else config.epochs,
-        "seconds": seconds,
         "miou": _last(records, "miou"),
         "pixel_accuracy": _last(records, "pixel_accuracy"),
         "constant_miou": _constant_miou(folder),
@@ -114,6 +127,12 @@ def _result(part: str, folder: RunFolder | CellFolder) -> Row:
 def _last(records: list[Record], key: str) -> float | None:
     """The newest value; None where no record has one."""
     return next((record[key] for record in reversed(records) if record.get(key) is not None), None)
+
+
+def _own_numbers(records: list[Record]) -> list[str]:
+    """What the records of a task from outside have beside those of every run."""
+    found = {name: value for record in records for name, value in record.items() if name not in OF_EVERY_RUN}
+    return [name for name, value in found.items() if isinstance(value, int | float)]
 
 
 def _constant_miou(folder: RunFolder) -> float | None:
