@@ -1,4 +1,4 @@
-"""What run folders hold, read back to be compared; and whether pictures are among it."""
+"""What run folders hold, read back to be compared; and whether pictures, and a page of them, are among it."""
 
 import importlib
 import json
@@ -48,6 +48,8 @@ class Pictures:
         "wholenet.cells.search.draw_cells",
         "wholenet.cells.retrain.draw_cells",
         "wholenet.cells.best_of.draw_cells",
+        "wholenet.control.write_report_or_say",
+        "wholenet.cells.best_of.write_report_or_say",
     )
 
     def __init__(self):

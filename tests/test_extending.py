@@ -184,6 +184,12 @@ def test_a_task_of_ones_own_is_trained_scored_and_diagnosed(waves, npz, tmp_path
     assert brief.supernet == pytest.approx(found.learned.scores)
     assert brief.constant == found.learned.constant
     assert "mean absolute error" in brief.lines()[0]
+    tables = wholenet.read_run(out)
+    assert (tables.task, tables.score) == ("waves", None)
+    assert tables.results[0]["off_by"] == found.learned.scores
+    page = wholenet.write_report(out, tmp_path / "page.html").read_text()
+    assert f"{found.learned.scores:.4g}" in page
+    assert "width has a normalised entropy of" in page
     assert brief.curvature.highest >= brief.curvature.lowest
 
 

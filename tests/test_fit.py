@@ -45,6 +45,7 @@ def test_a_run_leaves_everything_behind_that_it_promises(run):
         "entropy.png",
         "architecture.png",
         "predictions.png",
+        "report.html",
         "checkpoint.previous.pt",
         ".lock",
     }
@@ -158,7 +159,7 @@ def test_the_images_held_out_are_the_same_in_evaluation(folder, tmp_path, monkey
     options = {**SMALL, "epochs": 1, "val_share": 0.5, "data_seed": 3}
     compared = wholenet.fit(folder.name, tmp_path / "run", **options)
     monkeypatch.chdir(tmp_path)
-    assert wholenet.evaluate(tmp_path / "run", folder) == compared.learned.scores
+    assert wholenet.evaluate(tmp_path / "run", folder).scores == compared.learned.scores
     assert wholenet.resume(tmp_path / "run").learned.scores == compared.learned.scores
 
 

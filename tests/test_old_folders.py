@@ -118,7 +118,7 @@ def test_a_finished_run_and_its_control_are_scored_again(run):
     assert found.uniform is not None
     for finished, place in ((found.learned, run), (found.uniform, run / "control")):
         assert finished.run == place
-        assert finished.scores == wholenet.evaluate(wholenet.load(place, device="cpu"), run.parent / "discs")
+        assert finished.scores == wholenet.evaluate(wholenet.load(place, device="cpu"), run.parent / "discs").scores
 
 
 @of("two-stage")
@@ -130,7 +130,7 @@ def test_a_run_that_was_stopped_in_its_second_stage_goes_on_to_its_end(run):
     assert {record["phase"] for record in records(run)} == {"retrain"}
     assert checkpoint(run)["weight_steps"] == 9
     assert text_of(run / "search") == first_stage
-    assert found.learned.scores == wholenet.evaluate(wholenet.load(run, device="cpu"), run.parent / "discs")
+    assert found.learned.scores == wholenet.evaluate(wholenet.load(run, device="cpu"), run.parent / "discs").scores
     assert wholenet.load(run).network.spec.genotype == read_genotype(run / "genotype.yaml").to_dict()
 
 

@@ -72,6 +72,7 @@ def test_two_processes_compute_what_one_does_in_all_three_phases_and_stop_after_
     first, second = both("scored")
     assert first == second == scored()
     assert first["images"] == 3
+    assert first["found"].index("first") < first["found"].index("second") < first["found"].index("third")
     first, second = both("stopped")
     assert first == second
     assert (first["steps"], first["number"]) == (4, signal.SIGTERM)

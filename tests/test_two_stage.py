@@ -90,7 +90,7 @@ def test_both_stages_leave_everything_behind_that_they_promise(run):
         "checkpoint.previous.pt",
         ".lock",
     }
-    assert {path.name for path in run.iterdir()} == common | {"genotype.yaml", "search"}
+    assert {path.name for path in run.iterdir()} == common | {"genotype.yaml", "search", "report.html"}
     assert {path.name for path in (run / "search").iterdir()} == common
 
 

@@ -14,6 +14,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -38,7 +40,8 @@ from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers
 from wholenet.search.updates import Parts, together, weights_first
 from wholenet.spaces.catalog import create_model
-from wholenet.tasks.segmentation import SegmentationLoss, evaluate
+from wholenet.tasks.evaluation import measure_masks
+from wholenet.tasks.segmentation import SegmentationLoss, evaluate, predict_mask
 
 EPOCHS, STEPS, BATCH, CLASSES = 3, 2, 4, 3
 RATES = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3, "arch_lr": 0.05, "arch_weight_decay": 1e-3}
@@ -86,15 +89,19 @@ def trained(simultaneous):
 
 
 def scored():
-    """IoU per class of a network that was not trained, on three images."""
+    """What a network that was not trained scores on three images, and what is measured of its masks."""
     torch.manual_seed(1)
     rng = np.random.default_rng(0)
     data = [
-        Sample(rng.integers(256, size=(40, 48, 3), dtype=np.uint8), rng.integers(3, size=(40, 48), dtype=np.uint8), "")
-        for _ in range(3)
+        Sample(
+            rng.integers(256, size=(40, 48, 3), dtype=np.uint8), rng.integers(3, size=(40, 48), dtype=np.uint8), name
+        )
+        for name in ("first", "second, \u00e9", "third")
     ]
-    scores = evaluate(create_model("grid-nano", num_classes=CLASSES), data, CLASSES)
-    return {"iou": list(scores.iou), "images": scores.images, "accuracy": scores.pixel_accuracy}
+    model = create_model("grid-nano", num_classes=CLASSES)
+    scores = evaluate(model, data, CLASSES)
+    found = asdict(measure_masks(partial(predict_mask, model.eval()), data, CLASSES))
+    return {"iou": list(scores.iou), "images": scores.images, "accuracy": scores.pixel_accuracy, "found": repr(found)}
 
 
 def stopped(folder):

@@ -14,9 +14,22 @@ from typing import TYPE_CHECKING, Any
 from wholenet.version import VERSION
 
 if TYPE_CHECKING:
-    from wholenet.api import decode, diagnose, evaluate, export, fit, load, predict, resume, retrain
+    from wholenet.api import (
+        compare,
+        decode,
+        diagnose,
+        evaluate,
+        export,
+        fit,
+        load,
+        predict,
+        resume,
+        retrain,
+        write_report,
+    )
     from wholenet.deploy.fold import fold
     from wholenet.plugins import register
+    from wholenet.search.read_run import read_run
     from wholenet.spaces.catalog import create_model
     from wholenet.spaces.supernet import Supernet
 
@@ -34,12 +47,16 @@ _HOME = {
     "decode": "wholenet.api",
     "diagnose": "wholenet.api",
     "export": "wholenet.api",
+    "write_report": "wholenet.api",
+    "compare": "wholenet.api",
     "fold": "wholenet.deploy.fold",
+    "read_run": "wholenet.search.read_run",
     "register": "wholenet.plugins",
 }
 
 __all__ = [
     "Supernet",
+    "compare",
     "create_model",
     "decode",
     "diagnose",
@@ -49,9 +66,11 @@ __all__ = [
     "fold",
     "load",
     "predict",
+    "read_run",
     "register",
     "resume",
     "retrain",
+    "write_report",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The command line's verbs, for Python: train, load, score, predict, diagnose, decode, export."""
+"""The command line's verbs, for Python: train, load, score, predict, diagnose, decode, export, report, compare."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ from wholenet.old_names import diagnose_search as diagnose_search
 from wholenet.old_names import evaluate_classifier as evaluate_classifier
 from wholenet.old_names import fit_classifier as fit_classifier
 from wholenet.old_names import load_classifier as load_classifier
+from wholenet.report.compare import compare_runs, write_comparison
 from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
+from wholenet.report.run_page import PAGE
+from wholenet.report.run_page import write_report as write_page_of_run
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
 from wholenet.search.cell_folder import CellFolder
@@ -138,8 +141,9 @@ def evaluate(
     tiling: Tiling | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
-    """Per-class IoU, their mean, and pixel accuracy on a split of ``data``, at full resolution: of the masks that
-    ``predict`` writes. Of a classifier, the share of images whose class is found.
+    """IoU, Dice, precision, recall and boundary F per class, the confusion matrix and the score of each image of a
+    split of ``data``, at full resolution: of the masks that ``predict`` writes. Of a classifier, the share of images
+    whose class is found.
 
     Args:
         model: a trained network, its run or model folder, or an ONNX file that ``export`` wrote.
@@ -150,7 +154,7 @@ def evaluate(
         progress: called with (images scored, images in all); of a classifier at the end.
 
     Returns:
-        :class:`wholenet.tasks.segmentation.Scores`, or of a classifier
+        :class:`wholenet.tasks.evaluation.Evaluation`, or of a classifier
         :class:`wholenet.tasks.classification.Accuracy`.
 
     Raises:
@@ -182,6 +186,8 @@ def predict(
     out: str | Path,
     *,
     overlay: bool = False,
+    probabilities: bool = False,
+    polygons: bool = False,
     tiling: Tiling | None = None,
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
@@ -196,6 +202,9 @@ def predict(
         inputs: image files, folders of them, and videos; see ``deploy.predict`` and ``deploy.video``.
         out: folder for the masks; of a classifier, the table.
         overlay: write pictures (of videos, a video) with the masks in colour over them too.
+        probabilities: of images, write the probability of every class at every pixel too, as .npz; see
+            ``deploy.probabilities``.
+        polygons: of images, write the masks as polygons too, as .geojson; see ``deploy.polygons``.
         tiling: how large images are cut; by default those over 4 megapixels are.
         progress: called with (images done, images in all), for the images and then for each video.
         max_megapixels: larger images are refused before they are decoded.
@@ -205,23 +214,37 @@ def predict(
 
     Raises:
         DataError: for an input that is not there, or whose masks would meet something, before anything is predicted.
-        ValueError: if there is no model, nothing can be written to ``out``, or a classifier is asked for masks.
+        ValueError: if there is no model, nothing can be written to ``out``, a classifier is asked for masks, or videos
+            for probabilities or polygons.
         SomeFailed: at the end, for inputs that could not be read or answered; it says what was ``written``.
     """
+    videos = [path for path in inputs if is_video(path)]
+    if videos and (probabilities or polygons):
+        raise ValueError(
+            f"{videos[0]} is a video: probabilities and polygons are written of images alone. Predict videos in a call "
+            "of their own, or save the frames as images"
+        )
     loaded = load_any(model) if isinstance(model, str | Path) else model
     if isinstance(loaded, TrainedClassifier):
-        if overlay or tiling is not None:
-            raise ValueError("a classifier answers for whole images, without masks; leave overlay and tiling out")
+        if overlay or probabilities or polygons or tiling is not None:
+            raise ValueError(
+                "a classifier answers for whole images, without masks, and its table has the probabilities; leave "
+                "overlay, probabilities, polygons and tiling out"
+            )
         classify_files(loaded, inputs, out, progress, max_megapixels)
         return [Path(out)]
     _check_segmenter(loaded)
-    videos = [path for path in inputs if is_video(path)]
     images = [path for path in inputs if not is_video(path)]
     check_videos(videos, out)
     options: dict[str, Any] = {"with_overlay": overlay, "tiling": tiling, "progress": progress}
+    of_images: dict[str, Any] = {
+        "with_probabilities": probabilities,
+        "with_polygons": polygons,
+        "max_megapixels": max_megapixels,
+    }
     written, failed, count = [], dict[Path, str](), len(videos)
     try:
-        written = predict_files(loaded, images, out, max_megapixels=max_megapixels, **options) if images else []
+        written = predict_files(loaded, images, out, **of_images, **options) if images else []
         count += len(written)
     except SomeFailed as some:
         written, failed, count = some.written, some.failed, count + some.inputs
@@ -401,3 +424,50 @@ def export(
         loaded, price = drop_edges(RunFolder(model), loaded, drop_below, None if data is None else str(data))
     where = None if isinstance(model, TrainedModel) else model
     return export_model(loaded, out, form, real_images(loaded, where, data)), price
+
+
+@checked_numbers
+def write_report(
+    run: str | Path,
+    out: str | Path | None = None,
+    data: str | Path | None = None,
+    *,
+    device: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write the page of a run, as its end does: one file of HTML that loads nothing from elsewhere.
+
+    Args:
+        run: the run folder, of any task, finished or not.
+        out: the file; None is ``report.html`` in the folder.
+        data: where the images with masks are now; None is where the run had them. Without them, the page has no scores
+            by class and image.
+        device: where these images are answered.
+        progress: called with (images scored, images to score in all).
+
+    Raises:
+        DataError: if the ``data`` that is given cannot be read.
+        ValueError: if there is no run in the folder, the device is not there, or nothing can be written to ``out``.
+        FloatingPointError: for logits that are not finite; the image is named.
+    """
+    check_output(Path(run) / PAGE if out is None else out)
+    return write_page_of_run(run, out, None if data is None else str(data), choose_device(device), progress)
+
+
+def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> list[dict[str, Any]]:
+    """A row for each of the runs: what it reached and cost, and the settings in which they differ.
+
+    Args:
+        runs: two or more run folders, of one task.
+        out: a page to write the table to, with the runs in words and their curves; None writes nothing.
+
+    Raises:
+        ValueError: for fewer than two runs, a folder without one, runs of two tasks, or if nothing can be written to
+            ``out``.
+    """
+    if out is not None:
+        check_output(out)
+    rows, tables = compare_runs(runs)
+    if out is not None:
+        write_comparison(rows, tables, Path(out))
+    return rows

@@ -11,6 +11,9 @@ from typing import Any
 from rich.console import Console
 
 from wholenet.jobs.task import Finished
+from wholenet.machine import choose_device
+from wholenet.report.progress import plain
+from wholenet.report.run_page import write_report_or_say
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.run_folder import RunFolder
@@ -31,7 +34,7 @@ def fit_with_control(config: TrainConfig, console: Console | None = None) -> Com
     """:func:`wholenet.training.fit`, and then the control if ``config.control`` asks for it."""
     console = console or own_console()
     learned = fit(config, console)
-    return Compared(learned, _control(config, console) if config.control else None)
+    return _with_page(Compared(learned, _control(config, console) if config.control else None), console)
 
 
 def resume_with_control(
@@ -42,7 +45,14 @@ def resume_with_control(
     learned = resume(path, console, data, **machine)
     # The folder may have been moved since: what its config calls `out` is not where it is.
     config = replace(RunFolder(path).config, out=str(path))
-    return Compared(learned, _control(config, console) if config.control else None)
+    return _with_page(Compared(learned, _control(config, console) if config.control else None), console)
+
+
+def _with_page(compared: Compared, console: Console) -> Compared:
+    """The same, once the page of the run is written."""
+    run = compared.learned.run
+    write_report_or_say(run, choose_device(RunFolder(run).config.device), plain(console))
+    return compared
 
 
 def _control(config: TrainConfig, console: Console) -> Finished:

@@ -129,11 +129,15 @@ def test_the_scores_of_the_onnx_file_are_those_of_its_masks_and_of_the_folder(
 ):
     path = exported["onnx"][0]
     scores = wholenet.evaluate(path, labelled, tiling=tiling)
-    wholenet.predict(path, [labelled / "images"], tmp_path, tiling=tiling)
+    wholenet.predict(path, [labelled / "images"], tmp_path, tiling=tiling, probabilities=True)
     val, matrix = open_data(labelled, **HELD_OUT).splits["val"], ConfusionMatrix(3)
     for i in range(len(val)):
-        matrix.update(val[i].mask, np.asarray(Image.open(tmp_path / f"{val[i].name}.png")))
-    assert scores == matrix.scores()
+        mask = np.asarray(Image.open(tmp_path / f"{val[i].name}.png"))
+        matrix.update(val[i].mask, mask)
+        with np.load(tmp_path / f"{val[i].name}.npz") as file:
+            likely = np.take_along_axis(file["probabilities"], mask[None].astype(int), 0)[0]
+            assert (likely == file["probabilities"].max(0)).all()
+    assert scores.scores == matrix.scores()
     assert scores.images == 4
     assert (matrix.counts.sum(0) > 0).sum() > 1  # classes that are predicted
     expected = wholenet.evaluate(folder, labelled, tiling=tiling)

@@ -68,7 +68,7 @@ def parts(monkeypatch):
 def test_the_score_is_that_of_the_masks_that_predict_writes(tiling, model, discs, tmp_path):
     wholenet.predict(model, [discs / "images"], tmp_path, tiling=tiling)
     scores = wholenet.evaluate(model, discs, SPLIT, tiling=tiling)
-    assert scores == scores_of_files(tmp_path, discs)
+    assert scores.scores == scores_of_files(tmp_path, discs)
     assert 0 < scores.pixel_accuracy < 1
     assert None not in scores.iou
     assert (scores == wholenet.evaluate(model, discs, SPLIT)) == (tiling is None)  # tiles do make a difference here

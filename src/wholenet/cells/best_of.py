@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -19,6 +19,8 @@ from wholenet.cells.search import Searched, check_unchanged, resume_search, sear
 from wholenet.data.sets import place_of
 from wholenet.machine import choose_device
 from wholenet.report.cells import draw_cells
+from wholenet.report.progress import plain
+from wholenet.report.run_page import write_report_or_say
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
 from wholenet.search.cell_folder import CONTROL, RETRAINED, CellFolder
 from wholenet.search.equal_time import equal_time_epochs
@@ -53,14 +55,15 @@ def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | 
     """
     console = console or Console()
     if not config.searches:
-        return _completed(search(config, console), console)
+        return _with_page(_completed(search(config, console), console), console)
     CellFolder.check_free(config.out)
     choose_device(config.device)
     prepare_labels(config, console)
     config = replace(config, data=place_of(config.data))
     run = CellFolder.create(config)
     with run.locked(), run.given_back():
-        return _best(run, config, console)
+        best = _best(run, config, console)
+    return _with_page(best, console)
 
 
 def resume_cells(
@@ -75,12 +78,22 @@ def resume_cells(
     run = CellFolder(path)
     config = replace(run.search_config, out=str(path), **machine)
     if not config.searches:
-        return _completed(resume_search(path, console, data, **machine), console, data, **machine)
+        return _with_page(_completed(resume_search(path, console, data, **machine), console, data, **machine), console)
     config = replace(config, data=data_of(run, config.data, data))
     with run.locked():
         if data is not None:
             _move_data(run, config, console)
-        return _best(run, config, console, **machine)
+        best = _best(run, config, console, **machine)
+    return _with_page(best, console)
+
+
+Result = TypeVar("Result", Searched, Best)
+
+
+def _with_page(found: Result, console: Console) -> Result:
+    """The same, once the page of the run is written."""
+    write_report_or_say(found.run, "cpu", plain(console))
+    return found
 
 
 def _completed(found: Searched, console: Console, data: str | Path | None = None, **machine: Any) -> Searched:

@@ -7,6 +7,7 @@ from typing import get_args
 
 from wholenet.commands.bench import bench
 from wholenet.commands.check_data import check_data
+from wholenet.commands.compare import compare
 from wholenet.commands.decode import decode
 from wholenet.commands.diagnose import diagnose
 from wholenet.commands.evaluate import evaluate
@@ -15,6 +16,7 @@ from wholenet.commands.fit import fit
 from wholenet.commands.info import info
 from wholenet.commands.own_task import fit_own_task
 from wholenet.commands.predict import predict
+from wholenet.commands.report import report
 from wholenet.commands.retrain import retrain
 from wholenet.commands.search import search
 from wholenet.commands.study import study
@@ -28,6 +30,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "predict": predict,
     "diagnose": diagnose,
+    "report": report,
+    "compare": compare,
     "decode": decode,
     "study": study,
     "sweep": sweep,

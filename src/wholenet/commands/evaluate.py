@@ -11,7 +11,6 @@ from wholenet.search.config import FitConfig
 
 if TYPE_CHECKING:
     from wholenet.tasks.classification import Accuracy
-    from wholenet.tasks.segmentation import Scores
 
 
 def evaluate(
@@ -25,7 +24,7 @@ def evaluate(
     max_megapixels: Megapixels = FitConfig.max_megapixels,
     device: Device = "auto",
 ) -> None:
-    """Score a trained network: IoU per class, mIoU, pixel accuracy.
+    """Score a trained network: IoU, Dice, precision, recall and boundary F per class; the worst images.
 
     Args:
         model: Run folder, model folder, or ONNX file that `wholenet export` wrote.
@@ -44,6 +43,7 @@ def evaluate(
     from wholenet.deploy.score import scores_to_dict
     from wholenet.jobs.samples import TrainedOnSamples
     from wholenet.report.data_check import printable
+    from wholenet.report.evaluation import evaluation_lines
     from wholenet.report.progress import counted
 
     network = loaded(model, device, tile)
@@ -67,18 +67,8 @@ def evaluate(
     print(printable(how_read(data, "segmentation")))
     progress = counted(Console(stderr=True), "scoring")
     scores = evaluate(network, data, split, max_megapixels, tiling=tiling, progress=progress)
-    _tell_scores(scores, network.classes.names)
+    print("\n".join(evaluation_lines(scores, network.classes.names)))
     write_json(json, scores_to_dict(scores, network.classes.names))
-
-
-def _tell_scores(scores: Scores, names: tuple[str, ...]) -> None:
-    width = max(map(len, names))
-    for name, iou in zip(names, scores.iou, strict=True):
-        print(f"{name:{width}}  {'     -' if iou is None else f'{100 * iou:5.1f} %'}")
-    print(
-        f"{'mIoU':{width}}  {100 * scores.miou:5.1f} %   pixel accuracy {100 * scores.pixel_accuracy:.1f} %, "
-        f"{scores.images} images"
-    )
 
 
 def _tell_accuracy(scores: Accuracy, classes: tuple[str, ...]) -> None:

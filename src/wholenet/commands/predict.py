@@ -13,6 +13,8 @@ def predict(
     *,
     out: str,
     overlay: bool = False,
+    probabilities: bool = False,
+    polygons: bool = False,
     tile: str | None = None,
     overlap: Overlap | None = None,
     cityscapes_submission: bool = False,
@@ -26,6 +28,8 @@ def predict(
         images: Image files, folders of them, or videos.
         out: Folder for the masks; of a classifier, the CSV file to write.
         overlay: Also write the mask in colour over the image.
+        probabilities: Also STEM.npz: every class's probability, float16 [K, H, W].
+        polygons: Also STEM.geojson: polygons in pixel coordinates.
         tile: HEIGHTxWIDTH of pieces to cut images into; default: only images over 4 megapixels.
         overlap: Pixels that neighbouring pieces share; default: 256.
         cityscapes_submission: Write label ids under the names that the Cityscapes evaluation server expects.
@@ -46,12 +50,15 @@ def predict(
             "--overlay writes a second picture of each frame, which the Cityscapes evaluator refuses; "
             "give --overlay and --cityscapes-submission in two calls with two --out folders"
         )
+    if cityscapes_submission and (probabilities or polygons):
+        raise ValueError("a Cityscapes submission is label ids alone; drop --probabilities and --polygons")
     network = loaded(model, device, tile)
     failed = None
     if isinstance(network, TrainedClassifier):
-        if overlay or cityscapes_submission or tile or overlap is not None:
+        if any((overlay, probabilities, polygons, cityscapes_submission, tile, overlap is not None)):
             raise ValueError(
-                "--overlay, --tile, --overlap and --cityscapes-submission are about masks; this is a classifier"
+                "--overlay, --probabilities, --polygons, --tile, --overlap, --cityscapes-submission are about masks; "
+                "this is a classifier, whose table has the probabilities of its classes"
             )
         progress = counted(Console(stderr=True), "classifying")
         try:
@@ -67,8 +74,9 @@ def predict(
         if cityscapes_submission:
             written = write_cityscapes_submission(network, images, out, tiling=tiling, progress=progress)
         else:
-            options = {"overlay": overlay, "tiling": tiling, "max_megapixels": max_megapixels}
-            written = predict(network, images, out, progress=progress, **options)
+            beside = {"overlay": overlay, "probabilities": probabilities, "polygons": polygons}
+            options = {"tiling": tiling, "max_megapixels": max_megapixels, "progress": progress}
+            written = predict(network, images, out, **beside, **options)
     except SomeFailed as some:
         written, failed = some.written, some
     for folder in [path for path in written if path.is_dir()]:

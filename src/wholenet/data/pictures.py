@@ -279,10 +279,22 @@ def write_mask(path: str | Path, mask: np.ndarray) -> None:
 # ---- masks in colour
 
 
+def drawing_colors(classes: Classes) -> tuple[Color, ...]:
+    """What the classes are drawn in: their colours, or the default ones where all of theirs are greys, as those of
+    black and white masks are, because over an image greys look like its own light and shadow.
+
+    >>> drawing_colors(Classes(("background", "foreground"), ((0, 0, 0), (255, 255, 255))))
+    ((242, 36, 36), (77, 110, 191))
+    """
+    if all(red == green == blue for red, green, blue in classes.colors):
+        return default_colors(len(classes))
+    return classes.colors
+
+
 def colorize(mask: np.ndarray, classes: Classes) -> np.ndarray:
-    """The mask [H, W] of train ids in the colours of its classes, uint8 [H, W, 3]; ``IGNORE`` is black."""
+    """The mask [H, W] of train ids in :func:`drawing_colors`, uint8 [H, W, 3]; ``IGNORE`` is black."""
     table = np.zeros((256, 3), np.uint8)
-    table[: len(classes)] = classes.colors
+    table[: len(classes)] = drawing_colors(classes)
     return table[mask]
 
 

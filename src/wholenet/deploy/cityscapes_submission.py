@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from wholenet.data.opening import open_picture
 from wholenet.data.pictures import write_mask
 from wholenet.data.sample import Classes, DataError
 from wholenet.deploy.predict import (
-    Predictor,
     all_done,
     check_targets,
     list_images,
@@ -21,6 +21,7 @@ from wholenet.deploy.predict import (
     refuse_collisions,
     target_in,
 )
+from wholenet.deploy.predictor import Predictor
 from wholenet.deploy.tiles import Tiling
 
 SIZE = (1024, 2048)
@@ -72,7 +73,8 @@ def write_cityscapes_submission(
     check_targets(out, targets)
     out.mkdir(parents=True, exist_ok=True)
     failed: dict[Path, str] = {}
-    for i, _, mask in predicted(model, images, failed, progress, tiling):
+    answer = partial((tiling or Tiling()).predict, model.predict)
+    for i, _, mask in predicted(answer, images, failed, progress):
         write_mask(targets[i], label_ids[mask])
     return all_done(images, targets, failed)
 

@@ -92,6 +92,15 @@ class OnnxModel:
             ValueError: if the image has another shape or type, or is smaller.
             FloatingPointError: for logits that are not finite.
         """
+        return self.class_logits(image).argmax(0).astype(np.uint8)
+
+    def class_logits(self, image: np.ndarray) -> np.ndarray:
+        """Class logits, float32 [K, H, W], of such an image; ``predict`` names the largest.
+
+        Raises:
+            ValueError: as ``predict``.
+            FloatingPointError: likewise.
+        """
         check_image(image)
         if min(image.shape[:2]) < SMALLEST:
             raise ValueError(
@@ -102,4 +111,4 @@ class OnnxModel:
         logits = self.logits(np.ascontiguousarray(x.transpose(2, 0, 1))[None])
         if not np.isfinite((logits.min(), logits.max())).all():
             raise FloatingPointError(LOST)
-        return logits.argmax(1)[0].astype(np.uint8)
+        return logits[0]

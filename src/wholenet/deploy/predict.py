@@ -1,21 +1,28 @@
-"""Predictions for image files, written as index PNGs."""
+"""Predictions for image files, written as index PNGs; and as pictures, probabilities and polygons if asked."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.opening import MAX_MEGAPIXELS
-from wholenet.data.pictures import overlay, read_image, write_mask
-from wholenet.data.sample import Classes, DataError
+from wholenet.data.pictures import read_image, write_mask
+from wholenet.data.sample import DataError
+from wholenet.deploy.overlay import outlined, with_legend
+from wholenet.deploy.polygons import write_polygons
+from wholenet.deploy.predictor import Predictor
+from wholenet.deploy.probabilities import mask_and_probabilities, write_probabilities
 from wholenet.deploy.tiles import Tiling
 from wholenet.files import check_output
+
+Answer = TypeVar("Answer")
 
 LONGEST_NAME = 255
 """Bytes of a file's name, on nearly all file systems."""
@@ -39,30 +46,19 @@ class SomeFailed(DataError):
         self.written = list(written)
 
 
-class Predictor(Protocol):
-    """A trained network in whatever form: a ``TrainedModel``, an ``OnnxModel``."""
-
-    @property
-    def classes(self) -> Classes:
-        """What it tells apart."""
-        ...
-
-    def predict(self, image: np.ndarray) -> np.ndarray:
-        """uint8 [H, W, 3] -> train ids, uint8 [H, W]."""
-        ...
-
-
 def predict_files(
     model: Predictor,
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
     with_overlay: bool = False,
+    with_probabilities: bool = False,
+    with_polygons: bool = False,
     tiling: Tiling | None = None,
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> list[Path]:
-    """Write ``out``/STEM.png (class indices, size of the image) for every image, and STEM_overlay.png if asked.
+    """Write ``out``/STEM.png (class indices, size of the image) for every image, and what else is asked.
 
     An image that cannot be answered does not stop the others; nothing is written for it.
 
@@ -71,6 +67,8 @@ def predict_files(
         inputs: image files, and folders that are searched for them, sub-folders included.
         out: folder for the masks; made if it is not there.
         with_overlay: write STEM_overlay.png too.
+        with_probabilities: write STEM.npz too; see :mod:`wholenet.deploy.probabilities`.
+        with_polygons: write STEM.geojson too; see :mod:`wholenet.deploy.polygons`.
         tiling: how large images are cut; None is :class:`Tiling` as it is.
         progress: as :func:`predicted` takes it.
         max_megapixels: larger images are refused before they are decoded.
@@ -86,17 +84,37 @@ def predict_files(
     """
     images = list_images(inputs)
     out = Path(out)
-    targets = [target_in(out, f"{image.stem}.png", image) for image in images]
-    overlays = [target_in(out, f"{image.stem}_overlay.png", image) for image in images] if with_overlay else []
-    refuse_collisions([*images, *images[: len(overlays)]], [*targets, *overlays])
-    check_targets(out, [*targets, *overlays])
+    asked = {".png": True, "_overlay.png": with_overlay, ".npz": with_probabilities, ".geojson": with_polygons}
+    targets = {
+        ending: [target_in(out, f"{image.stem}{ending}", image) for image in images]
+        for ending, wanted in asked.items()
+        if wanted
+    }
+    every = [target for of_kind in targets.values() for target in of_kind]
+    refuse_collisions(images * len(targets), every)
+    check_targets(out, every)
     out.mkdir(parents=True, exist_ok=True)
     failed: dict[Path, str] = {}
-    for i, image, mask in predicted(model, images, failed, progress, tiling, max_megapixels):
-        write_mask(targets[i], mask)
+    answer = partial(_answer, model, tiling or Tiling(), with_probabilities)
+    for i, image, (mask, probabilities) in predicted(answer, images, failed, progress, max_megapixels):
+        write_mask(targets[".png"][i], mask)
         if with_overlay:
-            Image.fromarray(overlay(image, mask, model.classes)).save(overlays[i])
-    return all_done(images, targets, failed)
+            shown = with_legend(outlined(image, mask, model.classes), mask, model.classes)
+            Image.fromarray(shown).save(targets["_overlay.png"][i])
+        if probabilities is not None:
+            write_probabilities(targets[".npz"][i], probabilities, model.classes)
+        if with_polygons:
+            write_polygons(targets[".geojson"][i], mask, model.classes, images[i].name)
+    return all_done(images, targets[".png"], failed)
+
+
+def _answer(
+    model: Predictor, tiling: Tiling, with_probabilities: bool, image: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The mask, uint8 [H, W], and if asked the probabilities, float16 [K, H, W]."""
+    if with_probabilities:
+        return mask_and_probabilities(model, image, tiling)
+    return tiling.predict(model.predict, image), None
 
 
 def list_images(inputs: Sequence[str | Path]) -> list[Path]:
@@ -177,25 +195,24 @@ def all_done(images: Sequence[Path], targets: Sequence[Path], failed: Mapping[Pa
 
 
 def predicted(
-    model: Predictor,
+    answer: Callable[[np.ndarray], Answer],
     images: Sequence[Path],
     failed: dict[Path, str],
     progress: Callable[[int, int], None] | None = None,
-    tiling: Tiling | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The place of each image in ``images``, the image, uint8 [H, W, 3], and its mask of train ids, uint8 [H, W]; one
-    at a time, when asked for. Images that cannot be read or answered are left out, and put into ``failed``.
+) -> Iterator[tuple[int, np.ndarray, Answer]]:
+    """The place of each image in ``images``, the image, uint8 [H, W, 3], and the ``answer`` to it; one at a time, when
+    asked for. Images that cannot be read or answered are left out, and put into ``failed``.
 
     ``progress`` is told of an image once the next is asked for, so that the caller's own work on it is done too.
     """
     for place, path in enumerate(images):
         try:
             image = read_image(path, max_megapixels)
-            mask = (tiling or Tiling()).predict(model.predict, image)
+            found = answer(image)
         except (ValueError, FloatingPointError) as error:
             failed[path] = str(error)
         else:
-            yield place, image, mask
+            yield place, image, found
         if progress is not None:
             progress(place + 1, len(images))

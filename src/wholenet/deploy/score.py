@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,8 @@ from wholenet.data.sample import DataError, DataSource
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
-from wholenet.tasks.segmentation import Scores, evaluate_masks
+from wholenet.tasks.boundary import TOLERANCE
+from wholenet.tasks.evaluation import Evaluation, mean, measure_masks
 
 
 def open_for(model: TrainedModel | OnnxModel, data: str, max_megapixels: float = MAX_MEGAPIXELS) -> DataSource:
@@ -37,8 +39,8 @@ def score(
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
     tiling: Tiling | None = None,
-) -> Scores:
-    """Scores of ``model`` on a split of ``data``, at full resolution: of the same masks as
+) -> Evaluation:
+    """What is said of ``model`` on a split of ``data``, at full resolution: of the same masks as
     :func:`wholenet.deploy.predict.predict_files` writes.
 
     The validation of training is another computation, :func:`wholenet.tasks.segmentation.evaluate`: images of up to 4
@@ -61,14 +63,25 @@ def score(
     if split not in source.splits:
         raise DataError(f"{data} has no split {split!r} with masks; it has {', '.join(source.splits)}")
     predict = partial((tiling or Tiling()).predict, model.predict)
-    return evaluate_masks(predict, source.splits[split], len(model.classes), progress)
+    return measure_masks(predict, source.splits[split], len(model.classes), progress)
 
 
-def scores_to_dict(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
-    """The JSON form: shares in [0, 1]; null for a class that neither occurs nor is predicted."""
+def scores_to_dict(found: Evaluation, names: tuple[str, ...]) -> dict[str, Any]:
+    """The JSON form: shares in [0, 1]; null for a class where there is nothing to divide by. The confusion matrix has
+    a row for each true class, and a column for each predicted one, in the order of "classes"."""
+    per_class = {
+        name: dict(zip(names, getattr(found, name), strict=True))
+        for name in ("iou", "dice", "precision", "recall", "boundary_f", "share")
+    }
     return {
-        "miou": scores.miou,
-        "iou": dict(zip(names, scores.iou, strict=True)),
-        "pixel_accuracy": scores.pixel_accuracy,
-        "images": scores.images,
+        "miou": found.miou,
+        **per_class,
+        "mean": {name: mean(getattr(found, name)) for name in ("dice", "precision", "recall", "boundary_f")},
+        "pixel_accuracy": found.pixel_accuracy,
+        "images": found.images,
+        "boundary_tolerance": {"of_diagonal": TOLERANCE, "rounded": "up, to pixels"},
+        "classes": list(names),
+        "confusion_matrix": [list(row) for row in found.counts],
+        "worst_images": [image.name for image in found.worst],
+        "per_image": [asdict(image) for image in found.per_image],
     }

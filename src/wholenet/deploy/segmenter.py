@@ -21,7 +21,7 @@ from wholenet.deploy.held_out import check_held_out
 from wholenet.files import require_keys, shown
 from wholenet.spaces.grid import Grid
 from wholenet.spaces.supernet import Supernet
-from wholenet.tasks.segmentation import predict_mask
+from wholenet.tasks.segmentation import image_logits, predict_mask
 
 NORMALIZATION = {"mean": list(MEAN), "std": list(STD)}
 
@@ -47,6 +47,16 @@ class TrainedModel:
         """
         check_image(image)
         return predict_mask(self.folded, image, self.device)
+
+    def class_logits(self, image: np.ndarray) -> np.ndarray:
+        """Class logits, float32 [K, H, W], of an RGB image, uint8 [H, W, 3]; ``predict`` names the largest.
+
+        Raises:
+            ValueError: if the image has another shape or type.
+            FloatingPointError: for logits that are not finite.
+        """
+        check_image(image)
+        return image_logits(self.folded, image, self.device).float().cpu().numpy()
 
     @cached_property
     def folded(self) -> nn.Module:

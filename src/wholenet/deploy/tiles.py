@@ -7,6 +7,7 @@ looks at all that it is given, so answers differ a little from those for the who
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,17 @@ DEFAULT_OVERLAP = 256
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """uint8 [h, w, 3] -> uint8 [h, w]."""
+
+
+class Piece(NamedTuple):
+    """One tile. (Rows, columns) of each part."""
+
+    seen: tuple[slice, slice]
+    """Of the image: what the tile sees."""
+    kept: tuple[slice, slice]
+    """Of the image: what is kept of its answer. These parts cover the image once."""
+    inner: tuple[slice, slice]
+    """The same, of the tile."""
 
 
 @checked_in_order
@@ -45,10 +57,17 @@ class Tiling:
 
     def predict(self, predict: Predict, image: np.ndarray) -> np.ndarray:
         """The mask of ``image``, whole or in tiles."""
-        height, width = image.shape[:2]
-        if self.tile is None and height * width <= WHOLE_PIXELS:
+        if self._whole(*image.shape[:2]):
             return predict(image)
         return predict_in_tiles(predict, image, self.tile or DEFAULT_TILE, self.overlap)
+
+    def pieces(self, height: int, width: int) -> Iterator[Piece]:
+        """The tiles of an image of this size; a single one where it is not cut."""
+        tile = (height, width) if self._whole(height, width) else self.tile or DEFAULT_TILE
+        return pieces(height, width, tile, self.overlap)
+
+    def _whole(self, height: int, width: int) -> bool:
+        return self.tile is None and height * width <= WHOLE_PIXELS
 
 
 def predict_in_tiles(predict: Predict, image: np.ndarray, tile: tuple[int, int], overlap: int) -> np.ndarray:
@@ -58,15 +77,21 @@ def predict_in_tiles(predict: Predict, image: np.ndarray, tile: tuple[int, int],
     """
     height, width = image.shape[:2]
     mask = np.empty((height, width), np.uint8)
+    for seen, kept, inner in pieces(height, width, tile, overlap):
+        mask[kept] = predict(np.ascontiguousarray(image[seen]))[inner]
+    return mask
+
+
+def pieces(height: int, width: int, tile: tuple[int, int], overlap: int) -> Iterator[Piece]:
+    """The tiles of an image of this size."""
     for rows, kept_rows in spans(height, tile[0], overlap):
         for columns, kept_columns in spans(width, tile[1], overlap):
-            part = predict(np.ascontiguousarray(image[rows, columns]))
-            inner = part[
-                kept_rows.start - rows.start : kept_rows.stop - rows.start,
-                kept_columns.start - columns.start : kept_columns.stop - columns.start,
-            ]
-            mask[kept_rows, kept_columns] = inner
-    return mask
+            inner = _within(kept_rows, rows), _within(kept_columns, columns)
+            yield Piece((rows, columns), (kept_rows, kept_columns), inner)
+
+
+def _within(kept: slice, seen: slice) -> slice:
+    return slice(kept.start - seen.start, kept.stop - seen.start)
 
 
 def spans(length: int, tile: int, overlap: int) -> Iterator[tuple[slice, slice]]:

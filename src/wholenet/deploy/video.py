@@ -9,9 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wholenet.data.pictures import overlay, write_mask
+from wholenet.data.pictures import write_mask
 from wholenet.data.sample import DataError
-from wholenet.deploy.predict import Predictor, target_in
+from wholenet.deploy.overlay import outlined
+from wholenet.deploy.predict import target_in
+from wholenet.deploy.predictor import Predictor
 from wholenet.deploy.tiles import Tiling
 from wholenet.files import check_output
 
@@ -98,7 +100,7 @@ def predict_video(
             mask = (tiling or Tiling()).predict(model.predict, frame)
             write_mask(masks / f"{done:06}.png", mask)
             if writer is not None:
-                writer.write(cv2.cvtColor(overlay(frame, mask, model.classes), cv2.COLOR_RGB2BGR))
+                writer.write(cv2.cvtColor(outlined(frame, mask, model.classes), cv2.COLOR_RGB2BGR))
             done += 1
             if progress is not None and done < claimed:
                 progress(done, claimed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wholenet.diagnostics.diagnosis import TOLERANCE, Diagnosis
-from wholenet.diagnostics.entropy import DECIDED_GAIN
+from wholenet.diagnostics.entropy import DECIDED_GAIN, Movement
 
 DECIDED_ENTROPY = 0.5
 """Normalised entropy at or below which the search is said to have decided: between two options, 89 to 11."""
@@ -21,21 +23,32 @@ def verdict(diagnosis: Diagnosis) -> tuple[str, str, str]:
 
 
 def _search(d: Diagnosis) -> str:
-    if not d.searched:
+    return search_verdict(d.searched, d.entropy, d.movement)
+
+
+def search_verdict(searched: bool, entropy: Mapping[str, float], movement: Mapping[str, Movement]) -> str:
+    """Whether a search on the grid decided anything, in one sentence.
+
+    Args:
+        searched: False for a run that never moved its architecture.
+        entropy: normalised, of "alpha" and "beta".
+        movement: how far each moved from uniform.
+    """
+    if not searched:
         return "Nothing was searched: this run kept all edges and operations at uniform strength, as a control does."
-    on_edges, on_operations = _word(d, "beta"), _word(d, "alpha")
+    on_edges, on_operations = (_word(entropy[name], movement[name]) for name in ("beta", "alpha"))
     repeated = "" if on_operations == on_edges else f"{on_operations} "
     return (
-        f"The search {on_edges} on edges (normalised entropy {d.entropy['beta']:.3f}) and {repeated}on operations "
-        f"({d.entropy['alpha']:.3f}): {_whole(d.movement['beta'].decided)} of the cells prefer one edge, and "
-        f"{_whole(d.movement['alpha'].decided)} one operation, by {_points(DECIDED_GAIN)} or more over uniform."
+        f"The search {on_edges} on edges (normalised entropy {entropy['beta']:.3f}) and {repeated}on operations "
+        f"({entropy['alpha']:.3f}): {_whole(movement['beta'].decided)} of the cells prefer one edge, and "
+        f"{_whole(movement['alpha'].decided)} one operation, by {_points(DECIDED_GAIN)} or more over uniform."
     )
 
 
-def _word(d: Diagnosis, name: str) -> str:
-    if d.entropy[name] <= DECIDED_ENTROPY:
+def _word(entropy: float, movement: Movement) -> str:
+    if entropy <= DECIDED_ENTROPY:
         return "decided"
-    return "decided next to nothing" if d.movement[name].decided < FEW else "leaned without deciding"
+    return "decided next to nothing" if movement.decided < FEW else "leaned without deciding"
 
 
 def _untrained(d: Diagnosis) -> bool:
@@ -82,11 +95,22 @@ def _keep(d: Diagnosis) -> str:
 
 
 def _credit(d: Diagnosis) -> str:
-    if not d.searched:
+    return credit(d.searched, d.result, None if d.control is None else d.control.miou)
+
+
+def credit(searched: bool, result: float, control: float | None) -> str:
+    """Whether the search deserves credit for the score, as the end of a sentence.
+
+    Args:
+        searched: False for a run that never moved its architecture.
+        result: what the run reached, in [0, 1]; more is better.
+        control: likewise its frozen-uniform control; None where there is none.
+    """
+    if not searched:
         return "compare it with a learned run of the same data, seed and time"
-    if d.control is None:
+    if control is None:
         return "and before crediting the search with the score, train the frozen-uniform control (`--control`)"
-    gained = d.result - d.control.miou
+    gained = result - control
     if gained > TOLERANCE:
         return (
             f"the run is {_points(gained)} better than its frozen-uniform control of the same time, but one seed says "

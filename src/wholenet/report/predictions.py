@@ -13,8 +13,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from wholenet.data.pictures import overlay
+from wholenet.data.pictures import drawing_colors
 from wholenet.data.sample import IGNORE, Classes
+from wholenet.deploy.overlay import outlined
 from wholenet.report.style import MUTED, bare_axes, saved_figure
 
 CELL_IN = 3.2
@@ -53,11 +54,11 @@ def draw_predictions(
             "expected the same number of each, and at least one."
         )
     rows = [
-        (image, overlay(image, truth, classes, OPACITY), overlay(image, prediction, classes, OPACITY))
+        (image, outlined(image, truth, classes, OPACITY), outlined(image, prediction, classes, OPACITY))
         for image, truth, prediction in zip(images, truths, predictions, strict=True)
     ]
     heights = [min(image.shape[0] / image.shape[1], MAX_ASPECT) * CELL_IN for image in images]
-    shown = [(classes.names[k], classes.colors[k]) for k in _occurring(truths, predictions, len(classes))]
+    shown = [(classes.names[k], drawing_colors(classes)[k]) for k in _occurring(truths, predictions, len(classes))]
     columns, column_in = _legend_columns([name for name, _ in shown])
     legend_in = LEGEND_ROW_IN * -(-len(shown) // columns)
     height_in = HEADER_IN + sum(heights) + GAP_IN * len(rows) + legend_in + 1.5 * MARGIN_IN

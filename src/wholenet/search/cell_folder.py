@@ -9,6 +9,7 @@ control/        the frozen-uniform control, likewise
 searches/0...   of a method that searches several times: a run folder each, and below it `retrained/`
 epoch-*.pt      of a run that may go back: where to
 *.png           pictures
+report.html     all of it on one page
 
 and what any run has (search/folder.py).
 """

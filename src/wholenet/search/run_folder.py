@@ -11,6 +11,7 @@ search/          of a two-stage run: its first stage, a run folder too
 control/         the frozen-uniform control, a run folder too
 diagnosis/       what `wholenet diagnose` found
 *.png            pictures
+report.html      all of it on one page
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Letters: B images, K classes, H x W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -101,6 +101,11 @@ class ConfusionMatrix:
         self.counts += np.bincount(t * k + p, minlength=k * k).reshape(k, k)
         self.images += 1
 
+    def add(self, other: ConfusionMatrix) -> None:
+        """Add the counts of another matrix of the same classes."""
+        self.counts += other.counts
+        self.images += other.images
+
     def over_processes(self) -> ConfusionMatrix:
         """The sum of the matrices of all processes."""
         total = ConfusionMatrix(len(self.counts))
@@ -124,11 +129,21 @@ def predict_mask(model: nn.Module, image: np.ndarray, device: torch.device | str
     Raises:
         FloatingPointError: for logits that are not finite.
     """
+    return image_logits(model, image, device).argmax(0).to(torch.uint8).cpu().numpy()
+
+
+@torch.no_grad()
+def image_logits(model: nn.Module, image: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """Class logits, [K, H, W] on ``device``, of one RGB image, uint8 [H, W, 3]. The model must be in eval mode.
+
+    Raises:
+        FloatingPointError: for logits that are not finite.
+    """
     x = torch.from_numpy(normalize(image)).permute(2, 0, 1)[None].to(device, memory_format=torch.channels_last)
     logits = model(x)
     if not all_finite(logits):
         raise FloatingPointError(LOST)
-    return logits.argmax(1)[0].to(torch.uint8).cpu().numpy()
+    return logits[0]
 
 
 def evaluate(
@@ -171,6 +186,22 @@ def evaluate_masks(
         FloatingPointError: for logits that are not finite; the sample is named.
     """
     matrix = ConfusionMatrix(num_classes)
+    for _, truth, prediction in answered(predict, data, progress):
+        matrix.update(truth, prediction)
+    return matrix.over_processes().scores()
+
+
+def answered(
+    predict: Callable[[np.ndarray], np.ndarray],
+    data: SegmentationData,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, true and predicted mask of the images of ``data`` whose turn it is in this process.
+
+    Raises:
+        DataError: for an image that ``predict`` refuses; the sample is named.
+        FloatingPointError: for logits that are not finite; the sample is named.
+    """
     for i in range(parallel.rank(), len(data), parallel.processes()):
         image, truth, name = data[i]
         try:
@@ -179,7 +210,6 @@ def evaluate_masks(
             raise FloatingPointError(f"{name}: {error}") from error
         except ValueError as error:
             raise DataError(f"{name}: {error}") from error
-        matrix.update(truth, prediction)
+        yield name, truth, prediction
         if progress is not None:
             progress(min(len(data), i + parallel.processes()), len(data))
-    return matrix.over_processes().scores()

@@ -1,0 +1,115 @@
+"""Runs beside each other: what each reached and cost, and the settings in which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wholenet.report.data_check import printable
+from wholenet.report.html import paragraph, picture_file, section, table, write_page
+from wholenet.report.in_words import in_words
+from wholenet.report.run_page import duration, percent
+from wholenet.search.read_run import Row, RunTables, read_run
+
+NEVER_COMPARED = ("out", "settings")
+"""Where a run lies differs always; "settings" is told apart into the settings of its space."""
+NO_SUCH = "-"
+
+
+def compare_runs(runs: Sequence[str | Path]) -> tuple[list[Row], list[RunTables]]:
+    """A row for each run, and the tables of each.
+
+    A row has "run", the scores and "seconds" of :class:`wholenet.search.read_run.RunTables`, "control_miou" or
+    "control_error" (the score of its frozen-uniform control), "done" (epochs finished) of "planned", and the settings
+    in which any two of them differ. None where there is no such number, "-" where a run has no such setting.
+
+    Raises:
+        ValueError: for fewer than two runs, a folder without one, or runs of two tasks.
+    """
+    if len(runs) < 2:
+        raise ValueError(f"found {len(runs)} run to compare; give two or more run folders")
+    found = [read_run(run) for run in runs]
+    tasks = {run.task for run in found}
+    if len(tasks) > 1:
+        listed = ", ".join(f"{run.path}: {run.task}" for run in found)
+        raise ValueError(f"runs of two tasks have no score in common ({listed}); compare runs of one")
+    key = found[0].score
+    if key is None:
+        raise ValueError(
+            f"of the task {found[0].task!r} it is not known what runs are compared by; read_run has its numbers"
+        )
+    others = ("pixel_accuracy", "constant_miou") if key == "miou" else ("test_error",)
+    settings = [_settings(run) for run in found]
+    names = [name for name in dict.fromkeys(n for own in settings for n in own) if _differs(name, settings)]
+    rows = []
+    for run, own in zip(found, settings, strict=True):
+        result = run.results[0]
+        control = next((row[key] for row in run.results if row["part"] == "control"), None)
+        scores = {name: result[name] for name in (key, *others)}
+        cost = {"done": result["epochs"], "planned": result["planned"], "seconds": result["seconds"]}
+        rows.append(
+            {
+                "run": str(run.path),
+                **scores,
+                f"control_{key}": control,
+                **cost,
+                **{n: own.get(n, NO_SUCH) for n in names},
+            }
+        )
+    return rows, found
+
+
+def _settings(run: RunTables) -> Row:
+    inner = run.config.get("settings")
+    own = {name: value for name, value in run.config.items() if name not in NEVER_COMPARED}
+    return own | (inner if isinstance(inner, dict) else {})
+
+
+def _differs(name: str, settings: Sequence[Row]) -> bool:
+    return any(own.get(name, NO_SUCH) != settings[0].get(name, NO_SUCH) for own in settings)
+
+
+HEADS = {
+    "miou": "mIoU, %",
+    "pixel_accuracy": "pixel accuracy, %",
+    "constant_miou": "best constant, %",
+    "error": "error, %",
+    "test_error": "test error, %",
+    "control_miou": "control's mIoU, %",
+    "control_error": "control's error, %",
+}
+
+
+def as_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """The rows of :func:`compare_runs` for people: head and cells."""
+    names = [name for name in rows[0] if name != "planned"]
+    head = [HEADS.get(name, "training" if name == "seconds" else name) for name in names]
+    return head, [[_cell(name, row) for name in names] for row in rows]
+
+
+def _cell(name: str, row: Row) -> str:
+    if name in HEADS:
+        return percent(row[name])
+    if name == "done":
+        return f"{row['done']} of {row['planned']} epochs"
+    return duration(row[name]) if name == "seconds" else str(row[name])
+
+
+def comparison_lines(rows: Sequence[Row]) -> list[str]:
+    """The table for the terminal: a column for each run would be too wide for long names, so each has a line."""
+    head, cells = as_table(rows)
+    whole = [head, *([printable(cell) for cell in row] for row in cells)]
+    widths = [max(map(len, column)) for column in zip(*whole, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in whole]
+
+
+def write_comparison(rows: Sequence[Row], runs: Sequence[RunTables], out: Path) -> None:
+    """Write the table as a page, with what is said of each run in words, and its curves."""
+    head, cells = as_table(rows)
+    parts = []
+    for run in runs:
+        curves = next((run.path / n for n in ("curves.png", "search.png") if (run.path / n).is_file()), None)
+        words = [paragraph(sentence) for sentence in in_words(run)]
+        parts.append(section(str(run.path), *words, picture_file(curves, "Over the epochs") if curves else ""))
+    note = "Scores are those of the last validation; settings are those in which the runs differ."
+    write_page(out, f"{len(rows)} runs", table(head, cells) + paragraph(note, "muted") + "".join(parts))

@@ -1,0 +1,108 @@
+"""A run in plain words: what it reached, beside the best constant answer and its control, and whether the search
+decided anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from wholenet.architecture import normalized_entropy, rescaled
+from wholenet.deploy.model_folder import load_model
+from wholenet.diagnostics.discretization import current_weights
+from wholenet.diagnostics.entropy import movement
+from wholenet.diagnostics.verdict import credit, search_verdict
+from wholenet.files import read_json
+from wholenet.search.cell_config import CellConfig
+from wholenet.search.cell_folder import CellFolder
+from wholenet.search.read_run import Row, RunTables
+from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.supernet import Supernet
+
+WORDS = {"miou": "mIoU", "error": "error"}
+"""What people call the scores."""
+
+
+def in_words(run: RunTables) -> list[str]:
+    """Sentences about the run, for its page."""
+    own, *others = run.results
+    control = next((row for row in others if row["part"] == "control"), None)
+    segments, cells = run.task == "segmentation", run.task == "classification"
+    said = [_on_score(own, control, run.score)]
+    if own["epochs"] < own["planned"] and not _stopped(run):
+        said.append(f"The run is not finished: {own['epochs']} of {own['planned']} epochs are done.")
+    searched = _searched(run)
+    if said_before := _diagnosis(run.path):
+        return [*said, *said_before]
+    if not cells and (sentence := _on_search(RunFolder(run.path))):
+        said.append(sentence)
+    score = _good(own, run.score)
+    if score is not None and searched:
+        end = credit(searched, score, None if control is None else _good(control, run.score))
+        said.append(end.removeprefix("and ")[:1].upper() + end.removeprefix("and ")[1:] + ".")
+    if segments and searched:
+        said.append("What cutting the supernet down would cost, `wholenet diagnose` measures.")
+    return said
+
+
+def _on_score(own: Row, control: Row | None, key: str | None) -> str:
+    if key is None:
+        return "What its scores mean, the task says that was registered for the run; they are in the table of its runs."
+    if own[key] is None:
+        return "Nothing was scored yet."
+    what = WORDS[key]
+    parts = [f"On the images held out the network reaches {100 * own[key]:.1f} % {what}"]
+    if own.get("constant_miou") is not None:
+        parts.append(f"always answering the one best class would reach {100 * own['constant_miou']:.1f} %")
+    if control is not None and control[key] is not None:
+        parts.append(f"its frozen-uniform control, trained for as long, has {100 * control[key]:.1f} %")
+    return "; ".join(parts) + "."
+
+
+def _good(row: Row, key: str | None) -> float | None:
+    """The score, more of which is better; None where it is not known."""
+    if key is None or row[key] is None:
+        return None
+    return row[key] if key == "miou" else 1 - row[key]
+
+
+def _searched(run: RunTables) -> bool:
+    if run.task == "classification":
+        config = CellFolder(run.path).config
+        return isinstance(config, CellConfig) and config.architecture != "uniform"
+    return run.config["genotype"] is None and run.config["architecture"] != "uniform"
+
+
+def _stopped(run: RunTables) -> bool:
+    """Whether a stopping rule may have ended it before its time."""
+    return run.config.get("stopping", "none") != "none" or (run.path / "result.json").is_file()
+
+
+def _on_search(run: RunFolder) -> str | None:
+    """Whether its search decided anything; None where there is no supernet to ask."""
+    stage = RunFolder.at(run.search) or run
+    if not stage.model.is_dir():
+        return None
+    network: Supernet = load_model(stage.path, torch.device("cpu")).network
+    if network.discrete:
+        return f"The network is a discrete one, of the genotype {run.genotype}: nothing was searched in this run."
+    masks = network.net.masks
+    weights = {name: rescaled(w) for name, w in current_weights(network).items()}
+    entropy = {name: normalized_entropy(w, masks[name]).item() for name, w in weights.items()}
+    moved = {name: movement(w, masks[name]) for name, w in weights.items()}
+    if stage.config.space == "grid":
+        return search_verdict(stage.config.architecture != "uniform", entropy, moved)
+    parts = [
+        f"{name} has a normalised entropy of {entropy[name]:.3f} (1 is uniform), and {100 * moved[name].decided:.0f} % "
+        "of its choices prefer one option by 5 points or more over uniform"
+        for name in entropy
+    ]
+    return f"Of the architecture, {'; '.join(parts)}."
+
+
+def _diagnosis(run: Path) -> list[str]:
+    """What `wholenet diagnose` said of it; nothing where nobody asked, or a file of its name says something else."""
+    path = run / "diagnosis" / "diagnosis.json"
+    found = read_json(path) if path.is_file() else {}
+    said = found.get("verdict", []) if isinstance(found, dict) else []
+    return [sentence for sentence in said if isinstance(sentence, str)] if isinstance(said, list) else []

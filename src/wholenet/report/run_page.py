@@ -1,0 +1,268 @@
+"""The page of a run, ``report.html``: what it reached, on which images, how it went, and how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from wholenet import parallel
+from wholenet.data.pictures import drawing_colors
+from wholenet.data.sample import Classes, DataError, SegmentationData
+from wholenet.deploy.model_folder import load_model
+from wholenet.deploy.overlay import outlined
+from wholenet.deploy.score import open_for
+from wholenet.deploy.segmenter import TrainedModel
+from wholenet.deploy.tiles import Tiling
+from wholenet.report.html import bullets, paragraph, picture, picture_file, section, table, text, write_page
+from wholenet.report.in_words import WORDS, in_words
+from wholenet.search.read_run import Row, RunTables, read_run
+from wholenet.search.run_folder import RunFolder
+from wholenet.tasks.boundary import TOLERANCE
+from wholenet.tasks.evaluation import Evaluation, ImageScore, mean, measure_masks
+
+PAGE = "report.html"
+"""Name of the page, in the run's folder."""
+SHOWN = 3
+"""Best images, and as many worst ones."""
+WIDTH = 460
+"""Pixels of a picture in the page, at most."""
+MOST_CLASSES = 40
+"""In the picture of a confusion matrix."""
+CAPTIONS = {
+    "curves": "Loss, score and learning rate over the epochs",
+    "entropy": "How decided the architecture is: 1 is uniform, 0 one-hot",
+    "search": "Error, loss and curvature over the epochs",
+    "architecture": "The architecture: strength of edges and operations",
+    "cells": "The cells that were found",
+    "predictions": "Some validation images, their true and their predicted masks",
+}
+PERCENT = {
+    "miou": "mIoU, %",
+    "pixel_accuracy": "pixel accuracy, %",
+    "error": "error, %",
+    "test_error": "test error, %",
+}
+"""Scores that are shares, as the page has them."""
+HOW_IT_WENT = ("curves", "entropy", "search")
+ARCHITECTURE = ("architecture", "cells")
+
+
+def write_report(
+    run: str | Path,
+    out: str | Path | None = None,
+    data: str | None = None,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write the page of a run, finished or not. Where several processes run, all of them call this, and share the
+    images.
+
+    Args:
+        run: the run folder.
+        out: the file; None is ``report.html`` in the folder.
+        data: where the data is now; None is where the run had it. Where it is not, the page says so.
+        device: where the validation images are answered.
+        progress: called with (images scored, images to score in all).
+
+    Returns:
+        The file.
+
+    Raises:
+        DataError: if the ``data`` that is given cannot be read.
+        ValueError: if there is no run in the folder, or its files are damaged.
+        OSError: if the page cannot be written.
+    """
+    tables = read_run(run)
+    target = tables.path / PAGE if out is None else Path(out)
+    scored = _scored(RunFolder(run), data, device, progress) if tables.task == "segmentation" else ""
+    if parallel.is_first():
+        write_page(target, f"Run {tables.path.resolve().name}", _numbers(tables) + _body(tables, scored))
+    return target
+
+
+def write_report_or_say(run: Path, device: torch.device | str, say: Callable[[str], None]) -> None:
+    """:func:`write_report` at the end of a run, which is worth more than its page: what is in the way of that is told
+    to ``say``, and nothing else happens."""
+    try:
+        say(f"open {write_report(run, device=device)}")
+    except (ValueError, OSError, FloatingPointError) as error:
+        say(f"warning: {run / PAGE} was not written: {error}. `wholenet report {run}` writes it later")
+
+
+def _body(run: RunTables, scored: str) -> str:
+    pictures = {name: picture_file(run.path / f"{name}.png", caption) for name, caption in CAPTIONS.items()}
+    genotype = run.path / "genotype.yaml"
+    named = paragraph("The discrete network is in genotype.yaml.", "muted") if genotype.is_file() else ""
+    chosen = "" if "<figure>" in scored else section("Predictions", pictures["predictions"])
+    settings = [(name, "" if value is None else value) for name, value in run.config.items()]
+    return "".join(
+        (
+            section("In plain words", bullets(in_words(run))),
+            scored,
+            chosen,
+            section("How it went", *(pictures[name] for name in HOW_IT_WENT)),
+            section("Architecture", *(pictures[name] for name in ARCHITECTURE), named),
+            section("Runs in the folder", _results(run)),
+            section("Warnings", bullets(_warnings(run))),
+            section("Settings", table(("setting", "value"), settings, "words")),
+        )
+    )
+
+
+# ---- numbers of the folder
+
+
+def _numbers(run: RunTables) -> str:
+    """The few numbers that people look for first."""
+    own, *others = run.results
+    shown: list[tuple[str, float | None]] = []
+    if run.score is not None:
+        key, what = run.score, WORDS[run.score]
+        shown = [(what, own[key])]
+        shown += [(f"{what}, {row['part']}", row[key]) for row in others if row["part"] in ("control", "second stage")]
+    shown += [("best constant class", own.get("constant_miou"))]
+    told = [(words, f"{percent(value)} %") for words, value in shown if value is not None]
+    told += [("epochs", f"{own['epochs']} of {own['planned']}"), ("training", duration(own["seconds"]))]
+    return f'<div class="numbers">{"".join(f"<div><b>{text(n)}</b>{text(words)}</div>" for words, n in told)}</div>\n'
+
+
+def _results(run: RunTables) -> str:
+    common = ("part", "folder", "epochs", "planned", "seconds", "constant_miou")
+    scores = [name for name in run.results[0] if name not in common]
+
+    def cell(name: str, value: Any) -> str:
+        return percent(value) if name in PERCENT else "-" if value is None else f"{value:.4g}"
+
+    def row(found: Row) -> list[str]:
+        epochs = f"{found['epochs']} of {found['planned']}"
+        return [found["part"], epochs, duration(found["seconds"]), *(cell(n, found.get(n)) for n in scores)]
+
+    head = [PERCENT.get(name, name) for name in scores]
+    return table(("run", "epochs", "training", *head), [row(one) for one in run.results])
+
+
+def _warnings(run: RunTables) -> list[str]:
+    """What was noticed while it trained; each kind once, by the epoch that first had it."""
+    first: dict[str, int] = {}
+    for record in run.records:
+        for kind in record.get("warnings") or []:
+            first.setdefault(str(kind), record["epoch"] + 1)
+    return [f"{kind}, first after epoch {epoch}" for kind, epoch in first.items()]
+
+
+# ---- numbers of the validation images
+
+
+def _scored(
+    run: RunFolder, data: str | None, device: torch.device | str, progress: Callable[[int, int], None] | None
+) -> str:
+    """Scores, confusion matrix, best and worst images; or why there are none."""
+    if not run.model.is_dir():
+        return section("Validation images", paragraph("The run has no model yet."))
+    model: TrainedModel = load_model(run.path, device, task="segmentation")
+    try:
+        val = open_for(model, data or run.config.data, run.fit_config.max_megapixels).splits["val"]
+    except (DataError, OSError) as error:
+        if data is not None:  # somebody said that it is there
+            raise
+        said = f"The data of the run cannot be read, so there are no scores by class or image: {error}"
+        return section("Validation images", paragraph(said))
+    found = measure_masks(lambda image: Tiling().predict(model.predict, image), val, len(model.classes), progress)
+    return "".join(
+        (
+            section("Scores by class", _by_class(found, model.classes)),
+            section("Confusion matrix", _confusion(found, model.classes)),
+            _images(found, model, val),
+        )
+    )
+
+
+def _by_class(found: Evaluation, classes: Classes) -> str:
+    columns = (found.iou, found.dice, found.precision, found.recall, found.boundary_f)
+    rows = [[name, *map(percent, values)] for name, *values in zip(classes.names, *columns, found.share, strict=True)]
+    rows.append(["mean", *(percent(mean(column)) for column in columns), ""])
+    head = ("%", "IoU", "Dice", "precision", "recall", "boundary F", "of pixels")
+    note = (
+        f"Of the masks that `wholenet predict` writes, over all {found.images} validation images together. Boundaries "
+        f"match within {100 * TOLERANCE:g} % of the image's diagonal (Csurka et al., 2013)."
+    )
+    return table(head, rows) + paragraph(note, "muted")
+
+
+def _confusion(found: Evaluation, classes: Classes) -> str:
+    said = [
+        f"{classes.names[true]} is taken for {classes.names[predicted]}: {percent(share)} % of it"
+        for true, predicted, share in found.confusions()
+    ]
+    words = paragraph("Most pixels are lost where", "muted") + bullets(said) if said else ""
+    if len(classes) > MOST_CLASSES:
+        return words
+    counts = np.array(found.counts, np.int64)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    head = "".join(f'<th scope="col" title="{text(name)}">{k}</th>' for k, name in enumerate(classes.names))
+    rows = [
+        f'<tr><th scope="row">{k} {text(name)}</th>{"".join(map(_shaded, shares[k].tolist()))}</tr>'
+        for k, name in enumerate(classes.names)
+    ]
+    note = paragraph("Rows are the true classes, columns the predicted ones; % of the row's pixels.", "muted")
+    body = f"<thead><tr><th></th>{head}</tr></thead>\n<tbody>\n" + "\n".join(rows)
+    return f'{note}<div class="wide"><table>{body}</tbody></table></div>\n{words}'
+
+
+def _shaded(share: float) -> str:
+    ink = "#fff" if share > 0.6 else "#1F2933"
+    return f'<td style="background: rgba(0, 114, 178, {share:.3f}); color: {ink}">{100 * share:.0f}</td>'
+
+
+def _images(found: Evaluation, model: TrainedModel, val: SegmentationData) -> str:
+    ranked = found.ranked()
+    worst = ranked[: min(SHOWN, -(-len(ranked) // 2))]
+    best = ranked[len(worst) :][-SHOWN:][::-1]
+    place_of = {id(image): place for place, image in enumerate(found.per_image)}
+    titles = (("Worst images", worst), ("Best images", best))
+    parts = [
+        section(title, *(_image(image, model, val, place_of[id(image)]) for image in images))
+        for title, images in titles
+    ]
+    colors = zip(model.classes.names, drawing_colors(model.classes), strict=True)
+    entries = [
+        f'<span class="entry"><span class="swatch" style="background: rgb{color}"></span>{text(name)}</span>'
+        for name, color in colors
+    ]
+    note = "Image, truth, prediction; by the mean IoU over the classes of the image alone."
+    legend = f'{paragraph(note, "muted")}<p class="legend">{"".join(entries)}</p>'
+    return section("Images", legend) + "".join(parts) if ranked else ""
+
+
+def _image(score: ImageScore, model: TrainedModel, val: SegmentationData, place: int) -> str:
+    image, truth, _ = val[place]
+    answer = Tiling().predict(model.predict, image)
+    panels = [image, outlined(image, truth, model.classes), outlined(image, answer, model.classes)]
+    return picture(_side_by_side(panels), f"{score.name}: mIoU {percent(score.miou)} %")
+
+
+def _side_by_side(panels: Sequence[np.ndarray]) -> np.ndarray:
+    """The pictures, all of one size, in a row with white between, as large as the page needs."""
+    height, width = panels[0].shape[:2]
+    if width > WIDTH:
+        size = (WIDTH, max(1, round(height * WIDTH / width)))
+        panels = [cv2.resize(panel, size, interpolation=cv2.INTER_AREA) for panel in panels]
+    gap = np.full((panels[0].shape[0], 6, 3), 255, np.uint8)
+    return np.concatenate([part for panel in panels for part in (panel, gap)][:-1], 1)
+
+
+def percent(share: float | None) -> str:
+    """In percent, with one digit; "-" for None."""
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """For people: seconds, minutes or hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,158 @@
+"""A run as plain tables: its settings, a row per epoch, and a row for each run in its folder with what it came to."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from wholenet.data.check import SplitStats
+from wholenet.search.cell_config import is_cell_run
+from wholenet.search.cell_folder import CONTROL, RETRAINED, SEARCHES, CellFolder
+from wholenet.search.config import FitConfig
+from wholenet.search.protocols import PROTOCOLS
+from wholenet.search.records import Record
+from wholenet.search.run_folder import RunFolder
+
+Row = dict[str, Any]
+OF_EVERY_RUN = ("epoch", "lr", "loss", "arch_loss", "seconds", "data_seconds", "images_per_second", "weight_decay")
+OF_EVERY_RUN += ("eigenvalue", "lowest_eigenvalue")
+"""Numbers of a record that are no score."""
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """What a run's folder holds, as plain values. Scores are shares in [0, 1]."""
+
+    path: Path
+    task: str
+    """"segmentation", "classification", or one from outside."""
+    config: Row
+    """Every setting."""
+    records: list[Row]
+    """One per finished epoch, as ``metrics.jsonl`` has them, but flat: "entropy.alpha" is what "entropy" has under
+    "alpha", and "logits.alpha" the logits of the architecture after that epoch, nested lists."""
+    results: list[Row]
+    """The run and those inside its folder: "part" ("run", "first stage", "second stage", "control", "search 1", ...),
+    "folder", "epochs" finished and "planned", "seconds" of training; of segmentation "miou", "pixel_accuracy" and
+    "constant_miou" (of always answering the best one class), of classification "error" and "test_error"; of a task from
+    outside, whatever numbers its records have. None where there is no such number, or not yet."""
+
+    @property
+    def score(self) -> str | None:
+        """What runs of the task are compared by, by its name in ``results``; None of a task from outside, whose numbers
+        may mean anything."""
+        return {"segmentation": "miou", "classification": "error"}.get(self.task)
+
+    def frame(self, table: str = "records") -> Any:
+        """One of the tables, "records" or "results", as a pandas DataFrame.
+
+        Raises:
+            ValueError: for another name, or if pandas is not installed.
+        """
+        if table not in ("records", "results"):
+            raise ValueError(f"there is no table {table!r}; expected records or results")
+        try:
+            pandas = importlib.import_module("pandas")  # not everyone has it
+        except ImportError as error:
+            raise ValueError("a frame needs pandas, not installed here; the tables are lists of dicts too") from error
+        return pandas.DataFrame(getattr(self, table))
+
+
+def read_run(run: str | Path) -> RunTables:
+    """The tables of the run in the folder ``run``, finished or not. Nothing is computed, and no model is read.
+
+    Raises:
+        ValueError: if there is no run in the folder, or its files are damaged.
+    """
+    path = Path(run)
+    folder = CellFolder(path) if is_cell_run(path) else RunFolder(path)
+    return RunTables(
+        path=path,
+        task="classification" if isinstance(folder, CellFolder) else getattr(folder.config, "task", "segmentation"),
+        config=asdict(folder.config),
+        records=[flat(record) for record in folder.records()],
+        results=[_result(part, inner) for part, inner in parts_of(folder)],
+    )
+
+
+def parts_of(folder: RunFolder | CellFolder) -> Iterator[tuple[str, RunFolder | CellFolder]]:
+    """The run, and those inside its folder, by what they are."""
+    yield "run", folder
+    if isinstance(folder, RunFolder):
+        inside = {"first stage": folder.search, "control": folder.control}
+    else:
+        inside = {"second stage": folder.path / RETRAINED, "control": folder.path / CONTROL}
+        for number, search in enumerate(_searches(folder), 1):
+            inside |= {f"search {number}": search, f"search {number}, trained": search / RETRAINED}
+    for part, path in inside.items():
+        found = folder.at(path)
+        if found is not None:
+            yield part, found
+
+
+def _searches(folder: CellFolder) -> Iterator[Path]:
+    number = 0
+    while (path := folder.path / SEARCHES / str(number)).is_dir():
+        yield path
+        number += 1
+
+
+def _result(part: str, folder: RunFolder | CellFolder) -> Row:
+    records = folder.records()
+    row: Row = {"part": part, "folder": str(folder.path), "epochs": len(records)}
+    seconds = sum(record["seconds"] for record in records)
+    if isinstance(folder, CellFolder):
+        found = folder.result() or {}
+        errors = {"error": found.get("error"), "test_error": found.get("test_error")}
+        if errors["error"] is None and "errors" in found:
+            errors["error"] = found["errors"][found["chosen"]]
+        if errors["error"] is None:
+            errors["error"] = _last(records, "error")
+        return row | {"planned": folder.config.epochs, "seconds": seconds, **errors}
+    config = folder.config
+    retrains = config.genotype is None and PROTOCOLS[config.protocol].retrains
+    row |= {"planned": config.retrain_epochs if retrains else config.epochs, "seconds": seconds}
+    if not isinstance(config, FitConfig):
+        return row | {name: _last(records, name) for name in _own_numbers(records)}
+    return row | {
+        "miou": _last(records, "miou"),
+        "pixel_accuracy": _last(records, "pixel_accuracy"),
+        "constant_miou": _constant_miou(folder),
+    }
+
+
+def _last(records: list[Record], key: str) -> float | None:
+    """The newest value; None where no record has one."""
+    return next((record[key] for record in reversed(records) if record.get(key) is not None), None)
+
+
+def _own_numbers(records: list[Record]) -> list[str]:
+    """What the records of a task from outside have beside those of every run."""
+    found = {name: value for record in records for name, value in record.items() if name not in OF_EVERY_RUN}
+    return [name for name, value in found.items() if isinstance(value, int | float)]
+
+
+def _constant_miou(folder: RunFolder) -> float | None:
+    facts = folder.environment()
+    if facts is None:
+        return None
+    try:
+        stats = SplitStats(**{**facts["val"], "class_pixels": tuple(facts["val"]["class_pixels"])})
+        return stats.best_constant_miou()
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):  # of another version: it is not said
+        return None
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> Row:
+    """Mappings within the mapping taken apart, their keys joined by dots.
+
+    >>> flat({"loss": 0.5, "entropy": {"alpha": 1.0}})
+    {'loss': 0.5, 'entropy.alpha': 1.0}
+    """
+    found: Row = {}
+    for key, value in values.items():
+        found |= flat(value, f"{before}{key}.") if isinstance(value, Mapping) else {f"{before}{key}": value}
+    return found

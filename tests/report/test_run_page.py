@@ -1,0 +1,192 @@
+"""The page of a run says what its folder says, stands alone, and takes no name for HTML."""
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from pages import Page
+from PIL import Image
+
+import wholenet
+from old_folders import FIXTURES, build
+from wholenet.cli import main
+from wholenet.report.html import text, write_page
+from wholenet.report.run_page import write_report_or_say
+
+HOSTILE = "<script>alert(1)</script>"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A single-stage run with its control, its data beside it, one class of which has a hostile name."""
+    root = tmp_path_factory.mktemp("runs")
+    path = build("single-stage", root)
+    classes = root / "discs" / "classes.json"
+    classes.write_text(json.dumps(["ground", HOSTILE]))
+    config = path / "model" / "config.json"
+    model = json.loads(config.read_text())
+    names = next(part["classes"] for part in _mappings(model) if isinstance(part.get("classes"), list))
+    names[1]["name"] = HOSTILE
+    config.write_text(json.dumps(model))
+    (root / "discs" / "images" / "0.png").rename(root / "discs" / "images" / "a<b>&'.png")
+    (root / "discs" / "masks" / "0.png").rename(root / "discs" / "masks" / "a<b>&'.png")
+    Image.new("RGB", (30, 20)).save(path / "curves.png")
+    return path
+
+
+def _mappings(value):
+    if isinstance(value, dict):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _mappings(part)
+
+
+def test_the_page_has_the_scores_the_pictures_and_the_settings(run, tmp_path):
+    page = Page(wholenet.write_report(run, tmp_path / "page.html"))
+    val = run.parent / "discs"
+    scores = wholenet.evaluate(run, val)
+    rows = {row[0]: row[1:] for row in page.rows if row}
+    assert rows["ground"] == [
+        "-" if value is None else f"{100 * value:.1f}"
+        for value in (*(column[0] for column in (scores.iou, scores.dice, scores.precision)), scores.recall[0])
+    ] + [f"{100 * scores.boundary_f[0]:.1f}", f"{100 * scores.share[0]:.1f}"]
+    counts = np.array(scores.counts)
+    shares = 100 * counts / counts.sum(1, keepdims=True)
+    assert rows["0 ground"] == [f"{share:.0f}" for share in shares[0]]
+    assert rows[f"1 {HOSTILE}"] == [f"{share:.0f}" for share in shares[1]]
+    assert rows["epochs"] == ["3"]
+    assert ["control", "3 of 3"] in [row[:2] for row in page.rows]
+    for image in scores.per_image:
+        assert f"{image.name}: mIoU {100 * image.miou:.1f} %" in page.text
+    assert len(page.pictures) == 1 + scores.images
+    assert any(picture.size == (30, 20) for picture in page.pictures)
+
+
+def test_the_page_loads_nothing_and_takes_no_name_for_html(run, tmp_path):
+    page = Page(wholenet.write_report(run, tmp_path / "page.html"))
+    assert page.policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert HOSTILE in page.text
+    assert "<script" not in (tmp_path / "page.html").read_text()
+    write_page(tmp_path / "other.html", f"{HOSTILE}\x1b\u202e", f"<p>{text('a & b')}</p>")
+    other = Page(tmp_path / "other.html")
+    assert other.text.count(HOSTILE) == 2
+    assert "\\x1b\\u202e" in other.text
+
+
+def test_words_compare_the_score_with_the_constant_and_the_control_and_judge_the_search(run, tmp_path):
+    page = Page(wholenet.write_report(run, tmp_path / "page.html"))
+    own, control = wholenet.read_run(run).results
+    assert f"the network reaches {100 * own['miou']:.1f} % mIoU" in page.text
+    assert f"always answering the one best class would reach {100 * own['constant_miou']:.1f} %" in page.text
+    assert f"trained for as long, has {100 * control['miou']:.1f} %" in page.text
+    assert "on edges (normalised entropy" in page.text
+    assert "Do not credit the search, because the frozen-uniform control is within 1 point of it." in page.text
+    (run / "diagnosis").mkdir()
+    try:
+        (run / "diagnosis" / "diagnosis.json").write_text(json.dumps({"verdict": ["The search slept.", 3]}))
+        again = Page(wholenet.write_report(run, tmp_path / "page.html"))
+        assert "The search slept." in again.text
+        assert "on edges" not in again.text
+    finally:
+        shutil.rmtree(run / "diagnosis")
+
+
+def test_without_its_data_or_its_model_a_run_still_has_a_page(run, tmp_path):
+    moved = tmp_path / "run"
+    shutil.copytree(run, moved)
+    config = (moved / "config.yaml").read_text()
+    (moved / "config.yaml").write_text(config.replace(str(run.parent), str(tmp_path / "gone")))
+    Image.new("RGB", (31, 21)).save(moved / "predictions.png")
+    page = Page(wholenet.write_report(moved))
+    assert any(picture.size == (31, 21) for picture in page.pictures)
+    assert "The data of the run cannot be read, so there are no scores by class or image" in page.text
+    assert "on edges (normalised entropy" in page.text
+    with pytest.raises(ValueError, match="nowhere"):
+        wholenet.write_report(moved, data="nowhere")
+    scored = Page(wholenet.write_report(moved, data=run.parent / "discs"))
+    assert "Worst images" in scored.text
+    shutil.rmtree(moved / "model")
+    assert "The run has no model yet." in Page(wholenet.write_report(moved)).text
+
+
+@pytest.mark.parametrize("name", ["search", "retrain", "search-stopped", "two-stage"])
+def test_runs_of_other_kinds_have_a_page(name, tmp_path):
+    run = build(name, tmp_path)
+    page = Page(wholenet.write_report(run))
+    found = wholenet.read_run(run)
+    what = "mIoU" if found.task == "segmentation" else "error"
+    assert f"% {what}" in page.text
+    assert [row[0] for row in page.rows].count("seed") == 1
+    if found.results[0]["epochs"] < found.results[0]["planned"] and name == "two-stage":
+        assert "The run is not finished" in page.text
+
+
+def test_what_is_in_the_way_of_the_page_is_told_and_the_run_goes_on(run, tmp_path):
+    other, said = tmp_path / "run", []
+    shutil.copytree(run, other)
+    write_report_or_say(other, "cpu", said.append)
+    assert said == [f"open {other}/report.html"]
+    (other / "report.html").unlink()
+    (other / "report.html").mkdir()
+    write_report_or_say(other, "cpu", said.append)
+    assert said[1].startswith(f"warning: {other}/report.html was not written")
+
+
+def test_classes_of_a_model_with_many_are_not_drawn_as_a_matrix(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("wholenet.report.run_page.MOST_CLASSES", 1)
+    page = Page(wholenet.write_report(run, tmp_path / "page.html"))
+    assert "0 ground" not in [row[0] for row in page.rows if row]
+    assert "is taken for" in page.text or "Most pixels" not in page.text
+
+
+# ---- compared
+
+
+def test_runs_are_compared_by_scores_and_the_settings_that_differ(run, tmp_path, capsys):
+    other = run / "control"
+    rows = wholenet.compare([run, other], tmp_path / "page.html")
+    own, control = (wholenet.read_run(path) for path in (run, other))
+    assert [row["miou"] for row in rows] == [own.results[0]["miou"], control.results[0]["miou"]]
+    assert rows[0]["control_miou"] == own.results[1]["miou"]
+    assert [row["architecture"] for row in rows] == ["learned", "uniform"]
+    differing = {n for n in own.config if own.config[n] != control.config[n]} - {"out"}
+    assert differing <= set(rows[0])
+    assert not {"lr", "seed", "size"} & set(rows[0])
+    page = Page(tmp_path / "page.html")
+    assert page.rows[0][:2] == ["run", "mIoU, %"]
+    assert [row[0] for row in page.rows[1:3]] == [str(run), str(other)]
+    main(["compare", str(run), str(other), "--json", str(tmp_path / "rows.json")])
+    assert json.loads((tmp_path / "rows.json").read_text()) == {"runs": json.loads(json.dumps(rows))}
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith(str(other))
+
+
+def test_what_cannot_be_compared_or_written_is_refused(run, tmp_path, capsys):
+    with pytest.raises(ValueError, match="found 1 run to compare"):
+        wholenet.compare([run])
+    with pytest.raises(ValueError, match="runs of two tasks have no score in common"):
+        wholenet.compare([run, FIXTURES / "search"])
+    (tmp_path / "file").write_text("")
+    for words in (["report", run], ["compare", run, run]):
+        with pytest.raises(SystemExit) as stop:
+            main([*map(str, words), "--out", str(tmp_path / "file" / "x.html")])
+        assert stop.value.code == 2
+        assert "is a file and no folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["report", str(tmp_path)])
+    assert "holds no run" in capsys.readouterr().err
+
+
+def test_a_browser_shows_the_page(run, tmp_path):
+    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip(f"no browser here ({', '.join(BROWSERS)})")
+    page = wholenet.write_report(run, tmp_path / "page.html")
+    shot = tmp_path / "page.png"
+    words = ["--headless", "--no-sandbox", "--disable-gpu", f"--screenshot={shot}", "--window-size=1100,1400"]
+    subprocess.run([browser, *words, page.as_uri()], check=True, capture_output=True, timeout=120)
+    assert np.asarray(Image.open(shot).convert("RGB")).std() > 5
