@@ -73,6 +73,8 @@ def load(
             header = _header(picture, stored)
             # Pillow measures a TIFF once more here. To other threads the limit may be lifted at the moment.
             large = picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or 0)
+            # By the name Pillow (13.0) would map an uncompressed TIFF into memory, and not turn it if it has one band.
+            picture.filename = ""  # pyright: ignore[reportAttributeAccessIssue]
             with _without_pillows_limit() if large else nullcontext():
                 picture.load()
             return header, picture.copy() if header.orientation == 1 else ImageOps.exif_transpose(picture)
