@@ -474,6 +474,8 @@ def _some_images(model: TrainedModel | str | Path, loaded: TrainedModel, data: s
     if data is None and not isinstance(model, TrainedModel) and (Path(model) / "config.yaml").is_file():
         named, limit = RunFolder(model).fit_config.data, RunFolder(model).fit_config.max_megapixels
         data = named if data_set(named) is not None or Path(named).is_dir() else None  # it may be on another machine
+    if data is None and not loaded.pixels.photo:
+        return []
     # The built-in scenes are pictures to look at; their classes do not matter.
     source = open_data(BUILT_IN) if data is None else open_for(loaded, str(data), limit)
     some = evenly_spaced(source.splits["val"], CHECKED_IMAGES)

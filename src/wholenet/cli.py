@@ -29,6 +29,7 @@ from wholenet.checked import (
     Share,
     Threads,
 )
+from wholenet.data.pixels import Bands
 from wholenet.data.sets import DATA_SETS
 from wholenet.data.task import Task, how_read, task_of
 from wholenet.files import SHOWN, check_output, parse_yaml, read_text, shown
@@ -178,6 +179,13 @@ def build_parser(task: Task = "segmentation", space: str = "grid") -> ArgumentPa
         "--val_share", InnerShare, default=FitConfig.val_share, help="Share held out where there is no val split."
     )
     checking.add_value("--data_seed", Seed, default=FitConfig.data_seed, help="Seed of what is held out.")
+    checking.add_argument(
+        "--bands",
+        default="auto",
+        choices=get_args(Bands),
+        help="How image files become channels: photographs as 8-bit RGB and others band by band; all band by band, as "
+        "stored; or so with the pages of a TIFF as bands.",
+    )
     _add_limit(checking)
     commands.add_subcommand("check-data", checking)
 
@@ -460,6 +468,8 @@ def _check_data(args: Namespace) -> None:
     if task == "classification":
         if crop is not None:
             raise ValueError("--crop is for images with masks; these are labelled images, which are not cropped")
+        if args.bands != "auto":
+            raise ValueError("--bands is for images with masks; labelled images are read as 8-bit RGB")
         found = review_labelled(args.data, max_megapixels=args.max_megapixels, progress=progress)
     else:
         found = review(
@@ -467,6 +477,7 @@ def _check_data(args: Namespace) -> None:
             val_share=args.val_share,
             seed=args.data_seed,
             crop=crop,
+            bands=args.bands,
             max_megapixels=args.max_megapixels,
             progress=progress,
         )
@@ -673,6 +684,7 @@ def _predict(args: Namespace) -> None:
     from rich.console import Console
 
     from wholenet.api import predict
+    from wholenet.data.pictures import bands_shown
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.predict import SomeFailed
@@ -708,6 +720,9 @@ def _predict(args: Namespace) -> None:
     for folder in [path for path in written if path.is_dir()]:
         print(f"masks of each frame in {folder}")
     print(f"{sum(not path.is_dir() for path in written)} masks in {args.out}")
+    if args.overlay and written and not model.pixels.photo:
+        shown = bands_shown(model.pixels.channels)
+        print(f"overlays show {shown}, each stretched from its 2nd to its 98th percentile in the image")
     _refuse(failed)
 
 

@@ -10,9 +10,11 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from wholenet.data.bands import read_bands
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.opening import MAX_MEGAPIXELS
-from wholenet.data.pictures import overlay, read_image, write_mask
+from wholenet.data.pictures import overlay, picture_of, write_mask
+from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import Classes, DataError
 from wholenet.deploy.tiles import Tiling
 from wholenet.files import check_output
@@ -48,8 +50,13 @@ class Predictor(Protocol):
         ...
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """uint8 [H, W, 3] -> train ids, uint8 [H, W]."""
+        """[H, W, C] -> train ids, uint8 [H, W]."""
         ...
+
+
+def pixels_of(model: Predictor) -> Pixels:
+    """What the images of ``model`` are; of somebody else's that does not say, 8-bit RGB."""
+    return getattr(model, "pixels", PHOTO)
 
 
 def predict_files(
@@ -70,7 +77,7 @@ def predict_files(
         model: see :func:`wholenet.load`.
         inputs: image files, and folders that are searched for them, sub-folders included.
         out: folder for the masks; made if it is not there.
-        with_overlay: write STEM_overlay.png too.
+        with_overlay: write STEM_overlay.png too; of bands as :func:`wholenet.data.pictures.picture_of` shows them.
         tiling: how large images are cut; None is :class:`Tiling` as it is.
         progress: as :func:`predicted` takes it.
         max_megapixels: larger images are refused before they are decoded.
@@ -95,7 +102,7 @@ def predict_files(
     for i, image, mask in predicted(model, images, failed, progress, tiling, max_megapixels):
         write_mask(targets[i], mask)
         if with_overlay:
-            Image.fromarray(overlay(image, mask, model.classes)).save(overlays[i])
+            Image.fromarray(overlay(picture_of(image), mask, model.classes)).save(overlays[i])
     return all_done(images, targets, failed)
 
 
@@ -184,14 +191,16 @@ def predicted(
     tiling: Tiling | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The place of each image in ``images``, the image, uint8 [H, W, 3], and its mask of train ids, uint8 [H, W]; one
-    at a time, when asked for. Images that cannot be read or answered are left out, and put into ``failed``.
+    """The place of each image in ``images``, the image [H, W, C], and its mask of train ids, uint8 [H, W]; one at a
+    time, when asked for. Images that cannot be read or answered are left out, and put into ``failed``.
 
     ``progress`` is told of an image once the next is asked for, so that the caller's own work on it is done too.
     """
+    pixels = pixels_of(model)
     for place, path in enumerate(images):
         try:
-            image = read_image(path, max_megapixels)
+            image = read_bands(path, pixels.bands, max_megapixels)
+            pixels.check(image)
             mask = (tiling or Tiling()).predict(model.predict, image)
         except (ValueError, FloatingPointError) as error:
             failed[path] = str(error)

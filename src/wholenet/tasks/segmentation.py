@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet import parallel
+from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import IGNORE, DataError, SegmentationData
-from wholenet.data.stream import normalize
 from wholenet.tasks.finite import LOST, all_finite
 
 
@@ -118,13 +118,16 @@ class ConfusionMatrix:
 
 
 @torch.no_grad()
-def predict_mask(model: nn.Module, image: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
-    """Train ids, uint8 [H, W], of one RGB image, uint8 [H, W, 3], at its own size. The model must be in eval mode.
+def predict_mask(
+    model: nn.Module, image: np.ndarray, device: torch.device | str = "cpu", pixels: Pixels = PHOTO
+) -> np.ndarray:
+    """Train ids, uint8 [H, W], of one image [H, W, C] of the kind ``pixels``, at its own size. The model must be in
+    eval mode.
 
     Raises:
         FloatingPointError: for logits that are not finite.
     """
-    x = torch.from_numpy(normalize(image)).permute(2, 0, 1)[None].to(device, memory_format=torch.channels_last)
+    x = torch.from_numpy(pixels.normalized(image)).permute(2, 0, 1)[None].to(device, memory_format=torch.channels_last)
     logits = model(x)
     if not all_finite(logits):
         raise FloatingPointError(LOST)
@@ -137,6 +140,7 @@ def evaluate(
     num_classes: int,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    pixels: Pixels = PHOTO,
 ) -> Scores:
     """Score ``model`` on all of ``data``, each image at full resolution. Leaves the model's mode as it was.
 
@@ -151,7 +155,7 @@ def evaluate(
     training = model.training
     model.eval()
     try:
-        return evaluate_masks(partial(predict_mask, model, device=device), data, num_classes, progress)
+        return evaluate_masks(partial(predict_mask, model, device=device, pixels=pixels), data, num_classes, progress)
     finally:
         model.train(training)
 
@@ -162,7 +166,7 @@ def evaluate_masks(
     num_classes: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Scores:
-    """Score the masks that ``predict`` makes of the images of ``data``: uint8 [H, W, 3] -> train ids, uint8 [H, W].
+    """Score the masks that ``predict`` makes of the images of ``data``: [H, W, C] -> train ids, uint8 [H, W].
 
     Several processes share the images; each of them returns the scores on all.
 
