@@ -16,7 +16,7 @@ import wholenet
 from old_folders import FIXTURES, build, formula, tensors
 from run_files import checkpoint, records
 from wholenet.cli import main
-from wholenet.data.stream import MEAN, STD
+from wholenet.data.pixels import MEAN, STD
 from wholenet.ops.layers import lay_out
 from wholenet.search.methods import METHODS
 from wholenet.spaces.catalog import create_model

@@ -359,8 +359,26 @@ def replace_tiff(
     path.with_suffix(".tif").write_bytes(tiff(*pages, order=order, big=big))
 
 
-def deep_color(path: Path) -> None:
-    rows = b"".join(b"\0" + np.full((WIDTH, 3), 700, ">u2").tobytes() for _ in range(HEIGHT))
+def every_image(root: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    for name in everyone():
+        replace_image(root, change(picture(name)), name)
+
+
+def every_tiff(root: Path, change: Callable[[np.ndarray], np.ndarray], **tags: object) -> None:
+    for name in everyone():
+        replace_tiff(image(root, name), change(picture(name)), **tags)
+
+
+def paged(root: Path, name: str, last: np.ndarray | None = None) -> None:
+    """The three bands as pages; ``last`` instead of the picture that the last is of."""
+    image(root, name).unlink()
+    bands = [picture(name)[..., :1], picture(name)[..., 1:2], (picture(name) if last is None else last)[..., 2:]]
+    pages = [{"pixels": band.astype(np.uint16)} for band in bands]
+    image(root, name, ".tif").write_bytes(tiff(*pages))
+
+
+def deep_color(path: Path, name: str) -> None:
+    rows = b"".join(b"\0" + (row * np.uint16(9)).astype(">u2").tobytes() for row in picture(name))
     path.write_bytes(png(WIDTH, HEIGHT, depth=16, color=2, data=rows))
 
 
@@ -481,31 +499,95 @@ KINDS: dict[str, Kind] = {
     "broken colour profile": Kind(lambda r: add_chunk(image(r, "t1"), b"iCCP", b"x\0\0" + bytes(40)), "fine"),
     "broken EXIF": Kind(lambda r: add_chunk(image(r, "t1"), b"eXIf", b"MM\0*\0\0\0\x09" + bytes(9)), "fine"),
     # depth, colour, layers
-    "image 16-bit grey": Kind(
-        lambda r: replace_image(r, np.full((HEIGHT, WIDTH), 700, np.uint16)),
+    "images 16-bit grey": Kind(lambda r: every_image(r, lambda p: p[..., 0] * np.uint16(9)), "fine"),
+    "image 16-bit grey among others": Kind(
+        lambda r: replace_image(r, picture("t1")[..., 0].astype(np.uint16)),
         "error",
-        ("t1.png", "1 band of 16 bits", "-depth 8"),
+        ("t1.png", "1 band of uint16, where 8 are of 8-bit RGB, such as", "t0.png", "of one kind"),
     ),
-    "image 16-bit colour": Kind(lambda r: deep_color(image(r, "t1")), "error", ("t1.png", "3 bands of 16 bits")),
-    "image 16-bit colour, TIFF, band after band": Kind(
-        lambda r: replace_tiff(image(r, "t1"), picture("t1").astype(np.uint16) * 16, color=2, planar=True),
-        "error",
-        ("t1.tif", "3 bands of 16 bits", "-depth 8"),
+    "images 16-bit colour": Kind(lambda r: [deep_color(image(r, n), n) for n in everyone()], "fine"),
+    "image 16-bit colour among others": Kind(
+        lambda r: deep_color(image(r, "t1"), "t1"), "error", ("t1.png", "of 3 bands of uint16", "t0.png")
     ),
-    "image 32-bit float colour": Kind(
+    "images 16-bit colour, TIFF, band after band": Kind(
+        lambda r: every_tiff(r, lambda p: p.astype(np.uint16) * 16, color=2, planar=True), "fine"
+    ),
+    "images 32-bit float colour": Kind(lambda r: every_tiff(r, lambda p: p.astype(np.float32) / 255, color=2), "fine"),
+    "image 32-bit float colour among others": Kind(
         lambda r: replace_tiff(image(r, "t1"), picture("t1").astype(np.float32) / 255, color=2),
         "error",
-        ("t1.tif", "3 bands of 32 bits, float", "gdal_translate -ot Byte -scale"),
+        ("t1.tif", "of 3 bands of float32", "t0.png"),
     ),
-    "image of four bands, the fourth near infrared": Kind(
+    "images of four bands, the fourth near infrared": Kind(
+        lambda r: every_tiff(r, lambda p: with_alpha(p, 99), color=2, extra=(0,)), "fine"
+    ),
+    "image of four bands among others": Kind(
         lambda r: replace_tiff(image(r, "t1"), with_alpha(picture("t1"), 99), color=2, extra=(0,)),
         "error",
-        ("t1.tif", "4 bands of 8 bits, as RGB", "ExtraSamples 0", "gdal_translate -b 1 -b 2 -b 3"),
+        ("t1.tif", "of 4 bands of uint8, where 8 are of 8-bit RGB"),
     ),
-    "image of seven bands": Kind(
-        lambda r: replace_tiff(image(r, "t1"), np.repeat(picture("t1")[..., :1], 7, axis=2), extra=(0,) * 6),
+    "images of seven bands": Kind(
+        lambda r: every_tiff(r, lambda p: np.concatenate([p, p, p[..., :1]], axis=2), extra=(0,) * 6), "fine"
+    ),
+    "images with a band that shows nothing": Kind(
+        lambda r: every_tiff(r, lambda p: with_alpha(p, 255).astype(np.uint16), color=2, extra=(0,)),
+        "warning",
+        ("1 of 4 bands of a single value in all of train: 4 (255)",),
+    ),
+    "images RGBA, read as stored": Kind(
+        lambda r: every_image(r, lambda p: with_alpha(p, 0)), "fine", options=("--bands", "stored")
+    ),
+    "images grey, read as stored": Kind(
+        lambda r: every_image(r, lambda p: p[..., 0]), "fine", options=("--bands", "stored")
+    ),
+    "image grey among others, read as stored": Kind(
+        lambda r: replace_image(r, picture("t1")[..., 0]),
         "error",
-        ("t1.tif", "7 bands of 8 bits, as grey"),
+        ("t1.png", "1 image of 1 band of uint8, where 8 are of 8-bit RGB, such as", "Without --bands stored"),
+        options=("--bands", "stored"),
+    ),
+    "image with palette, read as stored": Kind(
+        lambda r: replace_image(r, Image.fromarray(picture("t1")).convert("P")),
+        "error",
+        ("t1.png", "a picture in Pillow mode P, whose bands are no measurements"),
+        options=("--bands", "stored"),
+    ),
+    "images of pages that are bands": Kind(
+        lambda r: [paged(r, n) for n in everyone()], "fine", options=("--bands", "pages")
+    ),
+    "image of pages of several sizes": Kind(
+        lambda r: ([paged(r, n) for n in everyone() if n != "t1"], paged(r, "t1", picture("t1")[:20])),
+        "error",
+        ("t1.tif", "page 2 has 1 band of uint16, 20x48; expected 1 of uint16, 40x48"),
+        options=("--bands", "pages"),
+    ),
+    "image 16-bit, white is zero": Kind(
+        lambda r: replace_tiff(image(r, "t1"), picture("t1")[..., :1].astype(np.uint16), color=0),
+        "error",
+        ("t1.tif", "where 0 is white", "can be read in two ways"),
+    ),
+    "image of bands of several types": Kind(
+        lambda r: replace_tiff(image(r, "t1"), picture("t1").astype(np.uint16), color=2, more={258: [16, 16, 8]}),
+        "error",
+        ("t1.tif", "3 bands of 16/16/8 bits; expected one of uint8"),
+    ),
+    "image of 2000 bands": Kind(
+        lambda r: replace_tiff(image(r, "t1"), np.zeros((8, 8, 2000), np.uint8), extra=(0,) * 1999),
+        "error",
+        ("t1.tif", "2000 bands; the limit is 1024"),
+    ),
+    "image of many bands that decodes to gigabytes": Kind(
+        lambda r: replace_tiff(
+            image(r, "t1"), np.zeros((8, 8, 1000), np.uint8), extra=(0,) * 999, more={256: [9000], 257: [8]}
+        ),
+        "error",
+        ("t1.tif", "decodes to 72 MB, 1000 bands of 8x9000", "the limit is 2 MB"),
+        options=("--max-megapixels", "0.1"),
+    ),
+    "image of several bands, compressed as JPEG": Kind(
+        lambda r: replace_tiff(image(r, "t1"), with_alpha(picture("t1"), 9), extra=(0, 0, 0), more={259: [7]}),
+        "error",
+        ("t1.tif", "compressed in a way that is not read here (Compression 7)"),
     ),
     "image, a BigTIFF in big-endian order": Kind(
         lambda r: replace_tiff(image(r, "t1"), picture("t1"), ">", True, color=2),
@@ -515,12 +597,17 @@ KINDS: dict[str, Kind] = {
     "image 32-bit": Kind(
         lambda r: replace_image(r, np.full((HEIGHT, WIDTH), 7, np.int32), suffix=".tif"),
         "error",
-        ("t1.tif", "1 band of 32 bits, signed"),
+        ("t1.tif", "1 band of int32, where 8 are of 8-bit RGB"),
     ),
     "image float, with NaN": Kind(
         lambda r: replace_image(r, np.full((HEIGHT, WIDTH), np.nan, np.float32), suffix=".tif"),
         "error",
-        ("t1.tif", "1 band of 32 bits, float"),
+        ("t1.tif", "1920 pixels without a number (NaN"),
+    ),
+    "image float, with a mark for missing data": Kind(
+        lambda r: replace_image(r, np.where(truth("t1") == 2, -3.4e38, 1).astype(np.float32), suffix=".tif"),
+        "error",
+        ("t1.tif", "160 pixels without a number"),
     ),
     "image 2-bit grey": Kind(
         lambda r: image(r, "t1").write_bytes(png(WIDTH, HEIGHT, depth=2, data=bytes(13 * HEIGHT))),
@@ -556,7 +643,9 @@ KINDS: dict[str, Kind] = {
         lambda r: [replace_image(r, picture(n), n, s) for n, s in (("t0", ".bmp"), ("t1", ".tiff"), ("t2", ".webp"))],
         "fine",
     ),
-    "image of several pages": Kind(animated, "error", ("t1.tif", "several pictures in one file (pages)")),
+    "image of several pages": Kind(
+        animated, "error", ("t1.tif", "several pictures in one file (pages)", "say so with --bands pages")
+    ),
     "image animated": Kind(animated_png, "error", ("t1.png", "several pictures in one file (an animation)")),
     "mask of several pages": Kind(paged_mask, "error", ("masks/train/t1.tif", "several pictures in one file")),
     "image with smaller copies behind it": Kind(

@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from wholenet.data.augment import Augmentation
+from wholenet.data.pixels import MEAN, STD, normalize
 from wholenet.data.sample import IGNORE, Sample
-from wholenet.data.stream import MEAN, STD, BatchStream, batches, normalize
+from wholenet.data.stream import BatchStream, batches
 
 PLAIN = {"flip": 0.0, "jitter": 0.0, "noise": 0.0}
 

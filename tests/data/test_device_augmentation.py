@@ -6,8 +6,9 @@ import torch
 
 from wholenet.data.augment import Augmentation
 from wholenet.data.device import RawStream, ahead, augmented
+from wholenet.data.pixels import MEAN, STD
 from wholenet.data.sample import IGNORE, Sample
-from wholenet.data.stream import MEAN, STD, BatchStream, batches
+from wholenet.data.stream import BatchStream, batches
 
 CPU = torch.device("cpu")
 COLOURLESS = {"jitter": 0.0, "noise": 0.0}

@@ -50,7 +50,7 @@ def decoded(monkeypatch):
 
         return reading
 
-    for name in ("image_with_header", "raw_mask_with_header"):
+    for name in ("bands_with_header", "raw_mask_with_header"):
         monkeypatch.setattr(survey, name, watched(getattr(survey, name)))
     return names
 

@@ -274,6 +274,12 @@ def test_a_tiff_is_turned_as_its_tag_says_once(tmp_path, orientation, compressio
     exif[274] = orientation
     Image.fromarray(PAGE["pixels"]).save(tmp_path / "a.png", exif=exif)
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), read_image(tmp_path / "a.png"))
+    for kind in (np.uint8, np.uint16):
+        labels = PAGE["pixels"][..., :1].astype(kind)
+        (tmp_path / "m.tif").write_bytes(
+            tiff({"pixels": labels, "compression": compression, "more": {274: [orientation]}})
+        )
+        np.testing.assert_array_equal(read_raw_mask(tmp_path / "m.tif").codes, read_image(tmp_path / "a.png")[..., 0])
 
 
 def test_masks_in_which_white_is_zero_are_told_and_images_are_shown(tmp_path):

@@ -12,8 +12,8 @@ from PIL import Image
 import wholenet
 from wholenet.cli import main
 from wholenet.data.detect import open_data
+from wholenet.data.pixels import normalize
 from wholenet.data.sample import Classes
-from wholenet.data.stream import normalize
 from wholenet.deploy.export import FORMATS, SMALLEST
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.model_folder import load_model, save_model

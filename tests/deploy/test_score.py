@@ -11,7 +11,7 @@ from PIL import Image
 import wholenet
 from wholenet.cli import main
 from wholenet.data.detect import open_data
-from wholenet.data.stream import normalize
+from wholenet.data.pixels import normalize
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.segmenter import TrainedModel, segmentation_answer
 from wholenet.deploy.tiles import Tiling

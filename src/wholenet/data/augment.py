@@ -13,12 +13,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import IGNORE
 
 GREY = 127
 """What lies beside the image."""
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a pixel's brightness (ITU-R BT.601)."""
+MOST_AT_ONCE = 4
+"""Channels that OpenCV resizes together, whatever the filter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,9 @@ class Augmentation:
     """Brightness, contrast and saturation each vary by a factor in [1 - jitter, 1 + jitter]."""
     noise: float = 0.02
     """Standard deviation of the Gaussian noise, on images in [0, 1]."""
+    pixels: Pixels = PHOTO
+    """What the images are. Measured ones are changed on a photograph's scale (``Pixels.augmentable``), all channels by
+    one brightness and one contrast, without saturation, and never rounded or cut off."""
 
     def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Drawn:
         """What becomes of one sample of ``shape`` = (H, W), all but the noise."""
@@ -53,9 +59,11 @@ class Augmentation:
         return self.jitter != 0 or self.noise != 0
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 [H, W, 3] and [H, W] -> uint8 [h, w, 3] and [h, w]; padding is mean grey and ``IGNORE``."""
+        """[H, W, C] and uint8 [H, W] -> [h, w, C] and [h, w]; padding is mean grey and ``IGNORE``. Photographs stay
+        uint8, others become float32 on their scale."""
         drawn = self.draw(image.shape[:2], rng)
-        image, mask = _scaled_crop(image, mask, self.crop, drawn)
+        window = self.pixels.augmentable(image[drawn.window])
+        image, mask = _scaled_crop(window, mask[drawn.window], self.crop, drawn)
         if drawn.flip:
             image, mask = image[:, ::-1], mask[:, ::-1]
         if self.changes_colour:
@@ -101,34 +109,48 @@ def _span(pixels: int, crop: int, zoom: float, rng: np.random.Generator) -> Span
 
 
 def _scaled_crop(
-    image: np.ndarray, mask: np.ndarray, crop: tuple[int, int], drawn: Drawn
+    window: np.ndarray, labels: np.ndarray, crop: tuple[int, int], drawn: Drawn
 ) -> tuple[np.ndarray, np.ndarray]:
     """A crop of the rescaled image, made by rescaling only the part of the source that the crop shows."""
     rows, columns = drawn.rows, drawn.columns
     size = (columns.length, rows.length)
     # Averaging when shrinking: plain bilinear would alias, and evaluation never sees aliased images.
     how = cv2.INTER_AREA if drawn.zoom < 1 else cv2.INTER_LINEAR
-    source = cv2.resize(image[drawn.window], size, interpolation=how)
+    source = _resized(window, size, how)
     # The exact variant: plain INTER_NEAREST samples half a pixel off, and the labels would lie beside their objects.
-    labels = cv2.resize(mask[drawn.window], size, interpolation=cv2.INTER_NEAREST_EXACT)
+    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST_EXACT)
     if size == (crop[1], crop[0]):
         return source, labels
-    out = np.full((*crop, 3), GREY, dtype=np.uint8)
+    out = np.full((*crop, source.shape[2]), GREY, dtype=source.dtype)
     out_labels = np.full(crop, IGNORE, dtype=np.uint8)
     place = np.s_[rows.offset : rows.offset + rows.length, columns.offset : columns.offset + columns.length]
     out[place], out_labels[place] = source, labels
     return out, out_labels
 
 
+def _resized(image: np.ndarray, size: tuple[int, int], how: int) -> np.ndarray:
+    """To (width, height); OpenCV averages no more than four channels at a time."""
+    parts = [
+        cv2.resize(image[..., first : first + MOST_AT_ONCE], size, interpolation=how).reshape(size[1], size[0], -1)
+        for first in range(0, image.shape[2], MOST_AT_ONCE)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
 def _jitter_and_noise(image: np.ndarray, drawn: Drawn, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """Brightness, contrast and saturation in one affine step per pixel, then noise; uint8 in, uint8 out."""
+    """Brightness, contrast and of photographs saturation in one affine step per pixel, then noise.
+
+    uint8, a photograph, stays uint8, and float32 stays float32.
+    """
+    photo = image.dtype == np.uint8
     x = image.astype(np.float32)
-    grey = x @ np.array(LUMA, dtype=np.float32)
-    x *= drawn.saturation
-    x += (1 - drawn.saturation) * grey[..., None]
+    grey = x @ np.array(LUMA, dtype=np.float32) if photo else x.mean(axis=2)
+    if photo:
+        x *= drawn.saturation
+        x += (1 - drawn.saturation) * grey[..., None]
     x -= grey.mean()
     x *= drawn.contrast * drawn.brightness
     x += grey.mean() * drawn.brightness
     if noise:
         x += rng.standard_normal(x.shape, dtype=np.float32) * (255 * noise)
-    return np.clip(np.rint(x), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(x), 0, 255).astype(np.uint8) if photo else x

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wholenet.data.pixels import PHOTO, TYPES, Pixels, band_stats, is_photo, pixels_of
 from wholenet.data.sample import IGNORE, Classes, DataError, Sample, SegmentationData
 
 _SHOWN_PROBLEMS = 10
@@ -82,6 +83,7 @@ def check_split(
     classes: Classes,
     *,
     name: str,
+    pixels: Pixels = PHOTO,
     threads: int = min(8, os.cpu_count() or 1),
     progress: Callable[[int, int], None] | None = None,
 ) -> SplitStats:
@@ -91,6 +93,7 @@ def check_split(
         data: the split.
         classes: what its masks may hold.
         name: how to call the split in messages.
+        pixels: what its images must be.
         threads: how many samples are read at a time.
         progress: called with (samples done, samples in all) after each, in the calling thread.
 
@@ -101,12 +104,32 @@ def check_split(
     if len(data) == 0:
         raise DataError(f"{name}: this split is empty")
     findings = []
-    for finding in _findings(data, classes, threads):
+    for finding in _findings(data, classes, pixels, threads):
         findings.append(finding)
         if progress:
             progress(len(findings), len(data))
     _refuse_problems([finding.problem for finding in findings if finding.problem], len(data), name)
     return _summed(findings, classes, name)
+
+
+def measured(data: SegmentationData) -> Pixels:
+    """What the images of ``data``, a training split, are; all of it is read unless it begins with 8-bit RGB.
+
+    What is wrong with an image is for :func:`check_split` to say, whose ``pixels`` this is. Those of another kind than
+    the first are left out.
+    """
+    try:
+        first = data[0].image
+    except (OSError, ValueError, IndexError):
+        return PHOTO
+    if first.ndim != 3 or first.dtype.name not in TYPES or is_photo(first.shape[2], first.dtype.name):
+        return PHOTO
+    found = []
+    for i in range(len(data)):
+        image = data[i].image
+        if image.shape[2:] == first.shape[2:] and image.dtype == first.dtype:
+            found.append((image.shape[0] * image.shape[1], band_stats(image)))
+    return pixels_of(first.dtype.name, "auto", found)
 
 
 def check_trainable(stats: SplitStats, classes: Classes) -> list[str]:
@@ -162,17 +185,17 @@ def _present(stats: SplitStats) -> list[int]:
     return [index for index, pixels in enumerate(stats.class_pixels) if pixels]
 
 
-def _findings(data: SegmentationData, classes: Classes, threads: int) -> Iterator[_Read]:
+def _findings(data: SegmentationData, classes: Classes, pixels: Pixels, threads: int) -> Iterator[_Read]:
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(lambda index: _examine(data, index, classes), range(len(data)))
+        yield from pool.map(lambda index: _examine(data, index, classes, pixels), range(len(data)))
 
 
-def _examine(data: SegmentationData, index: int, classes: Classes) -> _Read:
+def _examine(data: SegmentationData, index: int, classes: Classes, pixels: Pixels) -> _Read:
     try:
         sample = data[index]
     except (OSError, ValueError) as error:  # a DataError is a ValueError; other people's data sets raise their own
         return _Read(str(error) if isinstance(error, DataError) else f"sample {index}: {error!r}")
-    problem = _misshapen(sample)
+    problem = _misshapen(sample, pixels)
     if problem:
         return _Read(f"sample {index} ({sample.name}): {problem}")
     counts = np.bincount(sample.mask.ravel(), minlength=256)
@@ -185,10 +208,12 @@ def _examine(data: SegmentationData, index: int, classes: Classes) -> _Read:
     return _Read(size=sample.mask.shape, counts=counts)
 
 
-def _misshapen(sample: Sample) -> str:
+def _misshapen(sample: Sample, pixels: Pixels) -> str:
     image, mask = sample.image, sample.mask
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        return f"the image must be uint8 [H, W, 3], found {image.dtype} {list(image.shape)}"
+    if image.dtype != pixels.type or image.ndim != 3 or image.shape[2] != pixels.channels:
+        as_others = "" if pixels.photo else ", as those before it are"
+        expected = f"{pixels.type} [H, W, {pixels.channels}]{as_others}"
+        return f"the image must be {expected}, found {image.dtype} {list(image.shape)}"
     if mask.dtype != np.uint8 or mask.ndim != 2:
         return f"the mask must be uint8 [H, W], found {mask.dtype} {list(mask.shape)}"
     if image.shape[:2] != mask.shape:

@@ -19,6 +19,7 @@ from wholenet.data.infer import classes_of, infer_classes
 from wholenet.data.layouts import KNOWN_LAYOUTS, SPLIT_FOLDERS, Layout, describe, find_layout, is_cityscapes, subfolders
 from wholenet.data.naming import composed
 from wholenet.data.opening import MAX_MEGAPIXELS
+from wholenet.data.pixels import Bands
 from wholenet.data.sample import Classes, DataError, DataSource
 from wholenet.data.sets import Asked, data_set, known_by_name, open_set
 from wholenet.data.splits import seeded_order, share_count
@@ -37,6 +38,7 @@ def open_data(
     seed: Seed = 0,
     classes: Classes | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
+    bands: Bands = "auto",
 ) -> DataSource:
     """Open a data set by its name, or a folder of images and masks in any of the layouts known by sight.
 
@@ -46,6 +48,7 @@ def open_data(
         seed: which part that is; of images that are drawn, also which there are.
         classes: the classes to read the masks by if there is no class file; if there is one, it must name the same.
         max_megapixels: larger files are refused when they are read.
+        bands: how image files become channels (``data/pixels.py``); a data set by name has images of its own.
 
     Raises:
         DataError: if the folder is none, has no known layout, or its images, masks and classes do not fit together.
@@ -63,14 +66,19 @@ def open_data(
             raise DataError(str(finding))
     pairs, notes = with_val(root, tree.pairs, val_share, seed)
     table, origin = class_table(root, tree, classes)
-    return as_source(root, pairs, table, (*tree.notes, *notes, origin), max_megapixels)
+    return as_source(root, pairs, table, (*tree.notes, *notes, origin), max_megapixels, bands)
 
 
 def as_source(
-    root: Path, pairs: Mapping[str, list[Pair]], classes: Classes, notes: tuple[str, ...], max_megapixels: float
+    root: Path,
+    pairs: Mapping[str, list[Pair]],
+    classes: Classes,
+    notes: tuple[str, ...],
+    max_megapixels: float,
+    bands: Bands = "auto",
 ) -> DataSource:
     """The data set in ``root``, all that must be known of it being known."""
-    splits = {name: FolderData(own, classes, max_megapixels) for name, own in pairs.items()}
+    splits = {name: FolderData(own, classes, max_megapixels, bands) for name, own in pairs.items()}
     return DataSource(root.resolve().name, classes, splits, notes)
 
 

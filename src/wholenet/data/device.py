@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wholenet.data.augment import GREY, LUMA, Augmentation, Span
+from wholenet.data.pixels import MEAN, MIDDLE, SPREAD, STD
 from wholenet.data.sample import IGNORE
-from wholenet.data.stream import MEAN, STD, BatchStream
+from wholenet.data.stream import BatchStream
 from wholenet.ops.forms import total
 
 
@@ -27,7 +28,8 @@ class RawBatch(NamedTuple):
     """What travels to the device."""
 
     images: Tensor
-    """uint8 [B, H, W, 3]; a smaller window lies in the upper left corner."""
+    """[B, H, W, C], uint8 of photographs, else float32 on their scale (``Pixels.augmentable``); a smaller window lies
+    in the upper left corner."""
     masks: Tensor
     """uint8 [B, H, W]."""
     spans: Tensor
@@ -57,10 +59,11 @@ class RawStream(BatchStream):
             sample = self.data[index]
             rng = self.rng(1, k * self.batch + place)
             drawn.append(self.augment.draw(sample.mask.shape, rng))
-            windows.append((sample.image[drawn[-1].window], sample.mask[drawn[-1].window]))
+            window = self.augment.pixels.augmentable(sample.image[drawn[-1].window])
+            windows.append((window, sample.mask[drawn[-1].window]))
             seeds.append(rng.integers(2**62))
         height, width = (max(mask.shape[axis] for _, mask in windows) for axis in (0, 1))
-        images = np.zeros((len(self.places), height, width, 3), np.uint8)
+        images = np.zeros((len(self.places), height, width, windows[0][0].shape[2]), windows[0][0].dtype)
         masks = np.zeros((len(self.places), height, width), np.uint8)
         for i, (image, mask) in enumerate(windows):
             images[i, : mask.shape[0], : mask.shape[1]] = image
@@ -81,7 +84,7 @@ def _numbers(span: Span) -> tuple[int, int, int]:
 
 @torch.no_grad()
 def augmented(raw: RawBatch, augmentation: Augmentation) -> tuple[Tensor, Tensor]:
-    """Images float32 [B, 3, h, w], normalised, channels_last, and masks int64 [B, h, w], where those of ``raw`` are.
+    """Images float32 [B, C, h, w], normalised, channels_last, and masks int64 [B, h, w], where those of ``raw`` are.
 
     On a GPU nothing here waits for it: what is worked out on the CPU are positions along one axis at a time.
     """
@@ -94,10 +97,14 @@ def augmented(raw: RawBatch, augmentation: Augmentation) -> tuple[Tensor, Tensor
     images = _resampled(raw.images.permute(0, 3, 1, 2).float(), rows, columns)
     images = torch.where(inside[:, None], images, GREY)
     if augmentation.changes_colour:
-        images = _recoloured(images, _sent(raw.colours, device), augmentation.noise, int(raw.seed))
-    mean, std = _constant(MEAN, device), _constant(STD, device)
-    images = ((images / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
-    return images, masks.where(inside, IGNORE)
+        recoloured = _recoloured if augmentation.pixels.photo else _brightened
+        images = recoloured(images, _sent(raw.colours, device), augmentation.noise, int(raw.seed))
+    if augmentation.pixels.photo:
+        mean, std = _constant(MEAN, device), _constant(STD, device)
+        images = (images / 255 - mean) / std
+    else:
+        images = (images - MIDDLE) / SPREAD
+    return images.contiguous(memory_format=torch.channels_last), masks.where(inside, IGNORE)
 
 
 def _sent(x: Tensor, device: torch.device) -> Tensor:
@@ -160,10 +167,21 @@ def _recoloured(images: Tensor, colours: Tensor, noise: float, seed: int) -> Ten
     grey = (images * _constant(LUMA, images.device)).sum(1, keepdim=True)
     mean = grey.mean((2, 3), keepdim=True)
     images = (images * saturation + (1 - saturation) * grey - mean) * (contrast * brightness) + mean * brightness
-    if noise:
-        generator = torch.Generator(images.device).manual_seed(seed)
-        images = images + 255 * noise * torch.randn(images.shape, generator=generator, device=images.device)
-    return images.clamp(0, 255)
+    return _noisy(images, noise, seed).clamp(0, 255)
+
+
+def _brightened(images: Tensor, colours: Tensor, noise: float, seed: int) -> Tensor:
+    """Of measured images: all channels by one brightness and one contrast, without saturation."""
+    brightness, contrast = (colours[:, i, None, None, None] for i in range(2))
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return _noisy((images - mean) * (contrast * brightness) + mean * brightness, noise, seed)
+
+
+def _noisy(images: Tensor, noise: float, seed: int) -> Tensor:
+    if not noise:
+        return images
+    generator = torch.Generator(images.device).manual_seed(seed)
+    return images + 255 * noise * torch.randn(images.shape, generator=generator, device=images.device)
 
 
 def ahead(raw: Iterator[RawBatch], augmentation: Augmentation, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

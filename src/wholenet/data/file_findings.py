@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wholenet.data.finding import Finding, of_files
+from wholenet.data.finding import EXAMPLES, Finding, of_files
 from wholenet.data.folder import JPEG_ADVICE, Pair, size_mismatch
+from wholenet.data.pixels import Bands, Pixels
 from wholenet.data.stored import PictureError
 from wholenet.data.survey import ImageFacts, MaskFacts, Surveyed
 
@@ -57,6 +58,34 @@ def of_small_images(images: Mapping[Path, ImageFacts]) -> list[Finding]:
     ]
 
 
+def of_kinds(images: Mapping[Path, ImageFacts], bands: Bands) -> list[Finding]:
+    """Images of other bands, or another type, than most: a network takes one kind."""
+    by_kind: dict[str, list[Path]] = defaultdict(list)
+    for path, facts in images.items():
+        by_kind[facts.kind].append(path)
+    usual = max(by_kind, key=lambda kind: len(by_kind[kind]), default="")
+    findings = []
+    for kind, files in by_kind.items():
+        if kind != usual:
+            what = f"of {kind}, where {len(by_kind[usual])} are of {usual}, such as {by_kind[usual][0]}"
+            advice = "A network takes images of one kind: convert these or those, or make two data sets of them."
+            if bands != "auto":
+                advice += f" Without --bands {bands} photographs, grey or in colour, with or without alpha, are RGB."
+            findings += of_files("error", "image-kinds", files, what, advice)
+    return findings
+
+
+def of_channels(pixels: Pixels) -> list[Finding]:
+    """Channels in which nothing is to be seen."""
+    flat = [i for i, (low, high) in enumerate(zip(pixels.low, pixels.high, strict=True), start=1) if low == high]
+    if not flat:
+        return []
+    listed = ", ".join(f"{i} ({pixels.low[i - 1]:g})" for i in flat[:EXAMPLES])
+    what = f"{len(flat)} of {pixels.channels} bands of a single value in all of train: {listed}"
+    advice = "It tells a network nothing, but other values of it later would confuse it. Leave it out of all images."
+    return [Finding("warning", "flat-band", what, advice, count=len(flat))]
+
+
 def of_images(images: Mapping[Path, ImageFacts]) -> list[Finding]:
     """What is odd about images that can be read, whatever their sizes."""
     return [
@@ -73,7 +102,8 @@ def of_images(images: Mapping[Path, ImageFacts]) -> list[Finding]:
             [path for path, facts in images.items() if facts.transparent],
             "with transparent pixels",
             "Transparency (an alpha channel) is dropped: what is hidden behind it is trained on. Flatten these images. "
-            "A fourth band of another kind that a program called alpha, such as near infrared, is dropped too.",
+            "A fourth band of another kind that a program called alpha, such as near infrared, is dropped too; "
+            "--bands stored keeps it.",
         ),
         *of_files(
             "warning",

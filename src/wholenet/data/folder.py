@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from wholenet.data.bands import read_bands
 from wholenet.data.finding import EXAMPLES, Finding, of_files
 from wholenet.data.layouts import KNOWN_LAYOUTS
 from wholenet.data.naming import composed, paired_by_words
 from wholenet.data.opening import MAX_MEGAPIXELS
-from wholenet.data.pictures import read_image, read_mask
+from wholenet.data.pictures import read_mask
+from wholenet.data.pixels import Bands
 from wholenet.data.sample import Classes, DataError, Sample
 
 Pair = tuple[Path, Path]
@@ -46,12 +48,20 @@ class FolderData:
         pairs: each image with its mask.
         classes: what the masks' pixels mean.
         max_megapixels: larger files are refused before they are decoded.
+        bands: how images are read.
     """
 
-    def __init__(self, pairs: Sequence[Pair], classes: Classes, max_megapixels: float = MAX_MEGAPIXELS) -> None:
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        classes: Classes,
+        max_megapixels: float = MAX_MEGAPIXELS,
+        bands: Bands = "auto",
+    ) -> None:
         self.pairs = tuple(pairs)
         self.classes = classes
         self.max_megapixels = max_megapixels
+        self.bands: Bands = bands
         self._names = short_names(self.image_paths)
 
     @property
@@ -71,7 +81,7 @@ class FolderData:
         """
         index = range(len(self))[index]
         image_path, mask_path = self.pairs[index]
-        image = read_image(image_path, self.max_megapixels)
+        image = read_bands(image_path, self.bands, self.max_megapixels)
         mask = read_mask(mask_path, self.classes, self.max_megapixels)
         if image.shape[:2] != mask.shape:
             raise DataError(size_mismatch(image_path, image.shape, mask_path, mask.shape))

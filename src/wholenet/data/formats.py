@@ -77,8 +77,8 @@ def second_channel(images: Path) -> str | None:
     if found is None or images.name.lower() != "imagestr":
         return None
     return (
-        f"{found} is the second channel of an image, as nnU-Net has them. wholenet reads one file for each image, grey "
-        "or RGB: join three channels to an RGB picture, or keep one of them, the files that end in _0000."
+        f"{found} is the second channel of an image, as nnU-Net has them. wholenet reads one file for each image: join "
+        "the channels to one TIFF of as many bands, or keep one of them, the files that end in _0000."
     )
 
 

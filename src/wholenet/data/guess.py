@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from wholenet.data.bands import read_bands
 from wholenet.data.folder import IMAGE_SUFFIXES, MASK_ENDING, MASK_SUFFIXES, files_below, match
 from wholenet.data.layouts import Layout, split_folders, subfolders
 from wholenet.data.naming import DERIVED_WORDS, IMAGE_FOLDER_WORDS, MASK_FOLDER_WORDS, MASK_WORDS, words_of
-from wholenet.data.opening import MAX_MEGAPIXELS
-from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
 
 MOST_FOLDERS = 4
@@ -151,7 +150,7 @@ def _most_colors(folder: Path) -> int:
     most = 0
     for i in _looks(len(files)):
         try:
-            most = max(most, _colors(read_image(files[i], MAX_MEGAPIXELS)))
+            most = max(most, _colors(read_bands(files[i])))
         except DataError:  # who reads all of them says so
             continue
     return most
@@ -159,18 +158,20 @@ def _most_colors(folder: Path) -> int:
 
 def _is_mask_of(mask: Path, image: Path) -> bool:
     try:
-        flat, varied = read_image(mask, MAX_MEGAPIXELS), read_image(image, MAX_MEGAPIXELS)
+        flat, varied = read_bands(mask), read_bands(image)
     except DataError:
         return False
     colors = _colors(flat)
-    return flat.shape == varied.shape and colors <= MASK_COLORS and _colors(varied) >= 4 * colors
+    return flat.shape[:2] == varied.shape[:2] and colors <= MASK_COLORS and _colors(varied) >= 4 * colors
 
 
 def _colors(picture: np.ndarray) -> int:
-    """Of a picture, uint8 [H, W, 3]."""
-    pixels = picture.reshape(-1, 3).astype(np.int64)
+    """Of a picture [H, W, C]."""
+    pixels = picture.reshape(-1, picture.shape[2])
     pixels = pixels[:: max(1, len(pixels) // _SAMPLED)]
-    return len(np.unique(pixels @ np.array([1 << 16, 1 << 8, 1])))
+    if pixels.dtype == np.uint8 and pixels.shape[1] == 3:
+        return len(np.unique(pixels.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])))
+    return len(np.unique(pixels, axis=0))
 
 
 def _pictures(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

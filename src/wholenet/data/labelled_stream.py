@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from wholenet.data.labelled import Labelled
-from wholenet.data.stream import Order, normalize
+from wholenet.data.pixels import normalize
+from wholenet.data.stream import Order
 
 
 def statistics(data: Labelled) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -52,7 +52,7 @@ def quiet_pillow() -> Iterator[None]:
 
 
 def load(
-    path: str | Path, max_megapixels: float, content: bytes | None = None, *, mask: bool = False
+    path: str | Path, max_megapixels: float, content: bytes | None = None, *, mask: bool = False, measured: bool = False
 ) -> tuple[Header, Image.Image]:
     """The picture, decoded and upright; whatever goes wrong with the file becomes a PictureError.
 
@@ -61,29 +61,39 @@ def load(
         max_megapixels: larger ones are refused before they are decoded.
         content: the file's bytes, if they are at hand.
         mask: whether it holds labels, which may have more than 8 bits.
+        measured: whether it holds measurements, of which ``data/bands.py`` says what does.
     """
     stored = None
     try:
         stored = how_stored(path, content)
-        if stored is not None:
+        if stored is not None and not measured:
             refuse(stored, path, mask)
         with open_picture(path, content) as picture:
-            _refuse_absurd_size(picture.size, path, max_megapixels)
+            refuse_size((picture.height, picture.width), path, max_megapixels)
             _refuse_frames(picture, path)
             header = _header(picture, stored)
             # Pillow measures a TIFF once more here. To other threads the limit may be lifted at the moment.
             large = picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or 0)
+            # By the name Pillow (13.0) would map an uncompressed TIFF into memory, and not turn it if it has one band.
+            picture.filename = ""  # pyright: ignore[reportAttributeAccessIssue]
             with _without_pillows_limit() if large else nullcontext():
                 picture.load()
             return header, picture.copy() if header.orientation == 1 else ImageOps.exif_transpose(picture)
     except (DataError, MemoryError):
         raise
     except Exception as error:  # damaged files fail anywhere in Pillow: KeyError, OverflowError, zlib.error, ...
-        reason = f"cannot be read as an image ({_why(path, content, error, stored)})"
-        advice = "Replace the file, or remove it and its partner."
-        if stored is not None and stored.compression:
-            advice = f"{advice} If other programs show it, save it as PNG."
-        raise PictureError(path, "unreadable", reason, advice) from error
+        raise unreadable(path, error, stored, content) from error
+
+
+def unreadable(
+    path: str | Path, error: Exception, stored: Stored | None = None, content: bytes | None = None
+) -> PictureError:
+    """What to say of a file in which ``error`` came up."""
+    reason = f"cannot be read as an image ({_why(path, content, error, stored)})"
+    advice = "Replace the file, or remove it and its partner."
+    if stored is not None and stored.compression:
+        advice = f"{advice} If other programs show it, save it as PNG."
+    return PictureError(path, "unreadable", reason, advice)
 
 
 def how_stored(path: str | Path, content: bytes | None = None) -> Stored | None:
@@ -149,8 +159,13 @@ def _without_pillows_limit() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _refuse_absurd_size(size: tuple[int, int], path: str | Path, max_megapixels: float) -> None:
-    width, height = size
+def refuse_size(size: tuple[int, int], path: str | Path, max_megapixels: float) -> None:
+    """Make sure that a file of (height, width) may be decoded.
+
+    Raises:
+        PictureError: if it is larger than the limit, which it names.
+    """
+    height, width = size
     megapixels = width * height / 1e6
     if megapixels > max_megapixels:
         raise PictureError(

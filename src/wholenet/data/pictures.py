@@ -24,6 +24,9 @@ from wholenet.data.stored import SIGNED, UNSIGNED, WHITE_IS_ZERO, PictureError, 
 UNKNOWN = 254
 """Stands for a pixel that no class explains while a mask is being read; ``MAX_CLASSES`` keeps it free."""
 
+STRETCH = (2, 98)
+"""Percentiles that become black and white in pictures of images that are no photographs."""
+
 _IMAGE_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 
@@ -94,7 +97,7 @@ def raw_mask_with_header(path: str | Path, max_megapixels: float = MAX_MEGAPIXEL
         PictureError: as :func:`read_raw_mask`.
     """
     header, picture = load(path, max_megapixels, mask=True)
-    mode, pixels = picture.mode, _as_stored(np.array(picture), header.stored)
+    mode, pixels = picture.mode, as_stored(np.array(picture), header.stored)
     flat = picture.getpalette("RGB") or [] if mode in ("P", "PA") else []
     if mode == "1":
         return RawMask("bits", pixels.astype(np.uint8)), header, False
@@ -112,7 +115,7 @@ def raw_mask_with_header(path: str | Path, max_megapixels: float = MAX_MEGAPIXEL
     )
 
 
-def _as_stored(pixels: np.ndarray, stored: Stored | None) -> np.ndarray:
+def as_stored(pixels: np.ndarray, stored: Stored | None) -> np.ndarray:
     """The numbers in the file: Pillow turns grey levels about as viewers do, and takes them for others' type."""
     if stored is None or pixels.ndim > 2:
         return pixels
@@ -274,6 +277,29 @@ def write_mask(path: str | Path, mask: np.ndarray) -> None:
     if mask.dtype != np.uint8 or mask.ndim != 2:
         raise ValueError(f"a mask is uint8 [H, W]; found {mask.dtype} {list(mask.shape)}")
     Image.fromarray(mask).save(path)
+
+
+# ---- pictures for people
+
+
+def picture_of(image: np.ndarray) -> np.ndarray:
+    """A picture of an image [H, W, C], uint8 [H, W, 3]: 8-bit RGB itself; of other bands what :func:`bands_shown` says,
+    each stretched from its 2nd to its 98th percentile in this image."""
+    if image.dtype == np.uint8 and image.shape[2] == 3:
+        return image
+    shown = image[..., : 3 if image.shape[2] >= 3 else 1].astype(np.float32)
+    low, high = (np.percentile(shown, percent, axis=(0, 1)) for percent in STRETCH)
+    stretched = (shown - low) / np.where(high > low, high - low, 1)
+    return np.repeat(np.rint(255 * stretched.clip(0, 1)).astype(np.uint8), 3 // shown.shape[2], axis=2)
+
+
+def bands_shown(channels: int) -> str:
+    """What :func:`picture_of` shows of images that are no photographs.
+
+    >>> bands_shown(4), bands_shown(2)
+    ('bands 1, 2, 3 as red, green, blue', 'band 1 as grey')
+    """
+    return "bands 1, 2, 3 as red, green, blue" if channels >= 3 else "band 1 as grey"
 
 
 # ---- masks in colour

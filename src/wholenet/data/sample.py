@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from wholenet.data.pixels import Pixels
+
 IGNORE = 255
 """The label of pixels that count nowhere: not in the loss, not in the score."""
 
@@ -23,7 +25,7 @@ class Sample(NamedTuple):
     """One image with its mask."""
 
     image: np.ndarray
-    """uint8 [H, W, 3], RGB."""
+    """[H, W, C]: uint8 of three channels, RGB, or bands of any type in ``data/pixels.TYPES``."""
     mask: np.ndarray
     """uint8 [H, W], train ids and ``IGNORE``."""
     name: str
@@ -75,3 +77,5 @@ class DataSource:
     """"train" and "val" always; "test" where it has masks; "coarse" where there are coarse annotations to train on."""
     notes: tuple[str, ...] = field(default=())
     """What a user should know of how the data was read ("no val split: every fifth image of train was taken")."""
+    pixels: Pixels | None = None
+    """What its images are; None where nobody has looked yet."""

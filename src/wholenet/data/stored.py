@@ -5,10 +5,12 @@ Decoders hide it: Pillow takes planes of 16 bits for planes of 8, drops a fourth
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from wholenet.data.pixels import MOST_CHANNELS, TYPES
 from wholenet.data.sample import DataError
 
 WHITE_IS_ZERO, GRAY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
@@ -38,6 +40,8 @@ _ONE_RANGE = (
     "wholenet reads 8 bits per channel and will not guess how to scale the rest; convert the whole data set with one "
     "range, for example with "
 )
+_LETTERS = {UNSIGNED: "uint", SIGNED: "int", FLOAT: "float"}
+_ANEW = "Save it anew, all images alike, for example with GDAL: gdal_translate -ot Float32 in.tif out.tif"
 _LABELS = "Save it as an 8-bit PNG whose pixel values are the class ids."
 
 
@@ -72,11 +76,18 @@ class Stored:
     """Compression of a TIFF; 0 of a PNG."""
     pages: bool = False
     """Whether there are further pictures in the file that are no smaller copies of the first."""
+    size: tuple[int, int] = (0, 0)
+    """(height, width), as stored."""
 
     def __str__(self) -> str:
         depth = "/".join(map(str, self.bits if len(set(self.bits)) > 1 else self.bits[:1]))
         form = _FORMATS.get(self.formats[0], "") if len(set(self.formats)) == 1 else ", of several types"
         return f"{len(self.bits)} band{'s' * (len(self.bits) > 1)} of {depth} bit{'s' * (depth != '1')}{form}"
+
+    @property
+    def type(self) -> str:
+        """NumPy's name of the type of the first band, as far as there is one: "uint16"."""
+        return f"{_LETTERS.get(self.formats[0], 'other')}{self.bits[0]}"
 
     @property
     def tags(self) -> str:
@@ -94,12 +105,19 @@ def read_png(file: BinaryIO) -> Stored | None:
     start = file.read(26)
     if len(start) < 26 or start[:8] != b"\x89PNG\r\n\x1a\n" or start[12:16] != b"IHDR":
         return None
-    depth, color = start[24], start[25]
+    width, height, depth, color = struct.unpack(">IIBB", start[16:26])
     bands = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(color)
     if bands is None:
         return None
     kind = PALETTE if color == 3 else RGB if color & 2 else GRAY
-    return Stored(kind, (depth,) * bands, extra=(ALPHA,) if color & 4 else ())
+    return Stored(kind, (depth,) * bands, extra=(ALPHA,) if color & 4 else (), size=(height, width))
+
+
+def is_measured(stored: Stored) -> bool:
+    """Whether the bands are measurements, which viewers show in no one way: more than 8 bits, floats, or other bands
+    than those of a colour."""
+    deep = max(stored.bits) > 8 or set(stored.formats) != {UNSIGNED}
+    return stored.color in (WHITE_IS_ZERO, GRAY, RGB) and (deep or not _of_a_color(stored))
 
 
 def refuse(stored: Stored, path: str | Path, mask: bool) -> None:
@@ -136,8 +154,28 @@ def several_pictures(path: str | Path, what: str) -> PictureError:
         path,
         "frames",
         reason,
-        "Save each as a file with a partner of its own; the first alone: magick 'in.tif[0]' out.png",
+        "Save each as a file with a partner of its own; the first alone: magick 'in.tif[0]' out.png"
+        + (". If the pages of an image are its bands, say so with --bands pages" if what == "pages" else ""),
     )
+
+
+def refuse_measured(stored: Stored, path: str | Path) -> None:
+    """Make sure that an image whose bands are measurements has them in one type, in which they mean something.
+
+    Raises:
+        PictureError: naming the fact, what is expected, and what converts the file.
+    """
+    if stored.color not in (GRAY, RGB):
+        called = f"{_COLORS.get(stored.color, 'unknown')} (PhotometricInterpretation {stored.color})"
+        if stored.color == WHITE_IS_ZERO:
+            reason = f"{stored}, where 0 is white (PhotometricInterpretation 0), which can be read in two ways"
+            raise PictureError(path, "polarity", f"{reason}: as stored, or as viewers show it", _ANEW)
+        raise PictureError(path, "mode", f"{stored}, as {called}, which are no measurements", "Save it as grey or RGB.")
+    if len(set(stored.bits)) > 1 or len(set(stored.formats)) > 1 or stored.type not in TYPES:
+        raise PictureError(path, "depth", f"{stored}; expected one of {', '.join(TYPES)}", _ANEW)
+    if len(stored.bits) > MOST_CHANNELS:
+        reason = f"{len(stored.bits)} bands; the limit is {MOST_CHANNELS}"
+        raise PictureError(path, "bands", reason, "Choose some, the same for all images: gdal_translate -b 1 -b 2 ...")
 
 
 def _refuse_colors(stored: Stored, path: str | Path, mask: bool) -> None:
@@ -153,10 +191,14 @@ def _refuse_colors(stored: Stored, path: str | Path, mask: bool) -> None:
     raise PictureError(path, "mode", reason, "Save it as RGB.")
 
 
-def _refuse_bands(stored: Stored, path: str | Path, mask: bool) -> None:
-    of_color = _BANDS[stored.color]
+def _of_a_color(stored: Stored) -> bool:
+    """Whether there are as many bands as the colour has, or one more that is said to be alpha."""
     alpha = stored.extra in [(code,) for code in _ALPHA_OF.get(stored.color, ())]
-    if len(stored.bits) == of_color + alpha and len(stored.extra) == alpha:
+    return len(stored.bits) == _BANDS[stored.color] + alpha and len(stored.extra) == alpha
+
+
+def _refuse_bands(stored: Stored, path: str | Path, mask: bool) -> None:
+    if _of_a_color(stored):
         return
     meant = f"{stored}, as {_COLORS[stored.color]} ({stored.tags})"
     if mask:
@@ -170,8 +212,8 @@ def _refuse_bands(stored: Stored, path: str | Path, mask: bool) -> None:
         path,
         "bands",
         f"{meant}; expected 1 band as grey or 3 as RGB, or one more that is said to be alpha",
-        "Networks here have three channels, and no band is dropped unsaid. Choose three, the same for the whole data "
-        "set, for example with GDAL: gdal_translate -b 1 -b 2 -b 3 -co PHOTOMETRIC=RGB in.tif out.tif",
+        "Images with labels are 8-bit RGB here, and no band is dropped unsaid. Choose three, the same for the whole "
+        "data set, for example with GDAL: gdal_translate -b 1 -b 2 -b 3 -co PHOTOMETRIC=RGB in.tif out.tif",
     )
 
 
@@ -206,19 +248,24 @@ def _refuse_depth(stored: Stored, path: str | Path, mask: bool) -> None:
     raise PictureError(path, "depth", f"{stored}; expected 8 bits, unsigned", _ONE_RANGE + how)
 
 
-def _refuse_misread(stored: Stored, path: str | Path) -> None:
-    """What Pillow (13.0) takes for something else: see `tests/data/test_tiff.py`, which tries every combination."""
+def misread(stored: Stored) -> str | None:
+    """How the pixels are stored, if Pillow (13.0) takes them for something else; `tests/data/test_tiff.py` tries every
+    combination."""
     bits = stored.bits
     whole_bytes = bits == (8,) and stored.color != WHITE_IS_ZERO
     in_planes = stored.planar and stored.compression == UNCOMPRESSED and len(bits) < 3
-    signed = SIGNED in stored.formats and max(bits) > 8 and stored.big_endian and stored.compression != UNCOMPRESSED
     if stored.big_tiff and stored.big_endian:
-        how = "as a BigTIFF in big-endian order"
-    elif in_planes and not whole_bytes and not (bits == (1,) and stored.color == GRAY):
-        how = "in planes (PlanarConfiguration 2), uncompressed"
-    elif signed:
-        how = f"in big-endian order, compressed (Compression {stored.compression})"
-    else:
+        return "as a BigTIFF in big-endian order"
+    if in_planes and not whole_bytes and not (bits == (1,) and stored.color == GRAY):
+        return "in planes (PlanarConfiguration 2), uncompressed"
+    if SIGNED in stored.formats and max(bits) > 8 and stored.big_endian and stored.compression != UNCOMPRESSED:
+        return f"in big-endian order, compressed (Compression {stored.compression})"
+    return None
+
+
+def _refuse_misread(stored: Stored, path: str | Path) -> None:
+    how = misread(stored)
+    if how is None:
         return
     raise PictureError(
         path,

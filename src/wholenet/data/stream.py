@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
@@ -19,11 +19,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import SegmentationData
-
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-"""RGB mean and standard deviation, on [0, 1], that images are normalised with: the values customary for photographs."""
 
 UNGUARDED = (
     "worker processes import the script that starts them, so it must not train when it is imported: put the call below "
@@ -31,15 +28,8 @@ UNGUARDED = (
 )
 
 Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
-"""(image uint8 [H, W, 3], mask uint8 [H, W], random source) -> the same, changed; all of one size."""
-
-
-def normalize(image: np.ndarray, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> np.ndarray:
-    """uint8 [..., C] -> float32 [..., C], of zero mean and unit variance where ``mean`` and ``std`` are the data's; by
-    default those of typical photographs."""
-    scale = np.float32(1 / 255) / np.array(std, dtype=np.float32)
-    shift = np.array(mean, dtype=np.float32) / np.array(std, dtype=np.float32)
-    return image * scale - shift
+"""(image [H, W, C], mask uint8 [H, W], random source) -> both changed, all of one size: the image as uint8 of a
+photograph, else as :meth:`wholenet.data.pixels.Pixels.augmentable` gives it."""
 
 
 class Order(Dataset[Any]):
@@ -83,28 +73,32 @@ class Order(Dataset[Any]):
 
 
 class BatchStream(Order):
-    """Item k is batch k, or this share of it: images float32 [B, 3, H, W] and masks int64 [B, H, W].
+    """Item k is batch k, or this share of it: images float32 [B, C, H, W] and masks int64 [B, H, W].
 
     Args:
         data: where samples come from.
         batch: B.
         augment: see ``Augment``.
+        pixels: what the images are.
         order: the rest of :class:`Order`.
     """
 
-    def __init__(self, data: SegmentationData, batch: int, augment: Augment, **order: Any) -> None:
+    def __init__(
+        self, data: SegmentationData, batch: int, augment: Augment, pixels: Pixels = PHOTO, **order: Any
+    ) -> None:
         super().__init__(len(data), batch, **order)
         self.data = data
         self.augment = augment
+        self.pixels = pixels
 
     def __getitem__(self, k: int) -> tuple[Tensor, Tensor]:
         images, masks = [], []
         for place, index in zip(self.places, self.indices(k), strict=True):
             sample = self.data[index]
             image, mask = self.augment(sample.image, sample.mask, self.rng(1, k * self.batch + place))
-            images.append(normalize(image))
+            images.append(self.pixels.augmented(image))
             masks.append(mask)
-        # [B, H, W, 3] seen as [B, 3, H, W] is channels_last already.
+        # [B, H, W, C] seen as [B, C, H, W] is channels_last already.
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(masks)).long()
 
 

@@ -16,10 +16,12 @@ from typing import Literal
 
 import numpy as np
 
+from wholenet.data.bands import bands_with_header
 from wholenet.data.classes import Color
 from wholenet.data.facts_cache import FactsCache, Stamp
 from wholenet.data.opening import MAX_MEGAPIXELS, quiet_pillow
-from wholenet.data.pictures import RawMask, image_with_header, raw_mask_with_header
+from wholenet.data.pictures import RawMask, raw_mask_with_header
+from wholenet.data.pixels import Bands, BandStats, band_stats, is_photo, kind_of
 from wholenet.data.stored import WHITE_IS_ZERO, PictureError
 
 MOST_COLORS = 4096
@@ -48,10 +50,22 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class ImageFacts(FileFacts):
-    """An image, as RGB."""
+    """An image: 8-bit RGB, or its bands (``data/bands.py``)."""
 
     flat: bool
     """Whether all its pixels have one colour."""
+    type: str = "uint8"
+    """NumPy's name of what a band holds."""
+    channels: int = 3
+    stats: tuple[BandStats, ...] = ()
+    """Of each channel; of 8-bit RGB none are taken."""
+    bands: Bands = "auto"
+    """How the file was read."""
+
+    @property
+    def kind(self) -> str:
+        """What people call such pixels."""
+        return kind_of(self.channels, self.type)
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,8 @@ class MaskFacts(FileFacts):
 
 
 Facts = ImageFacts | MaskFacts
+Wanted = tuple[Path, Callable[[Path, float], Facts]]
+"""A file, and how it is looked at."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,7 @@ def survey(
     images: Iterable[Path],
     masks: Iterable[Path],
     *,
+    bands: Bands = "auto",
     max_megapixels: float = MAX_MEGAPIXELS,
     cache: FactsCache | None = None,
     threads: int = THREADS,
@@ -99,21 +116,23 @@ def survey(
     Args:
         images: image files.
         masks: mask files.
+        bands: how images are read.
         max_megapixels: larger ones are refused before they are decoded.
         cache: where facts of earlier looks are; what was found is written there.
         threads: how many files are read at a time.
         progress: called with (files done, files in all) after each, in the calling thread.
     """
     found = Surveyed()
-    wanted = [*((path, look_at_image) for path in dict.fromkeys(images))]
+    look_here = partial(look_at_image, bands=bands)
+    wanted: list[Wanted] = [*((path, look_here) for path in dict.fromkeys(images))]
     wanted += [*((path, look_at_mask) for path in dict.fromkeys(masks))]
     cache = cache or FactsCache(None)
     with quiet_pillow(), ThreadPoolExecutor(threads) as pool:
-        looked = pool.map(partial(_look, cache=cache, max_megapixels=max_megapixels), wanted)
+        looked = pool.map(partial(_look, cache=cache, bands=bands, max_megapixels=max_megapixels), wanted)
         try:
             for done, ((path, look), (stamp, facts)) in enumerate(zip(wanted, looked, strict=True), start=1):
                 if isinstance(facts, PictureError):
-                    (found.unusable_images if look is look_at_image else found.unusable_masks)[path] = facts
+                    (found.unusable_masks if look is look_at_mask else found.unusable_images)[path] = facts
                 elif isinstance(facts, ImageFacts):
                     found.images[path] = facts
                 else:
@@ -128,13 +147,14 @@ def survey(
     return found
 
 
-def look_at_image(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> ImageFacts:
+def look_at_image(path: Path, max_megapixels: float = MAX_MEGAPIXELS, bands: Bands = "auto") -> ImageFacts:
     """Decode one image.
 
     Raises:
         PictureError: if it cannot be used.
     """
-    pixels, header, transparent = image_with_header(path, max_megapixels)
+    pixels, header, transparent = bands_with_header(path, bands, max_megapixels)
+    channels, kind = pixels.shape[2], pixels.dtype.name
     return ImageFacts(
         size=(pixels.shape[0], pixels.shape[1]),
         format=header.format,
@@ -145,6 +165,10 @@ def look_at_image(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> ImageFa
         transparent=transparent,
         digest=_digest(pixels),
         flat=all((some == pixels[0, 0]).all() for some in (pixels[::16, ::16], pixels)),  # few get to the second
+        type=kind,
+        channels=channels,
+        stats=() if is_photo(channels, kind) else band_stats(pixels),
+        bands=bands,
     )
 
 
@@ -179,7 +203,8 @@ def facts_to_list(facts: Facts) -> list[object]:
     common = [[*facts.size, facts.format, facts.mode, facts.compression, facts.orientation]]
     common[0] += [facts.white_is_zero, facts.transparent, facts.digest]
     if isinstance(facts, ImageFacts):
-        return ["image", *common, facts.flat]
+        stats = [[band.mean, band.std, band.low, band.high] for band in facts.stats]
+        return ["image", *common, facts.flat, [facts.type, facts.channels, facts.bands, stats]]
     palette = [[code, *color] for code, color in facts.palette.items()]
     return ["mask", *common, facts.kind, [list(facts.counts), list(facts.counts.values())], facts.uncounted, palette]
 
@@ -196,8 +221,10 @@ def facts_from_list(listed: Sequence) -> Facts:
     common |= {"compression": str(compression), "orientation": int(orientation)}
     common |= {"white_is_zero": bool(white_is_zero), "transparent": bool(transparent)}
     if what == "image":
-        (flat,) = own
-        return ImageFacts(**common, flat=bool(flat))
+        flat, (kind, channels, bands, stats) = own
+        read = tuple(BandStats(*map(float, band)) for band in stats)
+        own = {"type": str(kind), "channels": int(channels), "bands": bands, "stats": read}
+        return ImageFacts(**common, flat=bool(flat), **own)
     kind, (codes, counts), uncounted, palette = own
     return MaskFacts(
         **common,
@@ -209,7 +236,7 @@ def facts_from_list(listed: Sequence) -> Facts:
 
 
 def _look(
-    wanted: tuple[Path, Callable[[Path, float], Facts]], *, cache: FactsCache, max_megapixels: float
+    wanted: Wanted, *, cache: FactsCache, bands: Bands, max_megapixels: float
 ) -> tuple[Stamp | None, Facts | PictureError]:
     path, look = wanted
     stamp = cache.stamp(path)
@@ -219,7 +246,8 @@ def _look(
             facts = facts_from_list(known)
         except (ValueError, TypeError):
             facts = None
-        same_kind = isinstance(facts, ImageFacts if look is look_at_image else MaskFacts)
+        is_mask = isinstance(facts, MaskFacts)
+        same_kind = is_mask if look is look_at_mask else isinstance(facts, ImageFacts) and facts.bands == bands
         if facts is not None and same_kind and facts.size[0] * facts.size[1] <= max_megapixels * 1e6:
             return stamp, facts
     try:

@@ -113,6 +113,7 @@ def _stored(tags: Tags, pages: bool, big_endian: bool, big_tiff: bool) -> Stored
         big_tiff=big_tiff,
         compression=compression,
         pages=pages,
+        size=(tags.get(HEIGHT, (0,))[0], tags.get(WIDTH, (0,))[0]),
     )
 
 

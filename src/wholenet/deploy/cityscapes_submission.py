@@ -17,6 +17,7 @@ from wholenet.deploy.predict import (
     all_done,
     check_targets,
     list_images,
+    pixels_of,
     predicted,
     refuse_collisions,
     target_in,
@@ -74,7 +75,7 @@ def write_cityscapes_submission(
     out.mkdir(parents=True, exist_ok=True)
     failed: dict[Path, str] = {}
     answer = partial((tiling or Tiling()).predict, model.predict)
-    for i, _, mask in predicted(answer, images, failed, progress):
+    for i, _, mask in predicted(answer, images, failed, progress, pixels=pixels_of(model)):
         write_mask(targets[i], label_ids[mask])
     return all_done(images, targets, failed)
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from wholenet.data.pictures import check_image
-from wholenet.data.stream import normalize
+from wholenet.data.pixels import normalize
 from wholenet.deploy.answer import AnswerKind
 from wholenet.files import as_numbers, is_plain, require_keys, require_range, shown
 from wholenet.spaces.supernet import Supernet

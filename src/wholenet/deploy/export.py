@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.data.classes import classes_to_dict
-from wholenet.data.stream import MEAN, STD, normalize
+from wholenet.data.pixels import Pixels
 from wholenet.deploy.fold import fold
 from wholenet.deploy.onnx_check import seal
 from wholenet.deploy.onnx_model import FORMAT, METADATA, SMALLEST, OnnxModel
@@ -35,7 +35,7 @@ TOLERANCE = 1e-3
 """Largest difference allowed, relative to the largest logit: far above rounding, far below a mistake."""
 
 Run = Callable[[np.ndarray], np.ndarray]
-"""Normalised images, float32 [B, 3, H, W] -> class logits, float32 [B, classes, H, W]."""
+"""Normalised images, float32 [B, C, H, W] -> class logits, float32 [B, classes, H, W]."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,15 @@ class Check:
 def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndarray]) -> Check:
     """Write ``model``, folded, to the file ``out``.
 
-    Batch, height and width are free (heights and widths from 33). Input "images": float32 [B, 3, H, W], normalised;
+    Batch, height and width are free (heights and widths from 33). Input "images": float32 [B, C, H, W], normalised;
     output "logits": float32 [B, classes, H, W]. Classes and normalisation are in the file: see :func:`description`.
 
     Args:
         model: see :func:`wholenet.load`.
         out: file to write.
         form: a name in :data:`FORMATS`.
-        images: real images, uint8 [H, W, 3], that it is checked on, besides random ones; any that are smaller than an
-            exported network takes are left out.
+        images: real images of the model's kind, that it is checked on, besides random ones; any that are smaller than
+            an exported network takes are left out.
 
     Raises:
         ValueError: for an unknown format, a file that exists, packages that are not installed, or (nothing is written
@@ -76,7 +76,7 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
     try:
         flat = fold(network) if isinstance(network.net, Grid) else copy.deepcopy(network).eval()
         write(_exportable(flat), description(model), partial)
-        check = _compare(load(partial), network, images)
+        check = _compare(load(partial), network, images, model.pixels)
         if not check.max_abs_error <= TOLERANCE * check.max_abs_logit:  # not a number is not equal either
             raise ValueError(
                 f"the exported network differs from the model by {check.max_abs_error:.2g} (logits up to "
@@ -116,15 +116,18 @@ def check_export(out: str | Path, form: str) -> None:
 
 
 def description(model: TrainedModel) -> dict[str, Any]:
-    """What the file says of itself, as plain values."""
+    """What the file says of itself, as plain values; "pixels" only of images that are no photographs."""
+    about = model.pixels.to_dict()
+    how = "RGB, (value / 255 - mean)" if model.pixels.photo else f"{model.pixels}, (value - mean)"
     return {
         "format": FORMAT,
         "model": model.network.spec.model_name,
         "classes": classes_to_dict(model.classes),
-        "normalization": {"mean": list(MEAN), "std": list(STD)},
+        "normalization": about.pop("normalization"),
         "held_out": model.held_out,
-        "images": "float32 [B, 3, H, W], RGB, (value / 255 - mean) / std; H and W from 33",
+        "images": f"float32 [B, {model.pixels.channels}, H, W], {how} / std; H and W from 33",
         "logits": "float32 [B, classes, H, W]; the class is the argmax over axis 1",
+        **about,
     }
 
 
@@ -133,8 +136,8 @@ def _dynamic() -> dict[int, Any]:
     return {0: dim("batch", min=1), 2: dim("height", min=SMALLEST), 3: dim("width", min=SMALLEST)}
 
 
-def _example() -> Tensor:
-    return torch.zeros(2, 3, 2 * SMALLEST, 3 * SMALLEST)
+def _example(about: dict[str, Any]) -> Tensor:
+    return torch.zeros(2, len(about["normalization"]["mean"]), 2 * SMALLEST, 3 * SMALLEST)
 
 
 def _write_onnx(net: nn.Module, about: dict[str, Any], path: Path) -> None:
@@ -144,7 +147,7 @@ def _write_onnx(net: nn.Module, about: dict[str, Any], path: Path) -> None:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             net,
-            (_example(),),
+            (_example(about),),
             dynamo=True,
             dynamic_shapes=(_dynamic(),),
             input_names=["images"],
@@ -162,7 +165,7 @@ def _load_onnx(path: Path) -> Run:
 
 
 def _write_torch(net: nn.Module, about: dict[str, Any], path: Path) -> None:
-    program = torch.export.export(net, (_example(),), dynamic_shapes=(_dynamic(),))
+    program = torch.export.export(net, (_example(about),), dynamic_shapes=(_dynamic(),))
     torch.export.save(program, path, extra_files={f"{METADATA}.json": json.dumps(about)})
 
 
@@ -179,23 +182,23 @@ FORMATS: dict[str, tuple[Callable[[nn.Module, dict[str, Any], Path], None], Call
 
 
 @torch.no_grad()
-def _compare(run: Run, network: nn.Module, images: list[np.ndarray]) -> Check:
+def _compare(run: Run, network: nn.Module, images: list[np.ndarray], pixels: Pixels) -> Check:
     error = largest = 0.0
-    same = pixels = count = 0
-    for x in _inputs(images):
+    same = compared = count = 0
+    for x in _inputs(images, pixels):
         ours, theirs = network(torch.from_numpy(x)).numpy(), run(x)
         error = float(np.maximum(error, np.abs(ours - theirs).max()))
         largest = max(largest, float(np.abs(ours).max()))
         same += int((ours.argmax(1) == theirs.argmax(1)).sum())
-        pixels += ours[:, 0].size
+        compared += ours[:, 0].size
         count += 1
-    return Check(error, largest, same / pixels, count)
+    return Check(error, largest, same / compared, count)
 
 
-def _inputs(images: list[np.ndarray]) -> Iterator[np.ndarray]:
+def _inputs(images: list[np.ndarray], pixels: Pixels) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(0)
     for batch, height, width in RANDOM_SIZES:
-        yield rng.standard_normal((batch, 3, height, width), np.float32)
+        yield rng.standard_normal((batch, pixels.channels, height, width), np.float32)
     for image in images:
         if min(image.shape[:2]) >= SMALLEST:
-            yield np.ascontiguousarray(normalize(image).transpose(2, 0, 1))[None]
+            yield np.ascontiguousarray(pixels.normalized(image).transpose(2, 0, 1))[None]

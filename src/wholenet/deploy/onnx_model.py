@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from wholenet.data.classes import classes_from_dict
-from wholenet.data.pictures import check_image
+from wholenet.data.pixels import Pixels
 from wholenet.deploy.held_out import check_held_out
 from wholenet.deploy.onnx_check import check_onnx
-from wholenet.files import as_numbers, parse_json, require_keys, shown
+from wholenet.files import parse_json, require_keys, shown
 from wholenet.tasks.finite import LOST
 
 METADATA = "wholenet"
@@ -61,32 +61,34 @@ class OnnxModel:
             )
         about = {"held_out": {}, **about}  # files of earlier versions do not say it
         require_keys(about, {"classes": dict, "normalization": dict, "held_out": dict}, str(path))
-        require_keys(about["normalization"], {"mean": list, "std": list}, f"{path}, normalization")
         self.about = about
         self.held_out = check_held_out(about["held_out"], str(path))
         self.classes = classes_from_dict(about["classes"])
-        scale = about["normalization"]
-        self._mean, self._std = (
-            np.array(as_numbers(scale[name], 3, f"{path}, {name}"), np.float32) for name in ("mean", "std")
-        )
+        self.pixels = Pixels.from_dict(about, str(path))
         self._check_ends(path)
 
     def _check_ends(self, path: str | Path) -> None:
         """Make sure that it takes images and gives logits of its classes."""
         ends = [(end.name, end.shape) for end in (*self._session.get_inputs(), *self._session.get_outputs())]
         names, shapes = [name for name, _ in ends], [shape for _, shape in ends]
-        if names != ["images", "logits"] or [len(s) for s in shapes] != [4, 4] or shapes[1][1] != len(self.classes):
+        if (
+            names != ["images", "logits"]
+            or [len(s) for s in shapes] != [4, 4]
+            or shapes[1][1] != len(self.classes)
+            or shapes[0][1] != self.pixels.channels
+        ):
             raise ValueError(
-                f"{path} goes from and to {shown(ends)}; expected images [B, 3, H, W] and logits "
+                f"{path} goes from and to {shown(ends)}; expected images [B, {self.pixels.channels}, H, W] and logits "
                 f"[B, {len(self.classes)}, H, W], one for each of its classes"
             )
 
     def logits(self, x: np.ndarray) -> np.ndarray:
-        """Normalised images, float32 [B, 3, H, W] -> class logits, float32 [B, classes, H, W]."""
+        """Normalised images, float32 [B, C, H, W] -> class logits, float32 [B, classes, H, W]."""
         return self._session.run(["logits"], {"images": x})[0]
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """Train ids, uint8 [H, W], of an RGB image, uint8 [H, W, 3], at least ``SMALLEST`` high and wide.
+        """Train ids, uint8 [H, W], of an image [H, W, C], uint8 RGB unless ``pixels`` are others, at least ``SMALLEST``
+        high and wide.
 
         Raises:
             ValueError: if the image has another shape or type, or is smaller.
@@ -101,14 +103,19 @@ class OnnxModel:
             ValueError: as ``predict``.
             FloatingPointError: likewise.
         """
-        check_image(image)
+        self.pixels.check(image)
         if min(image.shape[:2]) < SMALLEST:
             raise ValueError(
                 f"an image of {image.shape[0]}x{image.shape[1]} is too small for an exported network, which takes "
                 f"{SMALLEST}x{SMALLEST} or more; use the run or model folder, or larger images or tiles"
             )
-        x = (image.astype(np.float32) / 255 - self._mean) / self._std
+        x = self._scaled(image) if self.pixels.photo else self.pixels.normalized(image)
         logits = self.logits(np.ascontiguousarray(x.transpose(2, 0, 1))[None])
         if not np.isfinite((logits.min(), logits.max())).all():
             raise FloatingPointError(LOST)
         return logits[0]
+
+    def _scaled(self, image: np.ndarray) -> np.ndarray:
+        """A photograph, by the constants in the file."""
+        mean, std = (np.array(values, np.float32) for values in (self.pixels.mean, self.pixels.std))
+        return (image.astype(np.float32) / 255 - mean) / std

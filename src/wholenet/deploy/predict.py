@@ -11,9 +11,11 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
+from wholenet.data.bands import read_bands
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.opening import MAX_MEGAPIXELS
-from wholenet.data.pictures import read_image, write_mask
+from wholenet.data.pictures import picture_of, write_mask
+from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import DataError
 from wholenet.deploy.overlay import outlined, with_legend
 from wholenet.deploy.polygons import write_polygons
@@ -46,6 +48,11 @@ class SomeFailed(DataError):
         self.written = list(written)
 
 
+def pixels_of(model: Predictor) -> Pixels:
+    """What the images of ``model`` are; of somebody else's that does not say, 8-bit RGB."""
+    return getattr(model, "pixels", PHOTO)
+
+
 def predict_files(
     model: Predictor,
     inputs: Sequence[str | Path],
@@ -66,7 +73,8 @@ def predict_files(
         model: see :func:`wholenet.load`.
         inputs: image files, and folders that are searched for them, sub-folders included.
         out: folder for the masks; made if it is not there.
-        with_overlay: write STEM_overlay.png too.
+        with_overlay: write STEM_overlay.png too. of bands as :func:`wholenet.data.pictures.picture_of`
+            shows them.
         with_probabilities: write STEM.npz too; see :mod:`wholenet.deploy.probabilities`.
         with_polygons: write STEM.geojson too; see :mod:`wholenet.deploy.polygons`.
         tiling: how large images are cut; None is :class:`Tiling` as it is.
@@ -95,11 +103,11 @@ def predict_files(
     check_targets(out, every)
     out.mkdir(parents=True, exist_ok=True)
     failed: dict[Path, str] = {}
-    answer = partial(_answer, model, tiling or Tiling(), with_probabilities)
-    for i, image, (mask, probabilities) in predicted(answer, images, failed, progress, max_megapixels):
+    answer, pixels = partial(_answer, model, tiling or Tiling(), with_probabilities), pixels_of(model)
+    for i, image, (mask, probabilities) in predicted(answer, images, failed, progress, max_megapixels, pixels):
         write_mask(targets[".png"][i], mask)
         if with_overlay:
-            shown = with_legend(outlined(image, mask, model.classes), mask, model.classes)
+            shown = with_legend(outlined(picture_of(image), mask, model.classes), mask, model.classes)
             Image.fromarray(shown).save(targets["_overlay.png"][i])
         if probabilities is not None:
             write_probabilities(targets[".npz"][i], probabilities, model.classes)
@@ -200,15 +208,17 @@ def predicted(
     failed: dict[Path, str],
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
+    pixels: Pixels = PHOTO,
 ) -> Iterator[tuple[int, np.ndarray, Answer]]:
-    """The place of each image in ``images``, the image, uint8 [H, W, 3], and the ``answer`` to it; one at a time, when
+    """The place of each image in ``images``, the image [H, W, C], and the ``answer`` to it; one at a time, when
     asked for. Images that cannot be read or answered are left out, and put into ``failed``.
 
     ``progress`` is told of an image once the next is asked for, so that the caller's own work on it is done too.
     """
     for place, path in enumerate(images):
         try:
-            image = read_image(path, max_megapixels)
+            image = read_bands(path, pixels.bands, max_megapixels)
+            pixels.check(image)
             found = answer(image)
         except (ValueError, FloatingPointError) as error:
             failed[path] = str(error)

@@ -27,7 +27,9 @@ def open_for(model: TrainedModel | OnnxModel, data: str, max_megapixels: float =
     Raises:
         DataError: if there is no such data, or its classes are not the model's.
     """
-    source = open_data(data, classes=model.classes, max_megapixels=max_megapixels, **model.held_out)
+    source = open_data(
+        data, classes=model.classes, max_megapixels=max_megapixels, bands=model.pixels.bands, **model.held_out
+    )
     same_names(source.classes, model.classes, source.name)
     return source
 

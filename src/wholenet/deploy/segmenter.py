@@ -12,9 +12,8 @@ import torch
 from torch import nn
 
 from wholenet.data.classes import classes_from_dict, classes_to_dict
-from wholenet.data.pictures import check_image
+from wholenet.data.pixels import MEAN, PHOTO, STD, Pixels
 from wholenet.data.sample import Classes
-from wholenet.data.stream import MEAN, STD
 from wholenet.deploy.answer import AnswerKind
 from wholenet.deploy.fold import fold
 from wholenet.deploy.held_out import check_held_out
@@ -24,6 +23,7 @@ from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import image_logits, predict_mask
 
 NORMALIZATION = {"mean": list(MEAN), "std": list(STD)}
+"""Of photographs."""
 
 
 @dataclass(frozen=True)
@@ -37,26 +37,29 @@ class TrainedModel:
     held_out: dict[str, Any]
     """How the run set images aside where its data has no split of its own: ``val_share`` and ``seed`` of
     :func:`wholenet.data.detect.open_data`."""
+    pixels: Pixels = PHOTO
+    """What its images are."""
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """Train ids, uint8 [H, W], of an RGB image, uint8 [H, W, 3]; any size, answered at that size.
+        """Train ids, uint8 [H, W], of an image [H, W, C]: uint8 RGB, unless ``pixels`` are others; any size, answered
+        at that size.
 
         Raises:
             ValueError: if the image has another shape or type.
             FloatingPointError: for logits that are not finite.
         """
-        check_image(image)
-        return predict_mask(self.folded, image, self.device)
+        self.pixels.check(image)
+        return predict_mask(self.folded, image, self.device, self.pixels)
 
     def class_logits(self, image: np.ndarray) -> np.ndarray:
-        """Class logits, float32 [K, H, W], of an RGB image, uint8 [H, W, 3]; ``predict`` names the largest.
+        """Class logits, float32 [K, H, W], of such an image; ``predict`` names the largest.
 
         Raises:
             ValueError: if the image has another shape or type.
             FloatingPointError: for logits that are not finite.
         """
-        check_image(image)
-        return image_logits(self.folded, image, self.device).float().cpu().numpy()
+        self.pixels.check(image)
+        return image_logits(self.folded, image, self.device, self.pixels).float().cpu().numpy()
 
     @cached_property
     def folded(self) -> nn.Module:
@@ -65,41 +68,52 @@ class TrainedModel:
         return fold(self.network) if isinstance(self.network.net, Grid) else self.network
 
 
-def segmentation_answer(classes: Classes, held_out: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What :func:`wholenet.deploy.model_folder.save_model` takes; ``held_out`` as :class:`TrainedModel` has it."""
+def segmentation_answer(
+    classes: Classes, held_out: Mapping[str, Any] | None = None, pixels: Pixels = PHOTO
+) -> dict[str, Any]:
+    """What :func:`wholenet.deploy.model_folder.save_model` takes; ``held_out`` and ``pixels`` as
+    :class:`TrainedModel` has them."""
+    about = pixels.to_dict()
     return {
         "classes": classes_to_dict(classes),
-        "normalization": NORMALIZATION,
+        "normalization": about.pop("normalization"),
         "held_out": dict(held_out or {}),
+        **about,
     }
 
 
 class _Read(NamedTuple):
     classes: Classes
     held_out: dict[str, Any]
+    pixels: Pixels
 
 
 def _read(values: Mapping[str, Any], where: str) -> _Read:
-    require_keys(values, {"classes": dict, "normalization": dict, "held_out": dict}, where, only=True)
-    if values["normalization"] != NORMALIZATION:
-        raise ValueError(
-            f"{where}: images were normalised by {shown(values['normalization'])}; expected {MEAN} and {STD}"
-        )
+    known = {"classes": dict, "normalization": dict, "held_out": dict}
+    known |= {"pixels": dict} if "pixels" in values else {}  # of images that are no photographs
+    require_keys(values, known, where, only=True)
+    pixels = Pixels.from_dict(values, where) if "pixels" in values else PHOTO
+    found = values["normalization"]
+    if pixels.photo and found != NORMALIZATION:
+        raise ValueError(f"{where}: images were normalised by {shown(found)}; expected {MEAN} and {STD}")
     try:
         classes = classes_from_dict(values["classes"])
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-    return _Read(classes, check_held_out(values["held_out"], where))
+    return _Read(classes, check_held_out(values["held_out"], where), pixels)
 
 
 def _card(read: _Read) -> list[str]:
+    pixels = read.pixels
+    kind = "uint8 [H, W, 3] RGB" if pixels.photo else f"{pixels.type} [H, W, {pixels.channels}]"
     return [
         f"- classes: {', '.join(read.classes.names)}",
+        *([] if pixels == PHOTO else [f"- {pixels.told()}"]),
         "",
         "```python",
         "import wholenet",
         'model = wholenet.load("this folder")',
-        "mask = model.predict(image)  # uint8 [H, W, 3] RGB -> uint8 [H, W] class indices",
+        f"mask = model.predict(image)  # {kind} -> uint8 [H, W] class indices",
         "```",
     ]
 
@@ -108,6 +122,7 @@ SEGMENTATION: AnswerKind[_Read] = AnswerKind(
     model="segmentation model",
     read=_read,
     outputs=lambda read: len(read.classes),
-    predictor=lambda network, read, device: TrainedModel(network, read.classes, device, read.held_out),
+    channels=lambda read: read.pixels.channels,
+    predictor=lambda network, read, device: TrainedModel(network, read.classes, device, read.held_out, read.pixels),
     card=_card,
 )

@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from wholenet.data.stream import MEAN, STD
+from wholenet.data.pixels import MEAN, STD
 from wholenet.deploy.model_files import file_digest, read_header, read_tensors, some_of
 from wholenet.spaces.encoder import Encoder, architecture_of, timm_module, try_encoder
 from wholenet.spaces.encoder_name import TRIED, parts_of_name

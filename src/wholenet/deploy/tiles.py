@@ -19,7 +19,7 @@ DEFAULT_TILE = (1536, 1536)
 DEFAULT_OVERLAP = 256
 
 Predict = Callable[[np.ndarray], np.ndarray]
-"""uint8 [h, w, 3] -> uint8 [h, w]."""
+"""[h, w, C] -> uint8 [h, w]."""
 
 
 class Piece(NamedTuple):
@@ -71,7 +71,7 @@ class Tiling:
 
 
 def predict_in_tiles(predict: Predict, image: np.ndarray, tile: tuple[int, int], overlap: int) -> np.ndarray:
-    """The mask of ``image``, uint8 [H, W, 3] -> uint8 [H, W], put together from ``predict`` of its tiles.
+    """The mask of ``image``, [H, W, C] -> uint8 [H, W], put together from ``predict`` of its tiles.
 
     Where the image is smaller than a tile, the tile is too. See :class:`Tiling` for ``tile`` and ``overlap``.
     """

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import SegmentationData
 from wholenet.search.config import FitConfig
 from wholenet.search.draw import draw
@@ -18,17 +19,19 @@ RECALIBRATION_IMAGES = 256
 
 
 def recalibration_batches(
-    train: SegmentationData, config: FitConfig, images: int = RECALIBRATION_IMAGES
+    train: SegmentationData, config: FitConfig, images: int = RECALIBRATION_IMAGES, pixels: Pixels = PHOTO
 ) -> Iterator[Tensor]:
-    """Batches [B, 3, h, w] drawn as in training, on a stream of their own; the same ones each time.
+    """Batches [B, C, h, w] drawn as in training, on a stream of their own; the same ones each time.
 
     Args:
         train: what to draw from. No label is used, so it may be more than the weights learned from.
         config: of a run, whose crop is settled.
         images: so many, at most; none twice.
+        pixels: what they are.
     """
     total = max(1, min(images, len(train)) // config.batch)
-    return (batch for batch, _ in draw(train, "recalibration", 0, total, config.crop_size, config))
+    drawn = draw(train, "recalibration", 0, total, config.crop_size, config, pixels=pixels)
+    return (batch for batch, _ in drawn)
 
 
 @torch.no_grad()
@@ -41,7 +44,7 @@ def recalibrated(model: Supernet, images: Iterable[Tensor]) -> Supernet:
 
     Args:
         model: supernet, pruned supernet or discrete network.
-        images: batches [B, 3, H, W], normalised as for training; moved to the model's device.
+        images: batches [B, C, H, W], normalised as for training; moved to the model's device.
 
     Raises:
         ValueError: if there is no batch.

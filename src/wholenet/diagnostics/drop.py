@@ -65,9 +65,13 @@ def drop_edges(
     limit = run.fit_config.max_megapixels
     own = open_for(model, run.fit_config.data, limit)
     val = (own if data is None else open_for(model, data, limit)).splits["val"]
-    before = after = evaluate(model.network, val, len(model.classes), model.device).miou
+
+    def score(network: Supernet) -> float:
+        return evaluate(network, val, len(model.classes), model.device, pixels=model.pixels).miou
+
+    before = after = score(model.network)
     if dropped:
-        cut = recalibrated(cut, recalibration_batches(own.splits["train"], run.fit_config))
-        after = evaluate(cut, val, len(model.classes), model.device).miou
+        cut = recalibrated(cut, recalibration_batches(own.splits["train"], run.fit_config, pixels=model.pixels))
+        after = score(cut)
     price = Price(dropped, int(model.network.net.masks["beta"].sum()), before, after, len(val))
     return replace(model, network=cut), price

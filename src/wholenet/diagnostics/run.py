@@ -74,7 +74,7 @@ def diagnose(
     model = load_model(stage.path, device, task="segmentation")
     source = open_for(model, data or config.data, config.max_megapixels)
     val = Cached(evenly_spaced(source.splits["val"], images), CACHE_BYTES)
-    stats = check_split(val, model.classes, name="val")
+    stats = check_split(val, model.classes, name="val", pixels=model.pixels)
     size = (stats.max_height, stats.max_width)
     others = {name: load_model(other.path, device, task="segmentation") for name, other in _others(run).items()}
 
@@ -82,9 +82,9 @@ def diagnose(
     weights, masks = current_weights(network), network.net.masks
     genotypes = decoded(weights)
     train = Cached(source.splits["train"], CACHE_BYTES)
-    recalibrate = recalibrated_on(lambda: recalibration_batches(train, config))
+    recalibrate = recalibrated_on(lambda: recalibration_batches(train, config, pixels=model.pixels))
     variants = {"zeroed": zeroed, "renormalized": renormalized, "recalibrated": recalibrate}
-    ends = curvature_of(network, val, config, device) if with_curvature else None  # before the long part
+    ends = curvature_of(model, val, config, device) if with_curvature else None  # before the long part
     score = _Scorer(model, val, 1 + len(others) + len(shares) * len(variants) + 2 * len(genotypes), progress)
 
     records = stage.records()
@@ -114,11 +114,14 @@ def diagnose(
     )
 
 
-def curvature_of(network: Supernet, val: SegmentationData, config: FitConfig, device: torch.device | str) -> Curvature:
+def curvature_of(
+    model: TrainedModel, val: SegmentationData, config: FitConfig, device: torch.device | str
+) -> Curvature:
     """On a batch drawn as for training, of validation images."""
     drawn = Drawn("val", "curvature", 0, config.seed)
-    images, masks = next(draw(val, drawn.stream, drawn.number, drawn.number + 1, config.crop_size, config, device))
-    return curvature(network, Batch(images, masks).to(device), SegmentationLoss(), drawn=drawn)
+    batch = (drawn.stream, drawn.number, drawn.number + 1)
+    images, masks = next(draw(val, *batch, config.crop_size, config, device, model.pixels))
+    return curvature(model.network, Batch(images, masks).to(device), SegmentationLoss(), drawn=drawn)
 
 
 def _supernet_run(run: RunFolder) -> RunFolder:
@@ -178,7 +181,8 @@ class _Scorer:
         self.progress = progress
 
     def __call__(self, network: Supernet) -> float:
-        return evaluate(network, self.val, len(self.model.classes), self.model.device, self._count).miou
+        model = self.model
+        return evaluate(network, self.val, len(model.classes), model.device, self._count, model.pixels).miou
 
     def _count(self, _done: int, _total: int) -> None:
         self.done += 1

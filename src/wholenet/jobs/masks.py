@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from rich.console import Console
 
 from wholenet import parallel
 from wholenet.data.cache import Cached
-from wholenet.data.check import PAPER_CROP, SplitStats, check_crop, check_split, check_trainable, joined_stats
+from wholenet.data.check import PAPER_CROP, SplitStats, check_crop, check_split, check_trainable, joined_stats, measured
 from wholenet.data.coarsen import Coarsened
 from wholenet.data.finding import refuse_errors
+from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.review import Review, review
 from wholenet.data.sample import DataError, DataSource, SegmentationData
 from wholenet.data.sets import data_set
@@ -46,6 +48,13 @@ class Prepared:
     val_stats: SplitStats
     crop: tuple[int, int]
     """(height, width) of a training crop."""
+    pixels: Pixels = PHOTO
+    """What the images are."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a continued run must find again, by split; of images that are no photographs how they are normalised."""
+        found = {"train": asdict(self.train_stats), "val": asdict(self.val_stats)}
+        return found if self.pixels == PHOTO else {**found, "pixels": asdict(self.pixels)}
 
 
 def prepare(config: FitConfig, console: Console) -> Prepared:
@@ -63,6 +72,7 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
         val_share=config.val_share,
         seed=config.data_seed,
         crop=asked_crop,
+        bands=config.bands,
         max_megapixels=config.max_megapixels,
         skipped=("train", "val", "test") if by_name else ("coarse",) if fine_alone else (),
         progress=counted(console, "checking data"),
@@ -78,6 +88,17 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
     if config.workers == 0:
         used = {name: data for name, data in source.splits.items() if name != "test"}
         source = replace(source, splits={name: Cached(data, CACHE_BYTES // len(used)) for name, data in used.items()})
+    pixels = source.pixels
+    if pixels is None:
+        pixels = measured(source.splits["train"])
+        if not pixels.photo:
+            plain(console)(pixels.told())
+    if config.stem is not None and not pixels.photo:
+        raise ValueError(
+            f"stem={config.stem!r} was trained on photographs of 8 bits, and these images are {pixels}; train "
+            "without a stem"
+        )
+    source = replace(source, pixels=pixels)
     same = config.weights_annotations == config.arch_annotations
     train_stats = _train_stats(found, source, config.arch_annotations if same else "both", console)
     check_trainable(train_stats, source.classes)
@@ -109,6 +130,7 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
         train_stats=train_stats,
         val_stats=_stats(found, source, "val", console),
         crop=crop,
+        pixels=pixels,
     )
 
 
@@ -128,7 +150,8 @@ def _train_stats(found: Review, source: DataSource, which: Annotations, console:
 def _stats(found: Review, source: DataSource, name: str, console: Console) -> SplitStats:
     if name in found.stats:
         return found.stats[name]
-    return check_split(source.splits[name], source.classes, name=name, progress=counted(console, f"checking {name}"))
+    progress = counted(console, f"checking {name}")
+    return check_split(source.splits[name], source.classes, name=name, pixels=source.pixels or PHOTO, progress=progress)
 
 
 def _annotated(source: DataSource, fine: SegmentationData, which: Annotations) -> SegmentationData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,12 @@ class MaskStreams:
         """Batch ``number`` of a stream, on the device."""
         data = self.data.architecture if stream == "architecture" else self._from
         alone = replace(self.config, workers=0)
-        images, masks = next(draw(data, stream, number, number + 1, self.data.crop, alone, self.device))
+        drawn = draw(data, stream, number, number + 1, self.data.crop, alone, self.device, self.data.pixels)
+        images, masks = next(drawn)
         return Batch(images, masks).to(self.device)
 
     def _drawn(self, data: SegmentationData, stream: str, first: int) -> Batches:
-        return draw(data, stream, first, self.total, self.data.crop, self.config, self.device)
+        return draw(data, stream, first, self.total, self.data.crop, self.config, self.device, self.data.pixels)
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ class MaskData:
     prepared: Prepared
 
     def network(self) -> Facts:
-        """As many outputs as there are classes."""
-        return Facts(len(self.prepared.source.classes))
+        """As many outputs as there are classes, as many inputs as the images have channels."""
+        return Facts(len(self.prepared.source.classes), self.prepared.pixels.channels)
 
     def size(self) -> tuple[int, int]:
         """(height, width) of a crop."""
@@ -107,7 +108,8 @@ class MaskData:
 
     def score(self, model: Supernet, device: torch.device) -> Scored:
         """On the validation split, each image whole."""
-        scores = evaluate(model, self.prepared.val, len(self.prepared.source.classes), device)
+        found = self.prepared
+        scores = evaluate(model, found.val, len(found.source.classes), device, pixels=found.pixels)
         return Scored({"miou": scores.miou, "pixel_accuracy": scores.pixel_accuracy}, scores.iou, scores)
 
     def constant(self) -> float:
@@ -121,7 +123,7 @@ class MaskData:
     def answer(self, config: FitConfig) -> Mapping[str, Any]:
         """Classes, normalisation, and how images were held out."""
         held_out = {"val_share": config.val_share, "seed": config.data_seed}
-        return segmentation_answer(self.prepared.source.classes, held_out)
+        return segmentation_answer(self.prepared.source.classes, held_out, self.prepared.pixels)
 
     def facts(self) -> dict[str, Any]:
         """What is recorded: the crop, the classes' pixels by split, how many images."""
@@ -130,8 +132,8 @@ class MaskData:
         return {"crop": list(found.crop), **self.unchanged(), "images": images}
 
     def unchanged(self) -> dict[str, Any]:
-        """What a continued run must find again, by split."""
-        return {"train": asdict(self.prepared.train_stats), "val": asdict(self.prepared.val_stats)}
+        """What a continued run must find again, by split; of images that are no photographs how they are normalised."""
+        return self.prepared.facts()
 
     def undivided(self) -> MaskData:
         """The same, where the weights learn from all images."""
@@ -143,7 +145,7 @@ class MaskData:
 
     def draw(self, folder: Path, model: Supernet, device: torch.device) -> None:
         """Predictions beside the truth."""
-        draw_answers(folder, model, self.prepared.val, self.prepared.source.classes, device)
+        draw_answers(folder, model, self.prepared.val, self.prepared.source.classes, device, self.prepared.pixels)
 
 
 SEGMENTATION = Task(

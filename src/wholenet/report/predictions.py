@@ -20,6 +20,8 @@ from wholenet.report.style import MUTED, bare_axes, saved_figure
 
 CELL_IN = 3.2
 """Width of one picture of the table, in inches."""
+TITLE_LETTERS = 24
+"""Longer titles of columns are written smaller."""
 GAP_IN, MARGIN_IN, HEADER_IN = 0.08, 0.2, 0.42
 LEGEND_ROW_IN = 0.27
 MAX_ASPECT = 1.3
@@ -33,6 +35,7 @@ def draw_predictions(
     truths: Sequence[np.ndarray],
     predictions: Sequence[np.ndarray],
     classes: Classes,
+    title: str = "Image",
 ) -> None:
     """Draw one row per image: the image, its true mask, its predicted mask; below, the classes that occur.
 
@@ -44,6 +47,7 @@ def draw_predictions(
         truths: N of uint8 [H, W], train ids and ``IGNORE``.
         predictions: N of uint8 [H, W], train ids.
         classes: the classes' names and colours.
+        title: of the column of images.
 
     Raises:
         ValueError: if there are no images, the three differ in number, or a mask differs from its image in size.
@@ -74,9 +78,10 @@ def draw_predictions(
         page = bare_axes(figure, 0, 0, _total_width(), height_in)
         page.set_xlim(0, _total_width())
         page.set_ylim(0, height_in)
-        for column, name in enumerate(("Image", "Truth", "Prediction")):
+        for column, name in enumerate((title, "Truth", "Prediction")):
             left = MARGIN_IN + column * (CELL_IN + GAP_IN)
-            page.text(left, height_in - HEADER_IN / 2, name, weight="bold", fontsize=11, va="center")
+            size = 11 if len(name) < TITLE_LETTERS else 8
+            page.text(left, height_in - HEADER_IN / 2, name, weight="bold", fontsize=size, va="center")
         _draw_legend(page, shown, columns, column_in, top=MARGIN_IN + legend_in)
 
 

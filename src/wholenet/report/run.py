@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from wholenet.data.pictures import bands_shown, picture_of
+from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import Classes, SegmentationData
 from wholenet.data.splits import evenly_spaced
 from wholenet.report.architecture import draw_architecture
@@ -37,13 +39,22 @@ def draw_run(run: RunFolder, model: Supernet, records: Sequence[Record], phases:
         draw_architecture(file, weights["beta"], weights["alpha"], kernels=KERNELS, title=title)
 
 
-def draw_answers(folder: Path, model: Supernet, val: SegmentationData, classes: Classes, device: torch.device) -> None:
+def draw_answers(
+    folder: Path,
+    model: Supernet,
+    val: SegmentationData,
+    classes: Classes,
+    device: torch.device,
+    pixels: Pixels = PHOTO,
+) -> None:
     """Draw what the network predicts on some of ``val`` beside the truth. Leaves the model's mode as it was."""
     part = evenly_spaced(val, SHOWN)
     shown = [part[i] for i in range(len(part))]
     training = model.training
     model.eval()
-    answers = [predict_mask(model, sample.image, device) for sample in shown]
+    answers = [predict_mask(model, sample.image, device, pixels) for sample in shown]
     model.train(training)
+    images = [picture_of(sample.image) for sample in shown]
+    title = "Image" if pixels.photo else f"Image ({bands_shown(pixels.channels)})"
     file = folder / "predictions.png"
-    draw_predictions(file, [s.image for s in shown], [s.mask for s in shown], answers, classes)
+    draw_predictions(file, images, [s.mask for s in shown], answers, classes, title)

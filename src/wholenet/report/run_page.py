@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from wholenet import parallel
-from wholenet.data.pictures import drawing_colors
+from wholenet.data.pictures import drawing_colors, picture_of
 from wholenet.data.sample import Classes, DataError, SegmentationData
 from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.overlay import outlined
@@ -242,7 +242,8 @@ def _images(found: Evaluation, model: TrainedModel, val: SegmentationData) -> st
 def _image(score: ImageScore, model: TrainedModel, val: SegmentationData, place: int) -> str:
     image, truth, _ = val[place]
     answer = Tiling().predict(model.predict, image)
-    panels = [image, outlined(image, truth, model.classes), outlined(image, answer, model.classes)]
+    shown = picture_of(image)
+    panels = [shown, outlined(shown, truth, model.classes), outlined(shown, answer, model.classes)]
     return picture(_side_by_side(panels), f"{score.name}: mIoU {percent(score.miou)} %")
 
 

@@ -25,6 +25,7 @@ from wholenet.checked import (
     check,
     checked,
 )
+from wholenet.data.pixels import Bands
 from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.search.begin_config import BEGIN, BeginConfig
 from wholenet.search.methods import METHODS
@@ -91,6 +92,9 @@ class FitConfig(BeginConfig):
     """Coarse annotations come with the data (Cityscapes), or are made from the fine ones (data/coarsen.py)."""
     max_megapixels: Megapixels = 100.0
     """Images and masks that decode to more are refused, before they are decoded."""
+    bands: Bands = "auto"
+    """How image files become channels: photographs as viewers show them (8-bit RGB) and others band by band; all band
+    by band, as stored (grey is one channel, RGBA four); or so with the pages of a TIFF as bands."""
     scale_min: Zoom = 0.5
     """Smallest zoom of the random scaling."""
     scale_max: Zoom = 2.0
@@ -193,7 +197,7 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
     return config
 
 
-ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
+ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}, "bands": "auto"}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
 ADDED |= {name: getattr(BeginConfig, name) for name in BEGIN}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""

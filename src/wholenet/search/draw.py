@@ -11,6 +11,7 @@ from torch import Tensor
 from wholenet import parallel
 from wholenet.data.augment import Augmentation
 from wholenet.data.device import RawStream, ahead
+from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import SegmentationData
 from wholenet.data.stream import BatchStream, Order, batches
 from wholenet.search.config import FitConfig
@@ -58,8 +59,9 @@ def draw(
     crop: tuple[int, int],
     config: FitConfig,
     device: torch.device | str = "cpu",
+    pixels: Pixels = PHOTO,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches ``first`` to ``total`` (half-open) of the run's ``stream``: images float32 [B, 3, h, w], masks int64.
+    """Batches ``first`` to ``total`` (half-open) of the run's ``stream``: images float32 [B, C, h, w], masks int64.
     Where several processes train, this one's share of them.
 
     Args:
@@ -70,6 +72,7 @@ def draw(
         crop: (h, w).
         config: of the run.
         device: where the batches are wanted; they may come on the CPU all the same.
+        pixels: what the images of ``data`` are.
     """
     device = torch.device(device)
     augment = Augmentation(
@@ -78,9 +81,10 @@ def draw(
         flip=config.flip,
         jitter=config.jitter,
         noise=config.noise,
+        pixels=pixels,
     )
     on_device = augments_on_device(config, device)
     kind = RawStream if on_device else BatchStream
-    own = kind(data, **order_of(config, stream), augment=augment, batches=total)
+    own = kind(data, **order_of(config, stream), augment=augment, pixels=pixels, batches=total)
     drawn = batches(own, first, config.workers, pinned=device.type == "cuda")
     return ahead(drawn, augment, device) if on_device else drawn

@@ -53,11 +53,13 @@ class Cutting:
     def score(self, model: Supernet) -> float:
         """Validation mIoU, in [0, 1]."""
         # Folded: the same answers, and what the cut has left dead is not computed.
-        return evaluate(fold(model), self._val, len(self.data.source.classes), self.device).miou
+        return evaluate(
+            fold(model), self._val, len(self.data.source.classes), self.device, pixels=self.data.pixels
+        ).miou
 
     def batches(self, images: int) -> list[Tensor]:
-        """So many training images [B, 3, h, w] to recalculate statistics on; the same ones each time."""
-        return list(recalibration_batches(self.data.weights, self.config, images))
+        """So many training images [B, C, h, w] to recalculate statistics on; the same ones each time."""
+        return list(recalibration_batches(self.data.weights, self.config, images, self.data.pixels))
 
     def fine_tuned(self, cut: Supernet, share: float, rate: float) -> Supernet:
         """A copy of ``cut``, its weights trained for ``share`` of the run's epochs (one step at least), from ``rate``
@@ -70,7 +72,7 @@ class Cutting:
         optimizer = torch.optim.SGD(
             model.net.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
-        drawn = draw(data.weights, "after the cut", 0, steps, data.crop, config)
+        drawn = draw(data.weights, "after the cut", 0, steps, data.crop, config, pixels=data.pixels)
         schedule = Schedule(epochs=1, steps_per_epoch=steps, lr=rate * config.lr, decay=config.lr_schedule)
         for step, (images, targets) in enumerate(drawn):
             set_rate(optimizer, schedule.now(0, step).lr)

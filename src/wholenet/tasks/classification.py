@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet.data.labelled import Labelled
-from wholenet.data.stream import normalize
+from wholenet.data.pixels import normalize
 from wholenet.tasks.finite import LOST, all_finite
 
 

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet import parallel
+from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import IGNORE, DataError, SegmentationData
-from wholenet.data.stream import normalize
 from wholenet.tasks.finite import LOST, all_finite
 
 
@@ -123,23 +123,28 @@ class ConfusionMatrix:
 
 
 @torch.no_grad()
-def predict_mask(model: nn.Module, image: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
-    """Train ids, uint8 [H, W], of one RGB image, uint8 [H, W, 3], at its own size. The model must be in eval mode.
+def predict_mask(
+    model: nn.Module, image: np.ndarray, device: torch.device | str = "cpu", pixels: Pixels = PHOTO
+) -> np.ndarray:
+    """Train ids, uint8 [H, W], of one image [H, W, C] of the kind ``pixels``, at its own size. The model must be in
+    eval mode.
 
     Raises:
         FloatingPointError: for logits that are not finite.
     """
-    return image_logits(model, image, device).argmax(0).to(torch.uint8).cpu().numpy()
+    return image_logits(model, image, device, pixels).argmax(0).to(torch.uint8).cpu().numpy()
 
 
 @torch.no_grad()
-def image_logits(model: nn.Module, image: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """Class logits, [K, H, W] on ``device``, of one RGB image, uint8 [H, W, 3]. The model must be in eval mode.
+def image_logits(
+    model: nn.Module, image: np.ndarray, device: torch.device | str = "cpu", pixels: Pixels = PHOTO
+) -> Tensor:
+    """Class logits, [K, H, W] on ``device``, of one image as :func:`predict_mask` takes it.
 
     Raises:
         FloatingPointError: for logits that are not finite.
     """
-    x = torch.from_numpy(normalize(image)).permute(2, 0, 1)[None].to(device, memory_format=torch.channels_last)
+    x = torch.from_numpy(pixels.normalized(image)).permute(2, 0, 1)[None].to(device, memory_format=torch.channels_last)
     logits = model(x)
     if not all_finite(logits):
         raise FloatingPointError(LOST)
@@ -152,6 +157,7 @@ def evaluate(
     num_classes: int,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    pixels: Pixels = PHOTO,
 ) -> Scores:
     """Score ``model`` on all of ``data``, each image at full resolution. Leaves the model's mode as it was.
 
@@ -166,7 +172,7 @@ def evaluate(
     training = model.training
     model.eval()
     try:
-        return evaluate_masks(partial(predict_mask, model, device=device), data, num_classes, progress)
+        return evaluate_masks(partial(predict_mask, model, device=device, pixels=pixels), data, num_classes, progress)
     finally:
         model.train(training)
 
@@ -177,7 +183,7 @@ def evaluate_masks(
     num_classes: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Scores:
-    """Score the masks that ``predict`` makes of the images of ``data``: uint8 [H, W, 3] -> train ids, uint8 [H, W].
+    """Score the masks that ``predict`` makes of the images of ``data``: [H, W, C] -> train ids, uint8 [H, W].
 
     Several processes share the images; each of them returns the scores on all.
 
