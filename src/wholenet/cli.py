@@ -307,6 +307,7 @@ def build_parser(task: Task = "segmentation", space: str = "grid") -> ArgumentPa
     info.add_argument("size", help=f"Size of the grid supernet, or a cell space: {', '.join(CELL_SPACES)}.")
     info.add_value("--classes", Classes, default=None, help="Classes to tell apart; default: 19, or 10.")
     info.add_argument("--input", default=None, help="HEIGHTxWIDTH of the image; default: 1024x2048, or 32x32.")
+    info.add_argument("--operations", default=None, help="Of the grid: candidates of each cell, as in fit.")
     info.add_argument("--json", default=None, help="Write the counts to this file.")
     commands.add_subcommand("info", info)
     return parser
@@ -880,6 +881,9 @@ def _bench(args: Namespace) -> None:
 
 def _info(args: Namespace) -> None:
     in_cells = args.size in CELL_SPACES
+    settings = {} if args.operations is None else {"operations": args.operations}
+    if in_cells and settings:
+        raise ValueError(f"--operations are of the grid's cells; the space {args.size!r} has its own table")
     if not in_cells:
         grid_size(args.size)
     height, width = parse_size(args.input or ("32x32" if in_cells else "1024x2048"))
@@ -887,7 +891,7 @@ def _info(args: Namespace) -> None:
     from wholenet.spaces.count import count
 
     name = args.size if in_cells else f"grid-{args.size}"
-    counts = count(name, num_classes=classes, height=height, width=width)
+    counts = count(name, num_classes=classes, height=height, width=width, **settings)
     print(f"{name}, {classes} classes, one image of {height}x{width}")
     print(f"parameters   {counts.parameters:14,}   (architecture parameters not included)")
     print(f"architecture {counts.architecture_parameters:14,}")

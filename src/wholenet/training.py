@@ -184,8 +184,8 @@ def _search_and_decode(run: RunFolder, data: Prepared, device: torch.device, con
     with _alone(search):
         train(job_of(search, data, device, console), console)
     model = load_model(search.path, task="segmentation").network
-    space = space_of(config)[0]
-    genotype = space.decode(model.arch(), config.decoding, config.decoding_tau)
+    space, settings = space_of(config)
+    genotype = space.decode(model.arch(), config.decoding, config.decoding_tau, settings)
 
     epochs = config.retrain_epochs
     if not epochs:

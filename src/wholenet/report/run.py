@@ -15,7 +15,7 @@ from wholenet.report.predictions import draw_predictions
 from wholenet.search.phases import Phase
 from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
-from wholenet.spaces.grid import KERNELS
+from wholenet.spaces.sizes import operation_label
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import predict_mask
 
@@ -42,7 +42,8 @@ def draw_run(
         with torch.no_grad():
             weights = {name: w.cpu().numpy() for name, w in model.arch().items()}
         title = f"{run.path.name} after epoch {len(records)} of {phases[-1].end}"
-        draw_architecture(files["architecture"], weights["beta"], weights["alpha"], kernels=KERNELS, title=title)
+        names = [operation_label(name) for name in model.net.operations]
+        draw_architecture(files["architecture"], weights["beta"], weights["alpha"], operations=names, title=title)
 
     part = evenly_spaced(val, SHOWN)
     shown = [part[i] for i in range(len(part))]

@@ -40,7 +40,7 @@ from wholenet.search.early_stopping import RULES
 from wholenet.search.methods import METHODS
 from wholenet.search.phases import single_stage
 from wholenet.search.search_config import SearchConfig, with_interval
-from wholenet.spaces.sizes import Size
+from wholenet.spaces.sizes import OPERATIONS, Size, operation_names
 
 Config = TypeVar("Config")
 Annotations = Literal["fine", "coarse", "both"]
@@ -82,9 +82,12 @@ class FitConfig(SearchConfig):
     size: Size = "small"
     """Size of the grid supernet; `wholenet info SIZE` says what each costs."""
     cell: Literal["mixture", "separate"] = "mixture"
-    """Kernels mixed inside one bottleneck, or a whole bottleneck per kernel (Eq. 3 to the letter)."""
+    """Operations mixed inside one bottleneck, or a whole bottleneck for each (Eq. 3 to the letter)."""
     activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
     """Activation after each BatchNorm that has one (open)."""
+    operations: str = OPERATIONS
+    """Candidate operations of each cell, joined by commas: conv_3x3, conv_5x5, conv_7x7, dil_conv_3x3, or one that was
+    registered from outside (docs/extending.md)."""
     architecture: Literal["learned", "uniform"] = "learned"
     """"uniform" freezes all edges and operations at equal strength: the control for any claim about search."""
     control: bool = False
@@ -247,6 +250,7 @@ class FitConfig(SearchConfig):
     def __post_init__(self) -> None:
         if self.crop is not None:
             parse_size(self.crop)
+        operation_names(self.operations)
         if self.space == "grid" and self.settings:
             raise ValueError(
                 f"settings has {shown(next(iter(self.settings)))}; what shapes a grid are fields of their own"
@@ -398,7 +402,7 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
     return config
 
 
-ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
+ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}, "operations": OPERATIONS}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
 OF_SEARCH = {field.name for field in dataclasses.fields(SearchConfig)} - {"data", "out"}
@@ -413,7 +417,7 @@ OF_SEARCH |= {
 }
 OF_SEARCH |= {"entropy_schedule", "entropy_start", "warmup_share", "search_share"}
 """Fields that are about a search alone."""
-GRID_SETTINGS = ("size", "cell", "activation")
+GRID_SETTINGS = ("size", "cell", "activation", "operations")
 """Fields that shape a grid."""
 GRID_ALONE = (*GRID_SETTINGS, "recompute")
 """Fields that mean nothing to another space."""

@@ -14,7 +14,7 @@ diagnosis/       what `wholenet diagnose` found
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -76,7 +76,7 @@ class RunFolder(Folder):
         genotype = space.read_genotype(self.genotype, settings) if discrete else None
         return Spec(
             space=space.name,
-            settings=asdict(settings),
+            settings=space.values_of(settings),
             outputs=num_classes,
             relaxation="softmax" if discrete else config.relaxation,
             genotype=genotype and genotype.to_dict(),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
+import torch
+
 from wholenet.checked import checked
+from wholenet.ops.operations import check_operation, operations_called
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import Genotype, genotype_from_dict, read_genotype, write_genotype
 from wholenet.spaces.grid import Grid
-from wholenet.spaces.sizes import GRID_SIZES, Size, grid_size
-from wholenet.spaces.space import Facts, GenotypeKind, Space
+from wholenet.spaces.sizes import GRID_SIZES, OPERATIONS, Size, grid_size, operation_names
+from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 
 
 @checked
@@ -19,19 +23,34 @@ class GridSettings:
     size: Size = "small"
     """A name in ``GRID_SIZES``."""
     cell: Literal["mixture", "separate"] = "mixture"
-    """Kernels mixed inside one bottleneck, or "separate": a whole bottleneck per kernel (Eq. 3 to the letter)."""
+    """Operations mixed inside one bottleneck, or "separate": a whole bottleneck for each (Eq. 3 to the letter)."""
     activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
     """After each BatchNorm that has one."""
+    operations: str = OPERATIONS
+    """Candidates of each cell: names in ``ops.operations.OPERATIONS``, joined by commas."""
+
+    def __post_init__(self) -> None:
+        operations_called(self.names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the operations."""
+        return operation_names(self.operations)
 
 
 def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None) -> Grid:
     kept = None if genotype is None else genotype.masks()
+    operations = operations_called(settings.names)
+    if torch.get_default_device().type != "meta":  # a model folder is being looked at: nothing is computed yet
+        for operation in operations:
+            check_operation(operation)
     return Grid(
         grid_size(settings.size),
         facts.outputs,
         facts.channels,
         cell=settings.cell,
         activation=settings.activation,
+        operations=operations,
         kept=kept,
     )
 
@@ -43,6 +62,16 @@ def _check(genotype: Genotype, settings: GridSettings) -> None:
             f"the genotype has {genotype.layers} layers, grid-{settings.size} has {layers}; give the size it was "
             "decoded from"
         )
+    if genotype.operations != settings.names:
+        of = ",".join(genotype.operations)
+        raise ValueError(
+            f"the genotype chooses among the operations {of}, the network among {settings.operations}; give "
+            f"--operations {of}"
+        )
+
+
+def _decoder(settings: GridSettings) -> Decode:
+    return partial(decode, operations=settings.names)
 
 
 GRID = Space(
@@ -51,7 +80,14 @@ GRID = Space(
     build=_build,
     tasks=("segmentation",),
     variants={size: {"size": size} for size in GRID_SIZES},
+    added={"operations": OPERATIONS},
     genotype=GenotypeKind(
-        genotype_from_dict, Genotype.weights, _check, decode=decode, read=read_genotype, write=write_genotype
+        genotype_from_dict,
+        Genotype.weights,
+        _check,
+        decode=decode,
+        read=read_genotype,
+        write=write_genotype,
+        decoder=_decoder,
     ),
 )
