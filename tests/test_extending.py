@@ -112,7 +112,7 @@ def test_its_decoding_makes_a_second_stage(discs, tmp_path):
 def test_operations_of_ones_own_stand_in_the_grid_s_cell(discs, tmp_path):
     options = {**SMALL, **PHASES, "size": "nano", "operations": ",".join(("conv_3x3", *MINE))}
     wholenet.fit(discs, tmp_path / "run", **options)
-    scores = wholenet.resume(tmp_path / "run").scores
+    scores = wholenet.resume(tmp_path / "run").learned.scores
     assert wholenet.evaluate(tmp_path / "run", discs).miou == pytest.approx(scores.miou)
     network = wholenet.load(tmp_path / "run", device="cpu").network.double()
     assert network.net.operations == ("conv_3x3", *MINE)
