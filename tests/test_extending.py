@@ -20,6 +20,8 @@ from wholenet.data.sample import DataError
 from wholenet.deploy.model_folder import ANSWERS
 from wholenet.jobs.catalog import TASKS
 from wholenet.jobs.samples import stacked
+from wholenet.ops.forms import plain_form
+from wholenet.ops.operations import OPERATIONS
 from wholenet.search.methods import METHODS
 from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.phases import Phase
@@ -29,7 +31,10 @@ from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.space import Space
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
-SPACE, METHOD, PROTOCOL, TASK = (part.split("```")[0] for part in PAGE.read_text().split("```python\n")[1:])
+SPACE, OPERATIONS_OF_MINE, METHOD, PROTOCOL, TASK = (
+    part.split("```")[0] for part in PAGE.read_text().split("```python\n")[1:]
+)
+MINE = ("cross_7x7", "dil_conv_5x5", "softened")
 SMALL = {"epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.02, "device": "cpu", "threads": 1}
 PHASES = {"warmup_share": 0.34, "search_share": 0.33}
 OWN = {"space": "kernels", "width": 4, "layers": 2, **SMALL, **PHASES}
@@ -38,10 +43,13 @@ OWN = {"space": "kernels", "width": 4, "layers": 2, **SMALL, **PHASES}
 @pytest.fixture(scope="module", autouse=True)
 def registered():
     """Run the page, and forget afterwards what it registered."""
-    exec(compile(SPACE + METHOD + PROTOCOL + TASK, str(PAGE), "exec"), {"__name__": "my_module"})
+    page = SPACE + OPERATIONS_OF_MINE + METHOD + PROTOCOL + TASK
+    exec(compile(page, str(PAGE), "exec"), {"__name__": "my_module"})
     yield
     SPACES.remove("kernels")
     SPACES.remove("waves")
+    for name in MINE:
+        OPERATIONS.remove(name)
     METHODS.remove("firm")
     PROTOCOLS.remove("two-searches")
     TASKS.remove("waves")
@@ -112,6 +120,22 @@ def test_its_decoding_makes_a_second_stage(discs, tmp_path):
     (tmp_path / "cut.yaml").write_text(text.rsplit("space", 1)[0])
     with pytest.raises(ValueError, match=r"cut.yaml has no 'space'"):
         wholenet.fit(discs, tmp_path / "other", **shape, **SMALL, genotype=str(tmp_path / "cut.yaml"))
+
+
+def test_operations_of_ones_own_stand_in_the_grid_s_cell(discs, tmp_path):
+    options = {**SMALL, **PHASES, "size": "nano", "operations": ",".join(("conv_3x3", *MINE))}
+    wholenet.fit(discs, tmp_path / "run", **options)
+    scores = wholenet.resume(tmp_path / "run").learned.scores
+    assert wholenet.evaluate(tmp_path / "run", discs).miou == pytest.approx(scores.miou)
+    network = wholenet.load(tmp_path / "run", device="cpu").network.double()
+    assert network.net.operations == ("conv_3x3", *MINE)
+    x = torch.randn(1, 3, 64, 96, dtype=torch.float64)
+    with plain_form(network.net):
+        plain = network(x)
+    torch.testing.assert_close(network(x), plain, atol=1e-10, rtol=1e-10)
+    torch.testing.assert_close(wholenet.fold(network)(x), plain, atol=1e-10, rtol=1e-10)
+    check, _ = wholenet.export(tmp_path / "run", tmp_path / "net.pt2", "torch")
+    assert check.same_class > 0.999
 
 
 def test_a_method_of_ones_own_searches_the_grid_the_cells_and_ones_own_space(discs, patches, tmp_path):

@@ -235,7 +235,7 @@ def test_a_stopped_alternating_run_continues_bit_for_bit(folder, tmp_path, monke
 
 def straight(layers):
     """Every stride reads itself alone."""
-    cells = (DiscreteCell(layer, s, 3, {s: 1.0}) for layer in range(1, layers + 1) for s in STRIDES)
+    cells = (DiscreteCell(layer, s, "conv_3x3", {s: 1.0}) for layer in range(1, layers + 1) for s in STRIDES)
     return Genotype(layers, tuple(cells))
 
 

@@ -23,6 +23,7 @@ OWN = EntryPoint(name="scenes", value="wholenet_scenes", group=GROUP)
 REGISTRIES = {
     "wholenet.data.sets.DataSet": ("wholenet.data.sets", "DATA_SETS"),
     "wholenet.spaces.space.Space": ("wholenet.spaces.catalog", "SPACES"),
+    "wholenet.ops.operations.Operation": ("wholenet.ops.operations", "OPERATIONS"),
     "wholenet.search.methods.Method": ("wholenet.search.methods", "METHODS"),
     "wholenet.search.penalties.Regularizer": ("wholenet.search.penalties", "REGULARIZERS"),
     "wholenet.search.protocols.Protocol": ("wholenet.search.protocols", "PROTOCOLS"),
@@ -88,8 +89,8 @@ def import_options() -> list[str]:
 
 
 def register(thing: Any) -> None:
-    """Make a data set, a search space, a method, a regulariser or a relaxation known by its name: a thing of one of the
-    types in ``REGISTRIES``.
+    """Make a data set, a search space, an operation of the grid's cell, a method, a regulariser or a relaxation known
+    by its name: a thing of one of the types in ``REGISTRIES``.
 
     Registering the very same thing again does nothing.
 

@@ -209,8 +209,8 @@ def _search_and_decode(run: RunFolder, data: Data, device: torch.device, console
     with _alone(search):
         train(job_of(search, data, device, console), console)
     model = load_model(search.path).network
-    space = space_of(config)[0]
-    genotype = space.decode(model.arch(), config.decoding, config.decoding_tau)
+    space, settings = space_of(config)
+    genotype = space.decode(model.arch(), config.decoding, config.decoding_tau, settings)
 
     epochs, size = config.retrain_epochs, data.size()
     if not epochs:

@@ -323,7 +323,10 @@ CLASS = {"name": "a", "id": 0}
         ({"model__space": "../../etc"}, "unknown space '../../etc'; known: grid, "),
         ({"model__space": DROPPED}, "model has no 'space'"),
         ({"model__import": "os"}, "model: unknown field 'import'; known: space, settings"),
-        ({"model__settings__import": "os"}, "space 'grid' has no setting 'import'; known: size, cell, activation"),
+        (
+            {"model__settings__import": "os"},
+            "space 'grid' has no setting 'import'; known: size, cell, activation, operations",
+        ),
         ({"model__settings__size": "../../etc"}, r"size='../../etc': expected one of 'nano'"),
         ({"model__settings__size": "x" * 10**6}, "size='xxx"),
         ({"model__settings": [["size", "nano"]]}, "settings=.*: expected Mapping, found list"),

@@ -8,8 +8,10 @@ import torch
 from wholenet.ops.bottleneck import CELLS, MixtureCell, SeparateCell
 from wholenet.ops.forms import plain_form
 from wholenet.ops.layers import ACTIVATIONS, PartialChannels, ScaledNorm, make_activation, shuffle_channels
-from wholenet.ops.mixture import KernelMixture
+from wholenet.ops.mixture import OperationMixture
+from wholenet.ops.operations import convolution
 
+PAPER = (convolution(3), convolution(5))
 ON_GPU: Any = SimpleNamespace(device=torch.device("cuda"))
 """Stands for a tensor there."""
 
@@ -17,7 +19,7 @@ ON_GPU: Any = SimpleNamespace(device=torch.device("cuda"))
 @pytest.mark.parametrize("kernels", [(3, 5), (5, 3), (1, 3, 7), (5,)])
 def test_mixing_kernels_equals_mixing_feature_maps(kernels):
     torch.manual_seed(0)
-    mixture = KernelMixture(6, kernels).double()
+    mixture = OperationMixture(6, [convolution(k) for k in kernels]).double()
     x = torch.randn(2, 6, 9, 11, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(len(kernels), dtype=torch.float64).softmax(0).requires_grad_()
     inputs = [x, weights, *mixture.parameters()]
@@ -32,33 +34,35 @@ def test_mixing_kernels_equals_mixing_feature_maps(kernels):
 
 
 def test_one_hot_weights_give_exactly_that_kernel():
-    mixture = KernelMixture(4, (3, 5)).double()
+    mixture = OperationMixture(4, PAPER).double()
     x = torch.randn(1, 4, 8, 8, dtype=torch.float64)
     for k, conv in enumerate(mixture.convs.values()):
         torch.testing.assert_close(mixture(x, torch.eye(2, dtype=torch.float64)[k]), conv(x))
 
 
 def test_plain_form_is_restored_after_an_error():
-    mixture = KernelMixture(2, (3, 5))
-    with pytest.raises(ValueError, match="one weight per kernel"), plain_form(mixture):
+    mixture = OperationMixture(2, PAPER)
+    with pytest.raises(ValueError, match="one weight per operation"), plain_form(mixture):
         mixture(torch.zeros(1, 2, 8, 8), torch.ones(3))
     assert mixture.plain is None
 
 
 def test_even_kernels_and_missing_weights_are_refused():
-    with pytest.raises(ValueError, match=r"odd.*\(3, 4\)"):
-        KernelMixture(4, (3, 4))
-    with pytest.raises(ValueError, match=r"2 kernels \(3, 5\)"):
-        KernelMixture(4, (3, 5))(torch.zeros(1, 4, 8, 8), torch.ones(3))
+    with pytest.raises(ValueError, match=r"4x4: expected an odd size"):
+        OperationMixture(4, (convolution(3), convolution(4)))
+    with pytest.raises(ValueError, match=r"at least one operation"):
+        OperationMixture(4, ())
+    with pytest.raises(ValueError, match=r"2 operations \(conv_3x3, conv_5x5\)"):
+        OperationMixture(4, PAPER)(torch.zeros(1, 4, 8, 8), torch.ones(3))
     with pytest.raises(ValueError, match="2 operations"):
-        SeparateCell(4, 2, (3, 5), "relu")(torch.zeros(1, 4, 8, 8), torch.ones(3))
+        SeparateCell(4, 2, PAPER, "relu")(torch.zeros(1, 4, 8, 8), torch.ones(3))
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_cell_keeps_shape_and_gives_alpha_a_gradient(cell):
     torch.manual_seed(0)
     alpha = torch.tensor([0.3, 0.7], requires_grad=True)
-    out = CELLS[cell](4, 3, (3, 5), "hardswish")(torch.randn(2, 4, 7, 9), alpha)
+    out = CELLS[cell](4, 3, PAPER, "hardswish")(torch.randn(2, 4, 7, 9), alpha)
     assert out.shape == (2, 4, 7, 9)
     (gradient,) = torch.autograd.grad(out.square().sum(), alpha)
     assert (gradient != 0).all()
@@ -66,7 +70,7 @@ def test_a_cell_keeps_shape_and_gives_alpha_a_gradient(cell):
 
 def test_the_separate_cell_is_the_weighted_sum_of_whole_bottlenecks():
     torch.manual_seed(0)
-    cell = SeparateCell(4, 2, (3, 5), "relu").double().eval()
+    cell = SeparateCell(4, 2, PAPER, "relu").double().eval()
     x = torch.randn(1, 4, 6, 6, dtype=torch.float64)
     alone = [operation(x, torch.ones(1, dtype=torch.float64)) for operation in cell.operations.values()]
     mixed = cell(x, torch.tensor([0.25, 0.75], dtype=torch.float64))
@@ -75,7 +79,7 @@ def test_the_separate_cell_is_the_weighted_sum_of_whole_bottlenecks():
 
 def test_bottlenecks_run_as_one_move_the_statistics_of_each():
     torch.manual_seed(0)
-    cell = SeparateCell(4, 2, (3, 5, 1), "relu").double()
+    cell = SeparateCell(4, 2, (*PAPER, convolution(1)), "relu").double()
     x, alpha = torch.randn(2, 4, 6, 6, dtype=torch.float64), torch.tensor([0.2, 0.5, 0.3], dtype=torch.float64)
     found = []
     for plain in (True, False):
@@ -90,7 +94,7 @@ def test_bottlenecks_run_as_one_move_the_statistics_of_each():
 
 
 def test_a_cpu_mixes_kernels_unless_the_architecture_alone_asks_for_a_gradient():
-    mixture, x = KernelMixture(4, (3, 5)), torch.zeros(1, 4, 8, 8)
+    mixture, x = OperationMixture(4, PAPER), torch.zeros(1, 4, 8, 8)
     weights = torch.ones(2, requires_grad=True)
     assert not mixture.runs_plain(x, weights)
     assert not mixture.runs_plain(x, weights.detach())
@@ -103,14 +107,14 @@ def test_a_cpu_mixes_kernels_unless_the_architecture_alone_asks_for_a_gradient()
 
 
 def test_a_cpu_runs_whole_bottlenecks_one_by_one():
-    cell, alpha = SeparateCell(4, 2, (3, 5), "relu"), torch.ones(2)
+    cell, alpha = SeparateCell(4, 2, PAPER, "relu"), torch.ones(2)
     assert cell.runs_plain(torch.zeros(1, 4, 8, 8), alpha)
     assert not cell.runs_plain(ON_GPU, alpha)
 
 
 def test_the_mixture_cell_shares_all_but_the_kernels():
-    extra = sum(p.numel() for p in MixtureCell(8, 3, (3, 5), "relu").parameters())
-    extra -= sum(p.numel() for p in MixtureCell(8, 3, (3,), "relu").parameters())
+    extra = sum(p.numel() for p in MixtureCell(8, 3, PAPER, "relu").parameters())
+    extra -= sum(p.numel() for p in MixtureCell(8, 3, PAPER[:1], "relu").parameters())
     assert extra == 8 * 3 * 25
 
 

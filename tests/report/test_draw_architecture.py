@@ -64,10 +64,15 @@ def test_a_uniform_architecture_has_one_thickness() -> None:
     assert len(widths) == 1
 
 
-@pytest.mark.parametrize(("num_layers", "kernels"), [(1, (3,)), (3, (3, 5)), (14, (3, 5, 7))])
-def test_the_picture_is_a_png_of_sane_size(tmp_path: Path, num_layers: int, kernels: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("num_layers", "operations"), [(1, ("3x3",)), (3, ("3x3", "5x5")), (14, ("3x3", "dil_conv_3x3", "mine"))]
+)
+def test_the_picture_is_a_png_of_sane_size(tmp_path: Path, num_layers: int, operations: tuple[str, ...]) -> None:
     draw_architecture(
-        tmp_path / "a.png", *weights(num_layers, sharpness=1, kernels=len(kernels)), kernels=kernels, title="$a_b$"
+        tmp_path / "a.png",
+        *weights(num_layers, sharpness=1, kernels=len(operations)),
+        operations=operations,
+        title="$a_b$",
     )
     with Image.open(tmp_path / "a.png") as image:
         image.load()

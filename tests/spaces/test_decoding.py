@@ -9,7 +9,7 @@ import torch
 from wholenet.architecture import masked_softmax
 from wholenet.spaces.decoding import DECODINGS, best_path, best_predecessors, decode, strongest, threshold
 from wholenet.spaces.genotype import STRIDES
-from wholenet.spaces.grid import KERNELS, LEVELS, incoming, masks
+from wholenet.spaces.grid import DEFAULT, LEVELS, incoming, masks
 
 
 def random_weights(seed, layers=4, scale=1.0):
@@ -181,7 +181,7 @@ def test_every_cell_that_stays_has_its_strongest_kernel(decoding, seed):
     weights = random_weights(seed)
     for cell in decode(weights, decoding).cells:
         alpha = weights["alpha"][cell.layer - 1, STRIDES.index(cell.stride)]
-        assert cell.kernel == KERNELS[int(alpha.argmax())]
+        assert cell.operation == DEFAULT[int(alpha.argmax())]
 
 
 @pytest.mark.parametrize("decoding", DECODINGS)

@@ -87,7 +87,7 @@ def test_a_discrete_network_has_the_layers_of_its_genotype_and_no_others(decodin
     assert set(alone.stems) == {str(STRIDES.index(s)) for c in genotype.cells if c.layer == 1 for s in c.inputs}
     for place, c in places.items():
         depthwise = [m.kernel_size for m in alone.cells[place].modules() if getattr(m, "groups", 1) > 1]
-        assert [kernel for kernel in depthwise if isinstance(kernel, tuple)] == [(c.kernel, c.kernel)]
+        assert [kernel for kernel in depthwise if isinstance(kernel, tuple)] == [2 * (int(c.operation[-1]),)]
     assert set(alone.state_dict()) < set(whole.state_dict())
     assert set(dict(alone.named_modules())) < set(dict(whole.named_modules()))
 

@@ -28,7 +28,7 @@ def random_weights(seed=0, layers=3, scale=1.0):
 
 def straight(layers=2):
     """Every stride reads itself alone."""
-    cells = (DiscreteCell(layer, s, 3, {s: 1.0}) for layer in range(1, layers + 1) for s in STRIDES)
+    cells = (DiscreteCell(layer, s, "conv_3x3", {s: 1.0}) for layer in range(1, layers + 1) for s in STRIDES)
     return Genotype(layers, tuple(cells))
 
 
@@ -115,7 +115,10 @@ def set_in_first_cell(**values):
         (set_in_first_cell(inputs=[4]), "a line of the genotype is not"),
         (set_in_first_cell(inputs={"four": 1.0}), "'four'"),
         (set_in_first_cell(inputs={4: "much"}), "'much'"),
-        (set_in_first_cell(kernel=7), r"layer 1, stride 4 has kernel 7; the space offers \(3, 5\)"),
+        (
+            set_in_first_cell(kernel=7),
+            "stride 4 has the operation 'conv_7x7'; the genotype chooses among conv_3x3, conv_5x5",
+        ),
         (set_in_first_cell(stride=6), r"stride 6 lies off the grid"),
         (set_in_first_cell(inputs={16: 1.0}), "layer 1, stride 4 reads from stride 16; .* its neighbours alone"),
         (set_in_first_cell(inputs={5: 1.0}), "reads from stride 5; .* its neighbours alone"),

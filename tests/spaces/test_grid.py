@@ -6,6 +6,7 @@ import torch
 from wholenet.architecture import one_hot
 from wholenet.ops.bottleneck import CELLS
 from wholenet.ops.forms import plain_form
+from wholenet.ops.operations import convolution
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.count import count, linear_flops, meta_flops
 from wholenet.spaces.grid import LEVELS, Grid, incoming, masks
@@ -108,13 +109,14 @@ def test_plain_and_fast_forms_agree_over_random_spaces(seed):
 
     size = GridSize(layers=pick(1, 2, 3), filters=pick(4, 8), expansion=pick(1, 2, 3), sampling=pick(1, 2), head=8)
     kernels = pick((3, 5), (5, 3), (3,), (1, 3, 7))
+    operations = [convolution(kernel) for kernel in kernels]
     kept = masks(size.layers, len(kernels))
     # Some edges and kernels go, as in a discrete network; each cell keeps the same-resolution edge and one kernel.
     for mask, always in ((kept["beta"], 1), (kept["alpha"], 0)):
         gone = torch.rand(mask.shape, generator=generator) < 0.4
         gone[..., always] = False
         mask &= ~gone
-    net = toy(pick(*CELLS), size, activation=pick("relu", "relu6", "hardswish"), kernels=kernels, kept=kept)
+    net = toy(pick(*CELLS), size, activation=pick("relu", "relu6", "hardswish"), operations=operations, kept=kept)
     net.train(pick(True, False))
     weights = {name: w.requires_grad_() for name, w in random_weights(net, seed).items()}
     shape = (pick(48, 65, 96), pick(64, 51))

@@ -13,7 +13,7 @@ from torch import nn
 from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, Noise, Zero
 from wholenet.spaces.darts import TABLES, DartsNet, reductions
 from wholenet.spaces.darts_genotype import PUBLISHED, CellGenotype, check_in_space
-from wholenet.spaces.grid import KERNELS, LEVELS, STRIDES
+from wholenet.spaces.grid import DEFAULT, LEVELS, STRIDES
 from wholenet.spaces.sizes import GRID_SIZES
 from wholenet.studies.table_3 import PAPER
 
@@ -210,6 +210,6 @@ def test_what_the_original_s_searches_found_is_of_the_space_and_nothing_else_is(
 def test_the_grids_have_the_sizes_of_the_paper_s_table():
     sizes = {name: (s.layers, s.filters, s.expansion, s.sampling, s.head) for name, s in GRID_SIZES.items()}
     assert sizes == GRIDS
-    assert (KERNELS, LEVELS, STRIDES) == ((3, 5), 4, (4, 8, 16, 32))
+    assert (DEFAULT, LEVELS, STRIDES) == (("conv_3x3", "conv_5x5"), 4, (4, 8, 16, 32))
     # Millions of parameters and billions of operations, as the paper prints them.
     assert PAPER == {"small": (3.2, 57.7), "base": (10.7, 109.4), "medium": (22.3, 380.1), "large": (47.3, 558)}

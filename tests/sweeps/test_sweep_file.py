@@ -89,7 +89,9 @@ def test_no_run_is_called_like_the_log_or_the_settings_of_another(read, names):
 
 def test_a_genotype_is_read_when_the_sweep_is_and_found_from_anywhere(read, tmp_path, monkeypatch):
     layers = grid_size("nano").layers
-    cells = tuple(DiscreteCell(i, stride, 3, {stride: 1.0}) for i in range(1, layers + 1) for stride in (4, 8, 16, 32))
+    cells = tuple(
+        DiscreteCell(i, stride, "conv_3x3", {stride: 1.0}) for i in range(1, layers + 1) for stride in (4, 8, 16, 32)
+    )
     write_genotype(Genotype(layers, cells), tmp_path / "g.yaml")
     monkeypatch.chdir(tmp_path)
     given = {"options": {**TINY, "genotype": "g.yaml"}}

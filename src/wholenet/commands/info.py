@@ -8,16 +8,27 @@ from wholenet.search.config import parse_size
 from wholenet.spaces.sizes import CELL_SPACES, grid_size
 
 
-def info(size: str, *, classes: Classes | None = None, input: str | None = None, json: str | None = None) -> None:
+def info(
+    size: str,
+    *,
+    classes: Classes | None = None,
+    input: str | None = None,
+    operations: str | None = None,
+    json: str | None = None,
+) -> None:
     """Count the parameters and the arithmetic of a supernet.
 
     Args:
         size: Size of the grid supernet, or a cell space: darts, s1, s2, s3, s4.
         classes: Classes to tell apart; default: 19, or 10.
         input: HEIGHTxWIDTH of the image; default: 1024x2048, or 32x32.
+        operations: Of the grid: candidates of each cell, as in fit.
         json: Write the counts to this file.
     """
     in_cells = size in CELL_SPACES
+    settings = {} if operations is None else {"operations": operations}
+    if in_cells and settings:
+        raise ValueError(f"--operations are of the grid's cells; the space {size!r} has its own table")
     if not in_cells:
         grid_size(size)
     height, width = parse_size(input or ("32x32" if in_cells else "1024x2048"))
@@ -25,7 +36,7 @@ def info(size: str, *, classes: Classes | None = None, input: str | None = None,
     from wholenet.spaces.count import count  # imports torch
 
     name = size if in_cells else f"grid-{size}"
-    counts = count(name, num_classes=classes, height=height, width=width)
+    counts = count(name, num_classes=classes, height=height, width=width, **settings)
     print(f"{name}, {classes} classes, one image of {height}x{width}")
     print(f"parameters   {counts.parameters:14,}   (architecture parameters not included)")
     print(f"architecture {counts.architecture_parameters:14,}")

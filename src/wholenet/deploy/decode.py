@@ -25,4 +25,4 @@ def decode_model(path: str | Path, decoding: str = "best-path", tau: float = 0.5
         searched = Path(path) / "search"
         where = f"decode its first stage, {searched}" if searched.is_dir() else "decode the run that it came from"
         raise ValueError(f"{path} holds a discrete network, which has nothing to decode; {where}")
-    return decode(model.arch(), decoding, tau)
+    return decode(model.arch(), decoding, tau, model.net.operations)

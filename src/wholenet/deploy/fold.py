@@ -3,7 +3,7 @@
 The same function, up to the rounding of the last digits. What provably changes nothing goes: edges of weight zero, and
 the cells and stems that then nobody reads. A pretrained encoder stays as it is: what is in it is its library's affair.
 
-Letters: B images, C channels, H x W pixels; K kernels, L layers; level i = 0..3 stands for stride 4 * 2**i.
+Letters: B images, C channels, H x W pixels; K operations, L layers; level i = 0..3 stands for stride 4 * 2**i.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from wholenet.ops.bottleneck import MixtureCell, SeparateCell
 from wholenet.ops.forms import total
 from wholenet.ops.layers import ConvNorm, PartialChannels, lay_out
+from wholenet.ops.mixture import OperationMixture
 from wholenet.ops.resize import resize
 from wholenet.spaces.grid import LEVELS, Decoder, Edge, Grid, Stem, Transition, level_features, stem_features
 from wholenet.spaces.supernet import Supernet
@@ -124,11 +125,12 @@ class FoldedTransition(nn.Module):
 
 
 class FoldedBranch(nn.Module):
-    """A bottleneck of three convolutions and a gate, without its residual.
+    """A bottleneck of three convolutions and a gate, without its residual. Operations that are no kernel run beside the
+    second convolution.
 
     Args:
         cell: the trained bottleneck.
-        alpha: [K], the weights of its kernels.
+        alpha: [K], the weights of its operations.
         scale: a scalar that its output is multiplied with.
     """
 
@@ -136,8 +138,10 @@ class FoldedBranch(nn.Module):
         super().__init__()
         self.expand = _conv_norm(cell.expand)
         self.activation = cell.activation
-        kernel = cell.depthwise.merged(alpha)
-        self.depthwise = _fused(kernel, cell.norm, padding=kernel.shape[-1] // 2, groups=len(kernel))
+        mixture = cell.depthwise
+        self.depthwise = (
+            FoldedMixture(mixture, cell.norm, alpha) if mixture.alone else _kernel(mixture, cell.norm, alpha)
+        )
         self.gate = cell.gate
         self.project = _conv_norm(cell.project, scale)
 
@@ -145,6 +149,35 @@ class FoldedBranch(nn.Module):
         """[B, C, H, W] -> the same shape."""
         h = self.activation(self.depthwise(self.activation(self.expand(x))))
         return self.project(self.gate(h))
+
+
+class FoldedMixture(nn.Module):
+    """Operations that declare nothing, side by side, beside the one kernel of the others; BatchNorm in their weights.
+    Those of weight zero are left out.
+
+    Args:
+        mixture: the trained operations.
+        norm: the BatchNorm that follows.
+        alpha: [K].
+    """
+
+    def __init__(self, mixture: OperationMixture, norm: nn.BatchNorm2d, alpha: Tensor) -> None:
+        super().__init__()
+        weights = dict(zip(mixture.convs, alpha, strict=True))
+        live = [key for key in mixture.alone if weights[key] != 0]
+        self.operations = nn.ModuleList([mixture.convs[key] for key in live])
+        self.kernel = _kernel(mixture, norm, alpha) if len(mixture.alone) < len(weights) else None
+        one = _fused(alpha.new_ones(norm.num_features, 1, 1, 1), norm)  # what BatchNorm makes of a map
+        scales = [weights[key] * one.weight.view(-1, 1, 1) for key in live]
+        self.scales = nn.ParameterList([nn.Parameter(scale.detach().clone()) for scale in scales])
+        self.constant = nn.Parameter(cast(Tensor, one.bias).detach().view(-1, 1, 1).clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same shape."""
+        # The kernel's convolution has the constant already.
+        first = torch.zeros_like(x) + self.constant if self.kernel is None else self.kernel(x)
+        sides = zip(self.operations, self.scales, strict=True)
+        return total([first, *(operation(x) * scale for operation, scale in sides)])
 
 
 class FoldedCell(nn.Module):
@@ -219,6 +252,12 @@ def _stem(stem: nn.Module) -> nn.Sequential:
 def _conv_norm(block: ConvNorm, scale: Tensor | None = None) -> nn.Conv2d:
     conv, norm = cast(nn.Conv2d, block[0]), cast(nn.BatchNorm2d, block[1])
     return _fused(conv.weight, norm, scale, stride=conv.stride, padding=conv.padding)
+
+
+def _kernel(mixture: OperationMixture, norm: nn.BatchNorm2d, alpha: Tensor) -> nn.Conv2d:
+    """The operations of ``mixture`` that declare a kernel as one convolution, then ``norm``."""
+    kernel, dilation = mixture.merged(alpha, mixture.dilation), mixture.dilation
+    return _fused(kernel, norm, padding=dilation * (kernel.shape[-1] // 2), dilation=dilation, groups=len(kernel))
 
 
 def _fused(weight: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None = None, **how: Any) -> nn.Conv2d:

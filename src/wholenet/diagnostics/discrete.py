@@ -12,6 +12,7 @@ from wholenet.spaces.catalog import discrete_from
 from wholenet.spaces.count import macs_as_run
 from wholenet.spaces.decoding import DECODINGS, decode
 from wholenet.spaces.genotype import Genotype
+from wholenet.spaces.grid import DEFAULT
 from wholenet.spaces.supernet import Supernet
 
 TAUS = (0.25, 0.5, 0.75, 0.9)
@@ -54,12 +55,13 @@ class DiscreteNetwork:
         }
 
 
-def decoded(weights: Weights, taus: Sequence[float] = TAUS) -> list[Genotype]:
-    """The genotype of every decoding, "threshold" at each of ``taus``; of equal ones, the first."""
+def decoded(weights: Weights, taus: Sequence[float] = TAUS, operations: Sequence[str] = DEFAULT) -> list[Genotype]:
+    """The genotype of every decoding, "threshold" at each of ``taus``; of equal ones, the first. ``operations`` are the
+    names of what cells choose among."""
     distinct: list[Genotype] = []
     for name in DECODINGS:
         for tau in taus if name == "threshold" else taus[:1]:
-            genotype = decode(weights, name, tau)
+            genotype = decode(weights, name, tau, operations)
             if all(genotype.cells != other.cells for other in distinct):
                 distinct.append(genotype)
     return distinct

@@ -1,6 +1,6 @@
 """How decided an architecture is: entropy over the phases of a run, and how far each choice moved from uniform.
 
-Letters: L layers, O options of a group (a cell's kernels, or its incoming edges).
+Letters: L layers, O options of a group (a cell's operations, or its incoming edges).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.spaces.grid import KERNELS, STRIDES
+from wholenet.spaces.grid import DEFAULT, STRIDES
+from wholenet.spaces.sizes import operation_label
 
 DECIDED_GAIN = 0.05
 """A group is said to have decided something when its strongest option gained at least so much over 1 / O. Five
@@ -66,7 +67,7 @@ class Choice:
     """From 1, as in the paper."""
     stride: int
     option: str
-    """The strongest: a kernel, or the stride that the edge comes from."""
+    """The strongest: an operation, or the stride that the edge comes from."""
     weight: float
     options: int
     movement: float
@@ -113,17 +114,19 @@ def movement(weights: Tensor, mask: Tensor) -> Movement:
     return Movement(moved.tolist(), moved.mean().item(), moved.max().item(), decided.item())
 
 
-def most_decided(weights: Weights, masks: Mapping[str, Tensor], count: int = 5) -> list[Choice]:
-    """The ``count`` groups that moved farthest from uniform, the farthest first; ties in the order of the table."""
+def most_decided(
+    weights: Weights, masks: Mapping[str, Tensor], count: int = 5, operations: Sequence[str] = DEFAULT
+) -> list[Choice]:
+    """The ``count`` groups that moved farthest from uniform, the farthest first; ties in the order of the table. Cells
+    choose among ``operations``, by name."""
     choices = []
     for name, own in weights.items():
         moved = distance_to_uniform(own, masks[name])
         for layer in range(len(own)):
             for level, stride in enumerate(STRIDES):
                 best = int(own[layer, level].argmax())
-                option = (
-                    f"{KERNELS[best]}x{KERNELS[best]}" if name == "alpha" else f"stride {STRIDES[level + best - 1]}"
-                )
+                own_name = operation_label(operations[best]) if name == "alpha" else None
+                option = own_name or f"stride {STRIDES[level + best - 1]}"
                 choices.append(
                     Choice(
                         name,

@@ -80,7 +80,7 @@ def diagnose(
 
     network = model.network
     weights, masks = current_weights(network), network.net.masks
-    genotypes = decoded(weights)
+    genotypes = decoded(weights, operations=network.net.operations)
     train = Cached(source.splits["train"], CACHE_BYTES)
     recalibrate = recalibrated_on(lambda: recalibration_batches(train, config, pixels=model.pixels))
     variants = {"zeroed": zeroed, "renormalized": renormalized, "recalibrated": recalibrate}
@@ -106,7 +106,7 @@ def diagnose(
         history=tuple(entropy_history(records)),
         phases=tuple(entropy_per_phase(records)),
         movement={name: movement(w, masks[name]) for name, w in weights.items()},
-        most_decided=tuple(most_decided(weights, masks)),
+        most_decided=tuple(most_decided(weights, masks, operations=network.net.operations)),
         curve=tuple(discretization_curve(network, variants, score, shares)),
         discrete=tuple(discrete_networks(network, genotypes, recalibrate, score, size)),
         curvature=ends,

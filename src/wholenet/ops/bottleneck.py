@@ -1,6 +1,6 @@
 """The grid cell, in the two readings of the seed paper's Sec. 3.1.
 
-Both map [B, C, H, W] and the cell's alpha weights [K] (one per kernel size) to [B, C, H, W].
+Both map [B, C, H, W] and the cell's alpha weights [K] (one per candidate operation) to [B, C, H, W].
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.fused import Fusable, norm_activation
 from wholenet.ops.joint import joint_convolution, joint_norm
 from wholenet.ops.layers import ConvNorm, SqueezeExcite, gated, make_activation
-from wholenet.ops.mixture import KernelMixture
+from wholenet.ops.mixture import OperationMixture
 from wholenet.ops.norms import BatchNorm
+from wholenet.ops.operations import Operation
 
 
 class MixtureCell(Fusable):
-    """One inverted bottleneck whose depthwise convolution is the mixture of the candidate kernels.
+    """One inverted bottleneck whose depthwise convolution is the mixture of the candidate operations.
 
-    Expand, squeeze-and-excitation and projection are shared by the kernels. This is the reading that reproduces the
+    Expand, squeeze-and-excitation and projection are shared by them. This is the reading that reproduces the
     parameter counts of the seed paper's Table 3; with a residual connection, which the table cannot show.
     """
 
-    def __init__(self, channels: int, expansion: int, kernels: Sequence[int], activation: str) -> None:
+    def __init__(self, channels: int, expansion: int, operations: Sequence[Operation], activation: str) -> None:
         super().__init__()
         width = channels * expansion
         self.expand = ConvNorm(channels, width, 1, activation=activation)
-        self.depthwise = KernelMixture(width, kernels)
+        self.depthwise = OperationMixture(width, operations)
         self.norm = BatchNorm(width)
         self.activation = make_activation(activation)
         self.gate = SqueezeExcite(width)
@@ -46,15 +47,17 @@ class MixtureCell(Fusable):
 
 
 class SeparateCell(TwoForms, Fusable):
-    """A whole inverted bottleneck per kernel, outputs mixed: Eq. 3 to the letter, at K times the cost.
+    """A whole inverted bottleneck per operation, outputs mixed: Eq. 3 to the letter, at K times the cost.
 
     The fast form runs what the bottlenecks have in common as one: expansion, BatchNorms, gates and projection over
     concatenated channels, alpha in the last BatchNorm's affine map. On our own kernels each bottleneck runs by itself.
     """
 
-    def __init__(self, channels: int, expansion: int, kernels: Sequence[int], activation: str) -> None:
+    def __init__(self, channels: int, expansion: int, operations: Sequence[Operation], activation: str) -> None:
         super().__init__()
-        self.operations = nn.ModuleDict({f"k{k}": MixtureCell(channels, expansion, (k,), activation) for k in kernels})
+        self.operations = nn.ModuleDict(
+            {own.key: MixtureCell(channels, expansion, (own,), activation) for own in operations}
+        )
 
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
         """``x`` [B, C, H, W], ``alpha`` [K] -> [B, C, H, W]."""
@@ -71,7 +74,7 @@ class SeparateCell(TwoForms, Fusable):
 
 
 def _jointly(x: Tensor, alpha: Tensor, operations: Sequence[MixtureCell]) -> Tensor:
-    """``sum_k alpha_k * operation_k(x)``, every operation of one kernel."""
+    """``sum_k alpha_k * operation_k(x)``, every bottleneck of one candidate."""
     activation, branches = operations[0].activation, len(operations)
     expand, project = ([getattr(o, name) for o in operations] for name in ("expand", "project"))
     h = joint_convolution(x, [block[0] for block in expand], shared=True)

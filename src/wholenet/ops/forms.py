@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 PLAIN_ON_CPU: dict[str, Callable[[bool], bool]] = {
     # The mixed kernel's own gradient, needed only to be contracted with the kernels, costs more than each kernel's run.
-    "KernelMixture": lambda weights_alone: weights_alone,
+    "OperationMixture": lambda weights_alone: weights_alone,
     # 0.8-0.9 times the speed: slices of concatenated maps are strided, which costs more than the operators saved.
     "SeparateCell": lambda _weights_alone: True,
 }

@@ -23,11 +23,12 @@ KERNEL_NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.ReLU6: "relu6", 
 """Activations that the kernels know, by the names that they know them by."""
 
 
-def depthwise_convolution(x: Tensor, kernel: Tensor, fused: bool) -> Tensor:
-    """``x`` [B, C, H, W] by ``kernel`` [C, 1, K, K], each channel by its own; zero padding to the same size."""
+def depthwise_convolution(x: Tensor, kernel: Tensor, fused: bool, dilation: int = 1) -> Tensor:
+    """``x`` [B, C, H, W] by ``kernel`` [C, 1, K, K], each channel by its own; zero padding to the same size. Our
+    kernels know no ``dilation``."""
     if fused:
         return _kernels("triton_depthwise").depthwise(x, kernel)
-    return F.conv2d(x, kernel, padding=kernel.shape[-1] // 2, groups=x.shape[1])
+    return F.conv2d(x, kernel, padding=dilation * (kernel.shape[-1] // 2), dilation=dilation, groups=x.shape[1])
 
 
 def norm_activation(x: Tensor, norm: nn.BatchNorm2d, activation: nn.Module | None, fused: bool) -> Tensor:

@@ -1,6 +1,6 @@
 """The picture of a grid supernet's architecture: which edges and operations the weights prefer, and how much.
 
-Letters: L layers, 4 scale levels (strides 4, 8, 16, 32), 3 incoming slots (finer, same, coarser level), K kernels.
+Letters: L layers, 4 scale levels (strides 4, 8, 16, 32), 3 incoming slots (finer, same, coarser level), K operations.
 """
 
 from __future__ import annotations
@@ -73,7 +73,12 @@ def edge_opacity(strength: float) -> float:
 
 
 def draw_architecture(
-    path: str | FilePath, beta: np.ndarray, alpha: np.ndarray, *, kernels: Sequence[int] = (3, 5), title: str = ""
+    path: str | FilePath,
+    beta: np.ndarray,
+    alpha: np.ndarray,
+    *,
+    operations: Sequence[str] = ("3x3", "5x5"),
+    title: str = "",
 ) -> None:
     """Draw the grid: one box per cell, split by its operation weights; one curve per edge, the thicker the stronger.
 
@@ -81,8 +86,8 @@ def draw_architecture(
         path: the picture; its suffix says the format.
         beta: [L, 4, 3] softmaxed weights of each cell's incoming edges, from the finer, same and coarser level of the
             layer before (the stems, for the first layer). Edges that do not exist are 0.
-        alpha: [L, 4, K] softmaxed weights of each cell's kernels.
-        kernels: the K kernel sizes.
+        alpha: [L, 4, K] softmaxed weights of each cell's operations.
+        operations: what the K are called.
         title: a headline, optional.
 
     Raises:
@@ -90,7 +95,7 @@ def draw_architecture(
             exist has weight.
     """
     beta, alpha = np.asarray(beta, dtype=float), np.asarray(alpha, dtype=float)
-    _check(beta, alpha, kernels)
+    _check(beta, alpha, operations)
     layout = _Layout(num_layers=len(beta))
     with saved_figure(path, layout.width_in, layout.height_in) as figure:
         axes = bare_axes(figure, 0.0, 0.0, layout.width_in, layout.height_in)
@@ -102,7 +107,7 @@ def draw_architecture(
             for level in range(LEVELS):
                 _draw_cell(axes, layout, layer, level, alpha[layer, level])
         _draw_words(axes, layout, beta, alpha, title)
-        _draw_legend(axes, layout, kernels)
+        _draw_legend(axes, layout, operations)
 
 
 class _Layout:
@@ -130,13 +135,13 @@ class _Layout:
         return self.top + level * self.ROW
 
 
-def _check(beta: np.ndarray, alpha: np.ndarray, kernels: Sequence[int]) -> None:
+def _check(beta: np.ndarray, alpha: np.ndarray, operations: Sequence[str]) -> None:
     if beta.ndim != 3 or beta.shape[1:] != (4, 3) or len(beta) == 0:
         raise ValueError(f"beta has shape {beta.shape}, expected [L, 4, 3]: layers, scale levels, incoming edges.")
-    if alpha.shape != (len(beta), 4, len(kernels)):
+    if alpha.shape != (len(beta), 4, len(operations)):
         raise ValueError(
-            f"alpha has shape {alpha.shape}, expected {(len(beta), 4, len(kernels))}: the {len(beta)} layers of beta, "
-            f"4 scale levels, and one weight for each of kernels={tuple(kernels)}."
+            f"alpha has shape {alpha.shape}, expected {(len(beta), 4, len(operations))}: the {len(beta)} layers of "
+            f"beta, 4 scale levels, and one weight for each of operations={tuple(operations)}."
         )
     for name, weights in (("beta", beta), ("alpha", alpha)):
         if not ((weights >= 0) & (weights <= 1 + 1e-6)).all():  # false for NaN as well
@@ -229,13 +234,14 @@ def _draw_words(axes: Axes, layout: _Layout, beta: np.ndarray, alpha: np.ndarray
         axes.text(layout.x(layer), header, word, color=MUTED, ha="center", va="center")
 
 
-def _draw_legend(axes: Axes, layout: _Layout, kernels: Sequence[int]) -> None:
+def _draw_legend(axes: Axes, layout: _Layout, operations: Sequence[str]) -> None:
     """What colours and line widths mean, in a row below the grid."""
     y, x = layout.y(3) + 0.66, 0.25
-    for k, kernel in enumerate(kernels):
+    for k, name in enumerate(operations):
         _box(axes, x + 0.1, y, 0.2, 0.2, facecolor=CYCLE[k % len(CYCLE)], edgecolor="none")
-        axes.text(x + 0.29, y, f"{kernel}×{kernel}", va="center", color=MUTED)
-        x += 0.75
+        size = name.replace("x", "×") if name.replace("x", "").isdigit() else name
+        axes.text(x + 0.29, y, size, va="center", color=MUTED)
+        x += max(0.75, 0.48 + 0.085 * len(size))
     x += 0.25
     axes.text(x, y, "weight of one of a cell's n edges:", va="center", color=MUTED)
     x += 2.4

@@ -17,7 +17,7 @@ from wholenet.report.predictions import draw_predictions
 from wholenet.search.phases import Phase
 from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
-from wholenet.spaces.grid import KERNELS
+from wholenet.spaces.sizes import operation_label
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.score import Score
 from wholenet.tasks.segmentation import predict_mask
@@ -35,8 +35,9 @@ def draw_run(run: RunFolder, model: Supernet, records: Sequence[Record], phases:
         with torch.no_grad():
             weights = {name: w.cpu().numpy() for name, w in model.arch().items()}
         title = f"{run.path.name} after epoch {len(records)} of {phases[-1].end}"
+        names = [operation_label(name) for name in model.net.operations]
         file = run.path / "architecture.png"
-        draw_architecture(file, weights["beta"], weights["alpha"], kernels=KERNELS, title=title)
+        draw_architecture(file, weights["beta"], weights["alpha"], operations=names, title=title)
 
 
 def draw_answers(

@@ -32,7 +32,7 @@ from wholenet.search.methods import METHODS
 from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
-from wholenet.spaces.sizes import Size
+from wholenet.spaces.sizes import OPERATIONS, Size, operation_names
 
 Config = TypeVar("Config")
 Annotations = Literal["fine", "coarse", "both"]
@@ -69,9 +69,12 @@ class FitConfig(BeginConfig):
     size: Size = "small"
     """Size of the grid supernet; `wholenet info SIZE` says what each costs."""
     cell: Literal["mixture", "separate"] = "mixture"
-    """Kernels mixed inside one bottleneck, or a whole bottleneck per kernel (Eq. 3 to the letter)."""
+    """Operations mixed inside one bottleneck, or a whole bottleneck for each (Eq. 3 to the letter)."""
     activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
     """Activation after each BatchNorm that has one (open)."""
+    operations: str = OPERATIONS
+    """Candidate operations of each cell, joined by commas: conv_3x3, conv_5x5, conv_7x7, dil_conv_3x3, or one that was
+    registered from outside (docs/extending.md)."""
     crop: str | None = None
     """HEIGHTxWIDTH trained on; default: the smallest training image, in multiples of 32, at most 512x1024."""
     class_balance: Decay = 0.0
@@ -130,6 +133,7 @@ class FitConfig(BeginConfig):
     def __post_init__(self) -> None:
         if self.crop is not None:
             parse_size(self.crop)
+        operation_names(self.operations)
         if self.space == "grid" and self.settings:
             raise ValueError(
                 f"settings has {shown(next(iter(self.settings)))}; what shapes a grid are fields of their own"
@@ -197,11 +201,12 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
     return config
 
 
-ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}, "bands": "auto"}
+ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
+ADDED |= {"bands": "auto", "operations": OPERATIONS}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
 ADDED |= {name: getattr(BeginConfig, name) for name in BEGIN}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
-GRID_SETTINGS = ("size", "cell", "activation", "stem")
+GRID_SETTINGS = ("size", "cell", "activation", "operations", "stem")
 """Fields that shape a grid."""
 GRID_ALONE = (*GRID_SETTINGS, "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "recompute")
 """Fields that mean nothing to another space."""

@@ -17,7 +17,7 @@ report.html      all of it on one page
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ class RunFolder(Folder):
         genotype = space.read_genotype(self.genotype, settings) if discrete else None
         return Spec(
             space=space.name,
-            settings=asdict(settings),
+            settings=space.values_of(settings),
             outputs=facts.outputs,
             channels=facts.channels,
             relaxation="softmax" if discrete else config.relaxation,

@@ -12,16 +12,7 @@ from wholenet.files import shown
 
 LIBRARY = "timm/"
 _NAME = re.compile(r"timm/([a-z0-9_]+)(?:\.([a-z0-9_]+))?", re.ASCII)
-TRIED = (
-    "tf_efficientnet_lite0",
-    "mobilenetv2_100",
-    "mobilenetv3_large_100",
-    "efficientnet_b0",
-    "resnet18",
-    "resnet50",
-    "regnety_004",
-    "convnext_atto",
-)
+TRIED = ("tf_efficientnet_lite0",)
 """Encoders that were trained, folded and exported here."""
 
 

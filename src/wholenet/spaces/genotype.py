@@ -1,15 +1,17 @@
 """A genotype: the discrete network inside a grid supernet, as a small text file that people can read.
 
-One line per cell that is left: where it is, its kernel, and the strides it reads from with their weights.
+One line per cell that is left: where it is, its operation, and the strides it reads from with their weights. The
+paper's operations are written as sizes of kernels, as they were when there were no others.
 
-Letters: L layers, K kernels; level i = 0..3 stands for stride 4 * 2**i.
+Letters: L layers, K operations; level i = 0..3 stands for stride 4 * 2**i.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,13 @@ from torch import Tensor
 
 from wholenet.architecture import Weights
 from wholenet.files import SHOWN, read_yaml, shown, write_whole
-from wholenet.spaces.grid import KERNELS, LEVELS, STRIDES, check_connected, masks
+from wholenet.spaces.grid import DEFAULT, LEVELS, STRIDES, check_connected, masks
+from wholenet.spaces.sizes import operation_label, operation_names
 
 FORMAT = 1
 SPACE = "grid"
+KERNELS = tuple(int(operation_label(name).split("x")[0]) for name in DEFAULT)
+"""The paper's operations, as files have them."""
 MAX_LAYERS = 100
 """The paper's deepest grid has 14; a file that claims a billion would have us lay out a table of them."""
 
@@ -33,14 +38,14 @@ class DiscreteCell:
     layer: int
     """From 1, as in the paper; layer 1 reads the stems."""
     stride: int
-    kernel: int
+    operation: str
     inputs: dict[int, float]
     """Weight of the edge from each stride of the layer before."""
 
 
 @dataclass(frozen=True)
 class Genotype:
-    """Which cells, edges and kernels of a grid of ``layers`` layers are left.
+    """Which cells, edges and operations of a grid of ``layers`` layers are left.
 
     Raises:
         ValueError: if it is no sub-network of that grid: a cell twice or off the grid, an edge between strides that
@@ -51,14 +56,13 @@ class Genotype:
     cells: tuple[DiscreteCell, ...]
     decoding: str = "by hand"
     """How it was made; for people to read."""
-    kernels: tuple[int, ...] = KERNELS
-    """The kernels that the supernet chose from."""
+    operations: tuple[str, ...] = DEFAULT
+    """Names of what the supernet chose from."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.layers <= MAX_LAYERS:
             raise ValueError(f"the genotype has {shown(self.layers)} layers; a grid has 1 to {MAX_LAYERS}")
-        if self.kernels != KERNELS:
-            raise ValueError(f"the genotype chooses among kernels {shown(self.kernels)}; the grid space has {KERNELS}")
+        operation_names(",".join(self.operations))
         full = masks(self.layers)
         seen = set()
         for cell in self.cells:
@@ -68,8 +72,11 @@ class Genotype:
             if (cell.layer, cell.stride) in seen:
                 raise ValueError(f"{where} is there twice")
             seen.add((cell.layer, cell.stride))
-            if cell.kernel not in self.kernels:
-                raise ValueError(f"{where} has kernel {cell.kernel}; the space offers {self.kernels}")
+            if cell.operation not in self.operations:
+                offered = ", ".join(self.operations)
+                raise ValueError(
+                    f"{where} has the operation {shown(cell.operation)}; the genotype chooses among {offered}"
+                )
             if not cell.inputs:
                 raise ValueError(f"{where} reads from nowhere; leave it out, or give it an input")
             target = STRIDES.index(cell.stride)
@@ -85,11 +92,11 @@ class Genotype:
         """The weights that make the supernet compute this network: ``alpha`` [L, 4, K] one-hot in the cells that are
         left, ``beta`` [L, 4, 3] as in the file; zero elsewhere.
         """
-        alpha = torch.zeros(self.layers, LEVELS, len(self.kernels), device="cpu")
+        alpha = torch.zeros(self.layers, LEVELS, len(self.operations), device="cpu")
         beta = torch.zeros(self.layers, LEVELS, 3, device="cpu")
         for cell in self.cells:
             target = STRIDES.index(cell.stride)
-            alpha[cell.layer - 1, target, self.kernels.index(cell.kernel)] = 1
+            alpha[cell.layer - 1, target, self.operations.index(cell.operation)] = 1
             for stride, weight in cell.inputs.items():
                 beta[cell.layer - 1, target, STRIDES.index(stride) - target + 1] = weight
         return {"alpha": alpha, "beta": beta}
@@ -106,18 +113,27 @@ class Genotype:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; :func:`genotype_from_dict` gives the genotype back."""
-        return {"format": FORMAT, "space": SPACE, **asdict(self), "cells": [asdict(c) for c in self.cells]}
+        papers = self.operations == DEFAULT
+        cells = []
+        for cell in self.cells:
+            own = {"kernel": KERNELS[DEFAULT.index(cell.operation)]} if papers else {"operation": cell.operation}
+            cells.append({"layer": cell.layer, "stride": cell.stride, **own, "inputs": dict(cell.inputs)})
+        offered = {"kernels": KERNELS} if papers else {"operations": self.operations}
+        plain = {"layers": self.layers, "cells": cells, "decoding": self.decoding, **offered}
+        return {"format": FORMAT, "space": SPACE, **plain}
 
 
-def genotype_from_weights(weights: Weights, decoding: str) -> Genotype:
+def genotype_from_weights(weights: Weights, decoding: str, operations: Sequence[str] = DEFAULT) -> Genotype:
     """The genotype of discrete ``weights``: ``alpha`` [L, 4, K] with at most one option per cell, ``beta`` [L, 4, 3].
 
-    Cells without an edge or without an operation are left out.
+    Cells without an edge or without an operation are left out. ``operations`` names the K.
 
     Raises:
-        ValueError: if a cell has two operations, or reads from a cell that is left out.
+        ValueError: if a cell has two operations, or reads from a cell that is left out; or if K is another number.
     """
     alpha, beta = weights["alpha"], weights["beta"]
+    if alpha.shape[-1] != len(operations):
+        raise ValueError(f"cells choose among {alpha.shape[-1]} operations; found names of {', '.join(operations)}")
     cells = []
     for layer in range(len(beta)):
         for target in range(LEVELS):
@@ -131,25 +147,29 @@ def genotype_from_weights(weights: Weights, decoding: str) -> Genotype:
                     "has one per cell: decode the architecture first (spaces.decoding)"
                 )
             inputs = {STRIDES[target + slot - 1]: float(f"{beta[layer, target, slot].item():.6g}") for slot in slots}
-            cells.append(DiscreteCell(layer + 1, STRIDES[target], KERNELS[chosen[0]], inputs))
-    return Genotype(len(beta), tuple(cells), decoding)
+            cells.append(DiscreteCell(layer + 1, STRIDES[target], operations[int(chosen[0])], inputs))
+    return Genotype(len(beta), tuple(cells), decoding, tuple(operations))
 
 
 def write_genotype(genotype: Genotype, path: Path) -> None:
     """Write the text file; :func:`read_genotype` gives the same genotype back."""
+    papers = genotype.operations == DEFAULT
+    word = "kernel" if papers else "operation"
+    offered = list(KERNELS if papers else genotype.operations)
     lines = [
-        "# A genotype: the discrete network inside a grid supernet. One line per cell: its kernel, and the strides",
+        f"# A genotype: the discrete network inside a grid supernet. One line per cell: its {word}, and the strides",
         "# that it reads from in the layer before (layer 1 reads the stems), with the weight of each edge.",
         f"format: {FORMAT}",
         f"space: {SPACE}",
         f"layers: {genotype.layers}",
-        f"kernels: {list(genotype.kernels)}",
+        f"{word}s: {json.dumps(offered)}",  # names in quotes: some words are no text to YAML
         f"decoding: {genotype.decoding}",
         "cells:",
     ]
     for cell in genotype.cells:
         inputs = ", ".join(f"{stride}: {weight}" for stride, weight in cell.inputs.items())
-        lines.append(f"- {{layer: {cell.layer}, stride: {cell.stride}, kernel: {cell.kernel}, inputs: {{{inputs}}}}}")
+        own = KERNELS[DEFAULT.index(cell.operation)] if papers else json.dumps(cell.operation)
+        lines.append(f"- {{layer: {cell.layer}, stride: {cell.stride}, {word}: {own}, inputs: {{{inputs}}}}}")
     write_whole(path, "\n".join(lines) + "\n")  # a run takes its being there as the end of its first stage
 
 
@@ -192,17 +212,30 @@ def genotype_from_dict(content: Any) -> Genotype:
     if type(content.get("format")) is not int or content["format"] != FORMAT:
         raise ValueError(f"genotype format {shown(content.get('format'))}; this wholenet reads format {FORMAT}")
     try:
+        layers, operations = content["layers"], _operations(content)
         cells = tuple(_cell(cell) for cell in content["cells"])
-        layers, kernels = content["layers"], tuple(content["kernels"])
         if type(layers) is not int:
             raise ValueError(f"the genotype has layers: {shown(layers)}; expected a whole number")
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(
             f"a line of the genotype is not {{layer, stride, kernel, inputs: {{stride: weight}}}}: {shown(error)}"
         ) from error
-    return Genotype(layers, cells, str(content.get("decoding", "by hand"))[:SHOWN], kernels)
+    return Genotype(layers, cells, str(content.get("decoding", "by hand"))[:SHOWN], operations)
 
 
 def _cell(values: Mapping[str, Any]) -> DiscreteCell:
     inputs = {int(stride): float(weight) for stride, weight in values["inputs"].items()}
-    return DiscreteCell(int(values["layer"]), int(values["stride"]), int(values["kernel"]), inputs)
+    operation = values["operation"] if "operation" in values else "conv_{0}x{0}".format(int(values["kernel"]))
+    return DiscreteCell(int(values["layer"]), int(values["stride"]), operation, inputs)
+
+
+def _operations(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of what the genotype chooses among."""
+    if "operations" in content:
+        names = content["operations"]
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"the genotype has operations: {shown(names)}; expected a list of names")
+        return tuple(names)
+    if (kernels := tuple(content["kernels"])) != KERNELS:
+        raise ValueError(f"the genotype chooses among kernels {shown(kernels)}; the grid space has {KERNELS}")
+    return DEFAULT

@@ -3,7 +3,7 @@
 The table first (which edges exist, as data), then the network that walks over it. How the paper's open points were
 settled, and the parameter and FLOP counts that settle them, is in docs/architecture.md.
 
-Letters: B images, H x W input pixels, K kernels, L layers; level i = 0..3 stands for stride 4 * 2**i.
+Letters: B images, H x W input pixels, K operations, L layers; level i = 0..3 stands for stride 4 * 2**i.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from wholenet.ops.bottleneck import CELLS
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import ConvNorm, PartialChannels, ScaledNorm, make_activation
 from wholenet.ops.norms import BatchNorm
+from wholenet.ops.operations import Operation, operations_called
 from wholenet.ops.recompute import recomputed
 from wholenet.ops.resize import resize
 from wholenet.spaces.encoder import Encoder
-from wholenet.spaces.sizes import GridSize
+from wholenet.spaces.sizes import OPERATIONS, GridSize, operation_names
 
 LEVELS = 4
 STRIDES = tuple(4 * 2**level for level in range(LEVELS))
-KERNELS = (3, 5)
+DEFAULT = operation_names(OPERATIONS)
+"""Names of the candidate operations where none are given."""
 PAPER_EDGE_SLOTS = 7
 """Entries per cell in the paper's edge tensor: the reading that gives its Table 1 value, (2 ln 2 + 2 ln 3) / 28."""
 
@@ -63,7 +65,7 @@ def incoming(layer: int, target: int) -> list[Edge]:
     return [Edge(layer, s, target) for s in (target - 1, target, target + 1) if 0 <= s < LEVELS]
 
 
-def masks(layers: int, kernels: int = len(KERNELS)) -> dict[str, Tensor]:
+def masks(layers: int, operations: int = len(DEFAULT)) -> dict[str, Tensor]:
     """The choices of the space: ``alpha`` [L, 4, K], all real; ``beta`` [L, 4, 3], true where an edge exists."""
     # On the CPU even where a network is being built on another device: a mask is structure, not weights.
     beta = torch.zeros(layers, LEVELS, 3, dtype=torch.bool, device="cpu")
@@ -71,7 +73,7 @@ def masks(layers: int, kernels: int = len(KERNELS)) -> dict[str, Tensor]:
         for target in range(LEVELS):
             for edge in incoming(layer, target):
                 beta[layer, target, edge.slot] = True
-    return {"alpha": torch.ones(layers, LEVELS, kernels, dtype=torch.bool, device="cpu"), "beta": beta}
+    return {"alpha": torch.ones(layers, LEVELS, operations, dtype=torch.bool, device="cpu"), "beta": beta}
 
 
 def has_cell(kept: Mapping[str, Tensor], layer: int, target: int) -> bool:
@@ -168,9 +170,9 @@ class Grid(nn.Module):
         size: L, F, E, S and the decoder's width.
         num_classes: classes to tell apart.
         in_channels: channels of the input image.
-        cell: one of ``CELLS``: "mixture" (kernels mixed inside one bottleneck) or "separate" (a bottleneck per kernel).
+        cell: one of ``CELLS``: "mixture" (operations mixed inside one bottleneck) or "separate" (one for each).
         activation: "relu", "relu6" or "hardswish".
-        kernels: sizes of the candidate kernels.
+        operations: the candidates; None: those called ``DEFAULT``.
         kept: the part of :func:`masks` to build; all of it is the supernet, one operation per cell a discrete network.
             What is left out has no weights and costs nothing; what is there has the supernet's name for it.
         encoder: a pretrained one, whose maps take the place of what the four stems make of the image; each goes through
@@ -188,7 +190,7 @@ class Grid(nn.Module):
         *,
         cell: str = "mixture",
         activation: str = "hardswish",
-        kernels: Sequence[int] = KERNELS,
+        operations: Sequence[Operation] | None = None,
         kept: dict[str, Tensor] | None = None,
         encoder: Encoder | None = None,
     ) -> None:
@@ -204,7 +206,10 @@ class Grid(nn.Module):
         self.recompute = False
         """Whether training keeps only the cells' outputs and computes what is inside again in the backward pass: the
         same numbers, for a fraction of the memory and about one more forward pass."""
-        self.masks = masks(size.layers, len(kernels)) if kept is None else kept
+        operations = operations_called(DEFAULT) if operations is None else operations
+        self.operations = tuple(operation.name for operation in operations)
+        """What the last axis of ``alpha`` holds."""
+        self.masks = masks(size.layers, len(operations)) if kept is None else kept
         check_connected(self.masks)
         read = {edge.source for level in range(LEVELS) for edge in kept_edges(self.masks, 0, level)}
         self.stem_frozen = False
@@ -226,7 +231,7 @@ class Grid(nn.Module):
                     continue
                 for edge in self.edges[layer][level]:
                     self.transitions[edge.key] = Transition(channels[edge.source], channels[edge.target])
-                offered = [kernels[i] for i in self.offered[layer][level]]
+                offered = [operations[i] for i in self.offered[layer][level]]
                 block = CELLS[cell](channels[level] // size.sampling, size.expansion, offered, activation)
                 self.cells[f"{layer}_{level}"] = PartialChannels(block, channels[level], size.sampling)
         self.decoder = Decoder(channels, size.head, num_classes, activation)

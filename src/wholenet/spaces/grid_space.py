@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
+import torch
+
 from wholenet.checked import checked
+from wholenet.ops.operations import check_operation, operations_called
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.encoder_name import parts_of_name
 from wholenet.spaces.genotype import Genotype, genotype_from_dict, read_genotype, write_genotype
 from wholenet.spaces.grid import STRIDES, Grid
-from wholenet.spaces.sizes import GRID_SIZES, Size, grid_size
-from wholenet.spaces.space import Facts, GenotypeKind, Space
+from wholenet.spaces.sizes import GRID_SIZES, OPERATIONS, Size, grid_size, operation_names
+from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 
 
 @checked
@@ -21,25 +25,38 @@ class GridSettings:
     size: Size = "small"
     """A name in ``GRID_SIZES``."""
     cell: Literal["mixture", "separate"] = "mixture"
-    """Kernels mixed inside one bottleneck, or "separate": a whole bottleneck per kernel (Eq. 3 to the letter)."""
+    """Operations mixed inside one bottleneck, or "separate": a whole bottleneck for each (Eq. 3 to the letter)."""
     activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
     """After each BatchNorm that has one."""
+    operations: str = OPERATIONS
+    """Candidates of each cell: names in ``ops.operations.OPERATIONS``, joined by commas."""
     stem: str | None = None
     """"timm/NAME": an encoder in the place of the stems. Its weights are the network's."""
 
     def __post_init__(self) -> None:
+        operations_called(self.names)
         if self.stem is not None:
             parts_of_name(self.stem)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the operations."""
+        return operation_names(self.operations)
 
 
 def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None) -> Grid:
     kept = None if genotype is None else genotype.masks()
+    operations = operations_called(settings.names)
+    if torch.get_default_device().type != "meta":  # a model folder is being looked at: nothing is computed yet
+        for operation in operations:
+            check_operation(operation)
     return Grid(
         grid_size(settings.size),
         facts.outputs,
         facts.channels,
         cell=settings.cell,
         activation=settings.activation,
+        operations=operations,
         kept=kept,
         encoder=None if settings.stem is None else Encoder(settings.stem, STRIDES),
     )
@@ -52,6 +69,16 @@ def _check(genotype: Genotype, settings: GridSettings) -> None:
             f"the genotype has {genotype.layers} layers, grid-{settings.size} has {layers}; give the size it was "
             "decoded from"
         )
+    if genotype.operations != settings.names:
+        of = ",".join(genotype.operations)
+        raise ValueError(
+            f"the genotype chooses among the operations {of}, the network among {settings.operations}; give "
+            f"--operations {of}"
+        )
+
+
+def _decoder(settings: GridSettings) -> Decode:
+    return partial(decode, operations=settings.names)
 
 
 GRID = Space(
@@ -59,9 +86,15 @@ GRID = Space(
     settings=GridSettings,
     build=_build,
     tasks=("segmentation",),
-    later={"stem": None},
     variants={size: {"size": size} for size in GRID_SIZES},
+    added={"operations": OPERATIONS, "stem": None},
     genotype=GenotypeKind(
-        genotype_from_dict, Genotype.weights, _check, decode=decode, read=read_genotype, write=write_genotype
+        genotype_from_dict,
+        Genotype.weights,
+        _check,
+        decode=decode,
+        read=read_genotype,
+        write=write_genotype,
+        decoder=_decoder,
     ),
 )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from wholenet.files import shown
+from wholenet.registry import is_name
+
 Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 """Names of ``GRID_SIZES``."""
 
@@ -45,6 +48,41 @@ GRID_SIZES: dict[str, GridSize] = {
     "medium": GridSize(layers=14, filters=64, expansion=6, sampling=4),
     "large": GridSize(layers=10, filters=64, expansion=3),
 }
+
+
+OPERATIONS = "conv_3x3,conv_5x5"
+"""Candidates of a grid's cell where none are given: those of the seed paper."""
+MOST_OPERATIONS = 32
+
+
+def operation_names(text: str) -> tuple[str, ...]:
+    """The names in a setting of operations.
+
+    Raises:
+        ValueError: if they are no names, or there are two of one.
+
+    >>> operation_names("conv_3x3,dil_conv_3x3")
+    ('conv_3x3', 'dil_conv_3x3')
+    """
+    names = tuple(text.split(","))
+    if not all(map(is_name, names)) or len(names) > MOST_OPERATIONS:
+        raise ValueError(
+            f"operations={shown(text)}: expected up to {MOST_OPERATIONS} names joined by commas, without spaces, such "
+            f"as {OPERATIONS}"
+        )
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"operations={shown(text)}: {shown(twice)} is there twice; give each operation once")
+    return names
+
+
+def operation_label(name: str) -> str:
+    """How people call the operation: a plain kernel by its size alone.
+
+    >>> operation_label("conv_3x3"), operation_label("dil_conv_3x3")
+    ('3x3', 'dil_conv_3x3')
+    """
+    size = name.removeprefix("conv_")
+    return size if size.replace("x", "").isdigit() else name
 
 
 CELL_SPACES = ("darts", "s1", "s2", "s3", "s4")

@@ -6,7 +6,7 @@ Letters: G groups, O options of a group.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -15,6 +15,9 @@ import yaml
 from wholenet.architecture import Weights
 from wholenet.checked import Channels, Classes, check, checked, checked_in_order, missing
 from wholenet.files import read_yaml, require_keys, shown, write_whole
+
+Decode = Callable[[Weights, str, float], Any]
+"""(weights, decoding, tau) -> the genotype that is left of a supernet."""
 
 
 @checked_in_order
@@ -37,12 +40,14 @@ class GenotypeKind:
     """Genotype -> the architecture weights that its discrete network is called with."""
     check: Callable[[Any, Any], None] | None = None
     """(genotype, settings): raises a ValueError if it is of another space or size."""
-    decode: Callable[[Weights, str, float], Any] | None = None
-    """(weights, decoding, tau) -> the genotype that is left of a supernet; None: none can be cut out of it."""
+    decode: Decode | None = None
+    """What cuts a genotype out of a supernet; None: none can be cut out of it."""
     read: Callable[[str | Path], Any] | None = None
     """File -> genotype; None: YAML of the space's name and the genotype's plain values."""
     write: Callable[[Any, Path], None] | None = None
     """(genotype, file), likewise."""
+    decoder: Callable[[Any], Decode] | None = None
+    """Settings -> ``decode``, where it is another for other settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +67,14 @@ class Space:
     """(settings, facts, genotype or None) -> the supernet; with a genotype the discrete network alone."""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings by name: "small" of the space "grid" makes the model "grid-small"."""
-    later: Mapping[str, Any] = field(default_factory=dict)
-    """Settings that were added since model folders were first written, and what they are in those that lack them."""
     tasks: tuple[str, ...] = ()
     """Names of the tasks that its networks are for; empty: of any."""
     multiple: int = 1
     """Both sides of an input are a multiple of this."""
     genotype: GenotypeKind | None = None
     """None: the space has no discrete networks."""
+    added: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that came later, and what they were before: model folders have them where they are anything else."""
 
     def read_genotype(self, path: str | Path, settings: Any) -> Any:
         """The genotype in a file, of a network of these settings.
@@ -101,13 +106,14 @@ class Space:
         else:
             write_whole(path, yaml.safe_dump({"genotype": genotype.to_dict(), "space": self.name}, sort_keys=False))
 
-    def decode(self, weights: Weights, decoding: str, tau: float) -> Any:
-        """The genotype that is left of a supernet at these weights.
+    def decode(self, weights: Weights, decoding: str, tau: float, settings: Any) -> Any:
+        """The genotype that is left of a supernet of these settings at these weights.
 
         Raises:
             ValueError: if none can be cut out of it.
         """
-        decode = self._discrete().decode
+        kind = self._discrete()
+        decode = kind.decode if kind.decoder is None else kind.decoder(settings)
         if decode is None:
             raise ValueError(f"space {self.name!r} has no decoding, so nothing can be cut out of its supernet")
         return decode(weights, decoding, tau)
@@ -122,15 +128,13 @@ class Space:
 
         Args:
             values: by name.
-            whole: leave none to its default, but for what came ``later``.
+            whole: leave none to its default, but for those that were ``added``.
 
         Raises:
             ValueError: for one that is unknown, missing or does not do.
         """
         known = list(self.settings.__dataclass_fields__)
-        if whole:
-            values = {**self.later, **values}
-        if whole and (lacking := [name for name in known if name not in values]):
+        if whole and (lacking := [name for name in known if name not in values and name not in self.added]):
             raise ValueError(missing(lacking))
         if unknown := [name for name in values if name not in known]:
             raise ValueError(
@@ -138,6 +142,11 @@ class Space:
             )
         hints = get_type_hints(self.settings, include_extras=True)
         return self.settings(**{name: check(name, value, hints[name]) for name, value in values.items()})
+
+    def values_of(self, settings: Any) -> dict[str, Any]:
+        """``settings`` as plain values, as model folders have them; :meth:`settings_of` gives them back."""
+        values = asdict(settings)
+        return {name: value for name, value in values.items() if name not in self.added or value != self.added[name]}
 
 
 @checked

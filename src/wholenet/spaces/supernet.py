@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Generic, Self, TypeVar
 
 import torch
@@ -76,7 +76,7 @@ def create(
             kind.check(genotype, settings)
     spec = Spec(
         space=space.name,
-        settings=asdict(settings),
+        settings=space.values_of(settings),
         outputs=facts.outputs,
         channels=facts.channels,
         relaxation=relaxation,
