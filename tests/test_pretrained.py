@@ -16,7 +16,7 @@ from torch import nn
 import fake_timm
 import wholenet
 from run_files import assert_equal, checkpoint
-from wholenet.data.stream import MEAN, STD
+from wholenet.data.pixels import MEAN, STD
 from wholenet.deploy.fold import fold
 from wholenet.deploy.init_weights import given_model, what_fits
 from wholenet.deploy.model_folder import load_model
@@ -288,12 +288,11 @@ def test_a_model_folder_that_names_another_encoder_is_refused(run, tmp_path, ste
         load_model(tmp_path)
 
 
-def test_a_model_folder_from_before_there_were_stems_is_read(discs, tmp_path):
+def test_a_model_folder_without_a_stem_is_as_before_there_were_any(discs, tmp_path):
     wholenet.fit(discs, tmp_path / "run", **{**SMALL, "epochs": 1, "warmup_share": 0.0})
     path = tmp_path / "run" / "model" / "config.json"
     config = json.loads(path.read_text())
-    assert config["model"]["settings"].pop("stem") is None
-    path.write_text(json.dumps(config))
+    assert set(config["model"]["settings"]) == {"size", "cell", "activation"}
     assert load_model(path.parent).network.net.encoder is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wholenet.checked import InnerShare, Megapixels, Seed
 from wholenet.commands.answers import write_json
+from wholenet.data.pixels import Bands
 from wholenet.data.sets import Task
 from wholenet.data.task import how_read, task_of
 from wholenet.search.config import FitConfig, parse_size
@@ -18,6 +19,7 @@ def check_data(
     val_share: InnerShare = FitConfig.val_share,
     data_seed: Seed = FitConfig.data_seed,
     max_megapixels: Megapixels = FitConfig.max_megapixels,
+    bands: Bands = "auto",
 ) -> None:
     """Decode every file of a data set once, and say all that is wrong with it.
 
@@ -29,6 +31,8 @@ def check_data(
         val_share: Share held out where there is no val split.
         data_seed: Seed of what is held out.
         max_megapixels: Images and masks that decode to more are refused.
+        bands: How image files become channels: photographs as 8-bit RGB and others band by band; all band by band, as
+            stored; or so with the pages of a TIFF as bands.
     """
     from rich.console import Console
 
@@ -44,10 +48,18 @@ def check_data(
     if task == "classification":
         if size is not None:
             raise ValueError("--crop is for images with masks; these are labelled images, which are not cropped")
+        if bands != "auto":
+            raise ValueError("--bands is for images with masks; labelled images are read as 8-bit RGB")
         found = review_labelled(data, max_megapixels=max_megapixels, progress=progress)
     else:
         found = review(
-            data, val_share=val_share, seed=data_seed, crop=size, max_megapixels=max_megapixels, progress=progress
+            data,
+            val_share=val_share,
+            seed=data_seed,
+            crop=size,
+            max_megapixels=max_megapixels,
+            bands=bands,
+            progress=progress,
         )
     print_review(found, Console())
     write_json(json, review_to_dict(found))

@@ -39,6 +39,7 @@ def predict(
     from rich.console import Console
 
     from wholenet.api import predict
+    from wholenet.data.pictures import bands_shown
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.classify import classify_files
@@ -82,4 +83,7 @@ def predict(
     for folder in [path for path in written if path.is_dir()]:
         print(f"masks of each frame in {folder}")
     print(f"{sum(not path.is_dir() for path in written)} masks in {out}")
+    if overlay and written and not network.pixels.photo:
+        shown = bands_shown(network.pixels.channels)
+        print(f"overlays show {shown}, each stretched from its 2nd to its 98th percentile in the image")
     refuse(failed)
