@@ -97,7 +97,8 @@ def test_predict_writes_masks_and_pictures_that_can_be_looked_at(data, run, tmp_
     told = capsys.readouterr().out
     assert "overlays show bands 1, 2, 3 as red, green, blue, each stretched from its 2nd to its 98th percentile" in told
     with Image.open(tmp_path / "whole" / "0_overlay.png") as picture:
-        assert (picture.mode, picture.size) == ("RGB", (40, 48))
+        assert picture.mode == "RGB"
+        assert picture.size >= (40, 49)  # the image, and a legend below
         assert np.array(picture).std() > 20
     with Image.open(tmp_path / "whole" / "0.png") as written:
         whole = np.array(written)

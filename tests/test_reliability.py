@@ -263,7 +263,9 @@ def test_a_start_that_is_refused_leaves_the_place_free(discs, tmp_path, monkeypa
     assert own.read_text() == "mine"
 
 
-@pytest.mark.parametrize(("where", "step"), [("evaluate", STEPS), ("save_model", STEPS), ("draw_run", 0)])
+@pytest.mark.parametrize(
+    ("where", "step"), [("segmentation.evaluate", STEPS), ("job.save_model", STEPS), ("job.draw_run", 0)]
+)
 def test_a_signal_between_the_epochs_loses_nothing(where, step, run, discs, tmp_path):
     def asked(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -271,7 +273,7 @@ def test_a_signal_between_the_epochs_loses_nothing(where, step, run, discs, tmp_
 
     out = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(f"wholenet.jobs.job.{where}", asked)
+        patch.setattr(f"wholenet.jobs.{where}", asked)
         with pytest.raises(Interrupted, match=f"after step {step} of {STEPS}; saved"):
             wholenet.fit(discs, out, **SMALL)
     wholenet.resume(out)

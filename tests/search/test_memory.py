@@ -12,6 +12,7 @@ from run_files import records
 from wholenet.cli import main
 from wholenet.search.memory import memory_advice, ran_out_of_memory, what_fits
 from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.space import Facts
 
 SMALL = {"size": "nano", "epochs": 3, "batch": 2, "crop": "32x32", "device": "cpu", "val_every": 3}
 REASON = "CUDA out of memory. Tried to allocate 2.00 GiB."
@@ -139,10 +140,10 @@ def test_on_a_gpu_what_is_said_has_been_tried(discs, tmp_path, monkeypatch, acce
 def test_trying_runs_a_step_and_leaves_nothing(discs, tmp_path):
     wholenet.fit(discs, tmp_path / "run", **{**SMALL, "epochs": 1})
     run = RunFolder(tmp_path / "run")
-    assert memory._fits(run, 2, (1, 64, 64), True, torch.device("cpu"))
+    assert memory._fits(run, Facts(2), (1, 64, 64), True, torch.device("cpu"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "simultaneous_step", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError(REASON)))
-        assert not memory._fits(run, 2, (1, 64, 64), True, torch.device("cpu"))
+        assert not memory._fits(run, Facts(2), (1, 64, 64), True, torch.device("cpu"))
 
 
 def test_other_errors_are_not_taken_for_it(discs, tmp_path, monkeypatch):

@@ -71,11 +71,14 @@ class OperationMixture(TwoForms, Fusable):
             weights: [K], of all operations.
             dilation: of that kernel: :attr:`dilation`, or a divisor of it.
         """
-        layers = zip(self.convs.values(), weights, strict=True)
-        declared = [(kernel, weight) for layer, weight in layers if (kernel := kernel_of(layer)) is not None]
-        kernels = [(spread(kernel, dilation), weight) for kernel, weight in declared]
-        largest = max(side for kernel, _ in kernels for side in kernel.shape[2:])
-        return total([_padded(kernel * weight, largest) for kernel, weight in kernels])
+        kernels: list[Tensor] = []
+        largest = 1
+        for layer, weight in zip(self.convs.values(), weights, strict=True):  # torch.compile follows no more than this
+            kernel = kernel_of(layer)
+            if kernel is not None:
+                kernels.append(spread(kernel, dilation) * weight)
+                largest = max(largest, *kernels[-1].shape[2:])
+        return total([_padded(kernel, largest) for kernel in kernels])
 
 
 def spread(kernel: Kernel, dilation: int) -> Tensor:

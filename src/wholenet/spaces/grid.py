@@ -9,7 +9,6 @@ Letters: B images, H x W input pixels, K operations, L layers; level i = 0..3 st
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -267,11 +266,13 @@ class Grid(nn.Module):
 
     def _stem(self, x: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
         """:func:`stem_features`, of which a frozen stem keeps nothing for the backward pass."""
-        with torch.no_grad() if self.stem_frozen else nullcontext():
-            if self.encoder is None:
-                return self._kept_small(partial(stem_features, self.stems), (self.stems,), x)
-            maps = self._kept_small(self.encoder, (self.encoder,), x)
-        return level_features(self.stems, maps)
+        run = partial(stem_features, self.stems) if self.encoder is None else self.encoder
+        if self.stem_frozen:
+            with torch.no_grad():
+                found = run(x)
+        else:
+            found = self._kept_small(run, (self.stem,), x)
+        return found if self.encoder is None else level_features(self.stems, found)
 
     def _cell(
         self, features: dict[int, Tensor], layer: int, level: int, weights: Weights, size: tuple[int, int]
