@@ -266,7 +266,7 @@ class Grid(nn.Module):
 
     def _stem(self, x: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
         """:func:`stem_features`, of which a frozen stem keeps nothing for the backward pass."""
-        run = partial(stem_features, self.stems) if self.encoder is None else self.encoder
+        run: Callable[..., Any] = partial(stem_features, self.stems) if self.encoder is None else self.encoder
         if self.stem_frozen:
             with torch.no_grad():
                 found = run(x)
