@@ -28,6 +28,7 @@ ROOMS = [
     "beginning",
     "run",
     "jobs",
+    "planning",
     "training",
     "cells",
     "control",

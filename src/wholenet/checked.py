@@ -56,6 +56,8 @@ Strength = Annotated[float, Field(ge=0, le=1_000_000)]
 """Of a penalty; a norm."""
 Decay = Annotated[float, Field(ge=0, le=100)]
 Tolerance = Annotated[float, Field(gt=0, lt=1)]
+PlannedMinutes = Annotated[float, Field(ge=0.1, le=100_000)]
+"""Of a whole run."""
 Minutes = Annotated[float, Field(ge=0, le=1_000_000)]
 Threads = Annotated[int, Field(ge=1, le=4096)]
 Classes = Annotated[int, Field(ge=1, le=100_000)]

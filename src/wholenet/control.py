@@ -30,10 +30,10 @@ class Compared:
     """None where no control was asked for."""
 
 
-def fit_with_control(config: TrainConfig, console: Console | None = None) -> Compared:
+def fit_with_control(config: TrainConfig, console: Console | None = None, plan: str | None = None) -> Compared:
     """:func:`wholenet.training.fit`, and then the control if ``config.control`` asks for it."""
     console = console or own_console()
-    learned = fit(config, console)
+    learned = fit(config, console, plan)
     return _with_page(Compared(learned, _control(config, console) if config.control else None), console)
 
 

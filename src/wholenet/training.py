@@ -16,6 +16,7 @@ from wholenet.architecture import RELAXATIONS
 from wholenet.beginning import Beginning, find_beginning, starts_from_something, write_beginning
 from wholenet.data.sets import place_of
 from wholenet.deploy.model_folder import load_model
+from wholenet.files import write_whole
 from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.job import job_of
 from wholenet.jobs.task import Data, Finished
@@ -35,10 +36,15 @@ from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.space import Space
 
 
-def fit(config: TrainConfig, console: Console | None = None) -> Finished:
+def fit(config: TrainConfig, console: Console | None = None, plan: str | None = None) -> Finished:
     """Train a network as ``config`` says, in the new folder ``config.out``.
 
     Everything is checked before the folder is made and before training starts.
+
+    Args:
+        config: all that the run is told.
+        console: where to report.
+        plan: how ``config`` was chosen, which is kept in the folder as plan.yaml.
 
     Raises:
         DataError: for data that cannot be trained on.
@@ -55,7 +61,7 @@ def fit(config: TrainConfig, console: Console | None = None) -> Finished:
     genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
     beginning = find_beginning(config, plain(console))
     with parallel.first_alone():  # what it found out about the files, the others read
-        data = task.prepare(config, console)
+        data = task.prepare(config, console if plan is None else Console(quiet=True))  # who planned was told
     size = data.size()
     if size is not None and any(side % space.multiple for side in size):
         raise ValueError(
@@ -77,6 +83,8 @@ def fit(config: TrainConfig, console: Console | None = None) -> Finished:
         if genotype is not None and parallel.is_first():
             space.write_genotype(genotype, run.genotype)
     with _alone(run), run.given_back():
+        if plan is not None and parallel.is_first():
+            write_whole(run.plan, plan)
         _keep_beginning(run, beginning, data, console)
         return _train_all(run, data, device, console)
 
@@ -219,7 +227,7 @@ def _search_and_decode(run: RunFolder, data: Data, device: torch.device, console
         discrete = step_cost(replace(model.spec, genotype=genotype.to_dict()), config.batch, size)
         # Split data: an epoch of the second stage has more steps than one of the first.
         batch = batch_of_all(config)
-        steps = data.steps_per_epoch(batch) / data.undivided().steps_per_epoch(batch)
+        steps = 1.0 if config.epoch_steps else data.steps_per_epoch(batch) / data.undivided().steps_per_epoch(batch)
         epochs = max(1, round((config.epochs - searched) * steps * supernet.weight / discrete.weight))
     console.print(f"second stage: {epochs} epochs from scratch of {genotype}", highlight=False)
     if parallel.is_first():

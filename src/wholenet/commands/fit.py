@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
-from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, of_machine, print_as_file
+from wholenet.checked import PlannedMinutes
+from wholenet.commands.runs import Files, Moved, Printed, Resumed, free_folder, given, of_machine, print_as_file
 from wholenet.data.sets import Task
 from wholenet.files import shown
 from wholenet.option_files import NONE
 from wholenet.search.config import MACHINE, FitConfig, fit_config, grid_methods
-from wholenet.signatures import Fields
+from wholenet.search.presets import PRESETS
+from wholenet.signatures import Fields, Shown
 from wholenet.spaces.sizes import CELL_SPACES
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ def fit(
     moved: Moved = None,
     config: Files = NONE,
     print_config: Printed = False,
+    minutes: PlannedMinutes | None = None,
+    preset: Annotated[str | None, Shown(choices=PRESETS)] = None,
+    plan_only: bool = False,
     task: Task = "segmentation",  # noqa: ARG001  # what reads it chooses this command
     **options: Annotated[Any, OPTIONS],
 ) -> None:
@@ -38,11 +44,15 @@ def fit(
 
     Args:
         data: Folder with images and masks, or a data set by name: "scenes".
-        out: Run folder to create.
+        out: Run folder to create; default: runs/DATA-1, and so on.
         resume: Continue the run in this folder.
         moved: With --resume: where its data is now, if it was moved.
         config: YAML file with any of these options; repeatable, the last wins. What is typed wins over all.
         print_config: Only print what all options come to, as a file for --config.
+        minutes: Time for the whole run, its control too; what is not given is chosen for it. Default: what the data
+            needs, at most an hour. With --epochs nothing is chosen.
+        preset: Settings that go together, below all that is given; nothing is chosen then.
+        plan_only: Only print what would be chosen, as a file for --config.
         task: Default: as the data looks.
     """
     found = given(
@@ -61,21 +71,62 @@ def fit(
     if print_config:
         print_as_file(fit_config(**{"data": "", "out": "", **found}))
         return
-    if resume is None and ("data" not in found or "out" not in found):
-        raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN`")
-    started = fit_config(**found) if resume is None else resume
+    if resume is not None and (extra := _named(minutes=minutes, preset=preset, plan_only=plan_only)):
+        raise ValueError(f"--resume goes on as the run was begun; leave --{extra} out")
+    if resume is None and "data" not in found:
+        raise ValueError("give the data: `wholenet fit DATA`")
+    plans = preset is None and not {"epochs", "genotype"} & set(found)
+    if not plans and (extra := _named(minutes=minutes, plan_only=plan_only)):
+        said = "--preset" if preset is not None else "--epochs or --genotype"
+        raise ValueError(f"--{extra} lets the length of the run be chosen, and {said} says it: leave one of them out")
+    started: FitConfig | str | None = resume
+    if resume is None:
+        found.setdefault("out", free_folder(str(found["data"])))
+        found = {**PRESETS.get(preset or "", {}), **found}
+        started = None if plans else fit_config(**found)
     from wholenet import parallel  # imports torch
     from wholenet.control import fit_with_control, resume_with_control
 
+    text = None
+    if started is None:
+        if "RANK" in os.environ:
+            raise ValueError(
+                "a plan is made by one process: let `wholenet fit DATA --plan-only > plan.yaml` make it, and give it "
+                "to all with --config plan.yaml"
+            )
+        started, text = _planned(found, minutes, plan_only)
+        if plan_only:
+            print(text, end="")
+            return
     parallel.start()
     if isinstance(started, FitConfig):
-        compared = fit_with_control(started)
+        compared = fit_with_control(started, plan=text)
     else:
         compared = resume_with_control(started, data=moved, **of_machine(found, MACHINE))
     speaks = parallel.is_first()
     parallel.stop()
     if speaks:
         _tell(compared)
+
+
+def _named(**options: Any) -> str | None:
+    """The first of ``options`` that was given, as it is typed."""
+    return next((name.replace("_", "-") for name, value in options.items() if value not in (None, False)), None)
+
+
+def _planned(found: dict[str, Any], minutes: float | None, quiet: bool) -> tuple[FitConfig, str]:
+    """The config of a run whose settings are chosen for its data and time, and how they were; people are told."""
+    from rich.console import Console
+
+    from wholenet.planning.plan import plan_run
+    from wholenet.report.progress import plain
+    from wholenet.search.folder import Folder
+
+    Folder.check_free(found["out"])
+    console = Console(stderr=quiet)
+    plan = plan_run(found, minutes, console)
+    plain(console)("\n".join(plan.lines()))
+    return plan.config(), plan.text()
 
 
 def _tell(compared: Compared) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from itertools import count
+from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
@@ -57,6 +59,16 @@ def given(
     known += [] if settings is None else [field.name for field in fields(settings)]
     found = {**files.checked(known), **{name: value for name, value in typed.items() if value is not None}}
     return {name: value for name, value in found.items() if name not in beside}
+
+
+def free_folder(data: str) -> str:
+    """Where a run on ``data`` goes that was not told: runs/DATA-1, or the next that is not there.
+
+    >>> free_folder("no/such/my-data/")
+    'runs/my-data-1'
+    """
+    name = Path(data).expanduser().resolve().name or "data"
+    return next(path for n in count(1) if not Path(path := f"runs/{name}-{n}").exists())
 
 
 def settings_of(space: str, *, ours: bool = True) -> list[str]:

@@ -28,7 +28,16 @@ from wholenet.search.checkpoint import DamagedCheckpoint, previous, read_checkpo
 from wholenet.search.records import Record, as_lines, read_records
 
 CHECKPOINT = "checkpoint.pt"
-MADE = ("config.yaml", "environment.json", "genotype.yaml", "cells.png", ".lock", ".lock.holder", "start.*")
+MADE = (
+    "config.yaml",
+    "plan.yaml",
+    "environment.json",
+    "genotype.yaml",
+    "cells.png",
+    ".lock",
+    ".lock.holder",
+    "start.*",
+)
 """What a start writes before the first step."""
 TRAINED = ("checkpoint*.pt", "metrics.jsonl", "model", "*.partial")
 """What tells that something was trained, or was being written."""

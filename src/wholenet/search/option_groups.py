@@ -83,6 +83,7 @@ GROUPS = {
     ),
     "Training": (
         "epochs",
+        "epoch_steps",
         "batch",
         "lr",
         "lr_warmup",

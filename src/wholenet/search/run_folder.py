@@ -1,6 +1,7 @@
 """A run is a folder that can always be continued.
 
 config.yaml      every setting, as resolved
+plan.yaml        how they were chosen, where they were not all given
 environment.json versions, device, commit, sizes of the splits
 metrics.jsonl    a line per finished epoch
 checkpoint.pt    all that the next epoch depends on
@@ -99,6 +100,11 @@ class RunFolder(Folder):
         """Put a setting that the run itself found out into its config."""
         write_config(config, self.path / "config.yaml")
 
+    @property
+    def plan(self) -> Path:
+        """How the settings were chosen, where they were not all given; a file for ``--config``, too."""
+        return self.path / "plan.yaml"
+
     def supernet_spec(self, facts: Facts) -> Spec:
         """Of the first network that the run trains: of a two-stage run the supernet."""
         return self.spec(facts, discrete=self.config.genotype is not None)
@@ -108,16 +114,21 @@ class RunFolder(Folder):
         config = self.config
         if discrete is None:
             discrete = config.genotype is not None or PROTOCOLS[config.protocol].retrains
-        space, settings = space_of(config)
-        genotype = space.read_genotype(self.genotype, settings) if discrete else None
-        return Spec(
-            space=space.name,
-            settings=space.values_of(settings),
-            outputs=facts.outputs,
-            channels=facts.channels,
-            relaxation="softmax" if discrete else config.relaxation,
-            genotype=genotype and genotype.to_dict(),
-        )
+        return spec_of(config, facts, self.genotype if discrete else None)
+
+
+def spec_of(config: TrainConfig, facts: Facts, genotype: Path | None = None) -> Spec:
+    """Of the supernet of ``config``, on data that says so much about it; of the discrete network of a ``genotype``."""
+    space, settings = space_of(config)
+    found = None if genotype is None else space.read_genotype(genotype, settings)
+    return Spec(
+        space=space.name,
+        settings=space.values_of(settings),
+        outputs=facts.outputs,
+        channels=facts.channels,
+        relaxation=config.relaxation if found is None else "softmax",
+        genotype=found and found.to_dict(),
+    )
 
 
 def outside_space(name: str) -> Space:

@@ -20,7 +20,7 @@ from wholenet.search.steps import make_optimizers
 from wholenet.search.train_config import TrainConfig
 from wholenet.search.updates import Parts, architecture_first, together, weights_first
 from wholenet.spaces.catalog import create_from
-from wholenet.spaces.space import Facts
+from wholenet.spaces.space import Facts, Spec
 from wholenet.spaces.supernet import Supernet
 
 UPDATES = {"simultaneous": together, "alternating": weights_first, "architecture-first": architecture_first}
@@ -29,9 +29,13 @@ UPDATES = {"simultaneous": together, "alternating": weights_first, "architecture
 
 def initial_state(run: RunFolder, facts: Facts, device: torch.device) -> TrainState:
     """The network and the optimisers of ``run`` before its first step."""
-    config = run.config
+    return state_of(run.config, run.spec(facts), device)
+
+
+def state_of(config: TrainConfig, spec: Spec, device: torch.device) -> TrainState:
+    """The network of ``spec`` and its optimisers before the first step of a run as ``config`` says."""
     torch.manual_seed(config.seed)
-    model = create_from(run.spec(facts))
+    model = create_from(spec)
     model.placed(device)
     if isinstance(config, FitConfig) and config.space == "grid":
         model.net.recompute = config.recompute

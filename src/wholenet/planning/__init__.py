@@ -1,0 +1,1 @@
+"""A plan for a run: what is not given, chosen for the data, the machine and the time there is."""

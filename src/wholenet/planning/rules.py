@@ -1,0 +1,137 @@
+"""How a plan chooses, as functions of plain numbers. Where a rule rests on a measurement, it says on which."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+CPU_PIXELS = 176 * 240
+GPU_PIXELS = 512 * 512
+"""Pixels of a training crop, about: CamVid's recipe on two cores (docs/recipes.md), and a common size on GPUs."""
+SMALLEST_CROP = 32
+STEP = 16
+"""Sides of a crop are multiples of it."""
+SCALES = (0.5, 1.25)
+"""Zooms where a crop shows a part of the image (CamVid's recipe)."""
+PASSES = 100
+LEAST_STEPS = 1500
+"""What data is taken to need: so many passes over it, and never fewer steps."""
+ENOUGH_STEPS = 1000
+"""A larger network is only taken where the time lets it take so many steps: a smaller one learns more in less."""
+HIGH_RATE = 0.1
+HIGH_RATE_STEPS = 2000
+"""SGD's rate of the recipes for CPUs, and the length up to which it is taken; the seed paper has 0.003 for 111,000
+steps."""
+TRAVEL = 3.0
+"""How far a logit must be able to go: two options that went so far apart in opposite directions are decided (0.998)."""
+PAPER_ARCH_RATE = 3e-3
+RARE = 0.02
+"""A class of a smaller share of the pixels is rare."""
+
+
+def crop_for(smallest: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """(height, width) to train on, of images of at least ``smallest``: of their shape, of about so many ``pixels``.
+
+    >>> crop_for((360, 480), 176 * 240)
+    (176, 240)
+    >>> crop_for((100, 60), 176 * 240)
+    (96, 48)
+    """
+    height, width = smallest
+    zoom = min(1.0, math.sqrt(pixels / (height * width)))
+    sides = [max(STEP, round(side * zoom / STEP) * STEP) for side in (height, width)]
+    limits = [max(SMALLEST_CROP, side // STEP * STEP) for side in (height, width)]
+    return (
+        min(max(sides[0], SMALLEST_CROP), limits[0], height),
+        min(max(sides[1], SMALLEST_CROP), limits[1], width),
+    )
+
+
+def scales_for(crop: tuple[int, int], smallest: tuple[int, int]) -> tuple[float, float]:
+    """Smallest and largest zoom: where a crop is a part of the image, down to where it shows the whole, at most to half
+    the size; where it is the whole already, a little of both.
+
+    >>> scales_for((176, 240), (360, 480)), scales_for((96, 128), (96, 128))
+    ((0.5, 1.25), (0.8, 1.25))
+    """
+    shown = max(crop[0] / smallest[0], crop[1] / smallest[1])
+    return round(min(max(SCALES[0], shown), 0.8), 2), SCALES[1]
+
+
+def batch_for(images: int, largest: int) -> int:
+    """Images in a step: ``largest``, or as many as there are, but two, which BatchNorm needs.
+
+    >>> batch_for(367, 8), batch_for(5, 8), batch_for(1, 8)
+    (8, 5, 2)
+    """
+    return max(2, min(images, largest))
+
+
+def steps_needed(images: int, batch: int) -> int:
+    """Steps that the data is taken to need.
+
+    >>> steps_needed(24, 8), steps_needed(1200, 8)
+    (1500, 15000)
+    """
+    return max(LEAST_STEPS, math.ceil(PASSES * images / batch))
+
+
+def rate_for(steps: int) -> float:
+    """SGD's rate at the start of a run of so many steps: ours up to ``HIGH_RATE_STEPS``, and then less, by the root.
+
+    >>> rate_for(600), round(rate_for(111_000), 4)
+    (0.1, 0.0134)
+    """
+    return HIGH_RATE * min(1.0, math.sqrt(HIGH_RATE_STEPS / steps))
+
+
+def arch_rate_for(arch_steps: int) -> float:
+    """Adam's rate of a search of so many steps. Adam moves a logit by its rate in a step and no more, so this is the
+    paper's where that lets a logit travel by ``TRAVEL``, and else as much as does.
+
+    >>> arch_rate_for(39_000), arch_rate_for(100)
+    (0.003, 0.03)
+    """
+    return max(PAPER_ARCH_RATE, TRAVEL / max(1, arch_steps))
+
+
+def balance_for(class_pixels: Sequence[int]) -> float:
+    """How much classes are weighed by their rarity: half, where there is a rare one (CamVid's recipe).
+
+    >>> balance_for([900, 100]), balance_for([990, 10]), balance_for([1000, 0])
+    (0.0, 0.5, 0.0)
+    """
+    there = [pixels for pixels in class_pixels if pixels]
+    return 0.5 if min(there) < RARE * sum(there) else 0.0
+
+
+def size_for(step_seconds: Mapping[str, float], seconds: float, steps: int) -> str:
+    """The largest size that takes so many ``steps`` in so many ``seconds``; else the quickest.
+
+    Args:
+        step_seconds: of a step, by the size's name, from the smallest size to the largest.
+        seconds: for training.
+        steps: that it has to take at least.
+
+    >>> size_for({"nano": 0.2, "tiny": 1.0, "small": 4.0}, 1200, 1000)
+    'tiny'
+    >>> size_for({"nano": 0.2, "tiny": 1.0, "small": 4.0}, 60, 1000)
+    'nano'
+    """
+    fitting = [name for name, each in step_seconds.items() if steps * each <= seconds]
+    return fitting[-1] if fitting else min(step_seconds, key=lambda name: step_seconds[name])
+
+
+def epochs_for(steps: int, phases: int = 3, most: int = 30) -> tuple[int, int]:
+    """(epochs, steps in each) for a run of about so many steps, never more: an epoch is what is recorded and scored.
+
+    Raises:
+        ValueError: if there is not a step for each of the ``phases``.
+
+    >>> epochs_for(1500), epochs_for(40), epochs_for(4)
+    ((30, 50), (20, 2), (4, 1))
+    """
+    if steps < phases:
+        raise ValueError(f"there is time for {steps} steps; expected one for each of the {phases} phases at least")
+    each = max(1, math.ceil(steps / most))
+    return steps // each, each
