@@ -10,7 +10,7 @@ PIP := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --con
 
 demo: $(VENV)/demo  ## Train a small network on the built-in scenes, beside its baselines (4 minutes on 2 cores)
 	rm -rf runs/demo
-	$(BIN)/wholenet fit scenes --config recipes/demo.yaml --out runs/demo
+	$(BIN)/wholenet fit scenes --preset demo --out runs/demo
 
 test: $(VENV)/test  ## Everything that CI runs: format, lint, types, tests, doctests
 	$(BIN)/ruff format --check .
@@ -32,7 +32,7 @@ fuzz-table: $(VENV)/test  ## What wholenet says of damaged data: docs/data-probl
 	mv docs/data-problems.md.new docs/data-problems.md
 
 camvid: $(VENV)/demo  ## The CamVid recipe; make camvid DATA=path/to/camvid
-	$(BIN)/wholenet fit $(DATA) --config recipes/camvid-cpu.yaml --out runs/camvid
+	$(BIN)/wholenet fit $(DATA) --preset camvid-cpu --out runs/camvid
 	$(BIN)/wholenet evaluate runs/camvid $(DATA) --split test
 	$(BIN)/wholenet evaluate runs/camvid/control $(DATA) --split test
 

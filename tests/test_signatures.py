@@ -122,6 +122,7 @@ def test_help_shows_a_dozen_options_and_help_all_all_of_them_under_the_headings_
     short, full = helped(capsys, *words, "--help"), helped(capsys, *words, "--help-all")
     fields = fields_of(config) - others - {"data", "out"}
     own = {"help_all", "out", "resume", "config"} | ({"task"} if words[0] == "fit" else set())
+    own |= {"minutes", "preset", "plan_only"} if config is FitConfig else set()
     assert options_in(short) == own | (fields & FIRST)
     assert options_in(full) == own | {"data", "print_config"} | fields
     assert 8 <= len(fields & FIRST) <= 13

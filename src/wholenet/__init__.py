@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         export,
         fit,
         load,
+        plan,
         predict,
         resume,
         retrain,
@@ -51,6 +52,7 @@ _HOME = {
     "compare": "wholenet.api",
     "fold": "wholenet.deploy.fold",
     "read_run": "wholenet.search.read_run",
+    "plan": "wholenet.api",
     "register": "wholenet.plugins",
 }
 
@@ -65,6 +67,7 @@ __all__ = [
     "fit",
     "fold",
     "load",
+    "plan",
     "predict",
     "read_run",
     "register",

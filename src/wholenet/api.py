@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from rich.console import Console
+
 from wholenet.cells.best_of import fit_cells, resume_cells
 from wholenet.cells.diagnose import diagnose_search as diagnose_cells
 from wholenet.cells.retrain import Retrained, resume_retrain
 from wholenet.cells.retrain import retrain as retrain_genotype
 from wholenet.cells.score import score_labelled
-from wholenet.checked import BelowOne, Count, Dropped, Megapixels, Share, checked_numbers
+from wholenet.checked import BelowOne, Count, Dropped, Megapixels, PlannedMinutes, Share, checked_numbers
 from wholenet.control import fit_with_control, resume_with_control
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
@@ -44,6 +46,7 @@ from wholenet.old_names import diagnose_search as diagnose_search
 from wholenet.old_names import evaluate_classifier as evaluate_classifier
 from wholenet.old_names import fit_classifier as fit_classifier
 from wholenet.old_names import load_classifier as load_classifier
+from wholenet.planning.plan import Plan, plan_run
 from wholenet.report.compare import compare_runs, write_comparison
 from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
 from wholenet.report.run_page import PAGE
@@ -57,7 +60,15 @@ from wholenet.spaces.genotype import Genotype, write_genotype
 from wholenet.spaces.sizes import CELL_SPACES
 
 
-def fit(data: str | Path, out: str | Path, *, task: str | None = None, **options: Any) -> Any:
+@checked_numbers
+def fit(
+    data: str | Path,
+    out: str | Path,
+    *,
+    task: str | None = None,
+    minutes: PlannedMinutes | None = None,
+    **options: Any,
+) -> Any:
     """Train a network on ``data`` (a folder, or a data set by name: "scenes"), in the new folder ``out``.
 
     Args:
@@ -65,6 +76,8 @@ def fit(data: str | Path, out: str | Path, *, task: str | None = None, **options
         out: the run folder; ``load`` takes it afterwards.
         task: "segmentation", "classification" or one that was registered; None is as ``space`` says, or as the data
             looks.
+        minutes: on images with masks: time for the whole run, for which what is not given is chosen (docs/plans.md).
+            None chooses nothing: what is not given is the paper's.
         options: any other field of ``FitConfig``, or of labelled images of ``CellConfig``; ``method`` brings its own
             values for some.
 
@@ -78,6 +91,9 @@ def fit(data: str | Path, out: str | Path, *, task: str | None = None, **options
         ValueError: for an unknown option or a bad value, a folder in use, or a device that is not there; for workers
             in a script that would train again when they import it.
     """
+    masks = task in (None, "segmentation")
+    if minutes is not None and not (masks and options.get("space") not in CELL_SPACES):
+        raise ValueError(f"minutes={minutes} plans runs on images with masks; give epochs")
     if task is not None and task not in get_args(Task):
         config = task_config(str(task), data=str(data), out=str(out), **options)
         check_workers(config.workers)
@@ -88,9 +104,30 @@ def fit(data: str | Path, out: str | Path, *, task: str | None = None, **options
         searched = cell_config(data=str(data), out=str(out), **options)
         check_workers(searched.workers)
         return fit_cells(searched)
-    config = fit_config(data=str(data), out=str(out), **options)
-    check_workers(config.workers)
-    return fit_with_control(config)
+    given = {"data": str(data), "out": str(out), **options}
+    if minutes is None:
+        config = fit_config(**given)
+        check_workers(config.workers)
+        return fit_with_control(config)
+    RunFolder.check_free(out)
+    console = Console()
+    planned = plan_run(given, minutes, console)
+    check_workers(planned.config().workers)
+    console.print("\n".join(planned.lines()), markup=False, highlight=False, soft_wrap=True)
+    return fit_with_control(planned.config(), console, planned.text())
+
+
+@checked_numbers
+def plan(data: str | Path, minutes: PlannedMinutes | None = None, **options: Any) -> Plan:
+    """What ``fit`` would choose for images with masks, in so many ``minutes`` (None: as long as the data needs, at most
+    an hour); ``options`` are those that are given. Real steps are timed for it; nothing is written.
+
+    Raises:
+        DataError: for data that cannot be trained on.
+        ValueError: for an unknown option or a bad value, one that says how long the run is, or too short a time.
+        MemoryError: if not even two images fit into memory.
+    """
+    return plan_run({"data": str(data), **options}, minutes, Console(quiet=True))
 
 
 def resume(run: str | Path, data: str | Path | None = None, **machine: Any) -> Any:

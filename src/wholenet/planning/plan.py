@@ -111,19 +111,22 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     data = MaskData(prepare(replace(base, batch=2), console))
     checked = time.perf_counter() - started
     chosen = _Chosen(dict(given), base)
-    _choose_shapes(chosen, data, device)
+    pixels = rules.GPU_PIXELS if device.type == "cuda" else rules.CPU_PIXELS
+    _choose_shapes(chosen, data, pixels, "a GPU" if device.type == "cuda" else "a CPU")
     data = MaskData(prepare(chosen.config, Console(quiet=True)))
     # What is over before the first step: this planning, and the data once more, from what is known of it.
     deadline = 60 * (LONGEST if minutes is None else minutes)
     usual = deadline if minutes is not None else 60 * USUAL
     if "size" not in given and base.space == "grid":
-        _choose_size(chosen, data, device, usual - 2 * checked, minutes is not None)
+        fitting = _choose_size(chosen, data, device, usual - 2 * checked, minutes is not None)
+        if (fewer := rules.fewer_pixels(pixels, fitting)) < pixels:
+            _choose_shapes(chosen, data, fewer, "the time")
+            data = MaskData(prepare(chosen.config, Console(quiet=True)))
     found = _measured(chosen, data, device)
     scoring = found.scored_image * len(data.prepared.val)
     left = deadline - (time.perf_counter() - started) - checked
-    left = (1 - SPARE) * (left / (2 if base.control else 1) - 2 * scoring - END_SECONDS)
-    seconds = left / (1 + SCORING_SHARE)
-    _choose_length(chosen, data, found, seconds, scoring, needed=minutes is None)
+    left = (1 - SPARE) * (left / (2 if base.control else 1) - END_SECONDS)
+    _choose_length(chosen, data, found, left, scoring, needed=minutes is None)
     return Plan(given, tuple(chosen.made), _facts(chosen, data, found, scoring, device))
 
 
@@ -142,18 +145,16 @@ class _Chosen:
             self.made = [*(choice for choice in self.made if choice.name != name), Choice(name, value, reason)]
 
 
-def _choose_shapes(chosen: _Chosen, data: MaskData, device: torch.device) -> None:
+def _choose_shapes(chosen: _Chosen, data: MaskData, pixels: int, what: str) -> None:
     stats = data.prepared.train_stats
     smallest, images = (stats.min_height, stats.min_width), len(data.prepared.weights)
-    pixels = rules.GPU_PIXELS if device.type == "cuda" else rules.CPU_PIXELS
     crop = rules.crop_for(smallest, pixels)
-    where = "a GPU" if device.type == "cuda" else "a CPU"
-    chosen.choose("crop", "{}x{}".format(*crop), f"of the images' shape, about what {where} trains on quickly")
+    chosen.choose("crop", "{}x{}".format(*crop), f"of the images' shape, about as large as {what} allows")
     assert chosen.config.crop is not None
     least, most = rules.scales_for(parse_size(chosen.config.crop), smallest)
     chosen.choose("scale_min", least, "a crop shows up to all of an image, at most at half its size")
     chosen.choose("scale_max", most, "objects somewhat larger than they are")
-    largest = 16 if device.type == "cuda" else 8
+    largest = 16 if pixels > rules.CPU_PIXELS else 8
     chosen.choose("batch", rules.batch_for(images, largest), f"{images} images to train on")
     balance = rules.balance_for(stats.class_pixels)
     reason = f"a class has less than {rules.RARE:.0%} of the pixels" if balance else "no class is rare"
@@ -161,8 +162,9 @@ def _choose_shapes(chosen: _Chosen, data: MaskData, device: torch.device) -> Non
     chosen.choose("lr", rules.HIGH_RATE, "for now")
 
 
-def _choose_size(chosen: _Chosen, data: MaskData, device: torch.device, seconds: float, timed: bool) -> None:
-    """By the time of a step of the smallest network, and the arithmetic of the others."""
+def _choose_size(chosen: _Chosen, data: MaskData, device: torch.device, seconds: float, timed: bool) -> int:
+    """By the time of a step of the smallest network, and the arithmetic of the others. Returns how many steps of the
+    chosen one fit."""
     first = next(iter(GRID_SIZES))
     chosen.choose("size", first, "")
     one = _measured(chosen, data, device).weight_step
@@ -179,10 +181,14 @@ def _choose_size(chosen: _Chosen, data: MaskData, device: torch.device, seconds:
     shares = 2 if chosen.config.control else 1
     size = rules.size_for(steps, seconds / shares, wanted)
     larger = list(GRID_SIZES)[list(GRID_SIZES).index(size) + 1 :]
+    fitting = int(seconds / shares / steps[size])
     reason = f"the largest that takes {wanted:,} steps in the time"
-    if larger and larger[0] in steps:
+    if fitting < wanted:
+        reason = f"the smallest; none takes {wanted:,} steps in the time"
+    elif larger and larger[0] in steps:
         reason += f"; {larger[0]} would take about {int(seconds / shares / steps[larger[0]]):,}"
     chosen.choose("size", size, reason)
+    return fitting
 
 
 def _measured(chosen: _Chosen, data: MaskData, device: torch.device) -> Measured:
@@ -206,9 +212,11 @@ def _measured(chosen: _Chosen, data: MaskData, device: torch.device) -> Measured
 def _choose_length(
     chosen: _Chosen, data: MaskData, found: Measured, seconds: float, scoring: float, *, needed: bool
 ) -> None:
+    """Steps and validations for so many ``seconds``; each validation takes ``scoring``, and the page one more."""
     config = chosen.config
     share = config.search_share if config.moves_architecture else 0.0
-    fitting = found.steps(max(0.0, seconds), share)
+    scorings = min(SCORINGS, max(1, int(SCORING_SHARE * seconds / max(scoring, 1e-9))))
+    fitting = found.steps(max(0.0, seconds - (scorings + 1) * scoring), share)
     wanted = rules.steps_needed(len(data.prepared.weights), config.batch)
     reason = "as many as fit into the time"
     if needed and wanted <= fitting:
@@ -226,10 +234,9 @@ def _choose_length(
     search = single_stage(epochs, config.warmup_share, config.search_share)[1]
     moved = (search.end - search.first) * each
     if config.moves_architecture and moved:
-        rate = round(rules.arch_rate_for(moved), 4)
+        rate = math.ceil(1e4 * rules.arch_rate_for(moved)) / 1e4
         chosen.choose("arch_lr", rate, f"lets a logit go as far as {rate * moved:.1f} in {moved:,} steps of the search")
-    scorings = min(SCORINGS, epochs, max(1, int(SCORING_SHARE * seconds / max(scoring, 1e-9))))
-    every = math.ceil(epochs / scorings)
+    every = math.ceil(epochs / min(scorings, epochs))
     chosen.choose("val_every", every, f"{math.ceil(epochs / every)} validations of {duration(scoring)}")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 CPU_PIXELS = 176 * 240
 GPU_PIXELS = 512 * 512
 """Pixels of a training crop, about: CamVid's recipe on two cores (docs/recipes.md), and a common size on GPUs."""
+LEAST_PIXELS = 96 * 128
+"""Where the time is short, crops get no smaller (the demo's)."""
 SMALLEST_CROP = 32
 STEP = 16
 """Sides of a crop are multiples of it."""
@@ -103,6 +105,17 @@ def balance_for(class_pixels: Sequence[int]) -> float:
     """
     there = [pixels for pixels in class_pixels if pixels]
     return 0.5 if min(there) < RARE * sum(there) else 0.0
+
+
+def fewer_pixels(pixels: int, steps: int) -> int:
+    """Pixels of a crop where the smallest network has time for so few ``steps``: fewer, down to ``LEAST_PIXELS``.
+
+    >>> fewer_pixels(CPU_PIXELS, 2000) == CPU_PIXELS, fewer_pixels(CPU_PIXELS, 500) == CPU_PIXELS // 2
+    (True, True)
+    >>> fewer_pixels(CPU_PIXELS, 10) == LEAST_PIXELS
+    True
+    """
+    return min(pixels, max(LEAST_PIXELS, pixels * steps // ENOUGH_STEPS))
 
 
 def size_for(step_seconds: Mapping[str, float], seconds: float, steps: int) -> str:

@@ -267,6 +267,7 @@ class Grid(nn.Module):
     def _stem(self, x: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
         """:func:`stem_features`, of which a frozen stem keeps nothing for the backward pass."""
         run: Callable[..., Any] = partial(stem_features, self.stems) if self.encoder is None else self.encoder
+        found: Any  # of an encoder maps, of the stems what they come to
         if self.stem_frozen:
             with torch.no_grad():
                 found = run(x)

@@ -16,7 +16,7 @@ Scale = Literal["cpu", "gpu", "paper"]
 
 SCALES: dict[str, dict[str, Any]] = {
     # Half an hour a study on two cores. Nano, small crops, a fiftieth of the paper's epochs; the learning rates make up
-    # for the steps that are missing (the weights' as in recipes/camvid-cpu.yaml; the architecture's ten times the
+    # for the steps that are missing (the weights' as in the preset camvid-cpu; the architecture's ten times the
     # paper's, for a hundredth of its steps). Validation at the end alone.
     "cpu": {
         "arch_update": "alternating",

@@ -1,0 +1,204 @@
+"""A plan chooses what is not given, says why, and is fixed once it is written."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from rich.console import Console
+
+import wholenet
+import wholenet.planning.plan as plan_module
+from run_files import records, untimed
+from wholenet.cli import main
+from wholenet.planning import rules
+from wholenet.planning.plan import plan_run
+from wholenet.planning.timing import Measured
+from wholenet.search.config import fit_config, read_config
+from wholenet.search.presets import PRESETS
+from wholenet.search.protocols import plan_phases
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """One whose steps take as long as a test says, by the seconds of a step of each size."""
+
+    def set_to(seconds=0.5, search=None, scored=0.1, sizes=None):
+        def measured(config, data, device):
+            each = (sizes or {}).get(config.size, seconds)
+            return Measured(each, each if search is None else search, scored, 2**30)
+
+        monkeypatch.setattr(plan_module, "measure", measured)
+
+    set_to()
+    return set_to
+
+
+@pytest.mark.parametrize("smallest", [(8, 8), (33, 47), (100, 60), (360, 480), (512, 512), (4000, 60), (2160, 3840)])
+@pytest.mark.parametrize("pixels", [rules.LEAST_PIXELS, rules.CPU_PIXELS, rules.GPU_PIXELS])
+def test_a_crop_lies_in_every_image_and_is_not_much_larger_than_asked(smallest, pixels):
+    height, width = rules.crop_for(smallest, pixels)
+    assert 0 < height <= smallest[0]
+    assert 0 < width <= smallest[1]
+    assert height * width <= 1.4 * pixels or 32 in (height, width)
+    least, most = rules.scales_for((height, width), smallest)
+    assert 0.5 <= least <= 0.8 < 1 < most
+
+
+@pytest.mark.parametrize("steps", [1, 7, 100, 999, 1001, 50_000])
+def test_adam_at_the_planned_rate_can_decide_a_choice_between_two(steps):
+    """Adam's first moments on a constant gradient: the rate in each step, so the logits can be 2 * TRAVEL apart."""
+    logits = torch.zeros(2, requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=rules.arch_rate_for(steps))
+    for _ in range(min(steps, 1000)):
+        optimizer.zero_grad()
+        logits.grad = torch.tensor([1.0, -1.0])
+        optimizer.step()
+    travelled = (logits[1] - logits[0]).item() * steps / min(steps, 1000)
+    assert travelled >= 2 * rules.TRAVEL * 0.999
+    share = torch.sigmoid(torch.tensor(travelled)).item()
+    entropy = -sum(p * math.log(p) for p in (share, 1 - share) if p) / math.log(2)
+    assert entropy < 0.03
+
+
+@pytest.mark.parametrize("steps", [3, 4, 29, 30, 31, 100, 1500, 12_345])
+def test_epochs_hold_nearly_all_steps_and_never_more(steps):
+    epochs, each = rules.epochs_for(steps)
+    assert 3 <= epochs <= 30
+    assert steps - each < epochs * each <= steps
+
+
+def test_the_plan_fills_the_time_and_what_is_given_stays(discs, machine):
+    given = {"data": str(discs), "batch": 3, "seed": 5, "device": "cpu"}
+    plan = plan_run(given, 10, QUIET)
+    config = plan.config(out="x")
+    assert (config.batch, config.seed) == (3, 5)
+    assert not {"batch", "seed"} & {choice.name for choice in plan.chosen}
+    steps = config.epochs * config.epoch_steps
+    scorings = math.ceil(config.epochs / config.val_every)
+    seconds = steps * 0.5 + (scorings + 1) * 0.1 * 2
+    assert 0.85 * 600 < seconds < 600
+    search = plan_phases(config)[1]
+    assert config.arch_lr * (search.end - search.first) * config.epoch_steps >= rules.TRAVEL
+    machine(seconds=0.5, search=1.5)
+    slower = plan_run(given, 10, QUIET).config(out="x")
+    assert slower.epochs * slower.epoch_steps < 0.8 * steps
+    halved = plan_run({**given, "control": True}, 10, QUIET).config(out="x")
+    assert halved.epochs * halved.epoch_steps < 0.6 * steps
+
+
+def test_a_larger_network_is_taken_where_there_is_time_for_it(discs, machine):
+    given = {"data": str(discs), "device": "cpu"}
+    machine(seconds=0.02)
+    assert plan_run(given, 60, QUIET).config(out="x").size != "nano"
+    machine(seconds=2.0)
+    assert plan_run(given, 1, QUIET).config(out="x").size == "nano"
+
+
+def test_without_minutes_the_data_says_how_long_it_is(discs, machine):
+    machine(seconds=0.001)
+    config = plan_run({"data": str(discs), "size": "nano"}, None, QUIET).config(out="x")
+    assert config.epochs * config.epoch_steps == rules.LEAST_STEPS
+    machine(seconds=10.0)
+    config = plan_run({"data": str(discs), "size": "nano"}, None, QUIET).config(out="x")
+    assert 0.8 * 360 < config.epochs * config.epoch_steps < 360  # an hour
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_what_is_given_is_refused(discs, monkeypatch):
+    def measured(config, data, device):
+        if config.batch > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return Measured(0.1, 0.1, 0.1, 1)
+
+    monkeypatch.setattr(plan_module, "measure", measured)
+    plan = plan_run({"data": str(discs), "size": "nano"}, 1, QUIET)
+    assert plan.config(out="x").batch == 2
+    with pytest.raises(MemoryError, match=r"a batch of 8 crops of .* give a smaller --batch"):
+        plan_run({"data": str(discs), "size": "nano", "batch": 8}, 1, QUIET)
+
+
+def test_too_short_a_time_and_two_lengths_are_refused(discs, machine, tmp_path, capsys):
+    machine(seconds=100.0)
+    with pytest.raises(ValueError, match=r"time for 0 steps; expected one for each of the 3 phases .* more --minutes"):
+        plan_run({"data": str(discs)}, 1, QUIET)
+    with pytest.raises(ValueError, match="says how long the run is, and so does epochs"):
+        wholenet.fit(discs, tmp_path / "run", minutes=1, epochs=3)
+    for words, said in (
+        (["--minutes", "1", "--epochs", "3"], "--minutes lets the length of the run be chosen, and --epochs"),
+        (["--plan-only", "--preset", "demo"], "--plan-only lets the length"),
+        (["--minutes", "0"], "--minutes=0: expected at least 0.1"),
+        (["--preset", "dmeo"], "demo"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["fit", str(discs), "--out", str(tmp_path / "run"), *words])
+        assert said in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["fit", "--resume", str(tmp_path), "--minutes", "1"])
+    assert "--resume goes on as the run was begun; leave --minutes out" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_presets_are_configs_and_the_papers_is_the_defaults():
+    for name, options in PRESETS.items():
+        assert fit_config(data="x", out="y", **options), name
+    paper = fit_config(data="x", out="y", **PRESETS["paper"])
+    assert replace(paper, arch_update="auto") == fit_config(data="x", out="y")
+    assert (paper.update, paper.epochs, paper.batch, paper.lr) == ("alternating", 600, 16, 0.003)
+
+
+def test_a_planned_run_keeps_its_plan_goes_on_to_the_bit_and_can_be_made_again(
+    discs, machine, tmp_path, monkeypatch, capsys
+):
+    """The machine is pretended to be so slow that there are few steps."""
+    monkeypatch.chdir(tmp_path)
+    machine(seconds=5.0)
+    main(["fit", str(discs), "--minutes", "1", "--device", "cpu", "--crop", "32x32"])
+    said = capsys.readouterr().out
+    assert "the smallest; none takes 1,000 steps" in said
+    run = tmp_path / "runs" / f"{discs.name}-1"
+    config = read_config(run / "config.yaml")
+    assert yaml.safe_load((run / "plan.yaml").read_text())["epochs"] == config.epochs == len(records(run))
+    assert len(records(run)) >= 3
+    assert {record["phase"] for record in records(run)} == {"warm-up", "search", "fine-tune"}
+    main(["fit", str(discs), "--config", str(run / "plan.yaml")])
+    again = tmp_path / "runs" / f"{discs.name}-2"
+    assert untimed(records(run)) == untimed(records(again))
+    machine(seconds=0.001)  # elsewhere it would be another plan
+    main(["fit", "--resume", str(again)])
+    assert replace(read_config(again / "config.yaml"), out=config.out) == config
+    capsys.readouterr()
+    main(["fit", str(discs), "--plan-only", "--minutes", "1", "--seed", "3"])
+    assert yaml.safe_load(capsys.readouterr().out)["seed"] == 3
+    assert not (tmp_path / "runs" / f"{discs.name}-3").exists()
+
+
+def test_every_image_is_seen_as_often_whatever_the_steps_of_an_epoch(discs, tmp_path):
+    """12 images, 10 of which are trained on, in epochs of 1 step of 3."""
+    seen = []
+    options = {"size": "nano", "crop": "32x32", "batch": 3, "epochs": 10, "epoch_steps": 1, "device": "cpu"}
+    real = plan_module.MaskData.streams
+
+    def watched(self, *arguments):
+        streams = real(self, *arguments)
+        seen.extend(name for k in range(10) for name in streams.names("weights", k))
+        return streams
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan_module.MaskData, "streams", watched)
+        wholenet.fit(discs, tmp_path / "run", **options)
+    assert len(records(tmp_path / "run")) == 10
+    counts = np.unique(seen, return_counts=True)[1]
+    assert len(counts) == 10
+    assert set(counts) == {3}
+
+
+def test_real_steps_are_timed_and_leave_nothing(discs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = wholenet.plan(discs, 2, size="nano", crop="32x32", device="cpu", method="darts")
+    assert plan.config(out="x").split == "disjoint"
+    assert any(name == "time" for name, _ in plan.facts)
+    assert list(tmp_path.iterdir()) == []
