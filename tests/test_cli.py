@@ -326,7 +326,7 @@ def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):
         (["fit", "scenes", "--out", "x", "--epochs", "many"], ["epochs", "int", "many"]),
         (["fit", "scenes", "--out", "x", "--epochs", "0"], ["epochs=0", "at least 1"]),
         (["fit", "scenes", "--out", "x", "--crop", "12"], ["'12' is not a size", "HEIGHTxWIDTH"]),
-        (["fit", "scenes"], ["--out RUN"]),
+        (["fit"], ["give the data: `wholenet fit DATA`"]),
         (["fit", "--resume", "nowhere"], ["nowhere holds no run"]),
         (["fit", "scenes", "--resume", "nowhere"], ["data cannot be given with it, only --device"]),
         (["fit", "--resume", "nowhere", "--epochs", "9"], ["epochs cannot be given"]),

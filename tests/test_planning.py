@@ -78,17 +78,17 @@ def test_the_plan_fills_the_time_and_what_is_given_stays(discs, machine):
     config = plan.config(out="x")
     assert (config.batch, config.seed) == (3, 5)
     assert not {"batch", "seed"} & {choice.name for choice in plan.chosen}
-    steps = config.epochs * config.epoch_steps
+    steps = config.epochs * config.steps_per_epoch
     scorings = math.ceil(config.epochs / config.val_every)
     seconds = steps * 0.5 + (scorings + 1) * 0.1 * 2
     assert 0.85 * 600 < seconds < 600
     search = plan_phases(config)[1]
-    assert config.arch_lr * (search.end - search.first) * config.epoch_steps >= rules.TRAVEL
+    assert config.arch_lr * (search.end - search.first) * config.steps_per_epoch >= rules.TRAVEL
     machine(seconds=0.5, search=1.5)
     slower = plan_run(given, 10, QUIET).config(out="x")
-    assert slower.epochs * slower.epoch_steps < 0.8 * steps
+    assert slower.epochs * slower.steps_per_epoch < 0.8 * steps
     halved = plan_run({**given, "control": True}, 10, QUIET).config(out="x")
-    assert halved.epochs * halved.epoch_steps < 0.6 * steps
+    assert halved.epochs * halved.steps_per_epoch < 0.6 * steps
 
 
 def test_a_larger_network_is_taken_where_there_is_time_for_it(discs, machine):
@@ -102,10 +102,10 @@ def test_a_larger_network_is_taken_where_there_is_time_for_it(discs, machine):
 def test_without_minutes_the_data_says_how_long_it_is(discs, machine):
     machine(seconds=0.001)
     config = plan_run({"data": str(discs), "size": "nano"}, None, QUIET).config(out="x")
-    assert config.epochs * config.epoch_steps == rules.LEAST_STEPS
+    assert config.epochs * config.steps_per_epoch == rules.LEAST_STEPS
     machine(seconds=10.0)
     config = plan_run({"data": str(discs), "size": "nano"}, None, QUIET).config(out="x")
-    assert 0.8 * 360 < config.epochs * config.epoch_steps < 360  # an hour
+    assert 0.8 * 360 < config.epochs * config.steps_per_epoch < 360  # an hour
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_what_is_given_is_refused(discs, monkeypatch):
@@ -179,7 +179,7 @@ def test_a_planned_run_keeps_its_plan_goes_on_to_the_bit_and_can_be_made_again(
 def test_every_image_is_seen_as_often_whatever_the_steps_of_an_epoch(discs, tmp_path):
     """12 images, 10 of which are trained on, in epochs of 1 step of 3."""
     seen = []
-    options = {"size": "nano", "crop": "32x32", "batch": 3, "epochs": 10, "epoch_steps": 1, "device": "cpu"}
+    options = {"size": "nano", "crop": "32x32", "batch": 3, "epochs": 10, "steps_per_epoch": 1, "device": "cpu"}
     real = plan_module.MaskData.streams
 
     def watched(self, *arguments):

@@ -227,7 +227,7 @@ def _search_and_decode(run: RunFolder, data: Data, device: torch.device, console
         discrete = step_cost(replace(model.spec, genotype=genotype.to_dict()), config.batch, size)
         # Split data: an epoch of the second stage has more steps than one of the first.
         batch = batch_of_all(config)
-        steps = 1.0 if config.epoch_steps else data.steps_per_epoch(batch) / data.undivided().steps_per_epoch(batch)
+        steps = 1.0 if config.steps_per_epoch else data.steps_per_epoch(batch) / data.undivided().steps_per_epoch(batch)
         epochs = max(1, round((config.epochs - searched) * steps * supernet.weight / discrete.weight))
     console.print(f"second stage: {epochs} epochs from scratch of {genotype}", highlight=False)
     if parallel.is_first():

@@ -44,7 +44,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
         torch.set_num_threads(config.threads)
     phases = plan_phases(config)
     epochs, images = phases[-1].end, batch_of_all(config)
-    steps = config.epoch_steps or data.steps_per_epoch(images)
+    steps = config.steps_per_epoch or data.steps_per_epoch(images)
     schedule, parts = schedule_of(config, epochs, steps), parts_of(config, phases)
     _refuse_several(config)
     state = initial_state(run, data.network(), device)

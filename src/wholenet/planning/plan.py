@@ -103,7 +103,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
         ValueError: if the length of the run is given too, or the time is too short for a step of each phase.
         MemoryError: if not even two images fit into memory.
     """
-    if lengths := [name for name in ("epochs", "epoch_steps") if name in given]:
+    if lengths := [name for name in ("epochs", "steps_per_epoch") if name in given]:
         raise ValueError(f"a plan says how long the run is, and so does {lengths[0]}; leave one of them out")
     started = time.perf_counter()
     base = fit_config(**{"out": "", **given})
@@ -229,7 +229,7 @@ def _choose_length(
         ) from None
     steps = epochs * each
     chosen.choose("epochs", epochs, f"of {each} steps: {steps:,}, {reason}")
-    chosen.choose("epoch_steps", each, "an epoch is what is recorded and scored, however many images there are")
+    chosen.choose("steps_per_epoch", each, "an epoch is what is recorded and scored, however many images there are")
     chosen.choose("lr", round(rules.rate_for(steps), 4), f"for {steps:,} steps; the paper's 0.003 is for 111,000")
     search = single_stage(epochs, config.warmup_share, config.search_share)[1]
     moved = (search.end - search.first) * each
@@ -248,7 +248,7 @@ def _facts(
     sizes = f"{stats.min_height}x{stats.min_width}"
     if (stats.max_height, stats.max_width) != (stats.min_height, stats.min_width):
         sizes += f" to {stats.max_height}x{stats.max_width}"
-    steps = config.epochs * (config.epoch_steps or data.steps_per_epoch(config.batch))
+    steps = config.epochs * (config.steps_per_epoch or data.steps_per_epoch(config.batch))
     share = config.search_share if config.moves_architecture else 0.0
     each = (1 - share) * found.weight_step + share * found.search_step
     scorings = math.ceil(config.epochs / config.val_every) if config.val_every else 1

@@ -117,6 +117,6 @@ def run_macs(run: RunFolder) -> int:
     data = Facts(len(facts["train"]["class_pixels"]), facts.get("pixels", {}).get("channels", 3))
     cost = step_cost(run.spec(data), config.batch, tuple(facts["crop"]))
     searched = 0 if config.simultaneous else sum(r["arch_loss"] is not None for r in records)
-    steps = config.epoch_steps or steps_per_epoch(facts["images"]["weights"], config.batch)
+    steps = config.steps_per_epoch or steps_per_epoch(facts["images"]["weights"], config.batch)
     own = steps * (len(records) * cost.weight + searched * cost.architecture)
     return own + first_stage

@@ -83,7 +83,7 @@ GROUPS = {
     ),
     "Training": (
         "epochs",
-        "epoch_steps",
+        "steps_per_epoch",
         "batch",
         "lr",
         "lr_warmup",

@@ -56,8 +56,8 @@ class TrainConfig(SearchConfig):
     genotype: str | None = None
     """Genotype file: train this discrete network alone, from scratch."""
     epochs: Count = 600
-    """Passes over the data that the weights learn from, all three phases together; or epochs of `epoch_steps`."""
-    epoch_steps: CountOrNone = 0
+    """Passes over the data that the weights learn from, all three phases together; or epochs of `steps_per_epoch`."""
+    steps_per_epoch: CountOrNone = 0
     """Steps in an epoch; 0 is a pass over the data."""
     warmup_share: Share = 0.05
     """Share of the epochs before the architecture moves."""
