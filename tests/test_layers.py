@@ -34,6 +34,7 @@ ROOMS = [
     "studies",
     "sweeps",
     "old_names",
+    "inspection",
     "api",
     "benchmarks",
     "bench",
