@@ -11,7 +11,7 @@ def records(run):
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-TIMED = ("seconds", "data_seconds", "images_per_second")
+TIMED = ("seconds", "steady_seconds", "data_seconds", "images_per_second")
 """What no two runs have in common."""
 
 

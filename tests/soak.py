@@ -41,7 +41,7 @@ STEPS_PER_EPOCH = 10
 """Of the images that are not held out, two a step."""
 WAYS = ("at a random moment", "writing a checkpoint", "starting", "SIGTERM", "Ctrl-C")
 SHARES = (0.45, 0.3, 0.1, 0.1, 0.05)
-TIMED = ("seconds", "data_seconds", "images_per_second")
+TIMED = ("seconds", "steady_seconds", "data_seconds", "images_per_second")
 POLL_S = 0.0005
 STEPS = (1, 10)
 """Least and most steps that a process lives for."""

@@ -15,7 +15,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 import wholenet
-from wholenet import api, old_names
+from wholenet import api, inspection, old_names
 from wholenet.arguments import Typed
 from wholenet.checked import bounds_of, check, checked, names_of
 from wholenet.cli import build_parser
@@ -157,9 +157,8 @@ def test_the_command_line_has_the_same_bounds():
 
 
 def test_the_verbs_for_python_have_bounds_and_check_them():
-    verbs = [
-        f for f in vars(api).values() if inspect.isfunction(f) and f.__module__ in (api.__name__, old_names.__name__)
-    ]
+    homes = [module.__name__ for module in (api, inspection, old_names)]
+    verbs = [f for f in vars(api).values() if inspect.isfunction(f) and f.__module__ in homes]
     verbs = [f for f in [*verbs, create_model] if not f.__name__.startswith("_")]
     seen = 0
     for verb in verbs:

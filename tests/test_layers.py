@@ -35,6 +35,7 @@ ROOMS = [
     "studies",
     "sweeps",
     "old_names",
+    "inspection",
     "api",
     "benchmarks",
     "bench",

@@ -80,7 +80,7 @@ class Worked(BaseException):
 
 
 WORK = (
-    *("wholenet.api.load_model", "wholenet.api.diagnose_run"),
+    *("wholenet.api.load_model", "wholenet.inspection.diagnose_run"),
     *("wholenet.api.decode_model", "wholenet.data.review.review", "wholenet.data.labelled_review.review_labelled"),
     *(
         "wholenet.spaces.count.count",

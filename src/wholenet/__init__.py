@@ -15,9 +15,7 @@ from wholenet.version import VERSION
 
 if TYPE_CHECKING:
     from wholenet.api import (
-        compare,
         decode,
-        diagnose,
         evaluate,
         export,
         fit,
@@ -26,9 +24,9 @@ if TYPE_CHECKING:
         predict,
         resume,
         retrain,
-        write_report,
     )
     from wholenet.deploy.fold import fold
+    from wholenet.inspection import compare, diagnose, write_report
     from wholenet.plugins import register
     from wholenet.search.read_run import read_run
     from wholenet.spaces.catalog import create_model
@@ -46,10 +44,10 @@ _HOME = {
     "evaluate": "wholenet.api",
     "predict": "wholenet.api",
     "decode": "wholenet.api",
-    "diagnose": "wholenet.api",
+    "diagnose": "wholenet.inspection",
     "export": "wholenet.api",
-    "write_report": "wholenet.api",
-    "compare": "wholenet.api",
+    "write_report": "wholenet.inspection",
+    "compare": "wholenet.inspection",
     "fold": "wholenet.deploy.fold",
     "read_run": "wholenet.search.read_run",
     "plan": "wholenet.api",

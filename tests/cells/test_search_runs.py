@@ -15,6 +15,7 @@ from rich.console import Console
 import wholenet.cells.search as module
 import wholenet.run as run_module
 from run_files import PICTURES
+from wholenet.cells import selection
 from wholenet.cells.best_of import Best, fit_cells, resume_cells, shortly
 from wholenet.cells.diagnose import diagnose_search
 from wholenet.cells.prepare import prepare_labels
@@ -134,7 +135,7 @@ def test_the_error_of_the_best_sampled_architecture_is_kept_and_shown(small, cap
     found = search(small("random-ws", epochs=1, samples=2, sample_batches=1), QUIET)
     model, data = load_model(found.run).network, prepare_labels(CellFolder(found.run).search_config)
     weights = one_hot(found.genotype, TABLES["s2"], model.arch.logits["normal"])
-    at_it = module._With(model, lambda _: weights)
+    at_it = selection._With(model, lambda _: weights)
     assert found.sampled_error == pytest.approx(Scorer(at_it, data, torch.device("cpu")).error(data.val))
     main(["fit", "--resume", str(found.run)])
     said = "%   error of the best of 2 sampled architectures, with the supernet's weights"

@@ -11,46 +11,39 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from torch import Tensor
 
-from wholenet.architecture import Weights, normalized_entropy, rescaled
-from wholenet.cells.prepare import LabelStreams, PreparedLabels, drawn, labelled_stream, part, prepare_labels
+from wholenet.architecture import normalized_entropy, rescaled
+from wholenet.cells.prepare import LabelStreams, PreparedLabels, prepare_labels
 from wholenet.cells.scorer import Scorer
-from wholenet.data.labelled import Labelled
+from wholenet.cells.selection import best_random, by_perturbation, discretized
 from wholenet.data.sets import place_of
-from wholenet.data.splits import seeded_indices
 from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
 from wholenet.diagnostics.curvature import curvature
 from wholenet.machine import choose_device, machine
 from wholenet.report.cells import draw_cells
-from wholenet.report.progress import counted, plain
+from wholenet.report.progress import plain
 from wholenet.report.search_curves import draw_search
 from wholenet.run import Job, Scored, train
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import parts_of, schedule_of, set_strengths
 from wholenet.search.draw import steps_per_epoch
-from wholenet.search.loop import train_epoch
 from wholenet.search.memory import batch_advice
-from wholenet.search.perturbation_selection import Left, select
 from wholenet.search.phases import Phase, single_stage
-from wholenet.search.random_search import best_of_random, weights_of
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.schedule import Schedule
-from wholenet.search.state import Tally, TrainState
+from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers
 from wholenet.search.stopping import Stopping
 from wholenet.search.updates import Parts
 from wholenet.search.watch import Watch
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_space import CellSupernet
-from wholenet.spaces.darts import TABLES, TYPES
+from wholenet.spaces.darts import TYPES
 from wholenet.spaces.darts_genotype import (
     CellGenotype,
     cell_genotype_from_dict,
-    discretize,
-    discretize_gates,
     write_cell_genotype,
 )
 from wholenet.tasks.classification import ClassificationLoss
@@ -247,18 +240,13 @@ def _describe(config: CellConfig, state: TrainState) -> dict[str, Any]:
         entropy = {
             name: normalized_entropy(rescaled(w), state.model.arch.mask(name)).item() for name, w in weights.items()
         }
-    genotype = _discretized(weights, config)
+    genotype = discretized(weights, config)
     return {
         "weight_decay": state.weight_optimizer.param_groups[0]["weight_decay"],
         "entropy": entropy,
         "genotype": genotype.to_dict(),
         "skips": {kind: genotype.operations(kind)["skip_connect"] for kind in TYPES},
     }
-
-
-def _discretized(weights: Weights, config: CellConfig) -> CellGenotype:
-    rule = discretize_gates if config.selection == "gates" else discretize
-    return rule(weights, TABLES[config.space])
 
 
 def _ends_of_spectrum(
@@ -308,12 +296,12 @@ def _conclude(
         if stop_epoch is not None:
             genotype = cell_genotype_from_dict(state.records[stop_epoch]["genotype"])
         elif config.sampling == "random":
-            genotype, sampled_error = _best_random(config, scorer, console)
+            genotype, sampled_error = best_random(config, scorer, console)
         elif config.selection == "perturbation":
-            genotype = _by_perturbation(config, scorer, state, parts, schedule, console)
+            genotype = by_perturbation(config, scorer, state, parts, schedule, console)
         else:
             with torch.no_grad():
-                genotype = _discretized(model.arch(), config)
+                genotype = discretized(model.arch(), config)
         write_cell_genotype(genotype, run.genotype, config.space)
         cells = {kind: getattr(genotype, kind) for kind in TYPES}
         draw_cells(run.path / "cells.png", cells, f"{config.space}, {config.method}")
@@ -334,81 +322,3 @@ def _result(run: CellFolder, warn: Callable[[str], None]) -> Searched | None:
     except (ValueError, TypeError) as error:  # not as it was written, or other fields
         warn(f"warning: {error}")
         return None
-
-
-def _best_random(config: CellConfig, scorer: Scorer, console: Console) -> tuple[CellGenotype, float]:
-    """The best of the sampled genotypes, and its error."""
-    data, model = scorer.data, scorer.model
-    table = TABLES[config.space]
-    like = next(iter(model.arch.logits.values()))
-    assert data.val is not None
-    order = seeded_indices(len(data.val), config.seed)
-    some = part(data.val, order[: config.sample_batches * config.batch])
-    show = counted(console, "scoring random architectures")
-    scored = 0
-
-    def accuracy(genotype: CellGenotype, images: Labelled) -> float:
-        weights = weights_of(genotype, table, like)
-        return 1 - scorer.error(images, _With(model, lambda _: weights))
-
-    def quick(genotype: CellGenotype) -> float:
-        nonlocal scored
-        scored += 1
-        show(scored, config.samples)
-        return accuracy(genotype, some)
-
-    def full(genotype: CellGenotype) -> float:
-        assert data.val is not None
-        return accuracy(genotype, data.val)
-
-    genotype, score = best_of_random(table, config.samples, quick, full, config.seed)
-    return genotype, 1 - score
-
-
-class _With(torch.nn.Module):
-    """A supernet at other architecture weights than its own; in eval mode or not as the supernet."""
-
-    def __init__(self, model: CellSupernet, change: Callable[[Weights], Weights]) -> None:
-        super().__init__()
-        self.model = model
-        self.change = change
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model.net(x, self.change(self.model.arch()))
-
-
-def _by_perturbation(
-    config: CellConfig,
-    scorer: Scorer,
-    state: TrainState,
-    parts: Parts,
-    schedule: Schedule,
-    console: Console,
-) -> CellGenotype:
-    """DARTS-PT's selection, the weights tuned at a tenth of their learning rate. The logits stay as they are; in its
-    code they go on learning."""
-    model, data, device = scorer.model, scorer.data, scorer.device
-    tuning = replace(schedule, epochs=max(1, config.tune_epochs), lr=config.lr / 10, lr_end=0.0)
-    loss = ClassificationLoss(smoothing=config.smoothing)
-    tuned = 0
-    frozen = Phase("tune", 0, tuning.epochs)
-
-    def score(left: Left) -> float:
-        assert data.val is not None
-        return 1 - scorer.error(data.val, _With(model, left.weights))
-
-    def tune(left: Left) -> None:
-        nonlocal tuned
-        for epoch in range(config.tune_epochs):
-            state.epoch, state.tally = epoch, Tally()
-            stream = labelled_stream(data.weights, "tune", (tuned + 1) * tuning.steps_per_epoch, config, data, 1.0)
-            batches = drawn(stream, tuned * tuning.steps_per_epoch, config.workers, device)
-            with torch.no_grad():
-                weights = left.weights(model.arch())
-            at_left = Parts(parts.update, weights=lambda *_, weights=weights: weights, clip=parts.clip)
-            for _ in train_epoch(state, frozen, tuning, at_left, loss, batches, iter(()), device):
-                pass
-            tuned += 1
-
-    set_strengths(model)
-    return select(TABLES[config.space], score, tune, config.seed, counted(console, "deciding edges"))

@@ -13,7 +13,7 @@ def compare(runs: list[str], *, out: str | None = None, json: str | None = None)
         out: HTML file to write the table to, with curves.
         json: Write the rows to this file.
     """
-    from wholenet.api import compare
+    from wholenet.inspection import compare
     from wholenet.report.compare import comparison_lines
 
     rows = compare(runs, out)

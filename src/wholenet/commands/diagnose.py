@@ -47,9 +47,9 @@ def diagnose(
         raise ValueError("--tolerance is of the Lanczos iteration; --method rows finds the whole spectrum: give one")
     from rich.console import Console
 
-    from wholenet.api import diagnose
     from wholenet.diagnostics.diagnosis import Diagnosis
     from wholenet.diagnostics.verdict import verdict
+    from wholenet.inspection import diagnose
     from wholenet.report.data_check import printable
     from wholenet.report.diagnosis import check_diagnosis, table
     from wholenet.report.progress import counted

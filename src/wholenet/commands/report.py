@@ -16,7 +16,7 @@ def report(run: str, data: str | None = None, *, out: str | None = None, device:
     """
     from rich.console import Console
 
-    from wholenet.api import write_report
+    from wholenet.inspection import write_report
     from wholenet.report.progress import counted
 
     progress = counted(Console(stderr=True), "scoring")

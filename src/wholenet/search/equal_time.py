@@ -24,14 +24,24 @@ def equal_time(records: Sequence[dict[str, Any]], retraining: Sequence[dict[str,
     >>> epochs = [{"arch_loss": None, "seconds": 10.0}] * 6 + [{"arch_loss": 1.0, "seconds": 16.0}] * 4
     >>> equal_time(epochs)
     12.4
+
+    One epoch of search, in which something else took the machine for 80 seconds:
+
+    >>> equal_time([*epochs[:6], {"arch_loss": 1.0, "seconds": 96.0, "steady_seconds": 16.0}])
+    7.6
     """
-    plain = [record["seconds"] for record in records if record["arch_loss"] is None]
-    searched = [record["seconds"] for record in records if record["arch_loss"] is not None]
+    plain = [_seconds(record) for record in records if record["arch_loss"] is None]
+    searched = [_seconds(record) for record in records if record["arch_loss"] is not None]
     if not plain:
         raise ValueError(
             "no epoch of the run left its architecture alone, so the time of such an epoch is not known; give the run "
             "a warm-up (warmup_share above 0) to compare it with a control of equal time"
         )
     # Medians: the first epoch starts workers and warms caches.
-    seconds = sum(len(part) * median(part) for part in (searched, [r["seconds"] for r in retraining]) if part)
+    seconds = sum(len(part) * median(part) for part in (searched, list(map(_seconds, retraining))) if part)
     return len(plain) + seconds / median(plain)
+
+
+def _seconds(record: dict[str, Any]) -> float:
+    """Of an epoch whose steps all took their median: a stall is none of its cost. Older records know only the sum."""
+    return record.get("steady_seconds", record["seconds"])

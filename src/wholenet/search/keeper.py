@@ -120,7 +120,7 @@ class Keeper:
 
     def step_done(self) -> None:
         """After a step: count its time, save if it is time to, stop if that was asked."""
-        self.state.tally.seconds += time.perf_counter() - self._since
+        self.state.tally.took(time.perf_counter() - self._since)
         self._stop_if_asked()
         if time.monotonic() - self._saved >= self.seconds:
             self.save()

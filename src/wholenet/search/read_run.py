@@ -18,7 +18,7 @@ from wholenet.search.run_folder import RunFolder
 
 Row = dict[str, Any]
 OF_EVERY_RUN = ("epoch", "lr", "loss", "arch_loss", "seconds", "data_seconds", "images_per_second", "weight_decay")
-OF_EVERY_RUN += ("eigenvalue", "lowest_eigenvalue")
+OF_EVERY_RUN += ("steady_seconds", "eigenvalue", "lowest_eigenvalue")
 """Numbers of a record that are no score."""
 
 

@@ -12,7 +12,8 @@ from wholenet.files import parse_json, read_bytes, shown
 
 Record = dict[str, Any]
 """One finished epoch: "epoch" (from 0), "phase", "lr", "loss", "arch_loss" or None, "entropy" of each architecture
-parameter (normalised), "seconds", of which "data_seconds" waiting for batches, "images_per_second"; on images with
+parameter (normalised), "seconds", of which "data_seconds" waiting for batches, "steady_seconds" (what they were at the
+median of its steps; records of before 2026-11-29 lack it), "images_per_second"; on images with
 masks "entropy_paper", "miou" and "pixel_accuracy" (in [0, 1]) or None, "warnings"; on labelled images "error" (in
 [0, 1]) or None, "weight_decay", "genotype", "skips", the ends of the spectrum, "eigenvalue" and "lowest_eigenvalue", or
 None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import Any
 
 import torch
@@ -39,6 +40,13 @@ class Tally:
     data_seconds: float = 0.0
     seconds: float = 0.0
     """Of training; counted by who trains."""
+    each: list[float] = field(default_factory=list)
+    """Seconds of each step. An epoch that an older checkpoint was saved in lacks those from before."""
+
+    def took(self, seconds: float) -> None:
+        """Count the time of a step in."""
+        self.seconds += seconds
+        self.each.append(seconds)
 
     def add(self, step: Step) -> None:
         """Count a step in."""
@@ -57,6 +65,7 @@ class Tally:
             "loss": self.loss / self.steps,
             "arch_loss": self.arch_loss / self.arch_steps if self.arch_steps else None,
             "seconds": self.seconds,
+            "steady_seconds": self.steps * median(self.each) if self.each else self.seconds,
             "data_seconds": self.data_seconds,
             "images_per_second": self.steps * batch / self.seconds,
         }

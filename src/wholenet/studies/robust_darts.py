@@ -42,6 +42,7 @@ RETRAINING = {
 }
 """Fields of ``RetrainConfig`` by scale. CIFAR-10 in the paper: 20 cells of 16 or 36 channels."""
 FIGURE = "robust-darts.png"
+COLUMNS = ("space", "method", "skip or noise, of 16", "eigenvalue", "one-shot error, %", "retrained error, %")
 
 
 def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
@@ -57,10 +58,7 @@ def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
         f"DARTS, L2 x {STRONGER}": ("darts", {"weight_decay": strong}),
     }
     searches: dict[tuple[str, str], list[CellConfig]] = {
-        (space, arm): [
-            setting.seeded(setting.config(method, space=space, **{**every, **changes}), seed)
-            for seed in range(setting.seeds)
-        ]
+        (space, arm): _by_seed(setting, method, {"space": space, **every, **changes})
         for space in CHOSEN
         for arm, (method, changes) in special.items()
     }
@@ -72,10 +70,7 @@ def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
         for arm in special:
             genotypes[space, arm] = [_found(run) for run in found[space, arm]]
         genotypes[space, "DARTS-ES"] = [_stopped(run, rule) for run in found[space, "DARTS"]]
-        genotypes[space, "random"] = [
-            random_genotype(_without_none(space), torch.Generator().manual_seed(1000 * (1 + place) + seed))
-            for seed in range(setting.seeds)
-        ]
+        genotypes[space, "random"] = _random(space, place, setting.seeds)
     trainings = {
         (space, arm): [
             None if genotype is None else training(setting, written(pool, space, genotype), seed)
@@ -122,11 +117,10 @@ def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
         }
         shown[f"{space.upper()}, {arm}"] = [100 * e for e in errors if e is not None]
     draw_arms(setting.out / FIGURE, shown, {}, quantity="test error after training from scratch, %", ours="seeds")
-    columns = ["space", "method", "skip or noise, of 16", "eigenvalue", "one-shot error, %", "retrained error, %"]
     return Result(
         title="RobustDARTS: stopping early and regularising",
         source="RobustDARTS, Sec. 4.3 and 5, Table 1",
-        table=Table([*columns, "paper, %", *(["diverged"] if lost else [])], rows),
+        table=Table([*COLUMNS, "paper, %", *(["diverged"] if lost else [])], rows),
         values=values,
         notes=[*_notes(setting, rule, values), *lost],
         figure=FIGURE,
@@ -164,6 +158,16 @@ def written(pool: CellPool, space: str, genotype: CellGenotype) -> str:
 
 def _error(run: CellFolder) -> float | None:
     return None if diverged(run) else error(run)
+
+
+def _by_seed(setting: CellSetting, method: str, changes: dict[str, Any]) -> list[CellConfig]:
+    return [setting.seeded(setting.config(method, **changes), seed) for seed in range(setting.seeds)]
+
+
+def _random(space: str, place: int, seeds: int) -> list[CellGenotype | None]:
+    """A genotype for each seed; ``place``: of the space, so that no two spaces draw the same."""
+    draws = [torch.Generator().manual_seed(1000 * (1 + place) + seed) for seed in range(seeds)]
+    return [random_genotype(_without_none(space), draw) for draw in draws]
 
 
 def _found(run: CellFolder) -> CellGenotype | None:

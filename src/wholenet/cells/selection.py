@@ -1,0 +1,115 @@
+"""The genotype that a search on a cell space ends with: the strongest options, the best of random ones, or those whose
+removal costs most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from wholenet.architecture import Weights
+from wholenet.cells.prepare import drawn, labelled_stream, part
+from wholenet.cells.scorer import Scorer
+from wholenet.data.labelled import Labelled
+from wholenet.data.splits import seeded_indices
+from wholenet.report.progress import counted
+from wholenet.search.cell_config import CellConfig
+from wholenet.search.cell_parts import set_strengths
+from wholenet.search.loop import train_epoch
+from wholenet.search.perturbation_selection import Left, select
+from wholenet.search.phases import Phase
+from wholenet.search.random_search import best_of_random, weights_of
+from wholenet.search.schedule import Schedule
+from wholenet.search.state import Tally, TrainState
+from wholenet.search.updates import Parts
+from wholenet.spaces.cell_space import CellSupernet
+from wholenet.spaces.darts import TABLES
+from wholenet.spaces.darts_genotype import CellGenotype, discretize, discretize_gates
+from wholenet.tasks.classification import ClassificationLoss
+
+
+def discretized(weights: Weights, config: CellConfig) -> CellGenotype:
+    """What the rule of ``config.selection`` keeps of ``weights``."""
+    rule = discretize_gates if config.selection == "gates" else discretize
+    return rule(weights, TABLES[config.space])
+
+
+def best_random(config: CellConfig, scorer: Scorer, console: Console) -> tuple[CellGenotype, float]:
+    """The best of the sampled genotypes, and its error in [0, 1]; see ``search/random_search.py``."""
+    data, model = scorer.data, scorer.model
+    table = TABLES[config.space]
+    like = next(iter(model.arch.logits.values()))
+    assert data.val is not None
+    order = seeded_indices(len(data.val), config.seed)
+    some = part(data.val, order[: config.sample_batches * config.batch])
+    show = counted(console, "scoring random architectures")
+    scored = 0
+
+    def accuracy(genotype: CellGenotype, images: Labelled) -> float:
+        weights = weights_of(genotype, table, like)
+        return 1 - scorer.error(images, _With(model, lambda _: weights))
+
+    def quick(genotype: CellGenotype) -> float:
+        nonlocal scored
+        scored += 1
+        show(scored, config.samples)
+        return accuracy(genotype, some)
+
+    def full(genotype: CellGenotype) -> float:
+        assert data.val is not None
+        return accuracy(genotype, data.val)
+
+    genotype, score = best_of_random(table, config.samples, quick, full, config.seed)
+    return genotype, 1 - score
+
+
+class _With(torch.nn.Module):
+    """A supernet at other architecture weights than its own; in eval mode or not as the supernet."""
+
+    def __init__(self, model: CellSupernet, change: Callable[[Weights], Weights]) -> None:
+        super().__init__()
+        self.model = model
+        self.change = change
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model.net(x, self.change(self.model.arch()))
+
+
+def by_perturbation(
+    config: CellConfig,
+    scorer: Scorer,
+    state: TrainState,
+    parts: Parts,
+    schedule: Schedule,
+    console: Console,
+) -> CellGenotype:
+    """DARTS-PT's selection, the weights tuned at a tenth of their learning rate. The logits stay as they are; in its
+    code they go on learning."""
+    model, data, device = scorer.model, scorer.data, scorer.device
+    tuning = replace(schedule, epochs=max(1, config.tune_epochs), lr=config.lr / 10, lr_end=0.0)
+    loss = ClassificationLoss(smoothing=config.smoothing)
+    tuned = 0
+    frozen = Phase("tune", 0, tuning.epochs)
+
+    def score(left: Left) -> float:
+        assert data.val is not None
+        return 1 - scorer.error(data.val, _With(model, left.weights))
+
+    def tune(left: Left) -> None:
+        nonlocal tuned
+        for epoch in range(config.tune_epochs):
+            state.epoch, state.tally = epoch, Tally()
+            stream = labelled_stream(data.weights, "tune", (tuned + 1) * tuning.steps_per_epoch, config, data, 1.0)
+            batches = drawn(stream, tuned * tuning.steps_per_epoch, config.workers, device)
+            with torch.no_grad():
+                weights = left.weights(model.arch())
+            at_left = Parts(parts.update, weights=lambda *_, weights=weights: weights, clip=parts.clip)
+            for _ in train_epoch(state, frozen, tuning, at_left, loss, batches, iter(()), device):
+                pass
+            tuned += 1
+
+    set_strengths(model)
+    return select(TABLES[config.space], score, tune, config.seed, counted(console, "deciding edges"))
