@@ -108,6 +108,7 @@ GROUPS = {
     "Validation": (
         "control",
         "val_every",
+        "keep",
     ),
     "Machine": (
         "out",
