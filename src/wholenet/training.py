@@ -204,6 +204,7 @@ def _search_and_decode(run: RunFolder, data: Data, device: torch.device, console
     search_config = config.single_stage(
         out=str(run.search),
         control=False,
+        keep="last",  # the cut is of the architecture that the search ends with
         epochs=searched,
         warmup_share=phases[0].end / searched,
         search_share=1 - phases[0].end / searched,

@@ -14,7 +14,7 @@ from rich.console import Console
 from wholenet import parallel
 from wholenet.architecture import mean_entry_entropy, normalized_entropy, rescaled
 from wholenet.beginning import begin, facts_for_model
-from wholenet.deploy.model_folder import save_model
+from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.diagnostics.curvature import curvature
 from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.task import Data, Finished, TaskStreams
@@ -23,6 +23,7 @@ from wholenet.report.progress import plain
 from wholenet.report.run import draw_run
 from wholenet.run import Job, Scored, score_every
 from wholenet.search.draw import batch_of_all
+from wholenet.search.keep import best_record, is_best, say_kept
 from wholenet.search.memory import memory_advice
 from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import RunFolder
@@ -33,6 +34,7 @@ from wholenet.search.stopping import Stopping
 from wholenet.search.train_config import TrainConfig
 from wholenet.search.watch import Watch
 from wholenet.spaces.grid import PAPER_EDGE_SLOTS
+from wholenet.tasks.score import Score
 
 NOT_LOOKED_AT = {"eigenvalue": None, "lowest_eigenvalue": None}
 
@@ -62,13 +64,26 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
             f"val_{task.score.name}": round(scored.record[task.score.name], 4),
             **facts_for_model(run, config),
         }
+        if config.keep == "best":
+            save_model(run.model_last, task.name, state.model, data.answer(config), facts)
+            # If the process ends before the checkpoint, the epoch is repeated, and comes to the same score and network.
+            if not is_best(scored.record[task.score.name], state.records, task.score):
+                return
         save_model(run.model, task.name, state.model, data.answer(config), facts)
 
     def draw(_stop: int | None) -> None:
-        draw_run(run, state.model, state.records, phases, task.score)
-        data.draw(run.path, state.model, device)
+        # Loading draws random numbers, which before the end would be missing in the training.
+        earlier = state.epoch == epochs and _keeps_earlier(config, state, task.score)
+        model = load_model(run.model, device).network if earlier else state.model
+        draw_run(run, model, state.records, phases, task.score)
+        data.draw(run.path, model, device)
 
     def conclude(scored: Scored | None, stop: int | None) -> Finished:
+        if config.keep == "best":
+            plain(console)(say_kept(state.records, task.score))
+        if _keeps_earlier(config, state, task.score):
+            parallel.meet()
+            scored = data.score(load_model(run.model, device).network, device)
         scored = scored or score()
         if stop is not None and parallel.is_first():  # its logits are others now
             save(scored, state.epoch)
@@ -127,6 +142,11 @@ def _begin(
 ) -> None:
     if size is not None:
         choose_execution(state.model, config, size, device, say)
+
+
+def _keeps_earlier(config: TrainConfig, state: TrainState, score: Score) -> bool:
+    """Whether the network that is kept is not the last epoch's."""
+    return config.keep == "best" and best_record(state.records, score) is not state.records[-1]
 
 
 def _refuse_several(config: TrainConfig) -> None:

@@ -236,6 +236,8 @@ def _choose_length(
     if config.moves_architecture and moved:
         rate = math.ceil(1e4 * rules.arch_rate_for(moved)) / 1e4
         chosen.choose("arch_lr", rate, f"lets a logit go as far as {rate * moved:.1f} in {moved:,} steps of the search")
+    if config.stopping == "none":
+        chosen.choose("keep", "best", "the network of the best validation is the model; the last one is kept beside it")
     every = math.ceil(epochs / min(scorings, epochs))
     chosen.choose("val_every", every, f"{math.ceil(epochs / every)} validations of {duration(scoring)}")
 

@@ -130,6 +130,11 @@ class Folder:
         return self.path / "model"
 
     @property
+    def model_last(self) -> Path:
+        """The model folder of the last epoch, of a run that keeps the best one's in :attr:`model`."""
+        return self.path / "model-last"
+
+    @property
     def genotype(self) -> Path:
         """Where the genotype of a discrete network is."""
         return self.path / "genotype.yaml"

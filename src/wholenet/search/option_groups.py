@@ -109,6 +109,7 @@ GROUPS = {
     "Validation": (
         "control",
         "val_every",
+        "keep",
     ),
     "Machine": (
         "out",

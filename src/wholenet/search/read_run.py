@@ -12,9 +12,11 @@ from wholenet.data.check import SplitStats
 from wholenet.search.cell_config import is_cell_run
 from wholenet.search.cell_folder import CONTROL, RETRAINED, SEARCHES, CellFolder
 from wholenet.search.config import FitConfig
+from wholenet.search.keep import best_record
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
+from wholenet.tasks.score import MIOU
 
 Row = dict[str, Any]
 OF_EVERY_RUN = ("epoch", "lr", "loss", "arch_loss", "seconds", "data_seconds", "images_per_second", "weight_decay")
@@ -117,9 +119,11 @@ def _result(part: str, folder: RunFolder | CellFolder) -> Row:
     row |= {"planned": config.retrain_epochs if retrains else config.epochs, "seconds": seconds}
     if not isinstance(config, FitConfig):
         return row | {name: _last(records, name) for name in _own_numbers(records)}
+    best = best_record(records, MIOU) if config.keep == "best" else None
+    kept = records if best is None else [best]  # what its model/ scores
     return row | {
-        "miou": _last(records, "miou"),
-        "pixel_accuracy": _last(records, "pixel_accuracy"),
+        "miou": _last(kept, "miou"),
+        "pixel_accuracy": _last(kept, "pixel_accuracy"),
         "constant_miou": _constant_miou(folder),
     }
 

@@ -6,6 +6,7 @@ environment.json versions, device, commit, sizes of the splits
 metrics.jsonl    a line per finished epoch
 checkpoint.pt    all that the next epoch depends on
 model/           the trained network, enough on its own to evaluate and predict
+model-last/      with keep="best": the last epoch's, where model/ is the best one's
 genotype.yaml    of a discrete network: what it is
 start.safetensors, start.json  what it starts from, where that is not chance; its control and first stage do too
 search/          of a two-stage run: its first stage, a run folder too

@@ -96,6 +96,9 @@ class TrainConfig(SearchConfig):
     """Seed of what is held out (and of images that are drawn): the same over the seeds of a study."""
     val_every: CountOrNone = 0
     """Epochs between validations; 0 picks them so that a run has at most 20."""
+    keep: Literal["last", "best"] = "last"
+    """The network in OUT/model: the last epoch's, or that of the best validation score (of equal ones the latest); then
+    the last one's is in OUT/model-last."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -227,6 +230,11 @@ class TrainConfig(SearchConfig):
             raise ValueError(
                 f"perturbation={self.perturbation!r} disturbs weight steps, which arch_update='simultaneous' takes the "
                 "architecture's gradient from; use 'alternating' or 'architecture-first' with it"
+            )
+        if self.keep == "best" and self.stopping != "none":
+            raise ValueError(
+                f"keep='best' takes the network of an earlier epoch and stopping={self.stopping!r} the architecture of "
+                "another; use one of them"
             )
         if self.stopping != "none":
             search = single_stage(self.epochs, self.warmup_share, self.search_share)[1]
