@@ -41,8 +41,8 @@ def check(out) -> None:
 
 
 def test_masks_with_every_method_train_or_say_what_goes(toy, discs, tmp_path):
-    """Of the methods that the two spaces take, the toy space trains all whose rule of stopping fits into its epochs, and
-    the grid DARTS' (test_grid_methods.py has the others)."""
+    """Of the methods that the two spaces take, the toy space trains all whose rule of stopping fits its epochs, and the
+    grid DARTS' (test_grid_methods.py has the others)."""
     for space in ("grid", "kernels"):
         for method in METHODS:
             out, options = tmp_path / f"{space}-{method}", OF_SPACE[space]
