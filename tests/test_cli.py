@@ -398,7 +398,7 @@ def test_predictions_that_would_overwrite_each_other_or_the_images_are_refused(r
         ("wholenet.studies.pool.run_each", "study control --scale cpu --out OUT/a b", None),
         (
             "wholenet.control.fit",
-            "fit scenes --out OUT/r --size nano",
+            "fit scenes --out OUT/r --size nano --epochs 9",
             "from its last checkpoint with `wholenet fit --resume",
         ),
         ("wholenet.cells.retrain.retrain", "retrain darts-v2 x --out OUT/r", "with `wholenet retrain --resume RUN`"),

@@ -68,32 +68,22 @@ def fit(
         raise ValueError(f"space {shown(found['space'])} is for labelled images: give --task classification with it")
     if not isinstance(found.get("method", ""), str):
         raise ValueError(f"method={shown(found['method'])}: expected one of {', '.join(grid_methods())}")
+    plans = _plans(found, preset, resume, minutes=minutes, plan_only=plan_only)
+    found = {**PRESETS.get(preset or "", {}), **found}
     if print_config:
         print_as_file(fit_config(**{"data": "", "out": "", **found}))
         return
-    if resume is not None and (extra := _named(minutes=minutes, preset=preset, plan_only=plan_only)):
-        raise ValueError(f"--resume goes on as the run was begun; leave --{extra} out")
     if resume is None and "data" not in found:
         raise ValueError("give the data: `wholenet fit DATA`")
-    plans = preset is None and not {"epochs", "genotype"} & set(found)
-    if not plans and (extra := _named(minutes=minutes, plan_only=plan_only)):
-        said = "--preset" if preset is not None else "--epochs or --genotype"
-        raise ValueError(f"--{extra} lets the length of the run be chosen, and {said} says it: leave one of them out")
     started: FitConfig | str | None = resume
     if resume is None:
         found.setdefault("out", free_folder(str(found["data"])))
-        found = {**PRESETS.get(preset or "", {}), **found}
         started = None if plans else fit_config(**found)
     from wholenet import parallel  # imports torch
     from wholenet.control import fit_with_control, resume_with_control
 
     text = None
     if started is None:
-        if "RANK" in os.environ:
-            raise ValueError(
-                "a plan is made by one process: let `wholenet fit DATA --plan-only > plan.yaml` make it, and give it "
-                "to all with --config plan.yaml"
-            )
         started, text = _planned(found, minutes, plan_only)
         if plan_only:
             print(text, end="")
@@ -109,6 +99,21 @@ def fit(
         _tell(compared)
 
 
+def _plans(found: dict[str, Any], preset: str | None, resume: str | None, **asked: Any) -> bool:
+    """Whether what is not given is chosen: where nothing says how long the run is.
+
+    Raises:
+        ValueError: if something does, and a plan is ``asked`` for.
+    """
+    if resume is not None and (extra := _named(preset=preset, **asked)):
+        raise ValueError(f"--resume goes on as the run was begun; leave --{extra} out")
+    plans = resume is None and preset is None and not {"epochs", "genotype"} & set(found)
+    if not plans and (extra := _named(**asked)):
+        said = "--preset" if preset is not None else "--epochs or --genotype"
+        raise ValueError(f"--{extra} lets the length of the run be chosen, and {said} says it: leave one of them out")
+    return plans
+
+
 def _named(**options: Any) -> str | None:
     """The first of ``options`` that was given, as it is typed."""
     return next((name.replace("_", "-") for name, value in options.items() if value not in (None, False)), None)
@@ -122,6 +127,11 @@ def _planned(found: dict[str, Any], minutes: float | None, quiet: bool) -> tuple
     from wholenet.report.progress import plain
     from wholenet.search.folder import Folder
 
+    if "RANK" in os.environ:
+        raise ValueError(
+            "a plan is made by one process: let `wholenet fit DATA --plan-only > plan.yaml` make it, and give it "
+            "to all with --config plan.yaml"
+        )
     Folder.check_free(found["out"])
     console = Console(stderr=quiet)
     plan = plan_run(found, minutes, console)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from wholenet.run import Job, Scored, score_every
 from wholenet.search.draw import batch_of_all
 from wholenet.search.keep import best_record, is_best, say_kept
 from wholenet.search.memory import memory_advice
+from wholenet.search.phases import Phase
 from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.start import choose_execution, has_stem, initial_state, parts_of, schedule_of, stem_moves
@@ -54,41 +55,9 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     parts = replace(parts, at=stem_moves(state.model, config))
     streams, loss = data.streams(config, schedule, device), data.loss(config, device)
     searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
-    score, watched = partial(data.score, state.model, device), data.watched()
+    watched = data.watched()
 
-    def save(scored: Scored, finished: int) -> None:
-        facts = {
-            "data": Path(config.data).name,
-            "architecture": config.architecture,
-            "epochs": f"{finished} of {epochs}",
-            f"val_{task.score.name}": round(scored.record[task.score.name], 4),
-            **facts_for_model(run, config),
-        }
-        if config.keep == "best":
-            save_model(run.model_last, task.name, state.model, data.answer(config), facts)
-            # If the process ends before the checkpoint, the epoch is repeated, and comes to the same score and network.
-            if not is_best(scored.record[task.score.name], state.records, task.score):
-                return
-        save_model(run.model, task.name, state.model, data.answer(config), facts)
-
-    def draw(_stop: int | None) -> None:
-        # Loading draws random numbers, which before the end would be missing in the training.
-        earlier = state.epoch == epochs and _keeps_earlier(config, state, task.score)
-        model = load_model(run.model, device).network if earlier else state.model
-        draw_run(run, model, state.records, phases, task.score)
-        data.draw(run.path, model, device)
-
-    def conclude(scored: Scored | None, stop: int | None) -> Finished:
-        if config.keep == "best":
-            plain(console)(say_kept(state.records, task.score))
-        if _keeps_earlier(config, state, task.score):
-            parallel.meet()
-            scored = data.score(load_model(run.model, device).network, device)
-        scored = scored or score()
-        if stop is not None and parallel.is_first():  # its logits are others now
-            save(scored, state.epoch)
-        parallel.meet()  # what the first one has written, the others read
-        return Finished(run.path, scored.scores, data.classes(), data.constant())
+    outcome = _Outcome(run, data, state, phases, device, plain(console))
 
     return Job(
         run=run,
@@ -104,12 +73,12 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
         environment=lambda: machine(device) | data.facts(),
         describe=partial(_describe, config),
         measured=task.score,
-        score=score,
+        score=outcome.score,
         score_every=score_every(config.val_every, epochs),
         unscored={**task.unscored, **(NOT_LOOKED_AT if searches and config.eigenvalue_every else {})},
-        save=save,
-        draw=draw,
-        conclude=conclude,
+        save=outcome.save,
+        draw=outcome.draw,
+        conclude=outcome.conclude,
         watch=Watch(watched.classes, watched.counts, epochs, penalised=bool(parts.penalties), advice=watched.advice),
         stopping=Stopping(
             run,
@@ -131,6 +100,69 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
         begin=partial(_begin, state, config, data.size(), device, plain(console)),
         too_large=lambda reason: memory_advice(run, data.network(), data.size(), device, reason),
     )
+
+
+class _Outcome:
+    """What a run scores, keeps, draws and comes to."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        data: Data,
+        state: TrainState,
+        phases: Sequence[Phase],
+        device: torch.device,
+        say: Callable[[str], None],
+    ) -> None:
+        self.run, self.data, self.state, self.phases, self.device, self.say = run, data, state, phases, device, say
+        self.config = run.config
+        self.task = task_of_run(self.config)
+
+    def score(self) -> Scored:
+        """On what is held out."""
+        return self.data.score(self.state.model, self.device)
+
+    def save(self, scored: Scored, finished: int) -> None:
+        """Write the model folder after so many epochs."""
+        value = scored.record[self.task.score.name]
+        facts = {
+            "data": Path(self.config.data).name,
+            "architecture": self.config.architecture,
+            "epochs": f"{finished} of {self.phases[-1].end}",
+            f"val_{self.task.score.name}": round(value, 4),
+            **facts_for_model(self.run, self.config),
+        }
+        model, answer = self.state.model, self.data.answer(self.config)
+        if self.config.keep == "best":
+            save_model(self.run.model_last, self.task.name, model, answer, facts)
+            # If the process ends before the checkpoint, the epoch is repeated, and comes to the same score and network.
+            if not is_best(value, self.state.records, self.task.score):
+                return
+        save_model(self.run.model, self.task.name, model, answer, facts)
+
+    def draw(self, _stop: int | None) -> None:
+        """Draw the pictures of the network that is kept."""
+        # Loading draws random numbers, which before the end would be missing in the training.
+        earlier = self.state.epoch == self.phases[-1].end and self._keeps_earlier()
+        model = load_model(self.run.model, self.device).network if earlier else self.state.model
+        draw_run(self.run, model, self.state.records, self.phases, self.task.score)
+        self.data.draw(self.run.path, model, self.device)
+
+    def conclude(self, scored: Scored | None, stop: int | None) -> Finished:
+        """What the run came to, with its last scores; ``stop``: the epoch that a search ended with, if it was ended."""
+        if self.config.keep == "best":
+            self.say(say_kept(self.state.records, self.task.score))
+        if self._keeps_earlier():
+            parallel.meet()
+            scored = self.data.score(load_model(self.run.model, self.device).network, self.device)
+        scored = scored or self.score()
+        if stop is not None and parallel.is_first():  # its logits are others now
+            self.save(scored, self.state.epoch)
+        parallel.meet()  # what the first one has written, the others read
+        return Finished(self.run.path, scored.scores, self.data.classes(), self.data.constant())
+
+    def _keeps_earlier(self) -> bool:
+        return _keeps_earlier(self.config, self.state, self.task.score)
 
 
 def _begin(
