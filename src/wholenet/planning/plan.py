@@ -21,10 +21,11 @@ from wholenet.planning import rules
 from wholenet.planning.timing import Measured, free_bytes, measure
 from wholenet.report.progress import duration
 from wholenet.search.config import FitConfig, fit_config, parse_size
-from wholenet.search.cost import COARSEST, step_cost
 from wholenet.search.memory import ran_out_of_memory
 from wholenet.search.phases import single_stage
 from wholenet.search.run_folder import spec_of
+from wholenet.spaces.catalog import create_from
+from wholenet.spaces.count import COARSEST, macs_as_run
 from wholenet.spaces.sizes import GRID_SIZES
 
 LONGEST = 60.0
@@ -168,11 +169,11 @@ def _choose_size(chosen: _Chosen, data: MaskData, device: torch.device, seconds:
     first = next(iter(GRID_SIZES))
     chosen.choose("size", first, "")
     one = _measured(chosen, data, device).weight_step
-    crop = tuple(max(COARSEST, round(side / COARSEST) * COARSEST) for side in data.size())  # is counted much faster
+    height, width = (max(COARSEST, round(side / COARSEST) * COARSEST) for side in data.size())  # is counted faster
     costs = {}
     for name in GRID_SIZES:
         spec = spec_of(replace(chosen.config, size=name), data.network())
-        costs[name] = step_cost(spec, chosen.config.batch, crop).weight
+        costs[name] = macs_as_run(create_from(spec).eval(), height, width)
         if name != first and one * costs[name] / costs[first] * rules.ENOUGH_STEPS > seconds:
             break  # those after it are larger still
     steps = {name: one * cost / costs[first] for name, cost in costs.items()}
