@@ -1,6 +1,7 @@
 """docs/extending.md: what it registers from outside is trained, continued, controlled, scored and exported."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -238,6 +239,23 @@ def test_a_run_of_it_goes_on_to_the_bit_and_only_with_the_same_data(waves, npz, 
     wholenet.resume(copy)
     assert_equal(checkpoint(out), checkpoint(copy))
     assert untimed(records(out)) == untimed(records(copy))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"noise": "much"}, "answer, settings: noise='much': expected float"),
+        ({"noise": 0.1, "nose": 1}, "answer, settings: task 'waves' has no setting 'nose'; known: noise"),
+        ({}, "answer, settings: noise missing"),
+    ],
+)
+def test_settings_of_a_task_in_a_folder_are_checked_by_their_types(settings, said, waves, tmp_path):
+    folder = shutil.copytree(waves[0] / "model", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["answer"]["settings"] = settings
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=said):
+        wholenet.load(folder, device="cpu")
 
 
 @pytest.mark.parametrize("method", ["darts", "sdarts-rs", "fair-darts", "firm"])

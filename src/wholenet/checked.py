@@ -160,6 +160,29 @@ def built(kind: type[Made], values: Any, *, whole: bool = False) -> Made:
     return kind(**values)
 
 
+def settings_from(
+    kind: type[Made], values: Mapping[str, Any], of: str, *, whole: bool = False, added: Iterable[str] = ()
+) -> Made:
+    """The dataclass ``kind`` with these values, each of which is checked by its type: somebody's own need not do that.
+
+    Args:
+        kind: numbers, words and truth values.
+        values: by name.
+        of: what has these settings, for messages: "space 'mine'".
+        whole: leave none to its default, but for those that were ``added``.
+        added: see ``whole``.
+
+    Raises:
+        ValueError: for one that is unknown, missing or does not do.
+    """
+    known, hints = [field.name for field in dataclasses.fields(kind)], _hints(kind)  # pyright: ignore[reportArgumentType]
+    if whole and (lacking := [name for name in known if name not in values and name not in added]):
+        raise ValueError(missing(lacking))
+    if unknown := [name for name in values if name not in known]:
+        raise ValueError(f"{of} has no setting {shown(unknown[0])}; known: {', '.join(known) or 'none'}")
+    return kind(**{name: check(name, value, hints[name]) for name, value in values.items()})
+
+
 @cache
 def _hints(annotated: Any) -> dict[str, Any]:
     return get_type_hints(annotated, include_extras=True)

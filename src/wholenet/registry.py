@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from wholenet.files import SHOWN, shown
@@ -62,13 +62,30 @@ class Registry(Mapping[str, T], Generic[T]):
         """Forget ``name``."""
         del self._known[name]
 
+    def called(self, name: str, also: Sequence[str] = ()) -> T:
+        """The thing of a ``name`` that people gave; ``also``: what they may mean that is not kept here.
+
+        Raises:
+            UnknownName: if there is none; it says how one of somebody's own gets known.
+        """
+        if name in self:
+            return self._known[name]
+        raise UnknownName(
+            f"{self._unknown(name, also)}. If it is somebody's own, the module that registers it has to be imported "
+            "first: --import MODULE"
+        )
+
     def __getitem__(self, name: str) -> T:
         if name in self:
             return self._known[name]
-        near = difflib.get_close_matches(name[:SHOWN], self._known, n=3) if isinstance(name, str) else []
+        raise UnknownName(self._unknown(name))
+
+    def _unknown(self, name: str, also: Sequence[str] = ()) -> str:
+        names = [*self._known, *also]
+        near = difflib.get_close_matches(name[:SHOWN], names, n=3) if isinstance(name, str) else []
         meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-        known = "; ".join([", ".join(self._known), *self._load().values()])
-        raise UnknownName(f"unknown {self.kind} {shown(name)}; {meant}{'K' if meant else 'k'}nown: {known}")
+        known = "; ".join([", ".join(names), *self._load().values()])
+        return f"unknown {self.kind} {shown(name)}; {meant}{'K' if meant else 'k'}nown: {known}"
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (name in self._known or name in self._all())

@@ -91,7 +91,7 @@ def share_count(total: int, share: float, what: str) -> int:
     return min(max(round(share * total), 1), total - 1)
 
 
-def split_train(data: SegmentationData, share: float, seed: int) -> tuple[Part, Part]:
+def split_train(data: Numbered[Item], share: float, seed: int) -> tuple[Part[Item], Part[Item]]:
     """Two disjoint parts that cover ``data``: ``share`` of it for the weights, the rest for the architecture.
 
     Raises:

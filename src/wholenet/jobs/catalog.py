@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import Any
 
-from wholenet.checked import check
-from wholenet.files import shown
+from wholenet.checked import settings_from
 from wholenet.jobs.segmentation import SEGMENTATION
 from wholenet.jobs.task import Task
 from wholenet.plugins import load_plugins
-from wholenet.registry import Registry, UnknownName
+from wholenet.registry import Registry
 from wholenet.search.config import grid_parts
 from wholenet.search.search_config import with_interval
 from wholenet.search.task_config import TaskConfig
@@ -26,13 +25,7 @@ def task_called(name: str) -> Task:
     Raises:
         ValueError: if there is none; it says how one of somebody's own gets known.
     """
-    try:
-        return TASKS[name]
-    except UnknownName as error:
-        raise UnknownName(
-            f"{error}, classification. If it is somebody's own, the module that registers it has to be imported first: "
-            "--import MODULE"
-        ) from None
+    return TASKS.called(name, also=["classification"])
 
 
 def task_of_run(config: TrainConfig) -> Task:
@@ -68,11 +61,7 @@ def task_config(task: str, method: str = "single-stage", **given: Any) -> TaskCo
             config[name] = value
         else:
             config["task_settings" if name in of_task else "settings"][name] = value
-    hints = get_type_hints(kind.settings, include_extras=True)
-    for name, value in config["task_settings"].items():
-        if name not in hints:
-            raise ValueError(f"task {task!r} has no setting {shown(name)}; known: {', '.join(hints) or 'none'}")
-        config["task_settings"][name] = check(name, value, hints[name])
+    settings_from(kind.settings, config["task_settings"], f"task {task!r}")
     made = TaskConfig(**with_interval({**grid_parts(method), **config, "task": task, "method": method}))
     made.check_asked()
     return made

@@ -6,7 +6,7 @@ Letters: B samples, C channels, O outputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -16,12 +16,12 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from wholenet import parallel
-from wholenet.checked import Channels, Classes, check
+from wholenet.checked import Channels, Classes, check, settings_from
 from wholenet.data.sample import DataError
-from wholenet.data.splits import Numbered, Part, seeded_indices, share_count
+from wholenet.data.splits import Numbered, Part, seeded_indices, share_count, split_train
 from wholenet.data.stream import Order, batches
 from wholenet.deploy.answer import AnswerKind
-from wholenet.files import require_keys, shown
+from wholenet.files import require_keys
 from wholenet.jobs.task import Task, Watched, settings_of
 from wholenet.report.progress import plain
 from wholenet.run import Scored
@@ -124,9 +124,7 @@ def _divided(name: str, samples: Samples, config: TaskConfig) -> _Divided:
         raise DataError(f"task {name!r} has {len(train)} samples to train on and {len(val)} to score; expected some")
     weights = architecture = train
     if config.split == "disjoint":
-        count = share_count(len(train), config.weights_share, f"{name}: train, to be divided")
-        order = seeded_indices(len(train), config.data_seed)
-        weights, architecture = Part(train, sorted(order[:count])), Part(train, sorted(order[count:]))
+        weights, architecture = split_train(train, config.weights_share, config.data_seed)
     return _Divided(samples, weights, architecture, train, val)
 
 
@@ -342,12 +340,13 @@ def _answer(
 ) -> AnswerKind[_Read]:
     def read(values: Mapping[str, Any], where: str) -> _Read:
         require_keys(values, {"settings": dict, "outputs": int, "channels": int}, where, only=True)
-        known = [field.name for field in fields(settings)]
-        if sorted(values["settings"]) != sorted(known):
-            raise ValueError(f"{where}, settings: {shown(sorted(values['settings']))}; expected {', '.join(known)}")
+        try:
+            own = settings_from(settings, values["settings"], f"task {name!r}", whole=True)
+        except ValueError as error:
+            raise ValueError(f"{where}, settings: {error}") from error
         outputs = check(f"{where}, outputs", values["outputs"], Classes)
         channels = check(f"{where}, channels", values["channels"], Channels)
-        return _Read(settings(**values["settings"]), outputs, channels)
+        return _Read(own, outputs, channels)
 
     return AnswerKind(
         model=f"model of the task {name}",

@@ -10,11 +10,12 @@ from typing import Any, Protocol
 import torch
 from rich.console import Console
 
+from wholenet.checked import settings_from
 from wholenet.deploy.answer import AnswerKind
 from wholenet.run import Scored, Streams
 from wholenet.search.schedule import Schedule
 from wholenet.search.steps import Batch, Loss
-from wholenet.search.train_config import TrainConfig
+from wholenet.search.task_config import TaskConfig
 from wholenet.spaces.space import Facts
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.score import Score
@@ -130,7 +131,7 @@ class Finished:
     """The score of always answering the same that scores best so; None where it is not known."""
 
 
-def settings_of(task: Task, config: TrainConfig) -> Any:
+def settings_of(task: Task, config: TaskConfig) -> Any:
     """The task's settings of a run."""
-    assert task.settings is not None
-    return task.settings(**getattr(config, "task_settings", {}))
+    assert task.settings is not None, "its runs have a config of their own"
+    return settings_from(task.settings, config.task_settings, f"task {task.name!r}")

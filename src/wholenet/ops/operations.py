@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wholenet.ops.shares import Kernel, kernel_of
 from wholenet.plugins import load_plugins
-from wholenet.registry import Registry, UnknownName, is_name
+from wholenet.registry import Registry, is_name
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,7 @@ def operations_called(names: Sequence[str]) -> list[Operation]:
     Raises:
         ValueError: if there is none of a name; it says how one of somebody's own gets known.
     """
-    try:
-        return [OPERATIONS[name] for name in names]
-    except UnknownName as error:
-        raise UnknownName(
-            f"{error}. If it is somebody's own, the module that registers it has to be imported first: --import MODULE"
-        ) from None
+    return [OPERATIONS.called(name) for name in names]
 
 
 @cache

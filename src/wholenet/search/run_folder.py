@@ -29,7 +29,7 @@ from wholenet.search.folder import Folder
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
-from wholenet.spaces.catalog import space_called
+from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.space import Facts, Space, Spec
 
 
@@ -138,7 +138,7 @@ def outside_space(name: str) -> Space:
     Raises:
         ValueError: if there is none, or one of its settings is called as an option of every run.
     """
-    space = space_called(name)
+    space = SPACES.called(name)
     options = {field.name for field in fields(FitConfig)} | {"task", "config", "resume", "print_config", "import"}
     if taken := [field.name for field in fields(space.settings) if field.name in options and name != "grid"]:
         raise ValueError(

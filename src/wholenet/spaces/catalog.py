@@ -6,7 +6,7 @@ from typing import Any
 
 from wholenet.checked import Channels, Classes, checked_numbers
 from wholenet.plugins import load_plugins
-from wholenet.registry import Registry, UnknownName
+from wholenet.registry import Registry
 from wholenet.spaces.cell_space import CELL_SPACES
 from wholenet.spaces.grid_space import GRID
 from wholenet.spaces.space import Facts, Space, Spec, known_names
@@ -14,20 +14,6 @@ from wholenet.spaces.supernet import Supernet, create
 
 SPACES: Registry[Space] = Registry("space", {space.name: space for space in (GRID, *CELL_SPACES)}, load_plugins)
 """By name; :func:`wholenet.register` adds to them."""
-
-
-def space_called(name: str) -> Space:
-    """The space of that name.
-
-    Raises:
-        ValueError: if there is none; it says how one of somebody's own gets known.
-    """
-    try:
-        return SPACES[name]
-    except UnknownName as error:
-        raise UnknownName(
-            f"{error}. If it is somebody's own, the module that registers it has to be imported first: --import MODULE"
-        ) from None
 
 
 @checked_numbers

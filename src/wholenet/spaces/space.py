@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import yaml
 
 from wholenet.architecture import Weights
-from wholenet.checked import Channels, Classes, check, checked, checked_in_order, missing
+from wholenet.checked import Channels, Classes, checked, checked_in_order, settings_from
 from wholenet.files import read_yaml, require_keys, shown, write_whole
 
 Decode = Callable[[Weights, str, float], Any]
@@ -133,15 +133,7 @@ class Space:
         Raises:
             ValueError: for one that is unknown, missing or does not do.
         """
-        known = list(self.settings.__dataclass_fields__)
-        if whole and (lacking := [name for name in known if name not in values and name not in self.added]):
-            raise ValueError(missing(lacking))
-        if unknown := [name for name in values if name not in known]:
-            raise ValueError(
-                f"space {self.name!r} has no setting {shown(unknown[0])}; known: {', '.join(known) or 'none'}"
-            )
-        hints = get_type_hints(self.settings, include_extras=True)
-        return self.settings(**{name: check(name, value, hints[name]) for name, value in values.items()})
+        return settings_from(self.settings, values, f"space {self.name!r}", whole=whole, added=self.added)
 
     def values_of(self, settings: Any) -> dict[str, Any]:
         """``settings`` as plain values, as model folders have them; :meth:`settings_of` gives them back."""
