@@ -78,20 +78,25 @@ def test_a_space_of_ones_own_is_trained_and_has_a_control_at_equal_time(run):
     assert {path.name for path in run.glob("*.png")} <= {"predictions.png", "curves.png", "entropy.png"}
 
 
-def test_it_goes_on_to_the_bit(run, discs, tmp_path, monkeypatch):
-    real, steps = run_module.train_epoch, []
+def stop_after(steps, fit):
+    """Interrupt the training that ``fit`` begins after so many steps."""
+    real, done = run_module.train_epoch, []
 
     def stopping(*arguments):
         for step in real(*arguments):
             yield step
-            steps.append(step)
-            if len(steps) == 7:
+            done.append(step)
+            if len(done) == steps:
                 raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "train_epoch", stopping)
         with pytest.raises(KeyboardInterrupt):
-            wholenet.fit(discs, tmp_path / "run", **OWN, checkpoint_minutes=0)
+            fit()
+
+
+def test_it_goes_on_to_the_bit(run, discs, tmp_path):
+    stop_after(7, lambda: wholenet.fit(discs, tmp_path / "run", **OWN, checkpoint_minutes=0))
     wholenet.resume(tmp_path / "run")
     assert_equal(checkpoint(run), checkpoint(tmp_path / "run"))
     assert untimed(records(run)) == untimed(records(tmp_path / "run"))
@@ -221,19 +226,7 @@ def test_a_task_of_ones_own_is_trained_scored_and_diagnosed(waves, npz, tmp_path
 def test_a_run_of_it_goes_on_to_the_bit_and_only_with_the_same_data(waves, npz, tmp_path):
     out, copy = waves[0], tmp_path / "run"
     options = {**WAVES, "noise": 0.01, "checkpoint_minutes": 0}
-    real, steps = run_module.train_epoch, []
-
-    def stopping(*arguments):
-        for step in real(*arguments):
-            yield step
-            steps.append(step)
-            if len(steps) == 15:
-                raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "train_epoch", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            wholenet.fit(npz, copy, **options)
+    stop_after(15, lambda: wholenet.fit(npz, copy, **options))
     with pytest.raises(ValueError, match=r"have changed since.*train samples: 51 then, 38 now"):
         wholenet.resume(copy, data=write_waves(tmp_path / "fewer.npz", 48))
     wholenet.resume(copy)

@@ -46,7 +46,7 @@ from wholenet.old_names import diagnose_search as diagnose_search
 from wholenet.old_names import evaluate_classifier as evaluate_classifier
 from wholenet.old_names import fit_classifier as fit_classifier
 from wholenet.old_names import load_classifier as load_classifier
-from wholenet.planning.plan import Plan, plan_run
+from wholenet.planning.plan import Plan, announced, plan_run
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
 from wholenet.search.cell_folder import CellFolder
@@ -105,11 +105,9 @@ def fit(
         config = fit_config(**given)
         check_workers(config.workers)
         return fit_with_control(config)
-    RunFolder.check_free(out)
     console = Console()
-    planned = plan_run(given, minutes, console)
+    planned = announced(given, minutes, console)
     check_workers(planned.config().workers)
-    console.print("\n".join(planned.lines()), markup=False, highlight=False, soft_wrap=True)
     return fit_with_control(planned.config(), console, planned.text())
 
 

@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 from wholenet.checked import PlannedMinutes
-from wholenet.commands.runs import Files, Moved, Printed, Resumed, free_folder, given, of_machine, print_as_file
+from wholenet.commands.runs import Files, Moved, Printed, Resumed, free_folder, given, print_as_file, trained
 from wholenet.data.sets import Task
 from wholenet.files import shown
 from wholenet.option_files import NONE
-from wholenet.search.config import MACHINE, FitConfig, fit_config, grid_methods
+from wholenet.search.config import FitConfig, fit_config, grid_methods
 from wholenet.search.presets import PRESETS
 from wholenet.signatures import Fields, Shown
 from wholenet.spaces.sizes import CELL_SPACES
@@ -79,23 +79,13 @@ def fit(
     if resume is None:
         found.setdefault("out", free_folder(str(found["data"])))
         started = None if plans else fit_config(**found)
-    from wholenet import parallel  # imports torch
-    from wholenet.control import fit_with_control, resume_with_control
-
     text = None
     if started is None:
         started, text = _planned(found, minutes, plan_only)
         if plan_only:
             print(text, end="")
             return
-    parallel.start()
-    if isinstance(started, FitConfig):
-        compared = fit_with_control(started, plan=text)
-    else:
-        compared = resume_with_control(started, data=moved, **of_machine(found, MACHINE))
-    speaks = parallel.is_first()
-    parallel.stop()
-    if speaks:
+    if (compared := trained(started, found, moved, text)) is not None:
         _tell(compared)
 
 
@@ -123,19 +113,14 @@ def _planned(found: dict[str, Any], minutes: float | None, quiet: bool) -> tuple
     """The config of a run whose settings are chosen for its data and time, and how they were; people are told."""
     from rich.console import Console
 
-    from wholenet.planning.plan import plan_run
-    from wholenet.report.progress import plain
-    from wholenet.search.folder import Folder
+    from wholenet.planning.plan import announced
 
     if "RANK" in os.environ:
         raise ValueError(
             "a plan is made by one process: let `wholenet fit DATA --plan-only > plan.yaml` make it, and give it "
             "to all with --config plan.yaml"
         )
-    Folder.check_free(found["out"])
-    console = Console(stderr=quiet)
-    plan = plan_run(found, minutes, console)
-    plain(console)("\n".join(plan.lines()))
+    plan = announced(found, minutes, Console(stderr=quiet))
     return plan.config(), plan.text()
 
 

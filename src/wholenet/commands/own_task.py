@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, of_machine, print_as_file, task_settings_class
+from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, print_as_file, task_settings_class, trained
 from wholenet.option_files import NONE
-from wholenet.search.config import MACHINE
 from wholenet.search.task_config import TaskConfig
 from wholenet.signatures import Fields
 
@@ -51,9 +50,7 @@ def fit_own_task(
         beside=["task"],
         settings=settings,
     )
-    from wholenet import parallel  # imports torch
-    from wholenet.control import fit_with_control, resume_with_control
-    from wholenet.jobs.catalog import task_config, task_of_run
+    from wholenet.jobs.catalog import task_config, task_of_run  # imports torch
     from wholenet.search.run_folder import RunFolder
 
     if print_config:
@@ -62,14 +59,7 @@ def fit_own_task(
     if resume is None and ("data" not in found or "out" not in found):
         raise ValueError("give the data and a folder for the run: `wholenet fit DATA --task TASK --out RUN`")
     started = task_config(name, **found) if resume is None else resume
-    parallel.start()
-    if isinstance(started, TaskConfig):
-        compared = fit_with_control(started)
-    else:
-        compared = resume_with_control(started, data=moved, **of_machine(found, MACHINE))
-    speaks = parallel.is_first()
-    parallel.stop()
-    if speaks:
+    if (compared := trained(started, found, moved)) is not None:
         _tell(compared, task_of_run(RunFolder(compared.learned.run).config).score)
 
 

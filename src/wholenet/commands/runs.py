@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
 
 from wholenet.option_files import OptionFiles
 from wholenet.search.cell_config import ClassifierConfig
+from wholenet.search.config import MACHINE
 from wholenet.search.train_config import TrainConfig
 from wholenet.signatures import Shown
 from wholenet.spaces.sizes import CELL_SPACES
+
+if TYPE_CHECKING:
+    from wholenet.control import Compared
 
 Resumed = Annotated[str | None, Shown(metavar="RUN")]
 Moved = Annotated[str | None, Shown(option="data", metavar="NEW", rare=True)]
@@ -116,6 +120,34 @@ def of_machine(options: dict[str, Any], machine: Sequence[str]) -> dict[str, Any
             f"{', '.join(f'--{name}' for name in machine)}; data that was moved is given as --data NEW"
         )
     return options
+
+
+def trained(
+    started: TrainConfig | str, options: dict[str, Any], moved: str | None, plan: str | None = None
+) -> Compared | None:
+    """Train as a config says, or go on with the run of a folder, each with its control; in all processes that torchrun
+    started.
+
+    Args:
+        started: the config, or the folder.
+        options: what was given; for a run that is continued those for the machine alone.
+        moved: where its data is now.
+        plan: how the config was chosen.
+
+    Returns:
+        What it came to, of the process that tells it; None of the others.
+    """
+    from wholenet import parallel  # imports torch
+    from wholenet.control import fit_with_control, resume_with_control
+
+    parallel.start()
+    if isinstance(started, TrainConfig):
+        compared = fit_with_control(started, plan=plan)
+    else:
+        compared = resume_with_control(started, data=moved, **of_machine(options, MACHINE))
+    tells = parallel.is_first()
+    parallel.stop()
+    return compared if tells else None
 
 
 def print_as_file(config: TrainConfig | ClassifierConfig, *but: str) -> None:

@@ -111,7 +111,7 @@ def _about(timm: Any, stem: str) -> dict[str, Any]:
     if tag and (found is None or found.tag != tag):
         known = [one.partition(".")[2] for one in timm.list_models(f"{name}.*", pretrained=True)]
         raise ValueError(f"stem={stem!r}: timm has no weights {tag!r} of {name}; it has {', '.join(known) or 'none'}")
-    keys = {"hf_hub_id": None, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "license": None}
+    keys = {"hf_hub_id": None, "mean": MEAN, "std": STD, "license": None}
     return {key: getattr(found, key, default) or default for key, default in keys.items()}
 
 

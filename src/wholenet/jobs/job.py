@@ -35,7 +35,6 @@ from wholenet.search.stopping import Stopping
 from wholenet.search.train_config import TrainConfig
 from wholenet.search.watch import Watch
 from wholenet.spaces.grid import PAPER_EDGE_SLOTS
-from wholenet.tasks.score import Score
 
 NOT_LOOKED_AT = {"eigenvalue": None, "lowest_eigenvalue": None}
 
@@ -162,7 +161,9 @@ class _Outcome:
         return Finished(self.run.path, scored.scores, self.data.classes(), self.data.constant())
 
     def _keeps_earlier(self) -> bool:
-        return _keeps_earlier(self.config, self.state, self.task.score)
+        """Whether the network that is kept is not the last epoch's."""
+        records = self.state.records
+        return self.config.keep == "best" and best_record(records, self.task.score) is not records[-1]
 
 
 def _begin(
@@ -174,11 +175,6 @@ def _begin(
 ) -> None:
     if size is not None:
         choose_execution(state.model, config, size, device, say)
-
-
-def _keeps_earlier(config: TrainConfig, state: TrainState, score: Score) -> bool:
-    """Whether the network that is kept is not the last epoch's."""
-    return config.keep == "best" and best_record(state.records, score) is not state.records[-1]
 
 
 def _refuse_several(config: TrainConfig) -> None:

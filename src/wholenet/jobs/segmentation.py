@@ -139,6 +139,10 @@ class MaskData:
         """The same, where the weights learn from all images."""
         return replace(self, prepared=replace(self.prepared, weights=self.prepared.retrain))
 
+    def cropped(self, crop: tuple[int, int]) -> MaskData:
+        """The same, trained on in crops of (height, width)."""
+        return replace(self, prepared=replace(self.prepared, crop=crop))
+
     def classes(self) -> Any:
         """Names and colours."""
         return self.prepared.source.classes

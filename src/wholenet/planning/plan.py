@@ -19,8 +19,9 @@ from wholenet.jobs.segmentation import MaskData
 from wholenet.machine import choose_device
 from wholenet.planning import rules
 from wholenet.planning.timing import Measured, free_bytes, measure
-from wholenet.report.progress import duration
-from wholenet.search.config import FitConfig, fit_config, parse_size
+from wholenet.report.progress import duration, plain
+from wholenet.search.config import FitConfig, fit_config
+from wholenet.search.folder import Folder
 from wholenet.search.memory import ran_out_of_memory
 from wholenet.search.phases import single_stage
 from wholenet.search.run_folder import spec_of
@@ -109,12 +110,12 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     started = time.perf_counter()
     base = fit_config(**{"out": "", **given})
     device = choose_device(base.device)
-    data = MaskData(prepare(replace(base, batch=2), console))
+    data = MaskData(prepare(base if "batch" in given else replace(base, batch=2), console))
     checked = time.perf_counter() - started
     chosen = _Chosen(dict(given), base)
     pixels = rules.GPU_PIXELS if device.type == "cuda" else rules.CPU_PIXELS
     _choose_shapes(chosen, data, pixels, "a GPU" if device.type == "cuda" else "a CPU")
-    data = MaskData(prepare(chosen.config, Console(quiet=True)))
+    data = data.cropped(chosen.config.crop_size)
     # What is over before the first step: this planning, and the data once more, from what is known of it.
     deadline = 60 * (LONGEST if minutes is None else minutes)
     usual = deadline if minutes is not None else 60 * USUAL
@@ -122,13 +123,22 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
         fitting = _choose_size(chosen, data, device, usual - 2 * checked, minutes is not None)
         if (fewer := rules.fewer_pixels(pixels, fitting)) < pixels:
             _choose_shapes(chosen, data, fewer, "the time")
-            data = MaskData(prepare(chosen.config, Console(quiet=True)))
+            data = data.cropped(chosen.config.crop_size)
     found = _measured(chosen, data, device)
     scoring = found.scored_image * len(data.prepared.val)
     left = deadline - (time.perf_counter() - started) - checked
     left = (1 - SPARE) * (left / (2 if base.control else 1) - END_SECONDS)
     _choose_length(chosen, data, found, left, scoring, needed=minutes is None)
     return Plan(given, tuple(chosen.made), _facts(chosen, data, found, scoring, device))
+
+
+def announced(given: Mapping[str, Any], minutes: float | None, console: Console) -> Plan:
+    """:func:`plan_run` for a run that begins then, in the free folder that is ``given`` as "out"; ``console`` is told
+    the plan."""
+    Folder.check_free(given["out"])
+    plan = plan_run(given, minutes, console)
+    plain(console)("\n".join(plan.lines()))
+    return plan
 
 
 class _Chosen:
@@ -151,8 +161,7 @@ def _choose_shapes(chosen: _Chosen, data: MaskData, pixels: int, what: str) -> N
     smallest, images = (stats.min_height, stats.min_width), len(data.prepared.weights)
     crop = rules.crop_for(smallest, pixels)
     chosen.choose("crop", "{}x{}".format(*crop), f"of the images' shape, about as large as {what} allows")
-    assert chosen.config.crop is not None
-    least, most = rules.scales_for(parse_size(chosen.config.crop), smallest)
+    least, most = rules.scales_for(chosen.config.crop_size, smallest)
     chosen.choose("scale_min", least, "a crop shows up to all of an image, at most at half its size")
     chosen.choose("scale_max", most, "objects somewhat larger than they are")
     largest = 16 if pixels > rules.CPU_PIXELS else 8
@@ -160,7 +169,6 @@ def _choose_shapes(chosen: _Chosen, data: MaskData, pixels: int, what: str) -> N
     balance = rules.balance_for(stats.class_pixels)
     reason = f"a class has less than {rules.RARE:.0%} of the pixels" if balance else "no class is rare"
     chosen.choose("class_balance", balance, reason)
-    chosen.choose("lr", rules.HIGH_RATE, "for now")
 
 
 def _choose_size(chosen: _Chosen, data: MaskData, device: torch.device, seconds: float, timed: bool) -> int:
@@ -215,9 +223,8 @@ def _choose_length(
 ) -> None:
     """Steps and validations for so many ``seconds``; each validation takes ``scoring``, and the page one more."""
     config = chosen.config
-    share = config.search_share if config.moves_architecture else 0.0
     scorings = min(SCORINGS, max(1, int(SCORING_SHARE * seconds / max(scoring, 1e-9))))
-    fitting = found.steps(max(0.0, seconds - (scorings + 1) * scoring), share)
+    fitting = int(max(0.0, seconds - (scorings + 1) * scoring) / found.step(_search_share(config)))
     wanted = rules.steps_needed(len(data.prepared.weights), config.batch)
     reason = "as many as fit into the time"
     if needed and wanted <= fitting:
@@ -243,6 +250,10 @@ def _choose_length(
     chosen.choose("val_every", every, f"{math.ceil(epochs / every)} validations of {scoring:.1f} s")
 
 
+def _search_share(config: FitConfig) -> float:
+    return config.search_share if config.moves_architecture else 0.0
+
+
 def _facts(
     chosen: _Chosen, data: MaskData, found: Measured, scoring: float, device: torch.device
 ) -> tuple[tuple[str, str], ...]:
@@ -252,8 +263,7 @@ def _facts(
     if (stats.max_height, stats.max_width) != (stats.min_height, stats.min_width):
         sizes += f" to {stats.max_height}x{stats.max_width}"
     steps = config.epochs * (config.steps_per_epoch or data.steps_per_epoch(config.batch))
-    share = config.search_share if config.moves_architecture else 0.0
-    each = (1 - share) * found.weight_step + share * found.search_step
+    each = found.step(_search_share(config))
     scorings = math.ceil(config.epochs / config.val_every) if config.val_every else 1
     seconds = steps * each + (scorings + 1) * scoring + END_SECONDS
     control = " and as long for the control" if config.control else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from wholenet.search.train_config import TrainConfig
+
 CPU_PIXELS = 176 * 240
 GPU_PIXELS = 512 * 512
 """Pixels of a training crop, about: CamVid's recipe on two cores (docs/recipes.md), and a common size on GPUs."""
@@ -26,7 +28,7 @@ HIGH_RATE_STEPS = 2000
 steps."""
 TRAVEL = 3.0
 """How far a logit must be able to go: two options that went so far apart in opposite directions are decided (0.998)."""
-PAPER_ARCH_RATE = 3e-3
+PAPER_ARCH_RATE = TrainConfig.arch_lr
 RARE = 0.02
 """A class of a smaller share of the pixels is rare."""
 

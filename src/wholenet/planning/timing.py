@@ -38,14 +38,13 @@ class Measured:
     peak_bytes: int
     """Memory of this process (on a GPU, of its tensors there) at its highest so far."""
 
-    def steps(self, seconds: float, search_share: float) -> int:
-        """How many steps a run takes in so many ``seconds``, of which a share are steps of the search.
+    def step(self, search_share: float) -> float:
+        """A step of a run, of whose steps a share are of the search: the mean.
 
-        >>> Measured(1.0, 2.0, 0.1, 0).steps(150, 0.5)
-        100
+        >>> Measured(1.0, 2.0, 0.1, 0).step(0.5)
+        1.5
         """
-        each = (1 - search_share) * self.weight_step + search_share * self.search_step
-        return int(seconds / each)
+        return (1 - search_share) * self.weight_step + search_share * self.search_step
 
 
 def measure(config: FitConfig, data: MaskData, device: torch.device) -> Measured:
