@@ -168,6 +168,8 @@ def _choose_shapes(chosen: _Chosen, data: MaskData, pixels: int, what: str) -> N
     chosen.choose("batch", rules.batch_for(images, largest), f"{images} images to train on")
     balance = rules.balance_for(stats.class_pixels)
     reason = f"a class has less than {rules.RARE:.0%} of the pixels" if balance else "no class is rare"
+    if chosen.config.loss == "dice":
+        balance, reason = 0.0, "Dice counts every class alike"
     chosen.choose("class_balance", balance, reason)
 
 

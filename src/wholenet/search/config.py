@@ -42,6 +42,10 @@ MACHINE = ("device", "workers", "threads", "execution", "recompute", "checkpoint
 """Fields that a run may be continued with other values of: where and how it is computed, not what."""
 WeightsAnnotations = Literal["fine", "coarse", "both", "both-then-fine"]
 Zoom = Annotated[float, Field(ge=0.01, le=100)]
+Focus = Annotated[float, Field(ge=0, le=10)]
+MaskLossName = Literal["cross-entropy", "dice", "focal", "cross-entropy+dice"]
+FOCAL_GAMMA = 2.0
+"""That of the paper (Lin et al., 2017, Sec. 4)."""
 Noise = Annotated[float, Field(ge=0, le=10)]
 
 
@@ -77,6 +81,11 @@ class FitConfig(BeginConfig):
     registered from outside (docs/extending.md)."""
     crop: str | None = None
     """HEIGHTxWIDTH trained on; default: the smallest training image, in multiples of 32, at most 512x1024."""
+    loss: MaskLossName = "cross-entropy"
+    """What is minimised: cross-entropy (the paper), soft Dice over the classes present, focal, or the sum of the first
+    two (tasks/losses.py)."""
+    focal_gamma: Focus = FOCAL_GAMMA
+    """Of the focal loss: how much less pixels count that are right already; 0 is cross-entropy."""
     class_balance: Decay = 0.0
     """Weight classes by frequency**-this in the loss: 0 is plain cross-entropy, as the paper; 1 balances fully."""
     entropy_alpha: Strength = 0.0
@@ -139,6 +148,13 @@ class FitConfig(BeginConfig):
                 f"settings has {shown(next(iter(self.settings)))}; what shapes a grid are fields of their own"
             )
         self.check_begin(self.execution)
+        if self.loss == "dice" and self.class_balance:
+            raise ValueError(
+                f"class_balance={self.class_balance} weighs pixels by their class, and loss='dice' counts every class "
+                "that is present alike already; leave class_balance out, or use loss='cross-entropy+dice'"
+            )
+        if self.loss != "focal" and self.focal_gamma != FOCAL_GAMMA:
+            raise ValueError(f"focal_gamma={self.focal_gamma} is of loss='focal', not {self.loss!r}; leave it out")
         if self.scale_max < self.scale_min:
             raise ValueError(f"scale_max={self.scale_max}: expected at least scale_min={self.scale_min}")
         if self.split == "disjoint" and (self.weights_annotations, self.arch_annotations) != ("fine", "fine"):
@@ -203,6 +219,7 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
 
 ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
 ADDED |= {"bands": "auto", "operations": OPERATIONS, "steps_per_epoch": 0, "keep": "last"}
+ADDED |= {"loss": "cross-entropy", "focal_gamma": FOCAL_GAMMA}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
 ADDED |= {name: getattr(BeginConfig, name) for name in BEGIN}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""

@@ -91,6 +91,8 @@ GROUPS = {
         "lr_schedule",
         "momentum",
         "weight_decay",
+        "loss",
+        "focal_gamma",
         "class_balance",
         "clip",
         "drop_path",

@@ -30,7 +30,8 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.search.schedule import Schedule
 from wholenet.search.steps import Batch, set_rate, weight_step
 from wholenet.spaces.supernet import Supernet
-from wholenet.tasks.segmentation import balanced_loss, evaluate
+from wholenet.tasks.losses import mask_loss
+from wholenet.tasks.segmentation import evaluate
 
 
 class Cutting:
@@ -68,7 +69,8 @@ class Cutting:
         config, data = self.config, self.data
         model = copy.deepcopy(cut).train()
         steps = max(1, round(share * config.epochs * steps_per_epoch(len(data.weights), config.batch)))
-        loss = balanced_loss(data.train_stats.class_pixels, config.class_balance, self.device)
+        pixels = data.train_stats.class_pixels
+        loss = mask_loss(config.loss, pixels, config.class_balance, config.focal_gamma, self.device)
         optimizer = torch.optim.SGD(
             model.net.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
         )
