@@ -17,6 +17,7 @@ import numpy as np
 
 from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import IGNORE
+from wholenet.data.transforms import Transform
 from wholenet.data.warp import POINTS, warped
 
 GREY = 127
@@ -29,8 +30,8 @@ MOST_AT_ONCE = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Random scale, crop, quarter turns, flips, rotation with elastic deformation, colour jitter and noise, applied in
-    that order."""
+    """Random scale, crop, quarter turns, flips, rotation with elastic deformation, own transform, colour jitter
+    and noise, applied in that order."""
 
     crop: tuple[int, int]
     """(h, w) of what the network is trained on."""
@@ -46,6 +47,8 @@ class Augmentation:
     """Largest angle, in degrees, of a rotation either way; uniform. What turns in from outside the crop is padding."""
     elastic: float = 0.0
     """Standard deviation, in pixels of the crop, of the displacements on the grid of :mod:`wholenet.data.warp`."""
+    transform: Transform | None = None
+    """One of somebody's own. It draws from the same random source, after all but the noise."""
     jitter: float = 0.4
     """Brightness, contrast and saturation each vary by a factor in [1 - jitter, 1 + jitter]."""
     noise: float = 0.02
@@ -76,7 +79,7 @@ class Augmentation:
     @property
     def host_alone(self) -> bool:
         """Whether something is asked for that only the host does: all that is not along one axis at a time."""
-        return self.quarter_turns or self.rotate != 0 or self.elastic != 0
+        return self.quarter_turns or self.rotate != 0 or self.elastic != 0 or self.transform is not None
 
     @property
     def changes_colour(self) -> bool:
@@ -96,6 +99,8 @@ class Augmentation:
             image, mask = image[::-1], mask[::-1]
         if drawn.angle or drawn.bend is not None:
             image, mask = warped(image, mask, GREY, drawn.angle, drawn.bend)
+        if self.transform is not None:
+            image, mask = self.transform(image, mask, rng)
         if self.changes_colour:
             image = _jitter_and_noise(image, drawn, self.noise, rng)
         return np.ascontiguousarray(image), np.ascontiguousarray(mask)

@@ -60,7 +60,7 @@ class RawStream(BatchStream):
 
     def __getitem__(self, k: int) -> RawBatch:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self.augment.host_alone:
-            raise ValueError("quarter_turns, rotate and elastic are done on the host; use BatchStream")
+            raise ValueError("quarter_turns, rotate, elastic and a transform are done on the host; use BatchStream")
         windows, drawn, seeds = [], [], []
         for place, index in zip(self.places, self.indices(k), strict=True):
             sample = self.data[index]

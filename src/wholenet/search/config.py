@@ -125,6 +125,8 @@ class FitConfig(BeginConfig):
     elastic: Bend = 0.0
     """Elastic deformation: standard deviation, in pixels, of displacements on a 3x3 grid (U-Net, 2015: 10). On the
     host."""
+    transform: str | None = None
+    """A transform of your own, by the name that it was registered by (docs/extending.md); on the host."""
     jitter: BelowOne = 0.4
     """Strength of brightness, contrast and saturation jitter."""
     noise: Noise = 0.02
@@ -149,7 +151,7 @@ class FitConfig(BeginConfig):
     @property
     def host_augments(self) -> bool:
         """Whether the augmentation has a part that only the host does."""
-        return self.quarter_turns or self.rotate != 0 or self.elastic != 0
+        return self.quarter_turns or self.rotate != 0 or self.elastic != 0 or self.transform is not None
 
     @property
     def separate_data(self) -> bool:
@@ -176,8 +178,9 @@ class FitConfig(BeginConfig):
             raise ValueError(f"scale_max={self.scale_max}: expected at least scale_min={self.scale_min}")
         if self.augment_on == "device" and self.host_augments:
             raise ValueError(
-                f"quarter_turns={self.quarter_turns}, rotate={self.rotate}, elastic={self.elastic} are done on the "
-                "host, which augment_on='device' rules out; use augment_on='host' or 'auto'"
+                f"quarter_turns={self.quarter_turns}, rotate={self.rotate}, elastic={self.elastic}, "
+                f"transform={self.transform!r} are done on the host, which augment_on='device' rules out; use "
+                "augment_on='host' or 'auto'"
             )
         if self.split == "disjoint" and (self.weights_annotations, self.arch_annotations) != ("fine", "fine"):
             raise ValueError(
@@ -242,7 +245,7 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
 ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
 ADDED |= {"bands": "auto", "operations": OPERATIONS, "steps_per_epoch": 0, "keep": "last"}
 ADDED |= {"loss": "cross-entropy", "focal_gamma": FOCAL_GAMMA, "optimizer": "sgd"}
-ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic": 0.0}
+ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic": 0.0, "transform": None}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
 ADDED |= {name: getattr(BeginConfig, name) for name in BEGIN}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""

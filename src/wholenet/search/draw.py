@@ -14,6 +14,7 @@ from wholenet.data.device import RawStream, ahead
 from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import SegmentationData
 from wholenet.data.stream import BatchStream, Order, batches
+from wholenet.data.transforms import TRANSFORMS
 from wholenet.search.config import FitConfig
 from wholenet.search.train_config import TrainConfig
 
@@ -84,6 +85,7 @@ def draw(
         quarter_turns=config.quarter_turns,
         rotate=config.rotate,
         elastic=config.elastic,
+        transform=None if config.transform is None else TRANSFORMS.called(config.transform),
         jitter=config.jitter,
         noise=config.noise,
         pixels=pixels,

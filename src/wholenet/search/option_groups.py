@@ -108,6 +108,7 @@ GROUPS = {
         "quarter_turns",
         "rotate",
         "elastic",
+        "transform",
         "jitter",
         "noise",
         "shift",
