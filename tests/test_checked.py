@@ -41,6 +41,8 @@ BESIDE = {
         ("decoding_tau", 0): {"protocol": "two-stage"},
         ("decoding_tau", 1): {"protocol": "two-stage"},
         ("retrain_epochs", 1_000_000): {"protocol": "two-stage"},
+        ("focal_gamma", 0): {"loss": "focal"},
+        ("focal_gamma", 10): {"loss": "focal"},
     },
     TaskConfig: {
         ("warmup_share", 1): {"search_share": 0.0},

@@ -18,6 +18,7 @@ from run_files import assert_equal, checkpoint, records, untimed
 from wholenet.architecture import RELAXATIONS
 from wholenet.cli import main
 from wholenet.data.sample import DataError
+from wholenet.data.transforms import TRANSFORMS
 from wholenet.deploy.model_folder import ANSWERS
 from wholenet.jobs.catalog import TASKS
 from wholenet.jobs.samples import stacked
@@ -32,7 +33,7 @@ from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.space import Space
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
-SPACE, OPERATIONS_OF_MINE, METHOD, PROTOCOL, TASK = (
+SPACE, OPERATIONS_OF_MINE, METHOD, PROTOCOL, TASK, TRANSFORM = (
     part.split("```")[0] for part in PAGE.read_text().split("```python\n")[1:]
 )
 MINE = ("cross_7x7", "dil_conv_5x5", "softened")
@@ -44,7 +45,7 @@ OWN = {"space": "kernels", "width": 4, "layers": 2, **SMALL, **PHASES}
 @pytest.fixture(scope="module", autouse=True)
 def registered():
     """Run the page, and forget afterwards what it registered."""
-    page = SPACE + OPERATIONS_OF_MINE + METHOD + PROTOCOL + TASK
+    page = SPACE + OPERATIONS_OF_MINE + METHOD + PROTOCOL + TASK + TRANSFORM
     exec(compile(page, str(PAGE), "exec"), {"__name__": "my_module"})
     yield
     SPACES.remove("kernels")
@@ -57,6 +58,7 @@ def registered():
     ANSWERS.remove("waves")
     REGULARIZERS.remove("towards-the-first")
     RELAXATIONS.remove("squared-softmax")
+    TRANSFORMS.remove("shaded")
 
 
 @pytest.fixture(scope="module")

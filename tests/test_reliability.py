@@ -444,7 +444,7 @@ def test_numbers_that_are_not_finite_move_nothing_and_the_images_are_named(calls
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wholenet.run.train_epoch", keeps)
-        patch.setattr("wholenet.jobs.segmentation.balanced_loss", lambda *_: Spoilt(calls, gradient))
+        patch.setattr("wholenet.jobs.segmentation.mask_loss", lambda *_: Spoilt(calls, gradient))
         with pytest.raises(FloatingPointError, match=said) as error:
             wholenet.fit(discs, out, **SMALL, checkpoint_minutes=0)
     assert "It has moved nothing, and what was saved before is whole. The run would come to it again" in str(

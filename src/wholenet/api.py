@@ -16,7 +16,6 @@ from wholenet.cells.score import score_labelled
 from wholenet.checked import Dropped, Megapixels, PlannedMinutes, Share, checked_numbers
 from wholenet.control import fit_with_control, resume_with_control
 from wholenet.data.opening import MAX_MEGAPIXELS
-from wholenet.data.sample import DataError
 from wholenet.data.sets import Task
 from wholenet.data.stream import check_workers
 from wholenet.data.task import task_of
@@ -26,13 +25,14 @@ from wholenet.deploy.decode import decode_model
 from wholenet.deploy.export import Check, check_export
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.export_images import real_images
+from wholenet.deploy.flips import flipped_as_asked
 from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.onnx_model import OnnxModel
-from wholenet.deploy.predict import SomeFailed, predict_files
+from wholenet.deploy.predict_inputs import predict_inputs
 from wholenet.deploy.score import score
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
-from wholenet.deploy.video import check_videos, is_video, predict_video
+from wholenet.deploy.video import is_video
 from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.files import check_output
 from wholenet.inspection import compare as compare
@@ -170,6 +170,8 @@ def evaluate(
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
     *,
     tiling: Tiling | None = None,
+    tta: bool = False,
+    tta_vertical: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """IoU, Dice, precision, recall and boundary F per class, the confusion matrix and the score of each image of a
@@ -182,6 +184,8 @@ def evaluate(
         split: "train", "val", "test", as far as the data has them; None is val, of a classifier test.
         max_megapixels: files that decode to more are refused.
         tiling: how large images are cut; by default those over 4 megapixels are. Not of a classifier.
+        tta: ask about its left-right mirror image too: the mean of the probabilities. Not of a classifier.
+        tta_vertical: with ``tta``, up-down too: four views.
         progress: called with (images scored, images in all); of a classifier at the end.
 
     Returns:
@@ -196,18 +200,22 @@ def evaluate(
     """
     loaded = load_any(model) if isinstance(model, str | Path) else model
     if isinstance(loaded, TrainedClassifier):
-        if tiling is not None:
-            raise ValueError("a classifier answers for a whole image; leave tiling out")
+        if tiling is not None or tta or tta_vertical:
+            raise ValueError("a classifier answers for a whole image, as it is; leave tiling and tta out")
         found = score_labelled(loaded, data, split or "test", max_megapixels)
         if progress:
             progress(found.images, found.images)
         return found
     if isinstance(loaded, TrainedOnSamples):
-        if tiling is not None:
-            raise ValueError(f"a model of the task {loaded.task!r} does not cut its inputs; leave tiling out")
+        if tiling is not None or tta or tta_vertical:
+            raise ValueError(
+                f"a model of the task {loaded.task!r} neither cuts nor mirrors its inputs; leave tiling and tta out"
+            )
         return loaded.evaluate(str(data), split or "val")
     _check_segmenter(loaded)
-    return score(loaded, str(data), split or "val", progress, max_megapixels, tiling)
+    return score(
+        loaded, str(data), split or "val", progress, max_megapixels, tiling, tta=tta, tta_vertical=tta_vertical
+    )
 
 
 @checked_numbers
@@ -220,6 +228,8 @@ def predict(
     probabilities: bool = False,
     polygons: bool = False,
     tiling: Tiling | None = None,
+    tta: bool = False,
+    tta_vertical: bool = False,
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
 ) -> list[Path]:
@@ -237,6 +247,8 @@ def predict(
             ``deploy.probabilities``.
         polygons: of images, write the masks as polygons too, as .geojson; see ``deploy.polygons``.
         tiling: how large images are cut; by default those over 4 megapixels are.
+        tta: ask about its left-right mirror image too: the mean of the probabilities, in twice the time.
+        tta_vertical: with ``tta``, up-down too: four views.
         progress: called with (images done, images in all), for the images and then for each video.
         max_megapixels: larger images are refused before they are decoded.
 
@@ -257,37 +269,17 @@ def predict(
         )
     loaded = load_any(model) if isinstance(model, str | Path) else model
     if isinstance(loaded, TrainedClassifier):
-        if overlay or probabilities or polygons or tiling is not None:
+        if overlay or probabilities or polygons or tiling is not None or tta or tta_vertical:
             raise ValueError(
                 "a classifier answers for whole images, without masks, and its table has the probabilities; leave "
-                "overlay, probabilities, polygons and tiling out"
+                "overlay, probabilities, polygons, tiling and tta out"
             )
         classify_files(loaded, inputs, out, progress, max_megapixels)
         return [Path(out)]
     _check_segmenter(loaded)
-    images = [path for path in inputs if not is_video(path)]
-    check_videos(videos, out)
-    options: dict[str, Any] = {"with_overlay": overlay, "tiling": tiling, "progress": progress}
-    of_images: dict[str, Any] = {
-        "with_probabilities": probabilities,
-        "with_polygons": polygons,
-        "max_megapixels": max_megapixels,
-    }
-    written, failed, count = [], dict[Path, str](), len(videos)
-    try:
-        written = predict_files(loaded, images, out, **of_images, **options) if images else []
-        count += len(written)
-    except SomeFailed as some:
-        written, failed, count = some.written, some.failed, count + some.inputs
-    for video in map(Path, videos):
-        try:
-            predict_video(loaded, video, out, **options)
-            written.append(Path(out) / video.stem)
-        except DataError as error:
-            failed[video] = str(error)
-    if failed:
-        raise SomeFailed(failed, count, written)
-    return written
+    loaded = flipped_as_asked(loaded, tta, tta_vertical)
+    asked = {"overlay": overlay, "probabilities": probabilities, "polygons": polygons}
+    return predict_inputs(loaded, inputs, out, **asked, tiling=tiling, progress=progress, max_megapixels=max_megapixels)
 
 
 def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: Any) -> Retrained:

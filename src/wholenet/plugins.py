@@ -22,6 +22,7 @@ OWN = EntryPoint(name="scenes", value="wholenet_scenes", group=GROUP)
 """This distribution's own, as pyproject.toml has it."""
 REGISTRIES = {
     "wholenet.data.sets.DataSet": ("wholenet.data.sets", "DATA_SETS"),
+    "wholenet.data.transforms.Transform": ("wholenet.data.transforms", "TRANSFORMS"),
     "wholenet.spaces.space.Space": ("wholenet.spaces.catalog", "SPACES"),
     "wholenet.ops.operations.Operation": ("wholenet.ops.operations", "OPERATIONS"),
     "wholenet.search.methods.Method": ("wholenet.search.methods", "METHODS"),
@@ -89,8 +90,8 @@ def import_options() -> list[str]:
 
 
 def register(thing: Any) -> None:
-    """Make a data set, a search space, an operation of the grid's cell, a method, a regulariser or a relaxation known
-    by its name: a thing of one of the types in ``REGISTRIES``.
+    """Make a data set, a transform, a search space, an operation of the grid's cell, a task, a protocol, a method, a
+    regulariser or a relaxation known by its name: a thing of one of the types in ``REGISTRIES``.
 
     Registering the very same thing again does nothing.
 

@@ -15,6 +15,7 @@ from wholenet import parallel
 from wholenet.architecture import RELAXATIONS
 from wholenet.beginning import Beginning, find_beginning, starts_from_something, write_beginning
 from wholenet.data.sets import place_of
+from wholenet.data.transforms import check_transform
 from wholenet.deploy.model_folder import load_model
 from wholenet.files import write_whole
 from wholenet.jobs.catalog import task_of_run
@@ -107,6 +108,8 @@ def check_space(config: TrainConfig, space: Space) -> None:
         )
     for registry, name in ((REGULARIZERS, config.regularizer), (RELAXATIONS, config.relaxation)):
         registry[name]  # which says what there is
+    if isinstance(config, FitConfig):
+        check_transform(config.transform, config.workers)
     if isinstance(config, FitConfig) and config.space != "grid" and (config.entropy_alpha or config.entropy_beta):
         raise ValueError(
             f"entropy_alpha and entropy_beta are of the grid's operations and edges; space {space.name!r} takes "

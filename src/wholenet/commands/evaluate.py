@@ -21,6 +21,8 @@ def evaluate(
     json: str | None = None,
     tile: str | None = None,
     overlap: Overlap | None = None,
+    tta: bool = False,
+    tta_vertical: bool = False,
     max_megapixels: Megapixels = FitConfig.max_megapixels,
     device: Device = "auto",
 ) -> None:
@@ -33,6 +35,8 @@ def evaluate(
         json: Write the scores to this file.
         tile: HEIGHTxWIDTH of pieces to cut images into; default: only images over 4 megapixels.
         overlap: Pixels that neighbouring pieces share; default: 256.
+        tta: Ask about left-right mirror images too: the mean of the probabilities, in twice the time.
+        tta_vertical: With it, about up-down ones too: four views.
         max_megapixels: Images and masks that decode to more are refused.
         device: Where to compute.
     """
@@ -48,8 +52,8 @@ def evaluate(
 
     network = loaded(model, device, tile)
     if isinstance(network, TrainedClassifier):
-        if tile or overlap is not None:
-            raise ValueError("--tile and --overlap are about masks; this is a classifier")
+        if tile or overlap is not None or tta or tta_vertical:
+            raise ValueError("--tile, --overlap and --tta are about masks; this is a classifier")
         print(printable(how_read(data, "classification")))
         scores = evaluate(network, data, split, max_megapixels)
         _tell_accuracy(scores, network.classes)
@@ -57,8 +61,8 @@ def evaluate(
         write_json(json, {"accuracy": scores.top1, "per_class": per_class, "images": scores.images})
         return
     if isinstance(network, TrainedOnSamples):
-        if tile or overlap is not None:
-            raise ValueError(f"--tile and --overlap are about masks; this is of the task {network.task!r}")
+        if tile or overlap is not None or tta or tta_vertical:
+            raise ValueError(f"--tile, --overlap and --tta are about masks; this is of the task {network.task!r}")
         value = evaluate(network, data, split)
         print(network.score.say(value))
         write_json(json, {network.score.name: value})
@@ -66,7 +70,8 @@ def evaluate(
     tiling = tiling_of(tile, overlap)
     print(printable(how_read(data, "segmentation")))
     progress = counted(Console(stderr=True), "scoring")
-    scores = evaluate(network, data, split, max_megapixels, tiling=tiling, progress=progress)
+    mirrored = {"tta": tta, "tta_vertical": tta_vertical}
+    scores = evaluate(network, data, split, max_megapixels, tiling=tiling, progress=progress, **mirrored)
     print("\n".join(evaluation_lines(scores, network.classes.names)))
     write_json(json, scores_to_dict(scores, network.classes.names))
 

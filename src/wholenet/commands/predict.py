@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from wholenet.checked import Megapixels, Overlap
 from wholenet.commands.answers import Device, loaded, refuse, tiling_of
 from wholenet.search.config import FitConfig
+
+if TYPE_CHECKING:
+    from wholenet.deploy.classifier import TrainedClassifier
 
 
 def predict(
@@ -17,6 +22,8 @@ def predict(
     polygons: bool = False,
     tile: str | None = None,
     overlap: Overlap | None = None,
+    tta: bool = False,
+    tta_vertical: bool = False,
     cityscapes_submission: bool = False,
     max_megapixels: Megapixels = FitConfig.max_megapixels,
     device: Device = "auto",
@@ -32,6 +39,8 @@ def predict(
         polygons: Also STEM.geojson: polygons in pixel coordinates.
         tile: HEIGHTxWIDTH of pieces to cut images into; default: only images over 4 megapixels.
         overlap: Pixels that neighbouring pieces share; default: 256.
+        tta: Ask about left-right mirror images too: the mean of the probabilities, in twice the time.
+        tta_vertical: With it, about up-down ones too: four views.
         cityscapes_submission: Write label ids under the names that the Cityscapes evaluation server expects.
         max_megapixels: Images and masks that decode to more are refused.
         device: Where to compute.
@@ -42,7 +51,7 @@ def predict(
     from wholenet.data.pictures import bands_shown
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.classifier import TrainedClassifier
-    from wholenet.deploy.classify import classify_files
+    from wholenet.deploy.flips import flipped_as_asked
     from wholenet.deploy.predict import SomeFailed
     from wholenet.report.progress import counted
 
@@ -56,26 +65,22 @@ def predict(
     network = loaded(model, device, tile)
     failed = None
     if isinstance(network, TrainedClassifier):
-        if any((overlay, probabilities, polygons, cityscapes_submission, tile, overlap is not None)):
+        if any((overlay, probabilities, polygons, cityscapes_submission, tile, overlap is not None, tta, tta_vertical)):
             raise ValueError(
-                "--overlay, --probabilities, --polygons, --tile, --overlap, --cityscapes-submission are about masks; "
-                "this is a classifier, whose table has the probabilities of its classes"
+                "--overlay, --probabilities, --polygons, --tile, --overlap, --tta, --cityscapes-submission are about "
+                "masks; this is a classifier, whose table has the probabilities of its classes"
             )
-        progress = counted(Console(stderr=True), "classifying")
-        try:
-            answered = classify_files(network, images, out, progress, max_megapixels)
-        except SomeFailed as some:
-            answered, failed = some.inputs - len(some.failed), some
-        print(f"{answered} images in {out}")
-        refuse(failed)
+        _classify(network, images, out, max_megapixels)
         return
     tiling = tiling_of(tile, overlap)
     progress = counted(Console(stderr=True), "predicting")
     try:
         if cityscapes_submission:
-            written = write_cityscapes_submission(network, images, out, tiling=tiling, progress=progress)
+            asked = flipped_as_asked(network, tta, tta_vertical)
+            written = write_cityscapes_submission(asked, images, out, tiling=tiling, progress=progress)
         else:
             beside = {"overlay": overlay, "probabilities": probabilities, "polygons": polygons}
+            beside |= {"tta": tta, "tta_vertical": tta_vertical}
             options = {"tiling": tiling, "max_megapixels": max_megapixels, "progress": progress}
             written = predict(network, images, out, **beside, **options)
     except SomeFailed as some:
@@ -86,4 +91,20 @@ def predict(
     if overlay and written and not network.pixels.photo:
         shown = bands_shown(network.pixels.channels)
         print(f"overlays show {shown}, each stretched from its 2nd to its 98th percentile in the image")
+    refuse(failed)
+
+
+def _classify(network: TrainedClassifier, images: list[str], out: str, max_megapixels: float) -> None:
+    from rich.console import Console
+
+    from wholenet.deploy.classify import classify_files
+    from wholenet.deploy.predict import SomeFailed
+    from wholenet.report.progress import counted
+
+    failed = None
+    try:
+        answered = classify_files(network, images, out, counted(Console(stderr=True), "classifying"), max_megapixels)
+    except SomeFailed as some:
+        answered, failed = some.inputs - len(some.failed), some
+    print(f"{answered} images in {out}")
     refuse(failed)

@@ -1,7 +1,8 @@
 """Joint augmentation of an image and its mask: random scale, crop, flip, colour jitter, Gaussian noise.
 
-The five of the seed paper (Sec. 4.1); it does not give strengths, so the defaults are those of DeepLab practice. Every
-random number comes from the generator that is passed in.
+The five of the seed paper (Sec. 4.1); it does not give strengths, so the defaults are those of DeepLab practice. Turns,
+up-down flips and elastic deformation are ours, and off. Every random number comes from the generator that is passed in;
+what is off takes none.
 
 Letters: H x W pixels of the source, h x w of the crop.
 """
@@ -9,12 +10,15 @@ Letters: H x W pixels of the source, h x w of the crop.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
 from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import IGNORE
+from wholenet.data.transforms import Transform
+from wholenet.data.warp import POINTS, warped
 
 GREY = 127
 """What lies beside the image."""
@@ -26,7 +30,8 @@ MOST_AT_ONCE = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Random scale, crop, flip, colour jitter and noise, applied in that order."""
+    """Random scale, crop, quarter turns, flips, rotation with elastic deformation, own transform, colour jitter
+    and noise, applied in that order."""
 
     crop: tuple[int, int]
     """(h, w) of what the network is trained on."""
@@ -34,6 +39,16 @@ class Augmentation:
     """Range of the zoom, drawn log-uniformly: below 1 shows more of the scene, padded where it ends."""
     flip: float = 0.5
     """Probability of a left-right flip."""
+    flip_vertical: float = 0.0
+    """Probability of an up-down flip."""
+    quarter_turns: bool = False
+    """Whether images are turned by 0, 90, 180 or 270 degrees, each as often."""
+    rotate: float = 0.0
+    """Largest angle, in degrees, of a rotation either way; uniform. What turns in from outside the crop is padding."""
+    elastic: float = 0.0
+    """Standard deviation, in pixels of the crop, of the displacements on the grid of :mod:`wholenet.data.warp`."""
+    transform: Transform | None = None
+    """One of somebody's own. It draws from the same random source, after all but the noise."""
     jitter: float = 0.4
     """Brightness, contrast and saturation each vary by a factor in [1 - jitter, 1 + jitter]."""
     noise: float = 0.02
@@ -45,13 +60,26 @@ class Augmentation:
     def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Drawn:
         """What becomes of one sample of ``shape`` = (H, W), all but the noise."""
         zoom = float(np.exp(rng.uniform(np.log(self.scale[0]), np.log(self.scale[1]))))
-        rows = _span(shape[0], self.crop[0], zoom, rng)
-        columns = _span(shape[1], self.crop[1], zoom, rng)
+        turns = int(rng.integers(4)) if self.quarter_turns else 0
+        crop = _before(self.crop, turns)
+        rows = _span(shape[0], crop[0], zoom, rng)
+        columns = _span(shape[1], crop[1], zoom, rng)
         flip = bool(rng.random() < self.flip)
+        moved: dict[str, Any] = {
+            "turns": turns,
+            "flip_vertical": bool(self.flip_vertical and rng.random() < self.flip_vertical),
+            "angle": float(rng.uniform(-self.rotate, self.rotate)) if self.rotate else 0.0,
+            "bend": _bend(self.elastic, rng) if self.elastic else None,
+        }
         if not self.changes_colour:
-            return Drawn(zoom, rows, columns, flip)
+            return Drawn(zoom, rows, columns, flip, **moved)
         brightness, contrast, saturation = rng.uniform(1 - self.jitter, 1 + self.jitter, 3).astype(np.float32)
-        return Drawn(zoom, rows, columns, flip, brightness, contrast, saturation)
+        return Drawn(zoom, rows, columns, flip, brightness, contrast, saturation, **moved)
+
+    @property
+    def host_alone(self) -> bool:
+        """Whether something is asked for that only the host does: all that is not along one axis at a time."""
+        return self.quarter_turns or self.rotate != 0 or self.elastic != 0 or self.transform is not None
 
     @property
     def changes_colour(self) -> bool:
@@ -63,9 +91,16 @@ class Augmentation:
         uint8, others become float32 on their scale."""
         drawn = self.draw(image.shape[:2], rng)
         window = self.pixels.augmentable(image[drawn.window])
-        image, mask = _scaled_crop(window, mask[drawn.window], self.crop, drawn)
+        image, mask = _scaled_crop(window, mask[drawn.window], _before(self.crop, drawn.turns), drawn)
+        image, mask = np.rot90(image, drawn.turns), np.rot90(mask, drawn.turns)
         if drawn.flip:
             image, mask = image[:, ::-1], mask[:, ::-1]
+        if drawn.flip_vertical:
+            image, mask = image[::-1], mask[::-1]
+        if drawn.angle or drawn.bend is not None:
+            image, mask = warped(image, mask, GREY, drawn.angle, drawn.bend)
+        if self.transform is not None:
+            image, mask = self.transform(image, mask, rng)
         if self.changes_colour:
             image = _jitter_and_noise(image, drawn, self.noise, rng)
         return np.ascontiguousarray(image), np.ascontiguousarray(mask)
@@ -92,11 +127,27 @@ class Drawn:
     brightness: float = 1.0
     contrast: float = 1.0
     saturation: float = 1.0
+    turns: int = 0
+    """Quarter turns, counter-clockwise."""
+    flip_vertical: bool = False
+    angle: float = 0.0
+    """In degrees, counter-clockwise."""
+    bend: np.ndarray | None = None
+    """As :func:`wholenet.data.warp.origins` takes it."""
 
     @property
     def window(self) -> tuple[slice, slice]:
         """The part of the source that the crop shows."""
         return slice(self.rows.start, self.rows.stop), slice(self.columns.start, self.columns.stop)
+
+
+def _before(crop: tuple[int, int], turns: int) -> tuple[int, int]:
+    """Height and width that so many quarter turns make a ``crop`` of."""
+    return (crop[1], crop[0]) if turns % 2 else crop
+
+
+def _bend(spread: float, rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal((POINTS, POINTS, 2), dtype=np.float32) * np.float32(spread)
 
 
 def _span(pixels: int, crop: int, zoom: float, rng: np.random.Generator) -> Span:

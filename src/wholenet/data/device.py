@@ -1,7 +1,8 @@
 """Batches whose augmentation runs on the device: workers decode and cut, bytes travel, the rest is a few large kernels.
 
 The same random numbers as on the host (:class:`wholenet.data.augment.Augmentation`), the noise apart; the same masks
-but for ties, the same images but for the filter that shrinks them.
+but for ties, the same images but for the filter that shrinks them. Turns and elastic deformation mix
+the two axes, and are left to the host.
 
 Letters: B images, h x w pixels of the crop, H x W of the largest window that a batch shows of its sources.
 """
@@ -37,7 +38,7 @@ class RawBatch(NamedTuple):
     colours: Tensor
     """float32 [B, 3]: brightness, contrast, saturation."""
     flips: Tensor
-    """bool [B]."""
+    """bool [B, 2]: up-down, left-right."""
     seed: Tensor
     """int64 scalar: of the noise."""
 
@@ -49,11 +50,17 @@ class RawBatch(NamedTuple):
 
 class RawStream(BatchStream):
     """:class:`BatchStream` before its augmentation: item k is a :class:`RawBatch` that :func:`augmented` makes batch k
-    of."""
+    of.
+
+    Raises of its items:
+        ValueError: for an augmentation that the host alone does.
+    """
 
     augment: Augmentation
 
     def __getitem__(self, k: int) -> RawBatch:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if self.augment.host_alone:
+            raise ValueError("quarter_turns, rotate, elastic and a transform are done on the host; use BatchStream")
         windows, drawn, seeds = [], [], []
         for place, index in zip(self.places, self.indices(k), strict=True):
             sample = self.data[index]
@@ -73,7 +80,7 @@ class RawStream(BatchStream):
             torch.from_numpy(masks),
             torch.tensor([[_numbers(d.rows), _numbers(d.columns)] for d in drawn]),
             torch.tensor([[d.brightness, d.contrast, d.saturation] for d in drawn], dtype=torch.float32),
-            torch.tensor([d.flip for d in drawn]),
+            torch.tensor([[d.flip_vertical, d.flip] for d in drawn]),
             torch.tensor(seeds[0]),
         )
 
@@ -89,8 +96,8 @@ def augmented(raw: RawBatch, augmentation: Augmentation) -> tuple[Tensor, Tensor
     On a GPU nothing here waits for it: what is worked out on the CPU are positions along one axis at a time.
     """
     device = raw.images.device
-    rows = _positions(raw.spans[:, 0], augmentation.crop[0], None)
-    columns = _positions(raw.spans[:, 1], augmentation.crop[1], raw.flips)
+    rows = _positions(raw.spans[:, 0], augmentation.crop[0], raw.flips[:, 0])
+    columns = _positions(raw.spans[:, 1], augmentation.crop[1], raw.flips[:, 1])
     inside = _sent(rows.inside, device)[:, :, None] & _sent(columns.inside, device)[:, None, :]
     batch = torch.arange(len(raw.images), device=device)[:, None, None]
     masks = raw.masks[batch, _sent(rows.nearest, device)[:, :, None], _sent(columns.nearest, device)[:, None, :]].long()
@@ -130,12 +137,10 @@ class _Positions(NamedTuple):
     inside: Tensor
 
 
-def _positions(spans: Tensor, crop: int, flips: Tensor | None) -> _Positions:
+def _positions(spans: Tensor, crop: int, flips: Tensor) -> _Positions:
     window, length, offset = (spans[:, i : i + 1].double() for i in range(3))
     place = torch.arange(crop).double().expand(len(spans), -1)
-    if flips is not None:
-        place = torch.where(flips[:, None], crop - 1 - place, place)
-    place = place - offset
+    place = torch.where(flips[:, None], crop - 1 - place, place) - offset
     centre = (place + 0.5) * window / length
     nearest = centre.floor().clamp(min=0).minimum(window - 1).long()
     return _Positions(centre - 0.5, window / length, window - 1, nearest, (place >= 0) & (place < length))

@@ -11,6 +11,7 @@ from wholenet.data.classes import same_names
 from wholenet.data.detect import open_data
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError, DataSource
+from wholenet.deploy.flips import flipped_as_asked
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
@@ -41,6 +42,9 @@ def score(
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
     tiling: Tiling | None = None,
+    *,
+    tta: bool = False,
+    tta_vertical: bool = False,
 ) -> Evaluation:
     """What is said of ``model`` on a split of ``data``, at full resolution: of the same masks as
     :func:`wholenet.deploy.predict.predict_files` writes.
@@ -55,16 +59,20 @@ def score(
         progress: called with (images done, images in all).
         max_megapixels: larger images are refused.
         tiling: how large images are cut; None is :class:`Tiling` as it is.
+        tta: ask about the mirror images too; see :mod:`wholenet.deploy.flips`.
+        tta_vertical: likewise, mirrored up-down.
 
     Raises:
+        ValueError: for ``tta_vertical`` without ``tta``.
         DataError: if the split does not exist (those that do are named), the classes differ, a file cannot be used, or
             an image cannot be answered.
         FloatingPointError: for logits that are not finite; the image is named.
     """
+    asked = flipped_as_asked(model, tta, tta_vertical)
     source = open_for(model, data, max_megapixels)
     if split not in source.splits:
         raise DataError(f"{data} has no split {split!r} with masks; it has {', '.join(source.splits)}")
-    predict = partial((tiling or Tiling()).predict, model.predict)
+    predict = partial((tiling or Tiling()).predict, asked.predict)
     return measure_masks(predict, source.splits[split], len(model.classes), progress)
 
 

@@ -25,8 +25,9 @@ from wholenet.search.steps import Batch
 from wholenet.search.updates import Batches
 from wholenet.spaces.space import Facts
 from wholenet.spaces.supernet import Supernet
+from wholenet.tasks.losses import MaskLoss, mask_loss
 from wholenet.tasks.score import MIOU
-from wholenet.tasks.segmentation import SegmentationLoss, balanced_loss, evaluate
+from wholenet.tasks.segmentation import evaluate
 
 ADVICE = " (IoU 0). Rare classes count for more with --class-balance 0.5, or 1"
 
@@ -102,9 +103,10 @@ class MaskData:
         """What is drawn from it."""
         return MaskStreams(self.prepared, config, schedule, device)
 
-    def loss(self, config: FitConfig, device: torch.device) -> SegmentationLoss:
-        """Cross-entropy, with the classes weighed as ``config`` says."""
-        return balanced_loss(self.prepared.train_stats.class_pixels, config.class_balance, device)
+    def loss(self, config: FitConfig, device: torch.device) -> MaskLoss:
+        """The one that ``config`` names, with the classes weighed as it says."""
+        pixels = self.prepared.train_stats.class_pixels
+        return mask_loss(config.loss, pixels, config.class_balance, config.focal_gamma, device)
 
     def score(self, model: Supernet, device: torch.device) -> Scored:
         """On the validation split, each image whole."""

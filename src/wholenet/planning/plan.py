@@ -168,6 +168,8 @@ def _choose_shapes(chosen: _Chosen, data: MaskData, pixels: int, what: str) -> N
     chosen.choose("batch", rules.batch_for(images, largest), f"{images} images to train on")
     balance = rules.balance_for(stats.class_pixels)
     reason = f"a class has less than {rules.RARE:.0%} of the pixels" if balance else "no class is rare"
+    if chosen.config.loss == "dice":
+        balance, reason = 0.0, "Dice counts every class alike"
     chosen.choose("class_balance", balance, reason)
 
 
@@ -238,7 +240,10 @@ def _choose_length(
     steps = epochs * each
     chosen.choose("epochs", epochs, f"of {each} steps: {steps:,}, {reason}")
     chosen.choose("steps_per_epoch", each, "an epoch is what is recorded and scored, however many images there are")
-    chosen.choose("lr", round(rules.rate_for(steps), 4), f"for {steps:,} steps; the paper's 0.003 is for 111,000")
+    if config.optimizer == "sgd":
+        chosen.choose("lr", round(rules.rate_for(steps), 4), f"for {steps:,} steps; the paper's 0.003 is for 111,000")
+    else:
+        chosen.choose("lr", rules.ADAMW_RATE, "AdamW's own, whatever the length")
     search = single_stage(epochs, config.warmup_share, config.search_share)[1]
     moved = (search.end - search.first) * each
     if config.moves_architecture and moved:

@@ -26,6 +26,8 @@ HIGH_RATE = 0.1
 HIGH_RATE_STEPS = 2000
 """SGD's rate of the recipes for CPUs, and the length up to which it is taken; the seed paper has 0.003 for 111,000
 steps."""
+ADAMW_RATE = 1e-3
+"""AdamW's rate at the start, whatever the length (that of its paper and of torch)."""
 TRAVEL = 3.0
 """How far a logit must be able to go: two options that went so far apart in opposite directions are decided (0.998)."""
 PAPER_ARCH_RATE = TrainConfig.arch_lr

@@ -109,7 +109,9 @@ def state_bytes(state: object) -> int:
 def room_needed(state: dict[str, Any]) -> int:
     """Bytes that a run writes at most: two checkpoints, the next one while it is written, and the model."""
     model = state_bytes(state["model"])
-    return 3 * max(state_bytes(state), 2 * model) + model  # before the first step there is no momentum yet
+    groups = state.get("weight_optimizer", {}).get("param_groups", [])
+    copies = 3 if any("betas" in group for group in groups) else 2  # before the first step there is no momentum yet
+    return 3 * max(state_bytes(state), copies * model) + model
 
 
 def check_room(folder: Path, state: dict[str, Any], written: int = 0) -> None:

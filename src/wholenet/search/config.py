@@ -42,6 +42,12 @@ MACHINE = ("device", "workers", "threads", "execution", "recompute", "checkpoint
 """Fields that a run may be continued with other values of: where and how it is computed, not what."""
 WeightsAnnotations = Literal["fine", "coarse", "both", "both-then-fine"]
 Zoom = Annotated[float, Field(ge=0.01, le=100)]
+Degrees = Annotated[float, Field(ge=0, le=180)]
+Bend = Annotated[float, Field(ge=0, le=100)]
+Focus = Annotated[float, Field(ge=0, le=10)]
+MaskLossName = Literal["cross-entropy", "dice", "focal", "cross-entropy+dice"]
+FOCAL_GAMMA = 2.0
+"""That of the paper (Lin et al., 2017, Sec. 4)."""
 Noise = Annotated[float, Field(ge=0, le=10)]
 
 
@@ -77,6 +83,11 @@ class FitConfig(BeginConfig):
     registered from outside (docs/extending.md)."""
     crop: str | None = None
     """HEIGHTxWIDTH trained on; default: the smallest training image, in multiples of 32, at most 512x1024."""
+    loss: MaskLossName = "cross-entropy"
+    """What is minimised: cross-entropy (the paper), soft Dice over the classes present, focal, or the sum of the first
+    two (tasks/losses.py)."""
+    focal_gamma: Focus = FOCAL_GAMMA
+    """Of the focal loss: how much less pixels count that are right already; 0 is cross-entropy."""
     class_balance: Decay = 0.0
     """Weight classes by frequency**-this in the loss: 0 is plain cross-entropy, as the paper; 1 balances fully."""
     entropy_alpha: Strength = 0.0
@@ -104,6 +115,18 @@ class FitConfig(BeginConfig):
     """Largest zoom."""
     flip: Share = 0.5
     """Probability of a left-right flip."""
+    flip_vertical: Share = 0.0
+    """Probability of an up-down flip, for images that have no up."""
+    quarter_turns: bool = False
+    """Turn images by 0, 90, 180 or 270 degrees, each as often; on the host."""
+    rotate: Degrees = 0.0
+    """Largest angle, in degrees, by which images are turned either way; corners that come in are ignored. On the
+    host."""
+    elastic: Bend = 0.0
+    """Elastic deformation: standard deviation, in pixels, of displacements on a 3x3 grid (U-Net, 2015: 10). On the
+    host."""
+    transform: str | None = None
+    """A transform of your own, by the name that it was registered by (docs/extending.md); on the host."""
     jitter: BelowOne = 0.4
     """Strength of brightness, contrast and saturation jitter."""
     noise: Noise = 0.02
@@ -112,7 +135,7 @@ class FitConfig(BeginConfig):
     """Keep less than a tenth of the feature maps for the backward pass and compute the others again: the same numbers
     for about 40 % more time."""
     augment_on: Literal["auto", "host", "device"] = "auto"
-    """Where images are scaled, flipped and coloured; auto is the device if that is a GPU."""
+    """Where images are scaled, flipped and coloured; auto is the device if that is a GPU and can do what is asked."""
 
     @property
     def crop_size(self) -> tuple[int, int]:
@@ -124,6 +147,11 @@ class FitConfig(BeginConfig):
         if self.crop is None:
             raise ValueError("this config has no crop; a run that was begun has one in its config.yaml")
         return parse_size(self.crop)
+
+    @property
+    def host_augments(self) -> bool:
+        """Whether the augmentation has a part that only the host does."""
+        return self.quarter_turns or self.rotate != 0 or self.elastic != 0 or self.transform is not None
 
     @property
     def separate_data(self) -> bool:
@@ -139,8 +167,21 @@ class FitConfig(BeginConfig):
                 f"settings has {shown(next(iter(self.settings)))}; what shapes a grid are fields of their own"
             )
         self.check_begin(self.execution)
+        if self.loss == "dice" and self.class_balance:
+            raise ValueError(
+                f"class_balance={self.class_balance} weighs pixels by their class, and loss='dice' counts every class "
+                "that is present alike already; leave class_balance out, or use loss='cross-entropy+dice'"
+            )
+        if self.loss != "focal" and self.focal_gamma != FOCAL_GAMMA:
+            raise ValueError(f"focal_gamma={self.focal_gamma} is of loss='focal', not {self.loss!r}; leave it out")
         if self.scale_max < self.scale_min:
             raise ValueError(f"scale_max={self.scale_max}: expected at least scale_min={self.scale_min}")
+        if self.augment_on == "device" and self.host_augments:
+            raise ValueError(
+                f"quarter_turns={self.quarter_turns}, rotate={self.rotate}, elastic={self.elastic}, "
+                f"transform={self.transform!r} are done on the host, which augment_on='device' rules out; use "
+                "augment_on='host' or 'auto'"
+            )
         if self.split == "disjoint" and (self.weights_annotations, self.arch_annotations) != ("fine", "fine"):
             raise ValueError(
                 "split='disjoint' divides the fine annotations, but coarse ones of the same images were asked for too; "
@@ -203,6 +244,8 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
 
 ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
 ADDED |= {"bands": "auto", "operations": OPERATIONS, "steps_per_epoch": 0, "keep": "last"}
+ADDED |= {"loss": "cross-entropy", "focal_gamma": FOCAL_GAMMA, "optimizer": "sgd"}
+ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic": 0.0, "transform": None}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
 ADDED |= {name: getattr(BeginConfig, name) for name in BEGIN}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""

@@ -14,6 +14,7 @@ from wholenet.data.device import RawStream, ahead
 from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import SegmentationData
 from wholenet.data.stream import BatchStream, Order, batches
+from wholenet.data.transforms import TRANSFORMS
 from wholenet.search.config import FitConfig
 from wholenet.search.train_config import TrainConfig
 
@@ -48,7 +49,8 @@ def names_in_batch(data: SegmentationData, stream: str, number: int, config: Fit
 
 def augments_on_device(config: FitConfig, device: torch.device) -> bool:
     """Whether a run on ``device`` augments there: what `augment_on` comes to."""
-    return config.augment_on == "device" or (config.augment_on == "auto" and device.type == "cuda")
+    can = not config.host_augments
+    return config.augment_on == "device" or (config.augment_on == "auto" and device.type == "cuda" and can)
 
 
 def draw(
@@ -79,6 +81,11 @@ def draw(
         crop=crop,
         scale=(config.scale_min, config.scale_max),
         flip=config.flip,
+        flip_vertical=config.flip_vertical,
+        quarter_turns=config.quarter_turns,
+        rotate=config.rotate,
+        elastic=config.elastic,
+        transform=None if config.transform is None else TRANSFORMS.called(config.transform),
         jitter=config.jitter,
         noise=config.noise,
         pixels=pixels,

@@ -24,7 +24,7 @@ class Bilevel:
     validation: Batch
     """What the architecture learns from."""
     loss: Loss
-    optimizer: torch.optim.SGD
+    optimizer: torch.optim.Optimizer
     """Of the weights."""
 
 

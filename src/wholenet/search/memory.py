@@ -12,7 +12,7 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.search.start import initial_state
 from wholenet.search.steps import Batch, simultaneous_step
 from wholenet.spaces.space import Facts
-from wholenet.tasks.segmentation import SegmentationLoss
+from wholenet.tasks.losses import mask_loss
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
@@ -105,5 +105,7 @@ def _steps(run: RunFolder, facts: Facts, shape: tuple[int, int, int], recompute:
     images, *_following = (torch.zeros(shape[0], facts.channels, *shape[1:], device=device) for _ in range(5))
     images = images.contiguous(memory_format=torch.channels_last)
     batch = Batch(images, torch.zeros(shape, dtype=torch.long, device=device))
+    config = run.fit_config
+    loss = mask_loss(config.loss, (1,) * facts.outputs, config.class_balance, config.focal_gamma, device)
     for _ in range(2):  # momentum comes with the first
-        simultaneous_step(state.model.train(), batch, SegmentationLoss(), state.weight_optimizer)
+        simultaneous_step(state.model.train(), batch, loss, state.weight_optimizer)

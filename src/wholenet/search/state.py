@@ -76,7 +76,7 @@ class TrainState:
     """All that a run changes as it goes: saved in a checkpoint, restored from it."""
 
     model: Supernet
-    weight_optimizer: torch.optim.SGD
+    weight_optimizer: torch.optim.Optimizer
     arch_optimizer: torch.optim.Optimizer
     epoch: int = 0
     """Epochs finished: trained, scored and recorded."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import ParamsT
 
 from wholenet import parallel
 from wholenet.architecture import Architecture, Weights
@@ -227,6 +228,21 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group.get("scale", 1)
 
 
+def sgd(parameters: ParamsT, lr: float, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
+    """Stochastic gradient descent, its weight decay a part of the gradient."""
+    return torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+
+
+def adamw(parameters: ParamsT, lr: float, momentum: float, weight_decay: float) -> torch.optim.Optimizer:
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019, Alg. 2): each step takes lr times the decay of a
+    weight from it, beside what its gradient does. ``momentum`` is beta1; beta2 is 0.999."""
+    return torch.optim.AdamW(parameters, lr=lr, betas=(momentum, 0.999), weight_decay=weight_decay)
+
+
+OPTIMIZERS: dict[str, Callable[[ParamsT, float, float, float], torch.optim.Optimizer]] = {"sgd": sgd, "adamw": adamw}
+"""Of the weights, by the names of ``TrainConfig.optimizer``: (parameters, rate, momentum, weight decay)."""
+
+
 def make_optimizers(
     model: Supernet,
     *,
@@ -238,8 +254,10 @@ def make_optimizers(
     arch_betas: tuple[float, float] = (0.9, 0.999),
     apart: nn.Module | None = None,
     scale: float = 1.0,
-) -> tuple[torch.optim.SGD, torch.optim.Adam]:
-    """SGD for the weights, Adam (coupled weight decay) for the logits: seed paper, Sec. 4.1.
+    optimizer: str = "sgd",
+) -> tuple[torch.optim.Optimizer, torch.optim.Adam]:
+    """SGD for the weights, Adam (coupled weight decay) for the logits: seed paper, Sec. 4.1. ``optimizer`` may name
+    another one for the weights: one of :data:`OPTIMIZERS`.
 
     The parameters of ``apart``, a part of the network, are a group of their own, whose rate is ``scale`` times that of
     the others whenever :func:`set_rate` sets it.
@@ -249,6 +267,6 @@ def make_optimizers(
         own = {id(parameter) for parameter in apart.parameters()}
         groups = [{"params": [p for p in model.net.parameters() if id(p) not in own]}]
         groups.append({"params": list(apart.parameters()), "scale": scale, "lr": lr * scale})
-    weights = torch.optim.SGD(groups, lr=lr, momentum=momentum, weight_decay=weight_decay)
+    weights = OPTIMIZERS[optimizer](groups, lr, momentum, weight_decay)
     logits = torch.optim.Adam(model.arch.parameters(), lr=arch_lr, weight_decay=arch_weight_decay, betas=arch_betas)
     return weights, logits

@@ -67,14 +67,16 @@ class TrainConfig(SearchConfig):
     """Images per step."""
     seed: Seed = 0
     """Seed of the initial weights, the drawn batches and the augmentation."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """Of the weights; AdamW takes `momentum` for its beta1, and wants a smaller `lr`: 0.001 is usual."""
     lr: Rate = 3e-3
-    """SGD learning rate at the start."""
+    """Learning rate of the weights at the start."""
     lr_schedule: Literal["poly", "cosine"] = "poly"
     """Decay to zero over the whole run (open; poly with power 0.9 as Auto-DeepLab)."""
     momentum: BelowOne = 0.9
-    """SGD momentum (open)."""
+    """Momentum of the weights (open)."""
     weight_decay: Decay = 5e-4
-    """SGD weight decay."""
+    """Weight decay of the weights: SGD's is a part of the gradient, AdamW's is decoupled from it."""
     arch_lr: Rate = 3e-3
     """Adam learning rate of the architecture; no schedule."""
     arch_weight_decay: Decay = 1e-3
@@ -223,6 +225,11 @@ class TrainConfig(SearchConfig):
             raise ValueError(
                 f"gradient={self.gradient!r} is of an architecture step before the weight step (DARTS, Alg. 1); use "
                 "arch_update='architecture-first' with it"
+            )
+        if self.gradient.startswith("second-order") and self.optimizer != "sgd":
+            raise ValueError(
+                f"gradient={self.gradient!r} looks through a step of SGD, and the weights are moved by "
+                f"optimizer={self.optimizer!r}; use gradient='first-order', or optimizer='sgd'"
             )
         if self.gradient != "first-order" and self.arch_batchnorm == "updated":
             raise ValueError(f"arch_batchnorm='updated' goes with gradient='first-order', not {self.gradient!r}")

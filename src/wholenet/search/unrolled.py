@@ -38,8 +38,14 @@ class VirtualStep:
     """The optimiser's momentum, one per parameter of the network; none before the first step."""
 
     @classmethod
-    def of(cls, optimizer: torch.optim.SGD) -> VirtualStep:
-        """What ``optimizer``, of one group of parameters, would do next."""
+    def of(cls, optimizer: torch.optim.Optimizer) -> VirtualStep:
+        """What ``optimizer``, SGD of one group of parameters, would do next.
+
+        Raises:
+            TypeError: if it is another.
+        """
+        if not isinstance(optimizer, torch.optim.SGD):
+            raise TypeError(f"the virtual step is SGD's, and the weights are moved by {type(optimizer).__name__}")
         (group,) = optimizer.param_groups
         buffers = [optimizer.state[p].get("momentum_buffer") for p in group["params"]]
         return cls(group["lr"], group["momentum"], group["weight_decay"], buffers)

@@ -28,9 +28,10 @@ from wholenet.machine import choose_device
 from wholenet.search.draw import draw, steps_per_epoch
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.schedule import Schedule
-from wholenet.search.steps import Batch, set_rate, weight_step
+from wholenet.search.steps import OPTIMIZERS, Batch, set_rate, weight_step
 from wholenet.spaces.supernet import Supernet
-from wholenet.tasks.segmentation import balanced_loss, evaluate
+from wholenet.tasks.losses import mask_loss
+from wholenet.tasks.segmentation import evaluate
 
 
 class Cutting:
@@ -68,9 +69,10 @@ class Cutting:
         config, data = self.config, self.data
         model = copy.deepcopy(cut).train()
         steps = max(1, round(share * config.epochs * steps_per_epoch(len(data.weights), config.batch)))
-        loss = balanced_loss(data.train_stats.class_pixels, config.class_balance, self.device)
-        optimizer = torch.optim.SGD(
-            model.net.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        pixels = data.train_stats.class_pixels
+        loss = mask_loss(config.loss, pixels, config.class_balance, config.focal_gamma, self.device)
+        optimizer = OPTIMIZERS[config.optimizer](
+            model.net.parameters(), config.lr, config.momentum, config.weight_decay
         )
         drawn = draw(data.weights, "after the cut", 0, steps, data.crop, config, pixels=data.pixels)
         schedule = Schedule(epochs=1, steps_per_epoch=steps, lr=rate * config.lr, decay=config.lr_schedule)

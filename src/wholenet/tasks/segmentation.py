@@ -56,12 +56,6 @@ def balanced_weights(class_pixels: tuple[int, ...], balance: float) -> Tensor | 
     return (raw / (raw * frequency).sum()).float()
 
 
-def balanced_loss(class_pixels: tuple[int, ...], balance: float, device: torch.device) -> SegmentationLoss:
-    """The loss with :func:`balanced_weights`, for outputs on ``device``."""
-    class_weights = balanced_weights(class_pixels, balance)
-    return SegmentationLoss(None if class_weights is None else class_weights.to(device))
-
-
 @dataclass(frozen=True)
 class Scores:
     """What a confusion matrix says. Shares in [0, 1]."""
