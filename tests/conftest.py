@@ -1,6 +1,8 @@
 """One torch thread: on shared cores two can wait for each other for seconds. Triton's kernels are interpreted where
 there is no GPU to compile them for."""
 
+import copy
+import functools
 import gc
 import json
 import os
@@ -11,7 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+import toy as toy_space
 from run_files import PICTURES
+from wholenet import files
 from wholenet.data.detect import open_data
 from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
@@ -78,6 +82,15 @@ def pictures_on_demand():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def configs_read_once():
+    """A small run reads its config seven times, a twelfth of its time: a YAML text is parsed once in a session."""
+    parsed = functools.lru_cache(256)(files.parse_yaml)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "parse_yaml", lambda text: copy.deepcopy(parsed(text)))
+        yield
+
+
 @pytest.fixture(scope="session")
 def camvid() -> Path:
     return shared("camvid")
@@ -92,6 +105,20 @@ def cifar10() -> Path:
 def robustdarts() -> Path:
     """Eigenvalue trajectories and Hessians of the RobustDARTS study."""
     return shared("robustdarts")
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """The space of tests/toy.py is known to the tests of a file."""
+    with toy_space.registered():
+        yield
+
+
+@pytest.fixture(scope="module")
+def shallow():
+    """The smallest grid is smaller still for the tests of a file."""
+    with toy_space.shallow():
+        yield
 
 
 @pytest.fixture(scope="session")
