@@ -173,9 +173,7 @@ def eigenvalues(monkeypatch, by_epoch):
 
 def test_early_stopping_takes_the_architecture_from_before_the_growth(small, monkeypatch):
     eigenvalues(monkeypatch, lambda state: 1.0 if state.epoch <= 6 else 10.0)
-    found = search(
-        small("darts-es", stopping="paper", epochs=14, arch_lr=0.02, val_every=20), QUIET
-    )
+    found = search(small("darts-es", stopping="paper", epochs=14, arch_lr=0.02, val_every=20), QUIET)
     records = CellFolder(found.run).records()
     # Averages over five epochs, five apart: the first above 4/3 is at the seventh epoch's growth, once there are ten.
     assert len(records) == 10
