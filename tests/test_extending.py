@@ -15,6 +15,7 @@ import torch
 import wholenet
 import wholenet.run as run_module
 from run_files import assert_equal, checkpoint, records, untimed
+from toy import shallow
 from wholenet.architecture import RELAXATIONS
 from wholenet.cli import main
 from wholenet.data.sample import DataError
@@ -36,6 +37,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 SPACE, OPERATIONS_OF_MINE, METHOD, PROTOCOL, TASK, TRANSFORM = (
     part.split("```")[0] for part in PAGE.read_text().split("```python\n")[1:]
 )
+pytestmark = pytest.mark.usefixtures("shallow")
 MINE = ("cross_7x7", "dil_conv_5x5", "softened")
 SMALL = {"epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.02, "device": "cpu", "threads": 1}
 PHASES = {"warmup_share": 0.34, "search_share": 0.33}
@@ -131,6 +133,11 @@ def test_its_decoding_makes_a_second_stage(discs, tmp_path):
 
 
 def test_operations_of_ones_own_stand_in_the_grid_s_cell(discs, tmp_path):
+    with shallow(layers=1):  # exporting takes its time for each
+        own_operations(discs, tmp_path)
+
+
+def own_operations(discs, tmp_path):
     options = {**SMALL, **PHASES, "size": "nano", "operations": ",".join(("conv_3x3", *MINE))}
     wholenet.fit(discs, tmp_path / "run", **options)
     scores = wholenet.resume(tmp_path / "run").learned.scores

@@ -37,11 +37,11 @@ def registered():
 
 
 @contextmanager
-def shallow():
+def shallow(layers=2):
     """Let "nano", the smallest grid, have two layers of few channels: enough for every kind of edge, and half the time.
     What is trained meanwhile can only be read meanwhile, and in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(GRID_SIZES, "nano", GridSize(layers=2, filters=4, expansion=1, head=16))
+        patch.setitem(GRID_SIZES, "nano", GridSize(layers=layers, filters=4, expansion=1, head=64))
         cost._step_cost.cache_clear()
         yield
     cost._step_cost.cache_clear()
