@@ -297,11 +297,11 @@ def test_the_decodings_on_offer_are_all_there_are():
 
 
 def test_info_counts_the_supernets_of_cell_spaces(tmp_path, capsys):
-    main(["info", "darts", "--json", str(tmp_path / "info.json")])
-    assert json.loads((tmp_path / "info.json").read_text())["parameters"] == 1_930_618
-    assert "1,930,618" in capsys.readouterr().out
-    main(["info", "s3", "--classes", "100"])
-    assert re.search(r"architecture +84\n", capsys.readouterr().out)
+    main(["info", "s1", "--classes", "100", "--json", str(tmp_path / "info.json")])
+    assert json.loads((tmp_path / "info.json").read_text())["parameters"] == 428_276
+    shown = capsys.readouterr().out
+    assert "428,276" in shown
+    assert re.search(r"architecture +\d+\n", shown)
 
 
 def test_info_counts_and_writes_json(tmp_path, capsys):
