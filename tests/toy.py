@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from wholenet.search import cost
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.sizes import GRID_SIZES, GridSize
 
@@ -40,6 +39,8 @@ def registered():
 def shallow(layers=2):
     """Let "nano", the smallest grid, have two layers of few channels: enough for every kind of edge, and half the time.
     What is trained meanwhile can only be read meanwhile, and in this process."""
+    from wholenet.search import cost  # it imports Triton, which conftest.py has something to say to before
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(GRID_SIZES, "nano", GridSize(layers=layers, filters=4, expansion=1, head=64))
         cost._step_cost.cache_clear()
