@@ -1,6 +1,8 @@
 """One torch thread: on shared cores two can wait for each other for seconds. Triton's kernels are interpreted where
 there is no GPU to compile them for."""
 
+import copy
+import functools
 import gc
 import json
 import os
@@ -11,7 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+import toy as toy_space
 from run_files import PICTURES
+from wholenet import files
 from wholenet.data.detect import open_data
 from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
@@ -43,19 +47,28 @@ def cache_folder(tmp_path_factory):
 
 LONG = (
     "test_studies.py",
-    "test_parallel.py",
     "test_search_runs.py",
+    "test_parallel.py",
     "test_cell_studies.py",
-    "test_grid_methods.py",
-    "test_fit.py",
-    "test_reliability.py",
+    "test_measured.py",
     "test_export.py",
     "test_extending.py",
-    "test_sweep_runs.py",
-    "test_execution.py",
-    "test_registered_data.py",
-    "test_bench.py",
+    "test_old_folders.py",
+    "test_grid_methods.py",
+    "test_diagnose_run.py",
+    "test_loop_of_methods.py",
+    "test_cell_forms.py",
+    "test_fit.py",
+    "test_cli.py",
+    "test_formats.py",
+    "test_discrete.py",
+    "test_two_stage.py",
+    "test_untrusted_files.py",
     "test_soak.py",
+    "test_kernels.py",
+    "test_bench.py",
+    "test_model_folder.py",
+    "test_curvature.py",
 )
 
 
@@ -78,6 +91,15 @@ def pictures_on_demand():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def configs_read_once():
+    """A small run reads its config seven times, a twelfth of its time: a YAML text is parsed once in a session."""
+    parsed = functools.lru_cache(256)(files.parse_yaml)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "parse_yaml", lambda text: copy.deepcopy(parsed(text)))
+        yield
+
+
 @pytest.fixture(scope="session")
 def camvid() -> Path:
     return shared("camvid")
@@ -92,6 +114,20 @@ def cifar10() -> Path:
 def robustdarts() -> Path:
     """Eigenvalue trajectories and Hessians of the RobustDARTS study."""
     return shared("robustdarts")
+
+
+@pytest.fixture(scope="module")
+def toy():
+    """The space of tests/toy.py is known to the tests of a file."""
+    with toy_space.registered():
+        yield
+
+
+@pytest.fixture(scope="module")
+def shallow():
+    """The smallest grid is smaller still for the tests of a file."""
+    with toy_space.shallow():
+        yield
 
 
 @pytest.fixture(scope="session")

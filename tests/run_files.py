@@ -44,6 +44,7 @@ class Pictures:
 
     PLACES = (
         "wholenet.jobs.job.draw_run",
+        "wholenet.jobs.segmentation.draw_answers",
         "wholenet.cells.search.draw_search",
         "wholenet.cells.search.draw_cells",
         "wholenet.cells.retrain.draw_cells",

@@ -15,6 +15,8 @@ from wholenet.benchmarks import cell_epochs, cell_steps, eigenvalue, inference, 
 from wholenet.benchmarks.row import Setting
 from wholenet.cli import main
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 ROOT = Path(__file__).parents[1]
 SMALL = {"size": "nano", "batch": 2, "crop": "64x64", "rounds": 1, "device": "cpu"}
 KEYS = {"name", "baseline", "ratio_median", "ratio_min", "ratio_max", "n", "max_abs_error"}

@@ -29,6 +29,8 @@ from wholenet.spaces.catalog import create_model
 from wholenet.spaces.decoding import DECODINGS
 from wholenet.spaces.genotype import read_genotype
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -286,8 +288,8 @@ def test_diagnose_prints_a_table_and_three_sentences_and_writes_them(run, tmp_pa
 
 def test_decode_writes_a_genotype_that_can_be_trained(run, tmp_path, capsys):
     main(["decode", str(run), "--out", str(tmp_path / "g.yaml"), "--decoding", "threshold", "--tau", "0"])
-    assert "30 of 30 edges (threshold 0)" in capsys.readouterr().out
-    assert read_genotype(tmp_path / "g.yaml", layers=3).decoding == "threshold 0"
+    assert "20 of 20 edges (threshold 0)" in capsys.readouterr().out
+    assert read_genotype(tmp_path / "g.yaml", layers=2).decoding == "threshold 0"
 
 
 def test_the_decodings_on_offer_are_all_there_are():
@@ -295,11 +297,11 @@ def test_the_decodings_on_offer_are_all_there_are():
 
 
 def test_info_counts_the_supernets_of_cell_spaces(tmp_path, capsys):
-    main(["info", "darts", "--json", str(tmp_path / "info.json")])
-    assert json.loads((tmp_path / "info.json").read_text())["parameters"] == 1_930_618
-    assert "1,930,618" in capsys.readouterr().out
-    main(["info", "s3", "--classes", "100"])
-    assert re.search(r"architecture +84\n", capsys.readouterr().out)
+    main(["info", "s1", "--classes", "100", "--json", str(tmp_path / "info.json")])
+    assert json.loads((tmp_path / "info.json").read_text())["parameters"] == 428_276
+    shown = capsys.readouterr().out
+    assert "428,276" in shown
+    assert re.search(r"architecture +\d+\n", shown)
 
 
 def test_info_counts_and_writes_json(tmp_path, capsys):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +14,8 @@ import torch
 import wholenet
 import wholenet.run as run_module
 from run_files import assert_equal, checkpoint, records, untimed
+from toy import shallow
+from wholenet import plugins
 from wholenet.architecture import RELAXATIONS
 from wholenet.cli import main
 from wholenet.data.sample import DataError
@@ -36,6 +37,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
 SPACE, OPERATIONS_OF_MINE, METHOD, PROTOCOL, TASK, TRANSFORM = (
     part.split("```")[0] for part in PAGE.read_text().split("```python\n")[1:]
 )
+pytestmark = pytest.mark.usefixtures("shallow")
 MINE = ("cross_7x7", "dil_conv_5x5", "softened")
 SMALL = {"epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.02, "device": "cpu", "threads": 1}
 PHASES = {"warmup_share": 0.34, "search_share": 0.33}
@@ -131,6 +133,11 @@ def test_its_decoding_makes_a_second_stage(discs, tmp_path):
 
 
 def test_operations_of_ones_own_stand_in_the_grid_s_cell(discs, tmp_path):
+    with shallow(layers=1):  # exporting takes its time for each
+        own_operations(discs, tmp_path)
+
+
+def own_operations(discs, tmp_path):
     options = {**SMALL, **PHASES, "size": "nano", "operations": ",".join(("conv_3x3", *MINE))}
     wholenet.fit(discs, tmp_path / "run", **options)
     scores = wholenet.resume(tmp_path / "run").learned.scores
@@ -332,16 +339,25 @@ def test_a_setting_that_is_called_as_an_option_of_every_run_is_refused(discs, tm
         SPACES.remove("clashing")
 
 
-def test_the_command_line_imports_what_it_is_told_and_its_sweeps_do_too(discs, tmp_path, capsys):
+def test_the_command_line_imports_what_it_is_told_and_its_sweeps_do_too(discs, tmp_path, capsys, monkeypatch):
     (tmp_path / "my_space.py").write_text(SPACE)
     (tmp_path / "sweep.yaml").write_text(
         f"data: {discs}\nout: {tmp_path}/sweep\ngrid: {{seed: [0]}}\n"
         "options: {space: kernels, width: 4, epochs: 1, batch: 2, crop: 32x32}\n"
     )
-    # The sweep is one process, and the `wholenet fit --import` that it starts is another.
-    command = [sys.executable, "-m", "wholenet", "sweep", "sweep.yaml", "--import=my_space", "--jobs", "1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr + done.stdout
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plugins, "IMPORTED", [])
+    space = SPACES["kernels"]
+    SPACES.remove("kernels")  # as in a process that imported nothing
+    try:
+        # The sweep is this process, and the `wholenet fit --import` that it starts is another.
+        main(["sweep", "sweep.yaml", "--import=my_space", "--jobs", "1"])
+        assert plugins.IMPORTED == ["my_space"]
+    finally:
+        sys.modules.pop("my_space", None)
+        if "kernels" in SPACES:
+            SPACES.remove("kernels")
+        SPACES.add("kernels", space)
     (run,) = (path.parent for path in (tmp_path / "sweep" / "runs").glob("*/config.yaml"))
     assert RunFolder(run).config.settings == {"width": 4}
     space = SPACES["kernels"]

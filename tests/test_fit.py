@@ -18,7 +18,10 @@ from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.loop import train_epoch
 from wholenet.search.protocols import plan_phases
 
+pytestmark = pytest.mark.usefixtures("shallow")
 SMALL = {"size": "nano", "epochs": 5, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 2}
+
+SHORT = {"epochs": 3, "warmup_share": 0.34, "search_share": 0.33}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def folder(discs):
 
 
 @pytest.fixture(scope="module")
-def run(folder, tmp_path_factory):
+def run(folder, shallow, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "one"
     with PICTURES:
         wholenet.fit(folder, out, **SMALL)
@@ -93,8 +96,8 @@ def stopped(out, folder, stop_after, **options):
 @pytest.mark.parametrize(
     "options",
     [
-        {"precision": "bfloat16"},
-        {"augment_on": "device", "workers": 1, "recompute": True, "arch_update": "alternating"},
+        {"precision": "bfloat16", **SHORT},
+        {"augment_on": "device", "workers": 1, "recompute": True, "arch_update": "alternating", **SHORT},
         {"execution": "kernels"},
     ],
 )
@@ -104,16 +107,11 @@ def test_a_run_goes_through_in_every_way_to_compute_and_on_from_the_middle(optio
     expected = checkpoint(out)
     assert all(np.isfinite(record["loss"]) for record in records(out))
     again = tmp_path / "again"
-    stopped(again, folder, 3, **options)
+    stopped(again, folder, options.get("epochs", 5) - 2, **options)
     wholenet.resume(again)
     assert_equal(checkpoint(again), expected)
     if "execution" in options:  # not to be had on a CPU: it said so, and ran as ever
         assert_equal(expected, checkpoint(run))
-
-
-def test_workers_change_nothing(run, folder, tmp_path):
-    wholenet.fit(folder, tmp_path / "workers", **SMALL, workers=1)
-    assert untimed(records(tmp_path / "workers")) == untimed(records(run))
 
 
 @pytest.mark.parametrize("stop_after", [2])
@@ -124,18 +122,6 @@ def test_a_stopped_run_continues_to_the_same_weights_across_phase_boundaries(run
     wholenet.resume(out)
     assert_equal(checkpoint(out), checkpoint(run))
     assert untimed(records(out)) == untimed(records(run))
-
-
-def test_a_run_stopped_before_its_first_checkpoint_starts_over(run, folder, tmp_path, monkeypatch):
-    def stopping(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("wholenet.run.train_epoch", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        wholenet.fit(folder, tmp_path / "early", **SMALL)
-    monkeypatch.undo()
-    wholenet.resume(tmp_path / "early")
-    assert_equal(checkpoint(tmp_path / "early"), checkpoint(run))
 
 
 def test_resuming_a_finished_run_only_scores_it(run):

@@ -1,4 +1,5 @@
-"""Published methods of search on the grid: each trains, goes on to the bit, and its model loads and predicts."""
+"""Published methods of search on images with masks: each trains the grid, and its model loads and predicts; each goes
+on to the bit."""
 
 import dataclasses
 import hashlib
@@ -12,6 +13,7 @@ import wholenet
 import wholenet.jobs.job as job_module
 import wholenet.run as run_module
 from run_files import assert_equal, checkpoint, records, untimed
+from toy import TOY
 from wholenet.search.config import ADDED, FitConfig, fit_config, grid_methods
 from wholenet.search.methods import METHODS
 from wholenet.search.protocols import plan_phases
@@ -20,6 +22,7 @@ from wholenet.search.start import parts_of
 from wholenet.spaces.decoding import decode
 from wholenet.studies.pool import folder_name
 
+pytestmark = pytest.mark.usefixtures("shallow", "toy")
 GRID_METHODS = grid_methods()
 SMALL = {
     "size": "nano",
@@ -40,40 +43,52 @@ def options_of(method):
     return {**WATCHED, "stopping": "paper"} if method in ("darts-es", "darts-ada") else SMALL
 
 
+@pytest.fixture
+def trains(discs, monkeypatch):
+    """``wholenet.fit`` by a method; curvature has tests of its own."""
+    monkeypatch.setattr(job_module, "_ends_of_spectrum", lambda *_: {"eigenvalue": 1.0, "lowest_eigenvalue": 0.0})
+
+    def fits(method, out, **more):
+        options = {"method": method} | options_of(method)
+        if "stopping" in options:
+            options["gradient"] = "first-order"
+        if "space" in more:
+            options.pop("size")
+        wholenet.fit(discs, out, **options | more)
+
+    return fits
+
+
 @pytest.mark.parametrize("method", GRID_METHODS)
-def test_a_method_trains_goes_on_to_the_bit_loads_and_predicts(method, discs, tmp_path):
-    options = {"method": method, "gradient": "first-order"} | options_of(method)
-    if "stopping" not in options:
-        options.pop("gradient")
-    with pytest.MonkeyPatch.context() as patch:
-        if "stopping" in options:  # curvature has tests of its own
-            patch.setattr(job_module, "_ends_of_spectrum", lambda *_: {"eigenvalue": 1.0, "lowest_eigenvalue": 0.0})
-        wholenet.fit(discs, tmp_path / "whole", **options)
-        real, steps = run_module.train_epoch, []
-
-        def stopping(state, phase, *rest):
-            for step in real(state, phase, *rest):
-                yield step
-                steps.append(phase.name)
-                if steps.count("search") == 2:
-                    raise KeyboardInterrupt
-
-        with patch.context() as inner:
-            inner.setattr(run_module, "train_epoch", stopping)
-            with pytest.raises(KeyboardInterrupt):
-                wholenet.fit(discs, tmp_path / "stopped", **options, checkpoint_minutes=0)
-        wholenet.resume(tmp_path / "stopped")
-    assert_equal(checkpoint(tmp_path / "whole"), checkpoint(tmp_path / "stopped"))
-    assert untimed(records(tmp_path / "whole")) == untimed(records(tmp_path / "stopped"))
-    model = wholenet.load(tmp_path / "whole", device="cpu")
+def test_a_method_trains_the_grid_loads_and_predicts(method, trains, tmp_path):
+    trains(method, tmp_path)
+    model = wholenet.load(tmp_path, device="cpu")
     assert model.network.spec.relaxation == ("sigmoid" if method == "fair-darts" else "softmax")
     assert model.predict(np.zeros((40, 50, 3), np.uint8)).shape == (40, 50)
-    moved = [
-        any(np.ravel(record["logits"]["beta"]) != np.ravel(records(tmp_path / "whole")[0]["logits"]["beta"]))
-        for record in records(tmp_path / "whole")
-    ]
-    assert moved[0] is False
-    assert moved[-1]
+    first, *others = [np.ravel(record["logits"]["beta"]) for record in records(tmp_path)]
+    assert (others[-1] != first).any()
+
+
+@pytest.mark.parametrize("method", GRID_METHODS)
+def test_a_method_goes_on_to_the_bit(method, trains, tmp_path, monkeypatch):
+    """On the toy space: what a method adds to a run is the same on every space."""
+    trains(method, tmp_path / "whole", **TOY)
+    real, steps = run_module.train_epoch, []
+
+    def stopping(state, phase, *rest):
+        for step in real(state, phase, *rest):
+            yield step
+            steps.append(phase.name)
+            if steps.count("search") == 2:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as inner:
+        inner.setattr(run_module, "train_epoch", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            trains(method, tmp_path / "stopped", **TOY, checkpoint_minutes=0)
+    wholenet.resume(tmp_path / "stopped")
+    assert_equal(checkpoint(tmp_path / "whole"), checkpoint(tmp_path / "stopped"))
+    assert untimed(records(tmp_path / "whole")) == untimed(records(tmp_path / "stopped"))
 
 
 def test_methods_that_the_grid_cannot_carry_say_why_and_which_it_can():

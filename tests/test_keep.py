@@ -8,6 +8,7 @@ import pytest
 
 import wholenet
 from run_files import assert_equal, checkpoint, records, untimed
+from toy import TOY
 from wholenet.deploy.model_folder import load_model
 from wholenet.jobs.segmentation import MaskData
 from wholenet.search.config import FitConfig, read_config
@@ -16,7 +17,8 @@ from wholenet.search.keeper import Keeper
 from wholenet.search.loop import train_epoch
 from wholenet.tasks.score import ERROR, MIOU
 
-SMALL = {"size": "nano", "epochs": 5, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 1}
+pytestmark = pytest.mark.usefixtures("toy")
+SMALL = {**TOY, "epochs": 5, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 1}
 SCORES = (0.3, 0.5, 0.2, 0.5, 0.4)
 """Of the epochs. The best is the fourth: of two equal ones the later."""
 STEPS = 5
@@ -47,14 +49,14 @@ def scripted():
 
 
 @pytest.fixture(scope="module")
-def last(discs, tmp_path_factory, scripted):
+def last(toy, discs, tmp_path_factory, scripted):
     out = tmp_path_factory.mktemp("keep") / "last"
     wholenet.fit(discs, out, **SMALL)
     return out
 
 
 @pytest.fixture(scope="module")
-def best(discs, tmp_path_factory, scripted):
+def best(toy, discs, tmp_path_factory, scripted):
     out = tmp_path_factory.mktemp("keep") / "best"
     return wholenet.fit(discs, out, **SMALL, keep="best").learned
 

@@ -2,33 +2,22 @@
 refused with the names of those that go."""
 
 import math
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 import wholenet
 from run_files import records
+from toy import TOY
 from wholenet.search.config import grid_methods
 from wholenet.search.methods import METHODS
-from wholenet.spaces.catalog import SPACES
 
-PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
-TOY = PAGE.read_text().split("```python\n")[1].split("```")[0]
 ONE = {"epochs": 1, "device": "cpu", "threads": 1, "warmup_share": 0.0, "search_share": 1.0}
 MASKS = ONE | {"batch": 4, "crop": "32x32"}
 OF_SPACE = {
     "grid": {"size": "nano", **MASKS},
-    "kernels": {"space": "kernels", "width": 2, "layers": 1, **MASKS},
+    "kernels": {**TOY, "width": 2, "layers": 1, **MASKS},
 }
 GRID = grid_methods()
-
-
-@pytest.fixture
-def toy():
-    exec(compile(TOY, str(PAGE), "exec"), {"__name__": "my_module"})
-    yield
-    SPACES.remove("kernels")
 
 
 def check(out) -> None:

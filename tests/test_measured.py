@@ -9,6 +9,7 @@ from PIL import Image
 
 import wholenet
 from run_files import assert_equal, checkpoint
+from toy import TOY
 from wholenet.cli import main
 from wholenet.data.detect import open_data
 from wholenet.data.pixels import Pixels
@@ -22,7 +23,8 @@ from wholenet.search.loop import train_epoch
 from wholenet.search.run_folder import RunFolder
 
 tifffile = pytest.importorskip("tifffile", reason="part of wholenet[tiff]")
-SMALL = {"size": "nano", "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 4}
+pytestmark = pytest.mark.usefixtures("toy", "shallow")
+SMALL = {**TOY, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 4}
 
 
 def image_of(mask, rng):
@@ -140,11 +142,20 @@ def test_a_continued_run_is_the_whole_run_and_knows_other_data(run, tmp_path, mo
     assert_equal(checkpoint(part), checkpoint(run))
 
 
-def test_a_diagnosis_and_the_costs_are_of_four_channels(data, run):
-    found = wholenet.diagnose(run, curvature=True, device="cpu")
-    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["miou"]
+@pytest.fixture(scope="module")
+def grid(data, tmp_path_factory):
+    """A run of the grid, which has more to diagnose than a space from outside."""
+    options = {name: value for name, value in SMALL.items() if name not in TOY} | {"size": "nano", "epochs": 4}
+    out = tmp_path_factory.mktemp("runs") / "grid"
+    wholenet.fit(data, out, **options)
+    return out
+
+
+def test_a_diagnosis_and_the_costs_are_of_four_channels(data, grid):
+    found = wholenet.diagnose(grid, curvature=True, device="cpu")
+    last = json.loads((grid / "metrics.jsonl").read_text().splitlines()[-1])["miou"]
     assert found.miou == pytest.approx(last, abs=1e-3)
-    assert run_macs(RunFolder(run)) > 0
+    assert run_macs(RunFolder(grid)) > 0
 
 
 def test_a_model_folder_whose_parts_disagree_is_refused(run, tmp_path):

@@ -44,7 +44,7 @@ def ended(process):
     return process.returncode, text
 
 
-OPTIONS = "--size nano --epochs 3 --batch 1 --crop 32x32 --lr 0.02 --device cpu --threads 1"
+OPTIONS = "--size nano --epochs 3 --batch 2 --crop 32x32 --lr 0.02 --device cpu --threads 1"
 SEARCHES = "--warmup-share 0.34 --search-share 0.33 --arch-update alternating"
 FIT = [*OPTIONS.split(), *SEARCHES.split()]
 

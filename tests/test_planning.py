@@ -20,6 +20,8 @@ from wholenet.search.config import fit_config, read_config
 from wholenet.search.presets import PRESETS
 from wholenet.search.protocols import plan_phases
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 QUIET = Console(quiet=True)
 
 

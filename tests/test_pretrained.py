@@ -31,6 +31,8 @@ from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.grid import STRIDES
 from wholenet.tasks.segmentation import SegmentationLoss
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 STEM = "timm/small_net"
 SMALL = {"size": "nano", "epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 3}
 SMALL |= {"warmup_share": 0.34, "search_share": 0.34}
@@ -76,7 +78,7 @@ def test_the_grid_reads_the_last_map_of_each_stride_through_one_convolution_each
     net = supernet().net
     assert net.encoder.channels == [6, 5, 9, 10]
     shapes = {level: list(stem[0].weight.shape) for level, stem in net.stems.items()}
-    assert shapes == {"0": [8, 6, 1, 1], "1": [16, 5, 1, 1], "2": [32, 9, 1, 1], "3": [64, 10, 1, 1]}
+    assert shapes == {"0": [4, 6, 1, 1], "1": [8, 5, 1, 1], "2": [16, 9, 1, 1], "3": [32, 10, 1, 1]}
     x = torch.randn(1, 3, 64, 96)
     maps = dict(zip(net.encoder.body.info, net.encoder.body(x), strict=True))
     assert all(torch.equal(m, maps[s, m.shape[1]]) for s, m in zip(STRIDES, net.encoder(x), strict=True))

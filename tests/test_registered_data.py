@@ -9,6 +9,7 @@ import pytest
 
 import wholenet
 from run_files import records
+from toy import TOY
 from wholenet.cells.best_of import resume_cells
 from wholenet.cli import main
 from wholenet.commands.asked import asked
@@ -19,7 +20,8 @@ from wholenet.data.sets import DATA_SETS, DataSet
 from wholenet.search.cell_config import read_cell_config
 from wholenet.search.config import read_config
 
-SMALL = {"size": "nano", "epochs": 1, "batch": 2, "crop": "32x32", "device": "cpu"}
+pytestmark = pytest.mark.usefixtures("toy")
+SMALL = {**TOY, "epochs": 1, "batch": 2, "crop": "32x32", "device": "cpu"}
 PAGE = Path(__file__).parents[1] / "docs" / "data.md"
 CLASSES = Classes(("ground", "square"), default_colors(2))
 
@@ -117,7 +119,7 @@ def test_the_example_of_the_page_is_trained_on(tmp_path, monkeypatch):
 # ---- labelled images
 
 
-TINY = {"space": "s2", "channels": 4, "cells": 3, "epochs": 1, "batch": 4, "device": "cpu"}
+TINY = {"space": "s2", "channels": 4, "cells": 3, "epochs": 1, "batch": 8, "device": "cpu"}
 
 
 def shades(count, **wrong):
@@ -141,7 +143,7 @@ def test_labelled_images_are_searched_on_retrained_on_and_scored(labelled, tmp_p
     assert read_cell_config(tmp_path / "run" / "config.yaml").data == "shades"
     monkeypatch.chdir(tmp_path)
     resume_cells("run")
-    found = wholenet.retrain("run/genotype.yaml", "shades", "net", channels=4, cells=3, epochs=1, batch=4, auxiliary=0)
+    found = wholenet.retrain("run/genotype.yaml", "shades", "net", channels=4, cells=3, epochs=1, batch=8, auxiliary=0)
     assert wholenet.evaluate(found.run, "shades").images == 6
     capsys.readouterr()
     main(["evaluate", "net", "shades", "--split", "train"])

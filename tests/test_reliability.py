@@ -1,4 +1,5 @@
-"""What a run does when it is stopped, when its numbers are lost, when another one is there."""
+"""What a run does when it is stopped, when its numbers are lost, when another one is there: on a toy space, for the
+run is the same whatever it searches (test_fit.py goes on with one of the grid, test_search_runs.py of cells)."""
 
 import dataclasses
 import errno
@@ -15,6 +16,7 @@ import torch
 
 import wholenet
 from run_files import assert_equal, checkpoint, records, untimed
+from toy import TOY
 from wholenet.search.cell_config import ADDED as ADDED_TO_CELLS
 from wholenet.search.cell_config import RetrainConfig, cell_config, read_cell_config, write_cell_config
 from wholenet.search.checkpoint import DiskFull, write_checkpoint
@@ -29,8 +31,9 @@ from wholenet.search.watch import Watch
 from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import SegmentationLoss, evaluate
 
+pytestmark = pytest.mark.usefixtures("toy")
 SMALL = {
-    "size": "nano",
+    **TOY,
     "epochs": 3,
     "batch": 2,
     "crop": "32x32",
@@ -44,7 +47,7 @@ STEPS = 5
 
 
 @pytest.fixture(scope="module")
-def run(discs, tmp_path_factory):
+def run(toy, discs, tmp_path_factory):
     out = tmp_path_factory.mktemp("reliable") / "whole"
     wholenet.fit(discs, out, **SMALL)
     return out
@@ -86,6 +89,18 @@ def test_a_run_that_is_asked_to_stop_is_saved_in_mid_epoch_and_goes_on_to_the_bi
     assert len(records(out)) == epoch if epoch else not (out / "metrics.jsonl").exists()
     wholenet.resume(out)
     assert_same_run(out, run)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_over(run, discs, tmp_path, monkeypatch):
+    def stopping(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wholenet.run.train_epoch", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        wholenet.fit(discs, tmp_path / "early", **SMALL)
+    monkeypatch.undo()
+    wholenet.resume(tmp_path / "early")
+    assert_same_run(tmp_path / "early", run)
 
 
 def test_a_second_control_c_loses_what_came_since_the_last_checkpoint_and_no_more(run, discs, tmp_path):
@@ -424,7 +439,7 @@ class Spoilt:
         (
             STEPS + 2,
             True,
-            r"the gradient of alpha became nan in epoch 2, step 0 .*, on batch 0 of the architecture: ",
+            r"the gradient of kernel became nan in epoch 2, step 0 .*, on batch 0 of the architecture: ",
         ),
     ],
 )

@@ -24,7 +24,10 @@ from wholenet.spaces.genotype import DiscreteCell, Genotype, read_genotype, writ
 from wholenet.spaces.grid import STRIDES
 from wholenet.spaces.space import Facts
 
+pytestmark = pytest.mark.usefixtures("shallow")
 SMALL = {"size": "nano", "epochs": 4, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu"}
+LAYERS = 2
+"""Of the fixture ``shallow``."""
 TWO_STAGE = {**SMALL, "protocol": "two-stage"}
 FIXED = {**TWO_STAGE, "retrain_epochs": 2}
 """The number of epochs of the second stage given: counting costs takes seconds."""
@@ -36,7 +39,7 @@ def folder(discs):
 
 
 @pytest.fixture(scope="module")
-def run(folder, tmp_path_factory):
+def run(folder, shallow, tmp_path_factory):
     """Both stages, of equal cost with the single-stage run."""
     out = tmp_path_factory.mktemp("runs") / "two"
     with PICTURES:
@@ -45,7 +48,7 @@ def run(folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def fixed(folder, tmp_path_factory):
+def fixed(folder, shallow, tmp_path_factory):
     """Both stages, the second two epochs."""
     out = tmp_path_factory.mktemp("runs") / "fixed"
     wholenet.fit(folder, out, **FIXED)
@@ -110,14 +113,14 @@ def test_the_rate_starts_anew_in_the_second_stage(run):
 
 def test_the_genotype_is_decoded_from_the_end_of_the_search(run):
     found = load_model(run / "search").network
-    assert read_genotype(run / "genotype.yaml", layers=3) == decode(found.arch(), "best-path")
+    assert read_genotype(run / "genotype.yaml", layers=LAYERS) == decode(found.arch(), "best-path")
 
 
 def test_the_model_is_the_discrete_network_of_the_genotype(run):
     genotype = read_genotype(run / "genotype.yaml")
     model = wholenet.load(run).network
     assert model.spec.genotype == genotype.to_dict()
-    assert len(model.net.cells) == len(genotype.cells) < 12
+    assert len(model.net.cells) == len(genotype.cells) < 4 * LAYERS
     for name, weights in model.arch().items():
         assert torch.equal(weights, genotype.weights()[name])
 
@@ -195,7 +198,7 @@ def test_the_control_of_a_two_stage_run_is_the_whole_uniform_supernet_for_the_ti
     config = read_config(control / "config.yaml")
     assert (config.protocol, config.architecture) == ("single-stage", "uniform")
     assert config.epochs == equal_time_epochs(records(tmp_path / "run" / "search"), records(tmp_path / "run"))
-    assert len(wholenet.load(control).network.net.cells) == 12
+    assert len(wholenet.load(control).network.net.cells) == 4 * LAYERS
     assert not (tmp_path / "run" / "search" / "control").exists()
     assert compared.uniform is not None
     assert compared.uniform.run == control
@@ -218,18 +221,6 @@ def test_the_decoding_that_was_asked_for_is_used(decoding, folder, tmp_path):
     assert genotype.decoding == {"strongest": "strongest", "threshold": "threshold 0"}[decoding]
 
 
-def test_a_stopped_alternating_run_continues_bit_for_bit(folder, tmp_path, monkeypatch):
-    options = {**SMALL, "arch_update": "alternating"}
-    wholenet.fit(folder, tmp_path / "whole", **options)
-    assert [record["arch_loss"] is not None for record in records(tmp_path / "whole")] == [False, True, False, False]
-    stop_in(monkeypatch, "search", 1)
-    with pytest.raises(KeyboardInterrupt):
-        wholenet.fit(folder, tmp_path / "stopped", **options)
-    monkeypatch.undo()
-    wholenet.resume(tmp_path / "stopped")
-    assert_same_weights(tmp_path / "stopped", tmp_path / "whole")
-
-
 # ---- a genotype that is given
 
 
@@ -242,16 +233,16 @@ def straight(layers):
 @pytest.fixture
 def genotype_file(tmp_path):
     path = tmp_path / "by_hand.yaml"
-    write_genotype(straight(3), path)
+    write_genotype(straight(LAYERS), path)
     return path
 
 
 def test_a_given_genotype_is_trained_and_copied_into_the_run(genotype_file, folder, tmp_path):
     wholenet.fit(folder, tmp_path / "run", **{**SMALL, "epochs": 2}, genotype=str(genotype_file))
     genotype_file.unlink()
-    assert read_genotype(tmp_path / "run" / "genotype.yaml") == straight(3)
+    assert read_genotype(tmp_path / "run" / "genotype.yaml") == straight(LAYERS)
     assert [record["phase"] for record in records(tmp_path / "run")] == ["retrain"] * 2
-    assert wholenet.load(tmp_path / "run").network.spec.genotype == straight(3).to_dict()
+    assert wholenet.load(tmp_path / "run").network.spec.genotype == straight(LAYERS).to_dict()
     assert not (tmp_path / "run" / "search").exists()
     scores = wholenet.resume(tmp_path / "run").learned.scores
     assert scores.miou == records(tmp_path / "run")[-1]["miou"]
@@ -272,7 +263,7 @@ def test_a_run_from_before_that_was_refused_is_read(tmp_path):
 
 def test_a_genotype_of_another_size_is_refused_before_any_folder_is_made(folder, tmp_path):
     write_genotype(straight(4), tmp_path / "tiny.yaml")
-    with pytest.raises(ValueError, match=r"tiny\.yaml: the genotype has 4 layers, grid-nano has 3"):
+    with pytest.raises(ValueError, match=r"tiny\.yaml: the genotype has 4 layers, grid-nano has 2"):
         wholenet.fit(folder, tmp_path / "run", **SMALL, genotype=str(tmp_path / "tiny.yaml"))
     with pytest.raises(ValueError, match=r"nothing\.yaml cannot be read"):
         wholenet.fit(folder, tmp_path / "run", **SMALL, genotype=str(tmp_path / "nothing.yaml"))

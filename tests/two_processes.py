@@ -24,6 +24,7 @@ import torch
 import torch._dynamo  # the first optimiser imports it
 
 import wholenet.training  # noqa: F401  (the command line imports it when it trains)
+from toy import shallow
 from wholenet import parallel
 from wholenet.cli import main
 from wholenet.data.sample import IGNORE, Sample
@@ -59,9 +60,15 @@ def batches(seed):
         yield images[first : first + own], masks[first : first + own]
 
 
+def network():
+    """A small grid."""
+    with shallow():
+        return create_model("grid-nano", num_classes=CLASSES)
+
+
 def trained(simultaneous):
     torch.manual_seed(0)
-    model = create_model("grid-nano", num_classes=CLASSES).double()
+    model = network().double()
     for norm in model.modules():
         if isinstance(norm, BatchNorm):  # not the symmetric start, which would hide errors
             torch.nn.init.normal_(norm.weight, 1.0, 0.2)
@@ -98,7 +105,7 @@ def scored():
         )
         for name in ("first", "second, \u00e9", "third")
     ]
-    model = create_model("grid-nano", num_classes=CLASSES)
+    model = network()
     scores = evaluate(model, data, CLASSES)
     found = asdict(measure_masks(partial(predict_mask, model.eval()), data, CLASSES))
     return {"iou": list(scores.iou), "images": scores.images, "accuracy": scores.pixel_accuracy, "found": repr(found)}
@@ -106,7 +113,7 @@ def scored():
 
 def stopped(folder):
     """The step after which this process stops, and the message, if the last one alone gets a signal in the fourth."""
-    model = create_model("grid-nano", num_classes=CLASSES)
+    model = network()
     state = TrainState(model, *make_optimizers(model, **RATES))
     keeper = Keeper(Folder(folder), state, 10.0, 9)
     try:

@@ -1,4 +1,4 @@
-"""Searches that are over in a second or two."""
+"""Searches that are over in half a second."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from wholenet.search.cell_config import cell_config
 
 @pytest.fixture
 def small(patches, tmp_path):
-    """Makes configs of small searches on these."""
+    """Makes configs of small searches on these: a step an epoch."""
 
     def make(method="darts", **given):
         options = {
@@ -16,7 +16,8 @@ def small(patches, tmp_path):
             "channels": 4,
             "cells": 3,
             "epochs": 2,
-            "batch": 8,
+            "batch": 12,
+            "images": 24,
             "shift": 1,
             "eigenvalue_every": 0,
             "eigenvalue_tolerance": 0.5,

@@ -65,6 +65,7 @@ def test_a_search_leaves_a_genotype_a_model_and_pictures(small):
 def test_a_search_that_was_stopped_goes_on_to_the_same_bits(small, tmp_path, monkeypatch, method, minutes, stop):
     options = {
         "checkpoint_minutes": minutes,  # 0: also in mid-epoch
+        "batch": 6,
         "eigenvalue_every": 2,
         "epochs": 3,
         "space": "s4",
@@ -172,9 +173,7 @@ def eigenvalues(monkeypatch, by_epoch):
 
 def test_early_stopping_takes_the_architecture_from_before_the_growth(small, monkeypatch):
     eigenvalues(monkeypatch, lambda state: 1.0 if state.epoch <= 6 else 10.0)
-    found = search(
-        small("darts-es", stopping="paper", epochs=14, images=24, batch=12, arch_lr=0.02, val_every=20), QUIET
-    )
+    found = search(small("darts-es", stopping="paper", epochs=14, arch_lr=0.02, val_every=20), QUIET)
     records = CellFolder(found.run).records()
     # Averages over five epochs, five apart: the first above 4/3 is at the seventh epoch's growth, once there are ten.
     assert len(records) == 10
@@ -184,7 +183,7 @@ def test_early_stopping_takes_the_architecture_from_before_the_growth(small, mon
 
 def test_a_search_that_was_stopped_just_after_its_rule_fired_does_not_go_on(small, monkeypatch):
     eigenvalues(monkeypatch, lambda state: 1.0 if state.epoch <= 6 else 10.0)
-    config = small("darts-es", stopping="paper", epochs=14, images=24, batch=12, val_every=20)
+    config = small("darts-es", stopping="paper", epochs=14, val_every=20)
     found = search(config, QUIET)
     result = found.run / "result.json"
     whole = result.read_text()
@@ -202,7 +201,7 @@ def test_a_search_that_was_stopped_just_after_its_rule_fired_does_not_go_on(smal
 
 def test_adaptive_regularisation_goes_back_and_regularises_more_until_the_limit(small, monkeypatch):
     eigenvalues(monkeypatch, lambda state: 2.0**state.epoch)  # it always grows too fast
-    config = small("darts-ada", stopping="paper", epochs=12, images=24, batch=12, val_every=20)
+    config = small("darts-ada", stopping="paper", epochs=12, val_every=20)
     found = search(config, QUIET)
     run = CellFolder(found.run)
     records = run.records()
@@ -236,7 +235,7 @@ def test_going_back_restores_weights_optimisers_and_random_state(small, monkeypa
             kept.update({k: v.clone() for k, v in state["model"].items()})
 
     monkeypatch.setattr(CellFolder, "save_checkpoint", saving)
-    search(small("darts-ada", stopping="paper", epochs=11, images=24, batch=12, regularize_by=100, val_every=20), QUIET)
+    search(small("darts-ada", stopping="paper", epochs=11, regularize_by=100, val_every=20), QUIET)
     epoch, now, weights = seen[0]
     assert (epoch, now) == (4, 5)
     assert_same_weights(weights, kept)
@@ -259,7 +258,7 @@ def twice(monkeypatch):
 
 def test_several_searches_and_the_best_of_them(small, patches, tmp_path, twice):
     shutil.copytree(patches, tmp_path / "copy")
-    config = small("r-darts-l2", epochs=1, retrain_epochs=1, data=str(tmp_path / "copy"))
+    config = small("r-darts-l2", epochs=1, retrain_epochs=1, images=0, data=str(tmp_path / "copy"))
     best = fit_cells(config, QUIET)
     assert isinstance(best, Best)
     assert len(best.errors) == 2
@@ -314,7 +313,7 @@ def test_the_curvature_of_a_saved_search(small):
     found = search(small(), QUIET)
     curved = diagnose_search(found.run, torch.device("cpu"), tolerance=0.1)
     assert curved.highest > curved.lowest
-    assert (curved.logits, curved.images, curved.batchnorm) == (56, 8, "batch")
+    assert (curved.logits, curved.images, curved.batchnorm) == (56, 12, "batch")
     written = json.loads((found.run / "diagnosis.json").read_text())["curvature"]
     assert written["highest"] == curved.highest
     assert written["batch"] == {"images": "architecture", "stream": "diagnosis", "number": 0, "seed": 0}
@@ -337,11 +336,11 @@ def test_the_same_seed_is_the_same_start(small):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch": 30}, "batch=30, but there are only 24 images"),
+        ({"batch": 30, "images": 0}, "batch=30, but there are only 24 images"),
         ({"side": 18}, "must be multiples of 4.*--side 16"),
         ({"images": 99}, "--images 99, but there are only 48"),
         ({"device": "cuda"}, "sees no GPU"),
-        ({"val_share": 0.5, "weights_share": 0.1, "batch": 4}, "only 2 images for the weights"),
+        ({"val_share": 0.5, "weights_share": 0.1, "batch": 4, "images": 0}, "only 2 images for the weights"),
         ({"data": "nowhere"}, "is not a folder"),
     ],
 )
@@ -354,7 +353,7 @@ def test_what_cannot_be_searched_is_refused_before_a_folder_is_made(small, tmp_p
 def test_a_search_does_not_go_on_with_other_images(small, patches, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(patches, copy)
-    found = search(small(data=str(copy)), QUIET)
+    found = search(small(data=str(copy), images=0), QUIET)
     (found.run / "result.json").unlink()
     next((copy / "train" / "red").iterdir()).unlink()
     with pytest.raises(ValueError, match=r"have changed since.*(weights|architecture) images: 24 then, 23 now"):

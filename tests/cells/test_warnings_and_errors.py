@@ -46,5 +46,5 @@ def test_a_batch_that_does_not_fit_into_memory_says_what_to_change(small, monkey
         yield
 
     monkeypatch.setattr(run_module, "train_epoch", runs_out)
-    with pytest.raises(MemoryError, match=r"A batch of 8 images does not fit .* Start again with --batch 4"):
+    with pytest.raises(MemoryError, match=r"A batch of 12 images does not fit .* Start again with --batch 6"):
         search(small(), QUIET)

@@ -13,6 +13,8 @@ from wholenet.spaces.decoding import decode
 from wholenet.spaces.grid import LEVELS, incoming
 from wholenet.spaces.sizes import GRID_SIZES, GridSize
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 SIZES = ((64, 96), (75, 101), (33, 32))
 
 

@@ -18,6 +18,8 @@ from wholenet.deploy.segmenter import TrainedModel, segmentation_answer
 from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import evaluate
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 CLASSES = Classes(("sky", "ground"), ((0, 0, 255), (0, 255, 0)), values=(3, 7), ignore_values=(255, 9))
 
 

@@ -6,11 +6,14 @@ import pytest
 import torch
 
 import wholenet.ops.execution as module
+from toy import shallow
 from wholenet.ops.execution import MODES, Execution, compiled, execution, graphed, precision_for
 from wholenet.search.config import FitConfig
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, weight_step
 from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import SegmentationLoss
+
+pytestmark = pytest.mark.usefixtures("shallow")
 
 CPU = torch.device("cpu")
 RATES = {"lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4, "arch_lr": 0.01, "arch_weight_decay": 0.1}
@@ -68,7 +71,10 @@ def test_precision_by_name():
     assert precision_for("bfloat16", CPU) is torch.bfloat16
 
 
-def test_a_compiled_network_has_the_eager_outputs_and_gradients(model, images):
+def test_a_compiled_network_has_the_eager_outputs_and_gradients(images):
+    torch.manual_seed(0)
+    with shallow(layers=1):  # compiling takes its time for each
+        model = create_model("grid-nano", num_classes=3).placed(CPU).train()
     fast = Execution(model.net, fast=compiled(model.net, backend="aot_eager"))
     plain = Execution(model.net)
     before = copy.deepcopy(model.net.state_dict())

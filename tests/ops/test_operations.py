@@ -31,6 +31,8 @@ from wholenet.spaces.grid import DEFAULT, Grid
 from wholenet.spaces.sizes import GRID_SIZES, GridSize
 from wholenet.spaces.supernet import with_weights
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 CLASSES = Classes(("ground", "disc", "sky"), ((0, 0, 0), (230, 159, 0), (0, 114, 178)))
 
 

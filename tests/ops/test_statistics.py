@@ -13,6 +13,8 @@ from wholenet.ops.norms import BatchNorm
 from wholenet.ops.statistics import still_statistics
 from wholenet.spaces.catalog import create_model
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 MODELS = {
     "grid": lambda: create_model("grid-nano", num_classes=2),
     "grid, separate": lambda: create_model("grid-nano", num_classes=2, cell="separate"),

@@ -26,7 +26,7 @@ from wholenet.studies.setting import CellSetting, Setting
 from wholenet.studies.study import CELL_STUDIES, study
 
 QUIET = Console(quiet=True)
-TINY = {"epochs": 4, "batch": 8, "images": 0, "eigenvalue_tolerance": 0.5}
+TINY = {"epochs": 4, "batch": 12, "images": 24, "eigenvalue_tolerance": 0.5}
 
 
 class HerePool(CellPool):
@@ -54,7 +54,7 @@ def setting(patches, tmp_path_factory):
 def here(monkeypatch):
     monkeypatch.setattr("wholenet.studies.study.CellPool", HerePool)
     monkeypatch.setattr(figure_4_module, "SPACES", ("s1", "s3"))
-    monkeypatch.setitem(robust_module.RETRAINING, "cpu", {"channels": 4, "cells": 3, "epochs": 1, "batch": 8})
+    monkeypatch.setitem(robust_module.RETRAINING, "cpu", {"channels": 4, "cells": 3, "epochs": 1, "batch": 24})
     monkeypatch.setattr(robust_module, "CHOSEN", ("s2",))
     soon = StoppingRule(window=1, lag=1, growth=1.01, centred=False, earliest=0)  # the papers' need eleven epochs
     monkeypatch.setitem(RULES, "paper", soon)
