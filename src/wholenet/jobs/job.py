@@ -69,6 +69,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
         device=device,
         images=images,
         checkpoint_minutes=config.checkpoint_minutes,
+        log=config.log,
         environment=lambda: machine(device) | data.facts(),
         describe=partial(_describe, config),
         measured=task.score,

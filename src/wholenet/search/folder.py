@@ -2,6 +2,7 @@
 
 environment.json versions, device, commit, sizes of the splits
 metrics.jsonl    a line per finished epoch
+logged.json, tensorboard/, wandb/ which of these the loggers of the run have, and what they write here
 checkpoint.pt    all that the next step depends on
 checkpoint.previous.pt the one before, in case that is damaged
 .lock            held by the process that is training here
