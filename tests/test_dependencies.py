@@ -29,8 +29,9 @@ def test_every_dependency_is_pinned():
     assert not missing, f"without a version in constraints.txt: {', '.join(sorted(missing))}"
 
 
-NOT_IN_DEV = {"timm"}
-"""Beside the torch that is pinned it cannot be imported (pyproject.toml); tests/test_pretrained.py has a stand-in."""
+NOT_IN_DEV = {"timm", "tensorboard", "wandb", "trackio", "hub"}
+"""Beside the torch that is pinned timm cannot be imported (pyproject.toml), nor trackio be installed beside its pillow;
+the others would be as large as all else. Their tests run on stand-ins (test_pretrained, test_logs, test_hub)."""
 
 
 def test_every_extra_is_in_dev_so_that_its_code_is_tested():

@@ -25,6 +25,7 @@ from wholenet.jobs.catalog import TASKS
 from wholenet.jobs.samples import stacked
 from wholenet.ops.forms import plain_form
 from wholenet.ops.operations import OPERATIONS
+from wholenet.search.loggers import LOGGERS, LoggedRun
 from wholenet.search.methods import METHODS
 from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.phases import Phase
@@ -34,7 +35,7 @@ from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.space import Space
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
-SPACE, OPERATIONS_OF_MINE, METHOD, PROTOCOL, TASK, TRANSFORM = (
+SPACE, OPERATIONS_OF_MINE, METHOD, PROTOCOL, TASK, LOGGER, TRANSFORM = (
     part.split("```")[0] for part in PAGE.read_text().split("```python\n")[1:]
 )
 pytestmark = pytest.mark.usefixtures("shallow")
@@ -47,7 +48,7 @@ OWN = {"space": "kernels", "width": 4, "layers": 2, **SMALL, **PHASES}
 @pytest.fixture(scope="module", autouse=True)
 def registered():
     """Run the page, and forget afterwards what it registered."""
-    page = SPACE + OPERATIONS_OF_MINE + METHOD + PROTOCOL + TASK + TRANSFORM
+    page = SPACE + OPERATIONS_OF_MINE + METHOD + PROTOCOL + TASK + LOGGER + TRANSFORM
     exec(compile(page, str(PAGE), "exec"), {"__name__": "my_module"})
     yield
     SPACES.remove("kernels")
@@ -55,6 +56,7 @@ def registered():
     for name in MINE:
         OPERATIONS.remove(name)
     METHODS.remove("firm")
+    LOGGERS.remove("table")
     PROTOCOLS.remove("two-searches")
     TASKS.remove("waves")
     ANSWERS.remove("waves")
@@ -421,3 +423,11 @@ def test_the_command_line_trains_a_task_of_ones_own_and_goes_on(npz, tmp_path, c
         with pytest.raises(SystemExit):
             main(words)
         assert expected in capsys.readouterr().err
+
+
+def test_its_logger_keeps_numbers_and_goes_on(tmp_path):
+    for step in (1, 2):
+        log = LOGGERS["table"].open(LoggedRun(tmp_path, "run", "0", step, {}))
+        log.log(step, {"loss": 0.5, "miou": 0.25})
+        log.close()
+    assert (tmp_path / "numbers.csv").read_text().split() == ["1,loss,0.5", "1,miou,0.25", "2,loss,0.5", "2,miou,0.25"]

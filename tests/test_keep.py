@@ -15,6 +15,7 @@ from wholenet.search.config import FitConfig, read_config
 from wholenet.search.keep import best_record, is_best
 from wholenet.search.keeper import Keeper
 from wholenet.search.loop import train_epoch
+from wholenet.search.run_folder import RunFolder
 from wholenet.tasks.score import ERROR, MIOU
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -25,6 +26,8 @@ STEPS = 5
 MEASURED = MaskData.score
 CALLS = []
 """The epochs of the networks that were scored, and what was really measured."""
+DRAWN = []
+"""What the pictures of the run were drawn of."""
 
 
 def epoch_of(network) -> int:
@@ -58,7 +61,9 @@ def last(toy, discs, tmp_path_factory, scripted):
 @pytest.fixture(scope="module")
 def best(toy, discs, tmp_path_factory, scripted):
     out = tmp_path_factory.mktemp("keep") / "best"
-    return wholenet.fit(discs, out, **SMALL, keep="best").learned
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wholenet.jobs.job.draw_run", lambda *drawn: DRAWN.append(drawn))
+        return wholenet.fit(discs, out, **SMALL, keep="best").learned
 
 
 def weights(folder):
@@ -84,6 +89,17 @@ def test_the_model_is_the_best_epochs_and_what_the_run_comes_to(best):
     assert measured == next(scores for epoch, scores in CALLS if epoch == 3)
     assert wholenet.read_run(best.run).results[0]["miou"] == 0.5
     assert "4 of 5" in (best.run / "model" / "README.md").read_text()
+
+
+def test_the_picture_is_of_the_network_that_is_kept_and_says_its_epoch(best):
+    _run, network, epoch, of_the_run, *_ = DRAWN[-1]
+    assert (epoch_of(network) + 1, epoch, len(of_the_run)) == (4, 4, 5)
+
+
+def test_room_is_asked_for_as_many_models_as_are_kept(best, last):
+    kept, plain = RunFolder(best.run), RunFolder(last)
+    assert (kept.models, plain.models) == (2, 1)
+    assert kept.written() - plain.written() == (kept.model_last / "model.safetensors").stat().st_size
 
 
 def test_what_is_kept_changes_nothing_of_the_training(best, last):

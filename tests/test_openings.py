@@ -71,6 +71,7 @@ ALLOWED = {
     # Code that is installed, or that the user's own code registered: what that opens is its own affair.
     "plugins.py": {"point.load": "a module or function that an installed package names in its entry points"},
     "data/sets.py": {"known.open": "a data set, by the function that was registered for it"},
+    "search/logs.py": {"logger.open": "a log, by the function that was registered for it"},
     # What this very program wrote: a run's own records, logs of its processes, an export of a moment ago.
     "search/folder.py": {
         "holder.read_text": "who trains here",

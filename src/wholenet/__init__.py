@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         retrain,
     )
     from wholenet.deploy.fold import fold
-    from wholenet.inspection import compare, diagnose, write_report
+    from wholenet.inspection import compare, diagnose, push, write_report
     from wholenet.plugins import register
     from wholenet.search.read_run import read_run
     from wholenet.spaces.catalog import create_model
@@ -48,6 +48,7 @@ _HOME = {
     "export": "wholenet.api",
     "write_report": "wholenet.inspection",
     "compare": "wholenet.inspection",
+    "push": "wholenet.inspection",
     "fold": "wholenet.deploy.fold",
     "read_run": "wholenet.search.read_run",
     "plan": "wholenet.api",
@@ -67,6 +68,7 @@ __all__ = [
     "load",
     "plan",
     "predict",
+    "push",
     "read_run",
     "register",
     "resume",

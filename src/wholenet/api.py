@@ -26,6 +26,7 @@ from wholenet.deploy.export import Check, check_export
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.export_images import real_images
 from wholenet.deploy.flips import flipped_as_asked
+from wholenet.deploy.hub import PREFIX, local_model
 from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.predict_inputs import predict_inputs
@@ -150,7 +151,8 @@ def resume(run: str | Path, data: str | Path | None = None, **machine: Any) -> A
 
 
 def load(path: str | Path, device: str = "auto") -> Any:
-    """The trained network in a model folder or a run folder, ready to ``predict``.
+    """The trained network in a model folder or a run folder, or at ``hf://USER/NAME`` on the Hugging Face hub, ready to
+    ``predict``.
 
     Returns:
         A ``TrainedModel``, whose ``predict`` takes an image and gives its mask; of a classifier, a
@@ -158,8 +160,9 @@ def load(path: str | Path, device: str = "auto") -> Any:
 
     Raises:
         ValueError: if there is none, or the device is not there.
+        OSError: if it cannot be had from the hub.
     """
-    return load_model(path, choose_device(device))
+    return load_model(local_model(path), choose_device(device))
 
 
 @checked_numbers
@@ -300,8 +303,8 @@ def load_any(path: str | Path, device: str = "auto", *, task: str | None = None)
     Raises:
         ValueError: as :func:`load`; or if a GPU is asked for with an ONNX file, which runs on the CPU.
     """
-    if Path(path).suffix.lower() != ".onnx":
-        return load_model(path, choose_device(device), task=task)
+    if str(path).startswith(PREFIX) or Path(path).suffix.lower() != ".onnx":
+        return load_model(local_model(path), choose_device(device), task=task)
     if device == "cuda":
         raise ValueError("ONNX files run on the CPU here; use the run or model folder with --device cuda")
     return OnnxModel(path)

@@ -1,4 +1,4 @@
-"""The verbs that look at runs, for Python: diagnose, report, compare."""
+"""The verbs that look at runs, for Python: diagnose, report, compare, push."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from wholenet.jobs.brief import diagnose_any
 from wholenet.machine import choose_device
 from wholenet.report.compare import compare_runs, write_comparison
 from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
+from wholenet.report.publish import push_model
 from wholenet.report.run_page import PAGE
 from wholenet.report.run_page import write_report as write_page_of_run
 from wholenet.search.cell_config import is_cell_run
@@ -138,3 +139,33 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> list[d
     if out is not None:
         write_comparison(rows, tables, Path(out))
     return rows
+
+
+def push(
+    model: str | Path,
+    name: str,
+    *,
+    public: bool = False,
+    license: str | None = None,
+    picture: bool = True,
+    dry_run: str | Path | None = None,
+) -> str:
+    """Upload a trained network to the Hugging Face hub, as ``hf://USER/NAME``, with a card.
+
+    Args:
+        model: a run or model folder. Only a run knows its control, its data and its picture.
+        name: "USER/NAME".
+        public: whether all may see it. A repository that is there already stays as visible as it is.
+        license: of the weights, as the hub calls it ("apache-2.0"); None is unknown.
+        picture: whether the run's picture goes with it, which shows four validation images.
+        dry_run: a new folder: what would be uploaded is written into it, and nothing is uploaded.
+
+    Returns:
+        The address on the hub, or the folder.
+
+    Raises:
+        ValueError: for a folder without a model, a name that is no USER/NAME, a licence that is no identifier, a folder
+            that is there already; if huggingface_hub is not installed, or nobody is logged in.
+        OSError: if the hub refuses or cannot be reached, or the folder cannot be written.
+    """
+    return push_model(model, name, public=public, licence=license, picture=picture, dry_run=dry_run)

@@ -18,6 +18,7 @@ from wholenet.ops.execution import tuned
 from wholenet.report.progress import plain, training_progress
 from wholenet.search.folder import Folder
 from wholenet.search.keeper import Keeper
+from wholenet.search.logs import Logs
 from wholenet.search.loop import train_epoch
 from wholenet.search.memory import ran_out_of_memory
 from wholenet.search.phases import Phase, phase_at
@@ -77,6 +78,8 @@ class Job(Generic[Result]):
     images: int
     """In a step, over all processes."""
     checkpoint_minutes: float
+    log: str
+    """Loggers that get the records, too; see ``search/loggers.py``."""
     environment: Callable[[], dict[str, Any]]
     """Where and with what the run is made."""
     describe: Callable[[TrainState], dict[str, Any]]
@@ -139,6 +142,7 @@ def _train(job: Job[Result], console: Console) -> Result:
     epochs, scored, last_drawn = schedule.epochs, None, time.monotonic()
     stop = job.stopping.fired() if restored and job.stopping is not None else None
     with (
+        Logs(run, job.log, say) as logs,
         training_progress(
             total_epochs=epochs,
             steps_per_epoch=schedule.steps_per_epoch,
@@ -150,6 +154,7 @@ def _train(job: Job[Result], console: Console) -> Result:
         keeper.watching(saves=state.epoch < epochs and stop is None),
         _naming_data(job.streams),
     ):
+        logs.send(state.records)
         while state.epoch < epochs and stop is None:
             epoch, phase = state.epoch, _phase(job)
             with keeper.steps(), tuned(job.device):
@@ -180,6 +185,7 @@ def _train(job: Job[Result], console: Console) -> Result:
                 state.end_epoch()
                 stop = None if job.stopping is None else job.stopping.after(record)
                 keeper.save()
+            logs.send(state.records)
             if parallel.is_first() and (last or stop is not None or time.monotonic() - last_drawn > DRAW_EVERY_S):
                 job.draw(stop)
                 last_drawn = time.monotonic()

@@ -1,8 +1,10 @@
 """Exported files: they compute what the model does, at any size, and say what it takes to use them."""
 
 import json
+import shutil
 import sys
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,6 +101,18 @@ def test_onnx_runs_with_numpy_alone_and_says_how(exported, folder, image):
     with torch.no_grad():
         expected = network(torch.from_numpy(normalize(image)).permute(2, 0, 1)[None])
     np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)
+
+
+def test_the_script_of_the_readme_predicts_what_we_do(exported, image, tmp_path, monkeypatch):
+    scripts = (Path(__file__).parents[2] / "README.md").read_text().split("```python\n")[1:]
+    (script,) = [part for part in (text.split("```")[0] for text in scripts) if "onnxruntime" in part]
+    shutil.copy(exported["onnx"][0], tmp_path / "first.onnx")
+    Image.fromarray(image).save(tmp_path / "street.png")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(script, "README.md", "exec"), {"__name__": "script"})
+    ours = OnnxModel(exported["onnx"][0]).predict(image)
+    assert len(np.unique(ours)) > 1
+    assert np.array_equal(np.asarray(Image.open("mask.png")), ours)
 
 
 @pytest.mark.parametrize("size", [(1, SMALLEST, SMALLEST), (3, 40, 130), (1, 128, 64)])

@@ -170,6 +170,7 @@ def test_room_is_asked_for_before_anything_is_trained(tmp_path, monkeypatch):
     needed = room_needed(state(1))
     assert state_bytes(state(1)) == 4 * 304
     assert needed == 3 * max(4 * 304, 2 * 4 * 300) + 4 * 300
+    assert room_needed(state(1), models=2) == needed + 4 * 300  # with keep="best"
     usage = module.shutil.disk_usage(tmp_path)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage._replace(free=needed))
     check_room(tmp_path, state(1))

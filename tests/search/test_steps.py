@@ -11,6 +11,7 @@ from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
 from wholenet.search.steps import (
     Batch,
+    NotFinite,
     architecture_gradient,
     architecture_step,
     make_optimizers,
@@ -88,6 +89,15 @@ def test_the_architecture_gradient_is_that_of_a_full_backward_pass(model):
         (LOSS(model(probe.images), probe.targets) + penalty(model.arch, 1.0)).backward()
     for logits, g in zip(model.arch.parameters(), gradient, strict=True):
         torch.testing.assert_close(g, logits.grad, atol=1e-12, rtol=1e-9)
+
+
+def test_a_penalty_that_has_not_started_adds_nothing(model):
+    gradient = [torch.ones_like(logits) for logits in model.arch.parameters()]
+    penalty = EntropyPenalty({"alpha": 1.0}, start=5.0, end=9.0)
+    found = with_penalties(model.arch, gradient, {"entropy penalty": penalty(model.arch, 1.0)})
+    assert all(map(torch.equal, found, gradient))
+    with pytest.raises(NotFinite, match="entropy penalty"):
+        with_penalties(model.arch, gradient, {"entropy penalty": torch.tensor(torch.nan)})
 
 
 def test_edges_that_do_not_exist_never_get_a_gradient(model):

@@ -23,6 +23,7 @@ from wholenet.search.cell_config import RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import retraining_parts, schedule_of
 from wholenet.search.draw import steps_per_epoch
+from wholenet.search.loggers import loggers
 from wholenet.search.memory import batch_advice
 from wholenet.search.phases import retraining
 from wholenet.search.same_data import data_of
@@ -63,6 +64,7 @@ def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
     console = console or Console()
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
+    loggers(config.log)
     genotype = read_cell_genotype(config.genotype)
     data = prepare_labels(config, console)
     config = replace(config, data=place_of(config.data))
@@ -84,6 +86,7 @@ def resume_retrain(
     run = CellFolder(path)
     config = replace(run.retrain_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
+    loggers(config.log)
     prepared = prepare_labels(config)
     check_unchanged(run, config.data, prepared, console)
     with run.locked():
@@ -133,6 +136,7 @@ def job_of(
         device=device,
         images=config.batch,
         checkpoint_minutes=config.checkpoint_minutes,
+        log=config.log,
         environment=lambda: machine(device) | streams.facts(),
         describe=lambda _state: {},
         measured=ERROR,

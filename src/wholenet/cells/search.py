@@ -29,6 +29,7 @@ from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import parts_of, schedule_of, set_strengths
 from wholenet.search.draw import steps_per_epoch
+from wholenet.search.loggers import loggers
 from wholenet.search.memory import batch_advice
 from wholenet.search.phases import Phase, single_stage
 from wholenet.search.same_data import check_same, data_of
@@ -109,6 +110,7 @@ def resume_search(
     run = CellFolder(path)
     config = replace(run.search_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
+    loggers(config.log)
     prepared = prepare_labels(config)
     check_unchanged(run, config.data, prepared, console)
     with run.locked():
@@ -180,6 +182,7 @@ def job_of(
         device=device,
         images=config.batch,
         checkpoint_minutes=config.checkpoint_minutes,
+        log=config.log,
         environment=lambda: machine(device) | streams.facts(),
         describe=partial(_describe, config),
         measured=ERROR,

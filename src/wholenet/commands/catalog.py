@@ -16,6 +16,7 @@ from wholenet.commands.fit import fit
 from wholenet.commands.info import info
 from wholenet.commands.own_task import fit_own_task
 from wholenet.commands.predict import predict
+from wholenet.commands.push import push
 from wholenet.commands.report import report
 from wholenet.commands.retrain import retrain
 from wholenet.commands.search import search
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "study": study,
     "sweep": sweep,
     "export": export,
+    "push": push,
     "bench": bench,
     "info": info,
 }

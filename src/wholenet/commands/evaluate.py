@@ -29,7 +29,7 @@ def evaluate(
     """Score a trained network: IoU, Dice, precision, recall and boundary F per class; the worst images.
 
     Args:
-        model: Run folder, model folder, or ONNX file that `wholenet export` wrote.
+        model: Run folder, model folder, hf://USER/NAME, or ONNX file that `wholenet export` wrote.
         data: Folder with images and masks, or with labelled images; or a data set by name: "scenes".
         split: Split to score; default: val, or test of labelled images.
         json: Write the scores to this file.

@@ -31,7 +31,7 @@ def predict(
     """Write a mask for every image: PNG, pixel value = class index.
 
     Args:
-        model: Run folder, model folder, or ONNX file that `wholenet export` wrote.
+        model: Run folder, model folder, hf://USER/NAME, or ONNX file that `wholenet export` wrote.
         images: Image files, folders of them, or videos.
         out: Folder for the masks; of a classifier, the CSV file to write.
         overlay: Also write the mask in colour over the image.

@@ -69,6 +69,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
         device=device,
         images=images,
         checkpoint_minutes=config.checkpoint_minutes,
+        log=config.log,
         environment=lambda: machine(device) | data.facts(),
         describe=partial(_describe, config),
         measured=task.score,
@@ -143,8 +144,11 @@ class _Outcome:
         """Draw the pictures of the network that is kept."""
         # Loading draws random numbers, which before the end would be missing in the training.
         earlier = self.state.epoch == self.phases[-1].end and self._keeps_earlier()
-        model = load_model(self.run.model, self.device).network if earlier else self.state.model
-        draw_run(self.run, model, self.state.records, self.phases, self.task.score)
+        model, records = self.state.model, self.state.records
+        epoch = len(records)
+        if earlier and (best := best_record(records, self.task.score)) is not None:
+            model, epoch = load_model(self.run.model, self.device).network, best["epoch"] + 1
+        draw_run(self.run, model, epoch, records, self.phases, self.task.score)
         self.data.draw(self.run.path, model, self.device)
 
     def conclude(self, scored: Scored | None, stop: int | None) -> Finished:

@@ -8,8 +8,10 @@ from pathlib import Path
 from wholenet.report.data_check import printable
 from wholenet.report.html import paragraph, picture_file, section, table, write_page
 from wholenet.report.in_words import in_words
-from wholenet.report.run_page import duration, percent
+from wholenet.report.progress import duration
+from wholenet.report.run_page import percent
 from wholenet.search.read_run import Row, RunTables, read_run
+from wholenet.tasks.score import MIOU
 
 NEVER_COMPARED = ("out", "settings")
 """Where a run lies differs always; "settings" is told apart into the settings of its space."""
@@ -33,12 +35,13 @@ def compare_runs(runs: Sequence[str | Path]) -> tuple[list[Row], list[RunTables]
     if len(tasks) > 1:
         listed = ", ".join(f"{run.path}: {run.task}" for run in found)
         raise ValueError(f"runs of two tasks have no score in common ({listed}); compare runs of one")
-    key = found[0].score
-    if key is None:
+    score = found[0].score
+    if score is None:
         raise ValueError(
             f"of the task {found[0].task!r} it is not known what runs are compared by; read_run has its numbers"
         )
-    others = ("pixel_accuracy", "constant_miou") if key == "miou" else ("test_error",)
+    key = score.name
+    others = ("pixel_accuracy", "constant_miou") if score is MIOU else ("test_error",)
     settings = [_settings(run) for run in found]
     names = [name for name in dict.fromkeys(n for own in settings for n in own) if _differs(name, settings)]
     rows = []

@@ -18,9 +18,7 @@ from wholenet.search.cell_folder import CellFolder
 from wholenet.search.read_run import Row, RunTables
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.supernet import Supernet
-
-WORDS = {"miou": "mIoU", "error": "error"}
-"""What people call the scores."""
+from wholenet.tasks.score import Score
 
 
 def in_words(run: RunTables) -> list[str]:
@@ -45,25 +43,25 @@ def in_words(run: RunTables) -> list[str]:
     return said
 
 
-def _on_score(own: Row, control: Row | None, key: str | None) -> str:
-    if key is None:
+def _on_score(own: Row, control: Row | None, score: Score | None) -> str:
+    if score is None:
         return "What its scores mean, the task says that was registered for the run; they are in the table of its runs."
-    if own[key] is None:
+    value = own[score.name]
+    if value is None:
         return "Nothing was scored yet."
-    what = WORDS[key]
-    parts = [f"On the images held out the network reaches {100 * own[key]:.1f} % {what}"]
+    parts = [f"On the images held out the network reaches {score.say(value)}"]
     if own.get("constant_miou") is not None:
         parts.append(f"always answering the one best class would reach {100 * own['constant_miou']:.1f} %")
-    if control is not None and control[key] is not None:
-        parts.append(f"its frozen-uniform control, trained for as long, has {100 * control[key]:.1f} %")
+    if control is not None and (other := control[score.name]) is not None:
+        parts.append(f"its frozen-uniform control, trained for as long, has {100 * other:.1f} %")
     return "; ".join(parts) + "."
 
 
-def _good(row: Row, key: str | None) -> float | None:
+def _good(row: Row, score: Score | None) -> float | None:
     """The score, more of which is better; None where it is not known."""
-    if key is None or row[key] is None:
+    if score is None or (value := row[score.name]) is None:
         return None
-    return row[key] if key == "miou" else 1 - row[key]
+    return value if score.higher else 1 - value
 
 
 def _searched(run: RunTables) -> bool:

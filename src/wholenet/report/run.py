@@ -26,15 +26,18 @@ SHOWN = 4
 """Validation images in the picture of predictions."""
 
 
-def draw_run(run: RunFolder, model: Supernet, records: Sequence[Record], phases: Sequence[Phase], score: Score) -> None:
-    """Draw curves, entropy and, of the grid, the architecture anew, over what was drawn before."""
+def draw_run(
+    run: RunFolder, model: Supernet, epoch: int, records: Sequence[Record], phases: Sequence[Phase], score: Score
+) -> None:
+    """Draw curves, entropy and, of the grid, the architecture anew, over what was drawn before; ``model`` is the
+    network after so many epochs as ``epoch`` says."""
     spans = [(phase.name, phase.first, phase.end) for phase in phases]
     draw_curves(run.path / "curves.png", records, spans, score)
     draw_entropy(run.path / "entropy.png", records, spans)
     if run.config.space == "grid":
         with torch.no_grad():
             weights = {name: w.cpu().numpy() for name, w in model.arch().items()}
-        title = f"{run.path.name} after epoch {len(records)} of {phases[-1].end}"
+        title = f"{run.path.name} after epoch {epoch} of {phases[-1].end}"
         names = [operation_label(name) for name in model.net.operations]
         file = run.path / "architecture.png"
         draw_architecture(file, weights["beta"], weights["alpha"], operations=names, title=title)

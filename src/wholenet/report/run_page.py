@@ -19,7 +19,8 @@ from wholenet.deploy.score import open_for
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
 from wholenet.report.html import bullets, paragraph, picture, picture_file, section, table, text, write_page
-from wholenet.report.in_words import WORDS, in_words
+from wholenet.report.in_words import in_words
+from wholenet.report.progress import duration
 from wholenet.search.read_run import Row, RunTables, read_run
 from wholenet.search.run_folder import RunFolder
 from wholenet.tasks.boundary import TOLERANCE
@@ -122,7 +123,7 @@ def _numbers(run: RunTables) -> str:
     own, *others = run.results
     shown: list[tuple[str, float | None]] = []
     if run.score is not None:
-        key, what = run.score, WORDS[run.score]
+        key, what = run.score.name, run.score.label
         shown = [(what, own[key])]
         shown += [(f"{what}, {row['part']}", row[key]) for row in others if row["part"] in ("control", "second stage")]
     shown += [("best constant class", own.get("constant_miou"))]
@@ -260,10 +261,3 @@ def _side_by_side(panels: Sequence[np.ndarray]) -> np.ndarray:
 def percent(share: float | None) -> str:
     """In percent, with one digit; "-" for None."""
     return "-" if share is None else f"{100 * share:.1f}"
-
-
-def duration(seconds: float) -> str:
-    """For people: seconds, minutes or hours."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

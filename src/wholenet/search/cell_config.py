@@ -34,12 +34,13 @@ from wholenet.checked import (
 from wholenet.files import read_yaml
 from wholenet.search.config import build_config, write_values
 from wholenet.search.early_stopping import RULES
+from wholenet.search.loggers import loggers
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import Gradient, RunConfig, SearchConfig, with_interval
 from wholenet.spaces.sizes import CELL_SPACES
 
 Space = Literal["darts", "s1", "s2", "s3", "s4"]
-MACHINE = ("device", "workers", "threads", "checkpoint_minutes")
+MACHINE = ("device", "workers", "threads", "checkpoint_minutes", "log")
 """Fields that a run may be continued with other values of."""
 
 
@@ -99,6 +100,9 @@ class ClassifierConfig(RunConfig):
     """CPU threads of torch; 0 leaves torch's choice."""
     checkpoint_minutes: Minutes = 10.0
     """Time between two checkpoints, beside one after every epoch; 0 is after every step."""
+    log: str = "none"
+    """Where each epoch's record goes beside metrics.jsonl: tensorboard, wandb, trackio, or one that was registered;
+    several joined by commas."""
 
 
 @checked
@@ -258,14 +262,16 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     """The config of ``method``, with what is ``given`` on top.
 
     Raises:
-        ValueError: for an unknown method, or parts that do not go together.
+        ValueError: for an unknown method, parts that do not go together, or a logger that is not there.
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r} on a cell space; known: {', '.join(METHODS)}")
     varied = {name for special in METHODS[method].searches for name in special}
     if fixed := sorted(varied & set(given)):
         raise ValueError(f"method {method!r} searches with several values of {fixed[0]}; leave it out")
-    return CellConfig(**with_interval({**METHODS[method].on_cells, **given, "method": method}))
+    config = CellConfig(**with_interval({**METHODS[method].on_cells, **given, "method": method}))
+    loggers(config.log)
+    return config
 
 
 @checked
@@ -287,7 +293,7 @@ class RetrainConfig(ClassifierConfig):
     """Weight of the auxiliary head's loss; 0 is without one."""
 
 
-ADDED = {"control": False}
+ADDED = {"control": False, "log": "none"}
 """Fields that the configs of searches did not have before 2026-11-29, and what they were then."""
 KINDS: dict[str, type[ClassifierConfig]] = {"search": CellConfig, "retrain": RetrainConfig}
 

@@ -106,21 +106,22 @@ def state_bytes(state: object) -> int:
     return sum(state_bytes(part) for part in parts)
 
 
-def room_needed(state: dict[str, Any]) -> int:
-    """Bytes that a run writes at most: two checkpoints, the next one while it is written, and the model."""
+def room_needed(state: dict[str, Any], models: int = 1) -> int:
+    """Bytes that a run writes at most: two checkpoints, the next one while it is written, and so many model folders."""
     model = state_bytes(state["model"])
     groups = state.get("weight_optimizer", {}).get("param_groups", [])
     copies = 3 if any("betas" in group for group in groups) else 2  # before the first step there is no momentum yet
-    return 3 * max(state_bytes(state), copies * model) + model
+    return 3 * max(state_bytes(state), copies * model) + models * model
 
 
-def check_room(folder: Path, state: dict[str, Any], written: int = 0) -> None:
-    """Make sure that there is room in ``folder`` for what the run will write, ``written`` bytes of which are there.
+def check_room(folder: Path, state: dict[str, Any], written: int = 0, models: int = 1) -> None:
+    """Make sure that there is room in ``folder`` for what the run will write, so many ``models`` among it, ``written``
+    bytes of which are there.
 
     Raises:
         DiskFull: if there is not.
     """
-    needed, free = room_needed(state) - written, shutil.disk_usage(folder).free
+    needed, free = room_needed(state, models) - written, shutil.disk_usage(folder).free
     if free < needed:
         raise DiskFull(
             f"{folder}: {_megabytes(free)} are free on its disk; the checkpoints and the model of this run take up to "
@@ -129,23 +130,27 @@ def check_room(folder: Path, state: dict[str, Any], written: int = 0) -> None:
 
 
 @contextmanager
-def saying_what_a_full_disk_needs(folder: Path, state: Callable[[], dict[str, Any]], command: str) -> Iterator[None]:
+def saying_what_a_full_disk_needs(
+    folder: Path, state: Callable[[], dict[str, Any]], command: str, models: int = 1
+) -> Iterator[None]:
     """Within the block, an error for want of room becomes a :class:`DiskFull` that says how much there has to be.
 
     Args:
         folder: that is written to.
         state: gives what a checkpoint holds.
         command: that continues the run.
+        models: model folders that the run writes.
     """
     try:
         yield
     except OSError as error:
         if error.errno not in NO_SPACE:
             raise
+        needed = _megabytes(room_needed(state(), models))
         raise DiskFull(
             f"{folder}: {os.strerror(error.errno).lower()} while writing {error.filename or 'to it'}; "
-            f"{_megabytes(shutil.disk_usage(folder).free)} are free. Up to {_megabytes(room_needed(state()))} are "
-            "needed for the checkpoints and the model, beside pictures. The last checkpoint is whole. Make room, then "
+            f"{_megabytes(shutil.disk_usage(folder).free)} are free. Up to {needed} are needed "
+            "for the checkpoints and the model, beside pictures. The last checkpoint is whole. Make room, then "
             f"continue with `{command}`"
         ) from error
 

@@ -38,7 +38,7 @@ Config = TypeVar("Config")
 Annotations = Literal["fine", "coarse", "both"]
 END = "# all of it: without this line, the file was cut short"
 """Last line of a run's config."""
-MACHINE = ("device", "workers", "threads", "execution", "recompute", "checkpoint_minutes")
+MACHINE = ("device", "workers", "threads", "execution", "recompute", "checkpoint_minutes", "log")
 """Fields that a run may be continued with other values of: where and how it is computed, not what."""
 WeightsAnnotations = Literal["fine", "coarse", "both", "both-then-fine"]
 Zoom = Annotated[float, Field(ge=0.01, le=100)]
@@ -243,7 +243,7 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
 
 
 ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
-ADDED |= {"bands": "auto", "operations": OPERATIONS, "steps_per_epoch": 0, "keep": "last"}
+ADDED |= {"bands": "auto", "operations": OPERATIONS, "steps_per_epoch": 0, "keep": "last", "log": "none"}
 ADDED |= {"loss": "cross-entropy", "focal_gamma": FOCAL_GAMMA, "optimizer": "sgd"}
 ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic": 0.0, "transform": None}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}

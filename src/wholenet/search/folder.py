@@ -2,6 +2,7 @@
 
 environment.json versions, device, commit, sizes of the splits
 metrics.jsonl    a line per finished epoch
+logged.json, tensorboard/, wandb/ which of these the loggers of the run have, and what they write here
 checkpoint.pt    all that the next step depends on
 checkpoint.previous.pt the one before, in case that is damaged
 .lock            held by the process that is training here
@@ -135,14 +136,19 @@ class Folder:
         return self.path / "model-last"
 
     @property
+    def models(self) -> int:
+        """How many model folders the run writes."""
+        return 1
+
+    @property
     def genotype(self) -> Path:
         """Where the genotype of a discrete network is."""
         return self.path / "genotype.yaml"
 
     def written(self) -> int:
-        """Bytes of the checkpoints and the model that are there, and will be replaced."""
+        """Bytes of the checkpoints and the models that are there, and will be replaced."""
         path = self.path / CHECKPOINT
-        files = [path, previous(path), self.model / "model.safetensors"]
+        files = [path, previous(path), *(model / "model.safetensors" for model in (self.model, self.model_last))]
         return sum(file.stat().st_size for file in files if file.exists())
 
     def write_environment(self, facts: dict[str, Any]) -> None:

@@ -84,9 +84,9 @@ class Keeper:
             DiskFull: if there is no room for what has to be written, before or on the way.
         """
         if saves and parallel.is_first():
-            check_room(self.run.path, self.state.state_dict(), self.run.written())
+            check_room(self.run.path, self.state.state_dict(), self.run.written(), self.run.models)
         command = self.run.resume_command
-        full_disk = saying_what_a_full_disk_needs(self.run.path, self.state.state_dict, command)
+        full_disk = saying_what_a_full_disk_needs(self.run.path, self.state.state_dict, command, self.run.models)
         with self._interruption, full_disk:
             try:
                 with self._interruption.held(to_the_end=False) if self._several else nullcontext():

@@ -129,6 +129,7 @@ GROUPS = {
         "workers",
         "threads",
         "checkpoint_minutes",
+        "log",
     ),
 }
 """Heading -> fields, in the order in which they are shown."""

@@ -16,7 +16,7 @@ from wholenet.search.keep import best_record
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
-from wholenet.tasks.score import MIOU
+from wholenet.tasks.score import ERROR, MIOU, Score
 
 Row = dict[str, Any]
 OF_EVERY_RUN = ("epoch", "lr", "loss", "arch_loss", "seconds", "data_seconds", "images_per_second", "weight_decay")
@@ -43,10 +43,10 @@ class RunTables:
     outside, whatever numbers its records have. None where there is no such number, or not yet."""
 
     @property
-    def score(self) -> str | None:
-        """What runs of the task are compared by, by its name in ``results``; None of a task from outside, whose numbers
-        may mean anything."""
-        return {"segmentation": "miou", "classification": "error"}.get(self.task)
+    def score(self) -> Score | None:
+        """What runs of the task are compared by; its name is that in ``results``. None of a task from outside, whose
+        numbers may mean anything."""
+        return {"segmentation": MIOU, "classification": ERROR}.get(self.task)
 
     def frame(self, table: str = "records") -> Any:
         """One of the tables, "records" or "results", as a pandas DataFrame.

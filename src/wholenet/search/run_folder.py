@@ -72,6 +72,11 @@ class RunFolder(Folder):
         return {"train": dict, "val": dict, **masks}
 
     @property
+    def models(self) -> int:
+        """With ``keep="best"`` the last epoch's too."""
+        return 2 if self.config.keep == "best" else 1
+
+    @property
     def search(self) -> Path:
         """The run folder of a two-stage run's first stage."""
         return self.path / "search"

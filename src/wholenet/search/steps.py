@@ -155,6 +155,9 @@ def with_penalties(arch: Architecture, gradient: list[Tensor], terms: Mapping[st
         NotFinite: if a term is not a finite number; it is named.
     """
     for name, term in terms.items():
+        if not term.requires_grad:  # a constant, as a penalty is before it starts
+            refuse_nonfinite({name: term}, zip(arch.logits, gradient, strict=True))
+            continue
         own = torch.autograd.grad(term, list(arch.parameters()), materialize_grads=True)
         refuse_nonfinite({name: term}, zip(arch.logits, own, strict=True))
         gradient = [g + o for g, o in zip(gradient, own, strict=True)]

@@ -24,6 +24,7 @@ from wholenet.checked import (
     checked,
 )
 from wholenet.search.early_stopping import RULES
+from wholenet.search.loggers import loggers
 from wholenet.search.phases import single_stage
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import SearchConfig
@@ -115,6 +116,9 @@ class TrainConfig(SearchConfig):
     """CPU threads of torch; 0 leaves torch's choice."""
     checkpoint_minutes: Minutes = 10.0
     """Time between two checkpoints, beside one after every epoch; 0 is after every step."""
+    log: str = "none"
+    """Where each epoch's record goes beside metrics.jsonl: tensorboard, wandb, trackio, or one that was registered;
+    several joined by commas."""
 
     def single_stage(self, **changes: Any) -> Self:
         """This run under the single-stage protocol, with ``changes`` on top."""
@@ -206,11 +210,12 @@ class TrainConfig(SearchConfig):
 
     def check_asked(self) -> None:
         """Make sure that nothing is asked of a new run that would do nothing: of a search, in the training of a
-        discrete network. Runs from before this was refused are read.
+        discrete network; and that the loggers are there. Runs from before this was refused are read.
 
         Raises:
             ValueError: naming it.
         """
+        loggers(self.log)
         for field in dataclasses.fields(self):
             if self.genotype and field.name in OF_SEARCH and getattr(self, field.name) != field.default:
                 raise ValueError(
