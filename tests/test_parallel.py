@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from rich.console import Console
 
 from run_files import assert_equal, checkpoint, records, untimed
 from two_processes import scored, trained
@@ -23,6 +24,7 @@ from wholenet.ops.norms import BatchNorm, _OverAll
 from wholenet.search.config import FitConfig
 from wholenet.search.draw import names_in_batch
 from wholenet.search.folder import Folder
+from wholenet.training import fit
 
 FORKED = [sys.executable, Path(__file__).with_name("two_processes.py")]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -171,3 +173,14 @@ def test_searches_on_cell_spaces_are_refused_under_torchrun(monkeypatch):
         ValueError, match="searches on cell spaces run in one process each; start them without torchrun"
     ):
         parallel.refuse_several("searches on cell spaces")
+
+
+@pytest.mark.parametrize(("name", "value"), [("gradient", "second-order"), ("eigenvalue_every", 2)])
+def test_what_one_process_computes_is_refused_under_torchrun_before_there_is_a_folder(
+    name, value, discs, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    config = FitConfig(data=str(discs), out=str(tmp_path / "run"), crop="32x32", **{name: value})
+    with pytest.raises(ValueError, match=f"runs with {name}={value!r} run in one process each"):
+        fit(config, Console(quiet=True))
+    assert not (tmp_path / "run").exists()
