@@ -22,7 +22,7 @@ from wholenet.run import Job, Scored, score_every, train
 from wholenet.search.cell_config import RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import retraining_parts, schedule_of
-from wholenet.search.draw import steps_per_epoch
+from wholenet.search.draw import batch_of_all, steps_per_epoch
 from wholenet.search.memory import batch_advice
 from wholenet.search.phases import retraining
 from wholenet.search.same_data import data_of
@@ -110,7 +110,8 @@ def job_of(
     """All that the training of ``run`` is told."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    schedule = schedule_of(config, steps_per_epoch(len(data.weights), config.batch))
+    images = batch_of_all(config)
+    schedule = schedule_of(config, steps_per_epoch(len(data.weights), images))
     torch.manual_seed(config.seed)
     state = initial_training(config, genotype, len(data.classes), device)
     streams, scorer = LabelStreams(data, config, schedule, device), Scorer(state.model, data, device)
@@ -131,7 +132,7 @@ def job_of(
         schedule=schedule,
         parts=retraining_parts(config, state.model),
         device=device,
-        images=config.batch,
+        images=images,
         checkpoint_minutes=config.checkpoint_minutes,
         environment=lambda: machine(device) | streams.facts(),
         describe=lambda _state: {},

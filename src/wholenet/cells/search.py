@@ -28,7 +28,7 @@ from wholenet.run import Job, Scored, train
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import parts_of, schedule_of, set_strengths
-from wholenet.search.draw import steps_per_epoch
+from wholenet.search.draw import batch_of_all, steps_per_epoch
 from wholenet.search.memory import batch_advice
 from wholenet.search.phases import Phase, single_stage
 from wholenet.search.same_data import check_same, data_of
@@ -148,7 +148,8 @@ def job_of(
     assert data.val is not None
     if config.threads:
         torch.set_num_threads(config.threads)
-    schedule = schedule_of(config, steps_per_epoch(len(data.weights), config.batch))
+    images = batch_of_all(config)
+    schedule = schedule_of(config, steps_per_epoch(len(data.weights), images))
     loss = ClassificationLoss(smoothing=config.smoothing)
     torch.manual_seed(config.seed)
     state = initial_search(config, len(data.classes), device)
@@ -178,7 +179,7 @@ def job_of(
             say=plain(console),
         ),
         device=device,
-        images=config.batch,
+        images=images,
         checkpoint_minutes=config.checkpoint_minutes,
         environment=lambda: machine(device) | streams.facts(),
         describe=partial(_describe, config),

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wholenet import parallel
 from wholenet.data.labelled import Labelled
 from wholenet.data.pixels import normalize
 from wholenet.tasks.finite import LOST, all_finite
@@ -20,6 +21,9 @@ from wholenet.tasks.finite import LOST, all_finite
 
 class ClassificationLoss:
     """Mean cross-entropy, in float32 at least; with the auxiliary head's, weighted, where a network has one.
+
+    Where several processes train, each one's part of the mean over all their images, of which they have equally many:
+    the parts sum to it.
 
     Args:
         auxiliary: weight of the auxiliary head's loss (0.4 in DARTS' evaluation).
@@ -36,7 +40,8 @@ class ClassificationLoss:
             main, auxiliary = (self(logits, target) for logits in output)
             return main + self.auxiliary * auxiliary
         logits = output.float() if output.dtype in (torch.bfloat16, torch.float16) else output
-        return F.cross_entropy(logits, target, label_smoothing=self.smoothing)
+        own = F.cross_entropy(logits, target, label_smoothing=self.smoothing)
+        return own if parallel.processes() == 1 else own / parallel.processes()
 
 
 @dataclass(frozen=True)
