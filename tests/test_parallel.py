@@ -99,7 +99,8 @@ def test_the_normalisation_over_all_is_batchnorm_where_there_is_one_process(monk
     torch.testing.assert_close(out, expected)
     torch.testing.assert_close(torch.autograd.grad(out, (x, weight, bias), upstream), gradients)
     torch.testing.assert_close((norm.running_mean, norm.running_var), (mean, variance))
-    assert torch.autograd.gradcheck(lambda x, w, b: _OverAll.apply(x, w, b, 1e-5)[0], (x, weight, bias))
+    for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert check(lambda x, w, b: _OverAll.apply(x, w, b, 1e-5)[0], (x, weight, bias))
 
 
 @pytest.mark.parametrize(("size", "batch", "shares"), [(7, 4, 2), (5, 6, 3), (3, 4, 4)])

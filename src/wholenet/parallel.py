@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -69,6 +70,31 @@ def summed(x: Tensor) -> Tensor:
     with _somebody_may_be_gone():
         dist.all_reduce(total)
     return total
+
+
+def summed_in_graph(x: Tensor) -> Tensor:
+    """:func:`summed`, through which gradients go, of any order: of ``x`` that of the sum of what all processes make of
+    the result."""
+    return x if processes() == 1 else _Summed.apply(x)
+
+
+class _Summed(torch.autograd.Function):
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
+        return summed(x)
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return summed_in_graph(gradient)
+
+
+def summed_each(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """The sum of each tensor over all processes, without a gradient; with one process, the tensors as they are."""
+    if processes() == 1:
+        return list(tensors)
+    totals = [x.detach().clone(memory_format=torch.contiguous_format) for x in tensors]
+    sum_each(totals)
+    return totals
 
 
 def sum_each(tensors: Iterable[Tensor]) -> None:
