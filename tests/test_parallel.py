@@ -168,14 +168,6 @@ def test_a_run_of_two_processes_ends_when_one_is_lost_and_goes_on_to_the_bit(don
     assert untimed(records(run)) == untimed(records(done / "whole"))
 
 
-def test_searches_on_cell_spaces_are_refused_under_torchrun(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(
-        ValueError, match="searches on cell spaces run in one process each; start them without torchrun"
-    ):
-        parallel.refuse_several("searches on cell spaces")
-
-
 @pytest.mark.parametrize(("name", "value"), [("gradient", "second-order"), ("eigenvalue_every", 2)])
 def test_what_one_process_computes_is_refused_under_torchrun_before_there_is_a_folder(
     name, value, discs, tmp_path, monkeypatch

@@ -6,7 +6,7 @@ Every process holds the whole network and a part of each batch. With one process
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -129,6 +129,17 @@ def largest(number: int) -> int:
     return int(found)
 
 
+def as_the_first(values: Mapping[str, float]) -> dict[str, float]:
+    """The first process's ``values``, which all bring under the same names: what they differ by in the last bits must
+    not let one stop and another go on."""
+    if processes() == 1:
+        return dict(values)
+    found = torch.tensor(list(values.values()), dtype=torch.float64)
+    with _somebody_may_be_gone():
+        dist.broadcast(found, 0)
+    return dict(zip(values, found.tolist(), strict=True))
+
+
 def meet() -> None:
     """Wait until every process is here."""
     largest(0)
@@ -142,6 +153,32 @@ def first_alone() -> Iterator[None]:
     yield
     if is_first():
         meet()
+
+
+def refuse_stragglers() -> None:
+    """Make sure that the processes that ``torchrun`` started train together.
+
+    Raises:
+        ValueError: if they have not joined.
+    """
+    if not dist.is_initialized() and (others := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
+        raise ValueError(
+            f"torchrun started {others} processes, and this one has not joined them: start it without torchrun, or in "
+            "Python call wholenet.parallel.start() first"
+        )
+
+
+def refuse_other_number(begun_with: int, run: object) -> None:
+    """Make sure that the ``run`` that is continued was ``begun_with`` as many processes as there are.
+
+    Raises:
+        ValueError: if it was not.
+    """
+    if begun_with != processes():
+        raise ValueError(
+            f"{run} was begun with {begun_with} processes and this is one of {processes()}: the batches "
+            "would be others. Continue it with as many (torchrun --nproc-per-node), or start a new run"
+        )
 
 
 def refuse_several(what: str) -> None:

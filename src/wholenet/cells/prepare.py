@@ -67,9 +67,14 @@ def prepare_labels(config: ClassifierConfig, console: Console | None = None) -> 
 
     Raises:
         DataError: for data that cannot be trained on.
-        ValueError: for a size or a batch that does not do, or under torchrun.
+        ValueError: for a size or a batch that does not do, or under torchrun without ``parallel.start()``.
     """
-    parallel.refuse_several("searches on cell spaces and trainings of genotypes")
+    parallel.refuse_stragglers()
+    with parallel.first_alone():  # what it found out about the files, the others read
+        return _prepared(config, console)
+
+
+def _prepared(config: ClassifierConfig, console: Console | None) -> PreparedLabels:
     if console is not None:
         plain(console)(printable(how_read(config.data, "classification")))
     source = open_labelled(config.data, config.max_megapixels)
