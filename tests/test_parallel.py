@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from rich.console import Console
 
 from run_files import assert_equal, checkpoint, records, untimed
 from two_processes import scored, trained
@@ -23,6 +24,7 @@ from wholenet.ops.norms import BatchNorm, _OverAll
 from wholenet.search.config import FitConfig
 from wholenet.search.draw import names_in_batch
 from wholenet.search.folder import Folder
+from wholenet.training import fit
 
 FORKED = [sys.executable, Path(__file__).with_name("two_processes.py")]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -97,7 +99,8 @@ def test_the_normalisation_over_all_is_batchnorm_where_there_is_one_process(monk
     torch.testing.assert_close(out, expected)
     torch.testing.assert_close(torch.autograd.grad(out, (x, weight, bias), upstream), gradients)
     torch.testing.assert_close((norm.running_mean, norm.running_var), (mean, variance))
-    assert torch.autograd.gradcheck(lambda x, w, b: _OverAll.apply(x, w, b, 1e-5)[0], (x, weight, bias))
+    for check in (torch.autograd.gradcheck, torch.autograd.gradgradcheck):
+        assert check(lambda x, w, b: _OverAll.apply(x, w, b, 1e-5)[0], (x, weight, bias))
 
 
 @pytest.mark.parametrize(("size", "batch", "shares"), [(7, 4, 2), (5, 6, 3), (3, 4, 4)])
@@ -165,9 +168,12 @@ def test_a_run_of_two_processes_ends_when_one_is_lost_and_goes_on_to_the_bit(don
     assert untimed(records(run)) == untimed(records(done / "whole"))
 
 
-def test_searches_on_cell_spaces_are_refused_under_torchrun(monkeypatch):
+@pytest.mark.parametrize(("name", "value"), [("gradient", "second-order"), ("eigenvalue_every", 2)])
+def test_what_one_process_computes_is_refused_under_torchrun_before_there_is_a_folder(
+    name, value, discs, tmp_path, monkeypatch
+):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(
-        ValueError, match="searches on cell spaces run in one process each; start them without torchrun"
-    ):
-        parallel.refuse_several("searches on cell spaces")
+    config = FitConfig(data=str(discs), out=str(tmp_path / "run"), crop="32x32", **{name: value})
+    with pytest.raises(ValueError, match=f"runs with {name}={value!r} run in one process each"):
+        fit(config, Console(quiet=True))
+    assert not (tmp_path / "run").exists()

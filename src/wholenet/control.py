@@ -12,13 +12,13 @@ from rich.console import Console
 
 from wholenet.jobs.task import Finished
 from wholenet.machine import choose_device
-from wholenet.report.progress import plain
+from wholenet.report.progress import own_console, plain
 from wholenet.report.run_page import write_report_or_say
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.train_config import TrainConfig
-from wholenet.training import fit, own_console, resume
+from wholenet.training import fit, resume
 
 
 @dataclass(frozen=True)

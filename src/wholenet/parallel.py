@@ -6,9 +6,10 @@ Every process holds the whole network and a part of each batch. With one process
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -71,6 +72,31 @@ def summed(x: Tensor) -> Tensor:
     return total
 
 
+def summed_in_graph(x: Tensor) -> Tensor:
+    """:func:`summed`, through which gradients go, of any order: of ``x`` that of the sum of what all processes make of
+    the result."""
+    return x if processes() == 1 else _Summed.apply(x)
+
+
+class _Summed(torch.autograd.Function):
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
+        return summed(x)
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return summed_in_graph(gradient)
+
+
+def summed_each(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """The sum of each tensor over all processes, without a gradient; with one process, the tensors as they are."""
+    if processes() == 1:
+        return list(tensors)
+    totals = [x.detach().clone(memory_format=torch.contiguous_format) for x in tensors]
+    sum_each(totals)
+    return totals
+
+
 def sum_each(tensors: Iterable[Tensor]) -> None:
     """Put in the place of each tensor its sum over all processes; they are sent as one."""
     if processes() == 1:
@@ -103,6 +129,17 @@ def largest(number: int) -> int:
     return int(found)
 
 
+def as_the_first(values: Mapping[str, float]) -> dict[str, float]:
+    """The first process's ``values``, which all bring under the same names: what they differ by in the last bits must
+    not let one stop and another go on."""
+    if processes() == 1:
+        return dict(values)
+    found = torch.tensor(list(values.values()), dtype=torch.float64)
+    with _somebody_may_be_gone():
+        dist.broadcast(found, 0)
+    return dict(zip(values, found.tolist(), strict=True))
+
+
 def meet() -> None:
     """Wait until every process is here."""
     largest(0)
@@ -116,6 +153,32 @@ def first_alone() -> Iterator[None]:
     yield
     if is_first():
         meet()
+
+
+def refuse_stragglers() -> None:
+    """Make sure that the processes that ``torchrun`` started train together.
+
+    Raises:
+        ValueError: if they have not joined.
+    """
+    if not dist.is_initialized() and (others := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
+        raise ValueError(
+            f"torchrun started {others} processes, and this one has not joined them: start it without torchrun, or in "
+            "Python call wholenet.parallel.start() first"
+        )
+
+
+def refuse_other_number(begun_with: int, run: object) -> None:
+    """Make sure that the ``run`` that is continued was ``begun_with`` as many processes as there are.
+
+    Raises:
+        ValueError: if it was not.
+    """
+    if begun_with != processes():
+        raise ValueError(
+            f"{run} was begun with {begun_with} processes and this is one of {processes()}: the batches "
+            "would be others. Continue it with as many (torchrun --nproc-per-node), or start a new run"
+        )
 
 
 def refuse_several(what: str) -> None:

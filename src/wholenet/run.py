@@ -173,7 +173,7 @@ def _train(job: Job[Result], console: Console) -> Result:
                 scored = job.score()
                 record |= scored.record
             if job.curvature is not None and _looks(job):
-                record |= job.curvature(state)
+                record |= parallel.as_the_first(job.curvature(state))
             found = job.watch(state.records, record, None if scored is None else scored.per_class)
             for warning in found.values():
                 say(f"warning: {warning}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from wholenet.jobs.job import job_of
 from wholenet.jobs.task import Data, Finished
 from wholenet.machine import choose_device
 from wholenet.ops.execution import precision_for
-from wholenet.report.progress import plain
+from wholenet.report.progress import own_console, plain
 from wholenet.run import train
 from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
@@ -60,6 +58,7 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     task = task_of_run(config)
     space, settings = space_of(config)
     check_space(config, space)
+    _refuse_several(config)
     genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
     beginning = find_beginning(config, plain(console))
     with parallel.first_alone():  # what it found out about the files, the others read
@@ -84,7 +83,7 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():
             space.write_genotype(genotype, run.genotype)
-    with _alone(run), run.given_back():
+    with run.locked(), run.given_back():
         if plan is not None and parallel.is_first():
             write_whole(run.plan, plan)
         _keep_beginning(run, beginning, data, console)
@@ -118,9 +117,17 @@ def check_space(config: TrainConfig, space: Space) -> None:
         )
 
 
-def own_console() -> Console:
-    """A console on standard output; where several processes train, only the first one's speaks."""
-    return Console(quiet=not parallel.is_first())
+def _refuse_several(config: TrainConfig) -> None:
+    """Make sure that what is computed by one process alone is not asked of several; ``find_beginning``
+    refuses a pretrained stem.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    alone = {"gradient": "first-order", "perturbation": "none", "eigenvalue_every": 0}
+    for name, value in alone.items():
+        if getattr(config, name) != value:
+            parallel.refuse_several(f"runs with {name}={getattr(config, name)!r}")
 
 
 def resume(
@@ -156,17 +163,13 @@ def resume(
     if before is None and first is not None:  # a two-stage run, still in its first stage
         before = first.environment(plain(console))
     begun_with = before.get("processes", 1) if before else parallel.processes()
-    if begun_with != parallel.processes():
-        raise ValueError(
-            f"{path} was begun with {begun_with} processes and this is one of {parallel.processes()}: the batches "
-            "would be others. Continue it with as many (torchrun --nproc-per-node), or start a new run"
-        )
+    parallel.refuse_other_number(begun_with, path)
     with parallel.first_alone():
         prepared = task_of_run(configs[0]).prepare(configs[0], console)
     if before:
         now = prepared.unchanged()
         check_same(run, configs[0].data, {name: before.get(name, {}) for name in now}, now)
-    with _alone(run):
+    with run.locked():
         given = run.config.genotype
         if given is not None and not run.genotype.exists() and parallel.is_first():  # stopped before it was written
             space, settings = space_of(run.config)
@@ -184,13 +187,6 @@ def _keep_beginning(run: RunFolder, beginning: Beginning, data: Data, console: C
     if parallel.is_first() and beginning != Beginning():
         write_beginning(run, beginning, run.supernet_spec(data.network()), data.classes().names, plain(console))
     parallel.meet()
-
-
-@contextmanager
-def _alone(run: RunFolder) -> Iterator[None]:
-    """Within the block no other process trains in the folder of ``run``, but those of this run."""
-    with run.locked() if parallel.is_first() else nullcontext():
-        yield
 
 
 def _train_all(run: RunFolder, data: Data, device: torch.device, console: Console) -> Finished:
@@ -220,7 +216,7 @@ def _search_and_decode(run: RunFolder, data: Data, device: torch.device, console
     console.print(f"first stage: {searched} epochs of warm-up and search", highlight=False)
     with parallel.first_alone():
         search = RunFolder.at(run.search) or RunFolder.create(search_config)
-    with _alone(search):
+    with search.locked():
         train(job_of(search, data, device, console), console)
     model = load_model(search.path).network
     space, settings = space_of(config)

@@ -38,6 +38,15 @@ def test_a_batch_is_a_function_of_seed_stream_and_number():
         assert not torch.equal(first[0], stream(data, augment=augment, **other)[3][0])
 
 
+def test_the_shares_of_a_batch_are_the_batch_with_the_same_augmentation():
+    augment = SmallAugmentation(cutout=4)
+    data = Labelled(np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8), np.arange(9))
+    whole = stream(data, batch=6, augment=augment)[3]
+    parts = [stream(data, batch=6, augment=augment, shares=3, share=share)[3] for share in range(3)]
+    for one, several in zip(whole, map(torch.cat, zip(*parts, strict=True)), strict=True):
+        assert torch.equal(one, several)
+
+
 def test_shifts_are_by_up_to_the_padding_and_equally_likely():
     image = np.arange(1, 65, dtype=np.uint8).reshape(8, 8, 1)
     padded = np.pad(image, ((2, 2), (2, 2), (0, 0)))

@@ -15,7 +15,7 @@ from wholenet.cli import main
 from wholenet.search.cell_folder import CellFolder
 from wholenet.sweeps.plan import read_sweep
 from wholenet.sweeps.run import write_settings
-from wholenet.sweeps.slurm import Job, executor
+from wholenet.sweeps.slurm import Job, executor, job
 from wholenet.sweeps.sweep import submit, sweep
 
 FAKE = """
@@ -210,11 +210,12 @@ def test_parameters_that_do_not_do_are_refused_before_a_job_is_submitted(cluster
     assert not list(tmp_path.glob("*.sh"))
 
 
-def test_a_search_on_cells_takes_one_gpu(patches, file):
+def test_a_search_on_cells_takes_a_process_for_each_gpu(patches, file):
     content = yaml.safe_load(file.read_text())
     file.write_text(yaml.safe_dump({**content, "data": str(patches), "options": {"space": "s2"}}))
-    with pytest.raises(ValueError, match="searches on cell spaces run on one GPU each"):
-        submit(with_slurm(file, gpus_per_node=2))
+    start = job(read_sweep(file).runs[0], 2).start
+    assert start[1:6] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    assert start[6:8] == ["wholenet", "fit"]
 
 
 def test_without_slurm_or_submitit_it_is_said_what_to_do(file, tmp_path, monkeypatch, capsys):

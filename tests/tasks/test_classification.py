@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from wholenet import parallel
 from wholenet.data.labelled import Labelled
 from wholenet.tasks.classification import ClassificationLoss, evaluate_labelled
 
@@ -16,6 +17,16 @@ def test_the_loss_is_the_mean_cross_entropy_and_adds_the_auxiliary_heads():
     both = by_hand + 0.4 * F.cross_entropy(auxiliary, target)
     torch.testing.assert_close(ClassificationLoss()((main, auxiliary), target), both)
     assert ClassificationLoss()(main.bfloat16(), target).dtype == torch.float32
+
+
+def test_the_parts_of_several_processes_sum_to_the_loss_of_the_whole_batch(monkeypatch):
+    torch.manual_seed(0)
+    main, auxiliary, target = torch.randn(6, 4), torch.randn(6, 4), torch.randint(4, (6,))
+    loss = ClassificationLoss(smoothing=0.1)
+    whole = loss((main, auxiliary), target)
+    monkeypatch.setattr(parallel, "processes", lambda: 3)
+    parts = zip(*(x.chunk(3) for x in (main, auxiliary, target)), strict=True)
+    torch.testing.assert_close(sum(loss((m, a), t) for m, a, t in parts), whole)
 
 
 class Brightest(nn.Module):

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
+from wholenet import parallel
 from wholenet.cells.prepare import prepare_labels
 from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cells.search import Searched, check_unchanged, resume_search, search
 from wholenet.data.sets import place_of
 from wholenet.machine import choose_device
 from wholenet.report.cells import draw_cells
-from wholenet.report.progress import plain
+from wholenet.report.progress import own_console, plain
 from wholenet.report.run_page import write_report_or_say
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
 from wholenet.search.cell_folder import CONTROL, RETRAINED, CellFolder
@@ -53,14 +54,15 @@ def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | 
         ValueError: for a folder that is in use, or a device that is not there.
         FloatingPointError: if the loss stops being a finite number.
     """
-    console = console or Console()
+    console = console or own_console()
     if not config.searches:
         return _with_page(_completed(search(config, console), console), console)
+    parallel.refuse_several(f"the searches of method {config.method!r}")
     CellFolder.check_free(config.out)
     choose_device(config.device)
     prepare_labels(config, console)
     config = replace(config, data=place_of(config.data))
-    run = CellFolder.create(config)
+    run = CellFolder.of_all(config)
     with run.locked(), run.given_back():
         best = _best(run, config, console)
     return _with_page(best, console)
@@ -74,7 +76,7 @@ def resume_cells(
     Raises:
         ValueError: if there is no search in it, or its data is gone or has changed.
     """
-    console = console or Console()
+    console = console or own_console()
     run = CellFolder(path)
     config = replace(run.search_config, out=str(path), **machine)
     if not config.searches:
@@ -123,7 +125,7 @@ def _move_data(run: CellFolder, config: CellConfig, console: Console) -> None:
     parts = [part for part in (*searches, *retrained) if part is not None]
     for part in parts:
         check_unchanged(part, config.data, prepare_labels(replace(part.config, data=config.data)), console)
-    for part in (*parts, run):
+    for part in (*parts, run) if parallel.is_first() else ():
         part.rewrite_config(replace(part.config, data=config.data))
 
 
@@ -144,9 +146,11 @@ def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any)
     genotype = None if chosen is None else genotypes[chosen]
     if chosen is None or genotype is None:
         raise FloatingPointError(f"every search of {run.path} diverged; lower --lr")
-    write_cell_genotype(genotype, run.genotype, config.space)
-    draw_cells(run.path / "cells.png", {k: getattr(genotype, k) for k in TYPES}, f"{config.space}, {config.method}")
-    run.write_result({"errors": errors, "chosen": chosen})
+    if parallel.is_first():
+        write_cell_genotype(genotype, run.genotype, config.space)
+        draw_cells(run.path / "cells.png", {k: getattr(genotype, k) for k in TYPES}, f"{config.space}, {config.method}")
+        run.write_result({"errors": errors, "chosen": chosen})
+    parallel.meet()  # what the first one has written, the others read
     return Best(run.path, genotype, tuple(errors), chosen)
 
 

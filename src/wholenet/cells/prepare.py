@@ -23,6 +23,7 @@ from wholenet.data.task import how_read
 from wholenet.report.data_check import print_warnings, printable
 from wholenet.report.progress import plain
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
+from wholenet.search.draw import batch_of_all, order_of
 from wholenet.search.phases import Phase
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
@@ -66,9 +67,14 @@ def prepare_labels(config: ClassifierConfig, console: Console | None = None) -> 
 
     Raises:
         DataError: for data that cannot be trained on.
-        ValueError: for a size or a batch that does not do, or under torchrun.
+        ValueError: for a size or a batch that does not do, or under torchrun without ``parallel.start()``.
     """
-    parallel.refuse_several("searches on cell spaces and trainings of genotypes")
+    parallel.refuse_stragglers()
+    with parallel.first_alone():  # what it found out about the files, the others read
+        return _prepared(config, console)
+
+
+def _prepared(config: ClassifierConfig, console: Console | None) -> PreparedLabels:
     if console is not None:
         plain(console)(printable(how_read(config.data, "classification")))
     source = open_labelled(config.data, config.max_megapixels)
@@ -108,9 +114,11 @@ def prepare_labels(config: ClassifierConfig, console: Console | None = None) -> 
         if val is None:
             val, val_from = architecture, "what the architecture learns from"
     for name, part in (("weights", weights), ("architecture", architecture)):
-        if config.batch > len(part):
+        if batch_of_all(config) > len(part):
+            each = f" in each of {parallel.processes()} processes" if parallel.processes() > 1 else ""
             raise ValueError(
-                f"batch={config.batch}, but there are only {len(part)} images for the {name}; give a smaller --batch"
+                f"batch={config.batch}{each}, but there are only {len(part)} images for the {name}; give a smaller "
+                "--batch"
             )
     return PreparedLabels(
         name=source.name,
@@ -172,12 +180,19 @@ def resized(data: Labelled, size: tuple[int, int]) -> Labelled:
 
 
 def labelled_stream(
-    data: Labelled, stream: str, batches: int, config: CellConfig | RetrainConfig, found: PreparedLabels, cutout: float
+    data: Labelled,
+    stream: str,
+    batches: int,
+    config: CellConfig | RetrainConfig,
+    found: PreparedLabels,
+    cutout: float,
+    **whole: int,
 ) -> LabelledStream:
-    """The batches of a run's ``stream``; of the images a share ``cutout`` loses a square."""
+    """The batches of a run's ``stream``, or of each this process's share; of the images a share ``cutout`` loses a
+    square. ``whole``: other values for what :func:`wholenet.search.draw.order_of` gives."""
     augment = SmallAugmentation(pad=config.shift, flip=config.flip, cutout=config.cutout, cutout_probability=cutout)
-    order = {"seed": config.seed, "stream": stream, "batches": batches}
-    return LabelledStream(data, config.batch, augment, mean=found.mean, std=found.std, **order)
+    order = {**order_of(config, stream), "batches": batches, **whole}
+    return LabelledStream(data, augment=augment, mean=found.mean, std=found.std, **order)
 
 
 class LabelStreams:
@@ -210,19 +225,20 @@ class LabelStreams:
         return Batch(images, targets).to(self.device)
 
     def names(self, stream: str, number: int) -> list[str]:
-        """The images of a batch by their place among the images of their stream, from 0, and their class."""
-        order = self._stream(stream, number + 1, 0)
+        """The images of a batch, over all processes, by their place among the images of their stream, from 0, and their
+        class."""
+        order = self._stream(stream, number + 1, 0, shares=1, share=0)
         return [f"image {i} ({self.data.classes[order.data.labels[i]]})" for i in order.indices(number)]
 
     def facts(self) -> dict[str, Any]:
         """What a continued run must find again."""
         return {"data": self.data.facts()}
 
-    def _stream(self, stream: str, batches: int, epoch: int) -> LabelledStream:
+    def _stream(self, stream: str, batches: int, epoch: int, **whole: int) -> LabelledStream:
         images = self.data.architecture if stream == "architecture" else self.data.weights
         searches = isinstance(self.config, CellConfig)
         share = self.schedule.now(epoch).rise if searches else 1.0  # of the images that lose a square
-        return labelled_stream(images, stream, batches, self.config, self.data, share)
+        return labelled_stream(images, stream, batches, self.config, self.data, share, **whole)
 
     def _drawn(self, stream: str, first: int, epoch: int) -> Batches:
         own = self._stream(stream, first + self.schedule.steps_per_epoch, epoch)

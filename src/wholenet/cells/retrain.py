@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from wholenet import parallel
 from wholenet.cells.prepare import LabelStreams, PreparedLabels, prepare_labels
 from wholenet.cells.scorer import Scorer
 from wholenet.cells.search import check_unchanged
@@ -18,11 +19,12 @@ from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
 from wholenet.machine import choose_device, machine
 from wholenet.report.cells import draw_cells
+from wholenet.report.progress import own_console
 from wholenet.run import Job, Scored, score_every, train
 from wholenet.search.cell_config import RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import retraining_parts, schedule_of
-from wholenet.search.draw import steps_per_epoch
+from wholenet.search.draw import batch_of_all, steps_per_epoch
 from wholenet.search.loggers import loggers
 from wholenet.search.memory import batch_advice
 from wholenet.search.phases import retraining
@@ -61,16 +63,17 @@ def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
         ValueError: for a folder that is in use, something that is no genotype, or a device that is not there.
         FloatingPointError: if the loss stops being a finite number.
     """
-    console = console or Console()
+    console = console or own_console()
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
     loggers(config.log)
     genotype = read_cell_genotype(config.genotype)
     data = prepare_labels(config, console)
     config = replace(config, data=place_of(config.data))
-    run = CellFolder.create(config)
+    run = CellFolder.of_all(config)
     with run.locked(), run.given_back():
-        write_cell_genotype(genotype, run.genotype)
+        if parallel.is_first():
+            write_cell_genotype(genotype, run.genotype)
         return _retrain(run, config, genotype, data, device, console)
 
 
@@ -82,7 +85,7 @@ def resume_retrain(
     Raises:
         ValueError: if the folder holds none, or its data has changed.
     """
-    console = console or Console()
+    console = console or own_console()
     run = CellFolder(path)
     config = replace(run.retrain_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
@@ -90,9 +93,11 @@ def resume_retrain(
     prepared = prepare_labels(config)
     check_unchanged(run, config.data, prepared, console)
     with run.locked():
-        run.rewrite_config(config)
-        if not run.genotype.exists():  # stopped before it was written
-            write_cell_genotype(read_cell_genotype(config.genotype), run.genotype)
+        if parallel.is_first():
+            run.rewrite_config(config)
+            if not run.genotype.exists():  # stopped before it was written
+                write_cell_genotype(read_cell_genotype(config.genotype), run.genotype)
+        parallel.meet()
         return _retrain(run, config, read_cell_genotype(run.genotype), prepared, device, console)
 
 
@@ -113,7 +118,8 @@ def job_of(
     """All that the training of ``run`` is told."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    schedule = schedule_of(config, steps_per_epoch(len(data.weights), config.batch))
+    images = batch_of_all(config)
+    schedule = schedule_of(config, steps_per_epoch(len(data.weights), images))
     torch.manual_seed(config.seed)
     state = initial_training(config, genotype, len(data.classes), device)
     streams, scorer = LabelStreams(data, config, schedule, device), Scorer(state.model, data, device)
@@ -134,7 +140,7 @@ def job_of(
         schedule=schedule,
         parts=retraining_parts(config, state.model),
         device=device,
-        images=config.batch,
+        images=images,
         checkpoint_minutes=config.checkpoint_minutes,
         log=config.log,
         environment=lambda: machine(device) | streams.facts(),
@@ -162,8 +168,10 @@ def _scored(run: CellFolder, scorer: Scorer, scored: Scored | None, epochs: int)
         None if data.test is None else scorer.error(data.test),
         parameters,
     )
-    _save(run, scorer, found.error, found.test_error, epochs)
-    run.write_result({"error": found.error, "test_error": found.test_error, "parameters": parameters})
+    if parallel.is_first():
+        _save(run, scorer, found.error, found.test_error, epochs)
+        run.write_result({"error": found.error, "test_error": found.test_error, "parameters": parameters})
+    parallel.meet()  # what the first one has written, the others read
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from wholenet import parallel
 from wholenet.architecture import normalized_entropy, rescaled
 from wholenet.cells.prepare import LabelStreams, PreparedLabels, prepare_labels
 from wholenet.cells.scorer import Scorer
@@ -22,13 +23,13 @@ from wholenet.deploy.model_folder import save_model
 from wholenet.diagnostics.curvature import curvature
 from wholenet.machine import choose_device, machine
 from wholenet.report.cells import draw_cells
-from wholenet.report.progress import plain
+from wholenet.report.progress import own_console, plain
 from wholenet.report.search_curves import draw_search
 from wholenet.run import Job, Scored, train
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import parts_of, schedule_of, set_strengths
-from wholenet.search.draw import steps_per_epoch
+from wholenet.search.draw import batch_of_all, steps_per_epoch
 from wholenet.search.loggers import loggers
 from wholenet.search.memory import batch_advice
 from wholenet.search.phases import Phase, single_stage
@@ -88,12 +89,12 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
         ValueError: for a folder that is in use, or a device that is not there.
         FloatingPointError: if the loss stops being a finite number.
     """
-    console = console or Console()
+    console = console or own_console()
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
     data = prepare_labels(config, console)
     config = replace(config, data=place_of(config.data))
-    run = CellFolder.create(config)
+    run = CellFolder.of_all(config)
     with run.locked(), run.given_back():
         return _search(run, config, data, device, console)
 
@@ -106,7 +107,7 @@ def resume_search(
     Raises:
         ValueError: if the folder holds no search, or its data has changed.
     """
-    console = console or Console()
+    console = console or own_console()
     run = CellFolder(path)
     config = replace(run.search_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
@@ -114,7 +115,9 @@ def resume_search(
     prepared = prepare_labels(config)
     check_unchanged(run, config.data, prepared, console)
     with run.locked():
-        run.rewrite_config(config)
+        if parallel.is_first():
+            run.rewrite_config(config)
+        parallel.meet()
         return _search(run, config, prepared, device, console)
 
 
@@ -123,9 +126,10 @@ def check_unchanged(run: CellFolder, data: str, prepared: PreparedLabels, consol
     is not known any more.
 
     Raises:
-        ValueError: if it is not.
+        ValueError: if it is not, or it was started with another number of processes.
     """
     if before := run.environment(plain(console)):
+        parallel.refuse_other_number(before.get("processes", 1), run.path)
         check_same(run, data, *map(_by_split, (before["data"], prepared.facts())))
 
 
@@ -138,7 +142,9 @@ def _by_split(facts: dict[str, Any]) -> dict[str, Any]:
 def _search(
     run: CellFolder, config: CellConfig, data: PreparedLabels, device: torch.device, console: Console
 ) -> Searched:
-    if (done := _result(run, plain(console))) is not None:
+    done = _result(run, plain(console))
+    parallel.meet()  # all have looked before the first one may write it
+    if done is not None:
         return done
     return train(job_of(run, config, data, device, console), console)
 
@@ -150,7 +156,8 @@ def job_of(
     assert data.val is not None
     if config.threads:
         torch.set_num_threads(config.threads)
-    schedule = schedule_of(config, steps_per_epoch(len(data.weights), config.batch))
+    images = batch_of_all(config)
+    schedule = schedule_of(config, steps_per_epoch(len(data.weights), images))
     loss = ClassificationLoss(smoothing=config.smoothing)
     torch.manual_seed(config.seed)
     state = initial_search(config, len(data.classes), device)
@@ -180,7 +187,7 @@ def job_of(
             say=plain(console),
         ),
         device=device,
-        images=config.batch,
+        images=images,
         checkpoint_minutes=config.checkpoint_minutes,
         log=config.log,
         environment=lambda: machine(device) | streams.facts(),
@@ -293,7 +300,8 @@ def _conclude(
     scored = scored or scorer.val()
     final = config.protocol == "single-stage"
     test_error = scorer.error(data.test) if final and data.test is not None else None
-    _save(run, config, scorer, scored, len(state.records))
+    if parallel.is_first():
+        _save(run, config, scorer, scored, len(state.records))
     genotype = sampled_error = None
     if not final:
         if stop_epoch is not None:
@@ -305,13 +313,21 @@ def _conclude(
         else:
             with torch.no_grad():
                 genotype = discretized(model.arch(), config)
+    found = Searched(run.path, genotype, scored.record["error"], data.val_from, test_error, stop_epoch, sampled_error)
+    if parallel.is_first():
+        _write(run, config, found)
+    parallel.meet()  # what the first one has written, the others read
+    return found
+
+
+def _write(run: CellFolder, config: CellConfig, found: Searched) -> None:
+    genotype = found.genotype
+    if genotype is not None:
         write_cell_genotype(genotype, run.genotype, config.space)
         cells = {kind: getattr(genotype, kind) for kind in TYPES}
         draw_cells(run.path / "cells.png", cells, f"{config.space}, {config.method}")
-    found = Searched(run.path, genotype, scored.record["error"], data.val_from, test_error, stop_epoch, sampled_error)
     content = {**dataclasses.asdict(found), "run": "", "genotype": genotype and genotype.to_dict()}
     run.write_result({name: value for name, value in content.items() if name not in ("second_stage", "control")})
-    return found
 
 
 def _result(run: CellFolder, warn: Callable[[str], None]) -> Searched | None:

@@ -18,6 +18,7 @@ from wholenet.data.splits import seeded_indices
 from wholenet.report.progress import counted
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_parts import set_strengths
+from wholenet.search.draw import batch_of_all
 from wholenet.search.loop import train_epoch
 from wholenet.search.perturbation_selection import Left, select
 from wholenet.search.phases import Phase
@@ -44,7 +45,7 @@ def best_random(config: CellConfig, scorer: Scorer, console: Console) -> tuple[C
     like = next(iter(model.arch.logits.values()))
     assert data.val is not None
     order = seeded_indices(len(data.val), config.seed)
-    some = part(data.val, order[: config.sample_batches * config.batch])
+    some = part(data.val, order[: config.sample_batches * batch_of_all(config)])
     show = counted(console, "scoring random architectures")
     scored = 0
 

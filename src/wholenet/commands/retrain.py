@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, of_machine, print_as_file
+from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, in_all_processes, of_machine, print_as_file
 from wholenet.option_files import NONE
 from wholenet.search.cell_config import MACHINE, RetrainConfig
 from wholenet.signatures import Fields
@@ -43,9 +43,11 @@ def retrain(
     from wholenet.cells.retrain import resume_retrain, retrain  # imports torch
 
     if isinstance(started, RetrainConfig):
-        ended = retrain(started)
+        ended = in_all_processes(lambda: retrain(started))
     else:
-        ended = resume_retrain(started, data=moved, **of_machine(found, MACHINE))
+        ended = in_all_processes(lambda: resume_retrain(started, data=moved, **of_machine(found, MACHINE)))
+    if ended is None:
+        return
     print(f"\nparameters   {ended.parameters:,}")
     for name, error in (("validation", ended.error), ("test", ended.test_error)):
         if error is not None:

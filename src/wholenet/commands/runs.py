@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import yaml
 
@@ -20,6 +20,7 @@ from wholenet.spaces.sizes import CELL_SPACES
 if TYPE_CHECKING:
     from wholenet.control import Compared
 
+Result = TypeVar("Result")
 Resumed = Annotated[str | None, Shown(metavar="RUN")]
 Moved = Annotated[str | None, Shown(option="data", metavar="NEW", rare=True)]
 Printed = Annotated[bool, Shown(rare=True)]
@@ -137,17 +138,23 @@ def trained(
     Returns:
         What it came to, of the process that tells it; None of the others.
     """
+    from wholenet.control import fit_with_control, resume_with_control  # imports torch
+
+    if isinstance(started, TrainConfig):
+        return in_all_processes(lambda: fit_with_control(started, plan=plan))
+    return in_all_processes(lambda: resume_with_control(started, data=moved, **of_machine(options, MACHINE)))
+
+
+def in_all_processes(work: Callable[[], Result]) -> Result | None:
+    """What ``work`` comes to that all processes do that torchrun started, of the one that tells it; None of the
+    others."""
     from wholenet import parallel  # imports torch
-    from wholenet.control import fit_with_control, resume_with_control
 
     parallel.start()
-    if isinstance(started, TrainConfig):
-        compared = fit_with_control(started, plan=plan)
-    else:
-        compared = resume_with_control(started, data=moved, **of_machine(options, MACHINE))
+    ended = work()
     tells = parallel.is_first()
     parallel.stop()
-    return compared if tells else None
+    return ended if tells else None
 
 
 def print_as_file(config: TrainConfig | ClassifierConfig, *but: str) -> None:

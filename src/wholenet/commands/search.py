@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, of_machine, print_as_file
+from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, in_all_processes, of_machine, print_as_file
 from wholenet.data.sets import Task
 from wholenet.files import shown
 from wholenet.option_files import NONE
@@ -66,9 +66,11 @@ def search(
     from wholenet.cells.best_of import Best, fit_cells, resume_cells  # imports torch
 
     if isinstance(started, CellConfig):
-        ended = fit_cells(started)
+        ended = in_all_processes(lambda: fit_cells(started))
     else:
-        ended = resume_cells(started, data=moved, **of_machine(found, MACHINE))
+        ended = in_all_processes(lambda: resume_cells(started, data=moved, **of_machine(found, MACHINE)))
+    if ended is None:
+        return
     if isinstance(ended, Best):
         for number, error in enumerate(ended.errors):
             print(f"search {number + 1}: error {100 * error:.1f} % after the short training")

@@ -56,7 +56,8 @@ class SmallAugmentation:
 
 
 class LabelledStream(Order):
-    """Item k is batch k: images float32 [B, C, H, W], normalised, channels_last, and labels int64 [B].
+    """Item k is batch k, or this share of it: images float32 [B, C, H, W], normalised, channels_last, and labels int64
+    [B].
 
     Args:
         data: where images come from.
@@ -64,7 +65,7 @@ class LabelledStream(Order):
         augment: what is done to each.
         mean: of the channels, on [0, 1].
         std: likewise.
-        order: ``seed``, ``stream`` and ``batches`` of :class:`wholenet.data.stream.Order`.
+        order: the rest of :class:`wholenet.data.stream.Order`.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class LabelledStream(Order):
 
     def __getitem__(self, k: int) -> tuple[Tensor, Tensor]:
         indices, images = self.indices(k), []
-        for place, index in enumerate(indices):
+        for place, index in zip(self.places, indices, strict=True):
             image, left = self.augment(self.data.images[index], self.rng(1, k * self.batch + place))
             images.append(normalize(image, self.mean, self.std) * left[..., None])
         # [B, H, W, C] seen as [B, C, H, W] is channels_last already.

@@ -17,6 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from wholenet import parallel
 from wholenet.architecture import as_given
 from wholenet.checked import BelowOne, Decay, checked_numbers
 from wholenet.ops.statistics import still_statistics
@@ -80,8 +81,8 @@ def curvature(
 
     Args:
         model: a supernet, in any mode.
-        batch: one batch, validation data if one wants RobustDARTS' number.
-        loss: (output, target) -> scalar.
+        batch: one batch, validation data if one wants RobustDARTS' number; of several processes, each one's share.
+        loss: (output, target) -> scalar; of several processes, each one's part of it.
         batchnorm: see :class:`Curvature`.
         method: Lanczos iteration, or the whole matrix by rows.
         tolerance: see :class:`Curvature`; of the Lanczos iteration.
@@ -113,12 +114,14 @@ def curvature(
         model.train(training)
         for parameter, was in zip(model.arch.parameters(), moving, strict=True):
             parameter.requires_grad_(was)
+    images = parallel.processes() * len(batch.images)
     ends = highest + weight_decay, lowest + weight_decay
-    return Curvature(*ends, n, products, bound, batchnorm, len(batch.images), drawn)
+    return Curvature(*ends, n, products, bound, batchnorm, images, drawn)
 
 
 def hessian_product(value: Tensor, parameters: Sequence[Tensor], counts: Sequence[Tensor]) -> tuple[Product, int]:
-    """Products with the Hessian of the scalar ``value`` in the entries of ``parameters`` where ``counts`` is true.
+    """Products with the Hessian of the scalar ``value`` in the entries of ``parameters`` where ``counts`` is true; of
+    several processes, of the sum of theirs.
 
     Returns:
         The product, and n. It raises a FloatingPointError if it is not finite.
@@ -130,7 +133,7 @@ def hessian_product(value: Tensor, parameters: Sequence[Tensor], counts: Sequenc
     def product(vector: Tensor) -> Tensor:
         along = (gradient * vector).sum()
         rows = torch.autograd.grad(along, list(parameters), retain_graph=True, materialize_grads=True)
-        found = torch.cat([row[there] for row, there in zip(rows, counts, strict=True)]).detach()
+        found = parallel.summed(torch.cat([row[there] for row, there in zip(rows, counts, strict=True)]))
         if not found.isfinite().all():
             raise FloatingPointError(
                 f"the curvature in the architecture is not finite, where the loss is {value.item()}"

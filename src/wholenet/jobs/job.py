@@ -28,7 +28,7 @@ from wholenet.search.memory import memory_advice
 from wholenet.search.phases import Phase
 from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.start import choose_execution, has_stem, initial_state, parts_of, schedule_of, stem_moves
+from wholenet.search.start import choose_execution, initial_state, parts_of, schedule_of, stem_moves
 from wholenet.search.state import TrainState
 from wholenet.search.steps import Loss
 from wholenet.search.stopping import Stopping
@@ -48,7 +48,6 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     epochs, images = phases[-1].end, batch_of_all(config)
     steps = config.steps_per_epoch or data.steps_per_epoch(images)
     schedule, parts = schedule_of(config, epochs, steps), parts_of(config, phases)
-    _refuse_several(config)
     state = initial_state(run, data.network(), device)
     begin(run, config, state.model)
     parts = replace(parts, at=stem_moves(state.model, config))
@@ -179,20 +178,6 @@ def _begin(
 ) -> None:
     if size is not None:
         choose_execution(state.model, config, size, device, say)
-
-
-def _refuse_several(config: TrainConfig) -> None:
-    """Make sure that what is computed by one process alone is not asked of several.
-
-    Raises:
-        ValueError: naming the option.
-    """
-    if has_stem(config):
-        parallel.refuse_several("runs with a pretrained stem")
-    alone = {"gradient": "first-order", "perturbation": "none", "eigenvalue_every": 0}
-    for name, value in alone.items():
-        if getattr(config, name) != value:
-            parallel.refuse_several(f"runs with {name}={getattr(config, name)!r}")
 
 
 def _describe(config: TrainConfig, state: TrainState) -> dict[str, Any]:

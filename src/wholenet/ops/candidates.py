@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from wholenet.ops.draws import drawn_for_all
+from wholenet.ops.norms import BatchNorm
 from wholenet.ops.shares import Halved, Itself, Nothing, Pooled, Separable, Stage
 from wholenet.ops.strided import StridedPointwise
 from wholenet.registry import Registry
@@ -29,7 +31,7 @@ class ReluConvNorm(nn.Sequential):
         super().__init__(
             nn.ReLU(),
             nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
-            nn.BatchNorm2d(outputs, affine=affine),
+            BatchNorm(outputs, affine=affine),
         )
 
 
@@ -53,7 +55,7 @@ class SeparableConvolutions(nn.Sequential):
                 nn.ReLU(),
                 nn.Conv2d(channels, channels, kernel, stride, **options),
                 nn.Conv2d(channels, channels, 1, bias=False),
-                nn.BatchNorm2d(channels, affine=affine),
+                BatchNorm(channels, affine=affine),
             ]
         super().__init__(*layers)
 
@@ -80,7 +82,7 @@ class PooledNorm(nn.Sequential):
     """Pooling and BatchNorm."""
 
     def __init__(self, pool: nn.Module, channels: int, *, affine: bool) -> None:
-        super().__init__(pool, nn.BatchNorm2d(channels, affine=affine))
+        super().__init__(pool, BatchNorm(channels, affine=affine))
 
     @property
     def shares(self) -> Pooled:
@@ -112,7 +114,7 @@ class FactorizedReduce(nn.Module):
         super().__init__()
         self.relu = nn.ReLU()
         self.even, self.odd = (StridedPointwise(inputs, outputs // 2, 2) for _ in range(2))
-        self.norm = nn.BatchNorm2d(outputs, affine=affine)
+        self.norm = BatchNorm(outputs, affine=affine)
 
     @property
     def shares(self) -> Halved:
@@ -155,7 +157,7 @@ class Noise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> N(0, 1) of [B, C, H / stride, W / stride]."""
-        return torch.randn_like(x[:, :, :: self.stride, :: self.stride])
+        return drawn_for_all(x[:, :, :: self.stride, :: self.stride].detach(), torch.Tensor.normal_)
 
 
 def skip(channels: int, stride: int, _search: bool, affine: bool) -> nn.Module:
@@ -172,7 +174,7 @@ def factorized(kernel: int) -> Make:
             nn.ReLU(),
             nn.Conv2d(channels, channels, (1, kernel), (1, stride), padding=(0, margin), bias=False),
             nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), padding=(margin, 0), bias=False),
-            nn.BatchNorm2d(channels, affine=affine),
+            BatchNorm(channels, affine=affine),
         )
 
     return make
@@ -201,5 +203,5 @@ def drop_path(x: Tensor, probability: float) -> Tensor:
     """Zero each sample of ``x`` [B, C, H, W] with ``probability``; divide what is kept by that of keeping it."""
     if probability == 0:
         return x
-    kept = torch.empty(len(x), 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(1 - probability)
+    kept = drawn_for_all(x.new_empty(len(x), 1, 1, 1), lambda whole: whole.bernoulli_(1 - probability))
     return x * (kept / (1 - probability))

@@ -23,9 +23,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wholenet import parallel
 from wholenet.ops.depthwise import depthwise
 from wholenet.ops.forms import total
 from wholenet.ops.layers import shuffle_channels
+from wholenet.ops.norms import BatchNorm, normalized_over_all
 from wholenet.ops.shares import Halved, Itself, Nothing, Pooled, Separable, Stage, shares_of
 from wholenet.ops.statistics import counted_step
 
@@ -227,6 +229,9 @@ class Normalised:
     """
 
     def __init__(self, x: Tensor, norm: nn.BatchNorm2d) -> None:
+        if isinstance(norm, BatchNorm) and parallel.processes() > 1:
+            self.out, self.mean, self.variance = normalized_over_all(x, None, None, norm.eps)
+            return
         # With a momentum of one, running statistics are those of the batch.
         self.mean, self.variance = (torch.zeros_like(cast(Tensor, norm.running_mean)) for _ in range(2))
         self.out = F.batch_norm(x, self.mean, self.variance, training=True, momentum=1.0, eps=norm.eps)
@@ -242,6 +247,8 @@ class Normalised:
 def scaled_norm(x: Tensor, norm: nn.BatchNorm2d, scale: Tensor) -> Tensor:
     """``scale`` [C] times ``norm(x)``, in one pass."""
     weight, bias = (scale, None) if not norm.affine else (norm.weight * scale, norm.bias * scale)
+    if isinstance(norm, BatchNorm):  # ours, over all processes
+        return norm.normalized(x, weight, bias)
     mean, variance = norm.running_mean, norm.running_var
     return F.batch_norm(x, mean, variance, weight, bias, norm.training, counted_step(norm), norm.eps)
 

@@ -1,12 +1,18 @@
-"""Random numbers that several passes over one batch have in common: dropped paths, noise."""
+"""Random numbers that several passes over one batch, or the processes that share it, have in common: dropped paths,
+noise.
+
+Letters: B samples.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+
+from wholenet import parallel
 
 
 class Draws:
@@ -37,3 +43,38 @@ class Draws:
             for gpu, state in zip(self.gpus, of_gpus, strict=True):
                 torch.cuda.set_rng_state(state, gpu)
             yield
+
+
+class _Rows:
+    """Which samples of a batch this process has, while it is another share than of a training batch."""
+
+    first_of_all: tuple[int, int] | None = None
+    """The number of the first of them, and how many the batch has."""
+
+
+@contextmanager
+def rows_of(first: int, samples: int) -> Iterator[None]:
+    """Within the block, what this process sees are the samples from number ``first`` on of a batch of ``samples``.
+    Elsewhere each process has an equal share of a batch."""
+    before, _Rows.first_of_all = _Rows.first_of_all, (first, samples)
+    try:
+        yield
+    finally:
+        _Rows.first_of_all = before
+
+
+def drawn_for_all(like: Tensor, fill: Callable[[Tensor], Tensor]) -> Tensor:
+    """Random numbers for samples ``like`` these, [B, ...]: they are drawn for the whole batch, in every process the
+    same, and those of the own samples taken. So several processes draw what one does, and stay together.
+
+    Args:
+        like: of what shape, type and device.
+        fill: puts random numbers into a tensor, from torch's global generators, and returns it.
+    """
+    own = torch.empty_like(like)
+    first, samples = _Rows.first_of_all or (parallel.rank() * len(own), parallel.processes() * len(own))
+    if samples == len(own):
+        return fill(own)
+    strides = (own[0].numel(), *own.stride()[1:])
+    whole = torch.empty_strided((samples, *own.shape[1:]), strides, dtype=own.dtype, device=own.device)
+    return fill(whole)[first : first + len(own)]

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from wholenet import parallel
 from wholenet.ops.statistics import counted_step
@@ -30,13 +29,22 @@ class BatchNorm(nn.BatchNorm2d):
             return F.batch_norm(
                 x, self.running_mean, self.running_var, weight, bias, self.training, momentum=step, eps=self.eps
             )
-        out, mean, variance, count = _OverAll.apply(x, weight, bias, self.eps)
+        out, mean, unbiased = normalized_over_all(x, weight, bias, self.eps)
         if step and self.running_mean is not None and self.running_var is not None:
             with torch.no_grad():
                 self.running_mean.lerp_(mean.to(self.running_mean.dtype), step)
-                unbiased = variance * (count / (count - 1).clamp(min=1))
                 self.running_var.lerp_(unbiased.to(self.running_var.dtype), step)
         return out
+
+
+def normalized_over_all(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``x`` [B, C, H, W] normalised by the batch of all processes, that batch's mean [C], and its variance [C] as
+    running statistics count it (unbiased). A gradient goes through ``x``, ``weight`` and ``bias`` alone, of
+    any order."""
+    out, mean, variance, count = _OverAll.apply(x, weight, bias, eps)
+    return out, mean, variance * (count / (count - 1).clamp(min=1))
 
 
 class _OverAll(torch.autograd.Function):
@@ -57,7 +65,7 @@ class _OverAll(torch.autograd.Function):
         variance = (counts * (variances + (means - mean) ** 2)).sum(0) / count
         scale = (variance + eps).rsqrt()
         ctx.save_for_backward(x, weight, mean, scale, count)
-        ctx.has_bias = bias is not None
+        ctx.has_bias, ctx.eps = bias is not None, eps
         full = scale if weight is None else scale * weight
         shift = -mean * full if bias is None else bias - mean * full
         out = torch.addcmul(_channels(shift), wide, _channels(full))
@@ -65,15 +73,20 @@ class _OverAll(torch.autograd.Function):
         return out.to(x.dtype), mean, variance, count
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         gradient: Tensor = gradients[0]  # of the output; there is none of the statistics
         x, weight, mean, scale, count = ctx.saved_tensors
         wide, above = (t.float() if t.dtype in (torch.bfloat16, torch.float16) else t for t in (x, gradient))
+        total = parallel.summed
+        if torch.is_grad_enabled():  # to be differentiated again: the statistics depend on x
+            total = parallel.summed_in_graph
+            mean = total(wide.sum((0, 2, 3))) / count
+            variance = total(((wide - _channels(mean)) ** 2).sum((0, 2, 3))) / count
+            scale = (variance + ctx.eps).rsqrt()
         normal = (wide - _channels(mean)) * _channels(scale)
         sums = torch.stack([above.sum((0, 2, 3)), (above * normal).sum((0, 2, 3))])
         own_shift, own_scale = sums
-        shift, slope = parallel.summed(sums) / count
+        shift, slope = total(sums) / count
         full = scale if weight is None else scale * weight
         out = (above - _channels(shift) - normal * _channels(slope)) * _channels(full)
         return (

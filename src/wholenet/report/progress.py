@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
+from wholenet import parallel
 from wholenet.report.panels import Phase
 from wholenet.search.records import Record
 from wholenet.tasks.score import MIOU, Score
@@ -190,6 +191,11 @@ class _Lines:
         self._time_left.epoch_done(record["epoch"])
         left = self._time_left.seconds(record["epoch"] + 1, share=0.0)
         _print_plain(self._console, epoch_line(record, self._total_epochs, left, self._score))
+
+
+def own_console() -> Console:
+    """A console on standard output; where several processes train, only the first one's speaks."""
+    return Console(quiet=not parallel.is_first())
 
 
 def plain(console: Console) -> Callable[[str], None]:

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wholenet import parallel
 from wholenet.files import read_json, require_keys, write_whole
 from wholenet.search.cell_config import (
     SEARCHES,
@@ -59,6 +60,16 @@ class CellFolder(Folder):
         path = Path(config.out)
         cls.claim(path, partial(write_cell_config, config))
         return cls(path)
+
+    @classmethod
+    def of_all(cls, config: ClassifierConfig) -> CellFolder:
+        """:meth:`create`, by the first process; the others find what it made.
+
+        Raises:
+            ValueError: if something is there already.
+        """
+        with parallel.first_alone():
+            return cls.create(config) if parallel.is_first() else cls(config.out)
 
     @property
     def config(self) -> ClassifierConfig:
@@ -108,7 +119,7 @@ class CellFolder(Folder):
         """What continues the run."""
         whole = self.outermost
         verb = "retrain" if isinstance(whole.config, RetrainConfig) else "fit"
-        return f"wholenet {verb} --resume {whole.path}"
+        return f"{parallel.launcher()}wholenet {verb} --resume {whole.path}"
 
     def write_result(self, found: Mapping[str, Any]) -> None:
         """Write what the run found. Where that is, the run is done, so it is written last."""

@@ -15,6 +15,7 @@ from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import SegmentationData
 from wholenet.data.stream import BatchStream, Order, batches
 from wholenet.data.transforms import TRANSFORMS
+from wholenet.search.cell_config import ClassifierConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.train_config import TrainConfig
 
@@ -24,12 +25,12 @@ def steps_per_epoch(images: int, batch: int) -> int:
     return max(1, images // batch)
 
 
-def batch_of_all(config: TrainConfig) -> int:
+def batch_of_all(config: TrainConfig | ClassifierConfig) -> int:
     """Images in a step, over all processes."""
     return config.batch * parallel.processes()
 
 
-def order_of(config: TrainConfig, stream: str) -> dict[str, Any]:
+def order_of(config: TrainConfig | ClassifierConfig, stream: str) -> dict[str, Any]:
     """What the order of the run's ``stream`` is made of, and which share of its batches this process gets."""
     return {
         "batch": batch_of_all(config),

@@ -281,11 +281,15 @@ class Folder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Within the block no other process trains here. The system lets go of it with the process, however that ends.
+        """Within the block no other process trains here, but those of this run, the first of which holds the lock. The
+        system lets go of it with the process, however that ends.
 
         Raises:
             ValueError: if another one does.
         """
+        if not parallel.is_first():
+            yield
+            return
         lock = FileLock(self.path / ".lock", timeout=0, is_singleton=False)
         holder = self.path / ".lock.holder"
         try:

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from wholenet import parallel
 from wholenet.architecture import Architecture, Weights, rescaled
 from wholenet.ops.draws import Draws
 from wholenet.search.search_config import SearchConfig
@@ -72,7 +73,7 @@ class Perturbation:
                 for _ in range(ATTACK_STEPS):
                     offset = {name: o.requires_grad_() for name, o in offset.items()}
                     here = value(disturbed(model.arch, weights, offset))
-                    gradients = torch.autograd.grad(here, list(offset.values()))
+                    gradients = parallel.summed_each(torch.autograd.grad(here, list(offset.values())))
                     step = 2 * reach / ATTACK_STEPS
                     offset = {
                         name: (o.detach() + step * g.sign()).clamp(-reach, reach)
@@ -80,7 +81,7 @@ class Perturbation:
                     }
                 with torch.no_grad():
                     worse = disturbed(model.arch, weights, offset)
-                    return worse if value(worse) > value(weights) else weights
+                    return worse if parallel.summed(value(worse)) > parallel.summed(value(weights)) else weights
         finally:
             model.train(training)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from wholenet import parallel
 from wholenet.search.records import Record
 from wholenet.spaces.supernet import Supernet
 
@@ -109,7 +110,7 @@ class TrainState:
             "records": list(self.records),
             "frozen_at": self.frozen_at,
             "torch_random": torch.get_rng_state(),
-            "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "cuda_random": _random_states_of_gpus(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -124,3 +125,12 @@ class TrainState:
         torch.set_rng_state(state["torch_random"].cpu())
         if torch.cuda.is_available() and len(state["cuda_random"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([random.cpu() for random in state["cuda_random"]])
+
+
+def _random_states_of_gpus() -> list[torch.Tensor]:
+    """Of each GPU. Several processes have one each and draw the same: the own one's state is that of all."""
+    if not torch.cuda.is_available():
+        return []
+    if parallel.processes() > 1:
+        return [torch.cuda.get_rng_state()] * torch.cuda.device_count()
+    return torch.cuda.get_rng_state_all()

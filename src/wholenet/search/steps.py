@@ -58,13 +58,14 @@ def weight_step(
     """
     with torch.no_grad():
         architecture = model.arch() if weights is None else weights
-    value = loss(model.execution(batch.images, architecture), batch.targets)
-    descend(value, model.net, optimizer, clip)
-    return parallel.summed(value)
+    return descend(loss(model.execution(batch.images, architecture), batch.targets), model.net, optimizer, clip)
 
 
-def descend(value: Tensor, net: nn.Module, optimizer: torch.optim.Optimizer, clip: float = 0.0) -> None:
+def descend(value: Tensor, net: nn.Module, optimizer: torch.optim.Optimizer, clip: float = 0.0) -> Tensor:
     """Move the weights of ``net`` against the gradient of ``value``, cut to the norm ``clip``; 0 leaves it.
+
+    Returns:
+        The value, over all processes, detached.
 
     Raises:
         NotFinite: if either is not a finite number, before anything has moved.
@@ -72,10 +73,12 @@ def descend(value: Tensor, net: nn.Module, optimizer: torch.optim.Optimizer, cli
     optimizer.zero_grad(set_to_none=True)
     value.backward()
     sum_gradients(net.parameters())
-    refuse_nonfinite({"loss": value}, _gradients(net))
+    whole = parallel.summed(value)  # where it is lost in one process, all of them stop
+    refuse_nonfinite({"loss": whole}, _gradients(net))
     if clip:
         torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
     optimizer.step()
+    return whole
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
@@ -144,8 +147,9 @@ def architecture_gradient(
         value = loss(model.execution(batch.images, model.arch()), batch.targets)
         gradient = list(torch.autograd.grad(value, list(model.arch.parameters())))
         parallel.sum_each(gradient)
-        refuse_nonfinite({"loss": value}, zip(model.arch.logits, gradient, strict=True))
-        return parallel.summed(value), gradient
+        whole = parallel.summed(value)
+        refuse_nonfinite({"loss": whole}, zip(model.arch.logits, gradient, strict=True))
+        return whole, gradient
 
 
 def with_penalties(arch: Architecture, gradient: list[Tensor], terms: Mapping[str, Tensor]) -> list[Tensor]:
@@ -201,7 +205,8 @@ def simultaneous_step(
     logits = list(model.arch.parameters())
     value.backward()
     sum_gradients(model.parameters())
-    refuse_nonfinite({"loss": value}, _gradients(model))
+    whole = parallel.summed(value)
+    refuse_nonfinite({"loss": whole}, _gradients(model))
     gradient = [parameter.grad for parameter in logits if parameter.grad is not None]
     for parameter in logits:
         parameter.grad = None
@@ -209,7 +214,7 @@ def simultaneous_step(
     if clip:
         torch.nn.utils.clip_grad_norm_(model.net.parameters(), clip)
     optimizer.step()
-    return parallel.summed(value), gradient
+    return whole, gradient
 
 
 def architecture_step(arch: Architecture, gradient: list[Tensor], optimizer: torch.optim.Optimizer) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 
+from wholenet import parallel
 from wholenet.search.early_stopping import RULES, Evaluation
 from wholenet.search.folder import Folder
 from wholenet.search.records import Record
@@ -68,7 +69,7 @@ class Stopping:
             return None
         fires = None if self.state.epoch == self.epochs else self.rule.goes_back_to(self._evaluations())
         if self.go_back:
-            if self._stronger() is not None:
+            if self._stronger() is not None and parallel.is_first():
                 self.run.save_checkpoint(self.state.state_dict(), _name(record["epoch"]))
             if fires is not None:
                 self._go_back(fires)
@@ -94,7 +95,7 @@ class Stopping:
 
     def forget(self, after: int = -1) -> None:
         """Remove the checkpoints of epochs after ``after``."""
-        for path in self.run.path.glob("epoch-*.pt"):
+        for path in self.run.path.glob("epoch-*.pt") if parallel.is_first() else ():
             if int(path.stem.removeprefix("epoch-")) > after:
                 path.unlink()
 
@@ -120,14 +121,16 @@ class Stopping:
         decay = state.weight_optimizer.param_groups[0]["weight_decay"]
         gone = [record for record in state.records if record["epoch"] > epoch]
         kept = [record for record in state.records if record["epoch"] <= epoch]
+        parallel.meet()  # now all have read it
         state.load_state_dict(saved)
         state.records = kept  # a checkpoint from before there were records in it has none
         for group in state.weight_optimizer.param_groups:
             group["weight_decay"] = stronger
-        with (self.run.path / "discarded.jsonl").open("a") as file:
-            file.writelines(json.dumps(record) + "\n" for record in gone)
-        self.run.save_checkpoint(state.state_dict())
-        self.run.rewrite_records(state.records)
+        if parallel.is_first():
+            with (self.run.path / "discarded.jsonl").open("a") as file:
+                file.writelines(json.dumps(record) + "\n" for record in gone)
+            self.run.save_checkpoint(state.state_dict())
+            self.run.rewrite_records(state.records)
         self.forget(after=epoch if self._stronger() else -1)
         self.say(
             f"the eigenvalue has grown: back to epoch {epoch + 1}, with weight decay {stronger:g} instead of {decay:g}"

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from wholenet import parallel
 from wholenet.ops.draws import Draws
 from wholenet.ops.statistics import still_statistics
 from wholenet.search.steps import Batch, Loss
@@ -71,7 +72,7 @@ def unrolled_gradient(
     Of torch's global generators it takes what one pass over each batch takes, whatever ``implicit`` is.
 
     Returns:
-        The validation loss there (detached), and one gradient per logit tensor.
+        The validation loss there, over all processes (detached), and one gradient per logit tensor.
 
     Raises:
         ValueError: for an unknown ``implicit``.
@@ -95,15 +96,17 @@ def unrolled_gradient(
         exact = implicit == "exact"
         here = [w.clone().requires_grad_() for w in weights]
         gradients = torch.autograd.grad(train_loss_at(here), here, create_graph=exact, materialize_grads=True)
-        there = [w.requires_grad_() for w in step.moved(weights, [g.detach() for g in gradients])]
+        summed = parallel.summed_each([g.detach() for g in gradients])
+        there = [w.requires_grad_() for w in step.moved(weights, summed)]
         value = loss_at(validation, there)
-        both = torch.autograd.grad(value, [*logits, *there], materialize_grads=True)
+        both = parallel.summed_each(torch.autograd.grad(value, [*logits, *there], materialize_grads=True))
         direct, vector = both[: len(logits)], both[len(logits) :]
         if exact:
             through = torch.autograd.grad(gradients, logits, vector, materialize_grads=True)
         else:
             through = _difference(train_loss_at, weights, logits, vector)
-    return value.detach(), [d - step.lr * t for d, t in zip(direct, through, strict=True)]
+        through = parallel.summed_each(through)
+    return parallel.summed(value), [d - step.lr * t for d, t in zip(direct, through, strict=True)]
 
 
 def _difference(

@@ -23,6 +23,7 @@ from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, ReluConvNorm, 
 from wholenet.ops.cell_forms import Path, shared_cell
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import shuffle_channels
+from wholenet.ops.norms import BatchNorm
 
 TYPES = ("normal", "reduce")
 """Types of cell; a reduction cell halves the size and doubles the channels."""
@@ -268,10 +269,10 @@ class AuxiliaryHead(nn.Sequential):
             nn.ReLU(),
             nn.AvgPool2d(5, stride=3, padding=0, count_include_pad=False),
             nn.Conv2d(channels, 128, 1, bias=False),
-            nn.BatchNorm2d(128),
+            BatchNorm(128),
             nn.ReLU(),
             nn.Conv2d(128, 768, 2, bias=False),
-            nn.BatchNorm2d(768),
+            BatchNorm(768),
             nn.ReLU(),
             nn.Flatten(),
             nn.Linear(768, num_classes),
@@ -332,7 +333,7 @@ class DartsNet(nn.Module):
             auxiliary_skip=auxiliary_skip,
         )
         stem = 3 * channels
-        self.stem = nn.Sequential(nn.Conv2d(in_channels, stem, 3, padding=1, bias=False), nn.BatchNorm2d(stem))
+        self.stem = nn.Sequential(nn.Conv2d(in_channels, stem, 3, padding=1, bias=False), BatchNorm(stem))
         self.cells = nn.ModuleList()
         self.kinds: list[str] = []
         self.auxiliary: AuxiliaryHead | None = None

@@ -76,8 +76,6 @@ def submit(plan: Sweep, cluster: str = "slurm", say: Say = print) -> list[object
     """
     parameters = {name: value for name, value in plan.slurm.items() if name != "log"}
     gpus = parameters.get("gpus_per_node", 1)
-    if gpus != 1 and any(run.task == "classification" for run in plan.runs):
-        raise ValueError(f"slurm: gpus_per_node is {gpus}; searches on cell spaces run on one GPU each: give 1")
     found = executor(_log(plan), parameters, cluster)
     submitted = _submitted(plan)
     before = submitted.unfinished(plan.runs)

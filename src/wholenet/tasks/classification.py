@@ -13,13 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wholenet import parallel
 from wholenet.data.labelled import Labelled
 from wholenet.data.pixels import normalize
-from wholenet.tasks.finite import LOST, all_finite
+from wholenet.ops.draws import rows_of
+from wholenet.tasks.finite import LOST
 
 
 class ClassificationLoss:
     """Mean cross-entropy, in float32 at least; with the auxiliary head's, weighted, where a network has one.
+
+    Where several processes train, each one's part of the mean over all their images, of which they have equally many:
+    the parts sum to it.
 
     Args:
         auxiliary: weight of the auxiliary head's loss (0.4 in DARTS' evaluation).
@@ -36,7 +41,8 @@ class ClassificationLoss:
             main, auxiliary = (self(logits, target) for logits in output)
             return main + self.auxiliary * auxiliary
         logits = output.float() if output.dtype in (torch.bfloat16, torch.float16) else output
-        return F.cross_entropy(logits, target, label_smoothing=self.smoothing)
+        own = F.cross_entropy(logits, target, label_smoothing=self.smoothing)
+        return own if parallel.processes() == 1 else own / parallel.processes()
 
 
 @dataclass(frozen=True)
@@ -67,26 +73,42 @@ def evaluate_labelled(
 ) -> Accuracy:
     """Score ``model``, images [B, C, H, W] -> logits [B, K], on all of ``data``. Leaves its mode as it was.
 
+    Several processes share the images; each of them returns the scores on all.
+
     Raises:
         FloatingPointError: for logits that are not finite.
     """
     training = model.training
     model.eval()
+    found = np.zeros(num_classes + 1, np.int64)  # of each class, and how many logits are lost
     try:
-        logits = torch.cat([model(images.to(device)).cpu() for images in _batches(data, mean, std, batch)])
+        for images, labels, first, samples in _batches(data, mean, std, batch):
+            with rows_of(first, samples):
+                logits = model(images.to(device)).cpu()[: len(labels)]
+            found[-1] += int((~logits.isfinite().all(1)).sum())
+            found[:-1] += np.bincount(labels[logits.argmax(1).numpy() == labels], minlength=num_classes)
     finally:
         model.train(training)
-    if not all_finite(logits):
-        lost = int((~logits.isfinite().all(1)).sum())
+    *hits, lost = parallel.summed(torch.from_numpy(found)).tolist()
+    if lost:
         raise FloatingPointError(f"{lost} of {len(data)} images: {LOST}")
-    right = logits.argmax(1).numpy() == data.labels
-    counts = np.bincount(data.labels, minlength=num_classes)
-    hits = np.bincount(data.labels[right], minlength=num_classes)
-    per_class = tuple(float(h / n) if n else None for h, n in zip(hits, counts, strict=True))
-    return Accuracy(float(right.mean()), per_class, len(data))
+    counts = np.bincount(data.labels, minlength=num_classes).tolist()
+    per_class = tuple(h / n if n else None for h, n in zip(hits, counts, strict=True))
+    return Accuracy(sum(hits) / len(data), per_class, len(data))
 
 
-def _batches(data: Labelled, mean: tuple[float, ...], std: tuple[float, ...], batch: int) -> Iterator[Tensor]:
-    for first in range(0, len(data), batch):
-        images = normalize(data.images[first : first + batch], mean, std)
-        yield torch.from_numpy(images).permute(0, 3, 1, 2)
+def _batches(
+    data: Labelled, mean: tuple[float, ...], std: tuple[float, ...], batch: int
+) -> Iterator[tuple[Tensor, np.ndarray, int, int]]:
+    """This process's share of each batch: images, labels, the number of the first in the batch, and how many that has.
+
+    Of a batch of fewer images than processes some have no label, and an image all the same: what is random in a network
+    is drawn by all of them, or they would not stay together.
+    """
+    share, shares = parallel.rank(), parallel.processes()
+    for start in range(0, len(data), batch):
+        samples = min(batch, len(data) - start)
+        first, end = samples * share // shares, samples * (share + 1) // shares
+        own = slice(start + first, start + max(end, first + 1))
+        images = torch.from_numpy(normalize(data.images[own], mean, std)).permute(0, 3, 1, 2)
+        yield images, data.labels[start + first : start + end], first, samples

@@ -1,0 +1,146 @@
+"""What tests/cells/test_processes.py runs in two processes, and by itself: small runs on labelled images.
+
+python tests/cells/cells_of_two_processes.py DATA OUT: both processes train each of the ``CASES`` in float64 and write
+what it came to to OUT/NAME-0.pt and OUT/NAME-1.pt; then a search is run through, and another stopped by a signal to the
+second process alone and continued, in OUT/whole and OUT/stopped. OUT/written-1.txt lists what the second one wrote.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+import wholenet.run as run_module
+from run_files import TIMED, Pictures
+from two_processes import in_two
+from wholenet import parallel
+from wholenet.cells import retrain, search
+from wholenet.cells.prepare import prepare_labels
+from wholenet.cli import main
+from wholenet.run import train
+from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
+from wholenet.search.cell_folder import CellFolder
+from wholenet.search.interruption import Interrupted
+from wholenet.spaces.darts_genotype import PUBLISHED
+
+QUIET = Console(quiet=True)
+CPU = torch.device("cpu")
+BATCH, IMAGES = 8, 24
+SMALL = {"channels": 4, "cells": 3, "epochs": 1, "shift": 1, "device": "cpu", "threads": 1}
+SEARCH = {"space": "s2", "gradient": "first-order", "images": IMAGES, "eigenvalue_every": 0}
+LOOKED_AT = {"eigenvalue_every": 1, "eigenvalue_tolerance": 0.5}
+CASES = {
+    "first-order": {**SEARCH, "space": "s1", **LOOKED_AT},
+    "second-order": {**SEARCH, "gradient": "second-order", "cutout": 4},
+    "exact": {**SEARCH, "gradient": "second-order-exact"},
+    "dropped paths, noise, attacks": {**SEARCH, "space": "s4", "drop_path": 0.4, "epochs": 2, "method": "sdarts-adv"},
+    "trained": {"genotype": "darts-v2", "drop_path": 0.4, "auxiliary": 0.0, "val_share": 0.25, "epochs": 2},
+}
+"""By name: the methods whose numbers are compared, and the training of a genotype."""
+
+
+def config_of(name: str, data: Path, out: Path) -> CellConfig | RetrainConfig:
+    given = {**SMALL, "data": str(data), "out": str(out / name), **CASES[name], "batch": BATCH // parallel.processes()}
+    return RetrainConfig(**given) if "genotype" in given else cell_config(given.pop("method", "darts"), **given)
+
+
+def trained(name: str, data: Path, out: Path) -> dict:
+    """All that the run comes to: tensors by name, and the numbers of its records."""
+    config = config_of(name, data, out)
+    found = prepare_labels(config)
+    run = CellFolder.of_all(config)
+    if isinstance(config, RetrainConfig):
+        job = retrain.job_of(run, config, PUBLISHED[config.genotype], found, CPU)
+    else:
+        job = search.job_of(run, config, found, CPU, QUIET)
+    job.state.model.double()
+    job.state.model.net.register_forward_pre_hook(lambda _net, given: (given[0].double(), *given[1:]))
+    ended = train(job, QUIET)
+    state = job.state
+    momenta = [s["momentum_buffer"] for s in state.weight_optimizer.state_dict()["state"].values()]
+    numbers = [
+        value
+        for record in state.records
+        for name, value in record.items()
+        if isinstance(value, float) and name not in TIMED
+    ]
+    return {
+        **state.model.state_dict(),
+        "momenta": torch.cat([momentum.flatten() for momentum in momenta]),
+        "records": torch.tensor(numbers, dtype=torch.float64),
+        "random": torch.get_rng_state(),
+        "error": torch.tensor(ended.error, dtype=torch.float64),
+    }
+
+
+def draw_nothing() -> None:
+    for place in Pictures.PLACES:
+        module, _, name = place.rpartition(".")
+        setattr(importlib.import_module(module), name, lambda *_: None)
+
+
+def watch_writing(out: Path) -> list[str]:
+    """Every path below ``out`` that this process opens to write, makes, renames or removes, from now on."""
+    written: list[str] = []
+
+    def hook(event: str, arguments: tuple) -> None:
+        if event == "open":
+            path, mode, flags = arguments
+            changes = any(c in (mode or "") for c in "wax+") or flags & (os.O_WRONLY | os.O_RDWR)
+        else:
+            path, changes = arguments[0] if arguments else "", event in ("os.mkdir", "os.rename", "os.remove")
+        if changes and str(path).startswith(f"{out}/"):
+            written.append(str(path))
+
+    sys.addaudithook(hook)
+    return written
+
+
+def stopping_after(steps: int, epochs):
+    """A training loop in which the last process alone gets a signal after so many steps of an epoch."""
+
+    def some(*arguments):
+        for step in epochs(*arguments):
+            if step.step == steps and parallel.rank() == parallel.processes() - 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield step
+
+    return some
+
+
+NOISY = {**SMALL, **SEARCH, "space": "s4", "images": 4 * BATCH, "batch": BATCH // 2}
+
+
+def both(argument: tuple[Path, Path]) -> None:
+    """What each of the two does."""
+    data, out = argument
+    parallel.start()
+    written = watch_writing(out) if parallel.rank() else []
+    draw_nothing()
+    for name in CASES:
+        found = trained(name, data, out)
+        torch.save(found, out.with_name(f"{out.name}-found") / f"{name}-{parallel.rank()}.pt")
+    # The command leaves the others when it is done; here there is more to come.
+    parallel.stop, stop = (lambda: None), parallel.stop
+    words = [word for name, value in NOISY.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    main(["fit", str(data), "--out", str(out / "whole"), *words])
+    epochs = run_module.train_epoch
+    run_module.train_epoch = stopping_after(0, epochs)
+    try:
+        search.search(cell_config(data=str(data), out=str(out / "stopped"), **NOISY), QUIET)
+    except Interrupted as ended:
+        message = ended.message
+    run_module.train_epoch = epochs
+    main(["fit", "--resume", str(out / "stopped")])
+    told = out.with_name(f"{out.name}-found") / f"told-{parallel.rank()}.txt"
+    told.write_text("\n".join([message, *written]))
+    stop()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    in_two(both, (Path(sys.argv[1]), Path(sys.argv[2])))

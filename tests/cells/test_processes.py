@@ -1,0 +1,82 @@
+"""Runs on labelled images in several processes: the same numbers as one, and one that writes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from cells_of_two_processes import CASES, config_of, trained
+from rich.console import Console
+
+from run_files import assert_equal, checkpoint, records, untimed
+from wholenet.cells.best_of import fit_cells
+from wholenet.cells.retrain import retrain
+from wholenet.cells.search import resume_search, search
+from wholenet.search.cell_config import cell_config
+
+QUIET = Console(quiet=True)
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def done(patches, tmp_path_factory):
+    """The folder of the runs of two processes, and the folder of what each of the two found."""
+    out = tmp_path_factory.mktemp("two") / "runs"
+    found = out.with_name("runs-found")
+    out.mkdir()
+    found.mkdir()
+    path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
+    ended = subprocess.run(
+        [sys.executable, str(TESTS / "cells" / "cells_of_two_processes.py"), str(patches), str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": path},
+    )
+    assert ended.returncode == 0, ended.stdout
+    return out, found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_processes_come_to_what_one_does(done, name, patches, tmp_path):
+    expected = trained(name, patches, tmp_path)
+    first, second = (torch.load(done[1] / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert first.keys() == expected.keys()
+    for key, value in expected.items():
+        torch.testing.assert_close(first[key], value, rtol=1e-7, atol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
+        assert torch.equal(first[key], second[key]), key
+
+
+def test_a_search_stops_after_the_same_step_goes_on_to_the_bit_and_one_process_writes(done, capsys):
+    out, found = done
+    (first, *_), (second, *written) = ((found / f"told-{rank}.txt").read_text().splitlines() for rank in (0, 1))
+    command = f"torchrun --nproc-per-node 2 -m wholenet fit --resume {out / 'stopped'}"
+    assert first == second == f"stopped in epoch 1, after step 1 of 2; saved. Continue with `{command}`"
+    assert_equal(checkpoint(out / "stopped"), checkpoint(out / "whole"))
+    assert untimed(records(out / "stopped")) == untimed(records(out / "whole"))
+    assert (out / "stopped" / "result.json").read_text() == (out / "whole" / "result.json").read_text()
+    assert written == []
+    with pytest.raises(ValueError, match="was begun with 2 processes and this is one of 1"):
+        resume_search(out / "whole", QUIET)
+
+
+@pytest.mark.parametrize(("name", "start"), [("first-order", search), ("trained", retrain)])
+def test_processes_that_have_not_joined_are_refused_before_there_is_a_folder(
+    name, start, patches, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="torchrun started 2 processes, and this one has not joined them"):
+        start(config_of(name, patches, tmp_path), QUIET)
+    assert not any(tmp_path.iterdir())
+
+
+def test_methods_that_search_several_times_are_refused_before_there_is_a_folder(patches, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    config = cell_config("r-darts-l2", data=str(patches), out=str(tmp_path / "run"))
+    with pytest.raises(ValueError, match="the searches of method 'r-darts-l2' run in one process each"):
+        fit_cells(config, QUIET)
+    assert not any(tmp_path.iterdir())
