@@ -118,6 +118,7 @@ GROUPS = {
         "control",
         "val_every",
         "keep",
+        "recalibrate",
     ),
     "Machine": (
         "out",

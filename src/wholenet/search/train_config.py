@@ -101,6 +101,10 @@ class TrainConfig(SearchConfig):
     keep: Literal["last", "best"] = "last"
     """The network in OUT/model: the last epoch's, or that of the best validation score (of equal ones the latest); then
     the last one's is in OUT/model-last."""
+    recalibrate: CountOrNone = 0
+    """Training batches on which BatchNorm's statistics are estimated anew before each validation ("precise BatchNorm"):
+    plain averages, in a copy, which is scored and kept. 0 takes training's running averages (momentum 0.1), which lag
+    behind weights that move fast."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
