@@ -1,5 +1,6 @@
-"""The network that a run keeps where that is not the one it trains: with statistics that were estimated anew."""
+"""The network that a run keeps where that is not the one it trains: averaged weights, statistics estimated anew."""
 
+import math
 import os
 import signal
 
@@ -13,6 +14,8 @@ from wholenet.architecture import Architecture
 from wholenet.deploy.model_folder import load_model
 from wholenet.diagnostics.batchnorm import recalibrate, recalibrated
 from wholenet.jobs.kept import network_kept
+from wholenet.search.average import WeightAverage
+from wholenet.search.checkpoint import room_needed
 from wholenet.search.config import ADDED, FitConfig
 from wholenet.search.interruption import Interrupted
 from wholenet.search.loop import train_epoch
@@ -39,6 +42,14 @@ def run(discs, tmp_path_factory):
     return wholenet.fit(discs, tmp_path_factory.mktemp("kept") / "run", **SMALL, recalibrate=3)
 
 
+AVERAGED = {"ema": 0.6, "recalibrate": 2}
+
+
+@pytest.fixture(scope="module")
+def averaged(discs, tmp_path_factory):
+    return wholenet.fit(discs, tmp_path_factory.mktemp("kept") / "averaged", **SMALL, **AVERAGED)
+
+
 def state_in(folder):
     return load_model(folder).network.state_dict()
 
@@ -51,8 +62,10 @@ def unscored(found):
     return [{name: value for name, value in record.items() if name not in SCORED} for record in untimed(found)]
 
 
-def without_scores(saved):
-    return saved | {"records": unscored(saved["records"])}
+def of_training(saved):
+    """A checkpoint without scores and averages."""
+    kept = {name: value for name, value in saved.items() if name != "average"}
+    return kept | {"records": unscored(saved["records"])}
 
 
 class Layer(nn.Module):
@@ -87,12 +100,51 @@ def test_of_one_layer_the_statistics_are_the_mean_and_the_mean_variance_of_the_b
     assert all(torch.equal(value, before[name]) for name, value in net.named_parameters())
 
 
-def test_the_training_is_the_same_to_the_bit(run, plain):
-    first, second = run.learned.run, plain.learned.run
+def test_of_one_number_the_average_is_the_weighted_sum_of_all_that_it_was():
+    """Brute force: the share of each earlier value is what every later update left of it."""
+    decay, net = 0.7, nn.Linear(1, 1, bias=False).double()
+    with torch.no_grad():
+        values = [1.0, -2.0, 5.0, 0.5, 4.0, 3.0] * 5
+        net.weight.fill_(values[0])
+        average = WeightAverage(net, decay)
+        for value in values[1:]:
+            net.weight.fill_(value)
+            average.update(net)
+    shares = [min(decay, (1 + n) / (10 + n)) for n in range(1, len(values))]
+    assert shares[0] < shares[5] < shares[-1] == decay
+    expected = values[0] * math.prod(shares)
+    expected += sum((1 - share) * values[n] * math.prod(shares[n:]) for n, share in enumerate(shares, 1))
+    average.put_into(net)
+    assert net.weight.item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["run", "averaged"])
+def test_the_training_is_the_same_to_the_bit(name, plain, request):
+    first, second = request.getfixturevalue(name).learned.run, plain.learned.run
     assert unscored(records(first)) == unscored(records(second))
     assert [r["miou"] for r in records(first)] != [r["miou"] for r in records(second)]
-    assert_equal(without_scores(checkpoint(first)), without_scores(checkpoint(second)))
-    assert_equal(parameters(state_in(first / "model")), parameters(state_in(second / "model")))
+    assert_equal(of_training(checkpoint(first)), of_training(checkpoint(second)))
+
+
+def test_statistics_alone_are_other_than_the_plain_runs(run, plain):
+    first, second = (state_in(found.learned.run / "model") for found in (run, plain))
+    assert_equal(parameters(first), parameters(second))
+    assert not torch.equal(first["net.stems.0.0.1.running_var"], second["net.stems.0.0.1.running_var"])
+
+
+def test_averaged_weights_are_the_models_and_its_logits_those_of_the_training(averaged, plain):
+    model = parameters(state_in(averaged.learned.run / "model"))
+    trained = parameters(state_in(plain.learned.run / "model"))
+    saved = checkpoint(averaged.learned.run)["average"]
+    assert saved["updates"] == 15
+    for name, value in model.items():
+        inside = name.removeprefix("net.")
+        assert torch.equal(value, saved["values"][inside] if inside in saved["values"] else trained[name]), name
+    assert {name for name in model if torch.equal(model[name], trained[name])} == {
+        "arch.logits.alpha",
+        "arch.logits.beta",
+    }
+    assert "exponential moving average, decay 0.6" in (averaged.learned.run / "model" / "README.md").read_text()
 
 
 def test_the_model_has_the_statistics_of_its_weights_on_training_batches(run, plain):
@@ -136,18 +188,19 @@ def test_a_frozen_stem_keeps_its_statistics():
 
     class State:
         def __init__(self):
-            self.model = model
+            self.model, self.average = model, None
 
     found = network_kept(State(), Streams(), config).net.state_dict()
     moved = {name.split(".")[0] for name, value in found.items() if not torch.equal(value, before[name])}
     assert moved == {"transitions", "cells", "decoder"}
 
 
-def test_its_score_is_what_evaluate_finds_and_a_finished_run_says_again(run, discs):
-    scores = run.learned.scores
-    assert records(run.learned.run)[-1]["miou"] == scores.miou
-    assert wholenet.evaluate(run.learned.run, discs).miou == pytest.approx(scores.miou, abs=1e-4)
-    assert wholenet.resume(run.learned.run).learned.scores == scores
+@pytest.mark.parametrize("name", ["run", "averaged"])
+def test_its_score_is_what_evaluate_finds_and_a_finished_run_says_again(name, discs, request):
+    found = request.getfixturevalue(name).learned
+    assert records(found.run)[-1]["miou"] == found.scores.miou
+    assert wholenet.evaluate(found.run, discs).miou == pytest.approx(found.scores.miou, abs=1e-4)
+    assert wholenet.resume(found.run).learned.scores == found.scores
 
 
 def test_the_best_is_kept_with_the_statistics_that_it_was_scored_with(discs, tmp_path, run):
@@ -157,23 +210,38 @@ def test_the_best_is_kept_with_the_statistics_that_it_was_scored_with(discs, tmp
     assert_equal(state_in(best.run / "model-last"), state_in(run.learned.run / "model"))
 
 
-def test_stopped_and_continued_it_is_the_same_run(run, discs, tmp_path):
+@pytest.mark.parametrize(("name", "options"), [("run", {"recalibrate": 3}), ("averaged", AVERAGED)])
+def test_stopped_and_continued_it_is_the_same_run(name, options, discs, tmp_path, request):
     def trains(state, *args, **kwargs):
         for done in train_epoch(state, *args, **kwargs):
             if (state.epoch, done.step) == (1, 2):
                 os.kill(os.getpid(), signal.SIGTERM)
             yield done
 
-    out = tmp_path / "run"
+    out, whole = tmp_path / "run", request.getfixturevalue(name).learned
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wholenet.run.train_epoch", trains)
         with pytest.raises(Interrupted):
-            wholenet.fit(discs, out, **SMALL, recalibrate=3)
-    assert wholenet.resume(out).learned.scores == run.learned.scores
-    assert untimed(records(out)) == untimed(records(run.learned.run))
-    assert_equal(checkpoint(out), checkpoint(run.learned.run))
-    assert_equal(state_in(out / "model"), state_in(run.learned.run / "model"))
+            wholenet.fit(discs, out, **SMALL, **options)
+    assert wholenet.resume(out).learned.scores == whole.scores
+    assert untimed(records(out)) == untimed(records(whole.run))
+    assert_equal(checkpoint(out), checkpoint(whole.run))
+    assert_equal(state_in(out / "model"), state_in(whole.run / "model"))
 
 
-def test_it_is_left_out_unless_asked_for():
-    assert ADDED["recalibrate"] == FitConfig(data="x", out="y").recalibrate == 0
+def test_they_are_left_out_unless_asked_for_and_averages_get_statistics():
+    config = FitConfig(data="x", out="y")
+    assert (config.recalibrate, config.ema, config.statistics_batches) == (0, 0, 0)
+    assert {name: ADDED[name] for name in ("recalibrate", "ema")} == {"recalibrate": 0, "ema": 0.0}
+    assert FitConfig(data="x", out="y", ema=0.9).statistics_batches == 32
+    assert FitConfig(data="x", out="y", ema=0.9, recalibrate=5).statistics_batches == 5
+
+
+def test_room_is_asked_for_the_average_too():
+    state = {
+        "model": torch.zeros(100),
+        "average": {"values": {"weight": torch.zeros(90)}},
+        "momentum": torch.zeros(100),
+    }
+    before = {name: value for name, value in state.items() if name != "momentum"}
+    assert room_needed(before) == room_needed(state) == 3 * 4 * 290 + 4 * 100

@@ -1,4 +1,4 @@
-"""The network that a run scores and keeps: the one that is trained, or a copy of it with better statistics."""
+"""The network that a run scores and keeps: the one that is trained, or a copy with other weights or statistics."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ STATISTICS = "statistics"
 def network_kept(state: TrainState, streams: TaskStreams, config: TrainConfig) -> Supernet:
     """The network of ``state`` as it is scored and kept; nothing of ``state`` changes, nor any random state.
 
-    With ``config.recalibrate`` it is a copy, whose logits are those of the state themselves, and whose BatchNorm
-    statistics are estimated anew, on the same batches each time. What a run never moves keeps its own: a pretrained
-    encoder (its running statistics hold for the images that it was trained on), a frozen stem.
+    With ``config.recalibrate`` or ``config.ema`` it is a copy, of the averaged weights if there are such. Its logits
+    are those of the state themselves, and its BatchNorm statistics are estimated anew, on the same batches each time;
+    but a pretrained encoder keeps the statistics it has, and so does a frozen stem.
 
     In several processes each has to call it, as a BatchNorm's batch is that of all.
     """
     model = state.model
-    if not config.recalibrate:
+    if not config.statistics_batches:
         return model
     own = Supernet(copy.deepcopy(model.net), model.arch, model.spec).train(model.training)
-    drawn = (streams.one(STATISTICS, number, epoch=0).images for number in range(config.recalibrate))
+    if state.average is not None:
+        state.average.put_into(own.net)
+    drawn = (streams.one(STATISTICS, number, epoch=0).images for number in range(config.statistics_batches))
     frozen = isinstance(config, FitConfig) and config.freeze_stem
     return recalibrate(own, drawn, apart=own.net.stem if frozen else getattr(own.net, "encoder", None))
 
 
 def said_of_network(config: TrainConfig) -> dict[str, str]:
     """What the model folder says of it."""
-    batches = config.recalibrate
-    return {"batchnorm": f"statistics estimated anew on {batches} training batches"} if batches else {}
+    batches = config.statistics_batches
+    said = {"batchnorm": f"statistics estimated anew on {batches} training batches"} if batches else {}
+    return said | ({"weights": f"exponential moving average, decay {config.ema}"} if config.ema else {})

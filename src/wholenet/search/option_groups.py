@@ -95,6 +95,7 @@ GROUPS = {
         "loss",
         "focal_gamma",
         "class_balance",
+        "ema",
         "clip",
         "drop_path",
         "smoothing",
