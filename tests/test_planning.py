@@ -93,6 +93,22 @@ def test_the_plan_fills_the_time_and_what_is_given_stays(discs, machine):
     assert halved.epochs * halved.steps_per_epoch < 0.6 * steps
 
 
+def test_short_runs_estimate_their_statistics_anew_within_the_time(discs, monkeypatch):
+    passed, step = 0.25, 0.5
+    monkeypatch.setattr(plan_module, "measure", lambda *_: Measured(step, step, 0.1, 2**30, passed))
+    given = {"data": str(discs), "size": "nano", "device": "cpu"}
+    for minutes, batches, said in ((0.5, 8, "the running statistics lag behind"), (10, 0, "catch up")):
+        plan = plan_run(given, minutes, QUIET)
+        config = plan.config(out="x")
+        steps = config.epochs * config.steps_per_epoch
+        assert config.recalibrate == batches == rules.recalibration_for(steps)
+        assert said in next(choice.reason for choice in plan.chosen if choice.name == "recalibrate")
+        scorings = math.ceil(config.epochs / config.val_every)
+        seconds = steps * step + (scorings + 1) * (0.1 * 2 + batches * passed) + plan_module.END_SECONDS
+        assert 0.8 * 60 * minutes < seconds < 60 * minutes
+    assert plan_run({**given, "recalibrate": 3}, 10, QUIET).config(out="x").recalibrate == 3
+
+
 def test_a_larger_network_is_taken_where_there_is_time_for_it(discs, machine):
     given = {"data": str(discs), "device": "cpu"}
     machine(seconds=0.02)

@@ -1,4 +1,5 @@
-"""BatchNorm statistics of a network that was cut: without them, cutting is blamed for what stale statistics do."""
+"""BatchNorm statistics where they did not follow the weights: in a network that was cut, where cutting would be blamed
+for what stale statistics do; in one whose weights have just moved fast, or are averages."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from wholenet.search.config import FitConfig
 from wholenet.search.draw import draw
 from wholenet.spaces.supernet import Supernet
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 RECALIBRATION_IMAGES = 256
 """Training images that BatchNorm statistics are recalculated on, at most; never one twice."""
 
@@ -49,11 +51,22 @@ def recalibrated(model: Supernet, images: Iterable[Tensor]) -> Supernet:
     Raises:
         ValueError: if there is no batch.
     """
-    own = copy.deepcopy(model).eval()
+    own = copy.deepcopy(model)
+    return recalibrate(own, images, apart=getattr(own.net, "encoder", None))
+
+
+@torch.no_grad()
+def recalibrate(model: Supernet, images: Iterable[Tensor], apart: nn.Module | None = None) -> Supernet:
+    """:func:`recalibrated`, without the copy: the statistics of ``model`` itself, but for those of its part ``apart``.
+
+    Raises:
+        ValueError: if there is no batch.
+    """
+    training = model.training
+    own = model.eval()
     device = next(own.net.parameters()).device
-    encoder = getattr(own.net, "encoder", None)
-    apart = set() if encoder is None else set(encoder.modules())
-    norms = [module for module in own.modules() if isinstance(module, nn.BatchNorm2d) and module not in apart]
+    still = set() if apart is None else set(apart.modules())
+    norms = [module for module in own.modules() if isinstance(module, NORMS) and module not in still]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -61,9 +74,10 @@ def recalibrated(model: Supernet, images: Iterable[Tensor]) -> Supernet:
     batches = 0
     for batch in images:
         batches += 1
-        own(batch.to(device, memory_format=torch.channels_last))
+        layout = torch.channels_last if batch.dim() == 4 else torch.preserve_format
+        own(batch.to(device, memory_format=layout))
     if not batches:
         raise ValueError("no batch to recalculate BatchNorm statistics from; give at least one")
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    return own.train(model.training)
+    return own.train(training)

@@ -17,6 +17,7 @@ from wholenet.beginning import begin, facts_for_model
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.diagnostics.curvature import curvature
 from wholenet.jobs.catalog import task_of_run
+from wholenet.jobs.kept import network_kept, said_of_network
 from wholenet.jobs.task import Data, Finished, TaskStreams
 from wholenet.machine import machine
 from wholenet.report.progress import plain
@@ -55,7 +56,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
     watched = data.watched()
 
-    outcome = _Outcome(run, data, state, phases, device, plain(console))
+    outcome = _Outcome(run, data, state, streams, phases, device, plain(console))
 
     return Job(
         run=run,
@@ -109,17 +110,22 @@ class _Outcome:
         run: RunFolder,
         data: Data,
         state: TrainState,
+        streams: TaskStreams,
         phases: Sequence[Phase],
         device: torch.device,
         say: Callable[[str], None],
     ) -> None:
         self.run, self.data, self.state, self.phases, self.device, self.say = run, data, state, phases, device, say
+        self.streams = streams
+        self.scored = state.model
+        """The network that was scored last."""
         self.config = run.config
         self.task = task_of_run(self.config)
 
     def score(self) -> Scored:
         """On what is held out."""
-        return self.data.score(self.state.model, self.device)
+        self.scored = network_kept(self.state, self.streams, self.config)
+        return self.data.score(self.scored, self.device)
 
     def save(self, scored: Scored, finished: int) -> None:
         """Write the model folder after so many epochs."""
@@ -129,9 +135,10 @@ class _Outcome:
             "architecture": self.config.architecture,
             "epochs": f"{finished} of {self.phases[-1].end}",
             f"val_{self.task.score.name}": round(value, 4),
+            **said_of_network(self.config),
             **facts_for_model(self.run, self.config),
         }
-        model, answer = self.state.model, self.data.answer(self.config)
+        model, answer = self.scored, self.data.answer(self.config)
         if self.config.keep == "best":
             save_model(self.run.model_last, self.task.name, model, answer, facts)
             # If the process ends before the checkpoint, the epoch is repeated, and comes to the same score and network.
@@ -143,7 +150,7 @@ class _Outcome:
         """Draw the pictures of the network that is kept."""
         # Loading draws random numbers, which before the end would be missing in the training.
         earlier = self.state.epoch == self.phases[-1].end and self._keeps_earlier()
-        model, records = self.state.model, self.state.records
+        model, records = self.scored, self.state.records
         epoch = len(records)
         if earlier and (best := best_record(records, self.task.score)) is not None:
             model, epoch = load_model(self.run.model, self.device).network, best["epoch"] + 1

@@ -12,6 +12,7 @@ import torch
 from wholenet.data.sample import SegmentationData
 from wholenet.deploy.segmenter import SEGMENTATION as ANSWER
 from wholenet.deploy.segmenter import segmentation_answer
+from wholenet.jobs.kept import STATISTICS
 from wholenet.jobs.masks import Prepared, prepare
 from wholenet.jobs.task import Task, Watched
 from wholenet.report.run import draw_answers
@@ -71,7 +72,8 @@ class MaskStreams:
 
     def one(self, stream: str, number: int, epoch: int) -> Batch:  # noqa: ARG002
         """Batch ``number`` of a stream, on the device."""
-        data = self.data.architecture if stream == "architecture" else self._from
+        own = {"architecture": self.data.architecture, STATISTICS: self.data.weights}
+        data = own.get(stream, self._from)
         alone = replace(self.config, workers=0)
         drawn = draw(data, stream, number, number + 1, self.data.crop, alone, self.device, self.data.pixels)
         images, masks = next(drawn)

@@ -128,7 +128,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     scoring = found.scored_image * len(data.prepared.val)
     left = deadline - (time.perf_counter() - started) - checked
     left = (1 - SPARE) * (left / (2 if base.control else 1) - END_SECONDS)
-    _choose_length(chosen, data, found, left, scoring, needed=minutes is None)
+    scoring = _choose_length(chosen, data, found, left, scoring, needed=minutes is None)
     return Plan(given, tuple(chosen.made), _facts(chosen, data, found, scoring, device))
 
 
@@ -222,12 +222,16 @@ def _measured(chosen: _Chosen, data: MaskData, device: torch.device) -> Measured
 
 def _choose_length(
     chosen: _Chosen, data: MaskData, found: Measured, seconds: float, scoring: float, *, needed: bool
-) -> None:
-    """Steps and validations for so many ``seconds``; each validation takes ``scoring``, and the page one more."""
+) -> float:
+    """Steps and validations for so many ``seconds``; each validation takes ``scoring``, and the page one more. Returns
+    what a validation takes in the end, with BatchNorm's statistics if they are estimated anew for it."""
     config = chosen.config
-    scorings = min(SCORINGS, max(1, int(SCORING_SHARE * seconds / max(scoring, 1e-9))))
-    fitting = int(max(0.0, seconds - (scorings + 1) * scoring) / found.step(_search_share(config)))
     wanted = rules.steps_needed(len(data.prepared.weights), config.batch)
+    step = found.step(_search_share(config))
+    _, fitting = _fitting(seconds, scoring, step)
+    _choose_recalibration(chosen, min(fitting, wanted) if needed else fitting)
+    scoring += chosen.config.statistics_batches * found.passed_batch
+    scorings, fitting = _fitting(seconds, scoring, step)
     reason = "as many as fit into the time"
     if needed and wanted <= fitting:
         fitting, reason = wanted, f"{rules.PASSES} passes over the data, at least {rules.LEAST_STEPS:,}"
@@ -253,6 +257,19 @@ def _choose_length(
         chosen.choose("keep", "best", "the network of the best validation is the model; the last one is kept beside it")
     every = math.ceil(epochs / min(scorings, epochs))
     chosen.choose("val_every", every, f"{math.ceil(epochs / every)} validations of {scoring:.1f} s")
+    return scoring
+
+
+def _fitting(seconds: float, scoring: float, step: float) -> tuple[int, int]:
+    """(validations, steps) that so many ``seconds`` have room for, where a validation takes ``scoring``."""
+    scorings = min(SCORINGS, max(1, int(SCORING_SHARE * seconds / max(scoring, 1e-9))))
+    return scorings, int(max(0.0, seconds - (scorings + 1) * scoring) / step)
+
+
+def _choose_recalibration(chosen: _Chosen, steps: int) -> None:
+    batches = rules.recalibration_for(steps)
+    reason = f"batches; in {steps:,} steps the running statistics lag behind the weights"
+    chosen.choose("recalibrate", batches, reason if batches else f"in {steps:,} steps the running statistics catch up")
 
 
 def _search_share(config: FitConfig) -> float:

@@ -31,6 +31,10 @@ ADAMW_RATE = 1e-3
 TRAVEL = 3.0
 """How far a logit must be able to go: two options that went so far apart in opposite directions are decided (0.998)."""
 PAPER_ARCH_RATE = TrainConfig.arch_lr
+STALE_STEPS = 40
+RECALIBRATION_BATCHES = 8
+"""Runs of at most so many steps score better with BatchNorm's statistics estimated anew, on so many batches; more do
+not help them, and in longer runs it depends on the data (measured: docs/plans.md)."""
 RARE = 0.02
 """A class of a smaller share of the pixels is rare."""
 
@@ -99,6 +103,15 @@ def arch_rate_for(arch_steps: int) -> float:
     (0.003, 0.03)
     """
     return max(PAPER_ARCH_RATE, TRAVEL / max(1, arch_steps))
+
+
+def recalibration_for(steps: int) -> int:
+    """Batches on which BatchNorm's statistics are estimated anew before each validation of a run of so many steps.
+
+    >>> recalibration_for(36), recalibration_for(100)
+    (8, 0)
+    """
+    return RECALIBRATION_BATCHES if steps <= STALE_STEPS else 0
 
 
 def balance_for(class_pixels: Sequence[int]) -> float:

@@ -12,7 +12,9 @@ from statistics import median
 import torch
 
 from wholenet.data.splits import evenly_spaced
+from wholenet.jobs.kept import STATISTICS
 from wholenet.jobs.segmentation import MaskData
+from wholenet.jobs.task import TaskStreams
 from wholenet.search.config import FitConfig
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import Phase
@@ -37,6 +39,8 @@ class Measured:
     scored_image: float
     peak_bytes: int
     """Memory of this process (on a GPU, of its tensors there) at its highest so far."""
+    passed_batch: float = 0.0
+    """A training batch that passes through the network for its BatchNorm statistics."""
 
     def step(self, search_share: float) -> float:
         """A step of a run, of whose steps a share are of the search: the mean.
@@ -71,7 +75,8 @@ def measure(config: FitConfig, data: MaskData, device: torch.device) -> Measured
             times.append(_now(device))
         seconds.append(median(after - before for before, after in pairwise(times[1:])))
     warm_up, search = seconds
-    return Measured(warm_up, search, _scored_image(data, state, device), peak_bytes(device))
+    scored = _scored_image(data, state, device)
+    return Measured(warm_up, search, scored, peak_bytes(device), _passed_batch(streams, state, device))
 
 
 def _scored_image(data: MaskData, state: TrainState, device: torch.device) -> float:
@@ -81,6 +86,15 @@ def _scored_image(data: MaskData, state: TrainState, device: torch.device) -> fl
     start = _now(device)
     some.score(state.model, device)
     return (_now(device) - start) / count
+
+
+@torch.no_grad()
+def _passed_batch(streams: TaskStreams, state: TrainState, device: torch.device) -> float:
+    times = [_now(device)]
+    for number in range(STEPS + 1):
+        state.model(streams.one(STATISTICS, number, epoch=0).images)
+        times.append(_now(device))
+    return median(after - before for before, after in pairwise(times[1:]))
 
 
 def peak_bytes(device: torch.device) -> int:

@@ -108,10 +108,10 @@ def state_bytes(state: object) -> int:
 
 def room_needed(state: dict[str, Any], models: int = 1) -> int:
     """Bytes that a run writes at most: two checkpoints, the next one while it is written, and so many model folders."""
-    model = state_bytes(state["model"])
+    model, average = state_bytes(state["model"]), state_bytes(state.get("average"))
     groups = state.get("weight_optimizer", {}).get("param_groups", [])
     copies = 3 if any("betas" in group for group in groups) else 2  # before the first step there is no momentum yet
-    return 3 * max(state_bytes(state), copies * model) + models * model
+    return 3 * max(state_bytes(state), copies * model + average) + models * model
 
 
 def check_room(folder: Path, state: dict[str, Any], written: int = 0, models: int = 1) -> None:

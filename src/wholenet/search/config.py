@@ -246,6 +246,7 @@ ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": 
 ADDED |= {"bands": "auto", "operations": OPERATIONS, "steps_per_epoch": 0, "keep": "last", "log": "none"}
 ADDED |= {"loss": "cross-entropy", "focal_gamma": FOCAL_GAMMA, "optimizer": "sgd"}
 ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic": 0.0, "transform": None}
+ADDED |= {"recalibrate": 0, "ema": 0.0}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
 ADDED |= {name: getattr(BeginConfig, name) for name in BEGIN}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""

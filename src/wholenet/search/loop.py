@@ -44,6 +44,8 @@ def train_epoch(
             parts.at(now)
         turn = Turn(state, parts, loss, streams, device, now)
         value, above = update(turn)
+        if state.average is not None:
+            state.average.update(model.net)
         done = Step(step, now.lr, value.item(), None if above is None else above.item(), turn.waited)
         state.tally.add(done)
         yield done

@@ -95,6 +95,7 @@ GROUPS = {
         "loss",
         "focal_gamma",
         "class_balance",
+        "ema",
         "clip",
         "drop_path",
         "smoothing",
@@ -118,6 +119,7 @@ GROUPS = {
         "control",
         "val_every",
         "keep",
+        "recalibrate",
     ),
     "Machine": (
         "out",

@@ -8,6 +8,7 @@ import torch
 
 from wholenet import parallel
 from wholenet.ops.execution import Execution, execution, precision_for
+from wholenet.search.average import WeightAverage
 from wholenet.search.config import FitConfig
 from wholenet.search.gradients import GRADIENTS
 from wholenet.search.penalties import REGULARIZERS, EntropyPenalty
@@ -56,6 +57,7 @@ def state_of(config: TrainConfig, spec: Spec, device: torch.device) -> TrainStat
             scale=config.stem_lr if isinstance(config, FitConfig) else 1.0,
             optimizer=config.optimizer,
         ),
+        average=WeightAverage(model.net, config.ema) if config.ema else None,
     )
 
 

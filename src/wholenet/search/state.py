@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from wholenet import parallel
+from wholenet.search.average import WeightAverage
 from wholenet.search.records import Record
 from wholenet.spaces.supernet import Supernet
 
@@ -91,6 +92,8 @@ class TrainState:
     """Of the finished epochs."""
     frozen_at: int | None = None
     """The epoch whose architecture the rest of the run keeps, where a stopping rule ended its search."""
+    average: WeightAverage | None = None
+    """Of the weights, where the run takes one."""
 
     def end_epoch(self) -> None:
         """The epoch under way is finished."""
@@ -99,7 +102,8 @@ class TrainState:
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only."""
-        return {
+        averaged = {} if self.average is None else {"average": self.average.state_dict()}
+        return averaged | {
             "model": self.model.state_dict(),
             "weight_optimizer": self.weight_optimizer.state_dict(),
             "arch_optimizer": self.arch_optimizer.state_dict(),
@@ -119,6 +123,8 @@ class TrainState:
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.arch_optimizer.load_state_dict(state["arch_optimizer"])
         self.epoch, self.weight_steps, self.arch_steps = state["epoch"], state["weight_steps"], state["arch_steps"]
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.tally = Tally(**state["tally"])
         # Checkpoints of before 2026-11-29 have neither.
         self.records, self.frozen_at = list(state.get("records", ())), state.get("frozen_at")

@@ -29,6 +29,9 @@ from wholenet.search.phases import single_stage
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import SearchConfig
 
+STATISTICS_BATCHES = 32
+"""For the statistics of averaged weights; of more they are not better (measured: docs/plans.md)."""
+
 
 @checked
 class TrainConfig(SearchConfig):
@@ -78,6 +81,10 @@ class TrainConfig(SearchConfig):
     """Momentum of the weights (open)."""
     weight_decay: Decay = 5e-4
     """Weight decay of the weights: SGD's is a part of the gradient, AdamW's is decoupled from it."""
+    ema: BelowOne = 0.0
+    """Decay of an exponential moving average of the weights over the steps (0.999, ...): the averaged network is scored
+    and kept, with BatchNorm's statistics estimated anew (`recalibrate`, else on 32 batches), and training goes on with
+    its own weights. 0 is none."""
     arch_lr: Rate = 3e-3
     """Adam learning rate of the architecture; no schedule."""
     arch_weight_decay: Decay = 1e-3
@@ -102,6 +109,10 @@ class TrainConfig(SearchConfig):
     keep: Literal["last", "best"] = "last"
     """The network in OUT/model: the last epoch's, or that of the best validation score (of equal ones the latest); then
     the last one's is in OUT/model-last."""
+    recalibrate: CountOrNone = 0
+    """Training batches on which BatchNorm's statistics are estimated anew before each validation ("precise BatchNorm"):
+    plain averages, in a copy, which is scored and kept. 0 takes training's running averages (momentum 0.1), which lag
+    behind weights that move fast."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -146,6 +157,12 @@ class TrainConfig(SearchConfig):
             return "architecture-first"
         own_steps = self.separate_data or self.arch_batchnorm == "updated" or self.perturbation != "none"
         return "alternating" if own_steps else "simultaneous"
+
+    @property
+    def statistics_batches(self) -> int:
+        """Training batches on which BatchNorm's statistics are estimated anew: what `recalibrate` comes to. Averaged
+        weights have none of their own."""
+        return self.recalibrate or (STATISTICS_BATCHES if self.ema else 0)
 
     @property
     def simultaneous(self) -> bool:
