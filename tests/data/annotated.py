@@ -125,3 +125,40 @@ def as_yolo(root: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(lines) + "\n")
     (root / "data.yaml").write_text(f"train: ../images/train\nval: ../images/val\nnames: [{', '.join(NAMES)}]\n")
+
+
+def as_labelme(root: Path) -> None:
+    """<name>.json beside each image; cars as rectangles of two corners, in any order."""
+    for _, image, mask in taken(root):
+        shapes = []
+        for label, box in boxes_of(mask):
+            points = np.reshape(corners(box), (-1, 2)).tolist()
+            kind, points = ("rectangle", points[2::-2]) if label == 2 else ("polygon", points)
+            shapes.append({"label": NAMES[label], "points": points, "shape_type": kind, "group_id": None, "flags": {}})
+        content = {"version": "5.4.1", "flags": {}, "shapes": shapes, "imagePath": image.name, "imageData": None}
+        content |= {"imageHeight": mask.shape[0], "imageWidth": mask.shape[1]}
+        image.with_suffix(".json").write_text(json.dumps(content))
+
+
+def as_cvat(root: Path) -> None:
+    """annotations.xml; cars as masks, listed first and with a higher z_order."""
+    labels = "".join(f"<label><name>{name}</name><color>#0{i + 1}0000</color></label>" for i, name in enumerate(NAMES))
+    images = ""
+    for number, (split, image, mask) in enumerate(taken(root)):
+        height, width = mask.shape
+        shapes = ""
+        for label, box in boxes_of(mask)[::-1]:
+            left, upper, right, lower = box
+            place = f'label="{NAMES[label]}" occluded="0" source="manual" z_order="{label // 2}"'
+            if label == 2:
+                size = f'left="{left}" top="{upper}" width="{right - left}" height="{lower - upper}"'
+                shapes += f'<mask {place} rle="0, {(right - left) * (lower - upper)}" {size}></mask>'
+            else:
+                points = ";".join(f"{x:.2f},{y:.2f}" for x, y in np.reshape(corners(box), (-1, 2)))
+                shapes += f'<polygon {place} points="{points}"></polygon>'
+        size = f'width="{width}" height="{height}"'
+        images += f'<image id="{number}" name="{split}/{image.name}" {size}>{shapes}</image>\n'
+    (root / "annotations.xml").write_text(
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version><meta><job><labels>'
+        f"{labels}</labels></job></meta>\n{images}</annotations>\n"
+    )

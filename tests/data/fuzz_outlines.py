@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from annotated import as_coco, as_yolo, change_json, compressed, runs
+from annotated import as_coco, as_cvat, as_labelme, as_yolo, change_json, compressed, runs
 
 
 class Row(NamedTuple):
@@ -247,4 +247,134 @@ YOLO: dict[str, Row] = {
     ),
 }
 
-OUTLINES: dict[str, Row] = {**COCO, **YOLO}
+# ---- LabelMe
+
+
+def labelme(change: Callable[[Any], object]) -> Callable[[Path], None]:
+    """With another file of t1, in which the car comes last."""
+
+    def damage(root: Path) -> None:
+        as_labelme(root)
+        change_json(root / "images/train/t1.json", change)
+
+    return damage
+
+
+def car_shape(**changes: object) -> Callable[[Path], None]:
+    return labelme(lambda content: content["shapes"][2].update(changes))
+
+
+def disc(height: int = 40, width: int = 48) -> np.ndarray:
+    """The mask of t1 with a circle around (20, 30) through (24, 33) instead of the car."""
+    y, x = np.mgrid[:height, :width] + 0.5
+    return np.where((x - 20) ** 2 + (y - 30) ** 2 <= 25, 2, truth_without_car()).astype(np.uint8)
+
+
+LABELME: dict[str, Row] = {
+    "LabelMe, polygons and rectangles": Row(as_labelme, "fine"),
+    "LabelMe, a circle": Row(car_shape(shape_type="circle", points=[[20, 30], [24, 33]]), "fine", masks={"t1": disc()}),
+    "LabelMe, a line": Row(
+        car_shape(shape_type="linestrip"),
+        "error",
+        ("1 shape of a type that covers no area", "t1.json: shape 3", "'linestrip'; expected polygon, rectangle or"),
+    ),
+    "LabelMe, a rectangle of one point": Row(
+        car_shape(points=[[1, 1]]), "error", ("1 outline that cannot be drawn", "a rectangle of 1 points; expected 2")
+    ),
+    "LabelMe, points that are none": Row(car_shape(points="all"), "error", ("cannot be drawn", "points are 'all'")),
+    "LabelMe, outline outside the image": Row(
+        car_shape(points=[[1, 1], [70, 9]]), "error", ("1 outline outside the image", "x is 70; expected 0 to 48")
+    ),
+    "LabelMe, label that labels.txt does not list": Row(
+        lambda r: (car_shape(label="lorry")(r), (r / "labels.txt").write_text("__ignore__\nsky\nroad\ncar\n")),
+        "error",
+        ("1 object of a category that is not listed", "t1.json: shape 3", "'lorry'; labels.txt does not list it"),
+    ),
+    "LabelMe, image without a file of its own": Row(
+        lambda r: (as_labelme(r), (r / "images/train/t1.json").unlink()),
+        "error",
+        ("1 image without a file of outlines", "t1.png", "a file without shapes says that there is none"),
+    ),
+    "LabelMe, file without an image": Row(
+        lambda r: (as_labelme(r), (r / "images/train/t1.png").unlink()),
+        "error",
+        ("1 label file without image", "t1.json"),
+    ),
+    "LabelMe, file cut short": Row(
+        lambda r: (as_labelme(r), (r / "images/train/t1.json").write_text('{"shapes": [')),
+        "error",
+        ("1 label file that cannot be read", "t1.json", "JSON"),
+    ),
+    "LabelMe, file of something else": Row(
+        lambda r: (as_labelme(r), (r / "images/train/t1.json").write_text('{"taken": "May"}')),
+        "error",
+        ("1 label file that cannot be read", 'no list of "shapes"'),
+    ),
+}
+
+
+# ---- CVAT
+
+
+def cvat(*changes: tuple[str, str]) -> Callable[[Path], None]:
+    def damage(root: Path) -> None:
+        as_cvat(root)
+        path = root / "annotations.xml"
+        text = path.read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new, 1)
+        path.write_text(text)
+
+    return damage
+
+
+CVAT: dict[str, Row] = {
+    "CVAT, polygons and masks": Row(as_cvat, "fine"),
+    "CVAT, XML cut short": Row(
+        cvat(("</annotations>", "")),
+        "error",
+        ("annotations.xml: these annotations cannot be read", "Export them again"),
+    ),
+    "CVAT, XML with entities": Row(
+        cvat(("<annotations>", '<!DOCTYPE a [<!ENTITY b "c">]><annotations>')),
+        "error",
+        ("annotations.xml: these annotations cannot be read", "it defines a document type or entities"),
+    ),
+    "CVAT for video": Row(
+        cvat(("</annotations>", '<track id="0" label="car"/></annotations>')),
+        "error",
+        ('has tracks, as "CVAT for video" has', 'export as "CVAT for images"'),
+    ),
+    "CVAT, a box": Row(
+        cvat(("</image>", '<box label="car" xtl="1" ytl="1" xbr="9" ybr="9"/></image>')),
+        "error",
+        ("1 object without an outline", "train/t0.png', shape 4"),
+    ),
+    "CVAT, an ellipse": Row(
+        cvat(("</image>", '<ellipse label="car" cx="1" cy="1" rx="9" ry="9"/></image>')),
+        "error",
+        ("1 shape of a type", "ellipse; expected polygon or mask"),
+    ),
+    "CVAT, unknown label": Row(
+        cvat(('polygon label="road"', 'polygon label="street"')),
+        "error",
+        ("1 object of a category that is not listed", "label 'street'"),
+    ),
+    "CVAT, points that are none": Row(
+        cvat(('points="0.00,0.00;', 'points="a,b;')), "error", ("1 outline that cannot be drawn", "points are 'a,b;")
+    ),
+    "CVAT, mask of another size": Row(
+        cvat(('rle="0, 160"', 'rle="0, 161"')), "error", ("run lengths of 161 pixels for a rectangle of 10x16",)
+    ),
+    "CVAT, mask outside the image": Row(
+        cvat(('left="4"', 'left="40"')), "error", ("1 outline outside the image", "it ends at x 56")
+    ),
+    "CVAT, image listed but absent": Row(
+        lambda r: (as_cvat(r), (r / "images/train/t1.png").unlink()),
+        "error",
+        ("1 image listed without a file", "train/t1.png"),
+    ),
+}
+
+OUTLINES: dict[str, Row] = {**COCO, **YOLO, **LABELME, **CVAT}

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from annotated import as_coco, as_yolo, compressed, runs
+from annotated import as_coco, as_cvat, as_yolo, compressed, runs
 from trees import picture, write, write_pairs
 
 from wholenet.data.detect import find_tree, open_data
@@ -184,6 +184,90 @@ def test_yolo_of_turned_images_is_of_what_viewers_show(tmp_path):
     np.testing.assert_array_equal(np.flatnonzero(mask.any(1)), range(W // 4))
 
 
+def shapes(path, *found, image="", **more):
+    """A file of LabelMe."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    listed = [{"label": label, "shape_type": kind, "points": points} for label, kind, points in found]
+    size = {"imageHeight": H, "imageWidth": W}
+    path.write_text(json.dumps({"version": "5", **size, "imagePath": image, "shapes": listed, **more}))
+
+
+LABELME = {
+    "beside the images": ("{}/a.png", "{}/a.json", "a.png"),
+    "images/<split>": ("images/{}/a.png", "images/{}/a.json", "a.png"),
+    "a folder of their own": ("images/{}/a.png", "annotations/{}/a.json", "../../images/a.png"),
+    "a path of Windows": ("{}/a.png", "{}/a.json", "..\\x\\a.png"),
+    "other names": ("{}/a.png", "{}/one.json", "a.png"),
+}
+
+
+@pytest.mark.parametrize("case", LABELME)
+def test_labelme_finds_its_images_and_splits(tmp_path, case):
+    image, file, name = LABELME[case]
+    for split in ("train", "val"):
+        images(tmp_path, image.format(split))
+        found = (("b", "rectangle", [[6, 8], [2, 1]]), ("a", "polygon", [[0, 0], [4, 0], [4, H], [0, H]]))
+        shapes(tmp_path / file.format(split), *found, image=name)
+    source = open_data(tmp_path)
+    expected = np.zeros((H, W), np.uint8)
+    expected[1:8, 2:6] = 2
+    expected[:, :4] = 1  # listed later, though larger
+    assert source.classes.names == ("background", "a", "b")
+    np.testing.assert_array_equal(source.splits["val"][0].mask, expected)
+    assert errors(tmp_path) == set()
+    assert "LabelMe; train: 1 image" in how_read(tmp_path, "segmentation")
+
+
+def test_labelme_lists_its_labels_and_what_is_ignored(tmp_path):
+    images(tmp_path, "a.png", "b.png")
+    shapes(tmp_path / "a.json", ("a", "circle", [[8, 6], [8, 9]]), ("__ignore__", "rectangle", [[0, 0], [2, 2]]))
+    shapes(tmp_path / "b.json")
+    (tmp_path / "labels.txt").write_text("__ignore__\n_background_\nz\na\n")
+    tree = find_tree(tmp_path)
+    assert tree.known_classes.names == ("background", "z", "a")
+    y, x = np.mgrid[:H, :W] + 0.5
+    expected = np.where((x - 8) ** 2 + (y - 6) ** 2 <= 9, 2, 0)
+    expected[:2, :2] = 255
+    (_, first), (_, second) = tree.pairs["train"]
+    np.testing.assert_array_equal(first.codes(1), expected)
+    assert not second.codes(1).any()
+
+
+CVAT = {
+    "subsets": (
+        *('name="a.png" subset="Train"', "images/Train/a.png"),
+        *('name="a.png" subset="Validation"', "images/Validation/a.png"),
+    ),
+    "paths": ('name="train/a.png"', "images/train/a.png", 'name="val/a.png"', "images/val/a.png"),
+    "no splits": ('name="a.png"', "images/a.png", 'name="b.png"', "images/b.png"),
+}
+
+
+@pytest.mark.parametrize("case", CVAT)
+def test_cvat_finds_its_images_and_splits(tmp_path, case):
+    first, one, second, other = CVAT[case]
+    images(tmp_path, one, other)
+    inner = (
+        '<polygon label="a" z_order="1" points="2,2;4,2;4,4;2,4"/>'
+        '<polygon label="b" z_order="-1" points="0,0;8,0;8,8;0,8"/>'
+        '<polygon label="b" points="3,2;9,2;9,4;3,4"/>'
+    )
+    size = f'width="{W}" height="{H}"'
+    labels = "<labels><label><name>b</name><color>#0a0B0c</color></label><label><name>a</name></label></labels>"
+    body = f"<image {first} {size}>{inner}</image><image {second} {size}/>"
+    (tmp_path / "annotations.xml").write_text(f"<annotations><meta><job>{labels}</job></meta>{body}</annotations>")
+    tree = find_tree(tmp_path)
+    assert set(tree.pairs) == ({"train"} if case == "no splits" else {"train", "val"})
+    assert tree.known_classes.names == ("background", "b", "a")
+    assert tree.known_classes.colors[1] == (10, 11, 12)
+    expected = np.zeros((H, W), np.uint8)
+    expected[:8, :8] = expected[2:4, 3:9] = 1
+    expected[2:4, 2:4] = 2  # above the others, by its z_order
+    np.testing.assert_array_equal(tree.pairs["train"][0][1].codes(1), expected)
+    assert task_of(tmp_path) == "segmentation"
+    assert errors(tmp_path) == set()
+
+
 # ---- what is drawn
 
 
@@ -191,7 +275,7 @@ def test_polygons_and_run_lengths_draw_the_masks_they_are_of(tmp_path):
     truth = np.ones((H, W), np.uint8)
     truth[:5] = 0
     truth[7:9, 3:9] = 2
-    for i, how in enumerate((as_coco, lambda r: as_coco(r, runs), lambda r: as_coco(r, compressed), as_yolo)):
+    for i, how in enumerate((as_coco, lambda r: as_coco(r, runs), lambda r: as_coco(r, compressed), as_yolo, as_cvat)):
         root = tmp_path / str(i)
         for split in ("train", "val"):
             write(root / "images" / split / "a.png", picture(i, H, W))

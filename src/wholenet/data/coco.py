@@ -29,6 +29,7 @@ from wholenet.data.outlines import (
     name_of,
     size_of,
     split_named,
+    stamp_of,
     table_of,
     told_of,
     whole_number,
@@ -82,7 +83,7 @@ def read_coco(root: Path, files: Sequence[Path]) -> Outlined:
         DataError: if a file is not of this format, or two are of one split.
     """
     by_split = _by_split(root, files)
-    contents = {split: _parsed(file, _stamp(file)) for split, file in by_split.items()}
+    contents = {split: _parsed(file, stamp_of(file)) for split, file in by_split.items()}
     problems = Problems()
     table, notes = _table(by_split, contents)
     pairs = {
@@ -134,13 +135,8 @@ class _Content:
     """Arguments of ``Problems.add``."""
 
 
-def _stamp(file: Path) -> tuple[int, int]:
-    found = file.stat()
-    return found.st_size, found.st_mtime_ns
-
-
 @lru_cache(maxsize=8)  # the data set is opened several times before it is trained on
-def _parsed(file: Path, _: tuple[int, int]) -> _Content:
+def _parsed(file: Path, _: object) -> _Content:
     try:
         whole = read_json(file, ANNOTATION_BYTES)
     except (OSError, ValueError) as error:

@@ -175,16 +175,17 @@ class Problems:
     """What is odd about annotations, collected while they are read."""
 
     def __init__(self, noted: list[tuple[str, str, str]] | None = None) -> None:
-        self._noted = [] if noted is None else noted
+        self.noted = [] if noted is None else noted
+        """Kind, place and detail of each."""
 
     def add(self, kind: str, place: object, detail: str = "") -> None:
         """One more of a kind of ``_KINDS``."""
-        self._noted.append((kind, str(place), detail))
+        self.noted.append((kind, str(place), detail))
 
     def findings(self) -> tuple[Finding, ...]:
         """All of them."""
         places: dict[str, list[str]] = defaultdict(list)
-        for kind, place, detail in self._noted:
+        for kind, place, detail in self.noted:
             places[kind].append(f"{place} ({detail})" if detail else place)
         found = []
         for kind, (severity, noun, what, advice) in _KINDS.items():
@@ -238,7 +239,13 @@ def _points(flat: object) -> tuple[np.ndarray | None, str]:
     return np.array(flat, np.float64).reshape(-1, 2), ""
 
 
-# ---- names of files
+# ---- files and their names
+
+
+def stamp_of(file: Path) -> tuple[int, int, int]:
+    """What tells that a file is still the same."""
+    found = file.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def split_named(words: str) -> str | None:
