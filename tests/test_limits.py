@@ -21,6 +21,7 @@ from wholenet.sweeps.plan import MAX_RUNS, read_sweep
 PAGE = (Path(__file__).parents[1] / "docs" / "safety.md").read_text()
 LIMITS = {
     "text files": {"files.TEXT_BYTES": 4 << 20},
+    "outlines": {"data.outlines.ANNOTATION_BYTES": 512 << 20, "data.outlines.MOST_POINTS": 100_000},
     "YAML": {"files.YAML_BYTES": 1 << 20, "files.YAML_VALUES": 100_000},
     "header": {"deploy.model_files.HEADER_BYTES": 16 << 20},
     "layers": {"spaces.genotype.MAX_LAYERS": 100},

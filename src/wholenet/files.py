@@ -56,6 +56,19 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
     return path.read_bytes()
 
 
+def read_start(path: str | Path, count: int) -> bytes:
+    """The first ``count`` bytes of a regular file, or all there are; nothing of what is none.
+
+    Raises:
+        OSError: if it cannot be opened.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(count)
+
+
 def read_text(path: str | Path, limit: int = TEXT_BYTES) -> str:
     """The text of a regular file, at most ``limit`` bytes long.
 

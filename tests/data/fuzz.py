@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from fuzz_outlines import OUTLINES
 from PIL import Image
 from tiffs import tiff
 
@@ -1178,6 +1179,8 @@ KINDS |= {
     ),
     "a folder of pictures that is not used": Kind(lambda r: shutil.copytree(r / "images", r / "backup"), "fine"),
 }
+
+KINDS |= {name: Kind(row.damage, row.outcome, row.says, masks=row.masks) for name, row in OUTLINES.items()}
 
 
 # ---- the page

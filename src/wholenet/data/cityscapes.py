@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wholenet.data.finding import Finding
-from wholenet.data.folder import Matching, Pair, files_below, unpaired
+from wholenet.data.folder import FilePair, Matching, files_below, unpaired
 from wholenet.data.sample import IGNORE, Classes
 
 _CLASSES = (
@@ -69,7 +69,7 @@ def _match(root: Path, split: str, kind: str) -> Matching:
     if not (images.is_dir() and masks.is_dir()):
         return Matching([])
     found = [path for path in files_below(images, (".png",)) if path.stem.endswith("_leftImg8bit")]
-    pairs: list[Pair] = [(path, _mask_of(path, masks, kind)) for path in found]
+    pairs: list[FilePair] = [(path, _mask_of(path, masks, kind)) for path in found]
     alone = [image for image, mask in pairs if not mask.is_file()]
     return Matching([pair for pair in pairs if pair[1].is_file()], tuple(unpaired(alone, "image", "mask", masks)))
 

@@ -128,6 +128,35 @@ def fill_colors(colors: Sequence[Color | None], taken: Iterable[Color] = ()) -> 
     return tuple(next(fresh) if color is None else color for color in colors)
 
 
+def named_classes(names: Sequence[object], where: str, colors: Sequence[object] | None = None) -> Classes:
+    """The table of classes of these names and the values 0, 1, ...; 255 is ignored.
+
+    Raises:
+        DataError: if a name is none, or occurs twice, a colour is none, or there are not between 2 and 254.
+    """
+    entries = [{"name": name} for name in names]
+    for entry, color in zip(entries, colors or (), strict=False):
+        entry |= {} if color is None else {"color": color}
+    table = _parse({"classes": entries}, where)
+    _check(table, where)
+    return replace(table, ignore_values=(IGNORE,))
+
+
+def by_name(wanted: Classes, known: Classes, where: str) -> Classes:
+    """``known``, of which the classes of ``wanted`` stay, in its order, with its colours; the others are ignored.
+
+    Raises:
+        DataError: if one of ``wanted`` is not known.
+    """
+    values = dict(zip(known.names, known.values, strict=True))
+    missing = [name for name in wanted.names if name not in values]
+    if missing:
+        _fail(where, f"no annotation is of {shown(missing[0])}; those there are of: {', '.join(known.names)}")
+    chosen = tuple(values[name] for name in wanted.names)
+    left = tuple(value for value in known.values if value not in chosen)
+    return replace(wanted, values=chosen, ignore_values=(*left, IGNORE), ignore_colors=())
+
+
 def same_names(found: Classes, expected: Classes, where: str) -> None:
     """Make sure that two tables name the same classes in the same order.
 

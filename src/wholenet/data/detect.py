@@ -10,15 +10,17 @@ from unicodedata import normalize
 from wholenet.checked import InnerShare, Megapixels, Seed, checked_numbers
 from wholenet.data.camvid import CAMVID
 from wholenet.data.cityscapes import CITYSCAPES, cityscapes_pairs
-from wholenet.data.classes import CLASS_FILES, DATASET, LABELMAP, is_table_of_others, read_classes, same_names
+from wholenet.data.classes import CLASS_FILES, DATASET, LABELMAP, by_name, is_table_of_others, read_classes, same_names
 from wholenet.data.finding import Finding, of_files
-from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, FolderData, Matching, Pair, files_below, match
+from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, FolderData, Mask, Matching, Pair, files_below, match
 from wholenet.data.formats import other_format, second_channel
 from wholenet.data.guess import guess_layout, other_masks
 from wholenet.data.infer import classes_of, infer_classes
 from wholenet.data.layouts import KNOWN_LAYOUTS, SPLIT_FOLDERS, Layout, describe, find_layout, is_cityscapes, subfolders
 from wholenet.data.naming import composed
 from wholenet.data.opening import MAX_MEGAPIXELS
+from wholenet.data.outline_formats import read_outlines
+from wholenet.data.outlines import Outlined
 from wholenet.data.pixels import Bands
 from wholenet.data.sample import Classes, DataError, DataSource
 from wholenet.data.sets import Asked, data_set, known_by_name, open_set
@@ -98,6 +100,8 @@ class Tree:
     mask_folders: tuple[Path, ...] = ()
     """Where a class file may lie, besides the root."""
     notes: tuple[str, ...] = ()
+    outlined: Outlined | None = None
+    """The annotations that the masks are drawn from, if they are no files."""
 
 
 def find_tree(root: Path) -> Tree:
@@ -134,6 +138,9 @@ def _folder_tree(root: Path) -> Tree:
     layout = layout_of(root)
     masks = [] if layout is None else [masks for _, masks in layout.folders.values() if masks is not None]
     if not any(files_below(folder, MASK_SUFFIXES) for folder in masks):
+        drawn = read_outlines(root, layout)
+        if drawn is not None:
+            return _outlined_tree(root, drawn)
         other = other_format(root)
         if other is not None:
             raise DataError(other.told)
@@ -167,6 +174,14 @@ def _folder_tree(root: Path) -> Tree:
     findings += [*_nearly_class_files(root, mask_folders), *_other_masks(layout, unused)]
     notes += [f"{folder.relative_to(root).as_posix()} holds pictures and is not used" for folder in unused]
     return _tree(matchings, findings, CAMVID if layout.segnet_names else None, mask_folders, notes)
+
+
+def _outlined_tree(root: Path, found: Outlined) -> Tree:
+    if not found.pairs.get("train") and not any(finding.severity == "error" for finding in found.findings):
+        listed = ", ".join(split for split, own in found.pairs.items() if own) or "no split"
+        raise DataError(f"{root} has no images of train with outlines in {found.format}'s format, only {listed}.")
+    pairs = {split: list[Pair](own) for split, own in {"train": [], **found.pairs}.items()}
+    return Tree(pairs, found.findings, found.classes, notes=found.notes, outlined=found)
 
 
 def _lists(root: Path) -> dict[str, Path]:
@@ -238,7 +253,7 @@ def _tree(
 ) -> Tree:
     matched = [finding for matching in matchings.values() for finding in matching.findings]
     return Tree(
-        pairs={split: matching.pairs for split, matching in matchings.items()},
+        pairs={split: list[Pair](matching.pairs) for split, matching in matchings.items()},
         findings=(*findings, *matched),
         known_classes=known_classes,
         mask_folders=mask_folders,
@@ -275,7 +290,7 @@ def with_val(
 
 
 def class_table(
-    root: Path, tree: Tree, given: Classes | None, masks: Mapping[Path, MaskFacts] | None = None
+    root: Path, tree: Tree, given: Classes | None, masks: Mapping[Mask, MaskFacts] | None = None
 ) -> tuple[Classes, str]:
     """The class table and a note that says where it comes from: a file, the caller, the layout, or the masks.
 
@@ -292,13 +307,20 @@ def class_table(
     file = class_file(root, tree)
     if file is not None:
         table = read_classes(file)
+        origin = f"classes from {file.name}"
+        if tree.outlined is not None:
+            known = tree.outlined.classes
+            table = by_name(table, known, str(file))
+            left = [name for name in known.names if name not in table.names]
+            origin += f", which leaves out {', '.join(left)}: ignored" if left else ""
         if given is not None:
             same_names(table, given, str(file))
-        return table, f"classes from {file.name}"
+        return table, origin
     if tree.known_classes is not None:
         if given is not None:
             same_names(tree.known_classes, given, str(root))
-        return tree.known_classes, "no class file: the classes are those the folders' names imply"
+        implied = "no class file: the classes are those the folders' names imply"
+        return tree.known_classes, tree.outlined.origin if tree.outlined else implied
     if given is not None:
         return given, "no class file: the classes are those asked for"
     if masks is None:
@@ -319,6 +341,8 @@ def class_file(root: Path, tree: Tree) -> Path | None:
     for other in files[1:]:
         if read_classes(other) != read_classes(files[0]):
             raise DataError(f"two class files that differ: {files[0]} and {other}. Keep one of them.")
+    if tree.outlined is not None:
+        return next(iter(files), None)
     others = [path for folder in folders for name in (LABELMAP, DATASET) if is_table_of_others(path := folder / name)]
     return next(iter([*files, *others]), None)
 

@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from wholenet.data.drawn import Drawn
 from wholenet.data.finding import EXAMPLES, Finding, of_files
-from wholenet.data.folder import JPEG_ADVICE, Pair, size_mismatch
+from wholenet.data.folder import JPEG_ADVICE, Mask, Pair, size_mismatch
 from wholenet.data.pixels import Bands, Pixels
 from wholenet.data.stored import PictureError
 from wholenet.data.survey import ImageFacts, MaskFacts, Surveyed
@@ -25,8 +26,13 @@ _LOSSY_COMPRESSION = ("jpeg", "tiff_jpeg")
 def unusable(found: Surveyed) -> list[Finding]:
     """The files that cannot be read at all, those with one reason together."""
     findings = []
-    for noun, problems in (("image", found.unusable_images), ("mask", found.unusable_masks)):
-        groups: dict[tuple[str, str], list[tuple[Path, PictureError]]] = defaultdict(list)
+    masks = {
+        mask: error
+        for mask, error in found.unusable_masks.items()
+        if not (isinstance(mask, Drawn) and mask.image in found.unusable_images)  # which says it already
+    }
+    for noun, problems in (("image", found.unusable_images), ("mask", masks)):
+        groups: dict[tuple[str, str], list[tuple[object, PictureError]]] = defaultdict(list)
         for path, error in problems.items():
             groups[error.kind, re.sub(r"\d+", "#", error.reason)].append((path, error))
         for (kind, _), group in groups.items():
@@ -146,7 +152,7 @@ def of_pairs(pairs: Sequence[Pair], found: Surveyed) -> list[Finding]:
     return findings
 
 
-def of_masks(masks: Mapping[Path, MaskFacts]) -> list[Finding]:
+def of_masks(masks: Mapping[Mask, MaskFacts]) -> list[Finding]:
     """What is odd about masks that can be read, whatever their classes."""
     return [
         *of_files(

@@ -39,7 +39,7 @@ class Finding:
 
 
 def of_files(
-    severity: Severity, kind: str, files: Sequence[Path | str], what: str, advice: str, *, noun: str = "image"
+    severity: Severity, kind: str, files: Sequence[object], what: str, advice: str, *, noun: str = "image"
 ) -> list[Finding]:
     """A finding about some files, or none if there are none; ``what`` is told of "3 images ..."."""
     if not files:

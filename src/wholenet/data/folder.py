@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from wholenet.data.bands import read_bands
+from wholenet.data.drawn import Drawn
 from wholenet.data.finding import EXAMPLES, Finding, of_files
 from wholenet.data.layouts import KNOWN_LAYOUTS
 from wholenet.data.naming import composed, paired_by_words
@@ -19,8 +20,12 @@ from wholenet.data.pictures import read_mask
 from wholenet.data.pixels import Bands
 from wholenet.data.sample import Classes, DataError, Sample
 
-Pair = tuple[Path, Path]
+Mask = Path | Drawn
+"""A file, or what is drawn from one (``data/drawn.py``)."""
+Pair = tuple[Path, Mask]
 """An image and its mask."""
+FilePair = tuple[Path, Path]
+"""The same, both being files."""
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")
@@ -88,8 +93,14 @@ class FolderData:
         return Sample(image, mask, self._names[index])
 
 
-def size_mismatch(image: Path, image_shape: tuple[int, ...], mask: Path, mask_shape: tuple[int, ...]) -> str:
+def size_mismatch(image: Path, image_shape: tuple[int, ...], mask: Mask, mask_shape: tuple[int, ...]) -> str:
     """What to say of a pair whose sizes differ."""
+    if isinstance(mask, Drawn):
+        return (
+            f"{image} is {_size(image_shape)} but {mask.file} has outlines for an image of {_size(mask_shape)} "
+            "(height x width). Export the annotations for the images as they are, or take the images that were "
+            f"annotated{_turned(image_shape, mask_shape)}."
+        )
     return (
         f"{image} is {_size(image_shape)} but its mask {mask} is {_size(mask_shape)} (height x width). Both must have "
         f"one size: resize the masks with nearest-neighbour sampling{_turned(image_shape, mask_shape)}."
@@ -115,12 +126,12 @@ def short_names(paths: Sequence[Path]) -> tuple[str, ...]:
 class Matching:
     """Which images and masks belong together, and what is odd about the rest."""
 
-    pairs: list[Pair]
+    pairs: list[FilePair]
     """In the order of the images' paths."""
     findings: tuple[Finding, ...] = ()
 
 
-def pair_up(images: Path, masks: Path) -> list[Pair]:
+def pair_up(images: Path, masks: Path) -> list[FilePair]:
     """The pairs of :func:`match`, where nothing is wrong.
 
     Raises:
@@ -235,7 +246,7 @@ def _image_key(mask_key: Path, images: Container[Path]) -> Path:
     return next((key for key in keys if key in images), keys[1])
 
 
-def _told_of_words(pairs: Sequence[Pair]) -> list[Finding]:
+def _told_of_words(pairs: Sequence[FilePair]) -> list[Finding]:
     if not pairs:
         return []
     examples = tuple(f"{image.name} with {mask.name}" for image, mask in pairs[:EXAMPLES])

@@ -12,8 +12,8 @@ from wholenet.data.sample import DataError
 from wholenet.files import read_text
 
 ADVICE = (
-    "wholenet reads masks: one PNG for each image, with the number of the class as the value of a pixel, in a folder "
-    "masks beside images."
+    "wholenet reads masks, one PNG for each image, with the number of the class as the value of a pixel, in a folder "
+    "masks beside images; or outlines of objects as COCO, YOLO, LabelMe or CVAT for images writes them."
 )
 _LOOKS = 3
 """Folders that are opened where there are many."""
@@ -37,22 +37,14 @@ def other_format(root: Path) -> OtherFormat | None:
     below = list(islice(subfolders(root).values(), 20))
     folders = [root, *below, *(inner for folder in below for inner in islice(subfolders(folder).values(), 5))]
     names = {folder: [p for p in islice(folder.iterdir(), _MOST) if p.is_file()] for folder in folders}
-    for files in names.values():
-        for file in files:
-            if file.suffix.lower() == ".json" and _is_coco(file):
-                return OtherFormat(
-                    file,
-                    f"{file} holds outlines of objects, by its name in COCO's format. {ADVICE} Draw the outlines: "
-                    "pycocotools' annToMask gives the pixels of an object, its category_id the class.",
-                )
     images = {p.stem for files in names.values() for p in files if p.suffix.lower() in IMAGE_SUFFIXES}
-    for suffix, name in ((".txt", "YOLO"), (".json", "LabelMe and Supervisely"), (".xml", "Pascal VOC and CVAT")):
+    for suffix, name in ((".txt", "YOLO"), (".json", "Supervisely"), (".xml", "Pascal VOC")):
         own = [p for files in names.values() for p in files if p.suffix.lower() == suffix and _stem(p) in images]
         if own and (suffix != ".txt" or _are_numbers(own[0])):
             return OtherFormat(
                 own[0],
                 f"{own[0]} and others have the names of images: boxes or outlines of objects, as in {name}. "
-                f"{ADVICE} Draw the outlines, for example by cv2.fillPoly, each in the number of its class.",
+                f"{ADVICE} Export the annotations anew in one of these; boxes alone do not say which pixels are meant.",
                 certain=False,
             )
     tables = [p for files in names.values() for p in files if p.suffix.lower() == ".parquet"]
@@ -95,11 +87,6 @@ def _are_numbers(file: Path) -> bool:
         return all(float(word) >= 0 for word in (lines[0] if lines else "").split())
     except (OSError, ValueError):
         return False
-
-
-def _is_coco(file: Path) -> bool:
-    stem = file.stem.lower()
-    return "coco" in stem or stem.startswith(("instances_", "panoptic_", "annotations"))
 
 
 def _one_image_each(folders: list[Path]) -> bool:

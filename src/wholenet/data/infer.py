@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from wholenet.data.classes import MAX_CLASSES, MAX_VALUE, Color, default_colors, fill_colors, format_classes
+from wholenet.data.folder import Mask
 from wholenet.data.pictures import is_gray, ranges, unpack_color
 from wholenet.data.sample import IGNORE, Classes, DataError
 from wholenet.data.survey import THREADS, MaskFacts, look_at_mask
@@ -29,7 +29,7 @@ _EXTREMES = 0.5
 """Share of the pixels that are 0 or 255 even in black and white masks with smoothed edges."""
 
 
-def infer_classes(masks: Sequence[Path]) -> Classes:
+def infer_classes(masks: Sequence[Mask]) -> Classes:
     """Read every mask and number the classes by the pixel values found; see :func:`classes_of`.
 
     Raises:
@@ -39,7 +39,7 @@ def infer_classes(masks: Sequence[Path]) -> Classes:
         return classes_of(dict(zip(masks, pool.map(look_at_mask, masks), strict=True)))
 
 
-def classes_of(masks: Mapping[Path, MaskFacts]) -> Classes:
+def classes_of(masks: Mapping[Mask, MaskFacts]) -> Classes:
     """Number the classes by the pixel values found: 0..max, with 255 ignored.
 
     Masks of 0 and 255 alone, and 1-bit masks, become "background" and "foreground". Palette masks lend their colours.
@@ -65,7 +65,7 @@ def classes_of(masks: Mapping[Path, MaskFacts]) -> Classes:
     return _at_least_two(labels, classes, masks)
 
 
-def written_in_two_ways(masks: Mapping[Path, MaskFacts]) -> tuple[Path, Path] | None:
+def written_in_two_ways(masks: Mapping[Mask, MaskFacts]) -> tuple[Mask, Mask] | None:
     """A mask of 0 and 1 and one of 0 and 255, if no mask holds both 1 and 255: foreground, written in two ways."""
     ones = [path for path, facts in masks.items() if facts.kind != "bits" and 1 in facts.counts]
     whites = [path for path, facts in masks.items() if facts.kind != "bits" and IGNORE in facts.counts]
@@ -78,9 +78,9 @@ class _Tally:
 
     codes: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     palette: dict[int, Color] = field(default_factory=dict)
-    _first_use: dict[int, Path] = field(default_factory=dict)
+    _first_use: dict[int, Mask] = field(default_factory=dict)
 
-    def add(self, path: Path, facts: MaskFacts) -> None:
+    def add(self, path: Mask, facts: MaskFacts) -> None:
         """Count one mask in.
 
         Raises:
@@ -90,7 +90,7 @@ class _Tally:
         for index, color in facts.palette.items():
             self._agree(index, color, path)
 
-    def _agree(self, index: int, color: Color, path: Path) -> None:
+    def _agree(self, index: int, color: Color, path: Mask) -> None:
         first = self._first_use.setdefault(index, path)
         if self.palette.setdefault(index, color) != color:
             raise DataError(
@@ -100,7 +100,7 @@ class _Tally:
             )
 
 
-def _values(tally: _Tally, masks: Mapping[Path, MaskFacts]) -> set[int]:
+def _values(tally: _Tally, masks: Mapping[Mask, MaskFacts]) -> set[int]:
     """The pixel values that occur; RGB masks count by their grey level, if all of them are grey."""
     colors = tally.codes["color"]
     if not is_gray(np.array(list(colors), dtype=np.int64)).all():
@@ -110,11 +110,11 @@ def _values(tally: _Tally, masks: Mapping[Path, MaskFacts]) -> set[int]:
     return values | {255 * bit for bit in bits} if values <= {0, 255} else values | bits
 
 
-def _for_example(masks: Iterable[Path]) -> str:
+def _for_example(masks: Iterable[Mask]) -> str:
     return f" (for example {next(iter(masks), 'none')})"
 
 
-def _colors_message(colors: Counter[int], masks: Mapping[Path, MaskFacts]) -> str:
+def _colors_message(colors: Counter[int], masks: Mapping[Mask, MaskFacts]) -> str:
     common = [(unpack_color(code), count) for code, count in colors.most_common(_SHOWN)]
     listed = ", ".join(f"{color} ({count} pixels)" for color, count in common)
     many = (
@@ -132,7 +132,7 @@ def _colors_message(colors: Counter[int], masks: Mapping[Path, MaskFacts]) -> st
     )
 
 
-def _refuse_smoothed(tally: _Tally, masks: Mapping[Path, MaskFacts]) -> None:
+def _refuse_smoothed(tally: _Tally, masks: Mapping[Mask, MaskFacts]) -> None:
     counts = tally.codes["index"]
     extremes = counts[0] + counts[255]
     if len(counts) >= _SMOOTHED_VALUES and counts[0] and counts[255] and extremes >= _EXTREMES * counts.total():
@@ -145,7 +145,7 @@ def _refuse_smoothed(tally: _Tally, masks: Mapping[Path, MaskFacts]) -> None:
         )
 
 
-def _refuse_gaps(values: set[int], masks: Mapping[Path, MaskFacts]) -> None:
+def _refuse_gaps(values: set[int], masks: Mapping[Mask, MaskFacts]) -> None:
     """Where the values are no class numbers, 255 need not mean "ignore": it is offered with the others."""
     labels = values - {IGNORE}
     if not labels or 2 * len(labels) >= max(labels) + 1:
@@ -172,7 +172,7 @@ def _refuse_gaps(values: set[int], masks: Mapping[Path, MaskFacts]) -> None:
     )
 
 
-def _refuse_two_ways(masks: Mapping[Path, MaskFacts]) -> None:
+def _refuse_two_ways(masks: Mapping[Mask, MaskFacts]) -> None:
     found = written_in_two_ways(masks)
     if found is not None:
         raise DataError(
@@ -182,7 +182,7 @@ def _refuse_two_ways(masks: Mapping[Path, MaskFacts]) -> None:
         )
 
 
-def _refuse_pictures(masks: Mapping[Path, MaskFacts]) -> None:
+def _refuse_pictures(masks: Mapping[Mask, MaskFacts]) -> None:
     strange = [path for path, facts in masks.items() if len(facts.counts) > _MOST_IN_ONE_MASK]
     if strange:
         raise DataError(
@@ -192,7 +192,7 @@ def _refuse_pictures(masks: Mapping[Path, MaskFacts]) -> None:
         )
 
 
-def _at_least_two(found: Iterable[int], classes: Classes, masks: Iterable[Path]) -> Classes:
+def _at_least_two(found: Iterable[int], classes: Classes, masks: Iterable[Mask]) -> Classes:
     values = sorted(found)
     if len(values) < 2:
         raise DataError(
@@ -203,7 +203,7 @@ def _at_least_two(found: Iterable[int], classes: Classes, masks: Iterable[Path])
     return classes
 
 
-def _numbered(k: int, palette: dict[int, Color], masks: Mapping[Path, MaskFacts]) -> Classes:
+def _numbered(k: int, palette: dict[int, Color], masks: Mapping[Mask, MaskFacts]) -> Classes:
     if k > MAX_CLASSES:
         holding = [path for path, facts in masks.items() if k - 1 in facts.counts]
         raise DataError(

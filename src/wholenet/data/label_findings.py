@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from wholenet.data.classes import MAX_CLASSES, MAX_VALUE, default_colors, fill_colors, format_classes
+from wholenet.data.drawn import OUTLINES
 from wholenet.data.finding import Finding, of_files
+from wholenet.data.folder import Mask
 from wholenet.data.infer import BINARY, written_in_two_ways
 from wholenet.data.pictures import UNKNOWN, labels_of, ranges, unpack_color
 from wholenet.data.sample import IGNORE, Classes
@@ -26,7 +28,7 @@ _PROPOSED = 20
 
 
 def of_labels(
-    masks: Mapping[Path, MaskFacts], classes: Classes, *, inferred: bool, where: Path | None = None
+    masks: Mapping[Mask, MaskFacts], classes: Classes, *, inferred: bool, where: Path | None = None
 ) -> list[Finding]:
     """What is odd about the values of the masks, read by a class table.
 
@@ -36,11 +38,14 @@ def of_labels(
         inferred: whether it was made from the masks.
         where: the class file, if there is one.
     """
-    findings = [*_unknown_values(masks, classes, where), *_binary(masks, classes, inferred)]
-    findings += _mixed_binary(masks, classes) if not inferred else []
+    files = {mask: facts for mask, facts in masks.items() if facts.format != OUTLINES}
+    findings = [*_unknown_values(masks, classes, where), *_binary(files, classes, inferred)]
+    findings += _mixed_binary(files, classes) if not inferred else []
     findings += _other_palette(masks, classes)
     kinds = Counter(
-        "RGB, by the colours of the class table"
+        "from outlines of objects"
+        if facts.format == OUTLINES
+        else "RGB, by the colours of the class table"
         if labels_of(facts.codes(), classes).by_color
         else "RGB with three equal channels, by value"
         if facts.kind == "color"
@@ -72,7 +77,7 @@ def train_counts(facts: MaskFacts, classes: Classes) -> tuple[np.ndarray, dict[i
     return counts, unknown, labels.by_color
 
 
-def _unknown_values(masks: Mapping[Path, MaskFacts], classes: Classes, where: Path | None) -> list[Finding]:
+def _unknown_values(masks: Mapping[Mask, MaskFacts], classes: Classes, where: Path | None) -> list[Finding]:
     findings = []
     for by_color in (False, True):
         pixels: Counter[int] = Counter()
@@ -91,7 +96,7 @@ def _unknown_values(masks: Mapping[Path, MaskFacts], classes: Classes, where: Pa
 
 
 def _unknown_finding(
-    files: list[Path],
+    files: list[Mask],
     pixels: Counter[int],
     holders: Counter[int],
     classes: Classes,
@@ -153,7 +158,7 @@ def _with_unknown(classes: Classes, codes: list[int], by_color: bool) -> Classes
     )
 
 
-def _gray_values(masks: Mapping[Path, MaskFacts], classes: Classes) -> dict[Path, set[int]]:
+def _gray_values(masks: Mapping[Mask, MaskFacts], classes: Classes) -> dict[Mask, set[int]]:
     """The values of each mask, 1-bit ones as 0 and 255; empty if any is read by colour."""
     values = {}
     for path, facts in masks.items():
@@ -166,7 +171,7 @@ def _gray_values(masks: Mapping[Path, MaskFacts], classes: Classes) -> dict[Path
     return values
 
 
-def _binary(masks: Mapping[Path, MaskFacts], classes: Classes, inferred: bool) -> list[Finding]:
+def _binary(masks: Mapping[Mask, MaskFacts], classes: Classes, inferred: bool) -> list[Finding]:
     """Masks of 0 and 255 alone: taken for background and foreground, or half ignored."""
     values = _gray_values(masks, classes)
     if set[int]().union(*values.values()) != {0, 255}:
@@ -185,7 +190,7 @@ def _binary(masks: Mapping[Path, MaskFacts], classes: Classes, inferred: bool) -
     return of_files("error", "binary-ignored", white, what, advice, noun="mask")
 
 
-def _mixed_binary(masks: Mapping[Path, MaskFacts], classes: Classes) -> list[Finding]:
+def _mixed_binary(masks: Mapping[Mask, MaskFacts], classes: Classes) -> list[Finding]:
     values = set[int]().union(*_gray_values(masks, classes).values())
     found = written_in_two_ways(masks) if values == {0, 1, 255} and IGNORE in classes.ignore_values else None
     if found is None:
@@ -196,7 +201,7 @@ def _mixed_binary(masks: Mapping[Path, MaskFacts], classes: Classes) -> list[Fin
     return of_files("warning", "binary-two-ways", white, what, advice, noun="mask")
 
 
-def _other_palette(masks: Mapping[Path, MaskFacts], classes: Classes) -> list[Finding]:
+def _other_palette(masks: Mapping[Mask, MaskFacts], classes: Classes) -> list[Finding]:
     """Palettes in which an index has the colour that the class table gives to another class."""
     if classes.colors == default_colors(len(classes)):
         return []

@@ -124,9 +124,13 @@ def _refuse_frames(picture: Image.Image, path: str | Path) -> None:
 
 def _header(picture: Image.Image, stored: Stored | None) -> Header:
     compression = picture.info.get("compression", "") if picture.format == "TIFF" else ""
+    return Header(picture.format or "", picture.mode, str(compression), orientation_of(picture), stored)
+
+
+def orientation_of(picture: Image.Image) -> int:
+    """EXIF: 1 is upright, 2 to 8 turned or mirrored; what is no such number counts as 1."""
     orientation = picture.getexif().get(_EXIF_ORIENTATION, 1)  # a number, or anything else that a tag can hold
-    upright = type(orientation) is not int or not 1 <= orientation <= 8
-    return Header(picture.format or "", picture.mode, str(compression), 1 if upright else orientation, stored)
+    return orientation if type(orientation) is int and 1 <= orientation <= 8 else 1
 
 
 def _why(path: str | Path, content: bytes | None, error: Exception, stored: Stored | None) -> str:

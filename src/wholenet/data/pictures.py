@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from wholenet.data.classes import MAX_VALUE, Color, default_colors
+from wholenet.data.drawn import OUTLINES, Drawn
 from wholenet.data.opening import MAX_MEGAPIXELS, Header, load
 from wholenet.data.sample import IGNORE, Classes, DataError
 from wholenet.data.stored import SIGNED, UNSIGNED, WHITE_IS_ZERO, PictureError, Stored
@@ -80,7 +81,7 @@ class RawMask:
     """The colours of indices 0, 1, ... in a palette file."""
 
 
-def read_raw_mask(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> RawMask:
+def read_raw_mask(path: str | Path | Drawn, max_megapixels: float = MAX_MEGAPIXELS) -> RawMask:
     """The mask's pixels, undecided what they mean.
 
     Raises:
@@ -90,12 +91,16 @@ def read_raw_mask(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> R
     return raw_mask_with_header(path, max_megapixels)[0]
 
 
-def raw_mask_with_header(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[RawMask, Header, bool]:
+def raw_mask_with_header(
+    path: str | Path | Drawn, max_megapixels: float = MAX_MEGAPIXELS
+) -> tuple[RawMask, Header, bool]:
     """The mask as :func:`read_raw_mask` gives it, its header, and whether any pixel of it is transparent.
 
     Raises:
         PictureError: as :func:`read_raw_mask`.
     """
+    if isinstance(path, Drawn):
+        return RawMask("index", path.codes(max_megapixels)), Header(OUTLINES, "L", "", 1, None), False
     header, picture = load(path, max_megapixels, mask=True)
     mode, pixels = picture.mode, as_stored(np.array(picture), header.stored)
     flat = picture.getpalette("RGB") or [] if mode in ("P", "PA") else []
@@ -150,7 +155,7 @@ def _pack(rgb: np.ndarray) -> np.ndarray:
 # ---- masks in train ids
 
 
-def read_mask(path: str | Path, classes: Classes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
+def read_mask(path: str | Path | Drawn, classes: Classes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
     """The mask in train ids and ``IGNORE``, uint8 [H, W].
 
     Index, palette and 16-bit files are read by value, 1-bit files as 0 and 255 if 255 is a class's value and as 0 and
@@ -228,7 +233,7 @@ def _color_table(classes: Classes) -> np.ndarray:
     return table
 
 
-def _unknown_message(path: str | Path, codes: np.ndarray, classes: Classes, by_color: bool) -> str:
+def _unknown_message(path: str | Path | Drawn, codes: np.ndarray, classes: Classes, by_color: bool) -> str:
     values, counts = np.unique(codes, return_counts=True)
     spelled = [str(unpack_color(value) if by_color else value) for value in values.tolist()]
     listed = [f"{text} ({count} pixels)" for text, count in zip(spelled, counts.tolist(), strict=True)]

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 from statistics import median_low
 
 import numpy as np
 
 from wholenet.data.check import PAPER_CROP, SplitStats, check_trainable, crop_advice, ignored_codes, stats_of
 from wholenet.data.finding import EXAMPLES, Finding, Severity, of_files, of_two_splits
-from wholenet.data.folder import Pair
+from wholenet.data.folder import Mask, Pair
 from wholenet.data.label_findings import train_counts
 from wholenet.data.sample import IGNORE, Classes, DataError
 from wholenet.data.survey import MaskFacts, Surveyed
@@ -70,7 +69,7 @@ def of_classes(
 
     held = {mask: train_counts(found.masks[mask], classes)[0] > 0 for some in masks.values() for mask in some}
 
-    def holding(some: Sequence[int], names: Sequence[str]) -> list[Path]:
+    def holding(some: Sequence[int], names: Sequence[str]) -> list[Mask]:
         wanted = list(some)
         return [mask for name in names for mask in masks[name] if held[mask][wanted].any()]
 
@@ -101,7 +100,7 @@ def of_sizes(
     return of_files("warning", "small-crop", small, what, "Remove these images, enlarge them, or give --crop.")
 
 
-def of_ignored_masks(masks: Sequence[Path], found: Surveyed, classes: Classes) -> list[Finding]:
+def of_ignored_masks(masks: Sequence[Mask], found: Surveyed, classes: Classes) -> list[Finding]:
     """Masks without a single labelled pixel."""
     counted = {mask: train_counts(found.masks[mask], classes) for mask in masks if mask in found.masks}
     blank = [mask for mask, (counts, unknown, _) in counted.items() if not unknown and not counts[: len(classes)].any()]
@@ -151,7 +150,7 @@ def duplicates(splits: Mapping[str, Sequence[Pair]], found: Surveyed) -> list[Fi
     return findings
 
 
-Holding = Callable[[Sequence[int], Sequence[str]], list[Path]]
+Holding = Callable[[Sequence[int], Sequence[str]], list[Mask]]
 """(Classes, splits) -> the masks there that hold any of them."""
 
 
@@ -217,7 +216,7 @@ def _balance(train: SplitStats, classes: Classes, holding: Holding) -> list[Find
     return findings
 
 
-def _examples(files: Sequence[Path]) -> tuple[str, ...]:
+def _examples(files: Sequence[Mask]) -> tuple[str, ...]:
     return tuple(map(str, files[:EXAMPLES]))
 
 

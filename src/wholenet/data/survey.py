@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from wholenet.data.bands import bands_with_header
 from wholenet.data.classes import Color
+from wholenet.data.drawn import Drawn
 from wholenet.data.facts_cache import FactsCache, Stamp
 from wholenet.data.opening import MAX_MEGAPIXELS, quiet_pillow
 from wholenet.data.pictures import RawMask, raw_mask_with_header
@@ -87,8 +88,8 @@ class MaskFacts(FileFacts):
 
 
 Facts = ImageFacts | MaskFacts
-Wanted = tuple[Path, Callable[[Path, float], Facts]]
-"""A file, and how it is looked at."""
+Wanted = tuple[Path | Drawn, Callable[[Any, float], Facts]]
+"""A file, or what is drawn from one, and how it is looked at."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,14 @@ class Surveyed:
     """The facts of the files of a data set, or what is wrong with them."""
 
     images: dict[Path, ImageFacts] = field(default_factory=dict)
-    masks: dict[Path, MaskFacts] = field(default_factory=dict)
+    masks: dict[Path | Drawn, MaskFacts] = field(default_factory=dict)
     unusable_images: dict[Path, PictureError] = field(default_factory=dict)
-    unusable_masks: dict[Path, PictureError] = field(default_factory=dict)
+    unusable_masks: dict[Path | Drawn, PictureError] = field(default_factory=dict)
 
 
 def survey(
     images: Iterable[Path],
-    masks: Iterable[Path],
+    masks: Iterable[Path | Drawn],
     *,
     bands: Bands = "auto",
     max_megapixels: float = MAX_MEGAPIXELS,
@@ -115,7 +116,7 @@ def survey(
 
     Args:
         images: image files.
-        masks: mask files.
+        masks: mask files, or masks that are drawn.
         bands: how images are read.
         max_megapixels: larger ones are refused before they are decoded.
         cache: where facts of earlier looks are; what was found is written there.
@@ -131,13 +132,15 @@ def survey(
         looked = pool.map(partial(_look, cache=cache, bands=bands, max_megapixels=max_megapixels), wanted)
         try:
             for done, ((path, look), (stamp, facts)) in enumerate(zip(wanted, looked, strict=True), start=1):
-                if isinstance(facts, PictureError):
-                    (found.unusable_masks if look is look_at_mask else found.unusable_images)[path] = facts
-                elif isinstance(facts, ImageFacts):
-                    found.images[path] = facts
-                else:
+                if isinstance(facts, MaskFacts):
                     found.masks[path] = facts
-                if stamp is not None and not isinstance(facts, PictureError):
+                elif look is look_at_mask and isinstance(facts, PictureError):
+                    found.unusable_masks[path] = facts
+                elif isinstance(path, Path) and isinstance(facts, PictureError):
+                    found.unusable_images[path] = facts
+                elif isinstance(path, Path) and isinstance(facts, ImageFacts):
+                    found.images[path] = facts
+                if isinstance(path, Path) and stamp is not None and not isinstance(facts, PictureError):
                     cache.put(path, stamp, facts_to_list(facts))
                 if progress:
                     progress(done, len(wanted))
@@ -172,7 +175,7 @@ def look_at_image(path: Path, max_megapixels: float = MAX_MEGAPIXELS, bands: Ban
     )
 
 
-def look_at_mask(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> MaskFacts:
+def look_at_mask(path: Path | Drawn, max_megapixels: float = MAX_MEGAPIXELS) -> MaskFacts:
     """Decode one mask and count its codes.
 
     Raises:
@@ -239,6 +242,11 @@ def _look(
     wanted: Wanted, *, cache: FactsCache, bands: Bands, max_megapixels: float
 ) -> tuple[Stamp | None, Facts | PictureError]:
     path, look = wanted
+    if isinstance(path, Drawn):  # to draw it takes no longer than to look it up, and depends on two files
+        try:
+            return None, look(path, max_megapixels)
+        except PictureError as error:
+            return None, error
     stamp = cache.stamp(path)
     known = cache.get(path, stamp)
     if known is not None:

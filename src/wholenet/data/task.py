@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from wholenet.data.class_folders import class_layout, split_of
-from wholenet.data.detect import find_tree, layout_of
+from wholenet.data.coco import coco_files
+from wholenet.data.detect import Tree, find_tree, layout_of
 from wholenet.data.folder import IMAGE_SUFFIXES
 from wholenet.data.formats import other_format
 from wholenet.data.guess import doubt, guess_layout
@@ -60,8 +61,9 @@ def task_of(where: str | Path) -> Task:
         raise DataError(f"{error}" if not classes else f"{error} Or are they {labels}? {DECIDE}") from error
     if guess is not None and classes and find_layout(root) is None:
         raise DataError(_question(root, _where(root, guess, {}), labels))
-    other = other_format(root)
-    if guess is not None or not classes or (other is not None and other.certain):
+    listed = bool(coco_files(root))
+    other = None if listed else other_format(root)
+    if listed or guess is not None or not classes or (other is not None and other.certain):
         return "segmentation"
     if other is not None:
         raise DataError(_question(root, f"by files such as {other.file.relative_to(root)}", labels))
@@ -103,8 +105,10 @@ def how_read(where: str | Path, task: Task) -> str:
             counts = ", ".join(f"{split} {len(pairs)}" for split, pairs in find_tree(root).pairs.items())
             detail = f"Cityscapes, leftImg8bit/ with gtFine/; images: {counts}"
         else:
-            layout = layout_of(root)
-            detail = "" if layout is None else _where(root, layout, _counts(root))
+            layout, tree = layout_of(root), _tree(root)
+            drawn = None if tree is None else tree.outlined
+            counts = {} if tree is None else {split: len(pairs) for split, pairs in tree.pairs.items()}
+            detail = drawn.told if drawn else "" if layout is None else _where(root, layout, counts)
     except (DataError, OSError):
         detail = ""
     return f"{where} is read as {what}" + (f": {detail}" if detail else "")
@@ -126,12 +130,12 @@ def _how_labelled(root: Path) -> str:
     return f"a folder per class; {', '.join(told)}"
 
 
-def _counts(root: Path) -> dict[str, int]:
-    """Split -> images with masks there; empty where the files do not fit together."""
+def _tree(root: Path) -> Tree | None:
+    """The files of a data set; None where they do not fit together, which whoever reads them says."""
     try:
-        return {split: len(pairs) for split, pairs in find_tree(root).pairs.items()}
+        return find_tree(root)
     except DataError:
-        return {}
+        return None
 
 
 def _where(root: Path, layout: Layout, counts: Mapping[str, int]) -> str:
