@@ -135,6 +135,8 @@ def shrink(model: Supernet[Any], subnet: Any) -> None:
     for name, parameter in net.named_parameters():
         parameter.requires_grad_(old[name].requires_grad)
     lay_out(net)
+    if hasattr(net, "recompute"):
+        net.recompute = model.net.recompute
     model.arch.keep(net.masks)
     model.net, model.spec = net.train(model.net.training), spec
     model.execution = Execution(net, model.execution.precision)

@@ -15,7 +15,7 @@ from wholenet.spaces.encoder_name import parts_of_name
 from wholenet.spaces.genotype import Genotype, genotype_from_dict, read_genotype, write_genotype
 from wholenet.spaces.grid import STRIDES, Grid
 from wholenet.spaces.grid_subnets import GridSubnets
-from wholenet.spaces.sizes import GRID_SIZES, OPERATIONS, Size, grid_size, operation_names
+from wholenet.spaces.sizes import GRID_SIZES, OPERATIONS, Filters, Size, grid_size, operation_names
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 from wholenet.spaces.subgrid import Subgrid
 
@@ -26,6 +26,8 @@ class GridSettings:
 
     size: Size = "small"
     """A name in ``GRID_SIZES``."""
+    filters: Filters | None = None
+    """Channels at stride 4; None: those of the size."""
     cell: Literal["mixture", "separate"] = "mixture"
     """Operations mixed inside one bottleneck, or "separate": a whole bottleneck for each (Eq. 3 to the letter)."""
     activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
@@ -36,6 +38,7 @@ class GridSettings:
     """"timm/NAME": an encoder in the place of the stems. Its weights are the network's."""
 
     def __post_init__(self) -> None:
+        grid_size(self.size, self.filters)
         operations_called(self.names)
         if self.stem is not None:
             parts_of_name(self.stem)
@@ -54,7 +57,7 @@ def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None, subn
         for operation in operations:
             check_operation(operation)
     return Grid(
-        grid_size(settings.size),
+        grid_size(settings.size, settings.filters),
         facts.outputs,
         facts.channels,
         cell=settings.cell,
@@ -77,11 +80,11 @@ def _subnets(settings: GridSettings, facts: Facts) -> GridSubnets:
             f"stem={settings.stem!r}: what an encoder of another library costs is not counted; leave it out"
         )
     operations = operations_called(settings.names)
-    return GridSubnets(grid_size(settings.size), operations, facts.outputs, facts.channels)
+    return GridSubnets(grid_size(settings.size, settings.filters), operations, facts.outputs, facts.channels)
 
 
 def _check(genotype: Genotype, settings: GridSettings) -> None:
-    layers = grid_size(settings.size).layers
+    layers = grid_size(settings.size, settings.filters).layers
     if genotype.layers != layers:
         raise ValueError(
             f"the genotype has {genotype.layers} layers, grid-{settings.size} has {layers}; give the size it was "
@@ -105,7 +108,7 @@ GRID = Space(
     build=_build,
     tasks=("segmentation",),
     variants={size: {"size": size} for size in GRID_SIZES},
-    added={"operations": OPERATIONS, "stem": None},
+    added={"operations": OPERATIONS, "stem": None, "filters": None},
     subnets=_subnets,
     genotype=GenotypeKind(
         genotype_from_dict,

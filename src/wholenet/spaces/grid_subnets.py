@@ -5,6 +5,7 @@ Letters: H x W pixels of an image; level i = 0..3 stands for stride 4 * 2**i; F 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,12 +20,14 @@ from wholenet.ops.operations import Operation
 from wholenet.ops.shares import Kernel, kernel_of
 from wholenet.spaces.grid import LEVELS, Edge
 from wholenet.spaces.sizes import GridSize
-from wholenet.spaces.subgrid import CellPart, Subgrid, channels_of, read_only, subgrid_from_dict, whole_grid
+from wholenet.spaces.subgrid import CellPart, Subgrid, channels_of, groups_of, read_only, subgrid_from_dict, whole_grid
 from wholenet.spaces.subnets import Unit
 
 KINDS = ("edge", "operation", "channels", "bottleneck")
 """Of units, and where they are: an edge by (layer, target, source), an operation and a group of channels by (layer,
 level, which), a bottleneck by (layer, level)."""
+
+COUNTED = {"edges": "inputs", "operations": "operations", "channel groups": "groups"}
 
 
 class GridSubnets:
@@ -73,19 +76,51 @@ class GridSubnets:
                 raise ValueError(f"the subnet has groups of channels that a width of {self.widths[at[1]]} has not")
         return found
 
-    def units(self, subnet: Subgrid) -> list[Unit]:
-        """Edges of cells that have another, operations likewise, groups of channels but the last, and bottlenecks."""
+    def least(self, subnet: Subgrid, height: int, width: int) -> int:
+        """The cheapest way from stems to the four levels of the last layer, all cells bare: by dynamic programming over
+        the sets of levels that a layer may have, from the first layer to the last."""
+        pixels = _pixels(height, width)
+        every = [frozenset(some) for n in range(1, LEVELS + 1) for some in itertools.combinations(range(LEVELS), n)]
+        found = {some: sum(self._stem(level, height, width) for level in some) for some in every}
+        for layer in range(subnet.layers):
+            after = dict[frozenset[int], int]()
+            inputs = {
+                level: subnet.cells[layer, level].inputs for level in range(LEVELS) if (layer, level) in subnet.cells
+            }
+            for some in every:
+                if not some <= inputs.keys():
+                    continue
+                ways = [
+                    cost
+                    + sum(min(self._edge(s, level, pixels) for s in inputs[level] if s in before) for level in some)
+                    for before, cost in found.items()
+                    if all(before & set(inputs[level]) for level in some)
+                ]
+                if ways:
+                    after[some] = min(ways)
+            found = after
+        return found[frozenset(range(LEVELS))] + self._decoder(pixels)
+
+    def units(self, subnet: Subgrid, floor: float = 0.0) -> list[Unit]:
+        """Edges of cells that have another, operations likewise, groups of channels but the last, and bottlenecks; with
+        a floor above 0 no bottleneck, and no more channels of any than leave that share of its groups."""
         found = list[Unit]()
         for (layer, level), part in subnet.cells.items():
             if len(part.inputs) > 1:
                 found += [Unit("edge", (layer, level, source)) for source in part.inputs]
             if len(part.operations) > 1:
                 found += [Unit("operation", (layer, level, place)) for place in part.operations]
-            if len(part.groups) > 1:
+            if len(part.groups) > max(1, math.ceil(floor * groups_of(self.widths[level]))):
                 found += [Unit("channels", (layer, level, group)) for group in part.groups]
-            if not part.bare:
+            if not part.bare and not floor:
                 found.append(Unit("bottleneck", (layer, level)))
         return found
+
+    def count(self, subnet: Subgrid) -> dict[str, int]:
+        """Edges, operations, groups of channels, bottlenecks and cells."""
+        parts = subnet.cells.values()
+        sums = {name: sum(len(getattr(part, field)) for part in parts) for name, field in COUNTED.items()}
+        return {**sums, "bottlenecks": sum(not part.bare for part in parts), "cells": len(parts)}
 
     def without(self, subnet: Subgrid, unit: Unit) -> Subgrid:
         """``subnet`` without ``unit`` and without the cells that nobody reads then."""
@@ -102,15 +137,13 @@ class GridSubnets:
     def macs(self, subnet: Subgrid, height: int, width: int) -> int:
         """Multiply-adds of the form that runs on a CPU: kernels mixed first, 1 x 1 convolutions at the smaller size."""
         pixels = _pixels(height, width)
-        filters = [self.size.filters * 2**level for level in range(LEVELS)]
         read = {source for (layer, _), part in subnet.cells.items() if layer == 0 for source in part.inputs}
         total = sum(self._stem(level, height, width) for level in read)
         for (_layer, level), part in subnet.cells.items():
             for source in part.inputs:
-                total += filters[source] * filters[level] * min(pixels[source], pixels[level])
+                total += self._edge(source, level, pixels)
             total += self._bottleneck(level, part, pixels[level])
-        head = self.size.head
-        return total + sum(f * head * p for f, p in zip(filters, pixels, strict=True)) + head * self.outputs * pixels[0]
+        return total + self._decoder(pixels)
 
     def gates(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit]) -> Tensor:
         """Derivatives in the units' gates. An edge's output is that of its BatchNorm, whose affine map is linear in the
@@ -174,6 +207,14 @@ class GridSubnets:
         side = merged_side([self.kernels[place] for place in part.operations])
         hidden = hidden_width(self.widths[level])
         return 2 * inside * width * pixels + width * side**2 * pixels + 2 * width * hidden
+
+    def _edge(self, source: int, target: int, pixels: Sequence[int]) -> int:
+        return self.size.filters**2 * 2 ** (source + target) * min(pixels[source], pixels[target])
+
+    def _decoder(self, pixels: Sequence[int]) -> int:
+        head = self.size.head
+        merged = sum(self.size.filters * 2**level * head * pixels[level] for level in range(LEVELS))
+        return merged + head * self.outputs * pixels[0]
 
     def _stem(self, level: int, height: int, width: int) -> int:
         own, half = self.size.filters * 2**level, self.size.filters * 2**level // 2

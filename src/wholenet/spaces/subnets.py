@@ -37,8 +37,16 @@ class Subnets(Protocol[Subnet]):
         """
         ...
 
-    def units(self, subnet: Subnet) -> Sequence[Unit]:
-        """What can be removed next, in a fixed order."""
+    def least(self, subnet: Subnet, height: int, width: int) -> int:
+        """:meth:`macs` of the cheapest part of a subnet that removing units can come to."""
+        ...
+
+    def units(self, subnet: Subnet, floor: float = 0.0) -> Sequence[Unit]:
+        """What can be removed next, in a fixed order, if a share ``floor`` of each part is to stay."""
+        ...
+
+    def count(self, subnet: Subnet) -> dict[str, int]:
+        """How many of each thing are left, by what people call them."""
         ...
 
     def without(self, subnet: Subnet, unit: Unit) -> Subnet:
