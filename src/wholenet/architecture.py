@@ -177,10 +177,11 @@ class Architecture(nn.Module):
     The logits are ordinary parameters, so they are in the ``state_dict``; the masks are not (the space has them).
 
     Args:
-        masks: name -> boolean mask [..., O] of the options that exist; each group needs at least one.
+        masks: name -> boolean mask [..., O] of the options that exist; each group needs at least one, or ``empty``.
         relaxation: logits -> weights.
         others: relaxations of single architecture parameters, where it is not ``relaxation``.
         generator: source of the initial logits, ``INIT_SCALE`` x N(0, 1).
+        empty: let groups be without an option: their weights are zero, as in what is left of a supernet.
     """
 
     def __init__(
@@ -189,16 +190,19 @@ class Architecture(nn.Module):
         relaxation: Relax = masked_softmax,
         others: Mapping[str, Relax] | None = None,
         generator: torch.Generator | None = None,
+        *,
+        empty: bool = False,
     ) -> None:
         super().__init__()
         self.relaxation = relaxation
         self.others = dict(others or {})
         self.logits = nn.ParameterDict()
         for name, mask in masks.items():
-            if not mask.any(-1).all():
+            if not empty and not mask.any(-1).all():
                 raise ValueError(f"{name}: a group without any option cannot be normalised; drop it from the table")
             self.logits[name] = nn.Parameter(INIT_SCALE * torch.randn(mask.shape, generator=generator))
             self.register_buffer(f"mask_{name}", mask.clone(), persistent=False)
+        self._find_empty()
 
     @classmethod
     def fixed(cls, weights: Weights, masks: Mapping[str, Tensor]) -> Architecture:
@@ -219,10 +223,25 @@ class Architecture(nn.Module):
 
     def forward(self) -> Weights:
         """The weights, one tensor per architecture parameter; differentiable in the logits unless frozen."""
-        return {
-            name: self.others.get(name, self.relaxation)(logits, self.mask(name))
-            for name, logits in self.logits.items()
-        }
+        return {name: self._relaxed(name, logits, self.mask(name)) for name, logits in self.logits.items()}
+
+    def _relaxed(self, name: str, logits: Tensor, mask: Tensor) -> Tensor:
+        relax = self.others.get(name, self.relaxation)
+        if name not in self._empty:
+            return relax(logits, mask)
+        # A softmax over nothing is NaN, and so is its slope.
+        return relax(logits, mask | ~mask.any(-1, keepdim=True)) * mask
+
+    def keep(self, masks: Mapping[str, Tensor]) -> None:
+        """From here on only the options of ``masks`` exist, a part of those that did; logits stay as they are. Groups
+        may lose all of theirs."""
+        for name, mask in masks.items():
+            self.mask(name).copy_(mask)
+        self._find_empty()
+
+    def _find_empty(self) -> None:
+        """Note which parameters have a group without options, once: asking a mask would wait for a GPU."""
+        self._empty = {name for name in self.logits if not self.mask(name).any(-1).all()}
 
     @property
     def moves(self) -> bool:

@@ -107,6 +107,8 @@ class Job(Generic[Result]):
     """Epochs between two looks; 0 is never."""
     curvature_epochs: range = range(0)
     """Where it is looked at: after the first and the last of these, and between."""
+    after_epoch: Callable[[], object] | None = None
+    """After an epoch's record, before the next one: what changes the network itself."""
     begin: Callable[[], None] | None = None
     """Before the first step, once the state is restored."""
     too_large: Callable[[str], str]
@@ -182,6 +184,8 @@ def _train(job: Job[Result], console: Console) -> Result:
             keeper.record(record | {"warnings": list(found)})
             progress.epoch(record)
             with keeper.steps():
+                if job.after_epoch is not None:
+                    job.after_epoch()
                 state.end_epoch()
                 stop = None if job.stopping is None else job.stopping.after(record)
                 keeper.save()

@@ -29,8 +29,9 @@ from wholenet.search.draw import augments_on_device, batch_of_all
 from wholenet.search.loggers import loggers
 from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.phases import single_stage
-from wholenet.search.protocols import PROTOCOLS
-from wholenet.search.run_folder import RunFolder, space_of
+from wholenet.search.protocols import PROTOCOLS, plan_phases
+from wholenet.search.removal import check_phases, goal_of
+from wholenet.search.run_folder import RunFolder, space_of, spec_of
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.space import Space
@@ -79,6 +80,9 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
         places = {name: getattr(config, name) for name in ("init", "stem_weights")}
         settled |= {name: str(Path(path).resolve()) for name, path in places.items() if path is not None}
     config = replace(config, **settled)
+    if isinstance(config, FitConfig) and config.budget is not None:
+        check_phases(plan_phases(config))
+        goal_of(spec_of(config, data.network()), config.budget, config.crop_size)
     with parallel.first_alone():
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():

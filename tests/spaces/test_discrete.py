@@ -194,7 +194,7 @@ def test_a_model_with_other_weights_shares_the_network_and_leaves_the_architectu
 def test_a_part_of_the_grid_that_leads_nowhere_is_refused():
     size = GridSize(layers=2, filters=4, expansion=1)
     kept = masks(2)
-    kept["alpha"][0, 2] = False
+    kept["beta"][0, 2] = False
     with pytest.raises(ValueError, match=r"layer 2, stride 8 reads the cell at layer 1, stride 16, which is not there"):
         Grid(size, 2, kept=kept)
     kept = masks(2)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from wholenet.ops.bottleneck import MixtureCell, SeparateCell
+from wholenet.ops.bottleneck import BareCell, MixtureCell, SeparateCell
 from wholenet.ops.forms import total
 from wholenet.ops.layers import ConvNorm, PartialChannels, lay_out
 from wholenet.ops.mixture import OperationMixture
@@ -191,7 +191,9 @@ class FoldedCell(nn.Module):
     def __init__(self, cell: nn.Module, alpha: Tensor) -> None:
         super().__init__()
         one = alpha.new_ones(())
-        if isinstance(cell, SeparateCell):
+        if isinstance(cell, BareCell):
+            branches, residual = [], one
+        elif isinstance(cell, SeparateCell):
             operations = [cast(MixtureCell, operation) for operation in cell.operations.values()]
             branches = [FoldedBranch(o, alpha.new_ones(1), w) for o, w in zip(operations, alpha, strict=True)]
             residual = alpha.sum()

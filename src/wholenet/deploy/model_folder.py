@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 import torch
 
-from wholenet.checked import built
 from wholenet.deploy.answer import AnswerKind
 from wholenet.deploy.classifier import CLASSIFICATION, TrainedClassifier
 from wholenet.deploy.model_files import DIGEST, load_network, place_of, read_config, write_model
@@ -23,7 +22,7 @@ from wholenet.deploy.segmenter import SEGMENTATION, TrainedModel
 from wholenet.files import parse_json, require_keys, shown
 from wholenet.registry import Registry, UnknownName
 from wholenet.spaces.catalog import SPACES, create_from
-from wholenet.spaces.space import Spec
+from wholenet.spaces.space import Spec, spec_from_dict
 from wholenet.spaces.supernet import Supernet
 
 FORMAT = 3
@@ -50,7 +49,7 @@ def save_model(path: Path, task: str, model: Supernet[Any], answer: Mapping[str,
         FloatingPointError: for weights that are not finite.
         OSError: if it cannot be written; what was there stays.
     """
-    config = {"format": FORMAT, "task": task, "model": asdict(model.spec), "answer": dict(answer), "facts": facts}
+    config = {"format": FORMAT, "task": task, "model": model.spec.to_dict(), "answer": dict(answer), "facts": facts}
     read = _read(parse_json(json.dumps(config)), str(path / "config.json"))
     write_model(path, model, config, _card(read, facts))
 
@@ -131,7 +130,7 @@ def _read(config: dict[str, Any], where: str) -> _Config:
             f"{config['task']}"
         )
     try:
-        spec = built(Spec, config["model"], whole=True)
+        spec = spec_from_dict(config["model"])
     except ValueError as error:
         raise ValueError(f"{where}, model: {error}") from error
     try:

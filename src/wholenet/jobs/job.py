@@ -23,11 +23,13 @@ from wholenet.machine import machine
 from wholenet.report.progress import plain
 from wholenet.report.run import draw_run
 from wholenet.run import Job, Scored, score_every
+from wholenet.search.config import FitConfig
 from wholenet.search.draw import batch_of_all
 from wholenet.search.keep import best_record, is_best, say_kept
 from wholenet.search.memory import memory_advice
 from wholenet.search.phases import Phase
 from wholenet.search.protocols import plan_phases
+from wholenet.search.removal import Removal, goal_of
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.start import choose_execution, initial_state, parts_of, schedule_of, stem_moves
 from wholenet.search.state import TrainState
@@ -56,7 +58,8 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
     watched = data.watched()
 
-    outcome = _Outcome(run, data, state, streams, phases, device, plain(console))
+    removal = _removal(config, state, phases, plain(console))
+    outcome = _Outcome(run, data, state, streams, phases, device, removal, plain(console))
 
     return Job(
         run=run,
@@ -71,7 +74,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
         checkpoint_minutes=config.checkpoint_minutes,
         log=config.log,
         environment=lambda: machine(device) | data.facts(),
-        describe=partial(_describe, config),
+        describe=partial(_describe, config, removal),
         measured=task.score,
         score=outcome.score,
         score_every=score_every(config.val_every, epochs),
@@ -97,6 +100,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
         curvature_epochs=next(
             (range(phase.first, phase.end) for phase in phases if phase.moves_architecture), range(0)
         ),
+        after_epoch=None if removal is None else removal.after_epoch,
         begin=partial(_begin, state, config, data.size(), device, plain(console)),
         too_large=lambda reason: memory_advice(run, data.network(), data.size(), device, reason),
     )
@@ -113,12 +117,14 @@ class _Outcome:
         streams: TaskStreams,
         phases: Sequence[Phase],
         device: torch.device,
+        removal: Removal | None,
         say: Callable[[str], None],
     ) -> None:
         self.run, self.data, self.state, self.phases, self.device, self.say = run, data, state, phases, device, say
         self.streams = streams
         self.scored = state.model
         """The network that was scored last."""
+        self.removal = removal
         self.config = run.config
         self.task = task_of_run(self.config)
 
@@ -142,7 +148,8 @@ class _Outcome:
         if self.config.keep == "best":
             save_model(self.run.model_last, self.task.name, model, answer, facts)
             # If the process ends before the checkpoint, the epoch is repeated, and comes to the same score and network.
-            if not is_best(value, self.state.records, self.task.score):
+            macs = None if self.removal is None else self.removal.describe()["macs"]
+            if not is_best(value, self.state.records, self.task.score, macs):
                 return
         save_model(self.run.model, self.task.name, model, answer, facts)
 
@@ -187,7 +194,19 @@ def _begin(
         choose_execution(state.model, config, size, device, say)
 
 
-def _describe(config: TrainConfig, state: TrainState) -> dict[str, Any]:
+def _removal(
+    config: TrainConfig, state: TrainState, phases: Sequence[Phase], say: Callable[[str], None]
+) -> Removal | None:
+    """What makes the network smaller, where there is a budget."""
+    if not isinstance(config, FitConfig) or config.budget is None:
+        return None
+    goal = goal_of(state.model.spec, config.budget, config.crop_size)
+    search = next(phase for phase in phases if phase.moves_architecture)
+    chosen: dict[str, Any] = {"by": config.budget_by, "floor": config.budget_floor, "seed": config.seed}
+    return Removal(state, goal, search, **chosen, say=say)
+
+
+def _describe(config: TrainConfig, removal: Removal | None, state: TrainState) -> dict[str, Any]:
     """What a record says of the architecture: its logits, normalised entropies, and these as the paper counts them."""
     arch = state.model.arch
     sums_to_one = config.relaxation == "softmax"
@@ -197,6 +216,8 @@ def _describe(config: TrainConfig, state: TrainState) -> dict[str, Any]:
         paper = {name: mean_entry_entropy(w, arch.mask(name), slots.get(name)).item() for name, w in weights.items()}
         entropy = {name: normalized_entropy(w, arch.mask(name)).item() for name, w in weights.items()}
     found: dict[str, Any] = {"entropy": entropy, "entropy_paper": paper}
+    if removal is not None:
+        found |= removal.describe()
     if not state.model.discrete:
         found["logits"] = {name: logits.tolist() for name, logits in arch.logits.items()}
     return found

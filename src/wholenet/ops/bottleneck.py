@@ -27,16 +27,27 @@ class MixtureCell(Fusable):
 
     Expand, squeeze-and-excitation and projection are shared by them. This is the reading that reproduces the
     parameter counts of the seed paper's Table 3; with a residual connection, which the table cannot show.
+
+    ``left``: expanded channels, where some were removed; the gate stays as deep inside as it was.
     """
 
-    def __init__(self, channels: int, expansion: int, operations: Sequence[Operation], activation: str) -> None:
+    def __init__(
+        self,
+        channels: int,
+        expansion: int,
+        operations: Sequence[Operation],
+        activation: str,
+        *,
+        left: int | None = None,
+    ) -> None:
         super().__init__()
-        width = channels * expansion
+        whole = channels * expansion
+        width = whole if left is None else left
         self.expand = ConvNorm(channels, width, 1, activation=activation)
         self.depthwise = OperationMixture(width, operations)
         self.norm = BatchNorm(width)
         self.activation = make_activation(activation)
-        self.gate = SqueezeExcite(width)
+        self.gate = SqueezeExcite(width, hidden_width(whole))
         self.project = ConvNorm(width, channels, 1)
 
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
@@ -44,6 +55,19 @@ class MixtureCell(Fusable):
         mixed = self.depthwise(self.expand(x), alpha)
         h = norm_activation(mixed, self.norm, self.activation, self.fused)
         return x + self.project(self.gate(h))
+
+
+def hidden_width(width: int) -> int:
+    """Channels inside the gate of a bottleneck of ``width`` expanded channels (MobileNetV3: a quarter)."""
+    return max(1, width // 4)
+
+
+class BareCell(nn.Module):
+    """A cell whose bottleneck was removed: its residual path."""
+
+    def forward(self, x: Tensor, _alpha: Tensor) -> Tensor:
+        """``x`` as it is; alpha has no options."""
+        return x
 
 
 class SeparateCell(TwoForms, Fusable):

@@ -75,9 +75,8 @@ class ScaledNorm(TwoForms, BatchNorm):
 class SqueezeExcite(nn.Module):
     """Channel gates from the spatial mean (squeeze-and-excitation; MobileNetV3 form with a hard sigmoid)."""
 
-    def __init__(self, channels: int, reduction: int = 4) -> None:
+    def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        hidden = max(1, channels // reduction)
         self.squeeze = nn.Conv2d(channels, hidden, 1)
         self.excite = nn.Conv2d(hidden, channels, 1)
 

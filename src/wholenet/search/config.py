@@ -27,12 +27,13 @@ from wholenet.checked import (
 )
 from wholenet.data.pixels import Bands
 from wholenet.files import read_text, read_yaml, shown, write_whole
-from wholenet.search.begin_config import BEGIN, BeginConfig
+from wholenet.search.begin_config import BEGIN
+from wholenet.search.budget_config import BUDGET, BudgetConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
-from wholenet.spaces.sizes import OPERATIONS, Size, operation_names
+from wholenet.spaces.sizes import OPERATIONS, Filters, Size, operation_names
 
 Config = TypeVar("Config")
 Annotations = Literal["fine", "coarse", "both"]
@@ -67,13 +68,15 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 @checked
-class FitConfig(BeginConfig):
+class FitConfig(BudgetConfig):
     """A run on segmentation data. :func:`fit_config` makes one of a method."""
 
     data: str
     """Folder with images and masks, or a data set by name: "scenes", the built-in data."""
     size: Size = "small"
     """Size of the grid supernet; `wholenet info SIZE` says what each costs."""
+    filters: Filters | None = None
+    """Channels at stride 4, each coarser level twice those of the one before; default: those of the size."""
     cell: Literal["mixture", "separate"] = "mixture"
     """Operations mixed inside one bottleneck, or a whole bottleneck for each (Eq. 3 to the letter)."""
     activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
@@ -167,6 +170,7 @@ class FitConfig(BeginConfig):
                 f"settings has {shown(next(iter(self.settings)))}; what shapes a grid are fields of their own"
             )
         self.check_begin(self.execution)
+        self.check_budget()
         if self.loss == "dice" and self.class_balance:
             raise ValueError(
                 f"class_balance={self.class_balance} weighs pixels by their class, and loss='dice' counts every class "
@@ -239,6 +243,7 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
     config = FitConfig(**with_interval({**grid_parts(method), **given, "method": method}))
     config.check_asked()
     config.check_begin_asked()
+    config.check_budget_asked()
     return config
 
 
@@ -248,11 +253,11 @@ ADDED |= {"loss": "cross-entropy", "focal_gamma": FOCAL_GAMMA, "optimizer": "sgd
 ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic": 0.0, "transform": None}
 ADDED |= {"recalibrate": 0, "ema": 0.0}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
-ADDED |= {name: getattr(BeginConfig, name) for name in BEGIN}
+ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)} | {"filters": None}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
-GRID_SETTINGS = ("size", "cell", "activation", "operations", "stem")
+GRID_SETTINGS = ("size", "filters", "cell", "activation", "operations", "stem")
 """Fields that shape a grid."""
-GRID_ALONE = (*GRID_SETTINGS, "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "recompute")
+GRID_ALONE = (*GRID_SETTINGS, "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "recompute", *BUDGET)
 """Fields that mean nothing to another space."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -61,7 +61,7 @@ def flops(step: Callable[[], object]) -> int:
 
 def step_cost(spec: Spec, batch: int, crop: tuple[int, int]) -> StepCost:
     """Count one step of each kind of the model ``spec`` on ``batch`` crops."""
-    return _step_cost(json.dumps(asdict(spec), sort_keys=True), batch, crop)
+    return _step_cost(json.dumps(spec.to_dict(), sort_keys=True), batch, crop)
 
 
 @lru_cache(maxsize=32)  # counting takes a second, and a study asks of every run

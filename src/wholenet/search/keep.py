@@ -13,19 +13,21 @@ from wholenet.tasks.score import Score
 def best_record(records: Sequence[Record], score: Score) -> Record | None:
     """The record of the best score, of several equal ones the latest; None if no epoch was scored.
 
-    A score that is not a number is worse than all others.
+    A score that is not a number is worse than all others. Where a budget makes the network smaller on the way, only
+    epochs of the size that the last of the ``records`` has count.
 
     >>> error = Score("error", "error", higher=False)
     >>> best_record([{"epoch": 0, "error": 0.5}, {"epoch": 1, "error": 0.5}, {"epoch": 2, "error": None}], error)
     {'epoch': 1, 'error': 0.5}
     """
-    scored = [record for record in records if record[score.name] is not None]
+    scored = [r for r in records if r[score.name] is not None and r.get("macs") == records[-1].get("macs")]
     return max(reversed(scored), key=lambda record: _rank(record[score.name], score), default=None)
 
 
-def is_best(value: float, records: Sequence[Record], score: Score) -> bool:
-    """Whether ``value`` is at least as good as the score of each of the ``records`` before."""
-    before = best_record(records, score)
+def is_best(value: float, records: Sequence[Record], score: Score, macs: int | None = None) -> bool:
+    """Whether ``value`` is at least as good as the score of each of the ``records`` before, of networks that cost the
+    same ``macs``; None without a budget."""
+    before = best_record([record for record in records if record.get("macs") == macs], score)
     return before is None or _rank(value, score) >= _rank(before[score.name], score)
 
 

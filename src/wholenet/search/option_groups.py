@@ -19,6 +19,7 @@ GROUPS = {
         "space",
         "settings",
         "size",
+        "filters",
         "cell",
         "activation",
         "operations",
@@ -39,6 +40,11 @@ GROUPS = {
         "stem_lr",
         "stem_freeze_epochs",
         "freeze_stem",
+    ),
+    "Budget": (
+        "budget",
+        "budget_by",
+        "budget_floor",
     ),
     "Search": (
         "method",
@@ -145,6 +151,7 @@ FIRST = frozenset(
         "method",
         "epochs",
         "batch",
+        "budget",
         "optimizer",
         "lr",
         "seed",

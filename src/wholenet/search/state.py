@@ -11,6 +11,8 @@ import torch
 from wholenet import parallel
 from wholenet.search.average import WeightAverage
 from wholenet.search.records import Record
+from wholenet.search.shrinking import shrink_training
+from wholenet.spaces.catalog import subnets
 from wholenet.spaces.supernet import Supernet
 
 
@@ -90,6 +92,8 @@ class TrainState:
     """Of the epoch under way."""
     records: list[Record] = field(default_factory=list)
     """Of the finished epochs."""
+    gates: torch.Tensor | None = None
+    """Of a run with a budget: what units count for so far, in the order of ``Subnets.units`` (search/removal.py)."""
     frozen_at: int | None = None
     """The epoch whose architecture the rest of the run keeps, where a stopping rule ended its search."""
     average: WeightAverage | None = None
@@ -113,12 +117,19 @@ class TrainState:
             "tally": asdict(self.tally),
             "records": list(self.records),
             "frozen_at": self.frozen_at,
+            "subnet": self.model.spec.subnet,
+            "gates": self.gates,
             "torch_random": torch.get_rng_state(),
             "cuda_random": _random_states_of_gpus(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what :meth:`state_dict` gave."""
+        left = state.get("subnet")
+        if left is not None and left != self.model.spec.subnet:  # of a run with a budget
+            subnet = subnets(self.model.spec).from_dict(left)
+            shrink_training(self.model, self.weight_optimizer, subnet)
+        self.gates = state.get("gates")
         self.model.load_state_dict(state["model"])
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.arch_optimizer.load_state_dict(state["arch_optimizer"])

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import torch
+
 from wholenet.checked import Channels, Classes, checked_numbers
+from wholenet.ops.execution import Execution
+from wholenet.ops.layers import lay_out
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.spaces.cell_space import CELL_SPACES
 from wholenet.spaces.grid_space import GRID
 from wholenet.spaces.space import Facts, Space, Spec, known_names
-from wholenet.spaces.supernet import Supernet, create
+from wholenet.spaces.subnets import Subnets
+from wholenet.spaces.supernet import Supernet, create, subnets_of
 
 SPACES: Registry[Space] = Registry("space", {space.name: space for space in (GRID, *CELL_SPACES)}, load_plugins)
 """By name; :func:`wholenet.register` adds to them."""
@@ -80,7 +86,7 @@ def create_from(spec: Spec) -> Supernet[Any]:
     space = SPACES[spec.space]
     facts = Facts(spec.outputs, spec.channels)
     settings = space.settings_of(spec.settings)
-    return create(space, settings, facts, relaxation=spec.relaxation, genotype=spec.genotype)
+    return create(space, settings, facts, relaxation=spec.relaxation, genotype=spec.genotype, subnet=spec.subnet)
 
 
 def discrete_from(model: Supernet[Any], genotype: Any) -> Supernet[Any]:
@@ -98,3 +104,39 @@ def discrete_from(model: Supernet[Any], genotype: Any) -> Supernet[Any]:
     some = next(model.net.parameters())
     discrete.to(some.dtype).net.load_state_dict({name: found[name] for name in own})
     return discrete.placed(some.device).train(model.training)
+
+
+def subnets(spec: Spec) -> Subnets[Any]:
+    """What can be removed from the supernet of ``spec``.
+
+    Raises:
+        ValueError: if nothing can.
+    """
+    space = SPACES[spec.space]
+    return subnets_of(space, space.settings_of(spec.settings), Facts(spec.outputs, spec.channels))
+
+
+def shrink(model: Supernet[Any], subnet: Any) -> None:
+    """Leave ``subnet`` alone of ``model``, in place: other, smaller parameters with the values that those before had;
+    the same logits, of which fewer count.
+
+    Raises:
+        ValueError: for a network that nothing can be removed from.
+    """
+    known = subnets(model.spec)
+    before = known.whole() if model.spec.subnet is None else known.from_dict(model.spec.subnet)
+    spec = replace(model.spec, subnet=subnet.to_dict())
+    with torch.device("meta"):
+        net = create_from(spec).net
+    found = model.net.state_dict()
+    own = {name: known.cut(name, found[name], before, subnet) for name in net.state_dict()}
+    net.load_state_dict(own, assign=True)
+    old = dict(model.net.named_parameters())
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(old[name].requires_grad)
+    lay_out(net)
+    if hasattr(net, "recompute"):
+        net.recompute = model.net.recompute
+    model.arch.keep(net.masks)
+    model.net, model.spec = net.train(model.net.training), spec
+    model.execution = Execution(net, model.execution.precision)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet.architecture import Weights
-from wholenet.ops.bottleneck import CELLS
+from wholenet.ops.bottleneck import CELLS, BareCell, MixtureCell
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import ConvNorm, PartialChannels, ScaledNorm, make_activation
 from wholenet.ops.norms import BatchNorm
@@ -76,8 +76,8 @@ def masks(layers: int, operations: int = len(DEFAULT)) -> dict[str, Tensor]:
 
 
 def has_cell(kept: Mapping[str, Tensor], layer: int, target: int) -> bool:
-    """Whether the cell is there: it has an incoming edge and an operation."""
-    return bool(kept["beta"][layer, target].any() and kept["alpha"][layer, target].any())
+    """Whether the cell is there: it has an incoming edge. Without an operation its residual path alone is."""
+    return bool(kept["beta"][layer, target].any())
 
 
 def check_connected(kept: Mapping[str, Tensor]) -> None:
@@ -174,6 +174,8 @@ class Grid(nn.Module):
         operations: the candidates; None: those called ``DEFAULT``.
         kept: the part of :func:`masks` to build; all of it is the supernet, one operation per cell a discrete network.
             What is left out has no weights and costs nothing; what is there has the supernet's name for it.
+        widths: expanded channels that are left of the bottlenecks of "mixture" cells, by (layer, level); of those that
+            are not named, all.
         encoder: a pretrained one, whose maps take the place of what the four stems make of the image; each goes through
             one 1 x 1 convolution to the grid's channels.
 
@@ -191,6 +193,7 @@ class Grid(nn.Module):
         activation: str = "hardswish",
         operations: Sequence[Operation] | None = None,
         kept: dict[str, Tensor] | None = None,
+        widths: Mapping[tuple[int, int], int] | None = None,
         encoder: Encoder | None = None,
     ) -> None:
         super().__init__()
@@ -231,7 +234,13 @@ class Grid(nn.Module):
                 for edge in self.edges[layer][level]:
                     self.transitions[edge.key] = Transition(channels[edge.source], channels[edge.target])
                 offered = [operations[i] for i in self.offered[layer][level]]
-                block = CELLS[cell](channels[level] // size.sampling, size.expansion, offered, activation)
+                shape = (channels[level] // size.sampling, size.expansion, offered, activation)
+                if not offered:
+                    block = BareCell()
+                elif widths is not None and (layer, level) in widths:
+                    block = MixtureCell(*shape, left=widths[layer, level])
+                else:
+                    block = CELLS[cell](*shape)
                 self.cells[f"{layer}_{level}"] = PartialChannels(block, channels[level], size.sampling)
         self.decoder = Decoder(channels, size.head, num_classes, activation)
 
@@ -281,7 +290,8 @@ class Grid(nn.Module):
         alpha, beta = weights["alpha"][layer, level], weights["beta"][layer, level]
         offered = self.offered[layer][level]
         if len(offered) < len(alpha):
-            alpha = torch.stack([alpha[i] for i in offered])  # indexing by a list would wait for a GPU
+            # Indexing by a list would wait for a GPU.
+            alpha = torch.stack([alpha[i] for i in offered]) if offered else alpha[:0]
         edges = self.edges[layer][level]
         transitions = [self.transitions[edge.key] for edge in edges]
         cell = self.cells[f"{layer}_{level}"]

@@ -14,8 +14,10 @@ from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.encoder_name import parts_of_name
 from wholenet.spaces.genotype import Genotype, genotype_from_dict, read_genotype, write_genotype
 from wholenet.spaces.grid import STRIDES, Grid
-from wholenet.spaces.sizes import GRID_SIZES, OPERATIONS, Size, grid_size, operation_names
+from wholenet.spaces.grid_subnets import GridSubnets
+from wholenet.spaces.sizes import GRID_SIZES, OPERATIONS, Filters, Size, grid_size, operation_names
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
+from wholenet.spaces.subgrid import Subgrid
 
 
 @checked
@@ -24,6 +26,8 @@ class GridSettings:
 
     size: Size = "small"
     """A name in ``GRID_SIZES``."""
+    filters: Filters | None = None
+    """Channels at stride 4; None: those of the size."""
     cell: Literal["mixture", "separate"] = "mixture"
     """Operations mixed inside one bottleneck, or "separate": a whole bottleneck for each (Eq. 3 to the letter)."""
     activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
@@ -34,6 +38,7 @@ class GridSettings:
     """"timm/NAME": an encoder in the place of the stems. Its weights are the network's."""
 
     def __post_init__(self) -> None:
+        grid_size(self.size, self.filters)
         operations_called(self.names)
         if self.stem is not None:
             parts_of_name(self.stem)
@@ -44,26 +49,42 @@ class GridSettings:
         return operation_names(self.operations)
 
 
-def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None) -> Grid:
-    kept = None if genotype is None else genotype.masks()
+def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None, subnet: Subgrid | None = None) -> Grid:
+    some = genotype if subnet is None else subnet
+    kept = None if some is None else some.masks()
     operations = operations_called(settings.names)
     if torch.get_default_device().type != "meta":  # a model folder is being looked at: nothing is computed yet
         for operation in operations:
             check_operation(operation)
     return Grid(
-        grid_size(settings.size),
+        grid_size(settings.size, settings.filters),
         facts.outputs,
         facts.channels,
         cell=settings.cell,
         activation=settings.activation,
         operations=operations,
         kept=kept,
+        widths=None if subnet is None else _subnets(settings, facts).widths_of(subnet),
         encoder=None if settings.stem is None else Encoder(settings.stem, STRIDES),
     )
 
 
+def _subnets(settings: GridSettings, facts: Facts) -> GridSubnets:
+    if settings.cell != "mixture":
+        raise ValueError(
+            f"cell={settings.cell!r} has a bottleneck per operation; channels and operations are removed from "
+            "cell='mixture' alone"
+        )
+    if settings.stem is not None:
+        raise ValueError(
+            f"stem={settings.stem!r}: what an encoder of another library costs is not counted; leave it out"
+        )
+    operations = operations_called(settings.names)
+    return GridSubnets(grid_size(settings.size, settings.filters), operations, facts.outputs, facts.channels)
+
+
 def _check(genotype: Genotype, settings: GridSettings) -> None:
-    layers = grid_size(settings.size).layers
+    layers = grid_size(settings.size, settings.filters).layers
     if genotype.layers != layers:
         raise ValueError(
             f"the genotype has {genotype.layers} layers, grid-{settings.size} has {layers}; give the size it was "
@@ -87,7 +108,8 @@ GRID = Space(
     build=_build,
     tasks=("segmentation",),
     variants={size: {"size": size} for size in GRID_SIZES},
-    added={"operations": OPERATIONS, "stem": None},
+    added={"operations": OPERATIONS, "stem": None, "filters": None},
+    subnets=_subnets,
     genotype=GenotypeKind(
         genotype_from_dict,
         Genotype.weights,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from wholenet.files import shown
 from wholenet.registry import is_name
 
+Filters = Annotated[int, Field(ge=2, le=4096)]
 Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 """Names of ``GRID_SIZES``."""
 
@@ -89,15 +92,16 @@ CELL_SPACES = ("darts", "s1", "s2", "s3", "s4")
 """Cell spaces of image classification; their tables are in ``spaces/darts.py``."""
 
 
-def grid_size(name: str) -> GridSize:
-    """The size called ``name``.
+def grid_size(name: str, filters: int | None = None) -> GridSize:
+    """The size called ``name``, or one with other ``filters``.
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name; the message lists the known ones. For filters that the size cannot have.
 
-    >>> grid_size("small").layers
-    10
+    >>> grid_size("small").layers, grid_size("tiny", 10).filters
+    (10, 10)
     """
     if name not in GRID_SIZES:
         raise ValueError(f"unknown size {name!r}; known: {', '.join(GRID_SIZES)}")
-    return GRID_SIZES[name]
+    found = GRID_SIZES[name]
+    return found if filters is None else replace(found, filters=filters)

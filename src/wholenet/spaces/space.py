@@ -13,8 +13,9 @@ from typing import Any
 import yaml
 
 from wholenet.architecture import Weights
-from wholenet.checked import Channels, Classes, checked, checked_in_order, settings_from
+from wholenet.checked import Channels, Classes, built, checked, checked_in_order, settings_from
 from wholenet.files import read_yaml, require_keys, shown, write_whole
+from wholenet.spaces.subnets import Subnets
 
 Decode = Callable[[Weights, str, float], Any]
 """(weights, decoding, tau) -> the genotype that is left of a supernet."""
@@ -63,7 +64,7 @@ class Space:
     settings: type
     """A frozen dataclass of numbers, words and truth values: what shapes the network, the same for the command line and
     model folders. What a folder says is checked by it alone: make it with :func:`wholenet.checked.checked`."""
-    build: Callable[[Any, Facts, Any], Any]
+    build: Callable[..., Any]
     """(settings, facts, genotype or None) -> the supernet; with a genotype the discrete network alone."""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings by name: "small" of the space "grid" makes the model "grid-small"."""
@@ -73,6 +74,9 @@ class Space:
     """Both sides of an input are a multiple of this."""
     genotype: GenotypeKind | None = None
     """None: the space has no discrete networks."""
+    subnets: Callable[[Any, Facts], Subnets[Any]] | None = None
+    """(settings, facts) -> what can be removed from the supernet and what is left then; None: nothing can. The network
+    is then built by ``build`` with ``subnet``, what is left, as a fourth argument; None is all."""
     added: Mapping[str, Any] = field(default_factory=dict)
     """Settings that came later, and what they were before: model folders have them where they are anything else."""
 
@@ -153,12 +157,29 @@ class Spec:
     """How logits become weights; "given" where there are no logits, only weights."""
     genotype: Mapping[str, Any] | None = None
     """Of a discrete network."""
+    subnet: Mapping[str, Any] | None = None
+    """What is left of a supernet that something was removed from."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as model folders have them; :func:`spec_from_dict` gives the spec back."""
+        values = asdict(self)
+        return values if self.subnet is not None else {k: v for k, v in values.items() if k != "subnet"}
 
     @property
     def model_name(self) -> str:
         """What people call it: "grid-small", "s2"."""
         size = self.settings.get("size")
         return self.space if size is None else f"{self.space}-{size}"
+
+
+def spec_from_dict(values: Any) -> Spec:
+    """The spec of plain values, which may come from anywhere.
+
+    Raises:
+        ValueError: if one is unknown, missing or does not do.
+    """
+    # Folders of before 2026-11-29 have no subnet.
+    return built(Spec, {"subnet": None, **values} if isinstance(values, Mapping) else values, whole=True)
 
 
 def known_names(spaces: Mapping[str, Space]) -> Sequence[str]:

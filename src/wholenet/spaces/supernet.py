@@ -13,6 +13,7 @@ from wholenet.architecture import AS_GIVEN, RELAXATIONS, Architecture, Weights, 
 from wholenet.ops.execution import Execution
 from wholenet.ops.layers import lay_out
 from wholenet.spaces.space import Facts, Space, Spec
+from wholenet.spaces.subnets import Subnets
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -57,14 +58,22 @@ class Supernet(nn.Module, Generic[Net]):
 
 
 def create(
-    space: Space, settings: Any, facts: Facts, *, relaxation: str = "softmax", genotype: Any = None
+    space: Space,
+    settings: Any,
+    facts: Facts,
+    *,
+    relaxation: str = "softmax",
+    genotype: Any = None,
+    subnet: Mapping[str, Any] | None = None,
 ) -> Supernet[Any]:
-    """An untrained supernet of ``space``; with a ``genotype`` (or its plain values), that discrete network alone.
+    """An untrained supernet of ``space``; with a ``genotype`` (or its plain values), that discrete network alone; with
+    the plain values of a ``subnet``, what that leaves of the supernet.
 
     Weights come from torch's global random state: call ``torch.manual_seed`` first for a repeatable start.
 
     Raises:
-        ValueError: for an unknown relaxation (the known ones are listed), or a genotype of another space or size.
+        ValueError: for an unknown relaxation (the known ones are listed), or a genotype or a subnet of another space or
+            size.
     """
     relax = None if relaxation == AS_GIVEN else RELAXATIONS[relaxation]
     kind = space.genotype
@@ -81,8 +90,14 @@ def create(
         channels=facts.channels,
         relaxation=relaxation,
         genotype=None if genotype is None else genotype.to_dict(),
+        subnet=subnet,
     )
-    net = space.build(settings, facts, genotype)
+    if subnet is None:
+        net = space.build(settings, facts, genotype)
+    elif genotype is not None:
+        raise ValueError("a discrete network has nothing to choose from; leave either the genotype or the subnet out")
+    else:
+        net = space.build(settings, facts, None, subnets_of(space, settings, facts).from_dict(subnet))
     if any(mask.is_meta for mask in net.masks.values()):
         raise ValueError(
             f"the network of space {space.name!r} makes its masks wherever its weights are made; model folders make "
@@ -94,8 +109,21 @@ def create(
         arch = Architecture.fixed(uniform_weights(net.masks), net.masks)
     else:
         competing = {name: RELAXATIONS["softmax"] for name in getattr(net, "competing", ())}
-        arch = Architecture(net.masks, relax, competing)
+        arch = Architecture(net.masks, relax, competing, empty=subnet is not None)
     return Supernet(net, arch, spec)
+
+
+def subnets_of(space: Space, settings: Any, facts: Facts) -> Subnets[Any]:
+    """What can be removed from a supernet of ``space``.
+
+    Raises:
+        ValueError: if nothing can, or not with these settings.
+    """
+    if space.subnets is None:
+        raise ValueError(
+            f"space {space.name!r} does not say what can be removed from its supernet, and what that costs"
+        )
+    return space.subnets(settings, facts)
 
 
 def with_weights(model: Supernet[Any], weights: Weights) -> Supernet[Any]:

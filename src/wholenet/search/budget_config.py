@@ -1,0 +1,95 @@
+"""What a run may cost in the end: its budget, and how what goes is chosen. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from wholenet.checked import BelowOne, checked
+from wholenet.files import shown
+from wholenet.search.begin_config import BeginConfig
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+Scoring = Literal["saliency", "saliency-by-kind", "random"]
+"""How units are ranked: see :mod:`wholenet.search.removal`."""
+BUDGET = ("budget", "budget_by", "budget_floor")
+"""The fields that it adds."""
+
+
+def parse_budget(text: str) -> tuple[float | None, int | None]:
+    """A share of the whole network, or a number of multiply-adds: one of the two.
+
+    Raises:
+        ValueError: if it is neither.
+
+    >>> parse_budget("40%"), parse_budget("2.5GMACs"), parse_budget("300 M")
+    ((0.4, None), (None, 2500000000), (None, 300000000))
+    """
+    match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*(%|[kmgt]?(?:macs?)?)\s*", text, re.IGNORECASE)
+    number = float(match[1]) if match else 0.0
+    if match and match[2] == "%" and 0 < number < 100:
+        return number / 100, None
+    if match and match[2] and match[2] != "%":
+        macs = round(number * UNITS[re.sub("macs?$", "", match[2].lower())])
+        if macs:
+            return None, macs
+    raise ValueError(
+        f"budget={shown(text)}: expected a share of the whole network above 0 and below 100 %, like 40%, or a number "
+        "of multiply-adds for one image, such as 2GMACs or 300MMACs"
+    )
+
+
+@checked
+class BudgetConfig(BeginConfig):
+    """What the network may cost when training ends, if not all of it is kept; all ours."""
+
+    budget: str | None = None
+    """What one image may cost in the end, at the size of the crop: a share of the whole network (40%) or multiply-adds
+    (2GMACs). Units are removed over the search until it is met; fine-tuning goes on with what is left. Default: all is
+    kept."""
+    budget_by: Scoring = "saliency-by-kind"
+    """What goes first: what the loss needs least per multiply-add (saliency), within its kind (edges, operations,
+    channels, bottlenecks), or by chance, which is the control."""
+    budget_floor: BelowOne = 0.125
+    """Share of each bottleneck's channels that stays, as long as the budget can be met so."""
+
+    def check_budget(self) -> None:
+        """Make sure that a budget goes together with the rest of the run.
+
+        Raises:
+            ValueError: if it does not.
+        """
+        if self.budget is None:
+            return
+        parse_budget(self.budget)
+        wrong = {
+            "architecture": "learned",
+            "protocol": "single-stage",
+            "genotype": None,
+            "execution": "eager",
+            "control": False,
+            "stopping": "none",
+            "ema": 0.0,
+        }
+        why = {
+            "architecture": "a search is what meets a budget",
+            "protocol": "another protocol cuts the network in its own way",
+            "genotype": "a discrete network has nothing to choose from",
+            "execution": "the network changes on the way",
+            "ema": "an average is over weights of one size",
+            "stopping": "a rule of stopping may go back to a larger network",
+            "control": "its controls are runs of their own: budget_by='random', and a narrower grid (filters)",
+        }
+        for name, value in wrong.items():
+            if (found := getattr(self, name)) != value:
+                raise ValueError(f"{name}={found!r} and budget={self.budget!r}: {why[name]}; leave one of them out")
+
+    def check_budget_asked(self) -> None:
+        """Make sure that what is said of a budget is said of one.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        for name in BUDGET[1:]:
+            if self.budget is None and (found := getattr(self, name)) != getattr(BudgetConfig, name):
+                raise ValueError(f"{name}={found!r} is about a budget, and there is none; give budget with it")

@@ -1,0 +1,206 @@
+"""A supernet that gets smaller as it trains, until it costs what it may (ours): one run, one set of weights.
+
+In each epoch of the search a gate is imagined on every unit that could go, a factor at 1. Its derivative comes out of
+the weight step's own backward pass for nothing; to first order, removing the unit changes the loss by minus that. The
+absolute values are summed over the steps: the *saliency* of the unit (Molchanov et al., "Importance Estimation for
+Neural Network Pruning", 2019, Sec. 3.1, who square it). At the end of the epoch those go that cost least loss per
+multiply-add saved, until a straight line from the whole network to the budget is met. Their weights, statistics and
+momenta go with them; the logits of what is left stay as they are.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from wholenet.search.budget_config import parse_budget
+from wholenet.search.phases import Phase
+from wholenet.search.shrinking import left_of, shrink_training
+from wholenet.search.state import TrainState
+from wholenet.spaces.catalog import subnets
+from wholenet.spaces.space import Spec
+from wholenet.spaces.subnets import Unit
+
+AT_ONCE = 16
+"""Part of the units that can go, of which each goes before all are ranked again: one in so many."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a network may cost."""
+
+    whole: int
+    """Multiply-adds of all of it."""
+    macs: int
+    """Of what is left in the end, at most."""
+    size: tuple[int, int]
+    """(H, W) of the image that is counted for."""
+
+    def after(self, done: int, epochs: int) -> int:
+        """Multiply-adds that are left after ``done`` of the ``epochs`` in which units are removed."""
+        return self.whole - (self.whole - self.macs) * done // epochs
+
+
+def goal_of(spec: Spec, budget: str, size: tuple[int, int]) -> Goal:
+    """What ``budget`` means for the supernet of ``spec`` and images of ``size`` = (H, W).
+
+    Raises:
+        ValueError: if no part of the network costs as little, the whole costs no more, or nothing can be removed.
+    """
+    known = subnets(spec)
+    whole, least = (count(known.whole(), *size) for count in (known.macs, known.least))
+    share, macs = parse_budget(budget)
+    asked = int((share or 0) * whole) if macs is None else macs
+    at = f"for an image of {size[0]}x{size[1]}"
+    if asked < least:
+        raise ValueError(
+            f"budget={budget!r} is {in_words(asked)} {at}; stems, decoder and the least that joins them cost "
+            f"{in_words(least)}, {least / whole:.1%} of the whole network: give at least that, or a smaller size"
+        )
+    if asked >= whole:
+        raise ValueError(
+            f"budget={budget!r} is no less than the {in_words(whole)} of the whole network {at}; leave it out, or give "
+            "a larger size with it"
+        )
+    return Goal(whole, asked, size)
+
+
+def check_phases(phases: Sequence[Phase]) -> None:
+    """Make sure that a run of these phases can meet a budget.
+
+    Raises:
+        ValueError: if it has no search to meet it in, or no epochs after that.
+    """
+    epochs = {moves: sum(p.end - p.first for p in phases if p.moves_architecture == moves) for moves in (True, False)}
+    if not epochs[True] or phases[-1].moves_architecture or phases[-1].end == phases[-1].first:
+        raise ValueError(
+            f"budget: units are removed over the epochs of the search, and what is left is trained in those after it; "
+            f"this run has {epochs[True]} and {phases[-1].end - phases[-1].first}: give more epochs, or other shares"
+        )
+
+
+def in_words(macs: int) -> str:
+    """Multiply-adds, for people.
+
+    >>> in_words(1_234_567_890), in_words(45_600_000)
+    ('1.23 GMACs', '45.6 MMACs')
+    """
+    return f"{macs / 1e9:.3g} GMACs" if macs >= 10**9 else f"{macs / 1e6:.3g} MMACs"
+
+
+class Removal:
+    """Lets the supernet of a run get smaller over its search.
+
+    Args:
+        state: of the run; its model and its weights' optimiser are changed in place.
+        goal: see :func:`goal_of`.
+        search: the phase in which units are removed, at the end of each epoch.
+        by: how units are ranked, one of ``search.budget_config.Scoring``.
+        floor: share of each bottleneck that stays, as long as the goal can be met so.
+        seed: of chance.
+        say: told what went.
+    """
+
+    def __init__(
+        self,
+        state: TrainState,
+        goal: Goal,
+        search: Phase,
+        *,
+        by: str,
+        floor: float,
+        seed: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self.state = state
+        self.goal = goal
+        self.search = search
+        self.by = by
+        self.floor = floor
+        self.seed = seed
+        self.say = say
+        self.known = subnets(state.model.spec)
+        state.weight_optimizer.register_step_pre_hook(self._look)
+
+    def describe(self) -> dict[str, Any]:
+        """Its part of an epoch's record: what the network that was trained and scored costs, and what it is."""
+        left = left_of(self.state.model.spec)
+        return {"macs": self._macs(left), "subnet": left.to_dict()}
+
+    def after_epoch(self) -> bool:
+        """Remove what goes after the epoch that ends now, if it is one of the search.
+
+        Returns:
+            Whether something went.
+        """
+        if not self._searching:
+            return False
+        left = before = left_of(self.state.model.spec)
+        done = self.state.epoch + 1 - self.search.first
+        target = self.goal.after(done, self.search.end - self.search.first)
+        units, gates = self.known.units(before), self.state.gates
+        saliency = dict(zip(units, [0.0] * len(units) if gates is None else gates.tolist(), strict=True))
+        for floor in (self.floor, 0.0):
+            left = self._reduced(left, target, self._rank(saliency), floor)
+        self.state.gates = None
+        if left == before:
+            return False
+        shrink_training(self.state.model, self.state.weight_optimizer, left)
+        counts = [self.known.count(subnet) for subnet in (before, left)]
+        gone = [f"{n - counts[1][kind]} {kind}" for kind, n in counts[0].items() if n > counts[1][kind]]
+        self.say(
+            f"removed {', '.join(gone)}: {in_words(self._macs(left))} of {in_words(self.goal.whole)} are left "
+            f"({self._macs(left) / self.goal.whole:.0%})"
+        )
+        return True
+
+    def _reduced(self, left: Any, target: int, rank: Callable[[Unit, int], float], floor: float) -> Any:
+        """``left`` without units in the order of their rank, until it costs no more than ``target`` or none can go."""
+        while (macs := self._macs(left)) > target:
+            saved = {unit: macs - self._macs(self.known.without(left, unit)) for unit in self.known.units(left, floor)}
+            order = sorted((unit for unit, n in saved.items() if n > 0), key=lambda unit: rank(unit, saved[unit]))
+            if not order:
+                break
+            wanted = -(-len(order) // AT_ONCE)
+            for unit in order:
+                if not wanted or self._macs(left) <= target:
+                    break
+                smaller = self.known.without(left, unit) if unit in self.known.units(left, floor) else left
+                # What goes must not bar the way to the goal, as edges may that leave a level of the first layer read.
+                if smaller != left and self.known.least(smaller, *self.goal.size) <= self.goal.macs:
+                    left, wanted = smaller, wanted - 1
+            if self._macs(left) == macs:
+                break
+        return left
+
+    def _rank(self, saliency: Mapping[Unit, float]) -> Callable[[Unit, int], float]:
+        """(unit, multiply-adds that it saves) -> the lowest goes first."""
+        if self.by == "random":
+            draw = random.Random(f"{self.seed} {self.state.epoch}")
+            chance = {unit: draw.random() for unit in saliency}
+            return lambda unit, _saved: chance[unit]
+        scale = {unit.kind: 1.0 for unit in saliency}
+        if self.by == "saliency-by-kind":
+            for kind in scale:
+                own = [value for unit, value in saliency.items() if unit.kind == kind]
+                scale[kind] = sum(own) / len(own) or 1.0
+        return lambda unit, saved: saliency[unit] / scale[unit.kind] / saved
+
+    @torch.no_grad()
+    def _look(self, *_: Any) -> None:
+        """Before each weight step: add the derivatives in the gates up."""
+        if self._searching and self.by != "random":
+            left = left_of(self.state.model.spec)
+            found = self.known.gates(self.state.model.net, left, self.known.units(left)).abs()
+            self.state.gates = found if self.state.gates is None else self.state.gates + found
+
+    @property
+    def _searching(self) -> bool:
+        return self.search.first <= self.state.epoch < self.search.end
+
+    def _macs(self, left: Any) -> int:
+        return self.known.macs(left, *self.goal.size)

@@ -1,0 +1,171 @@
+"""The part of a grid that is left: which edges, which operations, and how wide each cell's bottleneck is.
+
+A cell stays as long as somebody reads it. What can go by itself is an incoming edge, as long as another is left; an
+operation, as long as another is left; a group of channels of the expanded width; and the bottleneck as a whole, of
+which the residual path stays.
+
+Letters: L layers, K operations; level i = 0..3 stands for stride 4 * 2**i; G groups of channels of a bottleneck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wholenet.files import require_keys, shown
+from wholenet.spaces.grid import LEVELS, STRIDES, incoming, masks
+
+GROUPS = 8
+"""Groups that the expanded width of a cell is removed in: less for a width below that."""
+
+
+def groups_of(width: int) -> int:
+    """In how many groups a bottleneck of ``width`` channels is removed."""
+    return min(GROUPS, width)
+
+
+def channels_of(group: int, width: int) -> range:
+    """The channels of one group; all groups together are ``width``, and differ by one at most.
+
+    >>> [len(channels_of(group, 18)) for group in range(8)]
+    [2, 2, 2, 3, 2, 2, 2, 3]
+    """
+    groups = groups_of(width)
+    return range(width * group // groups, width * (group + 1) // groups)
+
+
+@dataclass(frozen=True)
+class CellPart:
+    """What is left of one cell. Without operations and groups its residual path alone is."""
+
+    inputs: tuple[int, ...]
+    """Levels of the layer before that it reads, or stems; ascending."""
+    operations: tuple[int, ...]
+    """Places on alpha's last axis; ascending."""
+    groups: tuple[int, ...]
+    """Groups of channels of the bottleneck; ascending."""
+
+    @property
+    def bare(self) -> bool:
+        """Whether its residual path alone is left."""
+        return not self.groups
+
+
+@dataclass(frozen=True)
+class Subgrid:
+    """What is left of a grid.
+
+    Raises:
+        ValueError: if a cell is off the grid, reads nothing, a neighbour that is not there or what is no neighbour, or
+            has operations without channels, or if the decoder misses a level.
+    """
+
+    layers: int
+    operations: tuple[str, ...]
+    """Names of the K that the supernet chose from."""
+    cells: Mapping[tuple[int, int], CellPart]
+    """By (layer, level), both from 0, in that order."""
+
+    def __post_init__(self) -> None:
+        last = self.layers - 1
+        for level in range(LEVELS):
+            if (last, level) not in self.cells:
+                raise ValueError(
+                    f"nothing is left at stride {STRIDES[level]} of the last layer, which the decoder reads"
+                )
+        for (layer, level), part in self.cells.items():
+            where = f"the cell at layer {layer + 1}, stride {STRIDES[level] if 0 <= level < LEVELS else level}"
+            if not (0 <= layer < self.layers and 0 <= level < LEVELS):
+                raise ValueError(f"{where} lies off the grid of {self.layers} layers")
+            if not part.inputs:
+                raise ValueError(f"{where} reads nothing")
+            known = [edge.source for edge in incoming(layer, level)]
+            for source in part.inputs:
+                if source not in known or (layer > 0 and (layer - 1, source) not in self.cells):
+                    raise ValueError(f"{where} reads level {source} of the layer before, which is not there")
+            if bool(part.operations) != bool(part.groups):
+                raise ValueError(f"{where} has operations without channels, or channels without operations")
+            if not set(part.operations) <= set(range(len(self.operations))) or not set(part.groups) <= set(
+                range(GROUPS)
+            ):
+                raise ValueError(f"{where} has an operation or a group of channels that there is not")
+
+    def masks(self) -> dict[str, Tensor]:
+        """``alpha`` [L, 4, K] and ``beta`` [L, 4, 3], true for what is left to choose from."""
+        found = {name: torch.zeros_like(mask) for name, mask in masks(self.layers, len(self.operations)).items()}
+        for (layer, level), part in self.cells.items():
+            found["alpha"][layer, level, list(part.operations)] = True
+            found["beta"][layer, level, [source - level + 1 for source in part.inputs]] = True
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; :func:`subgrid_from_dict` gives the subgrid back."""
+        cells = [
+            {
+                "layer": layer + 1,
+                "stride": STRIDES[level],
+                "inputs": [STRIDES[source] for source in part.inputs],
+                "operations": [self.operations[place] for place in part.operations],
+                "groups": list(part.groups),
+            }
+            for (layer, level), part in self.cells.items()
+        ]
+        return {"layers": self.layers, "operations": list(self.operations), "cells": cells}
+
+
+def subgrid_from_dict(values: Mapping[str, Any]) -> Subgrid:
+    """The subgrid of plain values, which may come from anywhere.
+
+    Raises:
+        ValueError: if they are none.
+    """
+    where = "the subnet"
+    require_keys(values, {"layers": int, "operations": list, "cells": list}, where, only=True)
+    operations = tuple(values["operations"])
+    cells = dict[tuple[int, int], CellPart]()
+    for cell in values["cells"]:
+        keys = {"layer": int, "stride": int, "inputs": list, "operations": list, "groups": list}
+        require_keys(cell, keys, f"{where}, cell {shown(cell)}", only=True)
+        try:
+            place = (cell["layer"] - 1, STRIDES.index(cell["stride"]))
+            part = CellPart(
+                tuple(sorted(STRIDES.index(stride) for stride in cell["inputs"])),
+                tuple(sorted(operations.index(name) for name in cell["operations"])),
+                tuple(sorted(int(group) for group in cell["groups"])),
+            )
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{where}: the cell {shown(cell)} is none: {error}") from error
+        if place in cells:
+            raise ValueError(f"{where}: the cell at layer {cell['layer']}, stride {cell['stride']} is there twice")
+        cells[place] = part
+    try:
+        return Subgrid(values["layers"], operations, dict(sorted(cells.items())))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def whole_grid(layers: int, operations: tuple[str, ...], width: tuple[int, int, int, int]) -> Subgrid:
+    """All of a grid; ``width``: of the bottlenecks of each level."""
+    cells = {
+        (layer, level): CellPart(
+            tuple(edge.source for edge in incoming(layer, level)),
+            tuple(range(len(operations))),
+            tuple(range(groups_of(width[level]))),
+        )
+        for layer in range(layers)
+        for level in range(LEVELS)
+    }
+    return Subgrid(layers, operations, cells)
+
+
+def read_only(subgrid: Subgrid) -> Subgrid:
+    """``subgrid`` without the cells that nobody reads."""
+    read = {(subgrid.layers - 1, level) for level in range(LEVELS)}
+    for (layer, level), part in reversed(list(subgrid.cells.items())):
+        if (layer, level) in read:
+            read |= {(layer - 1, source) for source in part.inputs}
+    return Subgrid(subgrid.layers, subgrid.operations, {at: part for at, part in subgrid.cells.items() if at in read})

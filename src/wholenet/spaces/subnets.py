@@ -1,0 +1,68 @@
+"""What can be removed from a supernet, as everything else sees it; each space says it of its own networks.
+
+A *subnet* is the part of a supernet that is left. It is a value of the space's own, with ``to_dict``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from torch import Tensor, nn
+
+Subnet = TypeVar("Subnet")
+
+
+class Unit(NamedTuple):
+    """Something that can be removed by itself."""
+
+    kind: str
+    """Units of one kind are compared with each other: "edge", "channels", ..."""
+    where: tuple[int, ...]
+    """Which of that kind: as the space counts."""
+
+
+class Subnets(Protocol[Subnet]):
+    """The subnets of the supernets of one space, settings and facts."""
+
+    def whole(self) -> Subnet:
+        """All of it."""
+        ...
+
+    def from_dict(self, values: Mapping[str, Any]) -> Subnet:
+        """Plain values, which may come from anywhere -> the subnet.
+
+        Raises:
+            ValueError: if they are none of this supernet.
+        """
+        ...
+
+    def least(self, subnet: Subnet, height: int, width: int) -> int:
+        """:meth:`macs` of the cheapest part of a subnet that removing units can come to."""
+        ...
+
+    def units(self, subnet: Subnet, floor: float = 0.0) -> Sequence[Unit]:
+        """What can be removed next, in a fixed order, if a share ``floor`` of each part is to stay."""
+        ...
+
+    def count(self, subnet: Subnet) -> dict[str, int]:
+        """How many of each thing are left, by what people call them."""
+        ...
+
+    def without(self, subnet: Subnet, unit: Unit) -> Subnet:
+        """The subnet without a unit of its own, and without what nobody reads then."""
+        ...
+
+    def macs(self, subnet: Subnet, height: int, width: int) -> int:
+        """Multiply-adds of one image of height x width pixels, in the form that runs."""
+        ...
+
+    def gates(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit]) -> Tensor:
+        """The derivative of the loss in a gate on each unit, a factor at 1, out of the gradients that the parameters of
+        ``net`` hold: float [number of units]. To first order, removing a unit adds minus that to the loss."""
+        ...
+
+    def cut(self, name: str, tensor: Tensor, old: Subnet, new: Subnet) -> Tensor:
+        """What is left for ``new`` of a parameter or buffer of ``old``, by its name in the network, or of what has its
+        shape."""
+        ...

@@ -1,0 +1,194 @@
+"""A run with a budget: it ends with a network that costs no more, which is what was trained; stopped anywhere, it comes
+to the same; what it is asked that cannot be is refused before it begins."""
+
+import json
+
+import pytest
+import torch
+
+import wholenet
+from run_files import assert_equal, checkpoint, records, untimed
+from wholenet.search.budget_config import parse_budget
+from wholenet.search.config import FitConfig, fit_config
+from wholenet.search.keep import best_record, is_best
+from wholenet.search.phases import Phase
+from wholenet.search.removal import Goal, Removal, goal_of
+from wholenet.search.run_folder import RunFolder
+from wholenet.search.shrinking import left_of, shrink_training
+from wholenet.search.start import state_of
+from wholenet.search.steps import Batch, weight_step
+from wholenet.spaces.catalog import create_model, subnets
+from wholenet.spaces.count import macs_as_run
+from wholenet.spaces.space import Facts
+from wholenet.tasks.score import Score
+from wholenet.tasks.segmentation import SegmentationLoss
+
+SMALL = {"size": "nano", "epochs": 6, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "threads": 1}
+SMALL |= {"warmup_share": 0.17, "search_share": 0.34, "steps_per_epoch": 3, "val_every": 1}
+
+
+@pytest.fixture(scope="module")
+def run(discs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("budget") / "run"
+    wholenet.fit(discs, out, budget="45%", **SMALL)
+    return out
+
+
+def test_the_model_costs_no_more_and_is_the_smaller_network(run):
+    model = wholenet.load(run).network
+    goal = goal_of(create_model("grid-nano", num_classes=model.spec.outputs).spec, "45%", (32, 32))
+    macs = macs_as_run(model.eval(), 32, 32)
+    assert 0.9 * goal.macs < macs <= goal.macs == int(0.45 * goal.whole)
+    found = records(run)
+    assert [record["macs"] for record in found[:2]] == [goal.whole] * 2
+    assert found[2]["macs"] > found[3]["macs"] == found[5]["macs"] == macs
+    assert found[-1]["subnet"] == model.spec.subnet
+    kept = json.loads((run / "model" / "config.json").read_text())["model"]["subnet"]
+    assert kept == model.spec.subnet
+
+
+@pytest.mark.parametrize("stop", [4, 7, 9])
+def test_stopped_in_or_after_a_search_it_comes_to_the_same_to_the_bit(run, discs, tmp_path, monkeypatch, stop):
+    steps, whole = [], Removal._look
+
+    def look(self, *given):
+        whole(self, *given)
+        steps.append(1)
+        if len(steps) == stop:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Removal, "_look", look)
+    with pytest.raises(KeyboardInterrupt):
+        wholenet.fit(discs, tmp_path / "run", budget="45%", **SMALL, checkpoint_minutes=0)
+    monkeypatch.undo()
+    wholenet.resume(tmp_path / "run")
+    assert_equal(checkpoint(tmp_path / "run"), checkpoint(run))
+    assert untimed(records(tmp_path / "run")) == untimed(records(run))
+    weights = "model/model.safetensors"
+    assert (tmp_path / "run" / weights).read_bytes() == (run / weights).read_bytes()
+
+
+def test_it_is_predicted_with_folded_and_exported_as_any_other(run, discs, tmp_path):
+    assert wholenet.evaluate(run, discs).miou == pytest.approx(records(run)[-1]["miou"], abs=1e-6)
+    wholenet.export(run, tmp_path / "model.onnx")
+
+
+def test_momentum_goes_with_what_it_is_of():
+    config = fit_config(data="d", out="o", size="nano", lr=0.1, momentum=0.9)
+    state = state_of(config, create_model("grid-nano", num_classes=3).spec, torch.device("cpu"))
+    model, optimizer = state.model, state.weight_optimizer
+    batch = Batch(torch.randn(2, 3, 64, 64), torch.randint(3, (2, 64, 64)))
+    weight_step(model.train(), batch, SegmentationLoss(), optimizer)
+    known, before = subnets(model.spec), left_of(model.spec)
+    names = {id(p): name for name, p in model.net.named_parameters()}
+    old = {names[id(p)]: memory["momentum_buffer"].clone() for p, memory in optimizer.state.items()}
+    values = {name: p.detach().clone() for name, p in model.net.named_parameters()}
+    left = before
+    for place in (0, 20, 40, 5, 9, 3):
+        left = known.without(left, known.units(left)[place])
+    shrink_training(model, optimizer, left)
+    inside = dict(model.net.named_parameters())
+    assert [id(p) for group in optimizer.param_groups for p in group["params"]] == [id(p) for p in inside.values()]
+    assert set(optimizer.state) == set(inside.values())
+    for name, parameter in inside.items():
+        assert torch.equal(optimizer.state[parameter]["momentum_buffer"], known.cut(name, old[name], before, left))
+        assert torch.equal(parameter, known.cut(name, values[name], before, left))
+    weight_step(model, batch, SegmentationLoss(), optimizer)  # and it goes on
+
+
+def removal(by="saliency", budget="50%", seed=0, floor=0.125):
+    config = fit_config(data="d", out="o", size="nano", crop="64x64")
+    state = state_of(config, create_model("grid-nano", num_classes=3).spec, torch.device("cpu"))
+    goal = goal_of(state.model.spec, budget, (64, 64))
+    told = []
+    return Removal(state, goal, Phase("search", 0, 1, True), by=by, floor=floor, seed=seed, say=told.append), told
+
+
+def test_what_the_loss_does_not_need_goes_first():
+    found, told = removal("saliency")
+    before = left_of(found.state.model.spec)
+    units = found.known.units(before)
+    gates = torch.ones(len(units))
+    useless = [i for i, unit in enumerate(units) if unit.kind == "channels" and unit.where[0] == 1]
+    gates[useless] = 0
+    found.goal = Goal(found.goal.whole, found.goal.whole - 1, (64, 64))
+    found.state.gates = gates
+    assert found.after_epoch()
+    left = left_of(found.state.model.spec)
+    (gone,) = set(units) - set(found.known.units(left))
+    assert units.index(gone) in useless
+    assert found.state.gates is None
+    assert told[0].startswith("removed 1 channel groups: ")
+
+
+@pytest.mark.parametrize("by", ["saliency", "saliency-by-kind", "random"])
+@pytest.mark.parametrize("budget", ["24%", "50%", "90%"])
+def test_every_budget_is_met_at_once_whatever_counts(by, budget):
+    found, _ = removal(by, budget)
+    torch.manual_seed(0)
+    if by != "random":
+        found.state.gates = torch.rand(len(found.known.units(left_of(found.state.model.spec))))
+    assert found.after_epoch()
+    macs = macs_as_run(found.state.model.eval(), 64, 64)
+    assert macs <= found.goal.macs
+    if budget != "24%":  # whose floor had to go
+        parts = left_of(found.state.model.spec).cells.values()
+        assert all(not part.bare for part in parts)
+
+
+def test_chance_is_the_seed_alone():
+    first, again, other = (removal("random", seed=seed)[0] for seed in (0, 0, 1))
+    for one in (first, again, other):
+        one.after_epoch()
+    spec = first.state.model.spec
+    assert spec == again.state.model.spec
+    assert spec != other.state.model.spec
+
+
+def test_only_epochs_of_the_last_size_are_compared():
+    score = Score("miou", "mIoU")
+    found = [{"miou": 0.9, "macs": 10}, {"miou": 0.5, "macs": 5}, {"miou": 0.4, "macs": 5}]
+    assert best_record(found, score) is found[1]
+    assert is_best(0.6, found[:2], score, 5)
+    assert not is_best(0.4, found[:2], score, 5)
+    assert is_best(0.1, found[:1], score, 5)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"budget": "0%"}, "expected a share"),
+        ({"budget": "100%"}, "expected a share"),
+        ({"budget": "lots"}, "expected a share"),
+        ({"budget": "30ms"}, "expected a share"),
+        ({"budget": "40"}, "expected a share"),
+        ({"budget": "5%"}, r"stems, decoder and the least that joins them cost .* 18\.1% of the whole"),
+        ({"budget": "9GMACs"}, "no less than the"),
+        ({"budget": "50%", "architecture": "uniform"}, "a search is what meets a budget"),
+        ({"budget": "50%", "protocol": "two-stage"}, "in its own way"),
+        ({"budget": "50%", "control": True}, "its controls are runs of their own"),
+        ({"budget": "50%", "ema": 0.9}, "weights of one size"),
+        ({"budget": "50%", "cell": "separate"}, "bottleneck per operation"),
+        ({"budget": "50%", "search_share": 0.0}, "this run has 0 and"),
+        ({"budget": "50%", "warmup_share": 0.5, "search_share": 0.5}, "this run has 3 and 0"),
+        ({"budget_by": "random"}, "there is none; give budget with it"),
+        ({"filters": 7}, "cannot be halved"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_folder_is_made(discs, tmp_path, given, told):
+    with pytest.raises(ValueError, match=told):
+        wholenet.fit(discs, tmp_path / "run", **{**SMALL, **given})
+    assert not (tmp_path / "run").exists()
+
+
+def test_fewer_filters_are_a_narrower_grid(discs, tmp_path):
+    wholenet.fit(discs, tmp_path / "run", filters=4, **{**SMALL, "epochs": 3})
+    net = wholenet.load(tmp_path / "run").network.net
+    assert net.decoder.channels == (4, 8, 16, 32)
+    assert RunFolder(tmp_path / "run").spec(Facts(3)).settings["filters"] == 4
+
+
+def test_a_budget_is_a_share_or_a_number():
+    assert parse_budget(" 12.5 % ") == (0.125, None)
+    assert parse_budget("2gmacs") == (None, 2 * 10**9)
+    assert FitConfig(data="d", out="o").budget is None
