@@ -176,10 +176,11 @@ def test_the_model_has_the_statistics_of_its_weights_on_training_batches(run, pl
     assert "estimated anew on 3 training batches" in (run.learned.run / "model" / "README.md").read_text()
 
 
-def test_a_frozen_stem_keeps_its_statistics():
+def test_a_frozen_stem_keeps_its_statistics_and_how_steps_are_run_is_not_copied():
     torch.manual_seed(0)
     model = create_model("grid-nano", num_classes=2).train()
     before = {name: value.clone() for name, value in model.net.state_dict().items()}
+    model.execution = (x for x in ())  # like a captured graph, it cannot be copied
     config = FitConfig(data="x", out="y", init="some", freeze_stem=True, recalibrate=1)
 
     class Streams:

@@ -18,6 +18,8 @@ from run_files import assert_equal, checkpoint, records, untimed
 from two_processes import scored, trained
 from wholenet import parallel
 from wholenet.cli import main
+from wholenet.commands.study import study
+from wholenet.commands.sweep import sweep
 from wholenet.data.sample import Sample
 from wholenet.data.stream import Order
 from wholenet.ops.norms import BatchNorm, _OverAll
@@ -177,3 +179,12 @@ def test_what_one_process_computes_is_refused_under_torchrun_before_there_is_a_f
     with pytest.raises(ValueError, match=f"runs with {name}={value!r} run in one process each"):
         fit(config, Console(quiet=True))
     assert not (tmp_path / "run").exists()
+
+
+def test_what_starts_runs_of_its_own_is_no_part_of_several_processes(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="sweeps run in one process each; start them without torchrun"):
+        sweep("sweep.yaml")
+    with pytest.raises(ValueError, match="studies run in one process each"):
+        study("table-1", out=str(tmp_path / "study"))
+    assert not (tmp_path / "study").exists()

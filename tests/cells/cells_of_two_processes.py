@@ -1,4 +1,4 @@
-"""What tests/cells/test_processes.py runs in two processes, and by itself: small runs on labelled images.
+"""What tests/cells/test_several_processes.py runs in two processes, and by itself: small runs on labelled images.
 
 python tests/cells/cells_of_two_processes.py DATA OUT: both processes train each of the ``CASES`` in float64 and write
 what it came to to OUT/NAME-0.pt and OUT/NAME-1.pt; then a search is run through, and another stopped by a signal to the

@@ -53,7 +53,10 @@ def study(
         make_coarse=make_coarse,
         overrides=tuple(assigned(text, _changeable(CellConfig if cells else FitConfig)) for text in overrides),
     )
+    from wholenet import parallel
     from wholenet.studies.study import study  # imports torch
+
+    parallel.refuse_several("studies")
 
     result, page = study(name, setting)
     print()

@@ -22,8 +22,10 @@ def sweep(
         dry_run: Check everything and list the runs; start none.
         overrides: An option of fit for every run; repeatable.
     """
+    from wholenet import parallel
     from wholenet.sweeps.plan import read_sweep  # imports torch
 
+    parallel.refuse_several("sweeps")
     if jobs and slurm:
         raise ValueError("--jobs is for runs on this machine; with --slurm the cluster decides how many run at once")
     plan = read_sweep(file, dict(assigned(text) for text in overrides))

@@ -268,8 +268,10 @@ def _fitting(seconds: float, scoring: float, step: float) -> tuple[int, int]:
 
 def _choose_recalibration(chosen: _Chosen, steps: int) -> None:
     batches = rules.recalibration_for(steps)
-    reason = f"batches; in {steps:,} steps the running statistics lag behind the weights"
-    chosen.choose("recalibrate", batches, reason if batches else f"in {steps:,} steps the running statistics catch up")
+    reason = f"for more than {rules.STALE_STEPS} steps it depends on the data"
+    if batches:
+        reason = f"batches; in {steps:,} steps the running statistics lag behind the weights"
+    chosen.choose("recalibrate", batches, reason)
 
 
 def _search_share(config: FitConfig) -> float:

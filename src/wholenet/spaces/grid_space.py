@@ -26,8 +26,6 @@ class GridSettings:
 
     size: Size = "small"
     """A name in ``GRID_SIZES``."""
-    filters: Filters | None = None
-    """Channels at stride 4; None: those of the size."""
     cell: Literal["mixture", "separate"] = "mixture"
     """Operations mixed inside one bottleneck, or "separate": a whole bottleneck for each (Eq. 3 to the letter)."""
     activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
@@ -36,6 +34,8 @@ class GridSettings:
     """Candidates of each cell: names in ``ops.operations.OPERATIONS``, joined by commas."""
     stem: str | None = None
     """"timm/NAME": an encoder in the place of the stems. Its weights are the network's."""
+    filters: Filters | None = None
+    """Channels at stride 4; None: those of the size."""
 
     def __post_init__(self) -> None:
         grid_size(self.size, self.filters)
