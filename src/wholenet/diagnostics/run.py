@@ -132,6 +132,12 @@ def _supernet_run(run: RunFolder) -> RunFolder:
             f"{run.path} trained a discrete network ({config.genotype}): it has no architecture weights to diagnose. "
             "Diagnose the run that the genotype was decoded from"
         )
+    if isinstance(config, FitConfig) and config.budget is not None:
+        raise ValueError(
+            f"{run.path} met a budget ({config.budget}): its search decided what to remove, and its network is what is "
+            "left, so there is nothing to cut down for a diagnosis. `wholenet report` shows it, and the records of its "
+            "epochs say what each one's network was (macs, subnet)"
+        )
     if config.protocol != "two-stage":
         return run
     if (first := RunFolder.at(run.search)) is None:
