@@ -18,7 +18,7 @@ def decode_model(path: str | Path, decoding: str = "best-path", tau: float = 0.5
         tau: of "threshold": keep edges of at least this share of the weight of the cell's strongest.
 
     Raises:
-        ValueError: if there is no model, it is a discrete network already or met a budget, or the decoding or ``tau`` is
+        ValueError: if there is no model, it is a discrete network already or met a budget, or the decoding or tau is
             none.
     """
     model = load_model(path, task="segmentation").network
