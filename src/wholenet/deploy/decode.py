@@ -18,11 +18,16 @@ def decode_model(path: str | Path, decoding: str = "best-path", tau: float = 0.5
         tau: of "threshold": keep edges of at least this share of the weight of the cell's strongest.
 
     Raises:
-        ValueError: if there is no model, it is a discrete network already, or the decoding or ``tau`` is none.
+        ValueError: if there is no model, it is a discrete network already or met a budget, or the decoding or tau is
+            none.
     """
     model = load_model(path, task="segmentation").network
     if model.discrete:
         searched = Path(path) / "search"
         where = f"decode its first stage, {searched}" if searched.is_dir() else "decode the run that it came from"
         raise ValueError(f"{path} holds a discrete network, which has nothing to decode; {where}")
+    if model.spec.subnet is not None:
+        raise ValueError(
+            f"{path} met a budget: its network is what is left of the supernet, and is not cut down further"
+        )
     return decode(model.arch(), decoding, tau, model.net.operations)

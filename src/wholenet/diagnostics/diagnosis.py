@@ -63,6 +63,9 @@ class Diagnosis:
 
     curve: tuple[CurvePoint, ...]
     discrete: tuple[DiscreteNetwork, ...]
+    twin: float | None = None
+    """How far the logits of the same network at uniform architecture weights, with what was learned written into its
+    other weights, are from its own (diagnostics/twin.py); None where no such twin is known."""
     curvature: Curvature | None = None
     """In the architecture, at the weights that were scored; None where it was not asked for."""
     control: Comparison | None = None

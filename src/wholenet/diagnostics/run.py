@@ -29,6 +29,7 @@ from wholenet.diagnostics.discretization import (
     zeroed,
 )
 from wholenet.diagnostics.entropy import entropy_history, entropy_per_phase, most_decided, movement
+from wholenet.diagnostics.twin import twin_difference
 from wholenet.search.config import FitConfig
 from wholenet.search.draw import draw
 from wholenet.search.run_folder import RunFolder
@@ -109,6 +110,7 @@ def diagnose(
         most_decided=tuple(most_decided(weights, masks, operations=network.net.operations)),
         curve=tuple(discretization_curve(network, variants, score, shares)),
         discrete=tuple(discrete_networks(network, genotypes, recalibrate, score, size)),
+        twin=twin_difference(network),
         curvature=ends,
         **{name: _compare(_others(run)[name], other, score) for name, other in others.items()},
     )
@@ -131,6 +133,12 @@ def _supernet_run(run: RunFolder) -> RunFolder:
         raise ValueError(
             f"{run.path} trained a discrete network ({config.genotype}): it has no architecture weights to diagnose. "
             "Diagnose the run that the genotype was decoded from"
+        )
+    if isinstance(config, FitConfig) and config.budget is not None:
+        raise ValueError(
+            f"{run.path} met a budget ({config.budget}): its search decided what to remove, and its network is what is "
+            "left, so there is nothing to cut down for a diagnosis. `wholenet report` shows it, and the records of its "
+            "epochs say what each one's network was (macs, subnet)"
         )
     if config.protocol != "two-stage":
         return run

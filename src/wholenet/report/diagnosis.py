@@ -169,6 +169,11 @@ def table(diagnosis: Diagnosis) -> list[str]:
         if other is not None:
             time = f"{other.epochs} epochs in {other.seconds:.0f} s"
             lines.append(f"{name:{width}}  {100 * other.miou:4.1f} %  {time}")
+    if diagnosis.twin is not None:
+        lines.append(
+            f"{'twin':{width}}          the same network at uniform weights, what was learned in its other weights: "
+            f"logits differ by {diagnosis.twin:.0e}"
+        )
     if diagnosis.curvature is not None:
         c = diagnosis.curvature
         ends = f"highest eigenvalue {c.highest:.3g}, lowest {c.lowest:.3g}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -115,8 +115,12 @@ def run_macs(run: RunFolder) -> int:
             f"{run.path}: the arithmetic of architecture steps by gradient={config.gradient!r} is not counted"
         )
     data = Facts(len(facts["train"]["class_pixels"]), facts.get("pixels", {}).get("channels", 3))
-    cost = step_cost(run.spec(data), config.batch, tuple(facts["crop"]))
-    searched = 0 if config.simultaneous else sum(r["arch_loss"] is not None for r in records)
+    spec, crop = run.spec(data), tuple(facts["crop"])
     steps = config.steps_per_epoch or steps_per_epoch(facts["images"]["weights"], config.batch)
-    own = steps * (len(records) * cost.weight + searched * cost.architecture)
+    own = 0
+    for record in records:
+        # With a budget, the network of an epoch is smaller than that of one before.
+        cost = step_cost(replace(spec, subnet=record.get("subnet")), config.batch, crop)
+        searched = record["arch_loss"] is not None and not config.simultaneous
+        own += steps * (cost.weight + searched * cost.architecture)
     return own + first_stage

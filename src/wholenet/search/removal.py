@@ -25,6 +25,8 @@ from wholenet.spaces.catalog import subnets
 from wholenet.spaces.space import Spec
 from wholenet.spaces.subnets import Unit
 
+NEAR = 0.98
+"""Of what is aimed at: what would leave less is removed only if nothing else can go."""
 AT_ONCE = 16
 """Part of the units that can go, of which each goes before all are ranked again: one in so many."""
 
@@ -161,20 +163,32 @@ class Removal:
     def _reduced(self, left: Any, target: int, rank: Callable[[Unit, int], float], floor: float) -> Any:
         """``left`` without units in the order of their rank, until it costs no more than ``target`` or none can go."""
         while (macs := self._macs(left)) > target:
+            start = left
             saved = {unit: macs - self._macs(self.known.without(left, unit)) for unit in self.known.units(left, floor)}
             order = sorted((unit for unit, n in saved.items() if n > 0), key=lambda unit: rank(unit, saved[unit]))
             if not order:
                 break
-            wanted = -(-len(order) // AT_ONCE)
-            for unit in order:
-                if not wanted or self._macs(left) <= target:
+            for least in (NEAR * target, 0):  # better much that saves little than little that saves too much
+                left = self._without_some(left, order, target, least, floor)
+                if left != start:
                     break
-                smaller = self.known.without(left, unit) if unit in self.known.units(left, floor) else left
-                # What goes must not bar the way to the goal, as edges may that leave a level of the first layer read.
-                if smaller != left and self.known.least(smaller, *self.goal.size) <= self.goal.macs:
-                    left, wanted = smaller, wanted - 1
-            if self._macs(left) == macs:
+            else:
                 break
+        return left
+
+    def _without_some(self, left: Any, order: Sequence[Unit], target: int, least: float, floor: float) -> Any:
+        """``left`` without the first few of ``order`` that can go, none of which leaves less than ``least``."""
+        wanted = -(-len(order) // AT_ONCE)
+        for unit in order:
+            if not wanted or self._macs(left) <= target:
+                break
+            if unit not in self.known.units(left, floor):  # went with another
+                continue
+            smaller = self.known.without(left, unit)
+            # What goes must not bar the way to the goal, as an edge may without which another level has to stay.
+            reaches = self.known.least(smaller, *self.goal.size) <= self.goal.macs
+            if reaches and self._macs(smaller) >= least:
+                left, wanted = smaller, wanted - 1
         return left
 
     def _rank(self, saliency: Mapping[Unit, float]) -> Callable[[Unit, int], float]:
