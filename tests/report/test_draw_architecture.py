@@ -100,3 +100,32 @@ def test_wrong_weights_are_refused(tmp_path: Path, change, message: str) -> None
     with pytest.raises(ValueError, match=message):
         draw_architecture(tmp_path / "a.png", *change(beta, alpha))
     assert not list(tmp_path.iterdir())
+
+
+def test_of_what_was_removed_nothing_is_drawn_and_boxes_are_as_high_as_what_is_left(
+    monkeypatch, tmp_path: Path
+) -> None:
+    beta, alpha = weights(2, sharpness=1)
+    beta[0], beta[1] = 0, 0
+    beta[0, 1, 1] = 1  # one cell in the first layer reads one stem
+    for level, slot in ((0, 2), (1, 1), (2, 0)):
+        beta[1, level, slot] = 1
+    left = np.full((2, 4), np.nan)
+    left[0, 1], left[1, :3] = 1.0, (0.5, 0.0, 1.0)
+    boxes, edges = [], []
+    box, draw_edges = module._box, module._draw_edges
+    monkeypatch.setattr(module, "_box", lambda axes, *at, **look: boxes.append(at) or box(axes, *at, **look))
+    monkeypatch.setattr(
+        module, "_draw_edges", lambda axes, layout, of: edges.extend(of) or draw_edges(axes, layout, of)
+    )
+    draw_architecture(tmp_path / "a.png", beta, alpha, left=left)
+    layout = module._Layout(2)
+    assert len(edges) == 4
+    [stem] = [at for at in boxes if at[0] == layout.x(0)]
+    assert stem[1] == layout.y(1)
+    cells = {at[:2]: at[3] / layout.BOX_HEIGHT for at in boxes if at[0] in (layout.x(1), layout.x(2))}
+    assert cells == {  # of the bare one, a bar that is no box
+        (layout.x(1), layout.y(1)): 1.0,
+        (layout.x(2), layout.y(0)): 0.5,
+        (layout.x(2), layout.y(2)): 1.0,
+    }

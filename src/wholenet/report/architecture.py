@@ -6,7 +6,7 @@ Letters: L layers, 4 scale levels (strides 4, 8, 16, 32), 3 incoming slots (fine
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
@@ -79,6 +79,7 @@ def draw_architecture(
     *,
     operations: Sequence[str] = ("3x3", "5x5"),
     title: str = "",
+    left: np.ndarray | None = None,
 ) -> None:
     """Draw the grid: one box per cell, split by its operation weights; one curve per edge, the thicker the stronger.
 
@@ -89,6 +90,8 @@ def draw_architecture(
         alpha: [L, 4, K] softmaxed weights of each cell's operations.
         operations: what the K are called.
         title: a headline, optional.
+        left: [L, 4] share of each cell's bottleneck, its channels, that is left where some were removed: the height of
+            its box. NaN where the cell is gone. None: nothing was removed.
 
     Raises:
         ValueError: if the shapes do not fit each other, a weight is not a number in [0, 1], or an edge that does not
@@ -101,12 +104,20 @@ def draw_architecture(
         axes = bare_axes(figure, 0.0, 0.0, layout.width_in, layout.height_in)
         axes.set_xlim(0, layout.width_in)
         axes.set_ylim(layout.height_in, 0)
-        _draw_frame(axes, layout)
-        _draw_edges(axes, layout, existing_edges(beta))
+        edges = existing_edges(beta)
+        if left is not None:
+            edges = [edge for edge in edges if edge.weight]
+        _draw_frame(axes, layout, range(LEVELS) if left is None else {edge.source for edge in edges if edge.layer == 0})
+        _draw_edges(axes, layout, edges)
         for layer in range(len(beta)):
             for level in range(LEVELS):
-                _draw_cell(axes, layout, layer, level, alpha[layer, level])
-        _draw_words(axes, layout, beta, alpha, title)
+                share = 1.0 if left is None else left[layer, level]
+                if not np.isnan(share):
+                    _draw_cell(axes, layout, layer, level, alpha[layer, level], share)
+        choices = masks(*alpha.shape[::2])
+        if left is not None:
+            choices = {"beta": torch.from_numpy(beta > 0), "alpha": torch.from_numpy(alpha > 0)}
+        _draw_words(axes, layout, beta, alpha, title, choices)
         _draw_legend(axes, layout, operations)
 
 
@@ -153,14 +164,16 @@ def _check(beta: np.ndarray, alpha: np.ndarray, operations: Sequence[str]) -> No
         )
 
 
-def _draw_frame(axes: Axes, layout: _Layout) -> None:
-    """Image, stems and decoder, with the connections that are always there."""
+def _draw_frame(axes: Axes, layout: _Layout, stems: Collection[int]) -> None:
+    """Image, the stems of these levels and decoder, with the connections that are always there."""
     last = layout.num_layers
     for level in range(4):
         for start, end in ((-1, 0), (last, last + 1)):
             xs, y = (layout.x(start), layout.x(end)), layout.y(level)
-            axes.plot(xs, (y, y), color="#B8C1CC", linewidth=1.0, zorder=1)
-        _box(axes, layout.x(0), layout.y(level), layout.BOX_WIDTH, layout.BOX_HEIGHT)
+            if end or level in stems:
+                axes.plot(xs, (y, y), color="#B8C1CC", linewidth=1.0, zorder=1)
+        if level in stems:
+            _box(axes, layout.x(0), layout.y(level), layout.BOX_WIDTH, layout.BOX_HEIGHT)
     tall = 3 * layout.ROW + layout.BOX_HEIGHT
     for column, name in ((-1, "image"), (last + 1, "decoder")):
         x, y = layout.x(column), (layout.y(0) + layout.y(3)) / 2
@@ -206,9 +219,14 @@ def _lines(curves: Sequence[Path], strengths: Sequence[float]) -> PathCollection
     )
 
 
-def _draw_cell(axes: Axes, layout: _Layout, layer: int, level: int, shares: np.ndarray) -> None:
-    """The cell at (layer, level): a box split from left to right by ``shares`` [K]."""
-    x, y, width, height = layout.x(layer + 1), layout.y(level), layout.BOX_WIDTH, layout.BOX_HEIGHT
+def _draw_cell(axes: Axes, layout: _Layout, layer: int, level: int, shares: np.ndarray, kept: float) -> None:
+    """The cell at (layer, level): a box split from left to right by ``shares`` [K], as high as the share of its
+    channels that is ``kept``; without any, a bar for its residual path."""
+    x, y, width = layout.x(layer + 1), layout.y(level), layout.BOX_WIDTH
+    if not kept:
+        axes.add_patch(Rectangle((x - width / 2, y - 0.02), width, 0.04, color=MUTED, linewidth=0, zorder=3.5))
+        return
+    height = layout.BOX_HEIGHT * max(kept, 0.2)
     outline = _box(axes, x, y, width, height, facecolor="white", edgecolor="none")
     left = x - width / 2
     for k, share in enumerate(shares):
@@ -218,9 +236,10 @@ def _draw_cell(axes: Axes, layout: _Layout, layer: int, level: int, shares: np.n
         left += share * width
 
 
-def _draw_words(axes: Axes, layout: _Layout, beta: np.ndarray, alpha: np.ndarray, title: str) -> None:
+def _draw_words(
+    axes: Axes, layout: _Layout, beta: np.ndarray, alpha: np.ndarray, title: str, choices: Mapping[str, torch.Tensor]
+) -> None:
     axes.text(0.25, 0.3, title or "Learned architecture", fontsize=14, weight="bold", va="center")
-    choices = masks(*alpha.shape[::2])
     edges = normalized_entropy(torch.from_numpy(beta), choices["beta"]).item()
     operations = normalized_entropy(torch.from_numpy(alpha), choices["alpha"]).item()
     subtitle = f"Entropy (1 = uniform, 0 = one-hot):   edges {edges:.3f}   operations {operations:.3f}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import torch
 
 from wholenet.data.pictures import bands_shown, picture_of
@@ -17,6 +19,8 @@ from wholenet.report.predictions import draw_predictions
 from wholenet.search.phases import Phase
 from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.catalog import subnets
+from wholenet.spaces.grid_subnets import GridSubnets
 from wholenet.spaces.sizes import operation_label
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.score import Score
@@ -40,7 +44,20 @@ def draw_run(
         title = f"{run.path.name} after epoch {epoch} of {phases[-1].end}"
         names = [operation_label(name) for name in model.net.operations]
         file = run.path / "architecture.png"
-        draw_architecture(file, weights["beta"], weights["alpha"], operations=names, title=title)
+        left = _bottlenecks_left(model)
+        draw_architecture(file, weights["beta"], weights["alpha"], operations=names, title=title, left=left)
+
+
+def _bottlenecks_left(model: Supernet) -> np.ndarray | None:
+    """What of each cell's channels is left, [L, 4], as :func:`draw_architecture` takes it."""
+    if model.spec.subnet is None:
+        return None
+    known = cast(GridSubnets, subnets(model.spec))
+    subgrid = known.from_dict(model.spec.subnet)
+    widths, found = known.widths_of(subgrid), np.full((subgrid.layers, len(known.widths)), np.nan)
+    for at in subgrid.cells:
+        found[at] = widths.get(at, 0) / known.widths[at[1]]
+    return found
 
 
 def draw_answers(

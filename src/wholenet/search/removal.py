@@ -26,7 +26,8 @@ from wholenet.spaces.space import Spec
 from wholenet.spaces.subnets import Unit
 
 NEAR = 0.98
-"""Of what is aimed at: what would leave less is removed only if nothing else can go."""
+"""Of the goal: what would leave less is removed only if nothing else can go. Not of the way there, or what saves much,
+as a stem does, could never go, and all else would."""
 AT_ONCE = 16
 """Part of the units that can go, of which each goes before all are ranked again: one in so many."""
 
@@ -168,7 +169,7 @@ class Removal:
             order = sorted((unit for unit, n in saved.items() if n > 0), key=lambda unit: rank(unit, saved[unit]))
             if not order:
                 break
-            for least in (NEAR * target, 0):  # better much that saves little than little that saves too much
+            for least in (NEAR * self.goal.macs, 0):
                 left = self._without_some(left, order, target, least, floor)
                 if left != start:
                     break
