@@ -16,10 +16,10 @@ from wholenet.search.keep import best_record, is_best
 from wholenet.search.phases import Phase
 from wholenet.search.removal import Goal, Removal, goal_of
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.shrinking import left_of, shrink_training
+from wholenet.search.shrinking import shrink_training
 from wholenet.search.start import state_of
 from wholenet.search.steps import Batch, weight_step
-from wholenet.spaces.catalog import create_model, subnets
+from wholenet.spaces.catalog import create_model, left_of, subnets
 from wholenet.spaces.count import macs_as_run
 from wholenet.spaces.space import Facts
 from wholenet.tasks.score import Score

@@ -11,11 +11,14 @@ import torch
 
 from wholenet.architecture import uniform_weights
 from wholenet.deploy.fold import fold
+from wholenet.ops.operations import operations_called
 from wholenet.spaces.catalog import create_from, create_model, shrink, subnets
 from wholenet.spaces.count import macs_as_run
-from wholenet.spaces.grid_subnets import KINDS
+from wholenet.spaces.grid import incoming
+from wholenet.spaces.grid_subnets import KINDS, GridSubnets
+from wholenet.spaces.sizes import GridSize
 from wholenet.spaces.space import spec_from_dict
-from wholenet.spaces.subgrid import channels_of
+from wholenet.spaces.subgrid import CellPart, Subgrid, channels_of, read_only
 from wholenet.spaces.supernet import with_weights
 
 SIZES = [(64, 96), (33, 47), (32, 32)]
@@ -215,6 +218,21 @@ class _scaled:
             self.module.weight.data, self.module.bias.data = self.saved
         else:
             self.hook.remove()
+
+
+@pytest.mark.parametrize("image", [(64, 96), (33, 47)])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_least_is_the_cheapest_of_all_ways(layers, image):
+    known = GridSubnets(GridSize(layers=layers, filters=4, expansion=2), operations_called(["conv_3x3"]), 3, 3)
+    places = [(layer, level) for layer in range(layers) for level in range(4)]
+    sources = [[edge.source for edge in incoming(*place)] for place in places]
+    ways = []
+    for way in itertools.product(*sources):
+        cells = {at: CellPart((source,), (), ()) for at, source in zip(places, way, strict=True)}
+        ways.append(read_only(Subgrid(layers, ("conv_3x3",), cells)))
+    assert known.least(known.whole(), *image) == min(known.macs(way, *image) for way in ways)
+    some = ways[-1]  # of a part, that part's
+    assert known.least(some, *image) == known.macs(some, *image)
 
 
 def test_there_is_always_something_left_to_compute():

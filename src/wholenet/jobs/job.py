@@ -148,7 +148,7 @@ class _Outcome:
         if self.config.keep == "best":
             save_model(self.run.model_last, self.task.name, model, answer, facts)
             # If the process ends before the checkpoint, the epoch is repeated, and comes to the same score and network.
-            macs = None if self.removal is None else self.removal.describe()["macs"]
+            macs = None if self.removal is None else self.removal.macs
             if not is_best(value, self.state.records, self.task.score, macs):
                 return
         save_model(self.run.model, self.task.name, model, answer, facts)

@@ -62,27 +62,21 @@ class BudgetConfig(BeginConfig):
         if self.budget is None:
             return
         parse_budget(self.budget)
-        wrong = {
-            "architecture": "learned",
-            "protocol": "single-stage",
-            "genotype": None,
-            "execution": "eager",
-            "control": False,
-            "stopping": "none",
-            "ema": 0.0,
+        apart = {
+            "architecture": ("learned", "a search is what meets a budget"),
+            "protocol": ("single-stage", "another protocol cuts the network in its own way"),
+            "genotype": (None, "a discrete network has nothing to choose from"),
+            "execution": ("eager", "the network changes on the way"),
+            "control": (
+                False,
+                "its controls are runs of their own: budget_by='random', and a narrower grid (filters)",
+            ),
+            "ema": (0.0, "an average is over weights of one size"),
+            "stopping": ("none", "a rule of stopping may go back to a larger network"),
         }
-        why = {
-            "architecture": "a search is what meets a budget",
-            "protocol": "another protocol cuts the network in its own way",
-            "genotype": "a discrete network has nothing to choose from",
-            "execution": "the network changes on the way",
-            "ema": "an average is over weights of one size",
-            "stopping": "a rule of stopping may go back to a larger network",
-            "control": "its controls are runs of their own: budget_by='random', and a narrower grid (filters)",
-        }
-        for name, value in wrong.items():
+        for name, (value, why) in apart.items():
             if (found := getattr(self, name)) != value:
-                raise ValueError(f"{name}={found!r} and budget={self.budget!r}: {why[name]}; leave one of them out")
+                raise ValueError(f"{name}={found!r} and budget={self.budget!r}: {why}; leave one of them out")
 
     def check_budget_asked(self) -> None:
         """Make sure that what is said of a budget is said of one.

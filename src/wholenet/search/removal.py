@@ -19,9 +19,9 @@ import torch
 
 from wholenet.search.budget_config import parse_budget
 from wholenet.search.phases import Phase
-from wholenet.search.shrinking import left_of, shrink_training
+from wholenet.search.shrinking import shrink_training
 from wholenet.search.state import TrainState
-from wholenet.spaces.catalog import subnets
+from wholenet.spaces.catalog import left_of, subnets
 from wholenet.spaces.space import Spec
 from wholenet.spaces.subnets import Unit
 
@@ -127,12 +127,17 @@ class Removal:
         self.seed = seed
         self.say = say
         self.known = subnets(state.model.spec)
+        self._read: tuple[Spec, Any, Sequence[Unit]] | None = None
         state.weight_optimizer.register_step_pre_hook(self._look)
 
     def describe(self) -> dict[str, Any]:
         """Its part of an epoch's record: what the network that was trained and scored costs, and what it is."""
-        left = left_of(self.state.model.spec)
-        return {"macs": self._macs(left), "subnet": left.to_dict()}
+        return {"macs": self.macs, "subnet": self._now()[0].to_dict()}
+
+    @property
+    def macs(self) -> int:
+        """Of the network as it is now."""
+        return self._macs(self._now()[0])
 
     def after_epoch(self) -> bool:
         """Remove what goes after the epoch that ends now, if it is one of the search.
@@ -142,10 +147,10 @@ class Removal:
         """
         if not self._searching:
             return False
-        left = before = left_of(self.state.model.spec)
+        before, units = self._now()
+        left, gates = before, self.state.gates
         done = self.state.epoch + 1 - self.search.first
         target = self.goal.after(done, self.search.end - self.search.first)
-        units, gates = self.known.units(before), self.state.gates
         saliency = dict(zip(units, [0.0] * len(units) if gates is None else gates.tolist(), strict=True))
         for floor in (self.floor, 0.0):
             left = self._reduced(left, target, self._rank(saliency), floor)
@@ -156,8 +161,8 @@ class Removal:
         counts = [self.known.count(subnet) for subnet in (before, left)]
         gone = [f"{n - counts[1][kind]} {kind}" for kind, n in counts[0].items() if n > counts[1][kind]]
         self.say(
-            f"removed {', '.join(gone)}: {in_words(self._macs(left))} of {in_words(self.goal.whole)} are left "
-            f"({self._macs(left) / self.goal.whole:.0%})"
+            f"removed {', '.join(gone)}: {in_words(self.macs)} of {in_words(self.goal.whole)} are left "
+            f"({self.macs / self.goal.whole:.0%})"
         )
         return True
 
@@ -209,13 +214,20 @@ class Removal:
     def _look(self, *_: Any) -> None:
         """Before each weight step: add the derivatives in the gates up."""
         if self._searching and self.by != "random":
-            left = left_of(self.state.model.spec)
-            found = self.known.gates(self.state.model.net, left, self.known.units(left)).abs()
+            found = self.known.gates(self.state.model.net, *self._now()).abs()
             self.state.gates = found if self.state.gates is None else self.state.gates + found
 
     @property
     def _searching(self) -> bool:
         return self.search.first <= self.state.epoch < self.search.end
+
+    def _now(self) -> tuple[Any, Sequence[Unit]]:
+        """What is left, and what can go of it; read anew only when the network has another spec."""
+        spec = self.state.model.spec
+        if self._read is None or self._read[0] is not spec:
+            left = left_of(spec)
+            self._read = spec, left, self.known.units(left)
+        return self._read[1:]
 
     def _macs(self, left: Any) -> int:
         return self.known.macs(left, *self.goal.size)

@@ -7,15 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wholenet.spaces.catalog import shrink, subnets
-from wholenet.spaces.space import Spec
+from wholenet.spaces.catalog import left_of, shrink, subnets
 from wholenet.spaces.supernet import Supernet
-
-
-def left_of(spec: Spec) -> Any:
-    """The subnet that a network of ``spec`` is: all of it, where nothing was removed."""
-    known = subnets(spec)
-    return known.whole() if spec.subnet is None else known.from_dict(spec.subnet)
 
 
 def shrink_training(model: Supernet[Any], optimizer: torch.optim.Optimizer, subnet: Any) -> None:

@@ -116,6 +116,12 @@ def subnets(spec: Spec) -> Subnets[Any]:
     return subnets_of(space, space.settings_of(spec.settings), Facts(spec.outputs, spec.channels))
 
 
+def left_of(spec: Spec) -> Any:
+    """The subnet that a network of ``spec`` is: all of it, where nothing was removed."""
+    known = subnets(spec)
+    return known.whole() if spec.subnet is None else known.from_dict(spec.subnet)
+
+
 def shrink(model: Supernet[Any], subnet: Any) -> None:
     """Leave ``subnet`` alone of ``model``, in place: other, smaller parameters with the values that those before had;
     the same logits, of which fewer count.
@@ -123,8 +129,7 @@ def shrink(model: Supernet[Any], subnet: Any) -> None:
     Raises:
         ValueError: for a network that nothing can be removed from.
     """
-    known = subnets(model.spec)
-    before = known.whole() if model.spec.subnet is None else known.from_dict(model.spec.subnet)
+    known, before = subnets(model.spec), left_of(model.spec)
     spec = replace(model.spec, subnet=subnet.to_dict())
     with torch.device("meta"):
         net = create_from(spec).net
