@@ -77,11 +77,6 @@ class Augmentation:
         return Drawn(zoom, rows, columns, flip, brightness, contrast, saturation, **moved)
 
     @property
-    def host_alone(self) -> bool:
-        """Whether something is asked for that only the host does: all that is not along one axis at a time."""
-        return self.quarter_turns or self.rotate != 0 or self.elastic != 0 or self.transform is not None
-
-    @property
     def changes_colour(self) -> bool:
         """Whether there is jitter or noise at all."""
         return self.jitter != 0 or self.noise != 0

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wholenet.data.augment import GREY, LUMA, Augmentation, Span
+from wholenet.data.host_moves import HOST_MOVES, needs_host
 from wholenet.data.pixels import MEAN, MIDDLE, SPREAD, STD
 from wholenet.data.sample import IGNORE
 from wholenet.data.stream import BatchStream
@@ -59,8 +60,8 @@ class RawStream(BatchStream):
     augment: Augmentation
 
     def __getitem__(self, k: int) -> RawBatch:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if self.augment.host_alone:
-            raise ValueError("quarter_turns, rotate, elastic and a transform are done on the host; use BatchStream")
+        if needs_host(self.augment):
+            raise ValueError(f"{', '.join(HOST_MOVES)} are done on the host; use BatchStream")
         windows, drawn, seeds = [], [], []
         for place, index in zip(self.places, self.indices(k), strict=True):
             sample = self.data[index]

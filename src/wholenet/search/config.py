@@ -25,6 +25,7 @@ from wholenet.checked import (
     check,
     checked,
 )
+from wholenet.data.host_moves import needs_host
 from wholenet.data.pixels import Bands
 from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.search.begin_config import BEGIN
@@ -152,11 +153,6 @@ class FitConfig(BudgetConfig):
         return parse_size(self.crop)
 
     @property
-    def host_augments(self) -> bool:
-        """Whether the augmentation has a part that only the host does."""
-        return self.quarter_turns or self.rotate != 0 or self.elastic != 0 or self.transform is not None
-
-    @property
     def separate_data(self) -> bool:
         """Whether weights and architecture learn from different images or annotations."""
         return self.split == "disjoint" or self.weights_annotations != self.arch_annotations
@@ -180,7 +176,7 @@ class FitConfig(BudgetConfig):
             raise ValueError(f"focal_gamma={self.focal_gamma} is of loss='focal', not {self.loss!r}; leave it out")
         if self.scale_max < self.scale_min:
             raise ValueError(f"scale_max={self.scale_max}: expected at least scale_min={self.scale_min}")
-        if self.augment_on == "device" and self.host_augments:
+        if self.augment_on == "device" and needs_host(self):
             raise ValueError(
                 f"quarter_turns={self.quarter_turns}, rotate={self.rotate}, elastic={self.elastic}, "
                 f"transform={self.transform!r} are done on the host, which augment_on='device' rules out; use "

@@ -11,6 +11,7 @@ from torch import Tensor
 from wholenet import parallel
 from wholenet.data.augment import Augmentation
 from wholenet.data.device import RawStream, ahead
+from wholenet.data.host_moves import needs_host
 from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import SegmentationData
 from wholenet.data.stream import BatchStream, Order, batches
@@ -50,7 +51,7 @@ def names_in_batch(data: SegmentationData, stream: str, number: int, config: Fit
 
 def augments_on_device(config: FitConfig, device: torch.device) -> bool:
     """Whether a run on ``device`` augments there: what `augment_on` comes to."""
-    can = not config.host_augments
+    can = not needs_host(config)
     return config.augment_on == "device" or (config.augment_on == "auto" and device.type == "cuda" and can)
 
 
