@@ -82,7 +82,7 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     config = replace(config, **settled)
     if isinstance(config, FitConfig) and config.budget is not None:
         check_phases(plan_phases(config))
-        goal_of(spec_of(config, data.network()), config.budget, config.crop_size)
+        goal_of(spec_of(config, data.network()), config.budget, config.crop_size, config.budget_kinds)
     with parallel.first_alone():
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():

@@ -48,10 +48,26 @@ def smaller(known, removed, seed):
     return left, gone
 
 
+def written(net, level):
+    """The BatchNorms whose outputs add up to the features of a level."""
+    edges = [edge for name, edge in net.transitions.items() if name.endswith(f"_{level}")]
+    cells = [block.cell for name, block in net.cells.items() if name.endswith(f"_{level}")]
+    bodies = [cell.project[1] for cell in cells if cell.state_dict()]
+    stems = [net.stems[str(level)][2][1]] if str(level) in net.stems else []
+    return [edge.norm for edge in edges] + bodies + stems
+
+
 def zeroed(model, known, left):
     """The whole network and weights with which it computes what ``left`` alone would: what is gone is at zero."""
     net = copy.deepcopy(model.net)
     masks = left.masks()
+    for level, groups in enumerate(left.levels):
+        for group in set(known.whole().levels[level]) - set(groups):
+            channels = list(channels_of(group, known.features[level]))
+            for norm in written(net, level):
+                with torch.no_grad():
+                    norm.weight[channels] = 0
+                    norm.bias[channels] = 0
     weights = {name: w * masks[name] for name, w in model.arch().items()}
     for layer, level in known.whole().cells:
         part = left.cells.get((layer, level))
@@ -74,7 +90,7 @@ def zeroed(model, known, left):
 def test_what_is_left_computes_what_the_whole_does_with_the_rest_at_zero(seed, settings, training):
     model = grid(**settings)
     known = subnets(model.spec)
-    left, gone = smaller(known, 40, seed)
+    left, gone = smaller(known, 60, seed)
     assert {unit.kind for unit in gone} == set(KINDS)
     whole, weights = zeroed(model, known, left)
     shrink(model, left)
@@ -166,58 +182,88 @@ def test_every_gate_is_the_derivative_in_a_factor_on_the_unit():
     some = [unit for kind in KINDS for unit in [u for u in units if u.kind == kind][:6]]
     step = 1e-5
     for unit in some:
-        layer, level, *which = unit.where
         values = []
         for factor in (1 + step, 1 - step):
-            with _scaled(model.net, known, left, unit.kind, layer, level, which, factor), torch.no_grad():
+            with _scaled(model.net, known, left, unit, factor), torch.no_grad():
                 values.append(loss().item())
         slope = (values[0] - values[1]) / (2 * step)
         assert gates[units.index(unit)].item() == pytest.approx(slope, rel=1e-4, abs=1e-8), unit
 
 
-class _scaled:
-    """Within the block, what ``unit`` gives is multiplied by ``factor``: by a hook on what computes it."""
-
-    def __init__(self, net, known, left, kind, layer, level, which, factor):
-        cell = net.cells[f"{layer}_{level}"].cell
-        if kind == "edge":
-            self.module, self.change = net.transitions[f"{layer}_{which[0]}_{level}"], lambda out: out * factor
-        elif kind == "bottleneck":
-            self.module, self.change = cell.project, lambda out: out * factor
-        elif kind == "operation":
-            self.module = cell.depthwise.convs[known.operations[which[0]].key]
-            self.change = None
-        else:
-            groups = left.cells[layer, level].groups
-            sizes = [len(channels_of(group, known.widths[level])) for group in groups]
-            scale = torch.cat(
-                [
-                    torch.full((n,), factor if g == which[0] else 1.0, dtype=torch.float64)
-                    for g, n in zip(groups, sizes, strict=True)
-                ]
+def test_a_magnitude_is_the_mean_scale_of_what_the_gate_is_on():
+    model = grid()
+    known = subnets(model.spec)
+    left, _ = smaller(known, 12, 3)
+    shrink(model, left)
+    for unit in known.units(left):
+        (found,) = known.magnitudes(model.net, left, [unit])
+        with _scaled(model.net, known, left, unit, 3.0):  # by a hook or in the weights
+            (more,) = known.magnitudes(model.net, left, [unit])
+        if unit.kind not in ("edge", "bottleneck"):
+            torch.testing.assert_close(more, 3 * found)
+        elif unit.kind == "edge":
+            layer, level, source = unit.where
+            torch.testing.assert_close(
+                found, model.net.transitions[f"{layer}_{source}_{level}"].norm.weight.abs().mean()
             )
-            # Before the activation, whose slope is not its own: the gate is on what BatchNorm gives.
-            self.module, self.change = cell.norm, lambda out: out * scale[:, None, None]
-        self.factor = factor
+        else:
+            torch.testing.assert_close(
+                found, model.net.cells["{}_{}".format(*unit.where)].cell.project[1].weight.abs().mean()
+            )
+
+
+def test_choices_of_a_cell_are_its_options():
+    model = grid("conv_3x3,conv_5x5,dil_conv_3x3")
+    known = subnets(model.spec)
+    sums = dict.fromkeys(known.whole().cells, 0.0)
+    weights = {name: torch.rand_like(w) * model.arch.mask(name) for name, w in model.arch().items()}
+    for unit in known.units(known.whole()):
+        if (at := known.choice(unit)) is not None:
+            sums[unit.where[:2]] += weights[at[0]][at[1]].item()
+    for (layer, level), found in sums.items():
+        expected = weights["alpha"][layer, level].sum() + weights["beta"][layer, level].sum()
+        assert found == pytest.approx(expected.item())
+
+
+class _scaled:
+    """Within the block, what ``unit`` gives is multiplied by ``factor``: by a hook on what computes it, or in the
+    weights where something that is not linear comes after."""
+
+    def __init__(self, net, known, left, unit, factor):
+        self.saved, self.hook, self.factor = [], None, factor
+        if unit.kind == "width":
+            level, group = unit.where
+            self._multiply(written(net, level), left.levels[level], known.features[level], group)
+            return
+        layer, level, *which = unit.where
+        cell = net.cells[f"{layer}_{level}"].cell
+        if unit.kind == "channels":
+            self._multiply([cell.norm], left.cells[layer, level].groups, known.widths[level], which[0])
+        elif unit.kind == "operation":
+            weight = cell.depthwise.convs[known.operations[which[0]].key].weight
+            self.saved.append((weight, weight.data.clone()))
+            weight.data.mul_(factor)
+        else:
+            edge = unit.kind == "edge"
+            module = net.transitions[f"{layer}_{which[0]}_{level}"] if edge else cell.project
+            self.hook = module.register_forward_hook(lambda _module, _args, out: out * factor)
+
+    def _multiply(self, norms, groups, width, group):
+        parts = [(g, len(channels_of(g, width))) for g in groups]
+        scale = torch.cat([torch.full((n,), self.factor if g == group else 1.0, dtype=torch.float64) for g, n in parts])
+        for norm in norms:
+            for parameter in (norm.weight, norm.bias):
+                self.saved.append((parameter, parameter.data.clone()))
+                parameter.data.mul_(scale)
 
     def __enter__(self):
-        if self.change is None:
-            self.module.weight.data.mul_(self.factor)
-        elif isinstance(self.module, torch.nn.BatchNorm2d):  # its affine map is used, not its forward pass
-            self.saved = [p.data.clone() for p in (self.module.weight, self.module.bias)]
-            scale = self.change(torch.ones(len(self.module.weight), 1, 1, dtype=torch.float64)).flatten()
-            self.module.weight.data.mul_(scale)
-            self.module.bias.data.mul_(scale)
-        else:
-            self.hook = self.module.register_forward_hook(lambda _module, _args, out: self.change(out))
+        pass
 
     def __exit__(self, *_):
-        if self.change is None:
-            self.module.weight.data.div_(self.factor)
-        elif isinstance(self.module, torch.nn.BatchNorm2d):
-            self.module.weight.data, self.module.bias.data = self.saved
-        else:
+        if self.hook is not None:
             self.hook.remove()
+        for parameter, value in self.saved:
+            parameter.data = value
 
 
 @pytest.mark.parametrize("image", [(64, 96), (33, 47)])
@@ -229,10 +275,34 @@ def test_the_least_is_the_cheapest_of_all_ways(layers, image):
     ways = []
     for way in itertools.product(*sources):
         cells = {at: CellPart((source,), (), ()) for at, source in zip(places, way, strict=True)}
-        ways.append(read_only(Subgrid(layers, ("conv_3x3",), cells)))
+        ways.append(read_only(Subgrid(layers, ("conv_3x3",), cells, ((0,),) * 4)))
     assert known.least(known.whole(), *image) == min(known.macs(way, *image) for way in ways)
     some = ways[-1]  # of a part, that part's
     assert known.least(some, *image) == known.macs(some, *image)
+
+
+@pytest.mark.parametrize("kinds", [some for n in range(len(KINDS)) for some in itertools.combinations(KINDS, n)])
+def test_the_least_of_some_kinds_is_what_removing_them_comes_to(kinds):
+    """For every choice of one edge per cell: what is left when the larger of two groups and kernels goes first."""
+    known = GridSubnets(GridSize(layers=1, filters=6, expansion=1), operations_called(["conv_3x3", "conv_5x5"]), 3, 3)
+    whole = known.whole()
+    edges = [[unit for unit in known.units(whole) if unit.kind == "edge" and unit.where[1] == at] for at in range(4)]
+    found = []
+    for kept in itertools.product(*edges) if "edge" in kinds else [()]:
+        left = whole
+        for unit in itertools.chain(*edges) if kept else ():
+            left = left if unit in kept else known.without(left, unit)
+        while units := [unit for unit in known.units(left) if unit.kind in kinds]:
+            left = known.without(left, max(units, key=lambda unit: _size_of(known, unit)))
+        found.append(known.macs(left, 64, 64))
+    assert known.least(whole, 64, 64, kinds) == min(found)
+
+
+def _size_of(known, unit):
+    if unit.kind in ("channels", "width"):
+        *_, level, group = unit.where
+        return len(channels_of(group, (known.widths if unit.kind == "channels" else known.features)[level]))
+    return unit.where[-1]
 
 
 def test_there_is_always_something_left_to_compute():
@@ -244,6 +314,7 @@ def test_there_is_always_something_left_to_compute():
         left = smaller_one
     assert all(part.bare and len(part.inputs) == 1 for part in left.cells.values())
     assert {level for layer, level in left.cells if layer == left.layers - 1} == set(range(4))
+    assert all(len(groups) == 1 for groups in left.levels)
 
 
 @pytest.mark.parametrize(
@@ -259,6 +330,10 @@ def test_there_is_always_something_left_to_compute():
         (lambda d: d.update(layers=7), "decoder reads"),
         (lambda d: d.update(more=1), "more"),
         (lambda d: d["cells"][0].update(stride=5), "is none"),
+        (lambda d: d["levels"].update({"4": []}), "for each of 4 levels"),
+        (lambda d: d["levels"].update({"4": [9]}), "for each of 4 levels"),
+        (lambda d: d["levels"].update({"4": "0"}), "numbers of groups of channels for each stride"),
+        (lambda d: d["levels"].pop("8"), "numbers of groups of channels for each stride"),
     ],
 )
 def test_what_is_no_subnet_is_refused(spoil, told):

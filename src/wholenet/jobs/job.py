@@ -200,10 +200,19 @@ def _removal(
     """What makes the network smaller, where there is a budget."""
     if not isinstance(config, FitConfig) or config.budget is None:
         return None
-    goal = goal_of(state.model.spec, config.budget, config.crop_size)
+    goal = goal_of(state.model.spec, config.budget, config.crop_size, config.budget_kinds)
     search = next(phase for phase in phases if phase.moves_architecture)
-    chosen: dict[str, Any] = {"by": config.budget_by, "floor": config.budget_floor, "seed": config.seed}
-    return Removal(state, goal, search, **chosen, say=say)
+    return Removal(
+        state,
+        goal,
+        search,
+        by=config.budget_by,
+        kinds=config.budget_kinds,
+        over=config.budget_over,
+        floor=config.budget_floor,
+        seed=config.seed,
+        say=say,
+    )
 
 
 def _describe(config: TrainConfig, removal: Removal | None, state: TrainState) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class MixtureCell(Fusable):
     Expand, squeeze-and-excitation and projection are shared by them. This is the reading that reproduces the
     parameter counts of the seed paper's Table 3; with a residual connection, which the table cannot show.
 
-    ``left``: expanded channels, where some were removed; the gate stays as deep inside as it was.
+    ``left``: channels in and out, and expanded ones, where some were removed; the gate stays as deep inside as it was.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class MixtureCell(Fusable):
         operations: Sequence[Operation],
         activation: str,
         *,
-        left: int | None = None,
+        left: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         whole = channels * expansion
-        width = whole if left is None else left
+        channels, width = (channels, whole) if left is None else left
         self.expand = ConvNorm(channels, width, 1, activation=activation)
         self.depthwise = OperationMixture(width, operations)
         self.norm = BatchNorm(width)

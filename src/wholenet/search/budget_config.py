@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from wholenet.checked import BelowOne, checked
+from wholenet.checked import BelowOne, Share, checked
 from wholenet.files import shown
 from wholenet.search.begin_config import BeginConfig
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-Scoring = Literal["saliency", "saliency-by-kind", "random"]
-"""How units are ranked: see :mod:`wholenet.search.removal`."""
-BUDGET = ("budget", "budget_by", "budget_floor")
+Scoring = Literal["saliency", "saliency-by-kind", "magnitude", "weights", "random"]
+"""How units are ranked: see :mod:`wholenet.search.scores`."""
+BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor")
 """The fields that it adds."""
 
 
@@ -48,10 +48,20 @@ class BudgetConfig(BeginConfig):
     (2GMACs). Units are removed over the search until it is met; fine-tuning goes on with what is left. Default: all is
     kept."""
     budget_by: Scoring = "saliency-by-kind"
-    """What goes first: what the loss needs least per multiply-add (saliency), within its kind (edges, operations,
-    channels, bottlenecks), or by chance, which is the control."""
+    """What goes first: what the loss needs least per multiply-add (saliency), in means of its kind; what BatchNorms
+    scale least (magnitude); edges and operations of the least weight (weights); or chance, which is the control."""
+    budget_units: str | None = None
+    """Kinds of units that may go, joined by commas; of a grid edge, operation, channels, bottleneck, width. Default:
+    all."""
+    budget_over: Share = 1.0
+    """Share of the search's epochs over which units go, from its first: 1 is gradually, 0 at once after that one."""
     budget_floor: BelowOne = 0.125
-    """Share of each bottleneck's channels that stays, as long as the budget can be met so."""
+    """Share of each bottleneck's and each level's channels that stays, as long as the budget can be met so."""
+
+    @property
+    def budget_kinds(self) -> tuple[str, ...] | None:
+        """Of units that may go; None: all."""
+        return None if self.budget_units is None else tuple(self.budget_units.split(","))
 
     def check_budget(self) -> None:
         """Make sure that a budget goes together with the rest of the run.

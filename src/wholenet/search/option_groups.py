@@ -44,6 +44,8 @@ GROUPS = {
     "Budget": (
         "budget",
         "budget_by",
+        "budget_units",
+        "budget_over",
         "budget_floor",
     ),
     "Search": (

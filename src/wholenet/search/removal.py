@@ -2,10 +2,9 @@
 
 In each epoch of the search a gate is imagined on every unit that could go, a factor at 1. Its derivative comes out of
 the weight step's own backward pass for nothing; to first order, removing the unit changes the loss by minus that. The
-absolute values are summed over the steps: the *saliency* of the unit (Molchanov et al., "Importance Estimation for
-Neural Network Pruning", 2019, Sec. 3.1, who square it). At the end of the epoch those go that cost least loss per
-multiply-add saved, until a straight line from the whole network to the budget is met. Their weights, statistics and
-momenta go with them; the logits of what is left stay as they are.
+absolute values are summed over the steps: the *saliency* of the unit. At the end of the epoch those go that score
+lowest (:mod:`wholenet.search.scores`), until a straight line from the whole network to the budget is met. Their
+weights, statistics and momenta go with them; the logits of what is left stay as they are.
 """
 
 from __future__ import annotations
@@ -17,13 +16,15 @@ from typing import Any
 
 import torch
 
+from wholenet.files import shown
 from wholenet.search.budget_config import parse_budget
 from wholenet.search.phases import Phase
+from wholenet.search.scores import SCORES, Seen
 from wholenet.search.shrinking import shrink_training
 from wholenet.search.state import TrainState
 from wholenet.spaces.catalog import left_of, subnets
 from wholenet.spaces.space import Spec
-from wholenet.spaces.subnets import Unit
+from wholenet.spaces.subnets import Subnets, Unit
 
 NEAR = 0.98
 """Of the goal: what would leave less is removed only if nothing else can go. Not of the way there, or what saves much,
@@ -48,21 +49,30 @@ class Goal:
         return self.whole - (self.whole - self.macs) * done // epochs
 
 
-def goal_of(spec: Spec, budget: str, size: tuple[int, int]) -> Goal:
-    """What ``budget`` means for the supernet of ``spec`` and images of ``size`` = (H, W).
+def least_macs(known: Subnets[Any], left: Any, size: tuple[int, int], kinds: tuple[str, ...] | None) -> int:
+    """Of what removing units of these kinds can leave; None: of all."""
+    return known.least(left, *size) if kinds is None else known.least(left, *size, kinds)
+
+
+def goal_of(spec: Spec, budget: str, size: tuple[int, int], kinds: tuple[str, ...] | None = None) -> Goal:
+    """What ``budget`` means for the supernet of ``spec`` and images of ``size`` = (H, W), if these ``kinds`` may go.
 
     Raises:
-        ValueError: if no part of the network costs as little, the whole costs no more, or nothing can be removed.
+        ValueError: if no part of the network costs as little, the whole costs no more, or nothing can be removed; for a
+            kind of unit that there is not.
     """
     known = subnets(spec)
-    whole, least = (count(known.whole(), *size) for count in (known.macs, known.least))
+    there = {unit.kind: None for unit in known.units(known.whole())}
+    if strange := [kind for kind in kinds or () if kind not in there]:
+        raise ValueError(f"budget_units: {shown(strange[0])} is no kind of unit here; known: {', '.join(there)}")
+    whole, least = known.macs(known.whole(), *size), least_macs(known, known.whole(), size, kinds)
     share, macs = parse_budget(budget)
     asked = int((share or 0) * whole) if macs is None else macs
     at = f"for an image of {size[0]}x{size[1]}"
     if asked < least:
         raise ValueError(
-            f"budget={budget!r} is {in_words(asked)} {at}; stems, decoder and the least that joins them cost "
-            f"{in_words(least)}, {least / whole:.1%} of the whole network: give at least that, or a smaller size"
+            f"budget={budget!r} is {in_words(asked)} {at}; what cannot be removed costs {in_words(least)}, "
+            f"{least / whole:.1%} of the whole network: give at least that, or a smaller size"
         )
     if asked >= whole:
         raise ValueError(
@@ -102,8 +112,10 @@ class Removal:
         state: of the run; its model and its weights' optimiser are changed in place.
         goal: see :func:`goal_of`.
         search: the phase in which units are removed, at the end of each epoch.
-        by: how units are ranked, one of ``search.budget_config.Scoring``.
-        floor: share of each bottleneck that stays, as long as the goal can be met so.
+        by: how units are ranked, a name in ``search.scores.SCORES``.
+        kinds: of units that may go; None: all.
+        over: the share of the search's epochs over which they go, from its beginning.
+        floor: share of each bottleneck and each level that stays, as long as the goal can be met so.
         seed: of chance.
         say: told what went.
     """
@@ -115,6 +127,8 @@ class Removal:
         search: Phase,
         *,
         by: str,
+        kinds: tuple[str, ...] | None = None,
+        over: float = 1.0,
         floor: float,
         seed: int,
         say: Callable[[str], None],
@@ -122,7 +136,10 @@ class Removal:
         self.state = state
         self.goal = goal
         self.search = search
-        self.by = by
+        self.score = SCORES[by]
+        self.kinds = kinds
+        self.epochs = max(1, round(over * (search.end - search.first)))
+        """In which units go."""
         self.floor = floor
         self.seed = seed
         self.say = say
@@ -140,20 +157,20 @@ class Removal:
         return self._macs(self._now()[0])
 
     def after_epoch(self) -> bool:
-        """Remove what goes after the epoch that ends now, if it is one of the search.
+        """Remove what goes after the epoch that ends now, if it is one of those in which units go.
 
         Returns:
             Whether something went.
         """
-        if not self._searching:
+        if not self._removing:
             return False
         before, units = self._now()
-        left, gates = before, self.state.gates
-        done = self.state.epoch + 1 - self.search.first
-        target = self.goal.after(done, self.search.end - self.search.first)
-        saliency = dict(zip(units, [0.0] * len(units) if gates is None else gates.tolist(), strict=True))
+        target = self.goal.after(self.state.epoch + 1 - self.search.first, self.epochs)
+        chance = random.Random(f"{self.seed} {self.state.epoch}")
+        seen = Seen(self.state.model, self.known, before, units, self.state.gates, chance)
+        ranks, left = self.score.ranks(seen), before
         for floor in (self.floor, 0.0):
-            left = self._reduced(left, target, self._rank(saliency), floor)
+            left = self._reduced(left, target, ranks, floor)
         self.state.gates = None
         if left == before:
             return False
@@ -166,12 +183,13 @@ class Removal:
         )
         return True
 
-    def _reduced(self, left: Any, target: int, rank: Callable[[Unit, int], float], floor: float) -> Any:
+    def _reduced(self, left: Any, target: int, ranks: Mapping[Unit, float], floor: float) -> Any:
         """``left`` without units in the order of their rank, until it costs no more than ``target`` or none can go."""
         while (macs := self._macs(left)) > target:
             start = left
-            saved = {unit: macs - self._macs(self.known.without(left, unit)) for unit in self.known.units(left, floor)}
-            order = sorted((unit for unit, n in saved.items() if n > 0), key=lambda unit: rank(unit, saved[unit]))
+            saved = {unit: macs - self._macs(self.known.without(left, unit)) for unit in self._units(left, floor)}
+            per = saved if self.score.per_cost else dict.fromkeys(saved, 1)
+            order = sorted((unit for unit, n in saved.items() if n > 0), key=lambda unit: ranks[unit] / per[unit])
             if not order:
                 break
             for least in (NEAR * self.goal.macs, 0):
@@ -188,45 +206,36 @@ class Removal:
         for unit in order:
             if not wanted or self._macs(left) <= target:
                 break
-            if unit not in self.known.units(left, floor):  # went with another
+            if unit not in self._units(left, floor):  # went with another
                 continue
             smaller = self.known.without(left, unit)
             # What goes must not bar the way to the goal, as an edge may without which another level has to stay.
-            reaches = self.known.least(smaller, *self.goal.size) <= self.goal.macs
+            reaches = least_macs(self.known, smaller, self.goal.size, self.kinds) <= self.goal.macs
             if reaches and self._macs(smaller) >= least:
                 left, wanted = smaller, wanted - 1
         return left
 
-    def _rank(self, saliency: Mapping[Unit, float]) -> Callable[[Unit, int], float]:
-        """(unit, multiply-adds that it saves) -> the lowest goes first."""
-        if self.by == "random":
-            draw = random.Random(f"{self.seed} {self.state.epoch}")
-            chance = {unit: draw.random() for unit in saliency}
-            return lambda unit, _saved: chance[unit]
-        scale = {unit.kind: 1.0 for unit in saliency}
-        if self.by == "saliency-by-kind":
-            for kind in scale:
-                own = [value for unit, value in saliency.items() if unit.kind == kind]
-                scale[kind] = sum(own) / len(own) or 1.0
-        return lambda unit, saved: saliency[unit] / scale[unit.kind] / saved
-
     @torch.no_grad()
     def _look(self, *_: Any) -> None:
         """Before each weight step: add the derivatives in the gates up."""
-        if self._searching and self.by != "random":
+        if self._removing and self.score.looks:
             found = self.known.gates(self.state.model.net, *self._now()).abs()
             self.state.gates = found if self.state.gates is None else self.state.gates + found
 
     @property
-    def _searching(self) -> bool:
-        return self.search.first <= self.state.epoch < self.search.end
+    def _removing(self) -> bool:
+        return self.search.first <= self.state.epoch < self.search.first + self.epochs
+
+    def _units(self, left: Any, floor: float = 0.0) -> Sequence[Unit]:
+        """What may go next."""
+        return [unit for unit in self.known.units(left, floor) if self.kinds is None or unit.kind in self.kinds]
 
     def _now(self) -> tuple[Any, Sequence[Unit]]:
         """What is left, and what can go of it; read anew only when the network has another spec."""
         spec = self.state.model.spec
         if self._read is None or self._read[0] is not spec:
             left = left_of(spec)
-            self._read = spec, left, self.known.units(left)
+            self._read = spec, left, self._units(left)
         return self._read[1:]
 
     def _macs(self, left: Any) -> int:

@@ -105,14 +105,17 @@ def kept_edges(kept: Mapping[str, Tensor], layer: int, target: int) -> list[Edge
 
 
 class Stem(nn.Sequential):
-    """Image to features at a quarter of its size: 3 x 3 convolutions of stride 2, 1, 2 (Auto-DeepLab's stem)."""
+    """Image to features at a quarter of its size: 3 x 3 convolutions of stride 2, 1, 2 (Auto-DeepLab's stem).
 
-    def __init__(self, in_channels: int, channels: int, activation: str) -> None:
+    ``left``: of its ``channels``, where some were removed; inside it is as wide as it was.
+    """
+
+    def __init__(self, in_channels: int, channels: int, activation: str, left: int | None = None) -> None:
         half = channels // 2
         super().__init__(
             ConvNorm(in_channels, half, 3, stride=2, activation=activation),
             ConvNorm(half, half, 3, activation=activation),
-            ConvNorm(half, channels, 3, stride=2, activation=activation),
+            ConvNorm(half, channels if left is None else left, 3, stride=2, activation=activation),
         )
 
 
@@ -176,6 +179,7 @@ class Grid(nn.Module):
             What is left out has no weights and costs nothing; what is there has the supernet's name for it.
         widths: expanded channels that are left of the bottlenecks of "mixture" cells, by (layer, level); of those that
             are not named, all.
+        channels: of the feature maps of each level that are left; None: all.
         encoder: a pretrained one, whose maps take the place of what the four stems make of the image; each goes through
             one 1 x 1 convolution to the grid's channels.
 
@@ -194,6 +198,7 @@ class Grid(nn.Module):
         operations: Sequence[Operation] | None = None,
         kept: dict[str, Tensor] | None = None,
         widths: Mapping[tuple[int, int], int] | None = None,
+        channels: Sequence[int] | None = None,
         encoder: Encoder | None = None,
     ) -> None:
         super().__init__()
@@ -203,7 +208,8 @@ class Grid(nn.Module):
             raise ValueError(
                 f"a pretrained stem sees RGB images, and these have {in_channels} channels; leave stem out with them"
             )
-        channels = [size.filters * 2**level for level in range(LEVELS)]
+        whole = [size.filters * 2**level for level in range(LEVELS)]
+        channels = whole if channels is None else channels
         self.layers = size.layers
         self.recompute = False
         """Whether training keeps only the cells' outputs and computes what is inside again in the backward pass: the
@@ -218,7 +224,11 @@ class Grid(nn.Module):
         self.encoder = encoder
         self.stems = nn.ModuleDict(
             {
-                str(i): Stem(in_channels, c, activation) if encoder is None else ConvNorm(encoder.channels[i], c, 1)
+                str(i): (
+                    Stem(in_channels, whole[i], activation, c)
+                    if encoder is None
+                    else ConvNorm(encoder.channels[i], c, 1)
+                )
                 for i, c in enumerate(channels)
                 if i in read
             }
@@ -234,11 +244,12 @@ class Grid(nn.Module):
                 for edge in self.edges[layer][level]:
                     self.transitions[edge.key] = Transition(channels[edge.source], channels[edge.target])
                 offered = [operations[i] for i in self.offered[layer][level]]
-                shape = (channels[level] // size.sampling, size.expansion, offered, activation)
+                shape = (whole[level] // size.sampling, size.expansion, offered, activation)
                 if not offered:
                     block = BareCell()
                 elif widths is not None and (layer, level) in widths:
-                    block = MixtureCell(*shape, left=widths[layer, level])
+                    sampled = channels[level] // size.sampling
+                    block = MixtureCell(*shape, left=(sampled, widths[layer, level]))
                 else:
                     block = CELLS[cell](*shape)
                 self.cells[f"{layer}_{level}"] = PartialChannels(block, channels[level], size.sampling)

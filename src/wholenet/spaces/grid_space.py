@@ -52,6 +52,7 @@ class GridSettings:
 def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None, subnet: Subgrid | None = None) -> Grid:
     some = genotype if subnet is None else subnet
     kept = None if some is None else some.masks()
+    known = None if subnet is None else _subnets(settings, facts)
     operations = operations_called(settings.names)
     if torch.get_default_device().type != "meta":  # a model folder is being looked at: nothing is computed yet
         for operation in operations:
@@ -64,7 +65,8 @@ def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None, subn
         activation=settings.activation,
         operations=operations,
         kept=kept,
-        widths=None if subnet is None else _subnets(settings, facts).widths_of(subnet),
+        widths=None if known is None or subnet is None else known.widths_of(subnet),
+        channels=None if known is None or subnet is None else known.channels_of_levels(subnet),
         encoder=None if settings.stem is None else Encoder(settings.stem, STRIDES),
     )
 

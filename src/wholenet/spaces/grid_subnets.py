@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -15,17 +15,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from wholenet.files import shown
 from wholenet.ops.bottleneck import hidden_width
 from wholenet.ops.operations import Operation
 from wholenet.ops.shares import Kernel, kernel_of
-from wholenet.spaces.grid import LEVELS, Edge
+from wholenet.spaces.grid import LEVELS, STRIDES, Edge
 from wholenet.spaces.sizes import GridSize
 from wholenet.spaces.subgrid import CellPart, Subgrid, channels_of, groups_of, read_only, subgrid_from_dict, whole_grid
 from wholenet.spaces.subnets import Unit
 
-KINDS = ("edge", "operation", "channels", "bottleneck")
-"""Of units, and where they are: an edge by (layer, target, source), an operation and a group of channels by (layer,
-level, which), a bottleneck by (layer, level)."""
+KINDS = ("edge", "operation", "channels", "bottleneck", "width")
+"""Of units, and where they are: an edge by (layer, target, source), an operation and a group of expanded channels by
+(layer, level, which), a bottleneck by (layer, level), a group of channels of all feature maps of a level by (level,
+which)."""
 
 COUNTED = {"edges": "inputs", "operations": "operations", "channel groups": "groups"}
 
@@ -52,11 +54,13 @@ class GridSubnets:
         self.kernels = [_kernel(operation) for operation in operations]
         self.widths = tuple(size.filters * 2**level // size.sampling * size.expansion for level in range(LEVELS))
         """Of the whole bottlenecks, by level."""
+        self.features = tuple(size.filters * 2**level for level in range(LEVELS))
+        """Channels of the whole feature maps, by level."""
 
     def whole(self) -> Subgrid:
         """All of the grid."""
         names = tuple(operation.name for operation in self.operations)
-        return whole_grid(self.size.layers, names, self.widths)  # pyright: ignore[reportArgumentType]
+        return whole_grid(self.size.layers, names, self.widths, self.features)
 
     def from_dict(self, values: Mapping[str, Any]) -> Subgrid:
         """The subgrid of plain values.
@@ -74,56 +78,79 @@ class GridSubnets:
         for at, part in found.cells.items():
             if not set(part.groups) <= set(whole.cells[at].groups):
                 raise ValueError(f"the subnet has groups of channels that a width of {self.widths[at[1]]} has not")
+        for level, groups in enumerate(found.levels):
+            every = whole.levels[level]
+            if not set(groups) <= set(every) or (self.size.sampling > 1 and groups != every):
+                raise ValueError(
+                    f"the subnet has the groups of channels {shown(groups)} at stride {STRIDES[level]}; this grid can "
+                    f"be left with {'all' if self.size.sampling > 1 else 'some'} of {shown(every)}"
+                )
         return found
 
-    def least(self, subnet: Subgrid, height: int, width: int) -> int:
-        """The cheapest way from stems to the four levels of the last layer, all cells bare: by dynamic programming over
-        the sets of levels that a layer may have, from the first layer to the last."""
+    def least(self, subnet: Subgrid, height: int, width: int, kinds: Collection[str] = KINDS) -> int:
+        """The cheapest way from stems to the four levels of the last layer, all cells and levels as narrow as they can
+        be: by dynamic programming over the sets of levels that a layer may have, from the first layer to the last."""
         pixels = _pixels(height, width)
+        narrow = self._narrowest(subnet, kinds)
+        if "edge" not in kinds:
+            return self.macs(narrow, height, width)
+        channels = self.channels_of_levels(narrow)
         every = [frozenset(some) for n in range(1, LEVELS + 1) for some in itertools.combinations(range(LEVELS), n)]
-        found = {some: sum(self._stem(level, height, width) for level in some) for some in every}
-        for layer in range(subnet.layers):
+        found = {some: sum(self._stem(channels[level], level, height, width) for level in some) for some in every}
+        for layer in range(narrow.layers):
             after = dict[frozenset[int], int]()
-            inputs = {
-                level: subnet.cells[layer, level].inputs for level in range(LEVELS) if (layer, level) in subnet.cells
-            }
+            parts = {level: narrow.cells[layer, level] for level in range(LEVELS) if (layer, level) in narrow.cells}
+            cells = {level: self._bottleneck(channels[level], level, part, pixels) for level, part in parts.items()}
             for some in every:
-                if not some <= inputs.keys():
+                if not some <= parts.keys():
                     continue
                 ways = [
                     cost
-                    + sum(min(self._edge(s, level, pixels) for s in inputs[level] if s in before) for level in some)
+                    + sum(
+                        cells[level]
+                        + min(_edge(channels, s, level, pixels) for s in parts[level].inputs if s in before)
+                        for level in some
+                    )
                     for before, cost in found.items()
-                    if all(before & set(inputs[level]) for level in some)
+                    if all(before & set(parts[level].inputs) for level in some)
                 ]
                 if ways:
                     after[some] = min(ways)
             found = after
-        return found[frozenset(range(LEVELS))] + self._decoder(pixels)
+        return found[frozenset(range(LEVELS))] + self._decoder(channels, pixels)
 
     def units(self, subnet: Subgrid, floor: float = 0.0) -> list[Unit]:
         """Edges of cells that have another, operations likewise, groups of channels but the last, and bottlenecks; with
-        a floor above 0 no bottleneck, and no more channels of any than leave that share of its groups."""
+        a floor above 0 no bottleneck, and no more channels of any, or of any level, than leave that share of the
+        groups."""
         found = list[Unit]()
+        for level, groups in enumerate(subnet.levels if self.size.sampling == 1 else ()):
+            if len(groups) > _most_that_stay(floor, self.features[level]):
+                found += [Unit("width", (level, group)) for group in groups]
         for (layer, level), part in subnet.cells.items():
             if len(part.inputs) > 1:
                 found += [Unit("edge", (layer, level, source)) for source in part.inputs]
             if len(part.operations) > 1:
                 found += [Unit("operation", (layer, level, place)) for place in part.operations]
-            if len(part.groups) > max(1, math.ceil(floor * groups_of(self.widths[level]))):
+            if len(part.groups) > _most_that_stay(floor, self.widths[level]):
                 found += [Unit("channels", (layer, level, group)) for group in part.groups]
             if not part.bare and not floor:
                 found.append(Unit("bottleneck", (layer, level)))
         return found
 
     def count(self, subnet: Subgrid) -> dict[str, int]:
-        """Edges, operations, groups of channels, bottlenecks and cells."""
+        """Edges, operations, groups of channels, bottlenecks, cells, and groups of channels of levels."""
         parts = subnet.cells.values()
         sums = {name: sum(len(getattr(part, field)) for part in parts) for name, field in COUNTED.items()}
-        return {**sums, "bottlenecks": sum(not part.bare for part in parts), "cells": len(parts)}
+        levels = sum(map(len, subnet.levels))
+        return {**sums, "bottlenecks": sum(not part.bare for part in parts), "cells": len(parts), "widths": levels}
 
     def without(self, subnet: Subgrid, unit: Unit) -> Subgrid:
         """``subnet`` without ``unit`` and without the cells that nobody reads then."""
+        if unit.kind == "width":
+            level, gone = unit.where
+            groups = tuple(group for group in subnet.levels[level] if group != gone)
+            return replace(subnet, levels=(*subnet.levels[:level], groups, *subnet.levels[level + 1 :]))
         layer, level, *which = unit.where
         part = subnet.cells[layer, level]
         if unit.kind == "bottleneck":
@@ -131,95 +158,148 @@ class GridSubnets:
         else:
             field = {"edge": "inputs", "operation": "operations", "channels": "groups"}[unit.kind]
             part = replace(part, **{field: tuple(one for one in getattr(part, field) if one != which[0])})
-        left = Subgrid(subnet.layers, subnet.operations, {**subnet.cells, (layer, level): part})
+        left = replace(subnet, cells={**subnet.cells, (layer, level): part})
         return read_only(left) if unit.kind == "edge" else left
 
     def macs(self, subnet: Subgrid, height: int, width: int) -> int:
         """Multiply-adds of the form that runs on a CPU: kernels mixed first, 1 x 1 convolutions at the smaller size."""
-        pixels = _pixels(height, width)
+        pixels, channels = _pixels(height, width), self.channels_of_levels(subnet)
         read = {source for (layer, _), part in subnet.cells.items() if layer == 0 for source in part.inputs}
-        total = sum(self._stem(level, height, width) for level in read)
+        total = sum(self._stem(channels[level], level, height, width) for level in read)
         for (_layer, level), part in subnet.cells.items():
-            for source in part.inputs:
-                total += self._edge(source, level, pixels)
-            total += self._bottleneck(level, part, pixels[level])
-        return total + self._decoder(pixels)
+            total += sum(_edge(channels, source, level, pixels) for source in part.inputs)
+            total += self._bottleneck(channels[level], level, part, pixels)
+        return total + self._decoder(channels, pixels)
 
     def gates(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit]) -> Tensor:
         """Derivatives in the units' gates. An edge's output is that of its BatchNorm, whose affine map is linear in the
         gate; a bottleneck's likewise; a channel that its BatchNorm makes zero stays zero behind the activation; the
-        kernels of an operation are linear themselves."""
-        parameters = dict(net.named_parameters())
-        found = dict[str, Tensor]()
-
-        def slopes(name: str) -> Tensor:  # [channels]: parameter times gradient
-            if name not in found:
-                own = [parameters[f"{name}.{half}"] for half in ("weight", "bias")]
-                found[name] = sum((p.detach() * _gradient(p) for p in own), torch.zeros_like(own[0]))
-            return found[name]
-
-        gates = []
+        kernels of an operation are linear themselves. A group of channels of a level is a gate on all that adds to it:
+        every edge into the level, its bottlenecks, its stem."""
+        own = dict(net.named_parameters())
+        slopes = {name: p.detach() * _gradient(p) for name, p in own.items()}
+        found = []
         for unit in units:
-            layer, level, *which = unit.where
-            cell = f"cells.{layer}_{level}.cell"
-            if unit.kind == "edge":
-                gates.append(slopes(f"transitions.{Edge(layer, which[0], level).key}.norm").sum())
-            elif unit.kind == "bottleneck":
-                gates.append(slopes(f"{cell}.project.1").sum())
-            elif unit.kind == "channels":
-                kept = self._kept(subnet.cells[layer, level], level)
-                mine = torch.isin(kept, torch.tensor(channels_of(which[0], self.widths[level])))
-                norm = slopes(f"{cell}.norm")
-                gates.append(norm[mine.to(norm.device)].sum())
-            else:
-                prefix = f"{cell}.depthwise.convs.{self.operations[which[0]].key}."
-                own = [p for name, p in parameters.items() if name.startswith(prefix)]
-                gates.append(torch.stack([(p.detach() * _gradient(p)).sum() for p in own]).sum())
-        return torch.stack(gates)
+            names, kept = self._gated(subnet, unit, own)
+            found.append(torch.stack([_some(slopes[name], kept).sum() for name in names]).sum())
+        return torch.stack(found)
+
+    def magnitudes(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit]) -> Tensor:
+        """Of the scales of the BatchNorms that the units' gates are on, or of the entries of an operation's kernels."""
+        own = dict(net.named_parameters())
+        found = []
+        for unit in units:
+            names, kept = self._gated(subnet, unit, own)
+            scales = [_some(own[name].detach(), kept) for name in names if not name.endswith(".bias")]
+            found.append(torch.cat([scale.flatten() for scale in scales]).abs().mean())
+        return torch.stack(found)
+
+    def choice(self, unit: Unit) -> tuple[str, tuple[int, ...]] | None:
+        """An edge is one of beta's options, an operation one of alpha's."""
+        if unit.kind == "edge":
+            layer, level, source = unit.where
+            return "beta", (layer, level, Edge(layer, source, level).slot)
+        return ("alpha", unit.where) if unit.kind == "operation" else None
+
+    def _gated(self, subnet: Subgrid, unit: Unit, own: Collection[str]) -> tuple[list[str], Tensor | None]:
+        """The parameters that a gate on ``unit`` multiplies, of the network's ``own``; which of their channels (bool
+        [channels]); None: all."""
+        if unit.kind == "width":
+            level, group = unit.where
+            gone = torch.tensor(channels_of(group, self.features[level]))
+            return _halves(*self._written(subnet, level)), torch.isin(self._features(subnet, level), gone)
+        layer, level, *which = unit.where
+        cell = f"cells.{layer}_{level}.cell"
+        if unit.kind == "edge":
+            return _halves(f"transitions.{Edge(layer, which[0], level).key}.norm"), None
+        if unit.kind == "bottleneck":
+            return _halves(f"{cell}.project.1"), None
+        if unit.kind == "channels":
+            gone = torch.tensor(channels_of(which[0], self.widths[level]))
+            return _halves(f"{cell}.norm"), torch.isin(self._kept(subnet.cells[layer, level], level), gone)
+        prefix = f"{cell}.depthwise.convs.{self.operations[which[0]].key}."
+        return [name for name in own if name.startswith(prefix)], None
 
     def cut(self, name: str, tensor: Tensor, old: Subgrid, new: Subgrid) -> Tensor:
-        """What is left of a tensor: of those of bottlenecks the channels that are, of all others everything."""
-        section, _, rest = name.partition(".")
-        key, _, rest = rest.partition(".")
-        axis = next((axis for start, axis in AXES.items() if rest.startswith(f"cell.{start}")), None)
-        if section != "cells" or axis is None or tensor.ndim == 0:
-            return tensor
-        layer, level = (int(place) for place in key.split("_"))
-        before, after = (self._kept(subnet.cells[layer, level], level) for subnet in (old, new))
-        if len(before) == len(after):
-            return tensor
-        kept = torch.isin(before, after).nonzero().flatten().to(tensor.device)
-        return tensor.index_select(axis, kept)
+        """What is left of a tensor: of each axis of channels those that are."""
+        for axis, of in axes_of(name) if tensor.ndim else ():
+            before, after = (self._channels(subnet, of) for subnet in (old, new))
+            if len(before) != len(after):
+                tensor = tensor.index_select(axis, torch.isin(before, after).nonzero().flatten().to(tensor.device))
+        return tensor
 
     def widths_of(self, subnet: Subgrid) -> dict[tuple[int, int], int]:
         """Expanded channels that are left of each bottleneck, by (layer, level); bare cells are left out."""
         return {at: len(self._kept(part, at[1])) for at, part in subnet.cells.items() if not part.bare}
 
+    def channels_of_levels(self, subnet: Subgrid) -> list[int]:
+        """Channels that are left of the feature maps of each level."""
+        return [len(self._features(subnet, level)) for level in range(LEVELS)]
+
     def _kept(self, part: CellPart, level: int) -> Tensor:
         """The channels of the bottleneck that are left, of the whole one's: int64 [w]."""
         return torch.tensor([c for group in part.groups for c in channels_of(group, self.widths[level])])
 
-    def _bottleneck(self, level: int, part: CellPart, pixels: int) -> int:
+    def _features(self, subnet: Subgrid, level: int) -> Tensor:
+        """The channels of a level that are left, of the whole one's: int64 [c]."""
+        return torch.tensor([c for group in subnet.levels[level] for c in channels_of(group, self.features[level])])
+
+    def _channels(self, subnet: Subgrid, of: Channels) -> Tensor:
+        """What is left of the channels that an axis has: int64, ascending."""
+        if isinstance(of, tuple):
+            return self._kept(subnet.cells[of], of[1])
+        if of is not None:
+            return self._features(subnet, of)
+        before = [sum(self.features[:level]) for level in range(LEVELS)]
+        return torch.cat([self._features(subnet, level) + before[level] for level in range(LEVELS)])
+
+    def _written(self, subnet: Subgrid, level: int) -> list[str]:
+        """The BatchNorms whose outputs add up to the features of a level, by their names in the network."""
+        parts = [(layer, part) for (layer, of), part in subnet.cells.items() if of == level]
+        names = [
+            f"transitions.{Edge(layer, source, level).key}.norm" for layer, part in parts for source in part.inputs
+        ]
+        names += [f"cells.{layer}_{level}.cell.project.1" for layer, part in parts if not part.bare]
+        read = any(level in part.inputs for (layer, _), part in subnet.cells.items() if layer == 0)
+        return [*names, f"stems.{level}.2.1"] if read else names
+
+    def _narrowest(self, subnet: Subgrid, kinds: Collection[str]) -> Subgrid:
+        """``subnet`` without what can go of these kinds, but for edges."""
+        cells = {}
+        for at, part in subnet.cells.items():
+            if "bottleneck" in kinds:
+                part = replace(part, operations=(), groups=())
+            elif not part.bare:
+                if "operation" in kinds:
+                    part = replace(part, operations=(min(part.operations, key=self._side),))
+                if "channels" in kinds:
+                    part = replace(part, groups=_smallest(part.groups, self.widths[at[1]]))
+            cells[at] = part
+        levels = subnet.levels
+        if "width" in kinds and self.size.sampling == 1:
+            levels = tuple(_smallest(groups, c) for groups, c in zip(levels, self.features, strict=True))
+        return replace(subnet, cells=cells, levels=levels)
+
+    def _side(self, place: int) -> int:
+        return merged_side([self.kernels[place]])
+
+    def _bottleneck(self, channels: int, level: int, part: CellPart, pixels: Sequence[int]) -> int:
         if part.bare:
             return 0
         width = len(self._kept(part, level))
-        inside = self.size.filters * 2**level // self.size.sampling
         side = merged_side([self.kernels[place] for place in part.operations])
         hidden = hidden_width(self.widths[level])
-        return 2 * inside * width * pixels + width * side**2 * pixels + 2 * width * hidden
+        return (2 * channels // self.size.sampling + side**2) * width * pixels[level] + 2 * width * hidden
 
-    def _edge(self, source: int, target: int, pixels: Sequence[int]) -> int:
-        return self.size.filters**2 * 2 ** (source + target) * min(pixels[source], pixels[target])
-
-    def _decoder(self, pixels: Sequence[int]) -> int:
+    def _decoder(self, channels: Sequence[int], pixels: Sequence[int]) -> int:
         head = self.size.head
-        merged = sum(self.size.filters * 2**level * head * pixels[level] for level in range(LEVELS))
+        merged = sum(c * head * n for c, n in zip(channels, pixels, strict=True))
         return merged + head * self.outputs * pixels[0]
 
-    def _stem(self, level: int, height: int, width: int) -> int:
-        own, half = self.size.filters * 2**level, self.size.filters * 2**level // 2
+    def _stem(self, channels: int, level: int, height: int, width: int) -> int:
+        half = self.features[level] // 2
         first, second = (_halved(height, width, level + times) for times in (1, 2))
-        return 9 * (self.channels * half + half * half) * first + 9 * half * own * second
+        return 9 * (self.channels * half + half * half) * first + 9 * half * channels * second
 
 
 def merged_side(kernels: Sequence[tuple[int, int]]) -> int:
@@ -254,9 +334,56 @@ def _kernel(operation: Operation) -> tuple[int, int]:
     return max(kernel.weight.shape[2:]), kernel.dilation
 
 
-AXES = {"expand": 0, "depthwise": 0, "norm": 0, "gate.squeeze.weight": 1, "gate.excite": 0, "project.0": 1}
-"""Along which axis tensors of a bottleneck have its expanded channels, by the beginning of their names; others have
-none."""
+Channels = int | tuple[int, int] | None
+"""What channels an axis has: those of a level, the expanded ones of the cell at (layer, level), or all that the decoder
+reads."""
+
+OF_BOTTLENECKS = {"expand": 0, "depthwise": 0, "norm": 0, "gate.squeeze.weight": 1, "gate.excite": 0, "project.0": 1}
+"""Along which axis tensors of a bottleneck have its expanded channels, by the beginning of their names."""
+OF_LEVELS = {"expand.0": 1, "project": 0}
+"""Likewise the channels of its level."""
+
+
+def axes_of(name: str) -> list[tuple[int, Channels]]:
+    """Which axes of a grid's tensor have channels that can be removed, and which those are.
+
+    >>> axes_of("transitions.0_2_1.conv.weight"), axes_of("cells.3_1.cell.project.0.weight")
+    ([(0, 1), (1, 2)], [(1, (3, 1)), (0, 1)])
+    """
+    section, _, rest = name.partition(".")
+    key, _, rest = rest.partition(".")
+    if section == "cells":
+        layer, level = (int(place) for place in key.split("_"))
+        rest = rest.removeprefix("cell.")
+        of = ((OF_BOTTLENECKS, (layer, level)), (OF_LEVELS, level))
+        return [(axis, channels) for table, channels in of for start, axis in table.items() if rest.startswith(start)]
+    if section == "transitions":
+        _, source, target = (int(place) for place in key.split("_"))
+        return [(0, target), (1, source)] if rest == "conv.weight" else [(0, target)]
+    if section == "stems" and rest.startswith("2."):
+        return [(0, int(key))]
+    return [(1, None)] if name == "decoder.merge.weight" else []
+
+
+def _smallest(groups: Sequence[int], width: int) -> tuple[int]:
+    return (min(groups, key=lambda group: len(channels_of(group, width))),)
+
+
+def _most_that_stay(floor: float, width: int) -> int:
+    """Groups that no more can go of."""
+    return max(1, math.ceil(floor * groups_of(width)))
+
+
+def _edge(channels: Sequence[int], source: int, target: int, pixels: Sequence[int]) -> int:
+    return channels[source] * channels[target] * min(pixels[source], pixels[target])
+
+
+def _halves(*norms: str) -> list[str]:
+    return [f"{norm}.{half}" for norm in norms for half in ("weight", "bias")]
+
+
+def _some(values: Tensor, kept: Tensor | None) -> Tensor:
+    return values if kept is None else values[kept.to(values.device)]
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:

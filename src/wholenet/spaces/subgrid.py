@@ -1,16 +1,16 @@
-"""The part of a grid that is left: which edges, which operations, and how wide each cell's bottleneck is.
+"""The part of a grid that is left: which edges, which operations, how wide each cell's bottleneck and each level is.
 
 A cell stays as long as somebody reads it. What can go by itself is an incoming edge, as long as another is left; an
-operation, as long as another is left; a group of channels of the expanded width; and the bottleneck as a whole, of
-which the residual path stays.
+operation, as long as another is left; a group of channels of the expanded width; the bottleneck as a whole, of which
+the residual path stays; and a group of channels of all feature maps of a level.
 
-Letters: L layers, K operations; level i = 0..3 stands for stride 4 * 2**i; G groups of channels of a bottleneck.
+Letters: L layers, K operations; level i = 0..3 stands for stride 4 * 2**i; G groups of channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,11 +20,12 @@ from wholenet.files import require_keys, shown
 from wholenet.spaces.grid import LEVELS, STRIDES, incoming, masks
 
 GROUPS = 8
-"""Groups that the expanded width of a cell is removed in: less for a width below that."""
+"""Groups that the expanded width of a cell, and the channels of a level, are removed in: less where there are less
+channels than that."""
 
 
 def groups_of(width: int) -> int:
-    """In how many groups a bottleneck of ``width`` channels is removed."""
+    """In how many groups ``width`` channels are removed."""
     return min(GROUPS, width)
 
 
@@ -61,7 +62,7 @@ class Subgrid:
 
     Raises:
         ValueError: if a cell is off the grid, reads nothing, a neighbour that is not there or what is no neighbour, or
-            has operations without channels, or if the decoder misses a level.
+            has operations without channels, or if the decoder misses a level, or a level has no channels.
     """
 
     layers: int
@@ -69,8 +70,16 @@ class Subgrid:
     """Names of the K that the supernet chose from."""
     cells: Mapping[tuple[int, int], CellPart]
     """By (layer, level), both from 0, in that order."""
+    levels: tuple[tuple[int, ...], ...]
+    """Groups of channels of the feature maps of each level; ascending."""
 
     def __post_init__(self) -> None:
+        known = set(range(GROUPS))
+        if len(self.levels) != LEVELS or not all(groups and set(groups) <= known for groups in self.levels):
+            raise ValueError(
+                f"expected groups of channels, numbers from 0 to {GROUPS - 1}, for each of {LEVELS} levels, "
+                f"found {shown(self.levels)}"
+            )
         last = self.layers - 1
         for level in range(LEVELS):
             if (last, level) not in self.cells:
@@ -114,7 +123,8 @@ class Subgrid:
             }
             for (layer, level), part in self.cells.items()
         ]
-        return {"layers": self.layers, "operations": list(self.operations), "cells": cells}
+        levels = {str(stride): list(groups) for stride, groups in zip(STRIDES, self.levels, strict=True)}
+        return {"layers": self.layers, "operations": list(self.operations), "cells": cells, "levels": levels}
 
 
 def subgrid_from_dict(values: Mapping[str, Any]) -> Subgrid:
@@ -124,7 +134,8 @@ def subgrid_from_dict(values: Mapping[str, Any]) -> Subgrid:
         ValueError: if they are none.
     """
     where = "the subnet"
-    require_keys(values, {"layers": int, "operations": list, "cells": list}, where, only=True)
+    require_keys(values, {"layers": int, "operations": list, "cells": list, "levels": dict}, where, only=True)
+    levels = tuple(_groups(values["levels"].get(str(stride)), where) for stride in STRIDES)
     operations = tuple(values["operations"])
     cells = dict[tuple[int, int], CellPart]()
     for cell in values["cells"]:
@@ -143,13 +154,19 @@ def subgrid_from_dict(values: Mapping[str, Any]) -> Subgrid:
             raise ValueError(f"{where}: the cell at layer {cell['layer']}, stride {cell['stride']} is there twice")
         cells[place] = part
     try:
-        return Subgrid(values["layers"], operations, dict(sorted(cells.items())))
+        return Subgrid(values["layers"], operations, dict(sorted(cells.items())), levels)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
 
 
-def whole_grid(layers: int, operations: tuple[str, ...], width: tuple[int, int, int, int]) -> Subgrid:
-    """All of a grid; ``width``: of the bottlenecks of each level."""
+def _groups(value: Any, where: str) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(group) is int for group in value):
+        raise ValueError(f"{where}: expected numbers of groups of channels for each stride, found {shown(value)}")
+    return tuple(sorted(value))
+
+
+def whole_grid(layers: int, operations: tuple[str, ...], width: Sequence[int], channels: Sequence[int]) -> Subgrid:
+    """All of a grid; ``width``: of the bottlenecks of each level; ``channels``: of its feature maps."""
     cells = {
         (layer, level): CellPart(
             tuple(edge.source for edge in incoming(layer, level)),
@@ -159,7 +176,7 @@ def whole_grid(layers: int, operations: tuple[str, ...], width: tuple[int, int, 
         for layer in range(layers)
         for level in range(LEVELS)
     }
-    return Subgrid(layers, operations, cells)
+    return Subgrid(layers, operations, cells, tuple(tuple(range(groups_of(c))) for c in channels))
 
 
 def read_only(subgrid: Subgrid) -> Subgrid:
@@ -168,4 +185,4 @@ def read_only(subgrid: Subgrid) -> Subgrid:
     for (layer, level), part in reversed(list(subgrid.cells.items())):
         if (layer, level) in read:
             read |= {(layer - 1, source) for source in part.inputs}
-    return Subgrid(subgrid.layers, subgrid.operations, {at: part for at, part in subgrid.cells.items() if at in read})
+    return replace(subgrid, cells={at: part for at, part in subgrid.cells.items() if at in read})

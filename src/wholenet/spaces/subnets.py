@@ -5,7 +5,7 @@ A *subnet* is the part of a supernet that is left. It is a value of the space's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor, nn
@@ -37,8 +37,9 @@ class Subnets(Protocol[Subnet]):
         """
         ...
 
-    def least(self, subnet: Subnet, height: int, width: int) -> int:
-        """:meth:`macs` of the cheapest part of a subnet that removing units can come to."""
+    def least(self, subnet: Subnet, height: int, width: int, kinds: Collection[str] = ...) -> int:
+        """:meth:`macs` of the cheapest part of a subnet that removing units of these kinds can come to; of all, if none
+        are named."""
         ...
 
     def units(self, subnet: Subnet, floor: float = 0.0) -> Sequence[Unit]:
@@ -60,6 +61,14 @@ class Subnets(Protocol[Subnet]):
     def gates(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit]) -> Tensor:
         """The derivative of the loss in a gate on each unit, a factor at 1, out of the gradients that the parameters of
         ``net`` hold: float [number of units]. To first order, removing a unit adds minus that to the loss."""
+        ...
+
+    def magnitudes(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit]) -> Tensor:
+        """How large the factors are that each unit's output is multiplied by, none below 0: float [number of units]."""
+        ...
+
+    def choice(self, unit: Unit) -> tuple[str, tuple[int, ...]] | None:
+        """Where the architecture's weights have the unit as an option: their name and its place; None: nowhere."""
         ...
 
     def cut(self, name: str, tensor: Tensor, old: Subnet, new: Subnet) -> Tensor:

@@ -1,0 +1,91 @@
+"""How much a network needs its units: what scores lowest per multiply-add that it saves is removed first (ours).
+
+A score is a table entry: numbers for the units that can go, out of what the run knows after an epoch.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from wholenet.spaces.subnets import Subnets, Unit
+from wholenet.spaces.supernet import Supernet
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run knows after an epoch."""
+
+    model: Supernet[Any]
+    known: Subnets[Any]
+    left: Any
+    """The subnet that the model is."""
+    units: Sequence[Unit]
+    """Of it."""
+    gates: Tensor | None
+    """Absolute derivatives in the units' gates, summed over the epoch's steps: float [number of units]."""
+    chance: random.Random
+    """Of the run and the epoch."""
+
+
+@dataclass(frozen=True)
+class UnitScore:
+    """A way of ranking units."""
+
+    values: Callable[[Seen], Sequence[float]]
+    """One for each unit, none below 0."""
+    looks: bool = True
+    """Whether it wants the gates."""
+    by_kind: bool = True
+    """Whether it is counted in means of its kind, so that kinds are comparable."""
+    per_cost: bool = True
+    """Whether it is divided by what the unit saves."""
+
+    def ranks(self, seen: Seen) -> Mapping[Unit, float]:
+        """The score of each unit."""
+        found = dict(zip(seen.units, self.values(seen), strict=True))
+        if not self.by_kind:
+            return found
+        scale = {}
+        for kind in {unit.kind for unit in found}:
+            own = [value for unit, value in found.items() if unit.kind == kind]
+            scale[kind] = sum(own) / len(own) or 1.0
+        return {unit: value / scale[unit.kind] for unit, value in found.items()}
+
+
+def _saliency(seen: Seen) -> list[float]:
+    """First-order Taylor: what the loss changes by when the unit goes (Molchanov et al., "Importance Estimation for
+    Neural Network Pruning", 2019, Sec. 3.1, who square it)."""
+    return [0.0] * len(seen.units) if seen.gates is None else seen.gates.tolist()
+
+
+def _magnitude(seen: Seen) -> list[float]:
+    """What the unit's BatchNorms multiply by (Liu et al., "Learning Efficient Convolutional Networks through Network
+    Slimming", 2017, Sec. 3)."""
+    return seen.known.magnitudes(seen.model.net, seen.left, seen.units).tolist()
+
+
+def _weights(seen: Seen) -> list[float]:
+    """Edges and operations by the architecture's weight, as discretization has it; what has none by its saliency."""
+    weights = {name: value.detach().cpu() for name, value in seen.model.arch().items()}
+    choices = [seen.known.choice(unit) for unit in seen.units]
+    pairs = zip(choices, _saliency(seen), strict=True)
+    return [slope if at is None else weights[at[0]][at[1]].item() for at, slope in pairs]
+
+
+def _chance(seen: Seen) -> list[float]:
+    return [seen.chance.random() for _ in seen.units]
+
+
+SCORES: dict[str, UnitScore] = {
+    "saliency": UnitScore(_saliency, by_kind=False),
+    "saliency-by-kind": UnitScore(_saliency),
+    "magnitude": UnitScore(_magnitude, looks=False),
+    "weights": UnitScore(_weights),
+    "random": UnitScore(_chance, looks=False, by_kind=False, per_cost=False),
+}
+"""By the names of ``search.budget_config.Scoring``."""
