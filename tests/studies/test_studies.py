@@ -18,6 +18,7 @@ from rich.console import Console
 
 import wholenet.studies.figure_2 as figure_2_module
 import wholenet.studies.magnitudes as magnitudes_module
+import wholenet.studies.pays as pays_module
 from run_files import untimed
 from toy import shallow
 from wholenet.cli import main
@@ -115,6 +116,8 @@ def patch_studies(monkeypatch):
     """Few runs, in this process."""
     monkeypatch.setattr("wholenet.studies.study.Pool", HerePool)
     monkeypatch.setattr(figure_2_module, "SHARES", (0.0, 0.3))
+    monkeypatch.setattr(pays_module, "BUDGETS", ("60%",))
+    monkeypatch.setattr(pays_module, "BASE", pays_module.BASE | {"size": "nano", "steps_per_epoch": 1})
     monkeypatch.setattr(magnitudes_module, "SWEEP", (0.01, 0.1, 1.0))
     HerePool.started = 0
 

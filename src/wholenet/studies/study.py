@@ -22,6 +22,7 @@ from wholenet.studies.control import control, length
 from wholenet.studies.figure_2 import figure_2
 from wholenet.studies.figure_3 import figure_3
 from wholenet.studies.figure_4 import figure_4
+from wholenet.studies.pays import pays
 from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, result_files, write_result
 from wholenet.studies.robust_darts import robust_darts
@@ -45,6 +46,7 @@ STUDIES: Mapping[str, Callable[[Setting, Pool], Result]] = {
     "control": control,
     "length": length,
     "budget": budget,
+    "pays": pays,
 }
 
 

@@ -1,0 +1,180 @@
+"""Why search, then? Ours: one run that ends with a network of a budget, against what else a budget buys.
+
+At each budget, at equal time: units removed by what the search saw, by chance, and a grid that is narrower from the
+start; above them the whole network. Same seeds, same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from wholenet.report.style import CYCLE, INK, saved_figure
+from wholenet.search.config import FitConfig
+from wholenet.search.removal import goal_of, in_words
+from wholenet.search.run_folder import RunFolder, spec_of
+from wholenet.spaces.catalog import subnets
+from wholenet.spaces.sizes import grid_size
+from wholenet.spaces.space import Facts, Spec
+from wholenet.studies.paired import paired
+from wholenet.studies.pool import Pool, final_miou
+from wholenet.studies.result import Result, Spread, Table, spread
+from wholenet.studies.setting import Setting
+from wholenet.studies.step_times import relative_times
+
+BUDGETS = ("50%", "30%", "15%")
+"""Of the whole network's multiply-adds."""
+BASE = {"arch_update": "simultaneous", "size": "tiny", "epochs": 60, "steps_per_epoch": 20, "search_share": 0.3}
+"""On top of the scale's own run: epochs that are short enough for units to go bit by bit, and many of them after."""
+SEARCHED, CHANCE, NARROWER, WHOLE = "searched", "at random", "narrower", "the whole network"
+FIGURE = "pays.png"
+TIMES = "pays-times.json"
+
+
+def pays(setting: Setting, pool: Pool) -> Result:
+    """Train the searches, then what they are compared with, for as long as the searches took."""
+    base = setting.config(**BASE)
+    budgets = {budget: setting.varied(base, budget=budget) for budget in BUDGETS}
+    arms = {(budget, SEARCHED): setting.over_seeds(config) for budget, config in budgets.items()}
+    arms |= {
+        (budget, CHANCE): setting.over_seeds(setting.varied(config, budget_by="random"))
+        for budget, config in budgets.items()
+    }
+    runs = pool.trained_arms(arms)
+    facts = _facts(next(iter(runs.values()))[0])
+    whole = spec_of(base, facts)
+    size = base.crop_size
+    goals = {budget: goal_of(whole, budget, size).macs for budget in BUDGETS}
+    still = setting.varied(base, architecture="uniform", budget=None)
+    narrow = {budget: replace(still, filters=_filters(base, facts, goal)) for budget, goal in goals.items()}
+    times = relative_times(
+        {f"{budget} {SEARCHED}": _last(runs[budget, SEARCHED][0]) for budget in BUDGETS}
+        | {f"{budget} {CHANCE}": _last(runs[budget, CHANCE][0]) for budget in BUDGETS}
+        | {f"{budget} {NARROWER}": spec_of(config, facts) for budget, config in narrow.items()},
+        whole,
+        base,
+        setting.out / TIMES,
+    )
+    costs = {
+        (budget, arm): mean(_cost(run, times[f"{budget} {arm}"]) for run in runs[budget, arm])
+        for budget in BUDGETS
+        for arm in (SEARCHED, CHANCE)
+    }
+    lengths = {(budget, NARROWER): round(costs[budget, SEARCHED] / times[f"{budget} {NARROWER}"]) for budget in BUDGETS}
+    lengths |= {(budget, WHOLE): round(costs[budget, SEARCHED]) for budget in BUDGETS}
+    controls = {
+        (budget, arm): setting.over_seeds(replace(narrow[budget] if arm == NARROWER else still, epochs=max(3, epochs)))
+        for (budget, arm), epochs in lengths.items()
+    }
+    runs |= pool.trained_arms(controls)
+    macs = {key: _macs(found[0], facts, size) for key, found in runs.items()}
+    costs |= {key: runs[key][0].config.epochs * times.get(" ".join(key), 1.0) for key in controls}
+    return _result(setting, base, runs, macs, costs)
+
+
+def _filters(config: FitConfig, facts: Facts, most: int) -> int:
+    """Of the widest grid that costs no more."""
+    for filters in range(grid_size(config.size).filters, 1, -1):
+        if filters % 2 == 0:
+            known = subnets(spec_of(replace(config, filters=filters), facts))
+            if known.macs(known.whole(), *config.crop_size) <= most:
+                return filters
+    raise ValueError(f"no grid of {config.size} is narrow enough for {in_words(most)}; give larger budgets")
+
+
+def _facts(run: RunFolder) -> Facts:
+    found = run.environment()
+    if found is None:
+        raise ValueError(f"{run.path} has not begun")
+    return Facts(len(found["train"]["class_pixels"]), found.get("pixels", {}).get("channels", 3))
+
+
+def _last(run: RunFolder) -> Spec:
+    """What a run with a budget ended with."""
+    return replace(run.spec(_facts(run)), subnet=run.records()[-1]["subnet"])
+
+
+def _macs(run: RunFolder, facts: Facts, size: tuple[int, int]) -> int:
+    record = run.records()[-1]
+    known = subnets(run.spec(facts))
+    return record.get("macs") or known.macs(known.whole(), *size)
+
+
+def _cost(run: RunFolder, last: float) -> float:
+    """Of a run with a budget, in epochs of the whole network: between the whole and what is left in the end (``last``:
+    its share of the time), an epoch's time goes by its multiply-adds."""
+    macs = [record["macs"] for record in run.records()]
+    return sum(last + (1 - last) * (n - macs[-1]) / (macs[0] - macs[-1]) for n in macs)
+
+
+def _result(
+    setting: Setting,
+    base: FitConfig,
+    runs: Mapping[tuple[str, str], Sequence[RunFolder]],
+    macs: Mapping[tuple[str, str], int],
+    costs: Mapping[tuple[str, str], float],
+) -> Result:
+    rows: list[list[str | Spread]] = []
+    values: dict[str, dict[str, Any]] = {}
+    full = max(macs.values())
+    for budget in BUDGETS:
+        found = {arm: [final_miou(run) for run in runs[budget, arm]] for arm in (SEARCHED, CHANCE, NARROWER, WHOLE)}
+        for arm, ours in found.items():
+            key, gain = (budget, arm), paired(found[SEARCHED], ours)
+            share = f"{macs[key] / full:.0%}"
+            epochs, cost = runs[key][0].config.epochs, costs[key]
+            told = "" if arm == SEARCHED else gain.shown()
+            rows.append([budget, arm, share, f"{epochs}", f"{cost:.0f}", spread(ours), told])
+            values[f"{budget}, {arm}"] = {
+                "macs": macs[key],
+                "epochs": epochs,
+                "cost": cost,
+                "miou": ours,
+                "searched_minus_this": [gain.mean, gain.low, gain.high] if gain.n > 1 else gain.mean,
+            }
+    _draw(setting.out / FIGURE, values)
+    columns = ["budget", "network", "multiply-adds", "epochs", "cost", "mIoU, %", "searched minus this, points"]
+    return Result(
+        title="Why search, then? What a budget buys",
+        source="Ours; the paper keeps the whole network",
+        table=Table(columns, rows),
+        values=values,
+        notes=[
+            "Searched: `--budget`, one run that ends with that network. At random: the same schedule by chance. "
+            "Narrower: frozen-uniform, with the most filters that cost no more. The whole network: frozen-uniform, the "
+            "ceiling.",
+            f"Cost: epochs of {base.steps_per_epoch} steps of the whole network that take as long, by steps timed "
+            "interleaved in one process. Narrower and whole networks got as many epochs as the search's cost pays for; "
+            "chance got the search's epochs.",
+            "Last column: mean difference paired by seed, with its 95 % interval (Student's t).",
+            f"{setting.seeds} seeds, mean ± standard deviation.",
+        ],
+        figure=FIGURE,
+    )
+
+
+def _draw(path: Path, values: Mapping[str, Mapping[str, Any]]) -> None:
+    """mIoU against multiply-adds, a line for each way to a network."""
+    with saved_figure(path, 7.0, 4.2) as figure:
+        ax = figure.subplots()
+        for arm, color in zip((SEARCHED, CHANCE, NARROWER, WHOLE), (CYCLE[0], CYCLE[1], CYCLE[2], INK), strict=True):
+            points = [values[f"{budget}, {arm}"] for budget in BUDGETS]
+            found = [spread(point["miou"]) for point in points]
+            ax.errorbar(
+                [point["macs"] / 1e6 for point in points],
+                [100 * one.mean for one in found],
+                [100 * (one.sd or 0) for one in found],
+                fmt="o-" if arm != WHOLE else "o",
+                ms=4,
+                lw=1.4,
+                capsize=3,
+                color=color,
+                label=arm,
+            )
+        ax.set_xlabel("multiply-adds of the final network, millions")
+        ax.set_ylabel("mIoU, %")
+        ax.legend(loc="lower right")
+        figure.tight_layout()

@@ -1,0 +1,71 @@
+"""What a training step of a network takes, by that of another: interleaved in one process, in CPU time.
+
+Runs of other networks get equal time by these. Times that the runs themselves took would tell of what else the machine
+did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from wholenet.files import write_whole
+from wholenet.search.config import FitConfig
+from wholenet.search.steps import Batch, weight_step
+from wholenet.spaces.catalog import create_from
+from wholenet.spaces.space import Spec
+from wholenet.tasks.segmentation import SegmentationLoss
+
+ROUNDS = 5
+"""Steps of each network that are timed, after one that is not."""
+
+
+def relative_times(specs: Mapping[str, Spec], to: Spec, config: FitConfig, path: Path) -> dict[str, float]:
+    """Time of a weight step of each of ``specs`` over one of ``to``, on a batch of ``config``'s size: the median of
+    rounds. Kept in the file ``path``: a study that is continued goes on with what it began with."""
+    kept: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    keys = {name: _key(spec, to, config) for name, spec in specs.items()}
+    if missing := {name: spec for name, spec in specs.items() if keys[name] not in kept}:
+        steps = {name: _step(spec, config) for name, spec in missing.items()}
+        ratios = _ratios(steps, _step(to, config))
+        kept |= {keys[name]: ratio for name, ratio in ratios.items()}
+        write_whole(path, json.dumps(kept, indent=1) + "\n")
+    return {name: kept[key] for name, key in keys.items()}
+
+
+def _key(spec: Spec, to: Spec, config: FitConfig) -> str:
+    said = [spec.to_dict(), to.to_dict(), config.batch, config.crop, config.threads]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _step(spec: Spec, config: FitConfig) -> Callable[[], object]:
+    torch.manual_seed(0)
+    model = create_from(spec).train()
+    optimizer, loss = torch.optim.SGD(model.net.parameters(), lr=0.0, momentum=0.9), SegmentationLoss()
+    shape = (config.batch, *config.crop_size)
+    images = torch.randn(shape[0], spec.channels, *shape[1:]).contiguous(memory_format=torch.channels_last)
+    batch = Batch(images, torch.randint(spec.outputs, shape))
+    return lambda: weight_step(model, batch, loss, optimizer)
+
+
+def _ratios(steps: Mapping[str, Callable[[], object]], to: Callable[[], object]) -> dict[str, float]:
+    found: dict[str, list[float]] = {name: [] for name in steps}
+    for round_ in range(ROUNDS + 1):
+        base = _cpu_seconds(to)
+        for name, step in steps.items():
+            took = _cpu_seconds(step)
+            if round_:
+                found[name].append(took / base)
+    return {name: median(ratios) for name, ratios in found.items()}
+
+
+def _cpu_seconds(step: Callable[[], object]) -> float:
+    began = time.process_time()
+    step()
+    return time.process_time() - began
