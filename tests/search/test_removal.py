@@ -2,6 +2,7 @@
 to the same; what it is asked that cannot be is refused before it begins."""
 
 import json
+import random
 from dataclasses import replace
 
 import pytest
@@ -16,7 +17,7 @@ from wholenet.search.keep import best_record, is_best
 from wholenet.search.phases import Phase
 from wholenet.search.removal import Goal, Removal, goal_of
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.scores import SCORES
+from wholenet.search.scores import SCORES, Seen
 from wholenet.search.shrinking import shrink_training
 from wholenet.search.start import state_of
 from wholenet.search.steps import Batch, weight_step
@@ -244,3 +245,18 @@ def test_a_budget_is_a_share_or_a_number():
     assert parse_budget(" 12.5 % ") == (0.125, None)
     assert parse_budget("2gmacs") == (None, 2 * 10**9)
     assert FitConfig(data="d", out="o").budget is None
+
+
+def test_kinds_are_comparable_whatever_their_units_save():
+    """With every unit worth what it saves, times a factor of its kind, none is cheaper than another."""
+    found, _ = removal()
+    left = left_of(found.state.model.spec)
+    units = found.known.units(left)
+    saved = {unit: 1 + place for place, unit in enumerate(units)}
+    worth = {kind: 10.0**place for place, kind in enumerate(KINDS)}
+    gates = torch.tensor([saved[unit] * worth[unit.kind] for unit in units], dtype=torch.float64)
+    seen = Seen(found.state.model, found.known, left, units, saved, gates, random.Random(0))
+    ranks = SCORES["saliency-by-kind"].ranks(seen)
+    assert [ranks[unit] / saved[unit] for unit in units] == pytest.approx([1.0] * len(units))
+    ranks = SCORES["saliency"].ranks(seen)
+    assert [ranks[unit] / saved[unit] for unit in units] == pytest.approx([worth[unit.kind] for unit in units])

@@ -167,7 +167,7 @@ class Removal:
         before, units = self._now()
         target = self.goal.after(self.state.epoch + 1 - self.search.first, self.epochs)
         chance = random.Random(f"{self.seed} {self.state.epoch}")
-        seen = Seen(self.state.model, self.known, before, units, self.state.gates, chance)
+        seen = Seen(self.state.model, self.known, before, units, self._saved(before, units), self.state.gates, chance)
         ranks, left = self.score.ranks(seen), before
         for floor in (self.floor, 0.0):
             left = self._reduced(left, target, ranks, floor)
@@ -185,9 +185,9 @@ class Removal:
 
     def _reduced(self, left: Any, target: int, ranks: Mapping[Unit, float], floor: float) -> Any:
         """``left`` without units in the order of their rank, until it costs no more than ``target`` or none can go."""
-        while (macs := self._macs(left)) > target:
+        while self._macs(left) > target:
             start = left
-            saved = {unit: macs - self._macs(self.known.without(left, unit)) for unit in self._units(left, floor)}
+            saved = self._saved(left, self._units(left, floor))
             per = saved if self.score.per_cost else dict.fromkeys(saved, 1)
             order = sorted((unit for unit, n in saved.items() if n > 0), key=lambda unit: ranks[unit] / per[unit])
             if not order:
@@ -237,6 +237,11 @@ class Removal:
             left = left_of(spec)
             self._read = spec, left, self._units(left)
         return self._read[1:]
+
+    def _saved(self, left: Any, units: Sequence[Unit]) -> dict[Unit, int]:
+        """What ``left`` costs less without each of its units."""
+        macs = self._macs(left)
+        return {unit: macs - self._macs(self.known.without(left, unit)) for unit in units}
 
     def _macs(self, left: Any) -> int:
         return self.known.macs(left, *self.goal.size)

@@ -26,6 +26,8 @@ class Seen:
     """The subnet that the model is."""
     units: Sequence[Unit]
     """Of it."""
+    saved: Mapping[Unit, int]
+    """What the network costs less without each of them."""
     gates: Tensor | None
     """Absolute derivatives in the units' gates, summed over the epoch's steps: float [number of units]."""
     chance: random.Random
@@ -41,19 +43,22 @@ class UnitScore:
     looks: bool = True
     """Whether it wants the gates."""
     by_kind: bool = True
-    """Whether it is counted in means of its kind, so that kinds are comparable."""
+    """Whether what a unit is worth per saving is counted in means of its kind: what is cheap for its kind goes first, of
+    every kind. Otherwise kinds whose units save much go before all others, or those that the loss sees less of."""
     per_cost: bool = True
     """Whether it is divided by what the unit saves."""
 
     def ranks(self, seen: Seen) -> Mapping[Unit, float]:
-        """The score of each unit."""
+        """The score of each unit, to be divided by what it saves if it is ``per_cost``."""
         found = dict(zip(seen.units, self.values(seen), strict=True))
         if not self.by_kind:
             return found
         scale = {}
         for kind in {unit.kind for unit in found}:
-            own = [value for unit, value in found.items() if unit.kind == kind]
-            scale[kind] = sum(own) / len(own) or 1.0
+            worth = [
+                value / seen.saved[unit] for unit, value in found.items() if unit.kind == kind and seen.saved[unit]
+            ]
+            scale[kind] = sum(worth) / len(worth) if sum(worth) else 1.0
         return {unit: value / scale[unit.kind] for unit, value in found.items()}
 
 
