@@ -43,8 +43,8 @@ class UnitScore:
     looks: bool = True
     """Whether it wants the gates."""
     by_kind: bool = True
-    """Whether what a unit is worth per saving is counted in means of its kind: what is cheap for its kind goes first, of
-    every kind. Otherwise kinds whose units save much go before all others, or those that the loss sees less of."""
+    """Whether what a unit is worth per saving is counted in means of its kind: of every kind goes first what is cheap
+    for it. Otherwise a kind that the loss sees less of, such as the bottlenecks early on, goes before all others."""
     per_cost: bool = True
     """Whether it is divided by what the unit saves."""
 
