@@ -117,6 +117,18 @@ def test_words_compare_the_score_with_the_constant_and_the_control_and_judge_the
         shutil.rmtree(run / "diagnosis")
 
 
+def test_with_a_control_that_is_not_finished_nothing_is_compared(run, tmp_path):
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    lines = (other / "control" / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (other / "control" / "metrics.jsonl").write_text("".join(lines[:2]))
+    page = Page(wholenet.write_report(other))
+    assert "control is not finished: 2 of 3 epochs are done" in page.text
+    assert "mIoU, control (epoch 2 of 3)" in page.text
+    assert "trained for as long" not in page.text
+    assert "credit" not in page.text
+
+
 def test_without_its_data_or_its_model_a_run_still_has_a_page(run, tmp_path):
     moved = tmp_path / "run"
     shutil.copytree(run, moved)

@@ -129,11 +129,20 @@ def _numbers(run: RunTables) -> str:
     if run.score is not None:
         key, what = run.score.name, run.score.label
         shown = [(what, own[key])]
-        shown += [(f"{what}, {row['part']}", row[key]) for row in others if row["part"] in ("control", "second stage")]
+        shown += [
+            (f"{what}, {row['part']}{_so_far(row)}", row[key])
+            for row in others
+            if row["part"] in ("control", "second stage")
+        ]
     shown += [("best constant class", own.get("constant_miou"))]
     told = [(words, f"{percent(value)} %") for words, value in shown if value is not None]
     told += [("epochs", f"{own['epochs']} of {own['planned']}"), ("training", duration(own["seconds"]))]
     return f'<div class="numbers">{"".join(f"<div><b>{text(n)}</b>{text(words)}</div>" for words, n in told)}</div>\n'
+
+
+def _so_far(row: Row) -> str:
+    """Where a part of a run is not finished, how far it is."""
+    return "" if row["epochs"] >= row["planned"] else f" (epoch {row['epochs']} of {row['planned']})"
 
 
 def _results(run: RunTables) -> str:
