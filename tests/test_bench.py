@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from wholenet.bench import SHARED, available, bench
+from wholenet.bench import ONE_BY_ONE, SHARED, WITHOUT_CROP, available, bench
 from wholenet.benchmarks import cell_epochs, cell_steps, eigenvalue, inference, measure
 from wholenet.benchmarks.row import Setting
 from wholenet.cli import main
@@ -127,6 +127,38 @@ def test_what_is_not_there_is_named():
         bench(["stesp"], **SMALL)
     with pytest.raises(ValueError, match="rounds=0: expected at least 1"):
         bench(["steps"], **{**SMALL, "rounds": 0})
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "found"),
+    [
+        ("steps", {"batch": 1}, "a batch of 1 with a crop of 32x32 .* use a batch of 2 or more, or a crop larger than"),
+        ("inference", {}, "a batch of 1 with a crop of 32x32 leaves one value per channel at stride 32.* use a crop"),
+        ("growth", {"batch": 1, "crop": "8x16"}, "a batch of 1 with a crop of 8x16"),
+        ("", {"batch": 1}, "one value per channel"),
+    ],
+)
+def test_images_too_few_and_small_for_batchnorm_are_refused_before_anything_runs(name, options, found, monkeypatch):
+    monkeypatch.setattr("wholenet.bench._rows", None)
+    with pytest.raises(ValueError, match=found):
+        bench([name] if name else [], **{**SMALL, "crop": "32x32", **options})
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "crop"), [("steps", 2, "32x32"), ("steps", 1, "32x33"), ("eigenvalue", 1, "8x8")]
+)
+def test_two_values_are_enough_and_benchmarks_on_images_of_their_own_need_none(name, batch, crop, monkeypatch):
+    asked = []
+    monkeypatch.setattr("wholenet.bench._rows", lambda name, *_, **__: asked.append(name) or ())
+    bench([name], **{**SMALL, "batch": batch, "crop": crop})
+    assert asked == [name]
+
+
+def test_which_benchmarks_take_the_crop_is_what_they_do():
+    folder = Path(measure.__file__).parent
+    of_crop = {name for name in available() if "setting.crop" in (folder / f"{name}.py").read_text()}
+    assert set(available()) - of_crop == set(WITHOUT_CROP)
+    assert {name for name in of_crop if "setting.batch" not in (folder / f"{name}.py").read_text()} == set(ONE_BY_ONE)
 
 
 def test_every_module_among_the_benchmarks_is_one_or_shared():

@@ -230,6 +230,39 @@ def test_stopped_and_continued_it_is_the_same_run(name, options, discs, tmp_path
     assert_equal(state_in(out / "model"), state_in(whole.run / "model"))
 
 
+@pytest.mark.parametrize("options", [{"recalibrate": 2}, {**AVERAGED, "keep": "best"}])
+def test_pictures_after_a_resume_are_of_the_network_that_was_scored_last(options, discs, tmp_path, monkeypatch):
+    """Epoch 2 is scored, the run stopped in epoch 3 and continued, and pictures made after each epoch."""
+    drawn = {"whole": [], "stopped": []}
+
+    def run(name, stop):
+        def trains(state, *args, **kwargs):
+            for done in train_epoch(state, *args, **kwargs):
+                if stop and (state.epoch, done.step) == (2, 1):
+                    os.kill(os.getpid(), signal.SIGTERM)
+                yield done
+
+        def draws(folder, model, *_):
+            drawn[name].append({name: value.clone() for name, value in model.state_dict().items()})
+
+        monkeypatch.setattr("wholenet.run.train_epoch", trains)
+        monkeypatch.setattr("wholenet.jobs.segmentation.draw_answers", draws)
+        return wholenet.fit(
+            discs, tmp_path / name, **{**SMALL, "epochs": 4, "val_every": 2, "steps_per_epoch": 2}, **options
+        )
+
+    monkeypatch.setattr("wholenet.run.DRAW_EVERY_S", -1.0)
+    whole = run("whole", stop=False).learned.run
+    with pytest.raises(Interrupted):
+        run("stopped", stop=True)
+    monkeypatch.setattr("wholenet.run.train_epoch", train_epoch)
+    wholenet.resume(tmp_path / "stopped")
+    assert len(drawn["whole"]) == len(drawn["stopped"]) == 4
+    for first, second in zip(drawn["whole"], drawn["stopped"], strict=True):
+        assert_equal(first, second)
+    assert_equal(checkpoint(whole), checkpoint(tmp_path / "stopped"))
+
+
 def test_they_are_left_out_unless_asked_for_and_averages_get_statistics():
     config = FitConfig(data="x", out="y")
     assert (config.recalibrate, config.ema, config.statistics_batches) == (0, 0, 0)

@@ -17,10 +17,15 @@ from wholenet.files import check_output
 from wholenet.machine import choose_device
 from wholenet.ops.execution import tuned
 from wholenet.search.config import parse_size
+from wholenet.spaces.count import COARSEST
 from wholenet.spaces.sizes import grid_size
 
 SHARED = ("measure", "row")
 """Modules among the benchmarks that are none."""
+ONE_BY_ONE = ("inference",)
+"""Benchmarks that run images by themselves, whatever the batch is."""
+WITHOUT_CROP = ("cell_epochs", "cell_steps", "eigenvalue")
+"""Benchmarks on images of a size of their own."""
 
 
 @checked_numbers
@@ -39,8 +44,8 @@ def bench(
     """Run benchmarks, all that fit the device if none is named, and write their rows to ``json_file``.
 
     Raises:
-        ValueError: for a path that cannot be written to, an unknown name, or a name that needs a GPU where there is
-            none.
+        ValueError: for a path that cannot be written to, an unknown name, a name that needs a GPU where there is none,
+            or images too few and small for BatchNorm.
     """
     if json_file is not None:
         check_output(json_file)
@@ -49,6 +54,8 @@ def bench(
     found = available()
     if unknown := [name for name in names if name not in found]:
         raise ValueError(f"no benchmark {unknown[0]!r}; there are {', '.join(found)}")
+    for name in names or found:
+        _check_values(name, setting)
     torch.set_num_threads(threads)
     rows: list[Row] = []
     with tuned(setting.device):  # as training runs
@@ -68,6 +75,19 @@ def _write(rows: Sequence[Row], json_file: str | None) -> None:
 def available() -> list[str]:
     """Names of the benchmarks."""
     return sorted(module.name for module in iter_modules(benchmarks.__path__) if module.name not in SHARED)
+
+
+def _check_values(name: str, setting: Setting) -> None:
+    """Make sure that BatchNorm has two values per channel at the grid's last level, in training mode."""
+    batch = 1 if name in ONE_BY_ONE else setting.batch
+    height, width = setting.crop
+    if name in WITHOUT_CROP or batch * -(-height // COARSEST) * -(-width // COARSEST) > 1:
+        return
+    instead = "" if name in ONE_BY_ONE else "a batch of 2 or more, or "
+    raise ValueError(
+        f"benchmark {name}: a batch of {batch} with a crop of {height}x{width} leaves one value per channel at stride "
+        f"{COARSEST}, and BatchNorm needs two; use {instead}a crop larger than {COARSEST}x{COARSEST}"
+    )
 
 
 def _rows(name: str, setting: Setting, chosen: bool) -> Iterator[Row]:

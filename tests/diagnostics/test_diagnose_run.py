@@ -12,6 +12,7 @@ from PIL import Image
 import wholenet
 from wholenet import api
 from wholenet.cli import main
+from wholenet.data.check import check_split
 from wholenet.data.detect import open_data
 from wholenet.data.sample import DataError
 from wholenet.deploy.model_folder import load_model, save_model
@@ -19,13 +20,18 @@ from wholenet.deploy.score import open_for, score
 from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.diagnostics import run as module
 from wholenet.diagnostics.batchnorm import recalibrated, recalibration_batches
+from wholenet.diagnostics.curvature import curvature
 from wholenet.diagnostics.drop import drop_edges, without_edges_below
 from wholenet.report.diagnosis import table
 from wholenet.search.config import FitConfig
+from wholenet.search.draw import draw
 from wholenet.search.run_folder import RunFolder
+from wholenet.search.steps import Batch
 from wholenet.spaces.catalog import create_model, discrete_from
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import read_genotype, write_genotype
+from wholenet.tasks.losses import DiceLoss, FocalLoss
+from wholenet.tasks.segmentation import SegmentationLoss, balanced_weights
 
 EPOCHS = 3
 SHARES = (0.0, 0.5)
@@ -209,8 +215,37 @@ def test_curvature_is_taken_if_asked_for_and_told(run, found, tmp_path):
     assert written["highest"] == asked.curvature.highest
     assert written["batch"] == {"images": "val", "stream": "curvature", "number": 0, "seed": run.config.seed}
     assert written["batchnorm"] == "batch"
-    assert any(line.startswith("curvature") and "highest eigenvalue" in line for line in table(asked))
+    assert written["loss"] == "cross-entropy"
+    (line,) = (line for line in table(asked) if line.startswith("curvature"))
+    assert "highest eigenvalue" in line
+    assert "of cross-entropy, 54 logits" in line
     assert not any(line.startswith("curvature") for line in table(found))
+
+
+@pytest.mark.parametrize(
+    ("options", "loss", "said"),
+    [
+        ({"loss": "dice"}, lambda _: DiceLoss(), "dice"),
+        ({"loss": "focal", "focal_gamma": 3.0}, lambda _: FocalLoss(3.0), "focal (gamma 3)"),
+        (
+            {"class_balance": 1.0},
+            lambda pixels: SegmentationLoss(balanced_weights(pixels, 1.0)),
+            "cross-entropy, classes weighted by frequency**-1",
+        ),
+    ],
+)
+def test_the_curvature_is_of_the_loss_that_the_run_was_trained_with(options, loss, said, folder, tmp_path):
+    run = make_run(folder, tmp_path / "run", **options)
+    model = load_model(run.path)
+    source = open_for(model, folder, 100)
+    counted = check_split(source.splits["train"], model.classes, name="train").class_pixels
+    images, masks = next(draw(source.splits["val"], "curvature", 0, 1, (32, 32), run.fit_config))
+    recorded = {"train": {"class_pixels": [900, 100]}, "val": {}, "images": {}, "crop": [32, 32]}
+    for pixels in (counted, (900, 100)) if run.config.class_balance else (counted,):
+        found = module.curvature_of(model, run, source, source.splits["val"], "cpu")
+        expected = curvature(model.network, Batch(images, masks), loss(pixels))
+        assert (found.highest, found.lowest, found.loss) == (expected.highest, expected.lowest, said)
+        (run.path / "environment.json").write_text(json.dumps(recorded))  # what there was to train on once
 
 
 def test_how_a_curvature_is_found_can_be_said_of_searches_on_cell_spaces_alone(run, capsys):

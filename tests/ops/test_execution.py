@@ -1,12 +1,14 @@
 """Other ways to run a network: they compute the same, or are not used, and say why."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import wholenet.ops.execution as module
 from toy import shallow
+from wholenet.jobs.kept import network_kept
 from wholenet.ops.execution import MODES, Execution, compiled, execution, graphed, precision_for
 from wholenet.search.config import FitConfig
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, weight_step
@@ -75,6 +77,7 @@ def test_a_compiled_network_has_the_eager_outputs_and_gradients(images):
     torch.manual_seed(0)
     with shallow(layers=1):  # compiling takes its time for each
         model = create_model("grid-nano", num_classes=3).placed(CPU).train()
+    eager = copy.deepcopy(model)
     fast = Execution(model.net, fast=compiled(model.net, backend="aot_eager"))
     plain = Execution(model.net)
     before = copy.deepcopy(model.net.state_dict())
@@ -86,6 +89,23 @@ def test_a_compiled_network_has_the_eager_outputs_and_gradients(images):
         torch.testing.assert_close(f, e, atol=1e-4, rtol=1e-3)
     for name, value in model.net.state_dict().items():
         torch.testing.assert_close(moved[name], value, atol=1e-5, rtol=1e-4)
+    copies_are_those_of_an_eager_network(model, fast, eager, images)
+
+
+def copies_are_those_of_an_eager_network(model, fast, eager, images):
+    """What a run with `--recalibrate` makes of a compiled network between its steps, which go on."""
+    model.execution = fast
+    eager.load_state_dict(model.state_dict())
+    before = copy.deepcopy(model.state_dict())
+    streams = SimpleNamespace(one=lambda _, number, epoch: Batch((number + 1) * images, None))
+    config = FitConfig(data="x", out="y", size="nano", execution="compile", recalibrate=2)
+    found, expected = (network_kept(SimpleNamespace(model=m, average=None), streams, config) for m in (model, eager))
+    for name, value in found.state_dict().items():
+        assert torch.equal(value, expected.state_dict()[name]), name
+        assert torch.equal(before[name], model.state_dict()[name]), name
+    assert any(not torch.equal(value, before[name]) for name, value in found.state_dict().items())
+    assert found.execution.fast is None
+    torch.testing.assert_close(fast(images, weights(model)), eager.net(images, weights(eager)), atol=1e-4, rtol=1e-3)
 
 
 def tried(monkeypatch, model, images, run):

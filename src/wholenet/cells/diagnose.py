@@ -57,6 +57,8 @@ def diagnose_search(
     images, targets = stream[drawn.number]
     batch = Batch(images, targets).to(device)
     loss = ClassificationLoss(smoothing=config.smoothing)
-    found = curvature(model, batch, loss, batchnorm=batchnorm, method=method, tolerance=tolerance, drawn=drawn)
+    said = "cross-entropy" + (f", labels smoothed by {config.smoothing:g}" if config.smoothing else "")
+    how = {"batchnorm": batchnorm, "method": method, "tolerance": tolerance}
+    found = curvature(model, batch, loss, drawn=drawn, said=said, **how)
     (run.path / "diagnosis.json").write_text(json.dumps({"curvature": asdict(found)}, indent=2) + "\n")
     return found

@@ -86,8 +86,8 @@ def _tell_curvature(found: Curvature, run: Path) -> None:
     print(f"highest eigenvalue {found.highest:10.4f}   (dominant, in {found.logits} logits)")
     print(f"lowest eigenvalue  {found.lowest:10.4f}")
     print(
-        f"{found.images} images, BatchNorm by {found.batchnorm}, {found.products} products, both ends within "
-        f"{found.tolerance:.0e} of the larger magnitude"
+        f"of {found.loss}, {found.images} images, BatchNorm by {found.batchnorm}, {found.products} products, both ends "
+        f"within {found.tolerance:.0e} of the larger magnitude"
     )
     print(f"on {found.batch}")
     print(f"open {run / 'diagnosis.json'}")

@@ -63,6 +63,8 @@ class Curvature:
     """In the batch."""
     batch: Drawn | None = None
     """Which one; None where the caller did not say."""
+    loss: str | None = None
+    """Whose Hessian it is; None where the caller did not say."""
 
 
 @checked_numbers
@@ -76,6 +78,7 @@ def curvature(
     tolerance: BelowOne = 1e-3,
     weight_decay: Decay = 0.0,
     drawn: Drawn | None = None,
+    said: str | None = None,
 ) -> Curvature:
     """Curvature of ``loss`` on ``batch`` in the logits of ``model``, whose weights and statistics stay as they are.
 
@@ -88,6 +91,7 @@ def curvature(
         tolerance: see :class:`Curvature`; of the Lanczos iteration.
         weight_decay: of the logits; RobustDARTS' code counts theirs (1e-3) in, which adds it to every eigenvalue.
         drawn: which batch it is, for the record.
+        said: which loss it is, likewise.
 
     Raises:
         ValueError: if the architecture is fixed, or there is no such way or tolerance.
@@ -116,7 +120,7 @@ def curvature(
             parameter.requires_grad_(was)
     images = parallel.processes() * len(batch.images)
     ends = highest + weight_decay, lowest + weight_decay
-    return Curvature(*ends, n, products, bound, batchnorm, images, drawn)
+    return Curvature(*ends, n, products, bound, batchnorm, images, drawn, said)
 
 
 def hessian_product(value: Tensor, parameters: Sequence[Tensor], counts: Sequence[Tensor]) -> tuple[Product, int]:

@@ -11,7 +11,7 @@ from wholenet.architecture import normalized_entropy
 from wholenet.checked import Count, checked_numbers
 from wholenet.data.cache import Cached
 from wholenet.data.check import check_split
-from wholenet.data.sample import SegmentationData
+from wholenet.data.sample import DataSource, SegmentationData
 from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.score import open_for
@@ -36,7 +36,8 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import Batch
 from wholenet.spaces.count import macs_as_run
 from wholenet.spaces.supernet import Supernet
-from wholenet.tasks.segmentation import SegmentationLoss, evaluate
+from wholenet.tasks.losses import loss_in_words, mask_loss
+from wholenet.tasks.segmentation import evaluate
 
 CACHE_BYTES = 1 << 30
 """Decoded samples kept in memory, of validation and of training each."""
@@ -85,7 +86,7 @@ def diagnose(
     train = Cached(source.splits["train"], CACHE_BYTES)
     recalibrate = recalibrated_on(lambda: recalibration_batches(train, config, pixels=model.pixels))
     variants = {"zeroed": zeroed, "renormalized": renormalized, "recalibrated": recalibrate}
-    ends = curvature_of(model, val, config, device) if with_curvature else None  # before the long part
+    ends = curvature_of(model, stage, source, val, device) if with_curvature else None  # before the long part
     score = _Scorer(model, val, 1 + len(others) + len(shares) * len(variants) + 2 * len(genotypes), progress)
 
     records = stage.records()
@@ -117,13 +118,28 @@ def diagnose(
 
 
 def curvature_of(
-    model: TrainedModel, val: SegmentationData, config: FitConfig, device: torch.device | str
+    model: TrainedModel, run: RunFolder, source: DataSource, val: SegmentationData, device: torch.device | str
 ) -> Curvature:
-    """On a batch drawn as for training, of validation images."""
+    """Of the run's own loss, on a batch drawn as for training, of validation images."""
+    config = run.fit_config
+    of_loss = {"name": config.loss, "balance": config.class_balance, "gamma": config.focal_gamma}
+    pixels = _class_pixels(run, source, model) if config.class_balance else (1,) * len(model.classes)
+    loss = mask_loss(**of_loss, class_pixels=pixels, device=torch.device(device))
     drawn = Drawn("val", "curvature", 0, config.seed)
     batch = (drawn.stream, drawn.number, drawn.number + 1)
     images, masks = next(draw(val, *batch, config.crop_size, config, device, model.pixels))
-    return curvature(model.network, Batch(images, masks).to(device), SegmentationLoss(), drawn=drawn)
+    said = loss_in_words(**of_loss)
+    return curvature(model.network, Batch(images, masks).to(device), loss, drawn=drawn, said=said)
+
+
+def _class_pixels(run: RunFolder, source: DataSource, model: TrainedModel) -> tuple[int, ...]:
+    """Pixels of each class in what the run trained on, by its own record; where there is none, in what ``source`` has
+    to train on."""
+    recorded = (run.environment(lambda _: None) or {}).get("train")
+    found = recorded.get("class_pixels") if isinstance(recorded, dict) else None
+    if isinstance(found, list) and len(found) == len(model.classes) and all(type(n) is int for n in found):
+        return tuple(found)
+    return check_split(source.splits["train"], model.classes, name="train", pixels=model.pixels).class_pixels
 
 
 def _supernet_run(run: RunFolder) -> RunFolder:

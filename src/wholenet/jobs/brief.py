@@ -24,6 +24,7 @@ from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.schedule import Schedule
 from wholenet.spaces.supernet import Supernet, with_weights
+from wholenet.tasks.losses import loss_in_words
 from wholenet.tasks.score import Score
 
 
@@ -68,7 +69,8 @@ class Brief:
             moved = self.movement[name]
             found.append(f"{name}: entropy {value:.3f} of 1, {100 * moved.decided:.0f} % of the choices decided")
         if self.curvature is not None:
-            found.append(f"curvature: highest {self.curvature.highest:.4g}, lowest {self.curvature.lowest:.4g}")
+            of = f", of {self.curvature.loss}" if self.curvature.loss else ""
+            found.append(f"curvature: highest {self.curvature.highest:.4g}, lowest {self.curvature.lowest:.4g}{of}")
         return found
 
 
@@ -150,4 +152,6 @@ def _curvature(network: Supernet[Any], data: Data, config: Any, device: torch.de
     drawn = Drawn("architecture", "architecture", 0, config.seed)
     schedule = Schedule(epochs=1, steps_per_epoch=1, lr=config.lr)
     batch = data.streams(config, schedule, device).one(drawn.stream, drawn.number, 0)
-    return curvature(network, batch, data.loss(config, device), drawn=drawn)
+    masks = isinstance(data, MaskData)  # of other tasks it is not known what they minimise
+    said = loss_in_words(config.loss, config.class_balance, config.focal_gamma) if masks else None
+    return curvature(network, batch, data.loss(config, device), drawn=drawn, said=said)

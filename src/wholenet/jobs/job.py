@@ -38,6 +38,7 @@ from wholenet.search.stopping import Stopping
 from wholenet.search.train_config import TrainConfig
 from wholenet.search.watch import Watch
 from wholenet.spaces.grid import PAPER_EDGE_SLOTS
+from wholenet.spaces.supernet import Supernet
 
 NOT_LOOKED_AT = {"eigenvalue": None, "lowest_eigenvalue": None}
 
@@ -157,7 +158,7 @@ class _Outcome:
         """Draw the pictures of the network that is kept."""
         # Loading draws random numbers, which before the end would be missing in the training.
         earlier = self.state.epoch == self.phases[-1].end and self._keeps_earlier()
-        model, records = self.scored, self.state.records
+        model, records = self._scored_last(), self.state.records
         epoch = len(records)
         if earlier and (best := best_record(records, self.task.score)) is not None:
             model, epoch = load_model(self.run.model, self.device).network, best["epoch"] + 1
@@ -176,6 +177,17 @@ class _Outcome:
             self.save(scored, self.state.epoch)
         parallel.meet()  # what the first one has written, the others read
         return Finished(self.run.path, scored.scores, self.data.classes(), self.data.constant())
+
+    def _scored_last(self) -> Supernet[Any]:
+        """The network that was scored last. Where that is a copy, with weights or statistics of its own, and an earlier
+        process of the run made it, it is in the folder."""
+        folder = self.run.model_last if self.config.keep == "best" else self.run.model
+        known = not self.config.statistics_batches or self.scored is not self.state.model
+        if known or not folder.is_dir():
+            return self.scored
+        with torch.random.fork_rng(devices=[]):  # what loading draws would be missing in the training
+            found = load_model(folder, self.device).network
+        return Supernet(found.net, self.state.model.arch, found.spec)
 
     def _keeps_earlier(self) -> bool:
         """Whether the network that is kept is not the last epoch's."""

@@ -21,11 +21,10 @@ from wholenet.data.task import how_read
 from wholenet.report.data_check import print_warnings, printable
 from wholenet.report.progress import counted, plain
 from wholenet.search.config import Annotations, FitConfig, parse_size
+from wholenet.spaces.count import COARSEST
 
 CACHE_BYTES = 2 << 30
 """Decoded samples kept in memory where no worker processes read ahead."""
-COARSEST = 32
-"""Largest stride of the grid."""
 
 
 @dataclass(frozen=True)

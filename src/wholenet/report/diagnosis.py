@@ -178,7 +178,8 @@ def table(diagnosis: Diagnosis) -> list[str]:
         c = diagnosis.curvature
         ends = f"highest eigenvalue {c.highest:.3g}, lowest {c.lowest:.3g}"
         lines.append(
-            f"{'curvature':{width}}          {ends}; {c.logits} logits, {c.images} images, BatchNorm by {c.batchnorm}"
+            f"{'curvature':{width}}          {ends}; of {c.loss}, {c.logits} logits, {c.images} images, BatchNorm by "
+            f"{c.batchnorm}"
         )
     lines.append(
         f"{'the run itself':{width}}          {diagnosis.epochs} of {diagnosis.planned} epochs in "

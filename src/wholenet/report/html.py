@@ -20,20 +20,27 @@ PICTURE_BYTES = 64 << 20
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Browsers are told to load nothing, and to run nothing."""
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1F2933; max-width: 1080px; margin: 2em auto; padding: 0 1.5em; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1F2933; background: #fff; }
+body { max-width: 1080px; margin: 2em auto; padding: 0 1.5em; overflow-wrap: break-word; }
 h1 { font-size: 1.6em; margin-bottom: .2em; } h2 { font-size: 1.15em; margin: 2em 0 .6em; }
 p, li { max-width: 75ch; } .muted { color: #6B7785; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; } .wide { overflow-x: auto; }
 th, td { padding: .25em .7em; text-align: right; border-bottom: 1px solid #DDE2E8; }
+td, tbody th { white-space: nowrap; }
+td:first-child, tbody th { white-space: normal; overflow-wrap: anywhere; min-width: 7em; }
 th { color: #6B7785; font-weight: 600; } th:first-child, td:first-child { text-align: left; }
-.words td { text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+.words td { text-align: left; vertical-align: top; }
+.words td:first-child { white-space: nowrap; min-width: 0; }
+.words td:last-child { white-space: normal; overflow-wrap: anywhere; }
 .words th { text-align: left; }
 img { max-width: 100%; height: auto; display: block; } figure { margin: 0 0 1.2em; }
+.chart { overflow-x: auto; } .chart img { width: 100%; min-width: 600px; max-width: 840px; }
 figcaption { color: #6B7785; margin-bottom: .3em; overflow-wrap: anywhere; }
 .swatch { display: inline-block; width: .9em; height: .9em; border: 1px solid #0002; margin-right: .4em; }
-.legend span.entry { display: inline-block; margin-right: 1.2em; }
+.legend span.entry { display: inline-block; margin-right: 1.2em; overflow-wrap: anywhere; }
 .numbers { display: flex; flex-wrap: wrap; gap: 1em 2.5em; margin: 1.2em 0; }
 .numbers b { display: block; font-size: 1.7em; line-height: 1.2; }
+@media (max-width: 600px) { body { padding: 0 1em; } th, td { padding: .25em .45em; } ul { padding-left: 1.4em; } }
 """.strip()
 
 
@@ -73,10 +80,11 @@ def bullets(lines: Sequence[str]) -> str:
 
 
 def picture_file(path: Path, caption: str) -> str:
-    """A PNG file with its caption; nothing if it is not there."""
+    """A PNG file with its caption, never so small that its words cannot be read: in a narrow window it is moved from
+    side to side. Nothing if it is not there."""
     if not path.is_file():
         return ""
-    return _figure(read_bytes(path, PICTURE_BYTES), "png", caption)
+    return _figure(read_bytes(path, PICTURE_BYTES), "png", caption, "chart")
 
 
 def picture(pixels: np.ndarray, caption: str) -> str:
@@ -86,9 +94,10 @@ def picture(pixels: np.ndarray, caption: str) -> str:
     return _figure(content.getvalue(), "jpeg", caption)
 
 
-def _figure(content: bytes, kind: str, caption: str) -> str:
+def _figure(content: bytes, kind: str, caption: str, shown_as: str = "picture") -> str:
     inline = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return f'<figure><figcaption>{text(caption)}</figcaption><img alt="{text(caption)}" src="{inline}"></figure>\n'
+    image = f'<div class="{shown_as}"><img alt="{text(caption)}" src="{inline}"></div>'
+    return f"<figure><figcaption>{text(caption)}</figcaption>{image}</figure>\n"
 
 
 def write_page(path: Path, title: str, body: str) -> None:

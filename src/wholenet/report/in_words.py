@@ -25,17 +25,23 @@ def in_words(run: RunTables) -> list[str]:
     """Sentences about the run, for its page."""
     own, *others = run.results
     control = next((row for row in others if row["part"] == "control"), None)
+    under_way = None if control is None or control["epochs"] >= control["planned"] else control
     segments, cells = run.task == "segmentation", run.task == "classification"
-    said = [_on_score(own, control, run.score)]
+    said = [_on_score(own, control if under_way is None else None, run.score)]
     if own["epochs"] < own["planned"] and not _stopped(run):
         said.append(f"The run is not finished: {own['epochs']} of {own['planned']} epochs are done.")
+    if under_way is not None:
+        done = f"{under_way['epochs']} of {under_way['planned']}"
+        said.append(
+            f"Its frozen-uniform control is not finished: {done} epochs are done. Until then nothing is compared."
+        )
     searched = _searched(run)
     if said_before := _diagnosis(run.path):
         return [*said, *said_before]
     if not cells and (sentence := _on_search(RunFolder(run.path))):
         said.append(sentence)
     score = _good(own, run.score)
-    if score is not None and searched:
+    if score is not None and searched and under_way is None:
         end = credit(searched, score, None if control is None else _good(control, run.score))
         said.append(end.removeprefix("and ")[:1].upper() + end.removeprefix("and ")[1:] + ".")
     if segments and searched:

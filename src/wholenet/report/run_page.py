@@ -18,6 +18,7 @@ from wholenet.deploy.overlay import outlined
 from wholenet.deploy.score import open_for
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.deploy.tiles import Tiling
+from wholenet.files import read_text, read_yaml
 from wholenet.report.html import bullets, paragraph, picture, picture_file, section, table, text, write_page
 from wholenet.report.in_words import in_words
 from wholenet.report.progress import duration
@@ -34,6 +35,8 @@ WIDTH = 460
 """Pixels of a picture in the page, at most."""
 MOST_CLASSES = 40
 """In the picture of a confusion matrix."""
+DEEPEST = 0.7
+"""How much of the blue a cell of the confusion matrix gets that has all pixels of its row."""
 CAPTIONS = {
     "curves": "Loss, score and learning rate over the epochs",
     "entropy": "How decided the architecture is: 1 is uniform, 0 one-hot",
@@ -100,7 +103,7 @@ def _body(run: RunTables, scored: str) -> str:
     genotype = run.path / "genotype.yaml"
     named = paragraph("The discrete network is in genotype.yaml.", "muted") if genotype.is_file() else ""
     chosen = "" if "<figure>" in scored else section("Predictions", pictures["predictions"])
-    settings = [(name, "" if value is None else value) for name, value in run.config.items()]
+    settings = [(name, _shown(value)) for name, value in run.config.items()]
     return "".join(
         (
             section("In plain words", bullets(in_words(run))),
@@ -110,6 +113,7 @@ def _body(run: RunTables, scored: str) -> str:
             section("Architecture", *(pictures[name] for name in ARCHITECTURE), named),
             section("Runs in the folder", _results(run)),
             section("Warnings", bullets(_warnings(run))),
+            section("How it was planned", *_planned(run.path / "plan.yaml")),
             section("Settings", table(("setting", "value"), settings, "words")),
         )
     )
@@ -125,11 +129,20 @@ def _numbers(run: RunTables) -> str:
     if run.score is not None:
         key, what = run.score.name, run.score.label
         shown = [(what, own[key])]
-        shown += [(f"{what}, {row['part']}", row[key]) for row in others if row["part"] in ("control", "second stage")]
+        shown += [
+            (f"{what}, {row['part']}{_so_far(row)}", row[key])
+            for row in others
+            if row["part"] in ("control", "second stage")
+        ]
     shown += [("best constant class", own.get("constant_miou"))]
     told = [(words, f"{percent(value)} %") for words, value in shown if value is not None]
     told += [("epochs", f"{own['epochs']} of {own['planned']}"), ("training", duration(own["seconds"]))]
     return f'<div class="numbers">{"".join(f"<div><b>{text(n)}</b>{text(words)}</div>" for words, n in told)}</div>\n'
+
+
+def _so_far(row: Row) -> str:
+    """Where a part of a run is not finished, how far it is."""
+    return "" if row["epochs"] >= row["planned"] else f" (epoch {row['epochs']} of {row['planned']})"
 
 
 def _results(run: RunTables) -> str:
@@ -145,6 +158,23 @@ def _results(run: RunTables) -> str:
 
     head = [PERCENT.get(name, name) for name in scores]
     return table(("run", "epochs", "training", *head), [row(one) for one in run.results])
+
+
+def _planned(path: Path) -> list[str]:
+    """What a plan went by, and the settings that it chose, each with its reason; nothing where nothing was planned."""
+    if not path.is_file():
+        return []
+    lines = read_text(path).splitlines()
+    reasons = {line.partition(":")[0]: line.partition("  # ")[2] for line in lines}
+    notes = [line.removeprefix("# ") for line in lines if line.startswith("# ")]
+    values = read_yaml(path)
+    chosen = values.items() if isinstance(values, dict) else ()
+    rows = [(name, _shown(value), reasons.get(str(name)) or "given") for name, value in chosen]
+    return [bullets(notes), table(("setting", "value", "why"), rows, "words")]
+
+
+def _shown(value: Any) -> Any:
+    return "" if value is None else value
 
 
 def _warnings(run: RunTables) -> list[str]:
@@ -216,8 +246,8 @@ def _confusion(found: Evaluation, classes: Classes) -> str:
 
 
 def _shaded(share: float) -> str:
-    ink = "#fff" if share > 0.6 else "#1F2933"
-    return f'<td style="background: rgba(0, 114, 178, {share:.3f}); color: {ink}">{100 * share:.0f}</td>'
+    # Pale enough for dark words on all of it: on the full blue neither dark nor white ones are easy to read.
+    return f'<td style="background: rgba(0, 114, 178, {DEEPEST * share:.3f})">{100 * share:.0f}</td>'
 
 
 def _images(found: Evaluation, model: TrainedModel, val: SegmentationData) -> str:

@@ -109,6 +109,16 @@ def mask_loss(name: str, class_pixels: tuple[int, ...], balance: float, gamma: f
     return made[name]()
 
 
+def loss_in_words(name: str, balance: float, gamma: float) -> str:
+    """What :func:`mask_loss` makes of these.
+
+    >>> loss_in_words("focal", 0.5, 2.0), loss_in_words("dice", 0.0, 2.0)
+    ('focal (gamma 2), classes weighted by frequency**-0.5', 'dice')
+    """
+    weighted = f", classes weighted by frequency**-{balance:g}" if balance else ""
+    return f"{name} (gamma {gamma:g}){weighted}" if name == "focal" else name + weighted
+
+
 def _wide(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
