@@ -216,11 +216,6 @@ OTHER_FORMATS = {
     "Supervisely": (["img/a.jpg", "img/b.jpg", "ann/a.jpg.json", "ann/b.jpg.json"], ".jpg.json", "Supervisely"),
     "boxes": (["JPEGImages/a.jpg", "Annotations/a.xml"], "a.xml", "VOC"),
     "empty files": (["a.jpg", "a.json", "b.jpg", "b.json"], ".json", "LabelMe"),
-    "a mask per object": (
-        [f"{i}/{f}" for i in "ab" for f in ("images/x.png", "masks/0.png", "masks/1.png")],
-        "a",
-        "join",
-    ),
 }
 
 

@@ -176,8 +176,13 @@ UNCERTAIN = {
     "several folders like masks": lambda r: [write_pairs(r / "a", r / m, ["x", "y"]) for m in ("b", "c")],
     "outlines as text": outlines(".txt"),
     "outlines as JSON": outlines(".json"),
-    "a folder per patient": lambda root: masks_beside(root, "p1/a", "p1/b", "p2/a"),
-    "a folder per patient, in train": lambda root: masks_beside(root, "train/p1/a", "train/p1/b"),
+    "a folder per patient, one image without a mask": lambda root: [
+        masks_beside(root, "p1/a", "p1/b", "p2/a"),
+        write(root / "p2" / "c.png", picture()),
+    ],
+    "a folder per patient, masks like pictures": lambda root: [
+        write(root / f"{name}.png", picture()) for name in ("p1/a", "p1/a_mask", "p2/b", "p2/b_mask")
+    ],
     "equal names, one of them like masks": two_of_one_names("rgb", "truth"),
     "the same in train": two_of_one_names("training/photos", "training/gt"),
     "the order of the names": two_of_one_names("zebra", "ant"),
@@ -233,11 +238,31 @@ def test_a_table_and_captions_beside_classes_leave_no_doubt(tmp_path):
     assert open_labelled(tmp_path).classes == ("cat", "dog")
 
 
-@pytest.mark.parametrize("names", [("a", "b"), ("data/site/p1/a", "data/site/p2/b")])
+BESIDE = {
+    "in one folder": ("a", "b"),
+    "deep": ("data/site/p1/a", "data/site/p2/b"),
+    "a folder per patient": ("p1/a", "p1/b", "p2/a"),
+    "a folder per patient, in train": ("train/p1/a", "train/p1/b"),
+}
+
+
+@pytest.mark.parametrize("names", BESIDE.values(), ids=BESIDE)
 def test_masks_beside_their_images_in_one_folder_or_deep_leave_no_doubt(names, tmp_path):
     masks_beside(tmp_path, *names)
     assert task_of(tmp_path) == "segmentation"
-    assert len(find_tree(tmp_path).pairs["train"]) == 2
+    assert len(find_tree(tmp_path).pairs["train"]) == len(names)
+
+
+@pytest.mark.parametrize("ends", [("image", "mask"), ("img_1", "mask_1")])
+def test_files_of_one_name_in_the_folder_of_each_patient_leave_no_doubt(ends, tmp_path):
+    for patient in "abc":
+        write(tmp_path / patient / f"{ends[0]}.png", picture())
+        write(tmp_path / patient / f"{ends[1]}.png", labels(0, 1))
+    assert task_of(tmp_path) == "segmentation"
+    pairs = find_tree(tmp_path).pairs["train"]
+    assert [(image.parent.name, image.stem, mask.parent) for image, mask in pairs] == [
+        (patient, ends[0], tmp_path / patient) for patient in "abc"
+    ]
 
 
 @pytest.mark.parametrize("table", ["metadata.parquet", "data/notes.parquet"])

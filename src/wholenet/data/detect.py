@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
 
@@ -18,14 +18,17 @@ from wholenet.data.guess import guess_layout, other_masks
 from wholenet.data.infer import classes_of, infer_classes
 from wholenet.data.layouts import KNOWN_LAYOUTS, SPLIT_FOLDERS, Layout, describe, find_layout, is_cityscapes, subfolders
 from wholenet.data.naming import composed
+from wholenet.data.nested import Nested, nested_folders, objects_in, together
+from wholenet.data.object_masks import UNPAIRED, ObjectFiles, joined, objects_of
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.outline_formats import read_outlines
 from wholenet.data.outlines import Outlined
 from wholenet.data.pixels import Bands
 from wholenet.data.sample import Classes, DataError, DataSource
 from wholenet.data.sets import Asked, data_set, known_by_name, open_set
-from wholenet.data.splits import seeded_order, share_count
 from wholenet.data.survey import MaskFacts
+from wholenet.data.tree import Tree
+from wholenet.data.validation import with_val
 from wholenet.files import read_text
 
 LISTS = "ImageSets/Segmentation"
@@ -66,7 +69,7 @@ def open_data(
     for finding in tree.findings:
         if finding.severity == "error":
             raise DataError(str(finding))
-    pairs, notes = with_val(root, tree.pairs, val_share, seed)
+    pairs, notes = with_val(root, tree.pairs, val_share, seed, by_folder=tree.by_folder)
     table, origin = class_table(root, tree, classes)
     return as_source(root, pairs, table, (*tree.notes, *notes, origin), max_megapixels, bands)
 
@@ -85,23 +88,6 @@ def as_source(
 
 
 # ---- the tree of files
-
-
-@dataclass(frozen=True)
-class Tree:
-    """The files of a data set, before its masks mean anything."""
-
-    pairs: Mapping[str, list[Pair]]
-    """Split -> images with masks; "train" always."""
-    findings: tuple[Finding, ...] = ()
-    """What is wrong with files and folders, by their names."""
-    known_classes: Classes | None = None
-    """The classes that this arrangement of folders implies."""
-    mask_folders: tuple[Path, ...] = ()
-    """Where a class file may lie, besides the root."""
-    notes: tuple[str, ...] = ()
-    outlined: Outlined | None = None
-    """The annotations that the masks are drawn from, if they are no files."""
 
 
 def find_tree(root: Path) -> Tree:
@@ -141,6 +127,9 @@ def _folder_tree(root: Path) -> Tree:
         drawn = read_outlines(root, layout)
         if drawn is not None:
             return _outlined_tree(root, drawn)
+        nested = None if layout is not None else nested_folders(root)
+        if nested is not None:
+            return _nested_tree(root, nested)
         other = other_format(root)
         if other is not None:
             raise DataError(other.told)
@@ -165,6 +154,12 @@ def _folder_tree(root: Path) -> Tree:
             matchings.setdefault(split, Matching([]))
         else:
             matchings[split] = match(images, masks)
+    if any(finding.kind in UNPAIRED for own in matchings.values() for finding in own.findings):
+        objects = _objects(layout, list(matchings))
+        if objects is not None:
+            where = {split: layout.folders[split][1] or root for split in objects}
+            told = {split: folder.relative_to(root).as_posix() for split, folder in where.items()}
+            return _outlined_tree(root, joined(objects, told), notes)
     lists = _lists(root) if list(layout.folders) == ["train"] else {}
     if lists:
         matchings = _as_listed(matchings["train"], lists)
@@ -173,15 +168,42 @@ def _folder_tree(root: Path) -> Tree:
     unused = _unused_pictures(root, layout)
     findings += [*_nearly_class_files(root, mask_folders), *_other_masks(layout, unused)]
     notes += [f"{folder.relative_to(root).as_posix()} holds pictures and is not used" for folder in unused]
-    return _tree(matchings, findings, CAMVID if layout.segnet_names else None, mask_folders, notes)
+    tree = _tree(matchings, findings, CAMVID if layout.segnet_names else None, mask_folders, notes)
+    return replace(tree, by_folder=all(masks == images for images, masks in layout.folders.values()))
 
 
-def _outlined_tree(root: Path, found: Outlined) -> Tree:
+def _objects(layout: Layout, splits: Sequence[str]) -> dict[str, ObjectFiles] | None:
+    """The masks of the objects of each image, split by split; None where it is not so in one of them."""
+    found = {}
+    for split in splits:
+        images, masks = layout.folders[split]
+        of_split = None if masks is None or masks == images else objects_of(images, masks)
+        if of_split is None:
+            return None
+        found[split] = of_split
+    return found
+
+
+def _nested_tree(root: Path, found: Nested) -> Tree:
+    """Of folders that hold images and masks each: of a patient's, or of one image with a mask for each object."""
+    matchings = {split: together([match(images, masks) for images, masks in own]) for split, own in found.items()}
+    told = {split: f"{split}: images and masks in {len(own)} folders" for split, own in found.items()}
+    unpaired = any(finding.kind in UNPAIRED for own in matchings.values() for finding in own.findings)
+    objects = {split: objects_in(own) for split, own in found.items()} if unpaired else {}
+    if objects and all(own is not None for own in objects.values()):
+        where = {split: f"{own[0][1].relative_to(root).as_posix()}, ..." for split, own in found.items()}
+        return _outlined_tree(root, joined({split: own for split, own in objects.items() if own}, where))
+    folders = tuple(masks for own in found.values() for _, masks in own)
+    tree = _tree(matchings, (), None, folders, ())
+    return replace(tree, by_folder=True, told="; ".join(told.values()))
+
+
+def _outlined_tree(root: Path, found: Outlined, notes: Iterable[str] = ()) -> Tree:
     if not found.pairs.get("train") and not any(finding.severity == "error" for finding in found.findings):
         listed = ", ".join(split for split, own in found.pairs.items() if own) or "no split"
         raise DataError(f"{root} has no images of train with outlines in {found.format}'s format, only {listed}.")
     pairs = {split: list[Pair](own) for split, own in {"train": [], **found.pairs}.items()}
-    return Tree(pairs, found.findings, found.classes, notes=found.notes, outlined=found)
+    return Tree(pairs, found.findings, found.classes, notes=(*notes, *found.notes), outlined=found)
 
 
 def _lists(root: Path) -> dict[str, Path]:
@@ -259,31 +281,6 @@ def _tree(
         mask_folders=mask_folders,
         notes=tuple(notes),
     )
-
-
-def with_val(
-    root: Path, pairs: Mapping[str, list[Pair]], val_share: float, seed: int
-) -> tuple[dict[str, list[Pair]], tuple[str, ...]]:
-    """The splits, val taken from train where it is missing, with a note that says so.
-
-    Raises:
-        DataError: if val is missing and train has fewer than two images.
-        ValueError: if val is missing and ``val_share`` is not between 0 and 1.
-    """
-    if "val" in pairs:
-        return dict(pairs), ()
-    by_name = {composed(pair[0].relative_to(root)).as_posix(): pair for pair in pairs["train"]}
-    count = share_count(len(by_name), val_share, f"{root}: train, of which a part must become val")
-    chosen = set(seeded_order(by_name, seed)[:count])
-    divided = {
-        "train": [pair for name, pair in by_name.items() if name not in chosen],
-        "val": [pair for name, pair in by_name.items() if name in chosen],
-    }
-    note = (
-        f"no val split: {count} of the {len(by_name)} images of train were set aside for it "
-        f"(val_share={val_share}, seed={seed})"
-    )
-    return {**divided, **{split: own for split, own in pairs.items() if split != "train"}}, (note,)
 
 
 # ---- the classes

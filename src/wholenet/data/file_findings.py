@@ -180,6 +180,14 @@ def of_masks(masks: Mapping[Mask, MaskFacts]) -> list[Finding]:
             "The value in the file is the class; viewers show such files inverted, the highest value black.",
             noun="mask",
         ),
+        *of_files(
+            "note",
+            "objects-overlap",
+            shared := [path for path, facts in masks.items() if facts.shared],
+            f"in which objects overlap, {sum(masks[path].shared for path in shared)} pixels in all",
+            "There the smaller object is seen. Areas of one class that overlap or touch become one area.",
+            noun="mask",
+        ),
     ]
 
 

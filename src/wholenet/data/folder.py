@@ -40,6 +40,8 @@ OTHER_SUFFIXES = (
 )
 """Pictures and annotations that people have and wholenet does not read; text beside the data is nobody's mistake."""
 MASK_ENDING = re.compile(r"[_-](masks?|labels?|labelids|gt|seg|segmentation|annot|annotation|l)$", re.IGNORECASE)
+_MASK_BEGINNING = re.compile(r"(masks?|labels?|gt|seg|segmentation|annotation)([_-]?\d+)?$", re.IGNORECASE)
+"""Of the whole name: "mask.png" beside "image.png", "mask_1.png" beside "image_1.png"."""
 
 
 _CHANNEL = "_0000"
@@ -149,9 +151,9 @@ def match(images: Path, masks: Path) -> Matching:
 
     A mask has its image's sub-folder and stem, or the stem and a usual ending: "a.jpg" goes with "a.png", "a_mask.png",
     "a_label.png", "a_labels.png", "a_gt.png", "a_seg.png", "a_L.png" (and so on, also with "-"). Both folders may be
-    one, in which masks have such an ending and images do not. "x.jpg" goes with "x.jpg.png" too. Names are compared in
-    Unicode's composed form (NFC), however they are stored. Where all that is left on both sides is equal but for words
-    like "img" and "mask", that is paired, with a note: "img_0.png" with "mask_0.png".
+    one, in which masks have such an ending, or are called "mask", and images are not. "x.jpg" goes with "x.jpg.png"
+    too. Names are compared in Unicode's composed form (NFC), however they are stored. Where all that is left on both
+    sides is equal but for words like "img" and "mask", that is paired, with a note: "img_0.png" with "mask_0.png".
     """
     images_of, masks_of = _by_stem(images, IMAGE_SUFFIXES), defaultdict[Path, list[Path]](list)
     masks_by_stem = _by_stem(masks, MASK_SUFFIXES)
@@ -229,11 +231,20 @@ def _told_apart(
     images: dict[Path, list[Path]], masks: dict[Path, list[Path]]
 ) -> tuple[dict[Path, list[Path]], dict[Path, list[Path]]]:
     """Of files in one folder, those that are images and those that are masks, by the ends of their names."""
-    ending = {key for key in {**images, **masks} if MASK_ENDING.search(key.name)}
+    ending = {key for key in {**images, **masks} if called_as_mask(key.name)}
     return (
         {key: files for key, files in images.items() if key not in ending},
         {key: files for key, files in masks.items() if key in ending},
     )
+
+
+def called_as_mask(stem: str) -> bool:
+    """Whether a file of that name, among images, is a mask.
+
+    >>> [called_as_mask(stem) for stem in ("a_mask", "mask", "mask_2", "masked")]
+    [True, True, True, False]
+    """
+    return bool(MASK_ENDING.search(stem) or _MASK_BEGINNING.fullmatch(stem))
 
 
 def _image_key(mask_key: Path, images: Container[Path]) -> Path:

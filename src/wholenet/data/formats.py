@@ -7,16 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wholenet.data.folder import IMAGE_SUFFIXES
-from wholenet.data.layouts import IMAGE_FOLDERS, MASK_FOLDERS, one_of, subfolders
-from wholenet.data.sample import DataError
+from wholenet.data.layouts import subfolders
 from wholenet.files import read_text
 
 ADVICE = (
     "wholenet reads masks, one PNG for each image, with the number of the class as the value of a pixel, in a folder "
     "masks beside images; or outlines of objects as COCO, YOLO, LabelMe or CVAT for images writes them."
 )
-_LOOKS = 3
-"""Folders that are opened where there are many."""
 _MOST = 1000
 """Files whose names are read in one of them."""
 
@@ -54,12 +51,6 @@ def other_format(root: Path) -> OtherFormat | None:
             f"{tables[0]} holds images in a table, which wholenet reads with labels alone. {ADVICE} Write the columns "
             "as files: docs/data.md has the lines that do.",
         )
-    if _one_image_each(below):
-        return OtherFormat(
-            below[0],
-            f"{root} has a folder per image with a mask per object, such as {below[0]}. {ADVICE} Join the masks of an "
-            "image into one; where objects touch, the border between them is lost.",
-        )
     return None
 
 
@@ -87,12 +78,3 @@ def _are_numbers(file: Path) -> bool:
         return all(float(word) >= 0 for word in (lines[0] if lines else "").split())
     except (OSError, ValueError):
         return False
-
-
-def _one_image_each(folders: list[Path]) -> bool:
-    """Whether the folders hold one image each, with masks."""
-    try:
-        inner = [(one_of(f, IMAGE_FOLDERS), one_of(f, MASK_FOLDERS)) for f in folders[:_LOOKS]]
-    except DataError:
-        return False
-    return len(inner) > 1 and all(a and b and len(list(a.iterdir())) == 1 for a, b in inner)

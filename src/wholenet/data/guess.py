@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from wholenet.data.bands import read_bands
-from wholenet.data.folder import IMAGE_SUFFIXES, MASK_ENDING, MASK_SUFFIXES, files_below, match
+from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, called_as_mask, files_below, match
 from wholenet.data.layouts import Layout, split_folders, subfolders
 from wholenet.data.naming import DERIVED_WORDS, IMAGE_FOLDER_WORDS, MASK_FOLDER_WORDS, MASK_WORDS, words_of
 from wholenet.data.sample import DataError
@@ -59,6 +59,14 @@ def guess_layout(root: Path) -> Layout | None:
     return Layout(folders)
 
 
+def each_has_its_mask(folders: Sequence[Path]) -> bool:
+    """Whether all pictures in these folders are images with their masks beside them, by their names and a look at a
+    few: a folder for each patient, say, and no class."""
+    pairs = [pair for folder in folders for pair in match(folder, folder).pairs]
+    pictures = sum(len(_pictures(folder, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))) for folder in folders)
+    return 2 * len(pairs) == pictures > 0 and all(_is_mask_of(pairs[i][1], pairs[i][0]) for i in _looks(len(pairs)))
+
+
 def doubt(classes: Sequence[Path]) -> str | None:
     """Why these folders, which may each be a class, may be images and masks that nobody can pair; None if nothing says
     so."""
@@ -96,7 +104,7 @@ def _mixed(top: Path) -> bool:
         for folder in level:
             found = _pictures(folder, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))
             pictures += len(found)
-            if any(MASK_ENDING.search(path.stem) for path in found):
+            if any(called_as_mask(path.stem) for path in found):
                 pairs += sum(image.parent == folder for image, _ in match(folder, folder).pairs)
         level = _spread([inner for folder in level for inner in subfolders(folder).values()])
     return pairs > 0 and pairs >= BESIDE * pictures

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from wholenet.data.classes import MAX_CLASSES, MAX_VALUE, default_colors, fill_colors, format_classes
-from wholenet.data.drawn import OUTLINES
+from wholenet.data.drawn import OBJECTS, OUTLINES
 from wholenet.data.finding import Finding, of_files
 from wholenet.data.folder import Mask
 from wholenet.data.infer import BINARY, written_in_two_ways
@@ -38,13 +38,15 @@ def of_labels(
         inferred: whether it was made from the masks.
         where: the class file, if there is one.
     """
-    files = {mask: facts for mask, facts in masks.items() if facts.format != OUTLINES}
+    files = {mask: facts for mask, facts in masks.items() if facts.format not in (OUTLINES, OBJECTS)}
     findings = [*_unknown_values(masks, classes, where), *_binary(files, classes, inferred)]
     findings += _mixed_binary(files, classes) if not inferred else []
     findings += _other_palette(masks, classes)
     kinds = Counter(
         "from outlines of objects"
         if facts.format == OUTLINES
+        else "of a file for each object, joined"
+        if facts.format == OBJECTS
         else "RGB, by the colours of the class table"
         if labels_of(facts.codes(), classes).by_color
         else "RGB with three equal channels, by value"

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from wholenet.data.classes import MAX_VALUE, Color, default_colors
-from wholenet.data.drawn import OUTLINES, Drawn
+from wholenet.data.drawn import OBJECTS, OUTLINES, Drawn
 from wholenet.data.opening import MAX_MEGAPIXELS, Header, load
 from wholenet.data.sample import IGNORE, Classes, DataError
 from wholenet.data.stored import SIGNED, UNSIGNED, WHITE_IS_ZERO, PictureError, Stored
@@ -79,6 +79,8 @@ class RawMask:
     """[H, W] integers: the value; 0 or 1 of a 1-bit file; or red * 65536 + green * 256 + blue."""
     palette: tuple[Color, ...] = ()
     """The colours of indices 0, 1, ... in a palette file."""
+    shared: int = 0
+    """Pixels that several objects claim, where each has a mask of its own."""
 
 
 def read_raw_mask(path: str | Path | Drawn, max_megapixels: float = MAX_MEGAPIXELS) -> RawMask:
@@ -100,7 +102,12 @@ def raw_mask_with_header(
         PictureError: as :func:`read_raw_mask`.
     """
     if isinstance(path, Drawn):
-        return RawMask("index", path.codes(max_megapixels)), Header(OUTLINES, "L", "", 1, None), False
+        codes, shared = path.drawn(max_megapixels)
+        return (
+            RawMask("index", codes, shared=shared),
+            Header(OBJECTS if path.apart else OUTLINES, "L", "", 1, None),
+            False,
+        )
     header, picture = load(path, max_megapixels, mask=True)
     mode, pixels = picture.mode, as_stored(np.array(picture), header.stored)
     flat = picture.getpalette("RGB") or [] if mode in ("P", "PA") else []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wholenet.checked import InnerShare, Megapixels, Seed, checked_numbers
 from wholenet.data.check import SplitStats, check_crop, check_split, measured
-from wholenet.data.detect import Tree, as_source, class_file, class_table, find_tree, with_val
+from wholenet.data.detect import as_source, class_file, class_table, find_tree
 from wholenet.data.facts_cache import FactsCache
 from wholenet.data.file_findings import (
     of_channels,
@@ -31,6 +31,8 @@ from wholenet.data.sample import Classes, DataError, DataSource
 from wholenet.data.sets import Asked, DataSet, data_set, open_set
 from wholenet.data.split_findings import duplicates, of_classes, of_ignored_masks, of_sizes, split_stats
 from wholenet.data.survey import Surveyed, survey
+from wholenet.data.tree import Tree
+from wholenet.data.validation import with_val
 
 Progress = Callable[[int, int], None]
 """Told of (files done, files in all)."""
@@ -96,7 +98,7 @@ def review(
     splits: dict[str, list[Pair]] = dict(used)
     notes = tree.notes
     try:
-        splits, divided = with_val(root, used, val_share, seed)
+        splits, divided = with_val(root, used, val_share, seed, by_folder=tree.by_folder)
         notes = (*notes, *divided)
     except DataError as error:
         if not any(finding.severity == "error" for finding in findings):  # too few images, and that is all

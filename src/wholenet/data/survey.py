@@ -81,6 +81,8 @@ class MaskFacts(FileFacts):
     """Pixels of further codes."""
     palette: Mapping[int, Color]
     """The colour that the file's palette gives to each code that occurs."""
+    shared: int = 0
+    """Pixels that several objects claim, where each has a mask of its own (``data/object_masks.py``)."""
 
     def codes(self) -> RawMask:
         """One pixel of each code, in the order of ``counts``."""
@@ -198,6 +200,7 @@ def look_at_mask(path: Path | Drawn, max_megapixels: float = MAX_MEGAPIXELS) -> 
         counts=tally,
         uncounted=raw.codes.size - sum(tally.values()),
         palette={code: raw.palette[code] for code in tally if 0 <= code < len(raw.palette)},
+        shared=raw.shared,
     )
 
 

@@ -8,15 +8,16 @@ from pathlib import Path
 
 from wholenet.data.class_folders import class_layout, split_of
 from wholenet.data.coco import coco_files
-from wholenet.data.detect import Tree, find_tree, layout_of
+from wholenet.data.detect import find_tree, layout_of
 from wholenet.data.folder import IMAGE_SUFFIXES
 from wholenet.data.formats import other_format
-from wholenet.data.guess import doubt, guess_layout
+from wholenet.data.guess import doubt, each_has_its_mask, guess_layout
 from wholenet.data.labelled import form_of
 from wholenet.data.labelled_count import holds_masks, images_of
 from wholenet.data.layouts import SPLIT_FOLDERS, Layout, find_layout, is_cityscapes, subfolders
 from wholenet.data.sample import DataError
 from wholenet.data.sets import Task, data_set
+from wholenet.data.tree import Tree
 
 FILES = ("*.parquet", "data/*.parquet", "data_batch_*", "*/data_batch_*", "train.bin", "*/train.bin", "*_32x32.mat")
 """Files by which labelled images are known (``data/labelled.py``)."""
@@ -32,7 +33,8 @@ def task_of(where: str | Path) -> Task:
 
     Folders are known by names: a layout of images with masks; files that only labelled images come in; at least two
     folders with images directly in them, in the folder or in its ``train``. Where the folders may be images and masks
-    under other names (``data/guess.py``), or speak for both, or some files are called as masks are, nothing is chosen.
+    under other names (``data/guess.py``), or speak for both, or some files are called as masks are, nothing is chosen;
+    where every image has its mask beside it, it is.
 
     Raises:
         DataError: if both are possible. It says how, and that ``--task`` decides.
@@ -59,7 +61,7 @@ def task_of(where: str | Path) -> Task:
         guess = guess_layout(root)
     except DataError as error:
         raise DataError(f"{error}" if not classes else f"{error} Or are they {labels}? {DECIDE}") from error
-    if guess is not None and classes and find_layout(root) is None:
+    if guess is not None and classes and find_layout(root) is None and not each_has_its_mask(classes):
         raise DataError(_question(root, _where(root, guess, {}), labels))
     listed = bool(coco_files(root))
     other = None if listed else other_format(root)
@@ -108,7 +110,8 @@ def how_read(where: str | Path, task: Task) -> str:
             layout, tree = layout_of(root), _tree(root)
             drawn = None if tree is None else tree.outlined
             counts = {} if tree is None else {split: len(pairs) for split, pairs in tree.pairs.items()}
-            detail = drawn.told if drawn else "" if layout is None else _where(root, layout, counts)
+            told = "" if tree is None else drawn.told if drawn else tree.told
+            detail = told or ("" if layout is None else _where(root, layout, counts))
     except (DataError, OSError):
         detail = ""
     return f"{where} is read as {what}" + (f": {detail}" if detail else "")

@@ -1,0 +1,76 @@
+"""The part of train that stands for a validation split where a data set has none."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from os.path import commonpath
+from pathlib import Path, PurePosixPath
+
+from wholenet.data.folder import Pair
+from wholenet.data.naming import composed
+from wholenet.data.splits import seeded_order, share_count
+
+
+def with_val(
+    root: Path, pairs: Mapping[str, list[Pair]], val_share: float, seed: int, *, by_folder: bool = False
+) -> tuple[dict[str, list[Pair]], tuple[str, ...]]:
+    """The splits, val taken from train where it is missing, with a note that says so.
+
+    Args:
+        root: the folder of the data set.
+        pairs: split -> images with masks.
+        val_share: how much of train becomes val.
+        seed: which part.
+        by_folder: whether images of one folder, of a patient for instance, stay on one side.
+
+    Raises:
+        DataError: if val is missing and train has fewer than two images.
+        ValueError: if val is missing and ``val_share`` is not between 0 and 1.
+    """
+    if "val" in pairs:
+        return dict(pairs), ()
+    by_name = {composed(pair[0].relative_to(root)).as_posix(): pair for pair in pairs["train"]}
+    count = share_count(len(by_name), val_share, f"{root}: train, of which a part must become val")
+    groups = _folders(by_name) if by_folder else {}
+    if 1 < len(groups) < len(by_name):
+        folders = _about(groups, count, seed)
+        chosen = {name for folder in folders for name in groups[folder]}
+        images = f"{len(chosen)} of the {len(by_name)} images"
+        whole = f"{len(folders)} of the {len(groups)} folders of train, with {images},"
+    else:
+        chosen = set(seeded_order(by_name, seed)[:count])
+        whole = f"{count} of the {len(by_name)} images of train"
+    divided = {
+        "train": [pair for name, pair in by_name.items() if name not in chosen],
+        "val": [pair for name, pair in by_name.items() if name in chosen],
+    }
+    note = f"no val split: {whole} were set aside for it (val_share={val_share}, seed={seed})"
+    return {**divided, **{split: own for split, own in pairs.items() if split != "train"}}, (note,)
+
+
+def _folders(names: Iterable[str]) -> dict[str, list[str]]:
+    """The names in each folder on the first level on which there are several; a file beside them is one of its own.
+
+    >>> _folders(["a/p1/x/1.png", "a/p1/y/2.png", "a/p2/1.png", "a/3.png"])
+    {'a/p1': ['a/p1/x/1.png', 'a/p1/y/2.png'], 'a/p2': ['a/p2/1.png'], 'a/3.png': ['a/3.png']}
+    """
+    names = list(names)
+    above = len(PurePosixPath(commonpath([PurePosixPath(name).parent.as_posix() for name in names])).parts)
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found[PurePosixPath(*PurePosixPath(name).parts[: above + 1]).as_posix()].append(name)
+    return dict(found)
+
+
+def _about(groups: Mapping[str, list[str]], count: int, seed: int) -> list[str]:
+    """Groups that hold about ``count`` names together: at least one, and never all."""
+    chosen: list[str] = []
+    held = 0
+    for group in seeded_order(groups, seed)[:-1]:
+        more = held + len(groups[group])
+        if chosen and abs(more - count) >= abs(held - count):
+            break
+        chosen.append(group)
+        held = more
+    return chosen
