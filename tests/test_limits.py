@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from wholenet.data.labelled import MAX_PACKED, MAX_ROWS, _check_rows
+from wholenet.data.labelled import MAX_PACKED, MAX_ROWS, check_rows
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
@@ -88,10 +88,10 @@ def test_a_parquet_file(tmp_path):
         )
 
     assert MAX_PACKED * 1000 < 1 << 30
-    _check_rows(declared(MAX_ROWS, 1 << 30), tmp_path / "x")
+    check_rows(declared(MAX_ROWS, 1 << 30), tmp_path / "x")
     for rows, size in ((MAX_ROWS + 1, 2), (1, (1 << 30) + 2)):
         with pytest.raises(DataError, match="declares"):
-            _check_rows(declared(rows, size), tmp_path / "x")
+            check_rows(declared(rows, size), tmp_path / "x")
 
 
 def test_runs_of_a_sweep(tmp_path):

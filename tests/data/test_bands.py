@@ -16,8 +16,9 @@ from wholenet.data import bands as module
 from wholenet.data.bands import read_bands
 from wholenet.data.opening import quiet_pillow
 from wholenet.data.pictures import read_image
-from wholenet.data.pixels import TYPES
+from wholenet.data.pixels import TYPES, band_stats, pixels_of
 from wholenet.data.stored import PictureError
+from wholenet.data.survey import look_at_image
 
 pytest.importorskip("tifffile", reason="part of wholenet[tiff]")
 GRAY, RGB = 1, 2
@@ -169,3 +170,48 @@ def test_without_the_reader_a_file_is_refused_with_what_installs_it(tmp_path, mo
     assert "4 bands of 16 bits, which tifffile would read, not installed here" in refusal(tmp_path / "a.tif")
     assert "pip install 'wholenet[tiff]'" in refusal(tmp_path / "a.tif")
     assert read_bands(tmp_path / "1.tif").dtype == np.uint16
+
+
+NODATA = {
+    "whole numbers": (np.int16, "-9999", -9999),
+    "zero": (np.uint16, "0", 0),
+    "floats": (np.float32, "-3.4028234663852886e+38", -3.4028234663852886e38),
+    "NaN": (np.float32, "nan", np.nan),
+}
+
+
+@pytest.mark.parametrize("case", NODATA)
+def test_pixels_without_data_become_the_mean_of_the_others_and_do_not_count(case, tmp_path):
+    kind, text, value = NODATA[case]
+    pixels = RNG.integers(1, 3000, (20, 24, 2)).astype(kind)
+    missing = RNG.random(pixels.shape) < 0.3
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff({"pixels": np.where(missing, np.array(value, kind), pixels), "nodata": text}))
+    opened = module.bands_with_header(path)
+    np.testing.assert_array_equal(opened.missing, missing)
+    stats = look_at_image(path).stats
+    for band in range(2):
+        there = pixels[..., band][~missing[..., band]].astype(float)
+        mean = there.mean() if np.dtype(kind).kind == "f" else np.rint(there.mean())
+        expected = np.where(missing[..., band], kind(mean), pixels[..., band])
+        np.testing.assert_array_equal(read_bands(path)[..., band], expected)
+        found = (stats[band].mean, stats[band].std, stats[band].low, stats[band].high, stats[band].missing)
+        np.testing.assert_allclose(
+            found, (there.mean(), there.std(), there.min(), there.max(), missing[..., band].sum()), rtol=1e-12
+        )
+    whole = pixels_of(np.dtype(kind).name, "auto", [(480, stats), (480, band_stats(pixels))])
+    for band in range(2):
+        joined = np.concatenate([pixels[..., band][~missing[..., band]], pixels[..., band].ravel()]).astype(float)
+        np.testing.assert_allclose((whole.mean[band], whole.std[band]), (joined.mean(), joined.std()), rtol=1e-12)
+
+
+def test_an_image_without_any_data_and_tags_that_are_no_number(tmp_path):
+    path = tmp_path / "a.tif"
+    pixels = np.full((8, 9, 1), 7, np.int16)
+    path.write_bytes(tiff({"pixels": pixels, "nodata": "7"}))
+    assert "band 1 has no pixel but those without data (GDAL_NODATA)" in refusal(path)
+    for text in ("none", "7" * 200, "1e999", "8"):
+        path.write_bytes(tiff({"pixels": pixels, "nodata": text}))
+        opened = module.bands_with_header(path)
+        np.testing.assert_array_equal(opened.pixels, pixels)
+        assert opened.missing is None

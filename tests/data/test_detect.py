@@ -274,9 +274,6 @@ def test_nnu_net_names_images_by_their_channel(tmp_path):
     assert open_data(tmp_path).classes.names == ("background", "street")
     (tmp_path / "dataset.json").write_text(json.dumps({"labels": ["of", "others"]}))
     assert open_data(tmp_path).classes.names == ("class 0", "class 1")
-    write(tmp_path / "imagesTr" / "a_000_0001.png", picture())
-    with pytest.raises(DataError, match="second channel of an image, as nnU-Net has them"):
-        open_data(tmp_path)
     for frame in ("x_0000", "x_0001"):  # a number that is part of the name
         write_pairs(tmp_path / "video/images", tmp_path / "video/masks", [frame])
     assert len(find_tree(tmp_path / "video").pairs["train"]) == 2
@@ -511,4 +508,18 @@ def test_cityscapes_without_fine_annotations_is_refused(tmp_path):
     write_city(tmp_path, "train", "gtFine")
     shutil.move(tmp_path / "gtFine", tmp_path / "gtCoarse")
     with pytest.raises(DataError, match=r"no fine annotations.*gtFine_labelIds"):
+        open_data(tmp_path)
+
+
+def test_roboflows_table_is_read_beside_the_images_of_a_split(tmp_path):
+    for split in ("train", "valid"):
+        for name in "ab":
+            write(tmp_path / split / f"{name}_jpg.rf.1f.jpg", picture(height=40, width=48))
+            write(tmp_path / split / f"{name}_jpg.rf.1f_mask.png", labels(0, 1, height=40, width=48))
+        (tmp_path / split / "_classes.csv").write_text("Pixel Value, Class\n0, background\n1, cell, round\n")
+    source = open_data(tmp_path)
+    assert source.classes.names == ("background", "cell, round")
+    assert {name: len(data) for name, data in source.splits.items()} == {"train": 2, "val": 2}
+    (tmp_path / "valid/_classes.csv").write_text("Pixel Value, Class\n0, background\n1, nucleus\n")
+    with pytest.raises(DataError, match=r"two tables of classes that differ: .*train/_classes\.csv and .*valid"):
         open_data(tmp_path)

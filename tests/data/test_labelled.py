@@ -281,10 +281,10 @@ def test_no_folder_is_left_out_because_another_is_called_as_its_split(tmp_path):
 @pytest.mark.parametrize("column", ["annotation", "mask"])
 def test_a_parquet_file_with_masks_is_told_as_what_it_is(tmp_path, column):
     write_parquet(tmp_path / "train.parquet", pictures(2), [0, 1], label=column)
-    with pytest.raises(DataError, match=f"{column} seems to hold masks: write them as files"):
+    with pytest.raises(DataError, match=f"{column} seems to hold masks, which --task segmentation reads"):
         open_labelled(tmp_path)
     assert task_of(tmp_path) == "segmentation"
-    with pytest.raises(DataError, match=r"train\.parquet holds images in a table.*docs/data\.md"):
+    with pytest.raises(DataError, match=rf"train\.parquet has columns img, {column}; expected pictures in"):
         open_data(tmp_path)
 
 

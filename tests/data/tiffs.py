@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 
 NONE, LZW, DEFLATE, PACKBITS = 1, 5, 8, 32773
-_CODES = {3: "H", 4: "I", 16: "Q"}
-SHORT, LONG, LONG8 = 3, 4, 16
+_CODES = {2: "B", 3: "H", 4: "I", 16: "Q"}
+TEXT, SHORT, LONG, LONG8 = 2, 3, 4, 16
 
 
 def tiff(*pages, order="<", big=False):
@@ -42,8 +42,10 @@ def page(
     predictor=1,
     more=(),
     without=(),
+    nodata=None,
 ):
-    """Tags and pixels of [H, W, C] numbers, for the place ``at`` in a file; ``more`` are tags, as lists of SHORTs."""
+    """Tags and pixels of [H, W, C] numbers, for the place ``at`` in a file; ``more`` are tags, as lists of SHORTs;
+    ``nodata`` is the text of GDAL_NODATA."""
     height, width, bands = pixels.shape
     bits = bits or pixels.dtype.itemsize * 8
     parts = parts_of(
@@ -61,6 +63,7 @@ def page(
     tags |= {338: (SHORT, extra)} if extra else {}
     tags |= {317: (SHORT, [predictor])} if predictor > 1 else {}
     tags |= {number: (SHORT, values) for number, values in dict(more).items()}
+    tags |= {42113: (TEXT, [*f"{nodata}\0".encode()])} if nodata is not None else {}
     offsets = 324 if tile else 273
     elsewhere = offsets in tags
     tags.setdefault(offsets, (offset_type, [0] * len(parts)))

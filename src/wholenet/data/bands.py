@@ -7,18 +7,20 @@ TIFFs are read by tifffile, which takes types and order from the tags, and a sin
 
 from __future__ import annotations
 
+import io
 import logging
 import zlib
 from importlib import import_module
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from wholenet.data.opening import MAX_MEGAPIXELS, Header, how_stored, load, refuse_size, unreadable
 from wholenet.data.pictures import as_stored, image_with_header
+from wholenet.data.pieces import Cell, Image, Stacked
 from wholenet.data.pixels import MOST_CHANNELS, Bands
 from wholenet.data.sample import DataError
 from wholenet.data.stored import (
@@ -49,7 +51,7 @@ _MODES = ("1", "L", "LA", "RGB", "RGBA")
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else what it says of odd files reaches the terminal
 
 
-def read_bands(path: str | Path, bands: Bands = "auto", max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
+def read_bands(path: str | Image, bands: Bands = "auto", max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
     """The image [H, W, C], turned upright: 8-bit RGB of a photograph, else in the type of the file.
 
     Args:
@@ -60,38 +62,103 @@ def read_bands(path: str | Path, bands: Bands = "auto", max_megapixels: float = 
     Raises:
         PictureError: if the file cannot be read, is too large, or holds neither.
     """
-    return bands_with_header(path, bands, max_megapixels)[0]
+    return bands_with_header(path, bands, max_megapixels).pixels
 
 
-def bands_with_header(
-    path: str | Path, bands: Bands = "auto", max_megapixels: float = MAX_MEGAPIXELS
-) -> tuple[np.ndarray, Header, bool]:
-    """The image as :func:`read_bands` gives it, its header, and whether an alpha band that was left out says that any
-    pixel is transparent.
+class Opened(NamedTuple):
+    """What is in the file of an image."""
+
+    pixels: np.ndarray
+    """[H, W, C]; where there are no data, the mean of the others in the same band."""
+    header: Header
+    transparent: bool
+    """Whether an alpha band that was left out says so of any pixel."""
+    missing: np.ndarray | None = None
+    """bool [H, W, C]: where there are no data; None where there are everywhere."""
+
+
+def bands_with_header(path: str | Image, bands: Bands = "auto", max_megapixels: float = MAX_MEGAPIXELS) -> Opened:
+    """The image as :func:`read_bands` gives it, and what else the file says.
 
     Raises:
         PictureError: as :func:`read_bands`.
     """
+    if isinstance(path, Stacked):
+        return _stacked(path, bands, max_megapixels)
+    content = path.content() if isinstance(path, Cell) else None
+    path = str(path) if isinstance(path, Cell) else path
     stored = None
     try:
-        stored = how_stored(path)
+        stored = how_stored(path, content)
         if stored is None or stored.pages or not is_measured(stored):
             if bands == "auto":
-                return image_with_header(path, max_megapixels)
+                return Opened(*image_with_header(path, max_megapixels, content))
             if stored is None or not (stored.pages or stored.color == WHITE_IS_ZERO):
-                return *_of_picture(path, max_megapixels), False
-        pixels, header = _measured(path, stored, bands, max_megapixels)
+                return Opened(*_of_picture(path, max_megapixels, content), False)
+        pixels, header = _measured(path, stored, bands, max_megapixels, content)
+        missing = _without_data(pixels, stored)
+        if missing is not None:
+            pixels = _filled(pixels, missing, path)
         _refuse_marks(pixels, path)
-        return pixels, header, False
+        return Opened(pixels, header, False, missing)
     except (DataError, MemoryError):
         raise
     except Exception as error:  # damaged files fail anywhere in a decoder
-        raise unreadable(path, error, stored) from error
+        raise unreadable(path, error, stored, content) from error
 
 
-def _of_picture(path: str | Path, max_megapixels: float) -> tuple[np.ndarray, Header]:
+def _stacked(image: Stacked, bands: Bands, max_megapixels: float) -> Opened:
+    """The bands of all files, in their order, each read as it is stored."""
+    found: list[Opened] = []
+    for file in image.files:
+        try:
+            found.append(bands_with_header(file, "stored" if bands == "auto" else bands, max_megapixels))
+        except PictureError as error:
+            raise PictureError(image.place, error.kind, f"{file.name}: {error.reason}", error.advice) from error
+    kinds = [(one.pixels.shape[:2], one.pixels.dtype.name) for one in found]
+    for file, (size, kind) in zip(image.files, kinds, strict=True):
+        if (size, kind) != kinds[0]:
+            told = [f"{h}x{w} (height x width) of {of}" for (h, w), of in ((size, kind), kinds[0])]
+            reason = f"{file.name} is {told[0]}, and {image.files[0].name} {told[1]}"
+            raise PictureError(image.place, "bands", reason, "Give all channels of an image one size and one type.")
+    missing = [np.zeros(one.pixels.shape, bool) if one.missing is None else one.missing for one in found]
+    return Opened(
+        np.concatenate([one.pixels for one in found], axis=2),
+        found[0].header,
+        any(one.transparent for one in found),
+        np.concatenate(missing, axis=2) if any(one.missing is not None for one in found) else None,
+    )
+
+
+def _without_data(pixels: np.ndarray, stored: Stored) -> np.ndarray | None:
+    """bool [H, W, C]: where an image has the value that GDAL_NODATA names; None if nowhere."""
+    if stored.nodata is None:
+        return None
+    if pixels.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            value = pixels.dtype.type(stored.nodata)
+        found = np.isnan(pixels) if np.isnan(value) else pixels == value
+    else:
+        found = pixels == stored.nodata
+    return found if found.any() else None
+
+
+def _filled(pixels: np.ndarray, missing: np.ndarray, path: str | Path) -> np.ndarray:
+    """The image with the mean of its other pixels, band by band, where data are missing."""
+    filled = pixels.copy()
+    for band in range(pixels.shape[2]):
+        there = pixels[..., band][~missing[..., band]]
+        if not len(there):
+            reason = f"band {band + 1} has no pixel but those without data (GDAL_NODATA)"
+            raise PictureError(path, "no-number", reason, "Nothing can be seen in it: remove it with its mask.")
+        mean = there.mean(dtype=float)
+        filled[..., band][missing[..., band]] = mean if pixels.dtype.kind == "f" else np.rint(mean)
+    return filled
+
+
+def _of_picture(path: str | Path, max_megapixels: float, content: bytes | None) -> tuple[np.ndarray, Header]:
     """All bands of a picture of 8 bits."""
-    header, picture = load(path, max_megapixels)
+    header, picture = load(path, max_megapixels, content)
     if picture.mode not in _MODES:
         reason = f"a picture in Pillow mode {picture.mode}, whose bands are no measurements"
         raise PictureError(path, "mode", reason, "Save it as grey or RGB, or leave --bands out.")
@@ -99,19 +166,21 @@ def _of_picture(path: str | Path, max_megapixels: float) -> tuple[np.ndarray, He
     return pixels.reshape(*pixels.shape[:2], -1), header
 
 
-def _measured(path: str | Path, stored: Stored, bands: Bands, max_megapixels: float) -> tuple[np.ndarray, Header]:
+def _measured(
+    path: str | Path, stored: Stored, bands: Bands, max_megapixels: float, content: bytes | None
+) -> tuple[np.ndarray, Header]:
     if stored.pages and bands != "pages":
         raise several_pictures(path, "pages")
     refuse_measured(stored, path)
     refuse_size(stored.size, path, max_megapixels)
     _refuse_bytes(stored, len(stored.bits), path, max_megapixels)
     if not stored.compression and len(stored.bits) > 1:
-        return _png(path, stored, max_megapixels)
+        return _png(path, stored, max_megapixels, content)
     whole = FLOAT not in stored.formats and not stored.big_endian and misread(stored) is None
     if len(stored.bits) == 1 and not stored.pages and whole:
-        header, picture = load(path, max_megapixels, measured=True)
+        header, picture = load(path, max_megapixels, content, measured=True)
         return as_stored(np.array(picture), stored).astype(stored.type)[..., None], header
-    return _tiff(path, stored, max_megapixels)
+    return _tiff(path, stored, max_megapixels, content)
 
 
 def _refuse_bytes(stored: Stored, bands: int, path: str | Path, max_megapixels: float) -> None:
@@ -144,25 +213,26 @@ def _refuse_marks(pixels: np.ndarray, path: str | Path) -> None:
     )
 
 
-def _png(path: str | Path, stored: Stored, max_megapixels: float) -> tuple[np.ndarray, Header]:
+def _png(path: str | Path, stored: Stored, max_megapixels: float, content: bytes | None) -> tuple[np.ndarray, Header]:
     """A PNG of 16 bits and several bands, which Pillow cuts down to 8 bits: it only makes sure that the file is whole.
 
     OpenCV has blue first, and three bands of grey for one with alpha.
     """
     cv2: Any = import_module("cv2")  # the command line reads this module for every command, and few files are such
-    header, _ = load(path, max_megapixels, measured=True)
-    content = np.frombuffer(read_bytes(path, limit=int(BYTES_PER_PIXEL * max_megapixels * 1e6)), np.uint8)
-    pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
+    header, _ = load(path, max_megapixels, content, measured=True)
+    content = content or read_bytes(path, limit=int(BYTES_PER_PIXEL * max_megapixels * 1e6))
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     order = {2: [0, 3], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[len(stored.bits)]
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3 or pixels.shape[2] != max(order) + 1:
         raise ValueError("OpenCV does not decode it as 16 bits of as many bands")
     return _upright(pixels[..., order], header.orientation), header
 
 
-def _tiff(path: str | Path, stored: Stored, max_megapixels: float) -> tuple[np.ndarray, Header]:
+def _tiff(path: str | Path, stored: Stored, max_megapixels: float, content: bytes | None) -> tuple[np.ndarray, Header]:
     """A TIFF by tifffile; its pages side by side, if there are several."""
     tifffile = _reader(stored, path)
-    with Path(path).open("rb") as file, tifffile.TiffFile(file) as opened:
+    source = Path(path).open("rb") if content is None else io.BytesIO(content)  # noqa: SIM115  (closed in the next line)
+    with source as file, tifffile.TiffFile(file) as opened:
         pages = [page for page in opened.pages if not page.is_reduced]
         _refuse_bytes(stored, len(stored.bits) * len(pages), path, max_megapixels)
         if len(stored.bits) * len(pages) > MOST_CHANNELS:

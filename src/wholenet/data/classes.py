@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import colorsys
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +28,11 @@ LABELMAP = "labelmap.txt"
 """CVAT's table of names and colours beside its masks, read where there is no class file."""
 DATASET = "dataset.json"
 """nnU-Net's table of names and values, likewise."""
+ROBOFLOW = "_classes.csv"
+"""Roboflow's, "Pixel Value, Class" with a row for each, likewise."""
+ID2LABEL = "id2label.json"
+"""Value -> name, as many data sets on the Hugging Face hub have it, likewise."""
+TABLES_OF_OTHERS = (LABELMAP, DATASET, ROBOFLOW, ID2LABEL)
 _LABELMAP_HEAD = "# label:color_rgb"
 
 MAX_CLASSES = 254
@@ -196,14 +202,22 @@ def _load(path: Path) -> Any:
             return [_labelmap_entry(line) for line in read_text(path).splitlines() if line.strip() and line[0] != "#"]
         if path.name == DATASET:
             return _dataset_table(read_json(path)["labels"])
+        if path.name == ROBOFLOW:
+            rows = [line.split(",", 1) for line in read_text(path).splitlines()[1:] if line.strip()]
+            return [{"id": row[0].strip(), "name": row[-1].strip()} for row in rows]
         return read_json(path) if path.suffix.lower() == ".json" else read_yaml(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: this class file cannot be read: {error}.\n{_FORMS}") from error
 
 
 def is_table_of_others(path: Path) -> bool:
-    """Whether this is CVAT's table or nnU-Net's: others have files of that name, too."""
+    """Whether this is one of ``TABLES_OF_OTHERS``: others have files of that name, too."""
     try:
+        if path.name == ROBOFLOW and path.is_file():
+            return re.match(r"\ufeff?\s*pixel value\s*,\s*class\b", read_text(path), re.IGNORECASE) is not None
+        if path.name == ID2LABEL and path.is_file():
+            table = read_json(path)
+            return isinstance(table, dict) and bool(table) and all(key.isdecimal() for key in table)
         if path.name == LABELMAP and path.is_file():
             return read_text(path).startswith(_LABELMAP_HEAD)
         content = read_json(path) if path.name == DATASET and path.is_file() else None

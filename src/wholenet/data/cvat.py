@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
@@ -25,6 +26,7 @@ from wholenet.data.outlines import (
     name_of,
     size_of,
     split_named,
+    stamp_of,
     table_of,
     told_of,
     whole_number,
@@ -54,7 +56,7 @@ def read_cvat(root: Path, file: Path) -> Outlined:
     Raises:
         DataError: if it cannot be read, or is of another of CVAT's formats.
     """
-    tree = _parsed(file)
+    tree = _parsed(file, stamp_of(file))
     problems = Problems()
     labels = [(name_of(one.findtext("name")), one.findtext("color") or "") for one in tree.iter("label")]
     listed = [name for name, _ in labels] or sorted({str(name_of(one.get("label"))) for one in _shapes(tree)})
@@ -92,7 +94,8 @@ def read_cvat(root: Path, file: Path) -> Outlined:
     )
 
 
-def _parsed(file: Path) -> ElementTree.Element:
+@lru_cache(maxsize=8)  # the data set is opened several times before it is trained on
+def _parsed(file: Path, _: object) -> ElementTree.Element:
     try:
         text = read_text(file, ANNOTATION_BYTES)
         if "<!DOCTYPE" in text or "<!ENTITY" in text:

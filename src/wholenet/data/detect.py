@@ -9,11 +9,12 @@ from unicodedata import normalize
 
 from wholenet.checked import InnerShare, Megapixels, Seed, checked_numbers
 from wholenet.data.camvid import CAMVID
+from wholenet.data.channels import channel_names, channel_note, with_channels
 from wholenet.data.cityscapes import CITYSCAPES, cityscapes_pairs
-from wholenet.data.classes import CLASS_FILES, DATASET, LABELMAP, by_name, is_table_of_others, read_classes, same_names
+from wholenet.data.classes import CLASS_FILES, TABLES_OF_OTHERS, by_name, is_table_of_others, read_classes, same_names
 from wholenet.data.finding import Finding, of_files
 from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, FolderData, Mask, Matching, Pair, files_below, match
-from wholenet.data.formats import other_format, second_channel
+from wholenet.data.formats import of_volumes, other_format
 from wholenet.data.guess import guess_layout, other_masks
 from wholenet.data.infer import classes_of, infer_classes
 from wholenet.data.layouts import KNOWN_LAYOUTS, SPLIT_FOLDERS, Layout, describe, find_layout, is_cityscapes, subfolders
@@ -27,6 +28,7 @@ from wholenet.data.pixels import Bands
 from wholenet.data.sample import Classes, DataError, DataSource
 from wholenet.data.sets import Asked, data_set, known_by_name, open_set
 from wholenet.data.survey import MaskFacts
+from wholenet.data.tables import read_tables
 from wholenet.data.tree import Tree
 from wholenet.data.validation import with_val
 from wholenet.files import read_text
@@ -130,14 +132,17 @@ def _folder_tree(root: Path) -> Tree:
         nested = None if layout is not None else nested_folders(root)
         if nested is not None:
             return _nested_tree(root, nested)
+        tables = read_tables(root) if layout is None else None
+        if tables is not None:
+            return tables
         other = other_format(root)
         if other is not None:
             raise DataError(other.told)
     if layout is None:
         raise DataError(f"{root} has no layout that wholenet knows; {describe(root)}\n{KNOWN_LAYOUTS}")
-    channels = second_channel(layout.folders["train"][0]) if "train" in layout.folders else None
-    if channels is not None:
-        raise DataError(channels)
+    volumes = of_volumes(root, layout)
+    if volumes is not None:
+        raise DataError(volumes)
     if "train" not in layout.folders:
         raise DataError(f"{root} has no train split, only {', '.join(layout.folders)}.\n{KNOWN_LAYOUTS}")
     notes = [f"{path} is not used: its name is no split's" for path in layout.unused]
@@ -168,7 +173,8 @@ def _folder_tree(root: Path) -> Tree:
     unused = _unused_pictures(root, layout)
     findings += [*_nearly_class_files(root, mask_folders), *_other_masks(layout, unused)]
     notes += [f"{folder.relative_to(root).as_posix()} holds pictures and is not used" for folder in unused]
-    tree = _tree(matchings, findings, CAMVID if layout.segnet_names else None, mask_folders, notes)
+    names = channel_names(root)
+    tree = _tree(matchings, findings, CAMVID if layout.segnet_names else None, mask_folders, notes, names)
     return replace(tree, by_folder=all(masks == images for images, masks in layout.folders.values()))
 
 
@@ -272,14 +278,16 @@ def _tree(
     known_classes: Classes | None,
     mask_folders: tuple[Path, ...],
     notes: Iterable[str],
+    names: Sequence[str] = (),
 ) -> Tree:
     matched = [finding for matching in matchings.values() for finding in matching.findings]
+    stacked = {split: with_channels(matching.pairs, names) for split, matching in matchings.items()}
     return Tree(
-        pairs={split: list[Pair](matching.pairs) for split, matching in matchings.items()},
-        findings=(*findings, *matched),
+        pairs={split: pairs for split, (pairs, _) in stacked.items()},
+        findings=(*findings, *matched, *(finding for _, told in stacked.values() for finding in told)),
         known_classes=known_classes,
         mask_folders=mask_folders,
-        notes=tuple(notes),
+        notes=(*notes, *channel_note(stacked["train"][0] if "train" in stacked else (), names)),
     )
 
 
@@ -340,7 +348,10 @@ def class_file(root: Path, tree: Tree) -> Path | None:
             raise DataError(f"two class files that differ: {files[0]} and {other}. Keep one of them.")
     if tree.outlined is not None:
         return next(iter(files), None)
-    others = [path for folder in folders for name in (LABELMAP, DATASET) if is_table_of_others(path := folder / name)]
+    others = [path for folder in folders for name in TABLES_OF_OTHERS if is_table_of_others(path := folder / name)]
+    for other in others[1:]:
+        if other.name == others[0].name and read_classes(other) != read_classes(others[0]):
+            raise DataError(f"two tables of classes that differ: {others[0]} and {other}. Export the splits together.")
     return next(iter([*files, *others]), None)
 
 

@@ -16,7 +16,7 @@ import PIL
 
 from wholenet.files import read_json
 
-FORMAT = 4
+FORMAT = 5
 """To be raised when the facts, or how files are read, change."""
 
 CACHE_BYTES = 1 << 30

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from wholenet.data.drawn import Drawn
 from wholenet.data.finding import EXAMPLES, Finding, of_files
 from wholenet.data.folder import JPEG_ADVICE, Mask, Pair, size_mismatch
+from wholenet.data.pieces import Image
 from wholenet.data.pixels import Bands, Pixels
 from wholenet.data.stored import PictureError
 from wholenet.data.survey import ImageFacts, MaskFacts, Surveyed
@@ -42,7 +42,7 @@ def unusable(found: Surveyed) -> list[Finding]:
     return findings
 
 
-def of_small_images(images: Mapping[Path, ImageFacts]) -> list[Finding]:
+def of_small_images(images: Mapping[Image, ImageFacts]) -> list[Finding]:
     """Images that a network can hardly make anything of."""
     tiny = [path for path, facts in images.items() if min(facts.size) < TOO_SMALL]
     small = [path for path, facts in images.items() if TOO_SMALL <= min(facts.size) < SMALL]
@@ -64,9 +64,9 @@ def of_small_images(images: Mapping[Path, ImageFacts]) -> list[Finding]:
     ]
 
 
-def of_kinds(images: Mapping[Path, ImageFacts], bands: Bands) -> list[Finding]:
+def of_kinds(images: Mapping[Image, ImageFacts], bands: Bands) -> list[Finding]:
     """Images of other bands, or another type, than most: a network takes one kind."""
-    by_kind: dict[str, list[Path]] = defaultdict(list)
+    by_kind: dict[str, list[Image]] = defaultdict(list)
     for path, facts in images.items():
         by_kind[facts.kind].append(path)
     usual = max(by_kind, key=lambda kind: len(by_kind[kind]), default="")
@@ -92,7 +92,7 @@ def of_channels(pixels: Pixels) -> list[Finding]:
     return [Finding("warning", "flat-band", what, advice, count=len(flat))]
 
 
-def of_images(images: Mapping[Path, ImageFacts]) -> list[Finding]:
+def of_images(images: Mapping[Image, ImageFacts]) -> list[Finding]:
     """What is odd about images that can be read, whatever their sizes."""
     return [
         *of_files(
@@ -117,6 +117,14 @@ def of_images(images: Mapping[Path, ImageFacts]) -> list[Finding]:
             [path for path, facts in images.items() if facts.flat],
             "of one colour throughout",
             "Nothing can be seen in it: a failed capture? Remove it with its mask.",
+        ),
+        *of_files(
+            "note",
+            "no-data",
+            [path for path, facts in images.items() if any(band.missing for band in facts.stats)],
+            "with pixels without data (GDAL_NODATA)",
+            "They are left out of mean and spread, and become the mean of the image's other pixels in that band. If "
+            "they are to be ignored, give them a value in the masks that is.",
         ),
     ]
 
@@ -191,5 +199,5 @@ def of_masks(masks: Mapping[Mask, MaskFacts]) -> list[Finding]:
     ]
 
 
-def _first_size(files: Sequence[Path], images: Mapping[Path, ImageFacts]) -> str:
+def _first_size(files: Sequence[Image], images: Mapping[Image, ImageFacts]) -> str:
     return " ({}x{})".format(*images[files[0]].size) if files else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from wholenet.data.sample import DataError
@@ -49,7 +48,7 @@ def of_files(
     return [Finding(severity, kind, f"{counted} {what}", advice, examples, len(files))]
 
 
-def of_two_splits(one: str, other: str, pairs: Sequence[Sequence[Path | str]], advice: str) -> list[Finding]:
+def of_two_splits(one: str, other: str, pairs: Sequence[Sequence[object]], advice: str) -> list[Finding]:
     """A finding about images that are in two splits, each as (the one in ``one``, the one in ``other``); or none."""
     if not pairs:
         return []

@@ -17,13 +17,14 @@ from wholenet.data.layouts import KNOWN_LAYOUTS
 from wholenet.data.naming import composed, paired_by_words
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import read_mask
+from wholenet.data.pieces import Cell, Image, place_of
 from wholenet.data.pixels import Bands
 from wholenet.data.sample import Classes, DataError, Sample
 
-Mask = Path | Drawn
-"""A file, or what is drawn from one (``data/drawn.py``)."""
-Pair = tuple[Path, Mask]
-"""An image and its mask."""
+Mask = Path | Cell | Drawn
+"""A file, a row of a table, or what is drawn from a file (``data/drawn.py``)."""
+Pair = tuple[Image, Mask]
+"""An image (``data/pieces.py``) and its mask."""
 FilePair = tuple[Path, Path]
 """The same, both being files."""
 
@@ -44,7 +45,8 @@ _MASK_BEGINNING = re.compile(r"(masks?|labels?|gt|seg|segmentation|annotation)([
 """Of the whole name: "mask.png" beside "image.png", "mask_1.png" beside "image_1.png"."""
 
 
-_CHANNEL = "_0000"
+CHANNEL = re.compile(r"(?<=.)_\d{4}$")
+"""nnU-Net's end of the names of images."""
 _IMAGE_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, IMAGE_SUFFIXES))})$", re.IGNORECASE)
 
 
@@ -73,8 +75,8 @@ class FolderData:
 
     @property
     def image_paths(self) -> tuple[Path, ...]:
-        """The image files, in the order of the samples."""
-        return tuple(image for image, _ in self.pairs)
+        """The places of the images, files or not, in the order of the samples."""
+        return tuple(place_of(image) for image, _ in self.pairs)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -95,7 +97,7 @@ class FolderData:
         return Sample(image, mask, self._names[index])
 
 
-def size_mismatch(image: Path, image_shape: tuple[int, ...], mask: Mask, mask_shape: tuple[int, ...]) -> str:
+def size_mismatch(image: Image, image_shape: tuple[int, ...], mask: Mask, mask_shape: tuple[int, ...]) -> str:
     """What to say of a pair whose sizes differ."""
     if isinstance(mask, Drawn):
         return (
@@ -220,10 +222,12 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[Path, list[Path]]:
 
 
 def _without_channel(images: dict[Path, list[Path]], masks: Container[Path]) -> dict[Path, list[Path]]:
-    """nnU-Net ends the names of images in the number of their channel, here the only one; its masks have none."""
-    if any(not key.name.endswith(_CHANNEL) or key.name == _CHANNEL for key in images):
+    """nnU-Net ends the names of images in the number of their channel; its masks have none. Further channels are found
+    by ``data/channels.py``."""
+    if any(not CHANNEL.search(key.name) for key in images):
         return images
-    short = {key.with_name(key.name.removesuffix(_CHANNEL)): files for key, files in images.items()}
+    first = {key: files for key, files in images.items() if key.name.endswith("_0000")} or images
+    short = {key.with_name(CHANNEL.sub("", key.name)): files for key, files in first.items()}
     return short if any(key in masks for key in short) and not any(key in masks for key in images) else images
 
 

@@ -6,14 +6,21 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from wholenet.data.folder import IMAGE_SUFFIXES
-from wholenet.data.layouts import subfolders
+from wholenet.data.folder import IMAGE_SUFFIXES, files_below
+from wholenet.data.layouts import Layout, subfolders
 from wholenet.files import read_text
 
 ADVICE = (
     "wholenet reads masks, one PNG for each image, with the number of the class as the value of a pixel, in a folder "
     "masks beside images; or outlines of objects as COCO, YOLO, LabelMe or CVAT for images writes them."
 )
+VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd")
+SLICES = (
+    """python -c "import sys, pathlib, nibabel, tifffile; """
+    """[tifffile.imwrite(f.with_name(f'z{z:03}_{f.name[:-7]}.tif'), s.astype('f4' if 'image' in p else 'u1')) """
+    """for p in sys.argv[1:] for f in [pathlib.Path(p)] for z, s in enumerate(nibabel.load(p).get_fdata().T)]\""""
+)
+"""What writes the slices of volumes as pictures, z000_ and so on before their names."""
 _MOST = 1000
 """Files whose names are read in one of them."""
 
@@ -44,24 +51,20 @@ def other_format(root: Path) -> OtherFormat | None:
                 f"{ADVICE} Export the annotations anew in one of these; boxes alone do not say which pixels are meant.",
                 certain=False,
             )
-    tables = [p for files in names.values() for p in files if p.suffix.lower() == ".parquet"]
-    if tables and not images:
-        return OtherFormat(
-            tables[0],
-            f"{tables[0]} holds images in a table, which wholenet reads with labels alone. {ADVICE} Write the columns "
-            "as files: docs/data.md has the lines that do.",
-        )
     return None
 
 
-def second_channel(images: Path) -> str | None:
-    """What to say of nnU-Net's images of several files, one for each channel; None of others."""
-    found = next((p for p in images.iterdir() if p.stem.endswith("_0001")), None)
-    if found is None or images.name.lower() != "imagestr":
+def of_volumes(root: Path, layout: Layout) -> str | None:
+    """What to say where the images are volumes, as nnU-Net's mostly are; None where there are pictures."""
+    folders = list(dict.fromkeys(folder for pair in layout.folders.values() for folder in pair if folder is not None))
+    files = (path for folder in folders for path in islice(sorted(folder.iterdir()), _MOST))
+    found = next((path for path in files if path.name.lower().endswith(VOLUMES)), None)
+    if found is None or any(files_below(folder, IMAGE_SUFFIXES) for folder in folders):
         return None
+    where = " ".join(f"{folder.relative_to(root).as_posix()}/*.nii.gz" for folder in folders)
     return (
-        f"{found} is the second channel of an image, as nnU-Net has them. wholenet reads one file for each image: join "
-        "the channels to one TIFF of as many bands, or keep one of them, the files that end in _0000."
+        f"{found} is a volume of slices, and wholenet reads pictures. This line, in {root}, writes the slices of "
+        f"volumes beside them (pip install nibabel tifffile):\n{SLICES} {where}"
     )
 
 

@@ -28,7 +28,7 @@ from wholenet.files import is_plain, parse_json, read_text, shown
 CIFAR_SIDE = 32
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 LABEL_COLUMNS = ("label", "fine_label", "labels", "class", "target")
-IMAGE_COLUMNS = ("img", "image", "images", "picture")
+IMAGE_COLUMNS = ("img", "image", "images", "picture", "pixel_values")
 MASK_COLUMNS = ("annotation", "mask", "segmentation_mask")
 MAX_ROWS = 20_000_000
 """Of a parquet file; ImageNet's largest release has 14 million images."""
@@ -170,7 +170,7 @@ def _parquet(root: Path, files: Sequence[Path], max_megapixels: float) -> Labell
         if split is None:
             raise DataError(f"{file}: the name of a parquet file begins with train, val or test; this one does not")
         try:
-            _check_rows(reader.read_metadata(file), file)
+            check_rows(reader.read_metadata(file), file)
             table = reader.read_table(file)
         except DataError:
             raise
@@ -189,8 +189,12 @@ def _parquet(root: Path, files: Sequence[Path], max_megapixels: float) -> Labell
     return LabelledSource(root.name, _class_names(names, splits, root), splits)
 
 
-def _check_rows(metadata: Any, file: Path) -> None:
-    """Refuse a file that would fill the memory: one that is hardly there packs what is said a billion times."""
+def check_rows(metadata: Any, file: Path) -> None:
+    """Refuse a file that would fill the memory: one that is hardly there packs what is said a billion times.
+
+    Raises:
+        DataError: naming what the file declares.
+    """
     size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     if metadata.num_rows > MAX_ROWS or size > max(1 << 30, MAX_PACKED * file.stat().st_size):
         raise DataError(
@@ -204,7 +208,7 @@ def _column(found: Sequence[str], wanted: Sequence[str], file: Path) -> str:
         if name in found:
             return name
     masks = [name for name in found if name in MASK_COLUMNS]
-    what = f"; {masks[0]} seems to hold masks: write them as files (docs/data.md)" if masks else ""
+    what = f"; {masks[0]} seems to hold masks, which --task segmentation reads" if masks else ""
     raise DataError(f"{file} has columns {', '.join(found)}; expected one of {', '.join(wanted)}{what}")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from wholenet.data.class_folders import class_layout, split_of
 from wholenet.data.labelled import CIFAR_SIDE, LABEL_COLUMNS, MASK_COLUMNS, form_of
+from wholenet.data.tables import columns_of
 
 
 def images_of(root: Path) -> dict[str, int]:
@@ -35,10 +36,15 @@ def images_of(root: Path) -> dict[str, int]:
 
 
 def holds_masks(file: Path) -> bool:
-    """Whether a parquet file has a column of masks and none of labels."""
+    """Whether a parquet file has columns of images and of masks (``data/tables.py``), or one that is called as masks
+    are, and none of labels."""
     metadata = _metadata(file) if file.suffix == ".parquet" else None
-    names = set() if metadata is None else set(metadata.schema.to_arrow_schema().names)
-    return bool(names & set(MASK_COLUMNS)) and not names & set(LABEL_COLUMNS)
+    if metadata is None:
+        return False
+    schema = metadata.schema.to_arrow_schema()
+    columns, names = columns_of(schema), set(schema.names)
+    masks = {columns[1]} if columns is not None else names & set(MASK_COLUMNS)
+    return bool(masks) and not names & set(LABEL_COLUMNS) - masks
 
 
 def _rows(file: Path) -> int | None:

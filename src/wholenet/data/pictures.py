@@ -19,6 +19,7 @@ from PIL import Image
 from wholenet.data.classes import MAX_VALUE, Color, default_colors
 from wholenet.data.drawn import OBJECTS, OUTLINES, Drawn
 from wholenet.data.opening import MAX_MEGAPIXELS, Header, load
+from wholenet.data.pieces import Cell
 from wholenet.data.sample import IGNORE, Classes, DataError
 from wholenet.data.stored import SIGNED, UNSIGNED, WHITE_IS_ZERO, PictureError, Stored
 
@@ -83,7 +84,7 @@ class RawMask:
     """Pixels that several objects claim, where each has a mask of its own."""
 
 
-def read_raw_mask(path: str | Path | Drawn, max_megapixels: float = MAX_MEGAPIXELS) -> RawMask:
+def read_raw_mask(path: str | Path | Cell | Drawn, max_megapixels: float = MAX_MEGAPIXELS) -> RawMask:
     """The mask's pixels, undecided what they mean.
 
     Raises:
@@ -94,7 +95,7 @@ def read_raw_mask(path: str | Path | Drawn, max_megapixels: float = MAX_MEGAPIXE
 
 
 def raw_mask_with_header(
-    path: str | Path | Drawn, max_megapixels: float = MAX_MEGAPIXELS
+    path: str | Path | Cell | Drawn, max_megapixels: float = MAX_MEGAPIXELS
 ) -> tuple[RawMask, Header, bool]:
     """The mask as :func:`read_raw_mask` gives it, its header, and whether any pixel of it is transparent.
 
@@ -108,7 +109,9 @@ def raw_mask_with_header(
             Header(OBJECTS if path.apart else OUTLINES, "L", "", 1, None),
             False,
         )
-    header, picture = load(path, max_megapixels, mask=True)
+    content = path.content() if isinstance(path, Cell) else None
+    path = str(path) if isinstance(path, Cell) else path
+    header, picture = load(path, max_megapixels, content, mask=True)
     mode, pixels = picture.mode, as_stored(np.array(picture), header.stored)
     flat = picture.getpalette("RGB") or [] if mode in ("P", "PA") else []
     if mode == "1":
@@ -162,7 +165,7 @@ def _pack(rgb: np.ndarray) -> np.ndarray:
 # ---- masks in train ids
 
 
-def read_mask(path: str | Path | Drawn, classes: Classes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
+def read_mask(path: str | Path | Cell | Drawn, classes: Classes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
     """The mask in train ids and ``IGNORE``, uint8 [H, W].
 
     Index, palette and 16-bit files are read by value, 1-bit files as 0 and 255 if 255 is a class's value and as 0 and
@@ -240,7 +243,7 @@ def _color_table(classes: Classes) -> np.ndarray:
     return table
 
 
-def _unknown_message(path: str | Path | Drawn, codes: np.ndarray, classes: Classes, by_color: bool) -> str:
+def _unknown_message(path: str | Path | Cell | Drawn, codes: np.ndarray, classes: Classes, by_color: bool) -> str:
     values, counts = np.unique(codes, return_counts=True)
     spelled = [str(unpack_color(value) if by_color else value) for value in values.tolist()]
     listed = [f"{text} ({count} pixels)" for text, count in zip(spelled, counts.tolist(), strict=True)]

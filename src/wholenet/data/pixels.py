@@ -45,6 +45,8 @@ class BandStats:
     std: float
     low: float
     high: float
+    missing: int = 0
+    """Pixels without data, of which nothing is counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,12 +178,19 @@ def kind_of(channels: int, kind: str) -> str:
     return "8-bit RGB" if is_photo(channels, kind) else f"{channels} band{'s' * (channels > 1)} of {kind}"
 
 
-def band_stats(image: np.ndarray) -> tuple[BandStats, ...]:
-    """Of each channel of an image [H, W, C], in float64."""
-    flat = image.reshape(-1, image.shape[2])
+def band_stats(image: np.ndarray, missing: np.ndarray | None = None) -> tuple[BandStats, ...]:
+    """Of each channel of an image [H, W, C], in float64; pixels that are ``missing``, bool [H, W, C], do not count."""
+    bands = list(image.reshape(-1, image.shape[2]).T)
+    gaps = [0] * len(bands)
+    if missing is not None:
+        empty = missing.reshape(-1, image.shape[2]).T
+        gaps = [int(one.sum()) for one in empty]
+        bands = [band[~one] for band, one in zip(bands, empty, strict=True)]
     return tuple(
-        BandStats(*(float(value) for value in (band.mean(dtype=float), band.std(dtype=float), band.min(), band.max())))
-        for band in flat.T
+        BandStats(
+            float(band.mean(dtype=float)), float(band.std(dtype=float)), float(band.min()), float(band.max()), gap
+        )
+        for band, gap in zip(bands, gaps, strict=True)
     )
 
 
@@ -191,12 +200,12 @@ def pixels_of(kind: str, bands: Bands, images: Iterable[tuple[int, tuple[BandSta
     sizes, stats = zip(*images, strict=True)
     if not stats[0]:
         return Pixels(bands=bands)
-    counts = np.array(sizes, float)[:, None]
+    counts = np.array(sizes, float)[:, None] - np.array([[band.missing for band in one] for one in stats])
     means, stds, lows, highs = (
         np.array([[getattr(band, name) for band in one] for one in stats]) for name in ("mean", "std", "low", "high")
     )
-    mean = (counts * means).sum(0) / counts.sum()
-    std = np.sqrt((counts * (stds**2 + (means - mean) ** 2)).sum(0) / counts.sum())
+    mean = (counts * means).sum(0) / counts.sum(0)
+    std = np.sqrt((counts * (stds**2 + (means - mean) ** 2)).sum(0) / counts.sum(0))
     return Pixels(
         channels=len(mean),
         type=kind,

@@ -78,6 +78,8 @@ class Stored:
     """Whether there are further pictures in the file that are no smaller copies of the first."""
     size: tuple[int, int] = (0, 0)
     """(height, width), as stored."""
+    nodata: float | None = None
+    """The value of pixels without data, if a TIFF's GDAL_NODATA names one."""
 
     def __str__(self) -> str:
         depth = "/".join(map(str, self.bits if len(set(self.bits)) > 1 else self.bits[:1]))

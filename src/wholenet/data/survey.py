@@ -22,6 +22,7 @@ from wholenet.data.drawn import Drawn
 from wholenet.data.facts_cache import FactsCache, Stamp
 from wholenet.data.opening import MAX_MEGAPIXELS, quiet_pillow
 from wholenet.data.pictures import RawMask, raw_mask_with_header
+from wholenet.data.pieces import Cell, Image, Stacked
 from wholenet.data.pixels import Bands, BandStats, band_stats, is_photo, kind_of
 from wholenet.data.stored import WHITE_IS_ZERO, PictureError
 
@@ -90,7 +91,7 @@ class MaskFacts(FileFacts):
 
 
 Facts = ImageFacts | MaskFacts
-Wanted = tuple[Path | Drawn, Callable[[Any, float], Facts]]
+Wanted = tuple[Image | Drawn, Callable[[Any, float], Facts]]
 """A file, or what is drawn from one, and how it is looked at."""
 
 
@@ -98,15 +99,15 @@ Wanted = tuple[Path | Drawn, Callable[[Any, float], Facts]]
 class Surveyed:
     """The facts of the files of a data set, or what is wrong with them."""
 
-    images: dict[Path, ImageFacts] = field(default_factory=dict)
-    masks: dict[Path | Drawn, MaskFacts] = field(default_factory=dict)
-    unusable_images: dict[Path, PictureError] = field(default_factory=dict)
-    unusable_masks: dict[Path | Drawn, PictureError] = field(default_factory=dict)
+    images: dict[Image, ImageFacts] = field(default_factory=dict)
+    masks: dict[Path | Cell | Drawn, MaskFacts] = field(default_factory=dict)
+    unusable_images: dict[Image, PictureError] = field(default_factory=dict)
+    unusable_masks: dict[Path | Cell | Drawn, PictureError] = field(default_factory=dict)
 
 
 def survey(
-    images: Iterable[Path],
-    masks: Iterable[Path | Drawn],
+    images: Iterable[Image],
+    masks: Iterable[Path | Cell | Drawn],
     *,
     bands: Bands = "auto",
     max_megapixels: float = MAX_MEGAPIXELS,
@@ -134,13 +135,13 @@ def survey(
         looked = pool.map(partial(_look, cache=cache, bands=bands, max_megapixels=max_megapixels), wanted)
         try:
             for done, ((path, look), (stamp, facts)) in enumerate(zip(wanted, looked, strict=True), start=1):
-                if isinstance(facts, MaskFacts):
+                if isinstance(facts, MaskFacts) and not isinstance(path, Stacked):
                     found.masks[path] = facts
-                elif look is look_at_mask and isinstance(facts, PictureError):
+                elif look is look_at_mask and isinstance(facts, PictureError) and not isinstance(path, Stacked):
                     found.unusable_masks[path] = facts
-                elif isinstance(path, Path) and isinstance(facts, PictureError):
+                elif isinstance(facts, PictureError) and not isinstance(path, Drawn):
                     found.unusable_images[path] = facts
-                elif isinstance(path, Path) and isinstance(facts, ImageFacts):
+                elif isinstance(facts, ImageFacts) and not isinstance(path, Drawn):
                     found.images[path] = facts
                 if isinstance(path, Path) and stamp is not None and not isinstance(facts, PictureError):
                     cache.put(path, stamp, facts_to_list(facts))
@@ -152,13 +153,13 @@ def survey(
     return found
 
 
-def look_at_image(path: Path, max_megapixels: float = MAX_MEGAPIXELS, bands: Bands = "auto") -> ImageFacts:
+def look_at_image(path: Image, max_megapixels: float = MAX_MEGAPIXELS, bands: Bands = "auto") -> ImageFacts:
     """Decode one image.
 
     Raises:
         PictureError: if it cannot be used.
     """
-    pixels, header, transparent = bands_with_header(path, bands, max_megapixels)
+    pixels, header, transparent, missing = bands_with_header(path, bands, max_megapixels)
     channels, kind = pixels.shape[2], pixels.dtype.name
     return ImageFacts(
         size=(pixels.shape[0], pixels.shape[1]),
@@ -172,12 +173,12 @@ def look_at_image(path: Path, max_megapixels: float = MAX_MEGAPIXELS, bands: Ban
         flat=all((some == pixels[0, 0]).all() for some in (pixels[::16, ::16], pixels)),  # few get to the second
         type=kind,
         channels=channels,
-        stats=() if is_photo(channels, kind) else band_stats(pixels),
+        stats=() if is_photo(channels, kind) else band_stats(pixels, missing),
         bands=bands,
     )
 
 
-def look_at_mask(path: Path | Drawn, max_megapixels: float = MAX_MEGAPIXELS) -> MaskFacts:
+def look_at_mask(path: Path | Cell | Drawn, max_megapixels: float = MAX_MEGAPIXELS) -> MaskFacts:
     """Decode one mask and count its codes.
 
     Raises:
@@ -209,7 +210,7 @@ def facts_to_list(facts: Facts) -> list[object]:
     common = [[*facts.size, facts.format, facts.mode, facts.compression, facts.orientation]]
     common[0] += [facts.white_is_zero, facts.transparent, facts.digest]
     if isinstance(facts, ImageFacts):
-        stats = [[band.mean, band.std, band.low, band.high] for band in facts.stats]
+        stats = [[band.mean, band.std, band.low, band.high, band.missing] for band in facts.stats]
         return ["image", *common, facts.flat, [facts.type, facts.channels, facts.bands, stats]]
     palette = [[code, *color] for code, color in facts.palette.items()]
     return ["mask", *common, facts.kind, [list(facts.counts), list(facts.counts.values())], facts.uncounted, palette]
@@ -228,7 +229,10 @@ def facts_from_list(listed: Sequence) -> Facts:
     common |= {"white_is_zero": bool(white_is_zero), "transparent": bool(transparent)}
     if what == "image":
         flat, (kind, channels, bands, stats) = own
-        read = tuple(BandStats(*map(float, band)) for band in stats)
+        read = tuple(
+            BandStats(float(mean), float(std), float(low), float(high), int(missing))
+            for mean, std, low, high, missing in stats
+        )
         own = {"type": str(kind), "channels": int(channels), "bands": bands, "stats": read}
         return ImageFacts(**common, flat=bool(flat), **own)
     kind, (codes, counts), uncounted, palette = own
@@ -245,7 +249,7 @@ def _look(
     wanted: Wanted, *, cache: FactsCache, bands: Bands, max_megapixels: float
 ) -> tuple[Stamp | None, Facts | PictureError]:
     path, look = wanted
-    if isinstance(path, Drawn):  # to draw it takes no longer than to look it up, and depends on two files
+    if not isinstance(path, Path):  # it depends on several files, and to draw one takes no longer than to look it up
         try:
             return None, look(path, max_megapixels)
         except PictureError as error:

@@ -23,12 +23,17 @@ STRIPS, BANDS, STRIP_ROWS, PLANAR, TILE_WIDTH, TILE_HEIGHT, TILES, EXTRA, FORMAT
     339,
 )
 
+NODATA = 42113
+"""GDAL's tag for the value of pixels without data, as text."""
+
 _WANTED = {SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, COLOR, STRIPS, BANDS, STRIP_ROWS, PLANAR, TILE_WIDTH}
-_WANTED |= {TILE_HEIGHT, TILES, EXTRA, FORMATS}
+_WANTED |= {TILE_HEIGHT, TILES, EXTRA, FORMATS, NODATA}
 _CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 """Types of whole numbers."""
 MOST_PARTS, MOST_BANDS, MOST_TAGS, MOST_COPIES = 1 << 20, 65535, 65535, 64
 """Strips or tiles, bands, tags of a picture, smaller copies behind it: what is read of a file that claims more."""
+_TEXT, _MOST_TEXT = 2, 100
+"""The type of text, and how much of it a number is."""
 _REDUCED = 1
 """Bit of NewSubfileType."""
 _OLD_JPEG = 6
@@ -68,7 +73,10 @@ def _directory(file: BinaryIO, offset: int, order: str, big: bool, wanted: set[i
     size = struct.calcsize(order + entry)
     content = file.read(entries * size) if entries <= MOST_TAGS else b""
     for tag, kind, values, inline in struct.iter_unpack(order + entry, content):
-        if tag in wanted and tag not in tags:  # of one that is there twice, decoders take the first
+        if tag == NODATA and tag in wanted and tag not in tags:
+            if kind == _TEXT and 0 < values <= _MOST_TEXT:  # a number is no longer, and other software may ignore it
+                tags[tag] = _values(file, order, long, 1, values, inline, _MOST_TEXT)
+        elif tag in wanted and tag not in tags:  # of one that is there twice, decoders take the first
             tags[tag] = _values(
                 file, order, long, kind, values, inline, MOST_PARTS if tag in (STRIPS, TILES) else MOST_BANDS
             )
@@ -114,7 +122,20 @@ def _stored(tags: Tags, pages: bool, big_endian: bool, big_tiff: bool) -> Stored
         compression=compression,
         pages=pages,
         size=(tags.get(HEIGHT, (0,))[0], tags.get(WIDTH, (0,))[0]),
+        nodata=_number(tags.get(NODATA, ())),
     )
+
+
+def _number(text: tuple[int, ...]) -> float | None:
+    """That of a text; None where it is none.
+
+    >>> _number(tuple(b"-9999\0")), _number(tuple(b"nan")), _number(tuple(b"none"))
+    (-9999.0, nan, None)
+    """
+    try:
+        return float(bytes(text).rstrip(b"\0 "))
+    except ValueError:
+        return None
 
 
 def _refuse_missing_parts(tags: Tags) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from wholenet.data.folder import Pair
 from wholenet.data.naming import composed
+from wholenet.data.pieces import place_of
 from wholenet.data.splits import seeded_order, share_count
 
 
@@ -30,7 +31,7 @@ def with_val(
     """
     if "val" in pairs:
         return dict(pairs), ()
-    by_name = {composed(pair[0].relative_to(root)).as_posix(): pair for pair in pairs["train"]}
+    by_name = {composed(place_of(pair[0]).relative_to(root)).as_posix(): pair for pair in pairs["train"]}
     count = share_count(len(by_name), val_share, f"{root}: train, of which a part must become val")
     groups = _folders(by_name) if by_folder else {}
     if 1 < len(groups) < len(by_name):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from wholenet.data.drawn import Drawn, Object
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.layouts import Layout
 from wholenet.data.naming import composed
-from wholenet.data.outlines import Outlined, Problems, name_of, table_of, told_of, whole_number
+from wholenet.data.outlines import Outlined, Problems, name_of, stamp_of, table_of, told_of, whole_number
 from wholenet.data.regions import Polygon
 from wholenet.data.sample import DataError
 from wholenet.files import read_text, read_yaml, shown
@@ -147,8 +148,21 @@ def _is_label_file(path: Path | None) -> bool:
         return False
 
 
-def _objects(path: Path, problems: Problems) -> list[tuple[str, int, Polygon]]:
+def _objects(path: Path, problems: Problems) -> Sequence[tuple[str, int, Polygon]]:
     """(How messages call it, the class's number, the outline) of each line."""
+    found, noted = _parsed(path, stamp_of(path))
+    for problem in noted:
+        problems.add(*problem)
+    return found
+
+
+@lru_cache(maxsize=100_000)  # the data set is opened several times before it is trained on
+def _parsed(path: Path, _: object) -> tuple[list[tuple[str, int, Polygon]], list[tuple[str, str, str]]]:
+    problems = Problems([])
+    return _parse(path, problems), problems.noted
+
+
+def _parse(path: Path, problems: Problems) -> list[tuple[str, int, Polygon]]:
     try:
         lines = read_text(path).splitlines()
     except (OSError, ValueError) as error:
