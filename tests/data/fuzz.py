@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from fuzz_layouts import LAYOUTS
 from fuzz_outlines import OUTLINES
 from PIL import Image
 from tiffs import tiff
@@ -610,6 +611,19 @@ KINDS: dict[str, Kind] = {
         "error",
         ("t1.tif", "160 pixels without a number"),
     ),
+    "images with pixels without data (GDAL_NODATA)": Kind(
+        lambda r: every_tiff(r, lambda p: p[..., :1].astype(np.int16), nodata="7"), "fine"
+    ),
+    "image without any data (GDAL_NODATA)": Kind(
+        lambda r: (
+            every_tiff(r, lambda p: p[..., :1].astype(np.int16), nodata="7"),
+            image(r, "t1", ".tif").write_bytes(
+                tiff({"pixels": np.full((HEIGHT, WIDTH, 1), 7, np.int16), "nodata": "7"})
+            ),
+        ),
+        "error",
+        ("t1.tif", "band 1 has no pixel but those without data"),
+    ),
     "image 2-bit grey": Kind(
         lambda r: image(r, "t1").write_bytes(png(WIDTH, HEIGHT, depth=2, data=bytes(13 * HEIGHT))),
         "error",
@@ -1180,7 +1194,9 @@ KINDS |= {
     "a folder of pictures that is not used": Kind(lambda r: shutil.copytree(r / "images", r / "backup"), "fine"),
 }
 
-KINDS |= {name: Kind(row.damage, row.outcome, row.says, masks=row.masks) for name, row in OUTLINES.items()}
+KINDS |= {
+    name: Kind(row.damage, row.outcome, row.says, masks=row.masks) for name, row in {**OUTLINES, **LAYOUTS}.items()
+}
 
 
 # ---- the page

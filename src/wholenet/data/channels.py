@@ -58,7 +58,9 @@ def with_channels(pairs: Sequence[FilePair], names: Sequence[str] = ()) -> tuple
         place = image.with_name(f"{CHANNEL.sub('', image.stem)}{image.suffix}")
         found.append((Stacked(tuple(files), place), mask) if len(files) > 1 else (image, mask))
     advice = "Channels are numbered 0000, 0001, ...; add the files that are missing, or give each channel one file."
-    what = f"whose channels are not 0, 1, ...{f' to {len(names) - 1}, as {DATASET} says' if len(names) > 1 else ''}"
+    what = (
+        f"whose channels are not {f'0 to {len(names) - 1}, as {DATASET} says' if len(names) > 1 else 'numbered from 0'}"
+    )
     return found, of_files("error", "channel-missing", gaps, what, advice)
 
 

@@ -43,7 +43,8 @@ KNOWN_LAYOUTS = """Accepted layouts (masks have the names of their images, or th
   leftImg8bit/train/aachen/*_leftImg8bit.png with gtFine/train/aachen/*_gtFine_labelIds.png (Cityscapes)
 Folders may also be called image, imgs, img, JPEGImages, image_2, img_dir, imagesTr; mask, labels, label, annotations,
 SegmentationClass, semantic, ann_dir, labelsTr; training, train_val; valid, validation, dev; testing.
-Masks may also lie beside their images (a.tif, a_mask.tif). A classes.json or classes.yaml may lie beside them."""
+Masks may also lie beside their images (a.tif, a_mask.tif), in a folder for each patient, or be several for an image
+(masks/a_0.png, masks/a_1.png; a/images/a.png, a/masks/*.png). A classes.json or classes.yaml may lie beside them."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ class ObjectMask:
             raise PictureError(self.file, error.kind, f"{name}: {error.reason}", error.advice) from error
         marked = codes != 0
         if marked.any() and (codes[marked] != codes[marked][0]).any():
-            found = f"{len(np.unique(codes))} values ({', '.join(map(str, np.unique(codes)[:5].tolist()))}, ...)"
+            values = np.unique(codes).tolist()
+            found = f"{len(values)} values ({', '.join(map(str, values[:5]))}{', ...' if len(values) > 5 else ''})"
             raise PictureError(self.file, "mode", f"{name}: {found}, in the mask of one object", _ADVICE)
         rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
         if not len(rows):
