@@ -1,14 +1,16 @@
 """Images whose channels lie in several files, as nnU-Net has them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from trees import labels, write, write_pairs
 
 from wholenet.data.bands import read_bands
+from wholenet.data.channels import joined_channels
 from wholenet.data.detect import find_tree, open_data
-from wholenet.data.pieces import Stacked
+from wholenet.data.pieces import Stacked, place_of
 from wholenet.data.review import review
 from wholenet.data.sample import DataError
 
@@ -61,9 +63,11 @@ def errors(root):
 def test_channels_that_are_missing_or_differ_are_named(tmp_path):
     nnunet(tmp_path / "few")
     (tmp_path / "few/imagesTr/case_001_0001.png").unlink()
-    (told,) = errors(tmp_path / "few")
-    assert "1 image of 8-bit RGB, where 3 are of 2 bands of uint8" in told
-    assert "case_001_0000.png" in told
+    gap, kind = errors(tmp_path / "few")
+    assert "1 image whose channels are not 0 to 1, as dataset.json says" in gap
+    assert "case_001 (0000)" in gap
+    assert "1 image of 8-bit RGB, where 3 are of 2 bands of uint8" in kind
+    assert "case_001_0000.png" in kind
     nnunet(tmp_path / "gap")
     (tmp_path / "gap/imagesTr/case_001_0001.png").rename(tmp_path / "gap/imagesTr/case_001_0002.png")
     assert "case_001 (0000, 0002)" in errors(tmp_path / "gap")[0]
@@ -91,3 +95,10 @@ def test_a_stack_reads_as_its_parts(tmp_path):
     files = tuple(write(tmp_path / f"a_{i:04}.png", channel(0, i)) for i in range(2))
     found = read_bands(Stacked(files, tmp_path / "a.png"), "stored")
     np.testing.assert_array_equal(found, np.concatenate([read_bands(file, "stored") for file in files], axis=2))
+
+
+@pytest.mark.parametrize(("channels", "expected"), [(2, ["a.png", "b_0000.png", "c.tif"]), (1, None), (3, None)])
+def test_files_of_one_image_are_joined_for_a_network_of_as_many_channels(channels, expected):
+    files = [Path(name) for name in ("a_0000.png", "a_0001.png", "b_0000.png", "c.tif")]
+    found = [place_of(image).name for image in joined_channels(files, channels)]
+    assert found == (expected or [file.name for file in files])

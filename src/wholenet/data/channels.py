@@ -12,7 +12,7 @@ from pathlib import Path
 from wholenet.data.classes import DATASET, is_table_of_others
 from wholenet.data.finding import Finding, of_files
 from wholenet.data.folder import CHANNEL, IMAGE_SUFFIXES, FilePair, Pair, files_below
-from wholenet.data.pieces import Stacked
+from wholenet.data.pieces import Image, Stacked
 from wholenet.files import read_json
 
 
@@ -47,21 +47,40 @@ def with_channels(pairs: Sequence[FilePair], names: Sequence[str] = ()) -> tuple
     if not numbered:
         return [*pairs], []
     beside = {folder: _by_image(folder) for folder in {image.parent for image in numbered}}
+    files_of = {image: beside[image.parent][CHANNEL.sub("", image.stem)] for image in numbered}
+    several = any(len(files) > 1 for files in files_of.values())  # a lone file may hold all channels, as RGB does
     found: list[Pair] = []
     gaps = []
     for image, mask in pairs:
-        files = beside.get(image.parent, {}).get(CHANNEL.sub("", image.stem), [image])
-        numbers = [int(file.stem[-4:]) for file in files] if image in numbered else []
-        expected = len(names) if len(names) > 1 and len(files) > 1 else len(files)
-        if image in numbered and numbers != list(range(expected)):
-            gaps.append(f"{image.parent / CHANNEL.sub('', image.stem)} ({', '.join(file.stem[-4:] for file in files)})")
-        place = image.with_name(f"{CHANNEL.sub('', image.stem)}{image.suffix}")
+        files = files_of.get(image, [image])
+        stem = CHANNEL.sub("", image.stem)
+        count = len(names) if several and len(names) > 1 else len(files)
+        if image in files_of and [int(file.stem[-4:]) for file in files] != list(range(count)):
+            gaps.append(f"{image.parent / stem} ({', '.join(file.stem[-4:] for file in files)})")
+        place = image.with_name(f"{stem}{image.suffix}")
         found.append((Stacked(tuple(files), place), mask) if len(files) > 1 else (image, mask))
     advice = "Channels are numbered 0000, 0001, ...; add the files that are missing, or give each channel one file."
-    what = (
-        f"whose channels are not {f'0 to {len(names) - 1}, as {DATASET} says' if len(names) > 1 else 'numbered from 0'}"
-    )
-    return found, of_files("error", "channel-missing", gaps, what, advice)
+    expected = f"0 to {len(names) - 1}, as {DATASET} says" if len(names) > 1 else "numbered from 0"
+    return found, of_files("error", "channel-missing", gaps, f"whose channels are not {expected}", advice)
+
+
+def joined_channels(files: Sequence[Path], channels: int) -> list[Image]:
+    """The images in ``files``, for a network of so many channels: those that lie in a file for each channel as one.
+
+    >>> [str(image) for image in joined_channels([Path("a_0000.png"), Path("a_0001.png"), Path("b.tif")], 2)]
+    ['a_0000.png to a_0001.png', 'b.tif']
+    """
+    groups: dict[Path, list[Path]] = defaultdict(list)
+    for file in files:
+        groups[file.with_name(CHANNEL.sub("", file.stem) + file.suffix)].append(file)
+    found: list[Image] = []
+    for place, own in groups.items():
+        numbers = [int(file.stem[-4:]) for file in own if CHANNEL.search(file.stem)]
+        if channels > 1 and sorted(numbers) == list(range(channels)) and len(own) == channels:
+            found.append(Stacked(tuple(sorted(own)), place))
+        else:
+            found += own
+    return found
 
 
 def _by_image(folder: Path) -> Mapping[str, list[Path]]:

@@ -26,6 +26,7 @@ from wholenet.data.outlines import (
     Problems,
     Table,
     inner_path,
+    listed,
     name_of,
     size_of,
     split_named,
@@ -182,7 +183,8 @@ def _add(content: _Content, one: Any, file: Path, number: int, problems: Problem
         return
     place += f" of {content.names[image]}"
     if category is None or category not in content.categories:
-        problems.add("unknown-category", place, f"category_id {shown(one.get('category_id'))}")
+        known = listed(f"{key} {name}" for key, name in content.categories.items())
+        problems.add("unknown-category", place, f"category_id {shown(one.get('category_id'))}; {known}")
         return
     crowd = one.get("iscrowd") in (1, True)
     region = _region(content, one.get("segmentation"), image, place, problems)

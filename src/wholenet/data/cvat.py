@@ -23,6 +23,7 @@ from wholenet.data.outlines import (
     Outlined,
     Problems,
     inner_path,
+    listed,
     name_of,
     size_of,
     split_named,
@@ -59,8 +60,8 @@ def read_cvat(root: Path, file: Path) -> Outlined:
     tree = _parsed(file, stamp_of(file))
     problems = Problems()
     labels = [(name_of(one.findtext("name")), one.findtext("color") or "") for one in tree.iter("label")]
-    listed = [name for name, _ in labels] or sorted({str(name_of(one.get("label"))) for one in _shapes(tree)})
-    table = table_of(listed, str(file), _colors(labels))
+    names = [name for name, _ in labels] or sorted({str(name_of(one.get("label"))) for one in _shapes(tree)})
+    table = table_of(names, str(file), _colors(labels))
     by_place = _images(root)
     pairs: dict[str, dict[Path, Drawn]] = defaultdict(dict)
     for element in tree.iter("image"):
@@ -78,7 +79,7 @@ def read_cvat(root: Path, file: Path) -> Outlined:
             region = _region(shape, size, where, problems)
             code = table.codes.get(str(name_of(shape.get("label"))))
             if region is not None and code is None:
-                problems.add("unknown-category", where, f"label {shown(shape.get('label'))}")
+                problems.add("unknown-category", where, f"label {shown(shape.get('label'))}; {listed(table.codes)}")
             elif region is not None and code is not None:
                 objects.append(Object(code, region))
         pairs[split][image] = Drawn(file, image, tuple(objects), size)

@@ -28,6 +28,8 @@ OUTSIDE = 0.01
 off there."""
 MOST_POINTS = 100_000
 """Of one outline."""
+_NAMED = 10
+"""Categories that a message lists."""
 NO_CLASS = ("background", "_background_")
 """What categories are called that stand for pixels of no object."""
 
@@ -67,6 +69,16 @@ def table_of(names: Iterable[object], where: str, colors: Mapping[str, object] |
 def name_of(name: object) -> object:
     """A category's name as classes are called; what is no text is left for the class table to refuse."""
     return normalize("NFC", name.strip()) if isinstance(name, str) else name
+
+
+def listed(names: Iterable[object]) -> str:
+    """The first of the names there are, for messages.
+
+    >>> listed(["sky", "road"])
+    'listed: sky, road'
+    """
+    known = [str(name) for name in names]
+    return f"listed: {', '.join(known[:_NAMED])}{', ...' if len(known) > _NAMED else ''}"
 
 
 def _is_background(name: object) -> bool:

@@ -12,9 +12,12 @@ import numpy as np
 from PIL import Image
 
 from wholenet.data.bands import read_bands
+from wholenet.data.channels import joined_channels
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import picture_of, write_mask
+from wholenet.data.pieces import Image as ImagePieces
+from wholenet.data.pieces import place_of
 from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import DataError
 from wholenet.deploy.overlay import outlined, with_legend
@@ -71,7 +74,8 @@ def predict_files(
 
     Args:
         model: see :func:`wholenet.load`.
-        inputs: image files, and folders that are searched for them, sub-folders included.
+        inputs: image files, and folders that are searched for them, sub-folders included. Files called a_0000.png,
+            a_0001.png, as many as ``model`` has channels, are one image, whose mask is a.png.
         out: folder for the masks; made if it is not there.
         with_overlay: write STEM_overlay.png too. of bands as :func:`wholenet.data.pictures.picture_of`
             shows them.
@@ -90,7 +94,9 @@ def predict_files(
         ValueError: likewise, where nothing can be written to ``out``.
         SomeFailed: at the end, for images that could not be read or answered.
     """
-    images = list_images(inputs)
+    pixels = pixels_of(model)
+    pictures = joined_channels(list_images(inputs), pixels.channels)
+    images = [place_of(picture) for picture in pictures]
     out = Path(out)
     asked = {".png": True, "_overlay.png": with_overlay, ".npz": with_probabilities, ".geojson": with_polygons}
     targets = {
@@ -103,8 +109,8 @@ def predict_files(
     check_targets(out, every)
     out.mkdir(parents=True, exist_ok=True)
     failed: dict[Path, str] = {}
-    answer, pixels = partial(_answer, model, tiling or Tiling(), with_probabilities), pixels_of(model)
-    for i, image, (mask, probabilities) in predicted(answer, images, failed, progress, max_megapixels, pixels):
+    answer = partial(_answer, model, tiling or Tiling(), with_probabilities)
+    for i, image, (mask, probabilities) in predicted(answer, pictures, failed, progress, max_megapixels, pixels):
         write_mask(targets[".png"][i], mask)
         if with_overlay:
             shown = with_legend(outlined(picture_of(image), mask, model.classes), mask, model.classes)
@@ -204,7 +210,7 @@ def all_done(images: Sequence[Path], targets: Sequence[Path], failed: Mapping[Pa
 
 def predicted(
     answer: Callable[[np.ndarray], Answer],
-    images: Sequence[Path],
+    images: Sequence[ImagePieces],
     failed: dict[Path, str],
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
@@ -221,7 +227,7 @@ def predicted(
             pixels.check(image)
             found = answer(image)
         except (ValueError, FloatingPointError) as error:
-            failed[path] = str(error)
+            failed[place_of(path)] = str(error)
         else:
             yield place, image, found
         if progress is not None:
