@@ -48,6 +48,14 @@ def object_of_t1(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path],
     return damage
 
 
+def two_raters(root: Path) -> None:
+    """masks/<split>/<name>_car_<rater>.png"""
+    for split, image, mask in taken(root):
+        for rater in (1, 2):
+            save(root / "masks" / split / f"{image.stem}_car_{rater}.png", np.where(mask == 2, 255, 0).astype(np.uint8))
+    (root / "classes.json").write_text('["background", "car"]')
+
+
 def three_values(pixels: np.ndarray) -> np.ndarray:
     changed = pixels.copy()
     changed[0, :5] = 128
@@ -60,6 +68,12 @@ OBJECTS: dict[str, Row] = {
         object_of_t1(lambda pixels: np.full_like(pixels, 255)),
         "fine",
         masks={"t1": np.where(truth("t1") == 2, 2, np.where(truth("t1") == 0, 0, 1)).astype(np.uint8)},
+    ),
+    "masks of two people for each image": Row(
+        two_raters,
+        "warning",
+        ("9 masks in which objects share more than 50% of their pixels", "masks of one thing by several people"),
+        masks={name: (truth(name) == 2).astype(np.uint8) for name in EVERYONE},
     ),
     "mask of an object with three values": Row(
         object_of_t1(three_values), "error", ("1 mask cannot be used", "t1_road.png: 3 values", "one other value")

@@ -88,7 +88,7 @@ def test_one_name_of_all_is_the_class_and_other_forms_of_the_masks_are_no_object
 
 
 def test_overlaps_are_counted_as_by_hand(tmp_path):
-    masks = [(RNG.random((H, W)) < 0.4).astype(np.uint8) for _ in range(3)]
+    masks = [(RNG.random((H, W)) < 0.2).astype(np.uint8) for _ in range(3)]
     build(tmp_path, ("images/x{}.png", "masks/x{}_0.png", "masks/x{}_1.png", "masks/x{}_2.png"), masks)
     _, mask = find_tree(tmp_path).pairs["train"][0]
     codes, shared = mask.drawn(1)
@@ -114,6 +114,13 @@ def test_what_is_no_mask_of_an_object_is_named(case, tmp_path):
         drawn.codes(1)
     assert reason in str(error.value)
     assert advice in str(error.value)
+
+
+def test_a_copy_beside_the_mask_of_an_image_is_no_object(tmp_path):
+    build(tmp_path, ("images/x{}.png", "masks/x{}.png"), [square(1, 1, 5)])
+    write(tmp_path / "masks" / "x1_old.png", square(1, 1, 5))
+    (finding,) = [one for one in find_tree(tmp_path).findings if one.severity == "error"]
+    assert (finding.kind, finding.files) == ("mask-without-image", (str(tmp_path / "masks" / "x1_old.png"),))
 
 
 def test_an_image_without_objects_is_background(tmp_path):

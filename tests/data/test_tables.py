@@ -123,3 +123,10 @@ def test_labels_that_are_numbers_stay_labels(tmp_path):
     pq.write_table(whole, tmp_path / "train.parquet")
     assert task_of(tmp_path) == "classification"
     assert len(find_tree(tmp_path).pairs["train"]) == 3
+
+
+def test_a_table_beside_pictures_is_no_data_set(tmp_path):
+    write(tmp_path / "train.parquet", range(2))
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="has no layout that wholenet knows"):
+        find_tree(tmp_path)

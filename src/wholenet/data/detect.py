@@ -132,12 +132,12 @@ def _folder_tree(root: Path) -> Tree:
         nested = None if layout is not None else nested_folders(root)
         if nested is not None:
             return _nested_tree(root, nested)
-        tables = read_tables(root) if layout is None else None
-        if tables is not None:
-            return tables
         other = other_format(root)
         if other is not None:
             raise DataError(other.told)
+        tables = read_tables(root) if layout is None else None
+        if tables is not None:
+            return tables
     if layout is None:
         raise DataError(f"{root} has no layout that wholenet knows; {describe(root)}\n{KNOWN_LAYOUTS}")
     volumes = of_volumes(root, layout)

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from wholenet.data.drawn import Drawn
+from wholenet.data.drawn import BACKGROUND, Drawn
 from wholenet.data.finding import EXAMPLES, Finding, of_files
 from wholenet.data.folder import JPEG_ADVICE, Mask, Pair, size_mismatch
 from wholenet.data.pieces import Image
@@ -19,6 +19,8 @@ SQUARE_TURNS = (2, 3, 4)
 """EXIF orientations that leave height and width as they are: the size does not tell whether the mask was turned too."""
 TOO_SMALL, SMALL = 8, 32
 """Sides, in pixels, below which an image is refused, or doubted: networks here halve it five times."""
+ALIKE = 0.5
+"""Share of the pixels of objects that several of them claim, above which they are hardly several."""
 _LOSSY = ("JPEG", "MPO")
 _LOSSY_COMPRESSION = ("jpeg", "tiff_jpeg")
 
@@ -188,15 +190,38 @@ def of_masks(masks: Mapping[Mask, MaskFacts]) -> list[Finding]:
             "The value in the file is the class; viewers show such files inverted, the highest value black.",
             noun="mask",
         ),
+        *_of_objects(masks),
+    ]
+
+
+def _of_objects(masks: Mapping[Mask, MaskFacts]) -> list[Finding]:
+    """Of masks that are joined of a mask for each object: objects in one place."""
+    shared = {mask: facts.shared for mask, facts in masks.items() if facts.shared}
+    alike = [mask for mask, pixels in shared.items() if pixels > ALIKE * _covered(masks[mask])]
+    others = [mask for mask in shared if mask not in set(alike)]
+    return [
+        *of_files(
+            "warning",
+            "objects-alike",
+            alike,
+            f"in which objects share more than {ALIKE:.0%} of their pixels",
+            "Are these masks of one thing by several people, or copies? All that any of them marks is taken. Keep one "
+            "of each.",
+            noun="mask",
+        ),
         *of_files(
             "note",
             "objects-overlap",
-            shared := [path for path, facts in masks.items() if facts.shared],
-            f"in which objects overlap, {sum(masks[path].shared for path in shared)} pixels in all",
+            others,
+            f"in which objects overlap, {sum(shared[mask] for mask in others)} pixels in all",
             "There the smaller object is seen. Areas of one class that overlap or touch become one area.",
             noun="mask",
         ),
     ]
+
+
+def _covered(facts: MaskFacts) -> int:
+    return sum(pixels for code, pixels in facts.counts.items() if code != BACKGROUND)
 
 
 def _first_size(files: Sequence[Image], images: Mapping[Image, ImageFacts]) -> str:

@@ -71,8 +71,9 @@ class ObjectMask:
 def objects_of(images: Path, masks: Path) -> ObjectFiles | None:
     """Image -> its masks, where the names of all masks say whose they are, and some images have several.
 
-    "a.png" has "a_0.png", "a_car_1.png", and all files in a folder "a". None where a mask is left over, or its name
-    says that it is another form of what other masks say ("a_color.png", "a_instanceIds.png").
+    "a.png" has "a_0.png", "a_car_1.png", and all files in a folder "a". None where a mask is left over, its name says
+    that it is another form of what other masks say ("a_color.png", "a_instanceIds.png"), or most images have one mask
+    of their own name, beside which others may be copies.
     """
     by_key = {composed(path.relative_to(images).with_suffix("")): path for path in files_below(images, IMAGE_SUFFIXES)}
     found: dict[Path, list[tuple[Path, str]]] = {path: [] for path in by_key.values()}
@@ -86,7 +87,10 @@ def objects_of(images: Path, masks: Path) -> ObjectFiles | None:
         if words_of(rest) & DERIVED_WORDS - {"object", "objects"} or "ids" in rest.lower():
             return None
         found[by_key[owner]].append((mask, rest))
-    return found if any(len(some) > 1 for some in found.values()) and all(found.values()) else None
+    several = sum(len(some) > 1 for some in found.values())
+    plain = any(not rest for some in found.values() for _, rest in some)
+    clear = 2 * several > len(found) if plain else several > 0
+    return found if clear and all(found.values()) else None
 
 
 def _owners(key: Path) -> list[Path]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import Any
 
 from wholenet.data.class_folders import split_of
 from wholenet.data.finding import Finding, of_files
+from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.labelled import IMAGE_COLUMNS, LABEL_COLUMNS, MASK_COLUMNS, check_rows
 from wholenet.data.layouts import SPLIT_FOLDERS
 from wholenet.data.naming import IMAGE_FOLDER_WORDS, MASK_WORDS, words_of
@@ -52,13 +53,14 @@ def _holds_pictures(kind: str) -> bool:
 
 
 def read_tables(root: Path) -> Tree | None:
-    """The data set in the parquet files of ``root``; None if there are none.
+    """The data set in the parquet files of ``root``; None if there are none, or pictures beside them, whose notes they
+    may be.
 
     Raises:
         DataError: if they cannot be read, or have no columns of images and masks.
     """
     files = table_files(root)
-    if not files:
+    if not files or files_below(root, IMAGE_SUFFIXES):
         return None
     try:
         reader = import_module("pyarrow.parquet")  # not everyone needs it
@@ -137,10 +139,10 @@ def _rows(reader: Any, file: Path, split: str) -> _Rows:
     except Exception as error:  # pyarrow's own errors have no common base but this
         raise DataError(f"{file} cannot be read as parquet: {error}") from error
     found = _Rows(file, columns, sum(counts) - sum(map(len, missing)))
+    before = [0, *accumulate(counts)]
     for group, count in enumerate(counts):
         for row in range(count):
-            number = sum(counts[:group]) + row
-            image, mask = (Cell(file, name, group, row, number, stamp) for name in columns)
+            image, mask = (Cell(file, name, group, row, before[group] + row, stamp) for name in columns)
             if row in missing[group]:
                 found.alone.append(image)
             else:
