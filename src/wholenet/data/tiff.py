@@ -127,7 +127,7 @@ def _stored(tags: Tags, pages: bool, big_endian: bool, big_tiff: bool) -> Stored
 
 
 def _number(text: tuple[int, ...]) -> float | None:
-    """That of a text; None where it is none.
+    r"""That of a text; None where it is none.
 
     >>> _number(tuple(b"-9999\0")), _number(tuple(b"nan")), _number(tuple(b"none"))
     (-9999.0, nan, None)
