@@ -15,7 +15,7 @@ from statistics import median
 
 import torch
 
-from wholenet.files import write_whole
+from wholenet.files import read_text, write_whole
 from wholenet.search.config import FitConfig
 from wholenet.search.steps import Batch, weight_step
 from wholenet.spaces.catalog import create_from
@@ -29,7 +29,7 @@ ROUNDS = 5
 def relative_times(specs: Mapping[str, Spec], to: Spec, config: FitConfig, path: Path) -> dict[str, float]:
     """Time of a weight step of each of ``specs`` over one of ``to``, on a batch of ``config``'s size: the median of
     rounds. Kept in the file ``path``: a study that is continued goes on with what it began with."""
-    kept: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    kept: dict[str, float] = json.loads(read_text(path)) if path.exists() else {}
     keys = {name: _key(spec, to, config) for name, spec in specs.items()}
     if missing := {name: spec for name, spec in specs.items() if keys[name] not in kept}:
         steps = {name: _step(spec, config) for name, spec in missing.items()}
