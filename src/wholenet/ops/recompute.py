@@ -27,8 +27,8 @@ def recomputed(run: Callable[..., Any], parts: Sequence[nn.Module], *arguments: 
 
 @contextmanager
 def nothing_recomputed(net: Any) -> Iterator[None]:
-    """Within the block the network ``net`` forgets nothing: what is differentiated twice, or run with other weights than its own,
-    is needed whole."""
+    """Within the block the network ``net`` forgets nothing: what is differentiated twice, or run with other weights
+    than its own, is needed whole."""
     before = getattr(net, "recompute", None)
     if not before:
         yield
