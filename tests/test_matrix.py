@@ -1,15 +1,28 @@
-"""Spaces of images with masks with every method of the registry: each trains, is finished, loads and predicts, or is
-refused with the names of those that go."""
+"""Every search space with every method of the registries: each is trained for two steps, finished, continued, loaded,
+asked and scored, or refused in one sentence that says what goes.
+
+Of the cell spaces, S2 has all methods, each also stopped after its first step, and the others two each (DARTS, whose
+eight operations cost most, one): what a method does is the same on all of them, and they differ in the table of
+operations alone. On images with masks the toy space has the methods whose rule of stopping fits its epochs, and the
+grid DARTS' (test_grid_methods.py has the others).
+"""
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
 import wholenet
+import wholenet.cells.search as search_module
+import wholenet.run as run_module
 from run_files import records
 from toy import TOY
 from wholenet.search.config import grid_methods
+from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.methods import METHODS
+from wholenet.spaces.catalog import SPACES
+from wholenet.spaces.darts_genotype import check_in_space
 
 ONE = {"epochs": 1, "device": "cpu", "threads": 1, "warmup_share": 0.0, "search_share": 1.0}
 MASKS = ONE | {"batch": 4, "crop": "32x32"}
@@ -30,8 +43,6 @@ def check(out) -> None:
 
 
 def test_masks_with_every_method_train_or_say_what_goes(toy, discs, tmp_path):
-    """Of the methods that the two spaces take, the toy space trains all whose rule of stopping fits its epochs, and the
-    grid DARTS' (test_grid_methods.py has the others)."""
     for space in ("grid", "kernels"):
         for method in METHODS:
             out, options = tmp_path / f"{space}-{method}", OF_SPACE[space]
@@ -52,3 +63,97 @@ def test_masks_with_every_method_train_or_say_what_goes(toy, discs, tmp_path):
             else:
                 assert method not in GRID
                 assert set(GRID) == set(said.split("there are: ")[1].split(", "))
+
+
+WHOLE = "s2"
+"""The cell space that has all methods."""
+CELLS = [name for name, space in SPACES.items() if "classification" in space.tasks]
+PAIRS = [(WHOLE, method) for method in METHODS]
+PAIRS += [
+    (space, method) for space in CELLS if space not in (WHOLE, "darts") for method in ("sdarts-rs", "single-stage")
+]
+PAIRS += [("darts", "beta-darts")]
+TINY = {"cells": 3, "side": 8, "shift": 1, "images": 12, "epochs": 1, "val_every": 9, "device": "cpu", "threads": 1}
+TINY |= {"retrain_epochs": 1, "checkpoint_minutes": 0}
+
+
+@pytest.fixture
+def cell_options(monkeypatch):
+    """Options of a run of two steps by a method; of one that stops early, of as many epochs as its rule needs, which is
+    the shortest that there is."""
+    shortest = StoppingRule(window=1, lag=1, growth=9.0, centred=False, earliest=0)
+    monkeypatch.setitem(RULES, "paper", shortest)
+    monkeypatch.setattr(search_module, "_ends_of_spectrum", lambda *_: {"eigenvalue": 1.0, "lowest_eigenvalue": 0.0})
+
+    def make(space, method):
+        of = METHODS[method]
+        options = {**TINY, "space": space, "method": method, "channels": 2 * of.parts.get("groups", 2)}
+        if method != "darts":  # its second-order gradient has tests of its own
+            options["gradient"] = of.parts.get("gradient", "first-order")
+        options["batch"] = 3 if of.on_cells.get("split", "disjoint") == "disjoint" else 5
+        if "stopping" not in of.parts:
+            return options | {"eigenvalue_every": 0, "tune_epochs": 0, "samples": 2, "sample_batches": 1}
+        return options | {"stopping": "paper", "epochs": shortest.least_epochs(1), "batch": 6}
+
+    return make
+
+
+@pytest.fixture
+def stopped_after_the_first_step(monkeypatch):
+    """Runs are; afterwards they go on."""
+    real = run_module.train_epoch
+
+    def stopping(*arguments):
+        for step in real(*arguments):
+            yield step
+            raise KeyboardInterrupt
+
+    def stopped(start):
+        with monkeypatch.context() as patch:
+            patch.setattr(run_module, "train_epoch", stopping)
+            with pytest.raises(KeyboardInterrupt):
+                start()
+
+    return stopped
+
+
+@pytest.mark.parametrize(("space", "method"), PAIRS)
+def test_a_cell_space_with_a_method(
+    space, method, cell_options, patches, tmp_path, monkeypatch, stopped_after_the_first_step
+):
+    of, out, options = METHODS[method], tmp_path / "run", cell_options(space, method)
+    if of.searches:  # two of them are several
+        monkeypatch.setitem(METHODS._known, method, replace(of, searches=of.searches[::3]))
+    if space == WHOLE:
+        stopped_after_the_first_step(lambda: wholenet.fit(patches, out, **options))
+        found = wholenet.resume(out)
+    else:
+        found = wholenet.fit(patches, out, **options)
+    assert wholenet.resume(out) == found
+    if of.parts.get("protocol") == "single-stage":
+        assert found.genotype is None
+        assert 0 <= found.test_error <= 1
+        assert found.scored_on == "10% of the training images, set aside"
+    else:
+        check_in_space(found.genotype, space)
+    if of.searches:
+        with pytest.raises(ValueError, match=r"kept the best of several searches.*wholenet retrain .*genotype.yaml"):
+            wholenet.load(out)
+        out = out / "searches" / str(found.chosen)
+    else:
+        assert 0 <= found.error <= 1
+        assert (found.sampled_error is None) == (of.parts.get("sampling") != "random")
+    assert len(records(out)) == options["epochs"]
+    assert all(math.isfinite(record["loss"]) for record in records(out))
+    model = wholenet.load(out, device="cpu")
+    assert model.network.spec.space == space
+    asked = model.predict(np.zeros((2, 8, 8, 3), np.uint8))
+    assert asked.shape == (2, 3)
+    assert 0 <= wholenet.evaluate(model, patches).error <= 1
+
+
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if "stopping" in method.parts])
+def test_a_search_that_is_too_short_for_its_rule_is_refused(method, patches, tmp_path):
+    with pytest.raises(ValueError, match=r"cannot fire in a search of fewer than 24; give more epochs, or"):
+        wholenet.fit(patches, tmp_path / "run", space=WHOLE, method=method, **TINY)
+    assert not (tmp_path / "run").exists()

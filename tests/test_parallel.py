@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from rich.console import Console
 
 from run_files import assert_equal, checkpoint, records, untimed
-from two_processes import scored, trained
+from two_processes import WAYS, scored, trained
 from wholenet import parallel
 from wholenet.cli import main
 from wholenet.commands.study import study
@@ -26,7 +25,6 @@ from wholenet.ops.norms import BatchNorm, _OverAll
 from wholenet.search.config import FitConfig
 from wholenet.search.draw import names_in_batch
 from wholenet.search.folder import Folder
-from wholenet.training import fit
 
 FORKED = [sys.executable, Path(__file__).with_name("two_processes.py")]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -67,8 +65,8 @@ def test_two_processes_compute_what_one_does_in_all_three_phases_and_stop_after_
     def both(name):
         return [torch.load(done / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1)]
 
-    for name, simultaneous in (("alternating", False), ("simultaneous", True)):
-        expected = trained(simultaneous)
+    for name in WAYS:
+        expected = trained(name)
         first, second = both(name)
         for key, value in expected.items():
             torch.testing.assert_close(first[key], value, rtol=1e-9, atol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
@@ -168,17 +166,6 @@ def test_a_run_of_two_processes_ends_when_one_is_lost_and_goes_on_to_the_bit(don
     assert text.count("validation mIoU") == 1
     assert_equal(checkpoint(run), checkpoint(done / "whole"))
     assert untimed(records(run)) == untimed(records(done / "whole"))
-
-
-@pytest.mark.parametrize(("name", "value"), [("gradient", "second-order"), ("eigenvalue_every", 2)])
-def test_what_one_process_computes_is_refused_under_torchrun_before_there_is_a_folder(
-    name, value, discs, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    config = FitConfig(data=str(discs), out=str(tmp_path / "run"), crop="32x32", **{name: value})
-    with pytest.raises(ValueError, match=f"runs with {name}={value!r} run in one process each"):
-        fit(config, Console(quiet=True))
-    assert not (tmp_path / "run").exists()
 
 
 def test_what_starts_runs_of_its_own_is_no_part_of_several_processes(monkeypatch, tmp_path):

@@ -1,7 +1,8 @@
 """What tests/test_parallel.py runs in two processes, and by itself: the three phases on batches that are given.
 
-python tests/two_processes.py OUT fit DATA ...: each process writes parameters and losses to OUT/alternating-0.pt and so
-on, scores, and where a run ends of which one process alone is asked to stop. Then two processes run the command.
+python tests/two_processes.py OUT fit DATA ...: each process writes parameters and losses, of each of ``WAYS``, to
+OUT/alternating-0.pt and so on, scores, and where a run ends of which one process alone is asked to stop. Then two
+processes run the command.
 python tests/two_processes.py - fit ...: they run the command alone.
 
 The processes are forked from one that has imported torch, with the environment that torchrun gives to its own: they
@@ -28,24 +29,37 @@ from toy import shallow
 from wholenet import parallel
 from wholenet.cli import main
 from wholenet.data.sample import IGNORE, Sample
+from wholenet.diagnostics.curvature import curvature
 from wholenet.ops.norms import BatchNorm
 from wholenet.search.folder import Folder
-from wholenet.search.gradients import moving_statistics
+from wholenet.search.gradients import GRADIENTS, moving_statistics
 from wholenet.search.interruption import Interrupted
 from wholenet.search.keeper import Keeper
 from wholenet.search.loop import train_epoch
 from wholenet.search.penalties import EntropyPenalty
+from wholenet.search.perturbation import perturbed
 from wholenet.search.phases import single_stage
 from wholenet.search.schedule import Schedule
+from wholenet.search.search_config import SearchConfig
 from wholenet.search.state import TrainState
-from wholenet.search.steps import make_optimizers
-from wholenet.search.updates import Parts, together, weights_first
+from wholenet.search.steps import Batch, make_optimizers
+from wholenet.search.updates import Parts, architecture_first, together, weights_first
 from wholenet.spaces.catalog import create_model
 from wholenet.tasks.evaluation import measure_masks
+from wholenet.tasks.losses import DiceLoss, SumOfLosses
 from wholenet.tasks.segmentation import SegmentationLoss, evaluate, predict_mask
 
 EPOCHS, STEPS, BATCH, CLASSES = 3, 2, 4, 3
 RATES = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3, "arch_lr": 0.05, "arch_weight_decay": 1e-3}
+PENALTIES = {"entropy penalty": EntropyPenalty({"alpha": 0.1, "beta": 0.1}, "constant", 0.0, 3.0)}
+ATTACKED = perturbed(SearchConfig(data="x", out="y", perturbation="adversarial"))
+WAYS = {
+    "alternating": Parts(weights_first, moving_statistics, penalties=PENALTIES),
+    "simultaneous": Parts(together, moving_statistics, penalties=PENALTIES),
+    "second-order": Parts(architecture_first, GRADIENTS["second-order-exact"]),
+    "attacked": Parts(architecture_first, weights=ATTACKED),
+}
+"""How steps are taken, by name."""
 
 
 def batches(seed):
@@ -66,7 +80,13 @@ def network():
         return create_model("grid-nano", num_classes=CLASSES)
 
 
-def trained(simultaneous):
+def loss_of(name):
+    """Where anything is differentiated twice, one that is no sum over the pixels."""
+    entropy = SegmentationLoss(torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64))
+    return SumOfLosses(entropy, DiceLoss()) if name == "second-order" else entropy
+
+
+def trained(name):
     torch.manual_seed(0)
     model = network().double()
     for norm in model.modules():
@@ -74,25 +94,24 @@ def trained(simultaneous):
             torch.nn.init.normal_(norm.weight, 1.0, 0.2)
             torch.nn.init.normal_(norm.bias, 0.0, 0.2)
     state = TrainState(model, *make_optimizers(model, **RATES))
-    loss = SegmentationLoss(torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64))
-    penalty = EntropyPenalty({"alpha": 0.1, "beta": 0.1}, "constant", 0.0, 3.0)
-    parts = Parts(
-        together if simultaneous else weights_first, moving_statistics, penalties={"entropy penalty": penalty}
-    )
-    losses, streams = [], (batches(1), batches(2))
+    loss, losses, streams = loss_of(name), [], (batches(1), batches(2))
     for phase in single_stage(EPOCHS, 0.34, 0.33):
         epoch = train_epoch(
             state,
             phase,
             Schedule(epochs=EPOCHS, steps_per_epoch=STEPS, lr=0.05),
-            parts,
+            WAYS[name],
             loss,
             *streams,
             torch.device("cpu"),
         )
         losses += [(step.loss, step.arch_loss or 0.0) for step in epoch]
         state.end_epoch()
-    return {**model.state_dict(), "losses": torch.tensor(losses, dtype=torch.float64)}
+    ends = torch.zeros(2, dtype=torch.float64)
+    if name == "second-order":
+        found = curvature(model, Batch(*next(batches(3))), loss, tolerance=0.1)
+        ends += torch.tensor([found.lowest, found.highest])
+    return {**model.state_dict(), "losses": torch.tensor(losses, dtype=torch.float64), "curvature": ends}
 
 
 def scored():
@@ -130,8 +149,8 @@ def stopped(folder):
 def written(out: Path) -> None:
     """One of the two writes its files."""
     parallel.start()
-    for name, simultaneous in (("alternating", False), ("simultaneous", True)):
-        torch.save(trained(simultaneous), out / f"{name}-{parallel.rank()}.pt")
+    for name in WAYS:
+        torch.save(trained(name), out / f"{name}-{parallel.rank()}.pt")
     torch.save(scored(), out / f"scored-{parallel.rank()}.pt")
     torch.save(stopped(out), out / f"stopped-{parallel.rank()}.pt")
     parallel.stop()

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -196,12 +197,28 @@ class ProcessLost(ConnectionError):
 
 
 @contextmanager
+def saying_how_to_go_on(command: str, checkpoint: Path) -> Iterator[None]:
+    """Within the block, where another process is lost, say by which ``command`` the run goes on, and from which
+    ``checkpoint`` if there is one.
+
+    Raises:
+        ProcessLost: with that.
+    """
+    try:
+        yield
+    except ProcessLost as lost:
+        saved = "The last checkpoint is whole:"
+        if not checkpoint.exists():  # then a new run gives its folder back
+            saved = "Nothing was saved yet: start the run again or, if its folder is still there,"
+        raise ProcessLost(f"{lost}. {saved} continue with `{command}`") from lost
+
+
+@contextmanager
 def _somebody_may_be_gone() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # DistBackendError is one
         raise ProcessLost(
             f"process {rank()} of {processes()} cannot reach the others any more, one of them has ended: "
-            f"{str(error).splitlines()[0]}. See the first error above. If the run had begun, its last checkpoint is "
-            f"whole: continue with `{launcher()}wholenet fit --resume RUN`"
+            f"{str(error).splitlines()[0]}. See the first error above"
         ) from error

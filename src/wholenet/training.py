@@ -59,7 +59,6 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     task = task_of_run(config)
     space, settings = space_of(config)
     check_space(config, space)
-    _refuse_several(config)
     genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
     beginning = find_beginning(config, plain(console))
     with parallel.first_alone():  # what it found out about the files, the others read
@@ -119,19 +118,6 @@ def check_space(config: TrainConfig, space: Space) -> None:
             f"entropy_alpha and entropy_beta are of the grid's operations and edges; space {space.name!r} takes "
             "regularizer or method"
         )
-
-
-def _refuse_several(config: TrainConfig) -> None:
-    """Make sure that what is computed by one process alone is not asked of several; ``find_beginning``
-    refuses a pretrained stem.
-
-    Raises:
-        ValueError: naming the option.
-    """
-    alone = {"gradient": "first-order", "perturbation": "none", "eigenvalue_every": 0}
-    for name, value in alone.items():
-        if getattr(config, name) != value:
-            parallel.refuse_several(f"runs with {name}={getattr(config, name)!r}")
 
 
 def resume(

@@ -1,30 +1,37 @@
 """What tests/cells/test_several_processes.py runs in two processes, and by itself: small runs on labelled images.
 
-python tests/cells/cells_of_two_processes.py DATA OUT: both processes train each of the ``CASES`` in float64 and write
-what it came to to OUT/NAME-0.pt and OUT/NAME-1.pt; then a search is run through, and another stopped by a signal to the
-second process alone and continued, in OUT/whole and OUT/stopped. OUT/written-1.txt lists what the second one wrote.
+python tests/cells/cells_of_two_processes.py DATA OUT: both processes train each of the ``CASES`` in float64, run all of
+the ``WHOLE``, and write what each came to to OUT/NAME-0.pt and OUT/NAME-1.pt; then a search is run through, and another
+stopped by a signal to the second process alone and continued, in OUT/whole and OUT/stopped. OUT/written-1.txt lists
+what the second one wrote.
 """
 
 import importlib
+import json
 import os
 import signal
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from rich.console import Console
 
 import wholenet.run as run_module
-from run_files import TIMED, Pictures
+from run_files import TIMED, Pictures, checkpoint
 from two_processes import in_two
 from wholenet import parallel
-from wholenet.cells import retrain, search
+from wholenet.cells import best_of, retrain, search, selection
 from wholenet.cells.prepare import prepare_labels
 from wholenet.cli import main
 from wholenet.run import train
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.interruption import Interrupted
+from wholenet.search.perturbation_selection import Left
+from wholenet.spaces.catalog import create_model
+from wholenet.spaces.darts import TABLES
 from wholenet.spaces.darts_genotype import PUBLISHED
 
 QUIET = Console(quiet=True)
@@ -41,6 +48,16 @@ CASES = {
     "trained": {"genotype": "darts-v2", "drop_path": 0.4, "auxiliary": 0.0, "val_share": 0.25, "epochs": 2},
 }
 """By name: the methods whose numbers are compared, and the training of a genotype."""
+STOPS = {"stopping": "paper", "eigenvalue_every": 1, "val_every": 9}
+WHOLE = {
+    "stops early": {**STOPS, "method": "darts-es", "epochs": 3},
+    "goes back": {**STOPS, "method": "darts-ada", "epochs": 3},
+    "by perturbation": {"method": "darts-pt", "tune_epochs": 1},
+    "random": {"method": "random-ws", "samples": 3, "sample_batches": 1},
+    "two stages": {"protocol": "two-stage", "retrain_epochs": 1},
+    "control": {"method": "single-stage", "epochs": 3, "warmup_share": 0.34, "search_share": 0.33, "control": True},
+}
+"""By name: what is more than its steps, from the config to all that it comes to."""
 
 
 def config_of(name: str, data: Path, out: Path) -> CellConfig | RetrainConfig:
@@ -77,6 +94,45 @@ def trained(name: str, data: Path, out: Path) -> dict:
     }
 
 
+def two_of_the_edges(_table, score, tune, _seed, _progress):
+    """Selection by perturbation that ends after two edges; what it scored decides between two genotypes."""
+    left = Left.all_of(TABLES["s2"])
+    scores = []
+    for edge in (0, 1):
+        scores += [score(left.without("normal", edge, option)) for option in (0, 1)]
+        left = left.with_decided("normal", edge, 1)
+        tune(left)
+    return PUBLISHED["darts-v1" if sum(scores) > 1.5 else "darts-v2"]
+
+
+def whole_run(name: str, data: Path, out: Path) -> dict:
+    """What such a run and its parts come to, begun and then continued where there is nothing to do."""
+
+    def in_float64(*arguments, **given):
+        model = create_model(*arguments, **given).double()
+        model.net.register_forward_pre_hook(lambda _net, given: (given[0].double(), *given[1:]))
+        return model
+
+    special = WHOLE[name]
+    given = {**SMALL, **SEARCH, "data": str(data), "out": str(out / name), "batch": BATCH // parallel.processes()}
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (search, retrain):
+            patch.setattr(module, "create_model", in_float64)
+        patch.setattr(selection, "select", two_of_the_edges)
+        patch.setattr(best_of, "equal_time_epochs", lambda _records: 2)
+        patch.setattr(
+            search, "_ends_of_spectrum", lambda *at: {"eigenvalue": 2.0 ** at[-1].epoch, "lowest_eigenvalue": 0.0}
+        )
+        patch.setitem(RULES, "paper", StoppingRule(window=1, lag=1, growth=1.5, centred=False, earliest=0))
+        found = best_of.fit_cells(cell_config(**{"method": "darts", **given, **special}), QUIET)
+        assert best_of.resume_cells(found.run, QUIET) == found
+    parallel.meet()
+    runs = sorted(path.parent for path in found.run.rglob("checkpoint.pt"))
+    weights = {f"{run.name}/{key}": value for run in runs for key, value in checkpoint(run)["model"].items()}
+    results = {run.name: json.loads((run / "result.json").read_text()) for run in runs}
+    return {**weights, "results": json.dumps(results), "random": torch.get_rng_state()}
+
+
 def draw_nothing() -> None:
     for place in Pictures.PLACES:
         module, _, name = place.rpartition(".")
@@ -84,13 +140,15 @@ def draw_nothing() -> None:
 
 
 def watch_writing(out: Path) -> list[str]:
-    """Every path below ``out`` that this process opens to write, makes, renames or removes, from now on."""
+    """Every path below ``out`` that this process opens to write, makes, renames or removes, from now on; without the
+    file without a name, by which it is tried whether one could be written: what is opened for that is the folder."""
     written: list[str] = []
 
     def hook(event: str, arguments: tuple) -> None:
         if event == "open":
             path, mode, flags = arguments
             changes = any(c in (mode or "") for c in "wax+") or flags & (os.O_WRONLY | os.O_RDWR)
+            changes = changes and not Path(str(path)).is_dir()
         else:
             path, changes = arguments[0] if arguments else "", event in ("os.mkdir", "os.rename", "os.remove")
         if changes and str(path).startswith(f"{out}/"):
@@ -124,6 +182,8 @@ def both(argument: tuple[Path, Path]) -> None:
     for name in CASES:
         found = trained(name, data, out)
         torch.save(found, out.with_name(f"{out.name}-found") / f"{name}-{parallel.rank()}.pt")
+    for name in WHOLE:
+        torch.save(whole_run(name, data, out), out.with_name(f"{out.name}-found") / f"{name}-{parallel.rank()}.pt")
     # The command leaves the others when it is done; here there is more to come.
     parallel.stop, stop = (lambda: None), parallel.stop
     words = [word for name, value in NOISY.items() for word in (f"--{name.replace('_', '-')}", str(value))]

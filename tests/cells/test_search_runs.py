@@ -29,7 +29,7 @@ from wholenet.search.methods import METHODS
 from wholenet.search.random_search import weights_of as one_hot
 from wholenet.search.stopping import Stopping
 from wholenet.spaces.darts import TABLES
-from wholenet.spaces.darts_genotype import PUBLISHED, check_in_space, discretize, read_cell_genotype
+from wholenet.spaces.darts_genotype import PUBLISHED, discretize, read_cell_genotype
 
 QUIET = Console(quiet=True)
 
@@ -111,25 +111,6 @@ def test_a_signal_while_curvature_is_looked_at_leaves_the_random_numbers_where_t
             search(small(out=str(tmp_path / "stopped"), **options), QUIET)
     found = resume_search(tmp_path / "stopped", QUIET)
     assert_same_weights(weights_of(whole.run), weights_of(found.run))
-
-
-ENDS = ("random-ws", "fair-darts", "darts-minus", "pc-darts", "darts-pt", "single-stage")
-"""Methods whose end, or whose network, is their own; what the others do in an epoch is tested there."""
-
-
-@pytest.mark.parametrize("method", ENDS)
-def test_a_method_ends_with_what_it_is_for(small, method):
-    sizes = {"channels": 8} if method == "pc-darts" else {}
-    config = small(method, epochs=1, eigenvalue_every=0, samples=3, sample_batches=1, tune_epochs=0, **sizes)
-    found = fit_cells(config, QUIET)
-    assert 0 <= found.error <= 1
-    assert (found.sampled_error is None) == (method != "random-ws")
-    if method == "single-stage":
-        assert found.genotype is None
-        assert found.test_error is not None
-        assert found.scored_on == "10% of the training images, set aside"
-    else:
-        check_in_space(found.genotype, "s2")
 
 
 def test_the_error_of_the_best_sampled_architecture_is_kept_and_shown(small, capsys):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cells_of_two_processes import CASES, config_of, trained
+from cells_of_two_processes import CASES, WHOLE, config_of, trained, whole_run
 from rich.console import Console
 
 from run_files import assert_equal, checkpoint, records, untimed
@@ -49,6 +49,21 @@ def test_two_processes_come_to_what_one_does(done, name, patches, tmp_path):
     for key, value in expected.items():
         torch.testing.assert_close(first[key], value, rtol=1e-7, atol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
         assert torch.equal(first[key], second[key]), key
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_two_processes_decide_what_one_does(done, name, patches, tmp_path):
+    expected = whole_run(name, patches, tmp_path)
+    first, second = (torch.load(done[1] / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert first.keys() == second.keys() == expected.keys()
+    runs = {key.split("/")[0] for key in first if "/" in key}
+    assert runs - {name} == {"two stages": {"retrained"}, "control": {"control"}}.get(name, set()) - {name}
+    for key, value in expected.items():
+        if key == "results":
+            assert first[key] == second[key] == value
+        else:
+            torch.testing.assert_close(first[key], value, rtol=1e-7, atol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
+            assert torch.equal(first[key], second[key]), key
 
 
 def test_a_search_stops_after_the_same_step_goes_on_to_the_bit_and_one_process_writes(done, capsys):

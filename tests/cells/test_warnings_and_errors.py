@@ -8,7 +8,11 @@ from rich.console import Console
 
 import wholenet.cells.scorer as scorer_module
 import wholenet.run as run_module
+from wholenet import parallel
+from wholenet.cells.retrain import retrain
 from wholenet.cells.search import search
+from wholenet.search.cell_config import RetrainConfig
+from wholenet.search.keeper import Keeper
 from wholenet.search.updates import Diverged
 
 QUIET = Console(quiet=True)
@@ -48,3 +52,28 @@ def test_a_batch_that_does_not_fit_into_memory_says_what_to_change(small, monkey
     monkeypatch.setattr(run_module, "train_epoch", runs_out)
     with pytest.raises(MemoryError, match=r"A batch of 12 images does not fit .* Start again with --batch 6"):
         search(small(), QUIET)
+
+
+def test_where_a_process_is_lost_the_command_that_continues_the_run_is_named(small, patches, tmp_path, monkeypatch):
+    """In the second step of all: that comes after a checkpoint, or before the first."""
+    network = {"channels": 4, "cells": 3, "batch": 12, "auxiliary": 0.0, "device": "cpu", "genotype": "darts-v2"}
+    retraining = RetrainConfig(data=str(patches), out=str(tmp_path / "net"), **network, epochs=2)
+    starts = {"fit": lambda: search(small(), QUIET), "retrain": lambda: retrain(retraining, QUIET)}
+    real = Keeper.step_done
+    monkeypatch.setattr(parallel, "launcher", lambda: "torchrun --nproc-per-node 2 -m ")
+    for verb, start in starts.items():
+        command = f"continue with `torchrun --nproc-per-node 2 -m wholenet {verb} --resume {tmp_path}"
+        for saved, told in ((0, "Nothing was saved yet: start the run again"), (1, "The last checkpoint is whole:")):
+            steps = []
+
+            def lost(keeper, saved=saved, steps=steps):
+                steps.append(keeper)
+                if len(steps) > saved * keeper.steps_per_epoch:
+                    raise parallel.ProcessLost("process 0 of 2 cannot reach the others any more")
+                real(keeper)
+
+            monkeypatch.setattr(Keeper, "step_done", lost)
+            with pytest.raises(parallel.ProcessLost, match=rf"any more\. {told}.* {command}"):
+                start()
+        with pytest.raises(ValueError, match=f"already holds a run; continue it with `wholenet {verb} --resume"):
+            start()

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from wholenet.diagnostics.curvature import curvature
+from wholenet.search.gradients import GRADIENTS, Bilevel
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, simultaneous_step, weight_step
 from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import SegmentationLoss
@@ -43,6 +45,17 @@ def architecture(model):
     return [value, *gradient]
 
 
+def unrolled(model):
+    optimizer = make_optimizers(model, **RATES)[0]
+    value, gradient = GRADIENTS["second-order"](Bilevel(model, batch(), batch(), LOSS, optimizer))
+    return [value, *gradient]
+
+
+def spectrum(model):
+    found = curvature(model, batch(), LOSS, tolerance=0.5)
+    return [torch.tensor([found.lowest, found.highest])]
+
+
 def architecture_with_statistics(model):
     value, gradient = architecture_gradient(model, batch(), LOSS, update_statistics=True)
     return [value, *gradient]
@@ -55,6 +68,8 @@ def architecture_with_statistics(model):
         (simultaneous, "mixture"),
         (architecture, "mixture"),
         (architecture_with_statistics, "mixture"),
+        (unrolled, "mixture"),
+        (spectrum, "mixture"),
         (simultaneous, "separate"),  # which moves what the others do
     ],
 )
@@ -66,7 +81,8 @@ def test_steps_come_to_the_same_bits_statistics_included(step, cell):
     after = kept.state_dict()
     assert all(torch.equal(value, recomputed.state_dict()[name]) for name, value in after.items())
     moved = any(not torch.equal(after[name], before[name]) for name in after if name.endswith("running_mean"))
-    assert moved == (step is not architecture)
+    assert moved == (step in (weight, simultaneous, architecture_with_statistics))
+    assert recomputed.net.recompute
 
 
 def kept_for_the_backward_pass(model):

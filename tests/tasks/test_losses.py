@@ -108,37 +108,48 @@ def test_half_precision_is_computed_in_float32(loss):
 
 
 @every
-def test_the_parts_of_two_processes_sum_to_the_whole_and_so_do_their_gradients(loss, monkeypatch):
+def test_the_parts_of_two_processes_sum_to_the_whole_and_so_do_their_derivatives(loss, monkeypatch):
     logits, target = drawn(images=3)
+    along = torch.randn_like(logits)
+
+    def derivatives(value):
+        (gradient,) = torch.autograd.grad(value, logits, create_graph=True)
+        return gradient, *torch.autograd.grad((gradient * along).sum(), logits)
+
     whole = loss(logits, target)
-    (expected,) = torch.autograd.grad(whole, logits)
+    expected = derivatives(whole)
     shares = [slice(0, 1), slice(1, 3)]  # of different size, and only one of them has ignored pixels
     sums, number = [], 0
 
     def noted(x):
-        sums.append(x.detach())
-        return x.detach()
+        sums.append(x)
+        return x
 
     def of_both(x):
         nonlocal number
         number += 1
-        return x.detach() + others[number - 1]
+        return x + others[number - 1]
+
+    def without_gradient(total):
+        return lambda x: total(x.detach())
 
     each = []
     for share in shares:
         sums = []
-        monkeypatch.setattr(parallel, "summed", noted)
+        monkeypatch.setattr(parallel, "summed", without_gradient(noted))
+        monkeypatch.setattr(parallel, "summed_in_graph", noted)
         loss(logits[share], target[share])
         each.append(sums)
     monkeypatch.setattr(parallel, "processes", lambda: 2)
-    monkeypatch.setattr(parallel, "summed", of_both)
+    monkeypatch.setattr(parallel, "summed", without_gradient(of_both))
+    monkeypatch.setattr(parallel, "summed_in_graph", of_both)
     parts = []
     for share, others in zip(shares, reversed(each), strict=True):
         number = 0
         parts.append(loss(logits[share], target[share]))
         assert number == len(others)
     torch.testing.assert_close(sum(parts), whole)
-    torch.testing.assert_close(torch.autograd.grad(sum(parts), logits)[0], expected)
+    torch.testing.assert_close(derivatives(sum(parts)), expected)
 
 
 def test_the_names_of_the_config_are_these_losses():

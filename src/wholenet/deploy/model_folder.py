@@ -21,6 +21,7 @@ from wholenet.deploy.old_formats import is_old, renewed
 from wholenet.deploy.segmenter import SEGMENTATION, TrainedModel
 from wholenet.files import parse_json, require_keys, shown
 from wholenet.registry import Registry, UnknownName
+from wholenet.search.cell_config import SEARCHES
 from wholenet.spaces.catalog import SPACES, create_from
 from wholenet.spaces.space import Spec, spec_from_dict
 from wholenet.spaces.supernet import Supernet
@@ -97,6 +98,11 @@ def _model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:
     folder = place_of(path)
     if folder is None:
         unfinished = (Path(path) / "config.yaml").is_file()
+        if unfinished and (Path(path) / SEARCHES).is_dir() and (Path(path) / "genotype.yaml").is_file():
+            raise ValueError(
+                f"{path} holds no model: the run in it kept the best of several searches, which is a genotype. Train "
+                f"it with `wholenet retrain {path}/genotype.yaml DATA --out RUN`, or give one of {path}/{SEARCHES}"
+            )
         why = "the run in it has not been validated yet, so it has none" if unfinished else "no config.json in it"
         raise ValueError(
             f"{path} holds no model ({why}); give the folder that `wholenet fit --out` made, or its model/"

@@ -20,6 +20,7 @@ from torch import Tensor
 from wholenet import parallel
 from wholenet.architecture import as_given
 from wholenet.checked import BelowOne, Decay, checked_numbers
+from wholenet.ops.recompute import nothing_recomputed
 from wholenet.ops.statistics import still_statistics
 from wholenet.search.steps import Batch, Loss, constant
 from wholenet.spaces.supernet import Supernet
@@ -105,7 +106,7 @@ def curvature(
     model.train(batchnorm == "batch")
     model.arch.unfreeze()
     try:
-        with constant(model.net), still_statistics(model.net):
+        with constant(model.net), still_statistics(model.net), nothing_recomputed(model.net):
             value = loss(model.net(batch.images, model.arch()), batch.targets)
             counts = [model.arch.mask(name) for name in model.arch.logits]
             product, n = hessian_product(value, list(model.arch.parameters()), counts)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,21 @@ def recomputed(run: Callable[..., Any], parts: Sequence[nn.Module], *arguments: 
     """
     contexts = partial(_first_and_second_pass, tuple(parts))
     return checkpoint(run, *arguments, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
+
+
+@contextmanager
+def nothing_recomputed(net: Any) -> Iterator[None]:
+    """Within the block the network ``net`` forgets nothing: what is differentiated twice, or run with other weights
+    than its own, is needed whole."""
+    before = getattr(net, "recompute", None)
+    if not before:
+        yield
+        return
+    net.recompute = False
+    try:
+        yield
+    finally:
+        net.recompute = before
 
 
 def _first_and_second_pass(

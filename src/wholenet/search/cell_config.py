@@ -330,6 +330,15 @@ def is_cell_run(path: Path) -> bool:
     Raises:
         ValueError: if its config cannot be read.
     """
+    return kind_of_run(path) is not None
+
+
+def kind_of_run(path: Path) -> Any:
+    """What the config of the run in ``path`` says of its kind, a name in ``KINDS``; None if it is on no cell space.
+
+    Raises:
+        ValueError: if its config cannot be read.
+    """
     config = path / "config.yaml"
     values = read_yaml(config) if config.is_file() else None
-    return isinstance(values, dict) and "kind" in values
+    return values.get("kind") if isinstance(values, dict) else None

@@ -29,6 +29,7 @@ from wholenet.search.cell_config import (
     CellConfig,
     ClassifierConfig,
     RetrainConfig,
+    kind_of_run,
     read_cell_config,
     write_cell_config,
 )
@@ -115,11 +116,15 @@ class CellFolder(Folder):
         return run if whole is None else whole
 
     @property
+    def verb(self) -> str:
+        """The command that trains here."""
+        return "retrain" if kind_of_run(self.path) == "retrain" else "fit"
+
+    @property
     def resume_command(self) -> str:
         """What continues the run."""
         whole = self.outermost
-        verb = "retrain" if isinstance(whole.config, RetrainConfig) else "fit"
-        return f"{parallel.launcher()}wholenet {verb} --resume {whole.path}"
+        return f"{parallel.launcher()}wholenet {whole.verb} --resume {whole.path}"
 
     def write_result(self, found: Mapping[str, Any]) -> None:
         """Write what the run found. Where that is, the run is done, so it is written last."""

@@ -64,8 +64,13 @@ class Folder:
         """The run in ``path``; None if there is none."""
         return cls(path) if (path / "config.yaml").is_file() else None
 
-    @staticmethod
-    def check_free(out: str | Path) -> None:
+    @property
+    def verb(self) -> str:
+        """The command that trains here."""
+        return "fit"
+
+    @classmethod
+    def check_free(cls, out: str | Path) -> None:
         """Make sure that nothing is in the place ``out``, as a run is never written over, and that it can be written.
 
         Raises:
@@ -74,7 +79,8 @@ class Folder:
         path = Path(out)
         if (path / "config.yaml").exists():
             raise ValueError(
-                f"{path} already holds a run; continue it with `wholenet fit --resume {path}`, or choose another --out"
+                f"{path} already holds a run; continue it with `wholenet {cls(path).verb} --resume {path}`, or choose "
+                "another --out"
             )
         left_over = "config.*.partial"  # of a process that ended before there was a run
         if path.exists() and (not path.is_dir() or any(not p.match(left_over) for p in path.iterdir())):

@@ -11,7 +11,7 @@ import torch
 
 from wholenet import parallel
 from wholenet.search.checkpoint import check_room, saying_what_a_full_disk_needs
-from wholenet.search.folder import Folder
+from wholenet.search.folder import CHECKPOINT, Folder
 from wholenet.search.interruption import Interrupted, Interruption
 from wholenet.search.records import Record, read_records
 from wholenet.search.state import TrainState
@@ -81,13 +81,15 @@ class Keeper:
 
         Raises:
             Interrupted: with that as its message.
+            parallel.ProcessLost: likewise, where another process has ended.
             DiskFull: if there is no room for what has to be written, before or on the way.
         """
         if saves and parallel.is_first():
             check_room(self.run.path, self.state.state_dict(), self.run.written(), self.run.models)
         command = self.run.resume_command
         full_disk = saying_what_a_full_disk_needs(self.run.path, self.state.state_dict, command, self.run.models)
-        with self._interruption, full_disk:
+        lost = parallel.saying_how_to_go_on(command, self.run.path / CHECKPOINT)
+        with self._interruption, full_disk, lost:
             try:
                 with self._interruption.held(to_the_end=False) if self._several else nullcontext():
                     yield

@@ -20,6 +20,7 @@ from torch.func import functional_call
 
 from wholenet import parallel
 from wholenet.ops.draws import Draws
+from wholenet.ops.recompute import nothing_recomputed
 from wholenet.ops.statistics import still_statistics
 from wholenet.search.steps import Batch, Loss
 from wholenet.spaces.supernet import Supernet
@@ -92,7 +93,7 @@ def unrolled_gradient(
         with draws.same():
             return loss_at(train, values)
 
-    with still_statistics(model.net):
+    with still_statistics(model.net), nothing_recomputed(model.net):
         exact = implicit == "exact"
         here = [w.clone().requires_grad_() for w in weights]
         gradients = torch.autograd.grad(train_loss_at(here), here, create_graph=exact, materialize_grads=True)

@@ -37,14 +37,13 @@ class DiceLoss:
         probabilities = _wide(logits).softmax(1).where(counted, 0)
         truth = target[:, None] == torch.arange(logits.shape[1], device=target.device)[:, None, None]
         truth = truth & counted
-        hits = _over_all(probabilities.where(truth, 0).sum((0, 2, 3)))
-        predicted = _over_all(probabilities.sum((0, 2, 3)))
+        hits = parallel.summed_in_graph(probabilities.where(truth, 0).sum((0, 2, 3)))
+        predicted = parallel.summed_in_graph(probabilities.sum((0, 2, 3)))
         true = parallel.summed(truth.sum((0, 2, 3)))
         present = true > 0
         dice = 2 * hits / (predicted + true).where(present, 1)
         whole = (1 - dice).where(present, 0).sum() / present.sum().clamp(min=1)
-        # The value, not the gradient, is divided: that of the part is what this process's own pixels add.
-        return whole - whole.detach() * (1 - 1 / parallel.processes())
+        return whole / parallel.processes()  # all have it, and a sum's gradient comes from each of them
 
 
 class FocalLoss:
@@ -121,8 +120,3 @@ def loss_in_words(name: str, balance: float, gamma: float) -> str:
 
 def _wide(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-
-
-def _over_all(own: Tensor) -> Tensor:
-    """The sum over all processes, whose gradient is that of this one's ``own`` part of it."""
-    return parallel.summed(own) + (own - own.detach())
