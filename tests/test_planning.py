@@ -10,10 +10,11 @@ import yaml
 from rich.console import Console
 
 import wholenet
-import wholenet.planning.plan as plan_module
+import wholenet.planning.choosing as choosing_module
 from run_files import records, untimed
 from wholenet.cli import main
 from wholenet.planning import rules
+from wholenet.planning.length import END_SECONDS
 from wholenet.planning.plan import plan_run
 from wholenet.planning.timing import Measured
 from wholenet.search.config import fit_config, read_config
@@ -34,7 +35,7 @@ def machine(monkeypatch):
             each = (sizes or {}).get(config.size, seconds)
             return Measured(each, each if search is None else search, scored, 2**30)
 
-        monkeypatch.setattr(plan_module, "measure", measured)
+        monkeypatch.setattr(choosing_module, "measure", measured)
 
     set_to()
     return set_to
@@ -95,7 +96,7 @@ def test_the_plan_fills_the_time_and_what_is_given_stays(discs, machine):
 
 def test_short_runs_estimate_their_statistics_anew_within_the_time(discs, monkeypatch):
     passed, step = 0.25, 0.5
-    monkeypatch.setattr(plan_module, "measure", lambda *_: Measured(step, step, 0.1, 2**30, passed))
+    monkeypatch.setattr(choosing_module, "measure", lambda *_: Measured(step, step, 0.1, 2**30, passed))
     given = {"data": str(discs), "size": "nano", "device": "cpu"}
     for minutes, batches, said in ((0.5, 8, "the running statistics lag behind"), (10, 0, "depends on the data")):
         plan = plan_run(given, minutes, QUIET)
@@ -104,7 +105,7 @@ def test_short_runs_estimate_their_statistics_anew_within_the_time(discs, monkey
         assert config.recalibrate == batches == rules.recalibration_for(steps)
         assert said in next(choice.reason for choice in plan.chosen if choice.name == "recalibrate")
         scorings = math.ceil(config.epochs / config.val_every)
-        seconds = steps * step + (scorings + 1) * (0.1 * 2 + batches * passed) + plan_module.END_SECONDS
+        seconds = steps * step + scorings * (0.1 * 2 + batches * passed) + 0.1 * 2 + END_SECONDS
         assert 0.8 * 60 * minutes < seconds < 60 * minutes
     assert plan_run({**given, "recalibrate": 3}, 10, QUIET).config(out="x").recalibrate == 3
 
@@ -132,7 +133,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_what_is_given_is_refused(discs,
             raise torch.OutOfMemoryError("out of memory")
         return Measured(0.1, 0.1, 0.1, 1)
 
-    monkeypatch.setattr(plan_module, "measure", measured)
+    monkeypatch.setattr(choosing_module, "measure", measured)
     plan = plan_run({"data": str(discs), "size": "nano"}, 1, QUIET)
     assert plan.config(out="x").batch == 2
     with pytest.raises(MemoryError, match=r"a batch of 8 crops of .* give a smaller --batch"):
@@ -198,7 +199,7 @@ def test_every_image_is_seen_as_often_whatever_the_steps_of_an_epoch(discs, tmp_
     """12 images, 10 of which are trained on, in epochs of 1 step of 3."""
     seen = []
     options = {"size": "nano", "crop": "32x32", "batch": 3, "epochs": 10, "steps_per_epoch": 1, "device": "cpu"}
-    real = plan_module.MaskData.streams
+    real = choosing_module.MaskData.streams
 
     def watched(self, *arguments):
         streams = real(self, *arguments)
@@ -206,7 +207,7 @@ def test_every_image_is_seen_as_often_whatever_the_steps_of_an_epoch(discs, tmp_
         return streams
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan_module.MaskData, "streams", watched)
+        patch.setattr(choosing_module.MaskData, "streams", watched)
         wholenet.fit(discs, tmp_path / "run", **options)
     assert len(records(tmp_path / "run")) == 10
     counts = np.unique(seen, return_counts=True)[1]

@@ -60,9 +60,10 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     space, settings = space_of(config)
     check_space(config, space)
     genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
-    beginning = find_beginning(config, plain(console))
+    first = console if plan is None else Console(quiet=True)  # who planned was told
+    beginning = find_beginning(config, plain(first))
     with parallel.first_alone():  # what it found out about the files, the others read
-        data = task.prepare(config, console if plan is None else Console(quiet=True))  # who planned was told
+        data = task.prepare(config, first)
     size = data.size()
     if size is not None and any(side % space.multiple for side in size):
         raise ValueError(

@@ -12,20 +12,31 @@ from statistics import median
 import torch
 
 from wholenet.data.splits import evenly_spaced
+from wholenet.deploy.tiles import Tiling
 from wholenet.jobs.kept import STATISTICS
-from wholenet.jobs.segmentation import MaskData
-from wholenet.jobs.task import TaskStreams
+from wholenet.jobs.segmentation import MaskData, MaskStreams
 from wholenet.search.config import FitConfig
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import Phase
-from wholenet.search.run_folder import spec_of
-from wholenet.search.start import parts_of, schedule_of, state_of
+from wholenet.search.protocols import PROTOCOLS
+from wholenet.search.removal import Removal, goal_of
+from wholenet.search.run_folder import space_of, spec_of
+from wholenet.search.schedule import Schedule
+from wholenet.search.start import parts_of, schedule_of, state_of, stem_moves
 from wholenet.search.state import Tally, TrainState
+from wholenet.tasks.evaluation import measure_masks
+from wholenet.tasks.segmentation import predict_mask
 
 STEPS = 3
 """That are timed in each phase, after one that is not: the first allocates."""
 SCORED = 2
 """Validation images whose scoring is timed."""
+WARM_UP, SEARCH, FINE_TUNE = (
+    Phase("warm-up", 0, 1),
+    Phase("search", 1, 2, moves_architecture=True),
+    Phase("fine-tune", 2, 3),
+)
+"""Of which steps are timed."""
 
 
 @dataclass(frozen=True)
@@ -41,60 +52,138 @@ class Measured:
     """Memory of this process (on a GPU, of its tensors there) at its highest so far."""
     passed_batch: float = 0.0
     """A training batch that passes through the network for its BatchNorm statistics."""
-
-    def step(self, search_share: float) -> float:
-        """A step of a run, of whose steps a share are of the search: the mean.
-
-        >>> Measured(1.0, 2.0, 0.1, 0).step(0.5)
-        1.5
-        """
-        return (1 - search_share) * self.weight_step + search_share * self.search_step
+    paged_image: float | None = None
+    """A validation image that is scored for the page of the run; None: as in a validation."""
+    later_step: float | None = None
+    """A step of the network that a budget leaves, or that the second stage trains; None without either."""
+    later_scored: float | None = None
+    """A validation image of that network."""
+    removal: float = 0.0
+    """All that choosing takes what goes for a budget."""
 
 
 def measure(config: FitConfig, data: MaskData, device: torch.device) -> Measured:
     """Take some steps of each phase of a run as ``config`` says, and score some validation images; nothing is kept.
 
+    With a budget, what goes is chosen after the few steps of a search, and what is left is timed too; of two stages
+    the network that the second would train, if the search decided nothing more.
+
     Raises:
+        ValueError: for a budget that the network cannot meet.
         RuntimeError: torch's, if a batch does not fit into memory.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    phases = (Phase("warm-up", 0, 1), Phase("search", 1, 2, moves_architecture=config.moves_architecture))
-    schedule = schedule_of(config, len(phases), STEPS + 1)
-    state = state_of(config, spec_of(config, data.network()), device)
-    parts, loss = parts_of(config, phases), data.loss(config, device)
-    streams = data.streams(replace(config, workers=0), schedule, device)
-    seconds = []
-    for epoch, phase in enumerate(phases):
-        state.epoch, state.tally = epoch, Tally()
-        batches = streams.epoch(state, phase)
-        times = [_now(device)]
-        for _ in train_epoch(state, phase, schedule, parts, loss, *batches, device):
-            times.append(_now(device))
-        seconds.append(median(after - before for before, after in pairwise(times[1:])))
-    warm_up, search = seconds
-    scored = _scored_image(data, state, device)
-    return Measured(warm_up, search, scored, peak_bytes(device), _passed_batch(streams, state, device))
+    timed = _Timed(replace(config, workers=0, stem_freeze_epochs=0), data, device)
+    state = state_of(timed.config, spec_of(config, data.network()), device)
+    removal = None
+    if config.budget is not None:
+        removal = _removal(config, state, SEARCH)
+    weight_step = timed.step(state, WARM_UP)
+    search_step = timed.step(state, replace(SEARCH, moves_architecture=config.moves_architecture))
+    scored, paged = timed.scored_image(state), timed.paged_image(state)
+    passed = timed.passed_batch(state)
+    later_step = later_scored = None
+    removing = 0.0
+    if removal is not None:
+        start = _now(device)
+        removal.after_epoch()
+        removing = _now(device) - start
+    elif PROTOCOLS[config.protocol].retrains:
+        state = _second_stage(timed.config, data, state, device)
+    if removal is not None or PROTOCOLS[config.protocol].retrains:
+        later_step, later_scored = timed.step(state, FINE_TUNE), timed.scored_image(state)
+        paged = timed.paged_image(state)
+    return Measured(
+        weight_step,
+        search_step,
+        scored,
+        peak_bytes(device),
+        passed_batch=passed,
+        paged_image=paged,
+        later_step=later_step,
+        later_scored=later_scored,
+        removal=removing,
+    )
 
 
-def _scored_image(data: MaskData, state: TrainState, device: torch.device) -> float:
-    count = min(SCORED, len(data.prepared.val))
-    some = replace(data, prepared=replace(data.prepared, val=evenly_spaced(data.prepared.val, count)))
-    some.score(state.model, device)  # decodes and allocates
-    start = _now(device)
-    some.score(state.model, device)
-    return (_now(device) - start) / count
+class _Timed:
+    """Steps and scorings of a run, timed on its data."""
+
+    def __init__(self, config: FitConfig, data: MaskData, device: torch.device) -> None:
+        self.config, self.data, self.device = config, data, device
+        self.phases = (WARM_UP, replace(SEARCH, moves_architecture=config.moves_architecture), FINE_TUNE)
+        self.schedule: Schedule = schedule_of(config, len(self.phases), STEPS + 1)
+        self.loss = data.loss(config, device)
+        self.streams: MaskStreams = data.streams(config, self.schedule, device)
+
+    def step(self, state: TrainState, phase: Phase) -> float:
+        """Seconds of a step of ``phase``, its data included: the median."""
+        state.epoch, state.tally = phase.first, Tally()
+        parts = replace(parts_of(self.config, self.phases), at=stem_moves(state.model, self.config))
+        times, batches = [_now(self.device)], self.streams.epoch(state, phase)
+        for _ in train_epoch(state, phase, self.schedule, parts, self.loss, *batches, self.device):
+            times.append(_now(self.device))
+        return median(after - before for before, after in pairwise(times[1:]))
+
+    def scored_image(self, state: TrainState) -> float:
+        """Of a validation."""
+        prepared = self.data.prepared
+        count = min(SCORED, len(prepared.val))
+        some = replace(self.data, prepared=replace(prepared, val=evenly_spaced(prepared.val, count)))
+        some.score(state.model, self.device)  # decodes and allocates
+        start = _now(self.device)
+        some.score(state.model, self.device)
+        return (_now(self.device) - start) / count
+
+    def paged_image(self, state: TrainState) -> float:
+        """For the page of the run: the mask that is predicted for an image, and its boundaries."""
+        prepared, model = self.data.prepared, state.model
+        some = evenly_spaced(prepared.val, min(SCORED, len(prepared.val)))
+        training = model.training
+        model.eval()
+        start = _now(self.device)
+        measure_masks(
+            lambda image: Tiling().predict(lambda part: predict_mask(model, part, self.device, prepared.pixels), image),
+            some,
+            len(prepared.source.classes),
+        )
+        model.train(training)
+        return (_now(self.device) - start) / len(some)
+
+    @torch.no_grad()
+    def passed_batch(self, state: TrainState) -> float:
+        """Through the network, for BatchNorm statistics: the median."""
+        times = [_now(self.device)]
+        for number in range(STEPS + 1):
+            state.model(self.streams.one(STATISTICS, number, epoch=0).images)
+            times.append(_now(self.device))
+        return median(after - before for before, after in pairwise(times[1:]))
 
 
-@torch.no_grad()
-def _passed_batch(streams: TaskStreams, state: TrainState, device: torch.device) -> float:
-    times = [_now(device)]
-    for number in range(STEPS + 1):
-        state.model(streams.one(STATISTICS, number, epoch=0).images)
-        times.append(_now(device))
-    return median(after - before for before, after in pairwise(times[1:]))
+def _removal(config: FitConfig, state: TrainState, search: Phase) -> Removal:
+    """As a run has it, but that all goes at once."""
+    assert config.budget is not None
+    goal = goal_of(state.model.spec, config.budget, config.crop_size)
+    return Removal(
+        state,
+        goal,
+        search,
+        by=config.budget_by,
+        floor=config.budget_floor,
+        seed=config.seed,
+        say=lambda _: None,
+    )
+
+
+def _second_stage(config: FitConfig, data: MaskData, searched: TrainState, device: torch.device) -> TrainState:
+    """The discrete network that is cut out of what was ``searched``, before its training."""
+    space, settings = space_of(config)
+    genotype = space.decode(searched.model.arch(), config.decoding, config.decoding_tau, settings)
+    spec = replace(spec_of(config, data.network()), relaxation="softmax", genotype=genotype.to_dict())
+    return state_of(config, spec, device)
 
 
 def peak_bytes(device: torch.device) -> int:

@@ -1,0 +1,244 @@
+"""What a plan chooses, one setting after the other, each with its reason; what was given stays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from wholenet.beginning import Beginning
+from wholenet.deploy.init_weights import what_fits
+from wholenet.jobs.segmentation import MaskData
+from wholenet.planning import rules
+from wholenet.planning.length import Cost, Length
+from wholenet.planning.timing import Measured, measure
+from wholenet.search.config import GRID_SETTINGS, FitConfig
+from wholenet.search.memory import ran_out_of_memory
+from wholenet.search.phases import single_stage
+from wholenet.search.removal import Goal, goal_of
+from wholenet.search.run_folder import spec_of
+from wholenet.spaces.catalog import create_from
+from wholenet.spaces.count import COARSEST, macs_as_run
+from wholenet.spaces.sizes import GRID_SIZES
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting, and why it is so."""
+
+    name: str
+    value: Any
+    reason: str
+
+
+class Chosen:
+    """The config as it is chosen, step by step; what was given stays."""
+
+    def __init__(self, given: dict[str, Any], config: FitConfig) -> None:
+        self.given = given
+        self.config = config
+        self.made: list[Choice] = []
+
+    def choose(self, name: str, value: Any, reason: str) -> None:
+        """Choose ``value`` unless the option was given."""
+        if name not in self.given:
+            self.config = replace(self.config, **{name: value})
+            self.made = [*(choice for choice in self.made if choice.name != name), Choice(name, value, reason)]
+
+    def open(self, name: str) -> bool:
+        """Whether an option is neither given nor chosen."""
+        return name not in self.given and name not in {choice.name for choice in self.made}
+
+
+def choose_shapes(chosen: Chosen, data: MaskData, pixels: int, what: str) -> None:
+    """Crop, zoom, batch and the balance of classes, for crops of about so many ``pixels`` as ``what`` allows."""
+    stats = data.prepared.train_stats
+    smallest, images = (stats.min_height, stats.min_width), len(data.prepared.weights)
+    crop = rules.crop_for(smallest, pixels)
+    chosen.choose("crop", "{}x{}".format(*crop), f"of the images' shape, about as large as {what} allows")
+    least, most = rules.scales_for(chosen.config.crop_size, smallest)
+    chosen.choose("scale_min", least, "a crop shows up to all of an image, at most at half its size")
+    chosen.choose("scale_max", most, "objects somewhat larger than they are")
+    largest = 16 if pixels > rules.CPU_PIXELS else 8
+    chosen.choose("batch", rules.batch_for(images, largest), f"{images} images to train on")
+    balance = rules.balance_for(stats.class_pixels)
+    reason = f"a class has less than {rules.RARE:.0%} of the pixels" if balance else "no class is rare"
+    if chosen.config.loss == "dice":
+        balance, reason = 0.0, "Dice counts every class alike"
+    chosen.choose("class_balance", balance, reason)
+
+
+def choose_network(chosen: Chosen, beginning: Beginning) -> None:
+    """What shapes the grid, as the model has it that the run starts from: of another grid little would fit."""
+    if beginning.given is None or beginning.given.model.spec.space != "grid" or chosen.config.space != "grid":
+        return
+    settings = beginning.given.model.spec.settings
+    for name in GRID_SETTINGS:
+        value = settings.get(name, getattr(FitConfig, name))
+        if name == "size" or value != getattr(chosen.config, name):
+            chosen.choose(name, value, "that of the model that the run starts from")
+
+
+def check_start(chosen: Chosen, data: MaskData, beginning: Beginning) -> str | None:
+    """Make sure that the network can be what is asked: that it can meet a budget, and start from a model.
+
+    Returns:
+        How much of the model it starts from fits, in a few words; None without one.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    config, spec = chosen.config, spec_of(chosen.config, data.network())
+    if config.budget is not None:
+        goal_of(spec, config.budget, config.crop_size)
+    if beginning.given is None:
+        return None
+    found = what_fits(beginning.given, spec, data.classes().names)
+    return found.lines(beginning.given.path)[0]
+
+
+def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: float, *, timed: bool) -> int:
+    """By the time of a step of the smallest network, and the arithmetic of the others. Returns how many steps of the
+    chosen one fit.
+
+    Args:
+        chosen: is told the size.
+        data: to train on.
+        device: to time on.
+        seconds: that there are for the run.
+        timed: whether somebody said so; else it is to take the steps that the data needs.
+
+    Raises:
+        ValueError: for a budget that no size can meet.
+    """
+    goals = _goals(chosen, data)
+    first = next(iter(goals))
+    chosen.choose("size", first, "")
+    one = _of_run(chosen.config, goals[first]) * measured(chosen, data, device).weight_step
+    height, width = (max(COARSEST, round(side / COARSEST) * COARSEST) for side in data.size())  # is counted faster
+    costs = dict[str, float]()
+    for name, goal in goals.items():
+        spec = spec_of(replace(chosen.config, size=name), data.network())
+        costs[name] = macs_as_run(create_from(spec).eval(), height, width) * _of_run(chosen.config, goal)
+        if name != first and one * costs[name] / costs[first] * rules.ENOUGH_STEPS > seconds:
+            break  # those after it are larger still
+    steps = {name: one * cost / costs[first] for name, cost in costs.items()}
+    needed = rules.steps_needed(len(data.prepared.weights), chosen.config.batch)
+    wanted = rules.ENOUGH_STEPS if timed else needed
+    shares = 2 if chosen.config.control else 1
+    size = rules.size_for(steps, seconds / shares, wanted)
+    names = list(steps)
+    larger = names[names.index(size) + 1 :]
+    fitting = int(seconds / shares / steps[size])
+    reason = f"the largest that takes {wanted:,} steps in the time"
+    if fitting < wanted:
+        reason = f"the smallest; none takes {wanted:,} steps in the time"
+    elif larger:
+        reason += f"; {larger[0]} would take about {int(seconds / shares / steps[larger[0]]):,}"
+    chosen.choose("size", size, reason)
+    return fitting
+
+
+def _goals(chosen: Chosen, data: MaskData) -> dict[str, Goal | None]:
+    """The sizes that can be taken, the smallest first, with what a budget means for each; None without one."""
+    config = chosen.config
+    if config.budget is None:
+        return dict.fromkeys(GRID_SIZES)
+    found, refused = dict[str, Goal | None](), list[ValueError]()
+    for name in GRID_SIZES:
+        try:
+            found[name] = goal_of(spec_of(replace(config, size=name), data.network()), config.budget, config.crop_size)
+        except ValueError as error:
+            refused.append(error)
+    if not found:
+        raise refused[0]
+    return found
+
+
+def _of_run(config: FitConfig, goal: Goal | None) -> float:
+    """The multiply-adds of a run's mean step over those of its first: what a budget saves."""
+    if goal is None:
+        return 1.0
+    left = config.warmup_share + config.search_share / 2
+    return left + (1 - left) * goal.macs / goal.whole
+
+
+def measured(chosen: Chosen, data: MaskData, device: torch.device) -> Measured:
+    """With half the batch, and half of that, where it does not fit into memory.
+
+    Raises:
+        MemoryError: if not even two images do, or the batch was given.
+    """
+    while True:
+        try:
+            return measure(chosen.config, data, device)
+        except RuntimeError as error:
+            smaller = chosen.config.batch // 2
+            if not ran_out_of_memory(error):
+                raise
+            if "batch" in chosen.given or smaller < 2:  # BatchNorm
+                raise MemoryError(
+                    f"a batch of {chosen.config.batch} crops of {chosen.config.crop} of the size "
+                    f"{chosen.config.size} does not fit into the memory of {device}; give a smaller --batch, --crop or "
+                    "--size"
+                ) from error
+        chosen.choose("batch", smaller, f"a batch of {2 * smaller} does not fit into memory")
+
+
+def choose_length(chosen: Chosen, data: MaskData, found: Measured, seconds: float, *, needed: bool) -> Length:
+    """Steps, validations and rates for so many ``seconds``; of them no more than the data needs, if that is asked."""
+    images = len(data.prepared.val)
+    wanted = rules.steps_needed(len(data.prepared.weights), chosen.config.batch)
+    fitting = Cost(chosen.config, found, images).fitting(seconds)
+    _choose_recalibration(chosen, min(fitting, wanted) if needed else fitting)
+    cost = Cost(chosen.config, found, images)  # which may have statistics to estimate now
+    fitting = cost.fitting(seconds)
+    reason = "as many as fit into the time"
+    if needed and wanted <= fitting:
+        fitting, reason = wanted, f"{rules.PASSES} passes over the data, at least {rules.LEAST_STEPS:,}"
+    try:
+        length = cost.length(fitting, seconds)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} (a step takes {found.weight_step:.2f} s here): give more --minutes, or a smaller --size or --crop"
+        ) from None
+    epochs, each, steps = length.epochs, length.steps, length.in_all
+    chosen.choose("epochs", epochs, f"of {each} steps: {steps:,}, {reason}")
+    chosen.choose("steps_per_epoch", each, "an epoch is what is recorded and scored, however many images there are")
+    if cost.retrains:
+        why = f"of the second stage, steps of {found.later_step or found.weight_step:.3g} s: as long as fine-tuning"
+        chosen.choose("retrain_epochs", length.retrain_epochs, why)
+    _choose_rates(chosen, length)
+    if chosen.config.stopping == "none":
+        chosen.choose("keep", "best", "the network of the best validation is the model; the last one is kept beside it")
+    scorings = math.ceil(epochs / length.every)
+    chosen.choose("val_every", length.every, f"{scorings} validations of {cost.scoring:.1f} s")
+    return length
+
+
+def _choose_rates(chosen: Chosen, length: Length) -> None:
+    config, steps = chosen.config, length.in_all
+    if config.optimizer == "sgd":
+        chosen.choose("lr", round(rules.rate_for(steps), 4), f"for {steps:,} steps; the paper's 0.003 is for 111,000")
+    else:
+        chosen.choose("lr", rules.ADAMW_RATE, "AdamW's own, whatever the length")
+    if config.stem is not None:
+        rise = config.warmup_steps(steps)
+        chosen.choose("lr_warmup", rise, "steps in which the rate rises: the grid behind the trained stem is untrained")
+        if not config.freeze_stem:
+            chosen.choose("stem_lr", config.stem_lr, "of the rate, for the stem, which is trained already")
+    search = single_stage(length.epochs, config.warmup_share, config.search_share)[1]
+    moved = (search.end - search.first) * length.steps
+    if config.moves_architecture and moved:
+        rate = math.ceil(1e4 * rules.arch_rate_for(moved)) / 1e4
+        chosen.choose("arch_lr", rate, f"lets a logit go as far as {rate * moved:.1f} in {moved:,} steps of the search")
+
+
+def _choose_recalibration(chosen: Chosen, steps: int) -> None:
+    batches = rules.recalibration_for(steps)
+    reason = f"for more than {rules.STALE_STEPS} steps it depends on the data"
+    if batches:
+        reason = f"batches; in {steps:,} steps the running statistics lag behind the weights"
+    chosen.choose("recalibrate", batches, reason)

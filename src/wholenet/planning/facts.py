@@ -1,0 +1,104 @@
+"""What the choices of a plan rest on, in rows for people: data, machine, stem, augmentation, time, memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from wholenet.data.pixels import Pixels
+from wholenet.jobs.segmentation import MaskData
+from wholenet.planning.length import Cost, Length
+from wholenet.planning.timing import free_bytes
+from wholenet.report.progress import duration
+from wholenet.search.config import FitConfig
+from wholenet.search.removal import goal_of, in_words
+from wholenet.search.run_folder import spec_of
+
+Facts = tuple[tuple[str, str], ...]
+"""(what it is about, a few words), in order."""
+
+
+def facts(
+    config: FitConfig, data: MaskData, cost: Cost, length: Length, device: torch.device, start: str | None
+) -> Facts:
+    """The rows. ``start``: how much fits of the model that the run starts from."""
+    rows = [("data", _data(config, data)), ("machine", _machine(config, device))]
+    if start is not None:
+        rows.append(("start", start))
+    rows += [("stem", stem_in_words(config, data.prepared.pixels))]
+    rows += [("augmentation", augmentation_in_words(config, data.prepared.pixels))]
+    if config.budget is not None:
+        goal = goal_of(spec_of(config, data.network()), config.budget, config.crop_size)
+        later = cost.found.later_step or cost.found.weight_step
+        rows.append(
+            (
+                "budget",
+                f"{in_words(goal.macs)} of {in_words(goal.whole)} after the search; a step takes about {later:.3g} s "
+                f"then, {cost.found.weight_step:.3g} s before",
+            )
+        )
+    rows += [("time", _time(cost, length)), ("memory", _memory(cost.found.peak_bytes, device))]
+    return tuple(rows)
+
+
+def _data(config: FitConfig, data: MaskData) -> str:
+    prepared, stats = data.prepared, data.prepared.train_stats
+    sizes = f"{stats.min_height}x{stats.min_width}"
+    if (stats.max_height, stats.max_width) != (stats.min_height, stats.min_width):
+        sizes += f" to {stats.max_height}x{stats.max_width}"
+    return (
+        f"{len(prepared.weights)} images to train on, {len(prepared.val)} to score, {sizes}, {prepared.pixels}, "
+        f"{len(prepared.source.classes)} classes; {Path(config.data).name}"
+    )
+
+
+def _machine(config: FitConfig, device: torch.device) -> str:
+    name = "a GPU" if device.type == "cuda" else f"{config.threads or torch.get_num_threads()} CPU threads"
+    return f"{name} of {os.cpu_count()} cores"
+
+
+def stem_in_words(config: FitConfig, pixels: Pixels) -> str:
+    """What makes the grid's four input maps, and what else could."""
+    if config.stem is None:
+        own = "the grid's own, no pretrained encoder"
+        return f"{own}; --stem timm/NAME takes one" if pixels.photo else f"{own}, which take 8-bit RGB alone"
+    if config.freeze_stem:
+        return f"{config.stem}, pretrained; it never moves (--freeze-stem)"
+    wait = f" after {config.stem_freeze_epochs} epochs" if config.stem_freeze_epochs else ""
+    return f"{config.stem}, pretrained; it moves{wait} at {config.stem_lr:g} of the rate (--stem-lr, --freeze-stem)"
+
+
+def augmentation_in_words(config: FitConfig, pixels: Pixels) -> str:
+    """What is done to the images, and what is not that may suit them; its strength is the options' to say."""
+    done = [f"zoom {config.scale_min:g} to {config.scale_max:g}"]
+    done += ["left-right flips"] if config.flip else []
+    done += ["up-down flips"] if config.flip_vertical else []
+    done += ["quarter turns"] if config.quarter_turns else []
+    done += [f"turns by up to {config.rotate:g} degrees"] if config.rotate else []
+    done += ["elastic deformation"] if config.elastic else []
+    done += [f"transform {config.transform}"] if config.transform else []
+    if config.jitter:
+        colours = "brightness, contrast, saturation" if pixels.photo else "brightness and contrast"
+        done.append(f"{colours} by up to {config.jitter:g}")
+    done += ["noise"] if config.noise else []
+    said = ", ".join(done)
+    if not (config.flip_vertical or config.quarter_turns):
+        said += "; for images without an up: --flip-vertical 0.5 --quarter-turns"
+    if config.jitter and not pixels.photo:
+        said += "; where values have a unit: --jitter 0"
+    return said
+
+
+def _time(cost: Cost, length: Length) -> str:
+    parts, steps = cost.parts(length), length.steps * cost.first_stage(length)
+    told = [f"{name} {duration(seconds)}" for name, seconds in parts.items() if name != "training" and seconds >= 0.5]
+    training = f"{steps:,} steps of {parts['training'] / steps:.3g} s"
+    return f"about {duration(sum(parts.values()))}: {', '.join([training, *told])}"
+
+
+def _memory(peak: int, device: torch.device) -> str:
+    free = free_bytes(device)
+    said = f"{peak / 2**30:.1f} GiB at the peak of the steps that were timed"
+    return said if free is None else f"{said}; {free / 2**30:.1f} GiB are free"
