@@ -11,10 +11,17 @@ from rich.console import Console
 
 import wholenet
 import wholenet.planning.choosing as choosing_module
+import wholenet.planning.plan as plan_module
+import wholenet.planning.timing as timing_module
 from run_files import records, untimed
 from wholenet.cli import main
+from wholenet.data.pixels import Pixels
+from wholenet.jobs.masks import prepare
+from wholenet.jobs.segmentation import MaskData
 from wholenet.planning import rules
+from wholenet.planning.facts import augmentation_in_words
 from wholenet.planning.length import END_SECONDS
+from wholenet.planning.memory import step_bytes
 from wholenet.planning.plan import plan_run
 from wholenet.planning.timing import Measured
 from wholenet.search.config import fit_config, read_config
@@ -31,7 +38,7 @@ def machine(monkeypatch):
     """One whose steps take as long as a test says, by the seconds of a step of each size."""
 
     def set_to(seconds=0.5, search=None, scored=0.1, sizes=None):
-        def measured(config, data, device):
+        def measured(config, data, device, _left):
             each = (sizes or {}).get(config.size, seconds)
             return Measured(each, each if search is None else search, scored, 2**30)
 
@@ -128,7 +135,7 @@ def test_without_minutes_the_data_says_how_long_it_is(discs, machine):
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_what_is_given_is_refused(discs, monkeypatch):
-    def measured(config, data, device):
+    def measured(config, data, device, _left):
         if config.batch > 2:
             raise torch.OutOfMemoryError("out of memory")
         return Measured(0.1, 0.1, 0.1, 1)
@@ -136,8 +143,85 @@ def test_a_batch_that_does_not_fit_is_halved_and_what_is_given_is_refused(discs,
     monkeypatch.setattr(choosing_module, "measure", measured)
     plan = plan_run({"data": str(discs), "size": "nano"}, 1, QUIET)
     assert plan.config(out="x").batch == 2
-    with pytest.raises(MemoryError, match=r"a batch of 8 crops of .* give a smaller --batch"):
+    with pytest.raises(MemoryError, match=r"a batch of 8 crops of .*\(out of memory\); give a smaller --batch"):
         plan_run({"data": str(discs), "size": "nano", "batch": 8}, 1, QUIET)
+
+
+def test_what_a_step_holds_is_counted_before_one_is_taken(discs, monkeypatch):
+    base = fit_config(data=str(discs), out="", size="nano", crop="32x32", batch=2)
+    data = MaskData(prepare(base, QUIET))
+    two, four, six = (step_bytes(replace(base, batch=batch), data) for batch in (2, 4, 6))
+    assert six - four == pytest.approx(four - two, rel=1e-6)  # feature maps; weights are the same
+    assert 0 < two - (four - two) < two / 2
+    assert step_bytes(replace(base, recompute=True), data) < two - 0.5 * (four - two)
+    monkeypatch.setattr(timing_module, "free_bytes", lambda _: (two + four) // 2)
+    given = {"data": str(discs), "size": "nano", "crop": "32x32", "device": "cpu"}
+    assert plan_run(given, 1, QUIET).config(out="x").batch == 2
+    with pytest.raises(MemoryError, match=r"a batch of 4 .* a step needs about .* GiB are free\); give a smaller"):
+        plan_run({**given, "batch": 4}, 1, QUIET)
+
+
+def test_timing_ends_at_the_first_step_that_is_too_long(discs, monkeypatch):
+    clock, steps = iter(range(0, 100_000, 100)), []
+    monkeypatch.setattr(timing_module, "_now", lambda _: next(clock))
+    train = timing_module.train_epoch
+    monkeypatch.setattr(
+        timing_module, "train_epoch", lambda *args: (steps.append(step) or step for step in train(*args))
+    )
+    with pytest.raises(ValueError, match=r"a step takes 100.00 s here, and there are \d+ s for the run; .* --minutes"):
+        plan_run({"data": str(discs), "crop": "32x32", "device": "cpu"}, 1, QUIET)
+    assert len(steps) == 1
+
+
+def test_a_budget_and_a_start_are_checked_before_anything_is_timed(discs, models, monkeypatch):
+    def measured(*_):
+        raise AssertionError("timed")
+
+    monkeypatch.setattr(choosing_module, "measure", measured)
+    given = {"data": str(discs), "device": "cpu"}
+    for options, said in (
+        ({"budget": "1%"}, "the least that joins them cost"),
+        ({"budget": "1%", "size": "nano"}, "the least that joins them cost"),
+        ({"budget": "40%", "search_share": 0.0}, "units are removed over the epochs of the search"),
+        ({"init": str(models / "labels")}, "is a classifier"),
+        ({"init": str(models / "masks"), "filters": 10, "size": "small"}, "none of its weights fits"),
+        ({"init": str(models / "none")}, "none"),
+        ({"stem": "timm/none"}, "timm"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            plan_run({**given, **options}, 1, QUIET)
+
+
+def test_a_run_that_starts_from_a_model_has_its_network_and_a_smaller_rate(discs, models, machine):
+    given = {"data": str(discs), "device": "cpu"}
+    machine(sizes={"nano": 0.001, "tiny": 0.001, "small": 0.001})
+    new = plan_run(given, 5, QUIET).config(out="x")
+    plan = plan_run({**given, "init": str(models / "masks")}, 5, QUIET)
+    config = plan.config(out="x")
+    assert new.size != config.size == "nano"
+    rate = rules.TRAINED_SHARE * rules.rate_for(config.epochs * config.steps_per_epoch)
+    assert config.lr == pytest.approx(rate, abs=1e-4)
+    assert next(c.reason for c in plan.chosen if c.name == "size") == "that of the model that the run starts from"
+    assert "tensors taken" in dict(plan.facts)["start"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "kind", "said"),
+    [(3, "uint8", "8-bit RGB"), (1, "uint16", "1 band of uint16"), (5, "float32", "5 bands")],
+)
+def test_the_rows_say_what_the_images_are_and_what_is_done_to_them(discs, machine, channels, kind, said, monkeypatch):
+    pixels = Pixels(channels=channels, type=kind, mean=(0.5,) * channels, std=(0.2,) * channels)
+    real = plan_module.prepare
+    monkeypatch.setattr(plan_module, "prepare", lambda *args: replace(real(*args), pixels=pixels))
+    rows = dict(plan_run({"data": str(discs), "size": "nano", "device": "cpu"}, 1, QUIET).facts)
+    assert said in rows["data"]
+    assert ("saturation" in rows["augmentation"]) == pixels.photo
+    assert ("--jitter 0" in rows["augmentation"]) != pixels.photo
+    assert ("--stem timm/NAME" in rows["stem"]) == pixels.photo
+    assert "--flip-vertical 0.5 --quarter-turns" in rows["augmentation"]
+    turned = augmentation_in_words(fit_config(data="", out="", quarter_turns=True, jitter=0.0), pixels)
+    assert "quarter turns" in turned
+    assert "--" not in turned
 
 
 def test_too_short_a_time_and_two_lengths_are_refused(discs, machine, tmp_path, capsys):

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, print_as_file, task_settings_class, trained
+from wholenet.commands.runs import (
+    Files,
+    Moved,
+    Printed,
+    Resumed,
+    free_folder,
+    given,
+    print_as_file,
+    task_settings_class,
+    trained,
+)
 from wholenet.option_files import NONE
 from wholenet.search.task_config import TaskConfig
 from wholenet.signatures import Fields
@@ -31,7 +41,7 @@ def fit_own_task(
 
     Args:
         data: What the task opens: a file or a folder.
-        out: Run folder to create.
+        out: Run folder to create; default: runs/DATA-1, and so on.
         resume: Continue the run in this folder.
         moved: With --resume: where its data is now, if it was moved.
         config: YAML file with any of these options; repeatable, the last wins. What is typed wins over all.
@@ -56,8 +66,10 @@ def fit_own_task(
     if print_config:
         print_as_file(task_config(name, **{"data": "", "out": "", **found}))
         return
-    if resume is None and ("data" not in found or "out" not in found):
-        raise ValueError("give the data and a folder for the run: `wholenet fit DATA --task TASK --out RUN`")
+    if resume is None and "data" not in found:
+        raise ValueError(f"give the data: `wholenet fit DATA --task {name}`")
+    if resume is None:
+        found.setdefault("out", free_folder(str(found["data"])))
     started = task_config(name, **found) if resume is None else resume
     if (compared := trained(started, found, moved)) is not None:
         _tell(compared, task_of_run(RunFolder(compared.learned.run).config).score)

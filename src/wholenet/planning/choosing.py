@@ -13,7 +13,7 @@ from wholenet.deploy.init_weights import what_fits
 from wholenet.jobs.segmentation import MaskData
 from wholenet.planning import rules
 from wholenet.planning.length import Cost, Length
-from wholenet.planning.timing import Measured, measure
+from wholenet.planning.timing import MORE_TIME, Measured, measure
 from wholenet.search.config import GRID_SETTINGS, FitConfig
 from wholenet.search.memory import ran_out_of_memory
 from wholenet.search.phases import single_stage
@@ -116,7 +116,7 @@ def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: f
     goals = _goals(chosen, data)
     first = next(iter(goals))
     chosen.choose("size", first, "")
-    one = _of_run(chosen.config, goals[first]) * measured(chosen, data, device).weight_step
+    one = _of_run(chosen.config, goals[first]) * measured(chosen, data, device, seconds).weight_step
     height, width = (max(COARSEST, round(side / COARSEST) * COARSEST) for side in data.size())  # is counted faster
     costs = dict[str, float]()
     for name, goal in goals.items():
@@ -165,15 +165,16 @@ def _of_run(config: FitConfig, goal: Goal | None) -> float:
     return left + (1 - left) * goal.macs / goal.whole
 
 
-def measured(chosen: Chosen, data: MaskData, device: torch.device) -> Measured:
+def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: float) -> Measured:
     """With half the batch, and half of that, where it does not fit into memory.
 
     Raises:
+        ValueError: if a step of each phase takes longer than ``seconds``.
         MemoryError: if not even two images do, or the batch was given.
     """
     while True:
         try:
-            return measure(chosen.config, data, device)
+            return measure(chosen.config, data, device, seconds)
         except RuntimeError as error:
             smaller = chosen.config.batch // 2
             if not ran_out_of_memory(error):
@@ -181,8 +182,8 @@ def measured(chosen: Chosen, data: MaskData, device: torch.device) -> Measured:
             if "batch" in chosen.given or smaller < 2:  # BatchNorm
                 raise MemoryError(
                     f"a batch of {chosen.config.batch} crops of {chosen.config.crop} of the size "
-                    f"{chosen.config.size} does not fit into the memory of {device}; give a smaller --batch, --crop or "
-                    "--size"
+                    f"{chosen.config.size} does not fit into the memory of {device} "
+                    f"({str(error).splitlines()[0]}); give a smaller --batch, --crop or --size, or --recompute"
                 ) from error
         chosen.choose("batch", smaller, f"a batch of {2 * smaller} does not fit into memory")
 
@@ -201,9 +202,7 @@ def choose_length(chosen: Chosen, data: MaskData, found: Measured, seconds: floa
     try:
         length = cost.length(fitting, seconds)
     except ValueError as error:
-        raise ValueError(
-            f"{error} (a step takes {found.weight_step:.2f} s here): give more --minutes, or a smaller --size or --crop"
-        ) from None
+        raise ValueError(f"{error} (a step takes {found.weight_step:.2f} s here): {MORE_TIME}") from None
     epochs, each, steps = length.epochs, length.steps, length.in_all
     chosen.choose("epochs", epochs, f"of {each} steps: {steps:,}, {reason}")
     chosen.choose("steps_per_epoch", each, "an epoch is what is recorded and scored, however many images there are")
@@ -221,7 +220,10 @@ def choose_length(chosen: Chosen, data: MaskData, found: Measured, seconds: floa
 def _choose_rates(chosen: Chosen, length: Length) -> None:
     config, steps = chosen.config, length.in_all
     if config.optimizer == "sgd":
-        chosen.choose("lr", round(rules.rate_for(steps), 4), f"for {steps:,} steps; the paper's 0.003 is for 111,000")
+        rate, why = rules.rate_for(steps), f"for {steps:,} steps; the paper's 0.003 is for 111,000"
+        if config.init is not None:
+            rate, why = rules.TRAINED_SHARE * rate, f"for {steps:,} steps of what is trained already"
+        chosen.choose("lr", round(rate, 4), why)
     else:
         chosen.choose("lr", rules.ADAMW_RATE, "AdamW's own, whatever the length")
     if config.stem is not None:

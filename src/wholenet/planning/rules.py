@@ -26,6 +26,8 @@ HIGH_RATE = 0.1
 HIGH_RATE_STEPS = 2000
 """SGD's rate of the recipes for CPUs, and the length up to which it is taken; the seed paper has 0.003 for 111,000
 steps."""
+TRAINED_SHARE = 0.3
+"""Of SGD's rate, for a run that starts from a trained model (measured: docs/plans.md)."""
 ADAMW_RATE = 1e-3
 """AdamW's rate at the start, whatever the length (that of its paper and of torch)."""
 TRAVEL = 3.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 import time
@@ -15,6 +16,7 @@ from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.tiles import Tiling
 from wholenet.jobs.kept import STATISTICS
 from wholenet.jobs.segmentation import MaskData, MaskStreams
+from wholenet.planning.memory import step_bytes
 from wholenet.search.config import FitConfig
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import Phase
@@ -29,6 +31,7 @@ from wholenet.tasks.segmentation import predict_mask
 
 STEPS = 3
 """That are timed in each phase, after one that is not: the first allocates."""
+MORE_TIME = "give more --minutes, or a smaller --size, --crop or --batch"
 SCORED = 2
 """Validation images whose scoring is timed."""
 WARM_UP, SEARCH, FINE_TUNE = (
@@ -62,21 +65,29 @@ class Measured:
     """All that choosing takes what goes for a budget."""
 
 
-def measure(config: FitConfig, data: MaskData, device: torch.device) -> Measured:
+def measure(config: FitConfig, data: MaskData, device: torch.device, seconds: float = math.inf) -> Measured:
     """Take some steps of each phase of a run as ``config`` says, and score some validation images; nothing is kept.
 
     With a budget, what goes is chosen after the few steps of a search, and what is left is timed too; of two stages
     the network that the second would train, if the search decided nothing more.
 
+    Args:
+        config: of the run.
+        data: of the run.
+        device: to time on.
+        seconds: that there are for the run: where not even a step of each phase fits, timing ends at the first.
+
     Raises:
-        ValueError: for a budget that the network cannot meet.
+        ValueError: for a budget that the network cannot meet, or if so many seconds are too short.
         RuntimeError: torch's, if a batch does not fit into memory.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    timed = _Timed(replace(config, workers=0, stem_freeze_epochs=0), data, device)
+    else:
+        _check_memory(config, data, device)
+    timed = _Timed(replace(config, workers=0, stem_freeze_epochs=0), data, device, seconds)
     state = state_of(timed.config, spec_of(config, data.network()), device)
     removal = None
     if config.budget is not None:
@@ -109,11 +120,24 @@ def measure(config: FitConfig, data: MaskData, device: torch.device) -> Measured
     )
 
 
+def _check_memory(config: FitConfig, data: MaskData, device: torch.device) -> None:
+    """Before a step is taken: a CPU's memory is lent beyond what there is, and who takes it is killed.
+
+    Raises:
+        torch.OutOfMemoryError: if a step needs more than is free.
+    """
+    free = free_bytes(device)
+    if free is not None and (needed := step_bytes(config, data)) > free:
+        raise torch.OutOfMemoryError(
+            f"out of memory: a step needs about {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free"
+        )
+
+
 class _Timed:
     """Steps and scorings of a run, timed on its data."""
 
-    def __init__(self, config: FitConfig, data: MaskData, device: torch.device) -> None:
-        self.config, self.data, self.device = config, data, device
+    def __init__(self, config: FitConfig, data: MaskData, device: torch.device, seconds: float) -> None:
+        self.config, self.data, self.device, self.seconds = config, data, device, seconds
         self.phases = (WARM_UP, replace(SEARCH, moves_architecture=config.moves_architecture), FINE_TUNE)
         self.schedule: Schedule = schedule_of(config, len(self.phases), STEPS + 1)
         self.loss = data.loss(config, device)
@@ -126,6 +150,11 @@ class _Timed:
         times, batches = [_now(self.device)], self.streams.epoch(state, phase)
         for _ in train_epoch(state, phase, self.schedule, parts, self.loss, *batches, self.device):
             times.append(_now(self.device))
+            if (took := times[-1] - times[-2]) * len(self.phases) > self.seconds:
+                raise ValueError(
+                    f"a step takes {took:.2f} s here, and there are {max(0.0, self.seconds):.0f} s for the run; "
+                    f"expected time for one in each of the {len(self.phases)} phases at least: {MORE_TIME}"
+                )
         return median(after - before for before, after in pairwise(times[1:]))
 
     def scored_image(self, state: TrainState) -> float:
