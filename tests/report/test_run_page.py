@@ -1,5 +1,6 @@
 """The page of a run says what its folder says, stands alone, and takes no name for HTML."""
 
+import dataclasses
 import json
 import shutil
 
@@ -12,6 +13,7 @@ import wholenet
 from old_folders import FIXTURES, build
 from wholenet.cli import main
 from wholenet.report.html import text, write_page
+from wholenet.report.next_steps import next_steps
 from wholenet.report.run_page import write_report_or_say
 
 HOSTILE = "<script>alert(1)</script>"
@@ -163,11 +165,46 @@ def test_what_is_in_the_way_of_the_page_is_told_and_the_run_goes_on(run, tmp_pat
     other, said = tmp_path / "run", []
     shutil.copytree(run, other)
     write_report_or_say(other, "cpu", said.append)
-    assert said == [f"open {other}/report.html"]
+    assert said[-1] == f"open {other}/report.html"
+    own, control = wholenet.read_run(other).results[0], wholenet.read_run(other).results[-1]
+    assert f"reaches {100 * own['miou']:.1f} % mIoU" in said[0]
+    assert f"{100 * own['constant_miou']:.1f} %" in said[0]
+    assert f"control, trained for as long, has {100 * control['miou']:.1f} %" in said[0]
+    assert any(sentence.startswith("The search ") for sentence in said)
+    worst = wholenet.evaluate(other, run.parent / "discs").worst[0]
+    assert f"Worst images, by the mIoU of their own: {worst.name} ({100 * worst.miou:.1f} %)" in "".join(said)
+    assert any(sentence.startswith("Next: ") for sentence in said)
+    said.clear()
     (other / "report.html").unlink()
     (other / "report.html").mkdir()
     write_report_or_say(other, "cpu", said.append)
-    assert said[1].startswith(f"warning: {other}/report.html was not written")
+    assert len(said) == 1
+    assert said[0].startswith(f"warning: {other}/report.html was not written")
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ((0.2, 0.305), "no better than one constant answer"),
+        ((0.5, 0.6), "still rose by 10.0 points"),
+        ((0.5, 0.7, 0.65), "fell by 5.0 points after epoch 2"),
+        ((0.5, 0.7, 0.695), "another --seed"),
+        ((0.7,), "another --seed"),
+        ((), None),
+    ],
+)
+def test_what_to_try_next_is_what_the_scores_say(run, scores, said):
+    found = wholenet.read_run(run)
+    own = {**found.results[0], "constant_miou": 0.3, "epochs": len(scores), "planned": len(scores)}
+    records = [{"epoch": epoch, "miou": score} for epoch, score in enumerate(scores)]
+    stem = dataclasses.replace(found, records=records, results=[own], config={**found.config, "stem": "timm/x"})
+    assert (said is None and next_steps(stem) == []) or (len(next_steps(stem)) == 1 and said in next_steps(stem)[0])
+    own["planned"] += 1
+    assert next_steps(stem) == []
+    own["planned"] -= 1
+    assert any("--stem timm/" in step for step in next_steps(dataclasses.replace(stem, config=found.config))) == bool(
+        scores
+    )
 
 
 def test_classes_of_a_model_with_many_are_not_drawn_as_a_matrix(run, tmp_path, monkeypatch):

@@ -125,6 +125,8 @@ class _Outcome:
         self.streams = streams
         self.scored = state.model
         """The network that was scored last."""
+        self.kept: Scored | None = None
+        """The scores of the network in ``model/``, where this process has kept it itself."""
         self.removal = removal
         self.config = run.config
         self.task = task_of_run(self.config)
@@ -153,6 +155,7 @@ class _Outcome:
             if not is_best(value, self.state.records, self.task.score, macs):
                 return
         save_model(self.run.model, self.task.name, model, answer, facts)
+        self.kept = scored
 
     def draw(self, _stop: int | None) -> None:
         """Draw the pictures of the network that is kept."""
@@ -171,7 +174,8 @@ class _Outcome:
             self.say(say_kept(self.state.records, self.task.score))
         if self._keeps_earlier():
             parallel.meet()
-            scored = self.data.score(load_model(self.run.model, self.device).network, self.device)
+            known = self.kept if parallel.processes() == 1 else None  # the first process alone keeps anything
+            scored = known or self.data.score(load_model(self.run.model, self.device).network, self.device)
         scored = scored or self.score()
         if stop is not None and parallel.is_first():  # its logits are others now
             self.save(scored, self.state.epoch)

@@ -41,7 +41,12 @@ def in_words(run: RunTables) -> list[str]:
     if not cells and (sentence := _on_search(RunFolder(run.path))):
         said.append(sentence)
     score = _good(own, run.score)
-    if score is not None and searched and under_way is None:
+    if segments and run.config["budget"] is not None:
+        said.append(
+            "What choosing what goes was worth, two runs more say: one with --budget-by random, and one of a narrower "
+            "grid (--filters) without a budget."
+        )
+    elif score is not None and searched and under_way is None:
         end = credit(searched, score, None if control is None else _good(control, run.score))
         said.append(end.removeprefix("and ")[:1].upper() + end.removeprefix("and ")[1:] + ".")
     if segments and searched:

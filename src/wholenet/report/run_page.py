@@ -21,6 +21,7 @@ from wholenet.deploy.tiles import Tiling
 from wholenet.files import read_text, read_yaml
 from wholenet.report.html import bullets, paragraph, picture, picture_file, section, table, text, write_page
 from wholenet.report.in_words import in_words
+from wholenet.report.next_steps import next_steps
 from wholenet.report.progress import duration
 from wholenet.search.read_run import Row, RunTables, read_run
 from wholenet.search.run_folder import RunFolder
@@ -81,21 +82,45 @@ def write_report(
         ValueError: if there is no run in the folder, or its files are damaged.
         OSError: if the page cannot be written.
     """
+    return _written(run, out, data, device, progress)[0]
+
+
+def _written(
+    run: str | Path,
+    out: str | Path | None,
+    data: str | None,
+    device: torch.device | str,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Path, Sequence[ImageScore]]:
+    """The page, and the scores of the images, the worst first."""
     tables = read_run(run)
     target = tables.path / PAGE if out is None else Path(out)
-    scored = _scored(RunFolder(run), data, device, progress) if tables.task == "segmentation" else ""
+    scored, ranked = ("", ())
+    if tables.task == "segmentation":
+        scored, ranked = _scored(RunFolder(run), data, device, progress)
     if parallel.is_first():
         write_page(target, f"Run {tables.path.resolve().name}", _numbers(tables) + _body(tables, scored))
-    return target
+    return target, ranked
 
 
 def write_report_or_say(run: Path, device: torch.device | str, say: Callable[[str], None]) -> None:
-    """:func:`write_report` at the end of a run, which is worth more than its page: what is in the way of that is told
-    to ``say``, and nothing else happens."""
+    """:func:`write_report` at the end of a run, and the run in plain words. The run is worth more than both: what is in
+    the way of them is told to ``say``, and nothing else happens."""
     try:
-        say(f"open {write_report(run, device=device)}")
+        page, ranked = _written(run, None, None, device, None)
+        for sentence in at_the_end(read_run(run), ranked):
+            say(sentence)
+        say(f"open {page}")
     except (ValueError, OSError, FloatingPointError) as error:
         say(f"warning: {run / PAGE} was not written: {error}. `wholenet report {run}` writes it later")
+
+
+def at_the_end(run: RunTables, ranked: Sequence[ImageScore]) -> list[str]:
+    """What people are told when a run is over: what it reached, whether its search decided anything, its worst images
+    (``ranked``, the worst first), and what to try next."""
+    worst = [f"{image.name} ({percent(image.miou)} %)" for image in ranked[: min(SHOWN, len(ranked) // 2)]]
+    images = [f"Worst images, by the mIoU of their own: {', '.join(worst)}."] if worst else []
+    return [*in_words(run), *images, *(f"Next: {step}" for step in next_steps(run))]
 
 
 def _body(run: RunTables, scored: str) -> str:
@@ -107,6 +132,7 @@ def _body(run: RunTables, scored: str) -> str:
     return "".join(
         (
             section("In plain words", bullets(in_words(run))),
+            section("What to try next", bullets(steps)) if (steps := next_steps(run)) else "",
             scored,
             chosen,
             section("How it went", *(pictures[name] for name in HOW_IT_WENT)),
@@ -191,10 +217,10 @@ def _warnings(run: RunTables) -> list[str]:
 
 def _scored(
     run: RunFolder, data: str | None, device: torch.device | str, progress: Callable[[int, int], None] | None
-) -> str:
-    """Scores, confusion matrix, best and worst images; or why there are none."""
+) -> tuple[str, Sequence[ImageScore]]:
+    """Scores, confusion matrix, best and worst images, or why there are none; and the images, the worst first."""
     if not run.model.is_dir():
-        return section("Validation images", paragraph("The run has no model yet."))
+        return section("Validation images", paragraph("The run has no model yet.")), ()
     model: TrainedModel = load_model(run.path, device, task="segmentation")
     try:
         val = open_for(model, data or run.config.data, run.fit_config.max_megapixels).splits["val"]
@@ -202,15 +228,16 @@ def _scored(
         if data is not None:  # somebody said that it is there
             raise
         said = f"The data of the run cannot be read, so there are no scores by class or image: {error}"
-        return section("Validation images", paragraph(said))
+        return section("Validation images", paragraph(said)), ()
     found = measure_masks(lambda image: Tiling().predict(model.predict, image), val, len(model.classes), progress)
-    return "".join(
+    page = "".join(
         (
             section("Scores by class", _by_class(found, model.classes)),
             section("Confusion matrix", _confusion(found, model.classes)),
             _images(found, model, val),
         )
     )
+    return page, found.ranked()
 
 
 def _by_class(found: Evaluation, classes: Classes) -> str:
