@@ -111,6 +111,9 @@ def test_a_network_that_gets_smaller_or_is_cut_gets_the_steps_that_this_saves():
     budget = Cost(fit_config(data="", out="", budget="50%"), found, 1).fitting(600)
     # 5 % of the steps are whole, 35 % lose linearly, 60 % take half the time.
     assert budget == pytest.approx(whole / (0.05 + 0.35 * 0.75 + 0.6 * 0.5), rel=0.03)
+    at_once = Cost(fit_config(data="", out="", budget="50%", budget_over=0.0), found, 1).fitting(600)
+    assert at_once > budget
+    assert at_once == pytest.approx(whole / (0.05 + 0.95 * 0.5), rel=0.05)
     two = Cost(fit_config(data="", out="", protocol="two-stage"), found, 1)
     length = two.length(whole, 600)
     assert length.retrain_epochs == 2 * (length.epochs - two.first_stage(length))

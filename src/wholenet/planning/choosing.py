@@ -92,7 +92,7 @@ def check_start(chosen: Chosen, data: MaskData, beginning: Beginning) -> str | N
     """
     config, spec = chosen.config, spec_of(chosen.config, data.network())
     if config.budget is not None:
-        goal_of(spec, config.budget, config.crop_size)
+        goal_of(spec, config.budget, config.crop_size, config.budget_kinds)
     if beginning.given is None:
         return None
     found = what_fits(beginning.given, spec, data.classes().names)
@@ -149,7 +149,12 @@ def _goals(chosen: Chosen, data: MaskData) -> dict[str, Goal | None]:
     found, refused = dict[str, Goal | None](), list[ValueError]()
     for name in GRID_SIZES:
         try:
-            found[name] = goal_of(spec_of(replace(config, size=name), data.network()), config.budget, config.crop_size)
+            found[name] = goal_of(
+                spec_of(replace(config, size=name), data.network()),
+                config.budget,
+                config.crop_size,
+                config.budget_kinds,
+            )
         except ValueError as error:
             refused.append(error)
     if not found:
@@ -161,7 +166,7 @@ def _of_run(config: FitConfig, goal: Goal | None) -> float:
     """The multiply-adds of a run's mean step over those of its first: what a budget saves."""
     if goal is None:
         return 1.0
-    left = config.warmup_share + config.search_share / 2
+    left = config.warmup_share + config.budget_over * config.search_share / 2
     return left + (1 - left) * goal.macs / goal.whole
 
 
@@ -202,7 +207,10 @@ def choose_length(chosen: Chosen, data: MaskData, found: Measured, seconds: floa
     try:
         length = cost.length(fitting, seconds)
     except ValueError as error:
-        raise ValueError(f"{error} (a step takes {found.weight_step:.2f} s here): {MORE_TIME}") from None
+        raise ValueError(
+            f"{error} (a step takes {found.weight_step:.2f} s here, and planning left {max(0.0, seconds):.0f} s): "
+            f"{MORE_TIME}"
+        ) from None
     epochs, each, steps = length.epochs, length.steps, length.in_all
     chosen.choose("epochs", epochs, f"of {each} steps: {steps:,}, {reason}")
     chosen.choose("steps_per_epoch", each, "an epoch is what is recorded and scored, however many images there are")

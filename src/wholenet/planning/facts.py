@@ -30,7 +30,7 @@ def facts(
     rows += [("stem", stem_in_words(config, data.prepared.pixels))]
     rows += [("augmentation", augmentation_in_words(config, data.prepared.pixels))]
     if config.budget is not None:
-        goal = goal_of(spec_of(config, data.network()), config.budget, config.crop_size)
+        goal = goal_of(spec_of(config, data.network()), config.budget, config.crop_size, config.budget_kinds)
         later = cost.found.later_step or cost.found.weight_step
         rows.append(
             (

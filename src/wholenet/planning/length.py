@@ -125,7 +125,8 @@ class Cost:
         if self.config.budget is None:
             return 0.0
         search = self._phases(length.epochs)[1]
-        return min(1.0, max(0.0, (epoch - search.first) / max(1, search.end - search.first)))
+        epochs = max(1, round(self.config.budget_over * (search.end - search.first)))
+        return min(1.0, max(0.0, (epoch - search.first) / epochs))
 
     def _step(self, length: Length, epoch: int) -> float:
         search = self._phases(length.epochs)[1]

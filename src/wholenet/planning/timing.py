@@ -195,12 +195,13 @@ class _Timed:
 def _removal(config: FitConfig, state: TrainState, search: Phase) -> Removal:
     """As a run has it, but that all goes at once."""
     assert config.budget is not None
-    goal = goal_of(state.model.spec, config.budget, config.crop_size)
+    goal = goal_of(state.model.spec, config.budget, config.crop_size, config.budget_kinds)
     return Removal(
         state,
         goal,
         search,
         by=config.budget_by,
+        kinds=config.budget_kinds,
         floor=config.budget_floor,
         seed=config.seed,
         say=lambda _: None,
