@@ -6,18 +6,26 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test audit soak fuzz-table camvid clean
+.PHONY: demo test lint audit soak fuzz-table camvid clean
 
 demo: $(VENV)/demo  ## Train a small network on the built-in scenes, beside its baselines (4 minutes on 2 cores)
 	rm -rf runs/demo
 	$(BIN)/wholenet fit scenes --preset demo --out runs/demo
 
-test: $(VENV)/test  ## Everything that CI runs: format, lint, types, tests, doctests
+test: $(VENV)/test  ## Everything that CI runs: format, lint and types, beside the tests and doctests
+	@echo '$(MAKE) lint runs beside the tests; what it says is shown when it fails, and at the end'
+	@log=$(VENV)/lint.log; \
+	{ $(MAKE) --no-print-directory lint >$$log 2>&1 || { cat $$log; exit 1; }; } & lint=$$!; \
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder; tests=$$?; \
+	wait $$lint; lint=$$?; cat $$log; \
+	echo "tests: exit status $$tests; format, lint and types: exit status $$lint"; \
+	test $$tests -eq 0 && test $$lint -eq 0
+
+lint: $(VENV)/test  ## Format, lint, types, and whether what is installed fits together
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	! $(BIN)/pip check | grep -v -e '^cityscapesscripts ' -e '^No broken'
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 audit:  ## Look the pinned versions up among known vulnerabilities; needs the network
 	$(PYTHON) -m venv $(VENV)/audit
@@ -43,7 +51,8 @@ $(VENV)/demo: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/test: $(VENV)/demo
-	$(PIP) --editable '.[dev]'
+# What is imported first is compiled first: once, while pip is at work, and not in each of the tests' processes.
+	$(BIN)/python -c 'import matplotlib.pyplot, torch._dynamo, torch.onnx' & $(PIP) --editable '.[dev]'; s=$$?; wait; exit $$s
 	$(PIP) --no-deps cityscapesscripts pyquaternion
 	touch $@
 

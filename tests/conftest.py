@@ -45,14 +45,24 @@ def cache_folder(tmp_path_factory):
         yield
 
 
+TOGETHER = {
+    "forks": (
+        "test_studies.py",
+        "test_parallel.py",
+        "test_cell_studies.py",
+        "test_several_processes.py",
+        "test_soak.py",
+        "test_extending.py",
+    ),
+    "onnx": ("test_export.py", "test_measured.py", "test_removal.py", "test_operations.py"),
+}
+"""Files that one worker runs, for they share what takes it seconds: the process that others are forked from
+(tests/forked.py); torch's exporter, which imports for ten seconds."""
+
 LONG = (
-    "test_studies.py",
+    *TOGETHER["forks"],
+    *TOGETHER["onnx"],
     "test_search_runs.py",
-    "test_parallel.py",
-    "test_cell_studies.py",
-    "test_measured.py",
-    "test_export.py",
-    "test_extending.py",
     "test_old_folders.py",
     "test_grid_methods.py",
     "test_diagnose_run.py",
@@ -64,7 +74,6 @@ LONG = (
     "test_discrete.py",
     "test_two_stage.py",
     "test_untrusted_files.py",
-    "test_soak.py",
     "test_kernels.py",
     "test_bench.py",
     "test_model_folder.py",
@@ -78,10 +87,25 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
 
 
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config, log):
+    """With ``--dist loadfile`` a worker runs whole files; here those that are :data:`TOGETHER` too."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return next((name for name, files in TOGETHER.items() if Path(file).name in files), file)
+
+    return Files(config, log) if config.option.dist == "loadfile" else None
+
+
 def pytest_collection_finish():
-    """What was imported and collected stays: the garbage collector need not walk through it again and again."""
+    """What was imported and collected stays: the garbage collector need not walk through it again and again. Nor so
+    often through what a test makes: of its time that took a twentieth."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -97,6 +121,15 @@ def configs_read_once():
     parsed = functools.lru_cache(256)(files.parse_yaml)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "parse_yaml", lambda text: copy.deepcopy(parsed(text)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_waits_for_the_disk():
+    """A small run asks a dozen times that its files be on the disk, and waits each time for milliseconds. Tests of what
+    is asked when have a function of their own in its place."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
         yield
 
 

@@ -4,8 +4,7 @@ python tests/soak.py --kills 50        (make soak)
 
 The processes are killed with SIGKILL: while they start, at a random moment of training, in the middle of writing a
 checkpoint; or asked to stop with SIGTERM or Ctrl-C. Prints where and when each one ended; exits with status 1 if the
-final weights, optimisers, random states, counters or records differ in a bit. With --forked (tests/test_soak.py) the
-processes are forked from this one after it has imported torch, and start at once.
+final weights, optimisers, random states, counters or records differ in a bit.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -22,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from forked import Forked
 from wholenet.cli import main as command_line
 from wholenet.search.folder import Folder
 from wholenet.search.phases import phase_at
@@ -43,6 +43,7 @@ WAYS = ("at a random moment", "writing a checkpoint", "starting", "SIGTERM", "Ct
 SHARES = (0.45, 0.3, 0.1, 0.1, 0.05)
 TIMED = ("seconds", "steady_seconds", "data_seconds", "images_per_second")
 POLL_S = 0.0005
+Work = Callable[[list[str]], None]
 STEPS = (1, 10)
 """Least and most steps that a process lives for."""
 
@@ -99,40 +100,6 @@ def fingerprint(run: Path) -> str:
     return hashed.hexdigest()
 
 
-class Forked:
-    """A forked process that runs a command, with the part of the interface of ``Popen`` that is used here."""
-
-    def __init__(self, words: list[str], log: Path) -> None:
-        self._log = log
-        self._process = multiprocessing.get_context("fork").Process(target=self._run, args=(words,))
-        self._process.start()
-
-    def _run(self, words: list[str]) -> None:
-        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        command_line(words)
-
-    @property
-    def returncode(self) -> int | None:
-        """Minus the number of the signal that ended it; None while it runs."""
-        return self._process.exitcode
-
-    def poll(self) -> int | None:
-        """The same."""
-        return self._process.exitcode
-
-    def send_signal(self, number: int) -> None:
-        """Unless it is over."""
-        if self.poll() is None and self._process.pid is not None:
-            os.kill(self._process.pid, number)
-
-    def communicate(self) -> tuple[str, None]:
-        """Wait for the end, and read what it said."""
-        self._process.join()
-        return self._log.read_text(), None
-
-
 @dataclass(frozen=True)
 class Death:
     """How one process ended."""
@@ -148,7 +115,7 @@ class Death:
 class Soak:
     """One run, killed as long as there are kills left, then let finish."""
 
-    def __init__(self, data: Path, out: Path, epochs: int, seed: int, forked: bool) -> None:
+    def __init__(self, data: Path, out: Path, epochs: int, seed: int, forked: Work | None) -> None:
         self.forked = forked
         self.first = command(data, out, epochs)
         self.out = out
@@ -164,7 +131,7 @@ class Soak:
         """A process that begins the run, or goes on with it."""
         words = ["fit", "--resume", str(self.out)] if self.begun() else self.first
         if self.forked:
-            return Forked(words, self.out.with_suffix(".log"))
+            return Forked(self.forked, words, log=self.out.with_suffix(".log"))
         words = [sys.executable, "-m", "wholenet", *words]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
@@ -227,21 +194,26 @@ class Soak:
             raise SystemExit(f"the run could not be finished:\n{text}")
 
 
-def main() -> None:
-    """See above."""
+def main(words: Sequence[str] | None = None, forked: Work | None = None) -> None:
+    """See above.
+
+    Args:
+        words: of the command line; None for those of this process.
+        forked: what the processes do with the words of a command, if they are forked (tests/forked.py) and start at
+            once; None starts each anew.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--forked", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     epochs = max(3, -(-arguments.kills * 5 // STEPS_PER_EPOCH))  # a little more than they all live for
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_images(root / "data")
         print(f"a run of {epochs} epochs of {STEPS_PER_EPOCH} steps, never stopped", flush=True)
-        command_line(command(root / "data", root / "whole", epochs))  # here: what is forked has imported all, too
-        soak = Soak(root / "data", root / "killed", epochs, arguments.seed, arguments.forked)
+        command_line(command(root / "data", root / "whole", epochs))
+        soak = Soak(root / "data", root / "killed", epochs, arguments.seed, forked)
         while len(soak.deaths) < arguments.kills and soak.kill_once():
             d = soak.deaths[-1]
             half = ", a checkpoint half written" if d.partial else ""

@@ -13,6 +13,7 @@ import torch
 
 import wholenet
 import wholenet.run as run_module
+from forked import fork_commands
 from run_files import assert_equal, checkpoint, records, untimed
 from toy import shallow
 from wholenet import plugins
@@ -349,6 +350,7 @@ def test_the_command_line_imports_what_it_is_told_and_its_sweeps_do_too(discs, t
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(plugins, "IMPORTED", [])
+    fork_commands(monkeypatch)
     space = SPACES["kernels"]
     SPACES.remove("kernels")  # as in a process that imported nothing
     try:

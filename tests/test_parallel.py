@@ -2,10 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from forked import Forked
 from run_files import assert_equal, checkpoint, records, untimed
-from two_processes import WAYS, scored, trained
+from two_processes import WAYS, command, in_two, launched, scored, trained, written
 from wholenet import parallel
 from wholenet.cli import main
 from wholenet.commands.study import study
@@ -26,19 +26,12 @@ from wholenet.search.config import FitConfig
 from wholenet.search.draw import names_in_batch
 from wholenet.search.folder import Folder
 
-FORKED = [sys.executable, Path(__file__).with_name("two_processes.py")]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 PATIENCE_S = 120
 
 
-def start(*words):
-    return subprocess.Popen(
-        [*map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
-    )
+def start(work, argument, log):
+    """Two processes; tests/two_processes.py says what of."""
+    return Forked(work, argument, log=log, env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"})
 
 
 def ended(process):
@@ -56,7 +49,8 @@ def done(discs, tmp_path_factory):
     """What two processes wrote; in ``whole`` there is a run that was never stopped."""
     out = tmp_path_factory.mktemp("two")
     (out / "config.yaml").touch()
-    status, text = ended(start(*FORKED, out, "fit", discs, "--out", out / "whole", *FIT))
+    words = ["fit", str(discs), "--out", str(out / "whole"), *FIT]
+    status, text = ended(start(partial(in_two, written), (out, words), out / "log"))
     assert status == 0, text
     return out
 
@@ -78,8 +72,8 @@ def test_two_processes_compute_what_one_does_in_all_three_phases_and_stop_after_
     first, second = both("stopped")
     assert first == second
     assert (first["steps"], first["number"]) == (4, signal.SIGTERM)
-    command = f"torchrun --nproc-per-node 2 -m wholenet fit --resume {done}"
-    assert first["message"] == f"stopped in epoch 1, after step 4 of 9; saved. Continue with `{command}`"
+    resumed = f"torchrun --nproc-per-node 2 -m wholenet fit --resume {done}"
+    assert first["message"] == f"stopped in epoch 1, after step 4 of 9; saved. Continue with `{resumed}`"
     assert checkpoint(done)["tally"]["steps"] == 4
 
 
@@ -149,7 +143,8 @@ def after_a_checkpoint(process, run, count=3):
 
 def test_a_run_of_two_processes_ends_when_one_is_lost_and_goes_on_to_the_bit(done, discs, tmp_path, capsys):
     run = tmp_path / "run"
-    process = start(*TORCHRUN, "-m", "wholenet", "fit", discs, "--out", run, *FIT, "--checkpoint-minutes", "0")
+    words = ["fit", str(discs), "--out", str(run), *FIT, "--checkpoint-minutes", "0"]
+    process = start(launched, words, tmp_path / "log")
     other = after_a_checkpoint(process, run)[1]
     os.kill(other, signal.SIGKILL)
     status, text = ended(process)
@@ -161,7 +156,7 @@ def test_a_run_of_two_processes_ends_when_one_is_lost_and_goes_on_to_the_bit(don
     assert alone.value.code == 2
     assert "was begun with 2 processes and this is one of 1" in capsys.readouterr().err
 
-    status, text = ended(start(*FORKED, "-", "fit", "--resume", run))
+    status, text = ended(start(partial(in_two, command), ["fit", "--resume", str(run)], tmp_path / "resumed"))
     assert status == 0, text
     assert text.count("validation mIoU") == 1
     assert_equal(checkpoint(run), checkpoint(done / "whole"))

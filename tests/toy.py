@@ -6,6 +6,7 @@ makes a smaller one of it.
 """
 
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -35,14 +36,18 @@ def registered():
         SPACES.remove(NAME)
 
 
+COSTS = {}
+"""What a step costs was counted once for each number of layers: it takes a second."""
+
+
 @contextmanager
 def shallow(layers=2):
     """Let "nano", the smallest grid, have two layers of few channels: enough for every kind of edge, and half the time.
     What is trained meanwhile can only be read meanwhile, and in this process."""
     from wholenet.search import cost  # it imports Triton, which conftest.py has something to say to before
 
+    costs = COSTS.setdefault(layers, lru_cache(cost._step_cost.__wrapped__))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(GRID_SIZES, "nano", GridSize(layers=layers, filters=4, expansion=1, head=64))
-        cost._step_cost.cache_clear()
+        patch.setattr(cost, "_step_cost", costs)
         yield
-    cost._step_cost.cache_clear()

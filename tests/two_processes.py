@@ -1,30 +1,25 @@
 """What tests/test_parallel.py runs in two processes, and by itself: the three phases on batches that are given.
 
-python tests/two_processes.py OUT fit DATA ...: each process writes parameters and losses, of each of ``WAYS``, to
-OUT/alternating-0.pt and so on, scores, and where a run ends of which one process alone is asked to stop. Then two
-processes run the command.
-python tests/two_processes.py - fit ...: they run the command alone.
-
-The processes are forked from one that has imported torch, with the environment that torchrun gives to its own: they
-start at once, where those of torchrun take seconds each.
+The processes are forked (tests/forked.py), with the environment that torchrun gives to its own: they start at once,
+where those of torchrun take seconds each.
 """
 
 import multiprocessing
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch._dynamo  # the first optimiser imports it
+import torch.distributed.run as torchrun
+from torch.distributed.launcher.api import elastic_launch
 
-import wholenet.training  # noqa: F401  (the command line imports it when it trains)
+from forked import COMMAND
 from toy import shallow
 from wholenet import parallel
 from wholenet.cli import main
@@ -146,14 +141,23 @@ def stopped(folder):
         return {"steps": state.tally.steps, "number": stop.number, "message": stop.message}
 
 
-def written(out: Path) -> None:
-    """One of the two writes its files."""
+def command(words: list[str]) -> None:
+    """``wholenet``, whose smallest grid is smaller still."""
+    with shallow():
+        main(words)
+
+
+def written(argument: tuple[Path, list[str]]) -> None:
+    """Each process writes into a folder parameters and losses (alternating-0.pt and so on), scores, and where a run
+    ends of which one process alone is asked to stop. Then the two run a command."""
+    out, words = argument
     parallel.start()
     for name in WAYS:
         torch.save(trained(name), out / f"{name}-{parallel.rank()}.pt")
     torch.save(scored(), out / f"scored-{parallel.rank()}.pt")
     torch.save(stopped(out), out / f"stopped-{parallel.rank()}.pt")
     parallel.stop()
+    command(words)
 
 
 def as_rank(rank: int, port: int, work: Callable, argument) -> None:
@@ -181,9 +185,17 @@ def in_two(work: Callable, argument) -> None:
                 raise SystemExit(f"process {both.index(ended)} of 2 ended with {ended.exitcode}")
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    folder, *command = sys.argv[1:]
-    if folder != "-":
-        in_two(written, Path(folder))
-    in_two(main, command)
+def launched(words: list[str]) -> None:
+    """``torchrun --standalone --nproc-per-node 2 -m wholenet``, and ``words``: torchrun's own agent starts both
+    processes, looks after them and stops the other when one is lost; but they are forked, not started anew."""
+
+    def in_process(*given: str) -> None:
+        assert given[:3] == ("-u", "-m", "wholenet")
+        command(list(given[3:]))
+
+    def launch(config, entrypoint):
+        assert entrypoint == COMMAND[0]
+        return elastic_launch(replace(config, start_method="fork"), in_process)
+
+    torchrun.elastic_launch = launch
+    torchrun.main(["--standalone", "--nproc-per-node", "2", "-m", "wholenet", *words])

@@ -1,9 +1,8 @@
 """What tests/cells/test_several_processes.py runs in two processes, and by itself: small runs on labelled images.
 
-python tests/cells/cells_of_two_processes.py DATA OUT: both processes train each of the ``CASES`` in float64, run all of
-the ``WHOLE``, and write what each came to to OUT/NAME-0.pt and OUT/NAME-1.pt; then a search is run through, and another
-stopped by a signal to the second process alone and continued, in OUT/whole and OUT/stopped. OUT/written-1.txt lists
-what the second one wrote.
+Both processes train each of the ``CASES`` in float64, run all of the ``WHOLE``, and write what each came to to
+OUT-found/NAME-0.pt and OUT-found/NAME-1.pt; then a search is run through, and another stopped by a signal to the second
+process alone and continued, in OUT/whole and OUT/stopped. OUT-found/told-1.txt lists what the second one wrote.
 """
 
 import importlib
@@ -19,7 +18,6 @@ from rich.console import Console
 
 import wholenet.run as run_module
 from run_files import TIMED, Pictures, checkpoint
-from two_processes import in_two
 from wholenet import parallel
 from wholenet.cells import best_of, retrain, search, selection
 from wholenet.cells.prepare import prepare_labels
@@ -199,8 +197,3 @@ def both(argument: tuple[Path, Path]) -> None:
     told = out.with_name(f"{out.name}-found") / f"told-{parallel.rank()}.txt"
     told.write_text("\n".join([message, *written]))
     stop()
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    in_two(both, (Path(sys.argv[1]), Path(sys.argv[2])))

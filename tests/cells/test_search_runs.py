@@ -152,9 +152,17 @@ def eigenvalues(monkeypatch, by_epoch):
     monkeypatch.setattr(module, "_ends_of_spectrum", told)
 
 
-def test_early_stopping_takes_the_architecture_from_before_the_growth(small, monkeypatch):
-    eigenvalues(monkeypatch, lambda state: 1.0 if state.epoch <= 6 else 10.0)
-    found = search(small("darts-es", stopping="paper", epochs=14, arch_lr=0.02, val_every=20), QUIET)
+@pytest.fixture(scope="module")
+def stopped_early(small_of, tmp_path_factory):
+    """A search that its rule stopped."""
+    config = small_of(tmp_path_factory.mktemp("es") / "run", "darts-es", stopping="paper", epochs=14, arch_lr=0.02)
+    with pytest.MonkeyPatch.context() as patch:
+        eigenvalues(patch, lambda state: 1.0 if state.epoch <= 6 else 10.0)
+        return search(replace(config, val_every=20), QUIET)
+
+
+def test_early_stopping_takes_the_architecture_from_before_the_growth(stopped_early):
+    found = stopped_early
     records = CellFolder(found.run).records()
     # Averages over five epochs, five apart: the first above 4/3 is at the seventh epoch's growth, once there are ten.
     assert len(records) == 10
@@ -162,10 +170,8 @@ def test_early_stopping_takes_the_architecture_from_before_the_growth(small, mon
     assert found.genotype.to_dict() == records[4]["genotype"]
 
 
-def test_a_search_that_was_stopped_just_after_its_rule_fired_does_not_go_on(small, monkeypatch):
-    eigenvalues(monkeypatch, lambda state: 1.0 if state.epoch <= 6 else 10.0)
-    config = small("darts-es", stopping="paper", epochs=14, val_every=20)
-    found = search(config, QUIET)
+def test_a_search_that_was_stopped_just_after_its_rule_fired_does_not_go_on(stopped_early):
+    found = stopped_early
     result = found.run / "result.json"
     whole = result.read_text()
     result.unlink()
@@ -180,10 +186,32 @@ def test_a_search_that_was_stopped_just_after_its_rule_fired_does_not_go_on(smal
     assert len(CellFolder(found.run).records()) == 10
 
 
-def test_adaptive_regularisation_goes_back_and_regularises_more_until_the_limit(small, monkeypatch):
-    eigenvalues(monkeypatch, lambda state: 2.0**state.epoch)  # it always grows too fast
-    config = small("darts-ada", stopping="paper", epochs=12, val_every=20)
-    found = search(config, QUIET)
+@pytest.fixture(scope="module")
+def gone_back(small_of, tmp_path_factory):
+    """A search that goes back again and again; where it stood just after, and what it had saved before."""
+    config = small_of(tmp_path_factory.mktemp("ada") / "run", "darts-ada", stopping="paper", epochs=12)
+    seen, kept = [], {}
+    go_back, save = Stopping._go_back, CellFolder.save_checkpoint
+
+    def watched(self, epoch):
+        go_back(self, epoch)
+        state = self.state
+        seen.append((epoch, state.epoch, {k: v.clone() for k, v in state.model.state_dict().items()}))
+
+    def saving(self, state, name="checkpoint.pt"):
+        save(self, state, name)
+        if name == "epoch-4.pt" and not kept:
+            kept.update({k: v.clone() for k, v in state["model"].items()})
+
+    with pytest.MonkeyPatch.context() as patch:
+        eigenvalues(patch, lambda state: 2.0**state.epoch)  # it always grows too fast
+        patch.setattr(Stopping, "_go_back", watched)
+        patch.setattr(CellFolder, "save_checkpoint", saving)
+        return search(replace(config, val_every=20), QUIET), seen, kept
+
+
+def test_adaptive_regularisation_goes_back_and_regularises_more_until_the_limit(gone_back):
+    found, _, _ = gone_back
     run = CellFolder(found.run)
     records = run.records()
     assert [record["epoch"] for record in records] == list(range(12))
@@ -196,27 +224,8 @@ def test_adaptive_regularisation_goes_back_and_regularises_more_until_the_limit(
     assert weights_of(found.run)["arch.logits.normal"].isfinite().all()
 
 
-def test_going_back_restores_weights_optimisers_and_random_state(small, monkeypatch):
-    eigenvalues(monkeypatch, lambda state: 2.0**state.epoch)
-    seen = []
-    real = Stopping._go_back
-
-    def watched(self, epoch):
-        real(self, epoch)
-        state = self.state
-        seen.append((epoch, state.epoch, {k: v.clone() for k, v in state.model.state_dict().items()}))
-
-    monkeypatch.setattr(Stopping, "_go_back", watched)
-    kept = {}
-    save = CellFolder.save_checkpoint
-
-    def saving(self, state, name="checkpoint.pt"):
-        save(self, state, name)
-        if name == "epoch-4.pt" and not kept:
-            kept.update({k: v.clone() for k, v in state["model"].items()})
-
-    monkeypatch.setattr(CellFolder, "save_checkpoint", saving)
-    search(small("darts-ada", stopping="paper", epochs=11, regularize_by=100, val_every=20), QUIET)
+def test_going_back_restores_weights_optimisers_and_random_state(gone_back):
+    _, seen, kept = gone_back
     epoch, now, weights = seen[0]
     assert (epoch, now) == (4, 5)
     assert_same_weights(weights, kept)
@@ -290,8 +299,8 @@ def test_all_are_compared_after_the_same_training(small):
     assert (short[0].drop_path, short[0].momentum) == (config.drop_path, 0.8)
 
 
-def test_the_curvature_of_a_saved_search(small):
-    found = search(small(), QUIET)
+def test_the_curvature_of_a_saved_search(stopped_early):
+    found = stopped_early
     curved = diagnose_search(found.run, torch.device("cpu"), tolerance=0.1)
     assert curved.highest > curved.lowest
     assert (curved.logits, curved.images, curved.batchnorm) == (56, 12, "batch")

@@ -1,23 +1,21 @@
 """Runs on labelled images in several processes: the same numbers as one, and one that writes."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-from cells_of_two_processes import CASES, WHOLE, config_of, trained, whole_run
+from cells_of_two_processes import CASES, WHOLE, both, config_of, trained, whole_run
 from rich.console import Console
 
+from forked import Forked
 from run_files import assert_equal, checkpoint, records, untimed
+from two_processes import in_two
 from wholenet.cells.best_of import fit_cells
 from wholenet.cells.retrain import retrain
 from wholenet.cells.search import resume_search, search
 from wholenet.search.cell_config import cell_config
 
 QUIET = Console(quiet=True)
-TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +25,15 @@ def done(patches, tmp_path_factory):
     found = out.with_name("runs-found")
     out.mkdir()
     found.mkdir()
-    path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
-    ended = subprocess.run(
-        [sys.executable, str(TESTS / "cells" / "cells_of_two_processes.py"), str(patches), str(out)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": path},
+    process = Forked(
+        in_two,
+        both,
+        (patches, out),
+        log=out.with_name("log"),
+        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
     )
-    assert ended.returncode == 0, ended.stdout
+    text = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, text
     return out, found
 
 

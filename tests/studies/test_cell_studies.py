@@ -11,6 +11,7 @@ from rich.console import Console
 
 import wholenet.studies.figure_4 as figure_4_module
 import wholenet.studies.robust_darts as robust_module
+from forked import fork_commands
 from wholenet.cells.retrain import retrain
 from wholenet.cells.search import search
 from wholenet.search.cell_config import CellConfig, RetrainConfig
@@ -257,7 +258,10 @@ def test_a_run_that_diverged_is_the_worst_there_can_be(setting, tmp_path):
     assert error(run) == 1.0
 
 
-def test_the_pool_runs_searches_and_trainings_in_processes_and_goes_on_when_one_diverges(setting, tmp_path):
+def test_the_pool_runs_searches_and_trainings_in_processes_and_goes_on_when_one_diverges(
+    setting, tmp_path, monkeypatch
+):
+    fork_commands(monkeypatch)
     pool = CellPool(tmp_path, 1, QUIET)
     quick = replace(setting.config(space="s2", gradient="one-level"), epochs=1, eigenvalue_every=0)
     run, lost = pool.done([quick, replace(quick, lr=100.0, weight_decay=100.0, clip=0.0, batch=4)])

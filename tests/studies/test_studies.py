@@ -19,6 +19,7 @@ from rich.console import Console
 import wholenet.studies.figure_2 as figure_2_module
 import wholenet.studies.magnitudes as magnitudes_module
 import wholenet.studies.pays as pays_module
+from forked import fork_commands
 from run_files import untimed
 from toy import shallow
 from wholenet.cli import main
@@ -248,6 +249,7 @@ def test_a_run_is_known_by_all_that_matters_and_not_by_where_it_is(setting):
 
 
 def test_the_pool_trains_in_processes_continues_what_stopped_and_leaves_what_is_done(setting, tmp_path, monkeypatch):
+    fork_commands(monkeypatch)
     pool = Pool(tmp_path, 2, QUIET)
     stopped, new, done = configs = replace(setting, seeds=3).over_seeds(setting.config(epochs=3))
     fit(replace(stopped, out=str(pool.path(done))), QUIET)  # in this process, which is quicker
@@ -275,7 +277,8 @@ def test_the_pool_trains_in_processes_continues_what_stopped_and_leaves_what_is_
     assert all((run.path / "done").exists() for run in runs)
 
 
-def test_a_run_that_fails_ends_the_study_with_the_end_of_its_log(setting, tmp_path):
+def test_a_run_that_fails_ends_the_study_with_the_end_of_its_log(setting, tmp_path, monkeypatch):
+    fork_commands(monkeypatch)
     config = replace(setting.config(), data=str(tmp_path / "nowhere"))
     with pytest.raises(
         ValueError,
