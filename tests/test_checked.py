@@ -26,6 +26,7 @@ from wholenet.search.config import FitConfig
 from wholenet.search.task_config import TaskConfig
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_space import CellSettings
+from wholenet.spaces.device_table import DeviceTable
 from wholenet.spaces.grid_space import GridSettings
 from wholenet.spaces.space import Facts, Spec
 from wholenet.studies.setting import CellSetting, Setting
@@ -71,6 +72,11 @@ MADE = {
     CellSettings: {},
     Facts: {"outputs": 2},
     Spec: {"space": "grid", "settings": {}, "outputs": 2},
+    DeviceTable: {
+        **{"device": "d", "torch": "2.0", "threads": 1, "clock": "cpu", "date": "2026-11-29"},
+        **{"height": 32, "width": 32, "space": "grid", "settings": {}, "outputs": 2, "channels": 3},
+        **{"units": {}, "checks": []},
+    },
 }
 
 

@@ -11,8 +11,8 @@ PACKAGE = Path(wholenet.__file__).parent
 ROOMS = [
     "version",
     "parallel",
-    "machine",
     "files",
+    "machine",
     "registry",
     "plugins",
     "checked",

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from wholenet import parallel
+from wholenet.files import read_text
 from wholenet.version import VERSION
 
 
@@ -45,6 +46,16 @@ def machine(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "processes": parallel.processes(),
     }
+
+
+def processor() -> str:
+    """The model of the CPU, as far as the system says it: "AMD EPYC 7763 64-Core Processor"."""
+    try:
+        lines = read_text("/proc/cpuinfo").splitlines()
+    except (ValueError, OSError):  # no Linux
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(filter(None, [*named, platform.processor(), platform.machine()]), "cpu")
 
 
 def _commit() -> str | None:

@@ -18,7 +18,9 @@ from wholenet.deploy.model_folder import load_model
 from wholenet.files import write_whole
 from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.job import job_of
+from wholenet.jobs.segmentation import MaskData
 from wholenet.jobs.task import Data, Finished
+from wholenet.jobs.times import predicted_size, table_of
 from wholenet.machine import choose_device
 from wholenet.ops.execution import precision_for
 from wholenet.report.progress import own_console, plain
@@ -34,6 +36,7 @@ from wholenet.search.removal import check_phases, goal_of
 from wholenet.search.run_folder import RunFolder, space_of, spec_of
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.train_config import TrainConfig
+from wholenet.spaces.device_table import DeviceTable, write_table
 from wholenet.spaces.space import Space
 
 
@@ -77,16 +80,20 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
         settled["crop"] = f"{size[0]}x{size[1]}"
         settled["augment_on"] = "device" if augments_on_device(config, device) else "host"
     if isinstance(config, FitConfig):
-        places = {name: getattr(config, name) for name in ("init", "stem_weights")}
+        places = {name: getattr(config, name) for name in ("init", "stem_weights", "device_table")}
         settled |= {name: str(Path(path).resolve()) for name, path in places.items() if path is not None}
+        if config.timed and config.budget_at is None and isinstance(data, MaskData):
+            settled["budget_at"] = "x".join(map(str, predicted_size(data)))
     config = replace(config, **settled)
     if isinstance(config, FitConfig) and config.budget is not None:
         check_phases(plan_phases(config))
-        goal_of(spec_of(config, data.network()), config.budget, config.crop_size, config.budget_kinds)
+    table = _check_goal(config, data, console)
     with parallel.first_alone():
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():
             space.write_genotype(genotype, run.genotype)
+        if table is not None:
+            write_table(table, run.device_table)
     with run.locked(), run.given_back():
         if plan is not None and parallel.is_first():
             write_whole(run.plan, plan)
@@ -119,6 +126,23 @@ def check_space(config: TrainConfig, space: Space) -> None:
             f"entropy_alpha and entropy_beta are of the grid's operations and edges; space {space.name!r} takes "
             "regularizer or method"
         )
+
+
+def _check_goal(config: TrainConfig, data: Data, console: Console) -> DeviceTable | None:
+    """Make sure that a budget can be met.
+
+    Returns:
+        Of one in milliseconds the times that it is counted by; None in processes other than the first.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    if not isinstance(config, FitConfig) or config.budget is None or (config.timed and not parallel.is_first()):
+        return None
+    spec = spec_of(config, data.network())
+    table = table_of(config, spec, plain(console)) if config.timed else None
+    goal_of(spec, config.budget, config.budget_size, config.budget_kinds, table)
+    return table
 
 
 def resume(
@@ -165,6 +189,10 @@ def resume(
         if given is not None and not run.genotype.exists() and parallel.is_first():  # stopped before it was written
             space, settings = space_of(run.config)
             space.write_genotype(space.read_genotype(given, settings), run.genotype)
+        if (
+            not run.device_table.exists() and (table := _check_goal(run.config, prepared, console)) is not None
+        ):  # likewise
+            write_table(table, run.device_table)
         if starts_from_something(run.config) and not (run.outermost.start_facts.exists() or run.begun):  # likewise
             _keep_beginning(run, find_beginning(run.config, plain(console)), prepared, console)
         if (machine or moved) and parallel.is_first():  # now that nothing speaks against it

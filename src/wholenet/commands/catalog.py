@@ -9,6 +9,7 @@ from wholenet.commands.bench import bench
 from wholenet.commands.check_data import check_data
 from wholenet.commands.compare import compare
 from wholenet.commands.decode import decode
+from wholenet.commands.device_table import device_table
 from wholenet.commands.diagnose import diagnose
 from wholenet.commands.evaluate import evaluate
 from wholenet.commands.export import export
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "push": push,
     "bench": bench,
+    "device-table": device_table,
     "info": info,
 }
 CLASSIFICATION: dict[str, Callable[..., None]] = {"fit": search}

@@ -37,6 +37,7 @@ from wholenet.search.steps import Loss
 from wholenet.search.stopping import Stopping
 from wholenet.search.train_config import TrainConfig
 from wholenet.search.watch import Watch
+from wholenet.spaces.device_table import read_table
 from wholenet.spaces.grid import PAPER_EDGE_SLOTS
 from wholenet.spaces.supernet import Supernet
 
@@ -59,7 +60,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
     watched = data.watched()
 
-    removal = _removal(config, state, phases, plain(console))
+    removal = _removal(run, state, phases, plain(console))
     outcome = _Outcome(run, data, state, streams, phases, device, removal, plain(console))
 
     return Job(
@@ -210,13 +211,13 @@ def _begin(
         choose_execution(state.model, config, size, device, say)
 
 
-def _removal(
-    config: TrainConfig, state: TrainState, phases: Sequence[Phase], say: Callable[[str], None]
-) -> Removal | None:
+def _removal(run: RunFolder, state: TrainState, phases: Sequence[Phase], say: Callable[[str], None]) -> Removal | None:
     """What makes the network smaller, where there is a budget."""
+    config = run.config
     if not isinstance(config, FitConfig) or config.budget is None:
         return None
-    goal = goal_of(state.model.spec, config.budget, config.crop_size, config.budget_kinds)
+    table = read_table(run.device_table) if config.timed else None
+    goal = goal_of(state.model.spec, config.budget, config.budget_size, config.budget_kinds, table)
     search = next(phase for phase in phases if phase.moves_architecture)
     return Removal(
         state,

@@ -92,7 +92,7 @@ def check_start(chosen: Chosen, data: MaskData, beginning: Beginning) -> str | N
     """
     config, spec = chosen.config, spec_of(chosen.config, data.network())
     if config.budget is not None:
-        goal_of(spec, config.budget, config.crop_size, config.budget_kinds)
+        goal_of(spec, config.budget, config.budget_size, config.budget_kinds)
     if beginning.given is None:
         return None
     found = what_fits(beginning.given, spec, data.classes().names)
@@ -152,7 +152,7 @@ def _goals(chosen: Chosen, data: MaskData) -> dict[str, Goal | None]:
             found[name] = goal_of(
                 spec_of(replace(config, size=name), data.network()),
                 config.budget,
-                config.crop_size,
+                config.budget_size,
                 config.budget_kinds,
             )
         except ValueError as error:
@@ -167,7 +167,7 @@ def _of_run(config: FitConfig, goal: Goal | None) -> float:
     if goal is None:
         return 1.0
     left = config.warmup_share + config.budget_over * config.search_share / 2
-    return left + (1 - left) * goal.macs / goal.whole
+    return left + (1 - left) * goal.most / goal.whole
 
 
 def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: float) -> Measured:

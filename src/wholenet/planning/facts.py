@@ -13,7 +13,7 @@ from wholenet.planning.length import Cost, Length
 from wholenet.planning.timing import free_bytes
 from wholenet.report.progress import duration
 from wholenet.search.config import FitConfig
-from wholenet.search.removal import goal_of, in_words
+from wholenet.search.removal import goal_of
 from wholenet.search.run_folder import spec_of
 
 Facts = tuple[tuple[str, str], ...]
@@ -30,12 +30,13 @@ def facts(
     rows += [("stem", stem_in_words(config, data.prepared.pixels))]
     rows += [("augmentation", augmentation_in_words(config, data.prepared.pixels))]
     if config.budget is not None:
-        goal = goal_of(spec_of(config, data.network()), config.budget, config.crop_size, config.budget_kinds)
+        goal = goal_of(spec_of(config, data.network()), config.budget, config.budget_size, config.budget_kinds)
+        words = goal.cost.in_words
         later = cost.found.later_step or cost.found.weight_step
         rows.append(
             (
                 "budget",
-                f"{in_words(goal.macs)} of {in_words(goal.whole)} after the search; a step takes about {later:.3g} s "
+                f"{words(goal.most)} of {words(goal.whole)} after the search; a step takes about {later:.3g} s "
                 f"then, {cost.found.weight_step:.3g} s before",
             )
         )

@@ -100,6 +100,11 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     started = time.perf_counter()
     base = fit_config(**{"out": "", **given})
     device = choose_device(base.device)
+    if base.timed:
+        raise ValueError(
+            f"budget={base.budget!r} is a time, which is measured when the network is known, and a plan chooses it: "
+            "say what a plan would choose, --epochs first (and --size, --batch), or give the budget in multiply-adds"
+        )
     if base.budget is not None:
         check_phases(plan_phases(base))
     beginning = find_beginning(base, plain(console))

@@ -195,7 +195,7 @@ class _Timed:
 def _removal(config: FitConfig, state: TrainState, search: Phase) -> Removal:
     """As a run has it, but that all goes at once."""
     assert config.budget is not None
-    goal = goal_of(state.model.spec, config.budget, config.crop_size, config.budget_kinds)
+    goal = goal_of(state.model.spec, config.budget, config.budget_size, config.budget_kinds)
     return Removal(
         state,
         goal,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from wholenet.checked import BelowOne, Share, checked
 from wholenet.files import shown
@@ -12,30 +12,46 @@ from wholenet.search.begin_config import BeginConfig
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 Scoring = Literal["saliency", "saliency-by-kind", "magnitude", "weights", "random"]
 """How units are ranked: see :mod:`wholenet.search.scores`."""
-BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor")
+BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor", "budget_at", "device_table")
 """The fields that it adds."""
 
 
-def parse_budget(text: str) -> tuple[float | None, int | None]:
-    """A share of the whole network, or a number of multiply-adds: one of the two.
+TIMED = ("edge", "operation", "channels", "bottleneck")
+"""Kinds of units that a table of times has: all but the width of levels."""
+
+
+class Amount(NamedTuple):
+    """What a budget says: one of these."""
+
+    share: float | None = None
+    """Of the whole network."""
+    macs: int | None = None
+    """Multiply-adds."""
+    ms: float | None = None
+    """Milliseconds."""
+
+
+def parse_budget(text: str) -> Amount:
+    """A share of the whole network, a number of multiply-adds or a time.
 
     Raises:
-        ValueError: if it is neither.
+        ValueError: if it is none.
 
-    >>> parse_budget("40%"), parse_budget("2.5GMACs"), parse_budget("300 M")
-    ((0.4, None), (None, 2500000000), (None, 300000000))
+    >>> parse_budget("40%").share, parse_budget("2.5GMACs").macs, parse_budget("300 M").macs, parse_budget("30ms").ms
+    (0.4, 2500000000, 300000000, 30.0)
     """
-    match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*(%|[kmgt]?(?:macs?)?)\s*", text, re.IGNORECASE)
+    match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*(%|ms|[kmgt]?(?:macs?)?)\s*", text, re.IGNORECASE)
     number = float(match[1]) if match else 0.0
-    if match and match[2] == "%" and 0 < number < 100:
-        return number / 100, None
-    if match and match[2] and match[2] != "%":
-        macs = round(number * UNITS[re.sub("macs?$", "", match[2].lower())])
-        if macs:
-            return None, macs
+    unit = match[2].lower() if match else ""
+    if unit == "%" and 0 < number < 100:
+        return Amount(share=number / 100)
+    if unit == "ms" and number:
+        return Amount(ms=number)
+    if unit and unit not in ("%", "ms") and (macs := round(number * UNITS[re.sub("macs?$", "", unit)])):
+        return Amount(macs=macs)
     raise ValueError(
-        f"budget={shown(text)}: expected a share of the whole network above 0 and below 100 %, like 40%, or a number "
-        "of multiply-adds for one image, such as 2GMACs or 300MMACs"
+        f"budget={shown(text)}: expected a share of the whole network above 0 and below 100 %, like 40%, a number of "
+        "multiply-adds for one image, such as 2GMACs or 300MMACs, or a time for one image in milliseconds, such as 30ms"
     )
 
 
@@ -44,24 +60,37 @@ class BudgetConfig(BeginConfig):
     """What the network may cost when training ends, if not all of it is kept; all ours."""
 
     budget: str | None = None
-    """What one image may cost in the end, at the size of the crop: a share of the whole network (40%) or multiply-adds
-    (2GMACs). Units are removed over the search until it is met; fine-tuning goes on with what is left. Default: all is
-    kept."""
+    """What one image may cost in the end: a share of the whole network (40%), multiply-adds (2GMACs), or time on this
+    machine's CPU (30ms). Units are removed over the search until it is met; fine-tuning goes on with what is left.
+    Default: all is kept."""
     budget_by: Scoring = "saliency-by-kind"
     """What goes first: what the loss needs least per multiply-add (saliency), in means of its kind; what BatchNorms
     scale least (magnitude); edges and operations of the least weight (weights); or chance, which is the control."""
     budget_units: str | None = None
     """Kinds of units that may go, joined by commas; of a grid edge, operation, channels, bottleneck, width. Default:
-    all."""
+    all; with a budget in ms all but width, which is not timed."""
     budget_over: Share = 1.0
     """Share of the search's epochs over which units go, from its first: 1 is gradually, 0 at once after that one."""
     budget_floor: BelowOne = 0.125
     """Share of each bottleneck's and each level's channels that stays, as long as the budget can be met so."""
+    budget_at: str | None = None
+    """HEIGHTxWIDTH of the image that a budget is of; default: the crop, and of a budget in ms the largest image that is
+    held out, which is predicted whole."""
+    device_table: str | None = None
+    """Of a budget in ms: the file with the times of units that `wholenet device-table` wrote; default: they are
+    measured before the run begins, on as many threads as `threads` says (1 where that is 0)."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether there is a budget in milliseconds."""
+        return self.budget is not None and parse_budget(self.budget).ms is not None
 
     @property
     def budget_kinds(self) -> tuple[str, ...] | None:
         """Of units that may go; None: all."""
-        return None if self.budget_units is None else tuple(self.budget_units.split(","))
+        if self.budget_units is None:
+            return TIMED if self.timed else None
+        return tuple(self.budget_units.split(","))
 
     def check_budget(self) -> None:
         """Make sure that a budget goes together with the rest of the run.
@@ -71,7 +100,16 @@ class BudgetConfig(BeginConfig):
         """
         if self.budget is None:
             return
-        parse_budget(self.budget)
+        if self.device_table is not None and not self.timed:
+            raise ValueError(
+                f"device_table={shown(self.device_table)} has times, and budget={shown(self.budget)} is of "
+                "multiply-adds; give a budget in ms, or leave the table out"
+            )
+        if self.timed and "width" in (self.budget_kinds or ()):
+            raise ValueError(
+                f"budget_units={shown(self.budget_units)}: what narrower levels take is not measured, so width does "
+                f"not go with budget={shown(self.budget)}; leave it out, or give the budget in multiply-adds"
+            )
         apart = {
             "architecture": ("learned", "a search is what meets a budget"),
             "protocol": ("single-stage", "another protocol cuts the network in its own way"),

@@ -153,6 +153,11 @@ class FitConfig(BudgetConfig):
         return parse_size(self.crop)
 
     @property
+    def budget_size(self) -> tuple[int, int]:
+        """(height, width) of the image that a budget is of, of a run that was begun."""
+        return self.crop_size if self.budget_at is None else parse_size(self.budget_at)
+
+    @property
     def separate_data(self) -> bool:
         """Whether weights and architecture learn from different images or annotations."""
         return self.split == "disjoint" or self.weights_annotations != self.arch_annotations
@@ -160,6 +165,8 @@ class FitConfig(BudgetConfig):
     def __post_init__(self) -> None:
         if self.crop is not None:
             parse_size(self.crop)
+        if self.budget_at is not None:
+            parse_size(self.budget_at)
         operation_names(self.operations)
         if self.space == "grid" and self.settings:
             raise ValueError(

@@ -34,6 +34,7 @@ MADE = (
     "plan.yaml",
     "environment.json",
     "genotype.yaml",
+    "device-table.json",
     "cells.png",
     ".lock",
     ".lock.holder",

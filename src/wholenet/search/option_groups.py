@@ -47,6 +47,8 @@ GROUPS = {
         "budget_units",
         "budget_over",
         "budget_floor",
+        "budget_at",
+        "device_table",
     ),
     "Search": (
         "method",

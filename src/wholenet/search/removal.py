@@ -22,9 +22,10 @@ from wholenet.search.phases import Phase
 from wholenet.search.scores import SCORES, Seen
 from wholenet.search.shrinking import shrink_training
 from wholenet.search.state import TrainState
-from wholenet.spaces.catalog import left_of, subnets
+from wholenet.spaces.catalog import grid_subnets, left_of, subnets
+from wholenet.spaces.device_table import DeviceTable
 from wholenet.spaces.space import Spec
-from wholenet.spaces.subnets import Subnets, Unit
+from wholenet.spaces.subnets import Cost, Subnets, Unit
 
 NEAR = 0.98
 """Of the goal: what would leave less is removed only if nothing else can go. Not of the way there, or what saves much,
@@ -38,48 +39,66 @@ class Goal:
     """What a network may cost."""
 
     whole: int
-    """Multiply-adds of all of it."""
-    macs: int
-    """Of what is left in the end, at most."""
-    size: tuple[int, int]
-    """(H, W) of the image that is counted for."""
+    """What all of it costs."""
+    most: int
+    """What is left in the end costs that at most."""
+    cost: Cost
+    """How it is counted, and for which size of image."""
 
     def after(self, done: int, epochs: int) -> int:
-        """Multiply-adds that are left after ``done`` of the ``epochs`` in which units are removed."""
-        return self.whole - (self.whole - self.macs) * done // epochs
+        """What may be left after ``done`` of the ``epochs`` in which units are removed."""
+        return self.whole - (self.whole - self.most) * done // epochs
 
 
-def least_macs(known: Subnets[Any], left: Any, size: tuple[int, int], kinds: tuple[str, ...] | None) -> int:
+def least_cost(known: Subnets[Any], left: Any, cost: Cost, kinds: tuple[str, ...] | None) -> int:
     """Of what removing units of these kinds can leave; None: of all."""
-    return known.least(left, *size) if kinds is None else known.least(left, *size, kinds)
+    return known.least(left, cost) if kinds is None else known.least(left, cost, kinds)
 
 
-def goal_of(spec: Spec, budget: str, size: tuple[int, int], kinds: tuple[str, ...] | None = None) -> Goal:
+def goal_of(
+    spec: Spec,
+    budget: str,
+    size: tuple[int, int],
+    kinds: tuple[str, ...] | None = None,
+    table: DeviceTable | None = None,
+) -> Goal:
     """What ``budget`` means for the supernet of ``spec`` and images of ``size`` = (H, W), if these ``kinds`` may go.
 
+    Args:
+        spec: of a supernet.
+        budget: a share of it, multiply-adds or milliseconds.
+        size: of the image.
+        kinds: of units that may go; None: all.
+        table: of a budget in milliseconds: times of the units for images of that size.
+
     Raises:
-        ValueError: if no part of the network costs as little, the whole costs no more, or nothing can be removed; for a
-            kind of unit that there is not.
+        ValueError: if no part of the network costs as little, the whole costs no more, nothing can be removed, or the
+            table lacks a unit; for a kind of unit that there is not.
     """
-    known = subnets(spec)
+    known, amount = subnets(spec), parse_budget(budget)
     there = {unit.kind: None for unit in known.units(known.whole())}
     if strange := [kind for kind in kinds or () if kind not in there]:
         raise ValueError(f"budget_units: {shown(strange[0])} is no kind of unit here; known: {', '.join(there)}")
-    whole, least = known.macs(known.whole(), *size), least_macs(known, known.whole(), size, kinds)
-    share, macs = parse_budget(budget)
-    asked = int((share or 0) * whole) if macs is None else macs
+    if amount.ms is None:
+        cost = known.multiply_adds(*size)
+    elif table is None:
+        raise ValueError(f"budget={budget!r} is a time, and there is no table of times; give one")
+    else:
+        cost = grid_subnets(spec).times(table)
+    whole, least = known.cost(known.whole(), cost), least_cost(known, known.whole(), cost, kinds)
+    asked = int((amount.share or 0) * whole) if amount.share else amount.macs or round((amount.ms or 0) * 1e6)
     at = f"for an image of {size[0]}x{size[1]}"
     if asked < least:
         raise ValueError(
-            f"budget={budget!r} is {in_words(asked)} {at}; what cannot be removed costs {in_words(least)}, "
-            f"{least / whole:.1%} of the whole network: give at least that, or a smaller size"
+            f"budget={budget!r} is {cost.in_words(asked)} {at}; what cannot be removed costs "
+            f"{cost.in_words(least)}, {least / whole:.1%} of the whole network: give at least that, or a smaller size"
         )
     if asked >= whole:
         raise ValueError(
-            f"budget={budget!r} is no less than the {in_words(whole)} of the whole network {at}; leave it out, or give "
-            "a larger size with it"
+            f"budget={budget!r} is no less than the {cost.in_words(whole)} of the whole network {at}; leave it out, or "
+            "give a larger size with it"
         )
-    return Goal(whole, asked, size)
+    return Goal(whole, asked, cost)
 
 
 def check_phases(phases: Sequence[Phase]) -> None:
@@ -94,15 +113,6 @@ def check_phases(phases: Sequence[Phase]) -> None:
             f"budget: units are removed over the epochs of the search, and what is left is trained in those after it; "
             f"this run has {epochs[True]} and {phases[-1].end - phases[-1].first}: give more epochs, or other shares"
         )
-
-
-def in_words(macs: int) -> str:
-    """Multiply-adds, for people.
-
-    >>> in_words(1_234_567_890), in_words(45_600_000)
-    ('1.23 GMACs', '45.6 MMACs')
-    """
-    return f"{macs / 1e9:.3g} GMACs" if macs >= 10**9 else f"{macs / 1e6:.3g} MMACs"
 
 
 class Removal:
@@ -149,12 +159,14 @@ class Removal:
 
     def describe(self) -> dict[str, Any]:
         """Its part of an epoch's record: what the network that was trained and scored costs, and what it is."""
-        return {"macs": self.macs, "subnet": self._now()[0].to_dict()}
+        left = self._now()[0]
+        taken = {"ms": self._cost(left) / 1e6} if self.goal.cost.name == "ms" else {}
+        return {"macs": self.macs, **taken, "subnet": left.to_dict()}
 
     @property
     def macs(self) -> int:
-        """Of the network as it is now."""
-        return self._macs(self._now()[0])
+        """Multiply-adds of the network as it is now."""
+        return self.known.macs(self._now()[0], *self.goal.cost.size)
 
     def after_epoch(self) -> bool:
         """Remove what goes after the epoch that ends now, if it is one of those in which units go.
@@ -177,22 +189,20 @@ class Removal:
         shrink_training(self.state.model, self.state.weight_optimizer, left)
         counts = [self.known.count(subnet) for subnet in (before, left)]
         gone = [f"{n - counts[1][kind]} {kind}" for kind, n in counts[0].items() if n > counts[1][kind]]
-        self.say(
-            f"removed {', '.join(gone)}: {in_words(self.macs)} of {in_words(self.goal.whole)} are left "
-            f"({self.macs / self.goal.whole:.0%})"
-        )
+        now, whole, words = self._cost(left), self.goal.whole, self.goal.cost.in_words
+        self.say(f"removed {', '.join(gone)}: {words(now)} of {words(whole)} are left ({now / whole:.0%})")
         return True
 
     def _reduced(self, left: Any, target: int, ranks: Mapping[Unit, float], floor: float) -> Any:
         """``left`` without units in the order of their rank, until it costs no more than ``target`` or none can go."""
-        while self._macs(left) > target:
+        while self._cost(left) > target:
             start = left
             saved = self._saved(left, self._units(left, floor))
             per = saved if self.score.per_cost else dict.fromkeys(saved, 1)
             order = sorted((unit for unit, n in saved.items() if n > 0), key=lambda unit: ranks[unit] / per[unit])
             if not order:
                 break
-            for least in (NEAR * self.goal.macs, 0):
+            for least in (NEAR * self.goal.most, 0):
                 left = self._without_some(left, order, target, least, floor)
                 if left != start:
                     break
@@ -204,14 +214,14 @@ class Removal:
         """``left`` without the first few of ``order`` that can go, none of which leaves less than ``least``."""
         wanted = -(-len(order) // AT_ONCE)
         for unit in order:
-            if not wanted or self._macs(left) <= target:
+            if not wanted or self._cost(left) <= target:
                 break
             if unit not in self._units(left, floor):  # went with another
                 continue
             smaller = self.known.without(left, unit)
             # What goes must not bar the way to the goal, as an edge may without which another level has to stay.
-            reaches = least_macs(self.known, smaller, self.goal.size, self.kinds) <= self.goal.macs
-            if reaches and self._macs(smaller) >= least:
+            reaches = least_cost(self.known, smaller, self.goal.cost, self.kinds) <= self.goal.most
+            if reaches and self._cost(smaller) >= least:
                 left, wanted = smaller, wanted - 1
         return left
 
@@ -240,8 +250,8 @@ class Removal:
 
     def _saved(self, left: Any, units: Sequence[Unit]) -> dict[Unit, int]:
         """What ``left`` costs less without each of its units."""
-        macs = self._macs(left)
-        return {unit: macs - self._macs(self.known.without(left, unit)) for unit in units}
+        cost = self._cost(left)
+        return {unit: cost - self._cost(self.known.without(left, unit)) for unit in units}
 
-    def _macs(self, left: Any) -> int:
-        return self.known.macs(left, *self.goal.size)
+    def _cost(self, left: Any) -> int:
+        return self.known.cost(left, self.goal.cost)

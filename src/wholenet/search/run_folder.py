@@ -8,6 +8,7 @@ checkpoint.pt    all that the next epoch depends on
 model/           the trained network, enough on its own to evaluate and predict
 model-last/      with keep="best": the last epoch's, where model/ is the best one's
 genotype.yaml    of a discrete network: what it is
+device-table.json of a run with a budget in milliseconds: what units take
 start.safetensors, start.json  what it starts from, where that is not chance; its control and first stage do too
 search/          of a two-stage run: its first stage, a run folder too
 control/         the frozen-uniform control, a run folder too
@@ -110,6 +111,11 @@ class RunFolder(Folder):
     def plan(self) -> Path:
         """How the settings were chosen, where they were not all given; a file for ``--config``, too."""
         return self.path / "plan.yaml"
+
+    @property
+    def device_table(self) -> Path:
+        """What the units of the network take, of a run with a budget in milliseconds."""
+        return self.path / "device-table.json"
 
     def supernet_spec(self, facts: Facts) -> Spec:
         """Of the first network that the run trains: of a two-stage run the supernet."""

@@ -55,9 +55,9 @@ class UnitScore:
             return found
         scale = {}
         for kind in {unit.kind for unit in found}:
-            worth = [
-                value / seen.saved[unit] for unit, value in found.items() if unit.kind == kind and seen.saved[unit]
-            ]
+            # By measured time, a smaller kernel may be the slower one: what saves nothing does not go.
+            own = [unit for unit in found if unit.kind == kind and seen.saved[unit] > 0]
+            worth = [found[unit] / seen.saved[unit] for unit in own]
             scale[kind] = sum(worth) / len(worth) if sum(worth) else 1.0
         return {unit: value / scale[unit.kind] for unit, value in found.items()}
 

@@ -14,6 +14,7 @@ from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.spaces.cell_space import CELL_SPACES
 from wholenet.spaces.grid_space import GRID
+from wholenet.spaces.grid_subnets import GridSubnets
 from wholenet.spaces.space import Facts, Space, Spec, known_names
 from wholenet.spaces.subnets import Subnets
 from wholenet.spaces.supernet import Supernet, create, subnets_of
@@ -114,6 +115,18 @@ def subnets(spec: Spec) -> Subnets[Any]:
     """
     space = SPACES[spec.space]
     return subnets_of(space, space.settings_of(spec.settings), Facts(spec.outputs, spec.channels))
+
+
+def grid_subnets(spec: Spec) -> GridSubnets:
+    """:func:`subnets` of a grid, whose units can be timed.
+
+    Raises:
+        ValueError: if nothing can be removed, or it is no grid.
+    """
+    found = subnets(spec)
+    if not isinstance(found, GridSubnets):
+        raise ValueError(f"units of space {spec.space!r} are not timed: give the budget in multiply-adds, like 2GMACs")
+    return found
 
 
 def left_of(spec: Spec) -> Any:

@@ -1,6 +1,6 @@
-"""What can be removed from a grid, what is left then, and what that costs: closed forms over :class:`Subgrid`.
+"""What can be removed from a grid, what is left then, and what that costs: sums over :class:`Subgrid`.
 
-Letters: H x W pixels of an image; level i = 0..3 stands for stride 4 * 2**i; F filters at level 0.
+Letters: level i = 0..3 stands for stride 4 * 2**i; F filters at level 0.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.files import shown
-from wholenet.ops.bottleneck import hidden_width
 from wholenet.ops.operations import Operation
 from wholenet.ops.shares import Kernel, kernel_of
+from wholenet.spaces.device_table import DeviceTable
 from wholenet.spaces.grid import LEVELS, STRIDES, Edge
+from wholenet.spaces.grid_costs import GridCost, GridMacs, GridTimes, all_merged, merged_kernel
 from wholenet.spaces.sizes import GridSize
 from wholenet.spaces.subgrid import CellPart, Subgrid, channels_of, groups_of, read_only, subgrid_from_dict, whole_grid
 from wholenet.spaces.subnets import Unit
@@ -87,28 +88,49 @@ class GridSubnets:
                 )
         return found
 
-    def least(self, subnet: Subgrid, height: int, width: int, kinds: Collection[str] = KINDS) -> int:
+    def multiply_adds(self, height: int, width: int) -> GridMacs:
+        """Of the form that runs on a CPU."""
+        return GridMacs(self.size, self.outputs, self.channels, (height, width))
+
+    def times(self, table: DeviceTable) -> GridTimes:
+        """By the units that were measured.
+
+        Raises:
+            ValueError: if the table lacks one.
+        """
+        return GridTimes(table, list(all_merged(self.kernels)), self.widths, self.features)
+
+    def cost(self, subnet: Subgrid, by: GridCost) -> int:
+        """The sum over all parts."""
+        channels = self.channels_of_levels(subnet)
+        read = {source for (layer, _), part in subnet.cells.items() if layer == 0 for source in part.inputs}
+        total = by.rest() + by.decoder(channels) + sum(by.stem(level, channels) for level in read)
+        for (_layer, level), part in subnet.cells.items():
+            total += sum(by.edge(source, level, channels) for source in part.inputs)
+            total += by.addition(level) * (len(part.inputs) - 1)
+            total += self._cell(level, channels, part, by)
+        return total
+
+    def least(self, subnet: Subgrid, by: GridCost, kinds: Collection[str] = KINDS) -> int:
         """The cheapest way from stems to the four levels of the last layer, all cells and levels as narrow as they can
         be: by dynamic programming over the sets of levels that a layer may have, from the first layer to the last."""
-        pixels = _pixels(height, width)
-        narrow = self._narrowest(subnet, kinds)
+        narrow = self._narrowest(subnet, by, kinds)
         if "edge" not in kinds:
-            return self.macs(narrow, height, width)
+            return self.cost(narrow, by)
         channels = self.channels_of_levels(narrow)
         every = [frozenset(some) for n in range(1, LEVELS + 1) for some in itertools.combinations(range(LEVELS), n)]
-        found = {some: sum(self._stem(channels[level], level, height, width) for level in some) for some in every}
+        found = {some: sum(by.stem(level, channels) for level in some) for some in every}
         for layer in range(narrow.layers):
             after = dict[frozenset[int], int]()
             parts = {level: narrow.cells[layer, level] for level in range(LEVELS) if (layer, level) in narrow.cells}
-            cells = {level: self._bottleneck(channels[level], level, part, pixels) for level, part in parts.items()}
+            cells = {level: self._cell(level, channels, part, by) for level, part in parts.items()}
             for some in every:
                 if not some <= parts.keys():
                     continue
                 ways = [
                     cost
                     + sum(
-                        cells[level]
-                        + min(_edge(channels, s, level, pixels) for s in parts[level].inputs if s in before)
+                        cells[level] + min(by.edge(s, level, channels) for s in parts[level].inputs if s in before)
                         for level in some
                     )
                     for before, cost in found.items()
@@ -117,7 +139,7 @@ class GridSubnets:
                 if ways:
                     after[some] = min(ways)
             found = after
-        return found[frozenset(range(LEVELS))] + self._decoder(channels, pixels)
+        return found[frozenset(range(LEVELS))] + by.decoder(channels) + by.rest()
 
     def units(self, subnet: Subgrid, floor: float = 0.0) -> list[Unit]:
         """Edges of cells that have another, operations likewise, groups of channels but the last, and bottlenecks; with
@@ -162,14 +184,8 @@ class GridSubnets:
         return read_only(left) if unit.kind == "edge" else left
 
     def macs(self, subnet: Subgrid, height: int, width: int) -> int:
-        """Multiply-adds of the form that runs on a CPU: kernels mixed first, 1 x 1 convolutions at the smaller size."""
-        pixels, channels = _pixels(height, width), self.channels_of_levels(subnet)
-        read = {source for (layer, _), part in subnet.cells.items() if layer == 0 for source in part.inputs}
-        total = sum(self._stem(channels[level], level, height, width) for level in read)
-        for (_layer, level), part in subnet.cells.items():
-            total += sum(_edge(channels, source, level, pixels) for source in part.inputs)
-            total += self._bottleneck(channels[level], level, part, pixels)
-        return total + self._decoder(channels, pixels)
+        """:meth:`cost` by :meth:`multiply_adds`."""
+        return self.cost(subnet, self.multiply_adds(height, width))
 
     def gates(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit]) -> Tensor:
         """Derivatives in the units' gates. An edge's output is that of its BatchNorm, whose affine map is linear in the
@@ -263,53 +279,29 @@ class GridSubnets:
         read = any(level in part.inputs for (layer, _), part in subnet.cells.items() if layer == 0)
         return [*names, f"stems.{level}.2.1"] if read else names
 
-    def _narrowest(self, subnet: Subgrid, kinds: Collection[str]) -> Subgrid:
+    def _narrowest(self, subnet: Subgrid, by: GridCost, kinds: Collection[str]) -> Subgrid:
         """``subnet`` without what can go of these kinds, but for edges."""
-        cells = {}
+        cells, channels = {}, self.channels_of_levels(subnet)
         for at, part in subnet.cells.items():
             if "bottleneck" in kinds:
                 part = replace(part, operations=(), groups=())
             elif not part.bare:
-                if "operation" in kinds:
-                    part = replace(part, operations=(min(part.operations, key=self._side),))
                 if "channels" in kinds:
                     part = replace(part, groups=_smallest(part.groups, self.widths[at[1]]))
+                if "operation" in kinds:
+                    some = [replace(part, operations=places) for places in (*zip(part.operations), part.operations)]
+                    part = min(some, key=lambda one, level=at[1]: self._cell(level, channels, one, by))
             cells[at] = part
         levels = subnet.levels
-        if "width" in kinds and self.size.sampling == 1:
+        if "width" in kinds and self.size.sampling == 1 and by.narrows:
             levels = tuple(_smallest(groups, c) for groups, c in zip(levels, self.features, strict=True))
         return replace(subnet, cells=cells, levels=levels)
 
-    def _side(self, place: int) -> int:
-        return merged_side([self.kernels[place]])
-
-    def _bottleneck(self, channels: int, level: int, part: CellPart, pixels: Sequence[int]) -> int:
+    def _cell(self, level: int, channels: Sequence[int], part: CellPart, by: GridCost) -> int:
         if part.bare:
-            return 0
-        width = len(self._kept(part, level))
-        side = merged_side([self.kernels[place] for place in part.operations])
-        hidden = hidden_width(self.widths[level])
-        return (2 * channels // self.size.sampling + side**2) * width * pixels[level] + 2 * width * hidden
-
-    def _decoder(self, channels: Sequence[int], pixels: Sequence[int]) -> int:
-        head = self.size.head
-        merged = sum(c * head * n for c, n in zip(channels, pixels, strict=True))
-        return merged + head * self.outputs * pixels[0]
-
-    def _stem(self, channels: int, level: int, height: int, width: int) -> int:
-        half = self.features[level] // 2
-        first, second = (_halved(height, width, level + times) for times in (1, 2))
-        return 9 * (self.channels * half + half * half) * first + 9 * half * channels * second
-
-
-def merged_side(kernels: Sequence[tuple[int, int]]) -> int:
-    """Side of the one kernel that equals those of (side, dilation), as ``ops.mixture`` merges them.
-
-    >>> merged_side([(3, 1), (5, 1)]), merged_side([(3, 2)]), merged_side([(3, 1), (3, 2)])
-    (5, 3, 5)
-    """
-    step = math.gcd(*(dilation for side, dilation in kernels if side > 1)) or 1
-    return max(dilation // step * (side - 1) + 1 if side > 1 else 1 for side, dilation in kernels)
+            return by.bare(level)
+        width = sum(len(channels_of(group, self.widths[level])) for group in part.groups)
+        return by.bottleneck(level, channels, width, merged_kernel([self.kernels[at] for at in part.operations]))
 
 
 @cache
@@ -374,10 +366,6 @@ def _most_that_stay(floor: float, width: int) -> int:
     return max(1, math.ceil(floor * groups_of(width)))
 
 
-def _edge(channels: Sequence[int], source: int, target: int, pixels: Sequence[int]) -> int:
-    return channels[source] * channels[target] * min(pixels[source], pixels[target])
-
-
 def _halves(*norms: str) -> list[str]:
     return [f"{norm}.{half}" for norm in norms for half in ("weight", "bias")]
 
@@ -388,12 +376,3 @@ def _some(values: Tensor, kept: Tensor | None) -> Tensor:
 
 def _gradient(parameter: nn.Parameter) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-
-
-def _halved(height: int, width: int, times: int) -> int:
-    """Pixels after so many halvings, each rounded up."""
-    return -(-height // 2**times) * -(-width // 2**times)
-
-
-def _pixels(height: int, width: int) -> list[int]:
-    return [_halved(height, width, level + 2) for level in range(LEVELS)]

@@ -22,6 +22,24 @@ class Unit(NamedTuple):
     """Which of that kind: as the space counts."""
 
 
+class Cost(Protocol):
+    """What the parts of a network cost, for one image: each space knows what it asks of it. In whole numbers."""
+
+    @property
+    def name(self) -> str:
+        """What it is counted in: "macs" (multiply-adds) or "ms" (time, in nanoseconds)."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the image."""
+        ...
+
+    def in_words(self, amount: int) -> str:
+        """So much of it, for people."""
+        ...
+
+
 class Subnets(Protocol[Subnet]):
     """The subnets of the supernets of one space, settings and facts."""
 
@@ -37,8 +55,16 @@ class Subnets(Protocol[Subnet]):
         """
         ...
 
-    def least(self, subnet: Subnet, height: int, width: int, kinds: Collection[str] = ...) -> int:
-        """:meth:`macs` of the cheapest part of a subnet that removing units of these kinds can come to; of all, if none
+    def multiply_adds(self, height: int, width: int) -> Cost:
+        """Of one image of height x width pixels, in the form that runs."""
+        ...
+
+    def cost(self, subnet: Subnet, by: Any) -> int:
+        """What a subnet costs, ``by`` a :class:`Cost` of this space."""
+        ...
+
+    def least(self, subnet: Subnet, by: Any, kinds: Collection[str] = ...) -> int:
+        """:meth:`cost` of the cheapest part of a subnet that removing units of these kinds can come to; of all, if none
         are named."""
         ...
 
@@ -55,7 +81,7 @@ class Subnets(Protocol[Subnet]):
         ...
 
     def macs(self, subnet: Subnet, height: int, width: int) -> int:
-        """Multiply-adds of one image of height x width pixels, in the form that runs."""
+        """:meth:`cost` by :meth:`multiply_adds`."""
         ...
 
     def gates(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit]) -> Tensor:

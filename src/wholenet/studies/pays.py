@@ -14,9 +14,10 @@ from typing import Any
 
 from wholenet.report.style import CYCLE, INK, saved_figure
 from wholenet.search.config import FitConfig
-from wholenet.search.removal import goal_of, in_words
+from wholenet.search.removal import goal_of
 from wholenet.search.run_folder import RunFolder, spec_of
 from wholenet.spaces.catalog import subnets
+from wholenet.spaces.grid_costs import macs_in_words
 from wholenet.spaces.sizes import grid_size
 from wholenet.spaces.space import Facts, Spec
 from wholenet.studies.paired import paired
@@ -47,7 +48,7 @@ def pays(setting: Setting, pool: Pool) -> Result:
     facts = _facts(next(iter(runs.values()))[0])
     whole = spec_of(base, facts)
     size = base.crop_size
-    goals = {budget: goal_of(whole, budget, size).macs for budget in BUDGETS}
+    goals = {budget: goal_of(whole, budget, size).most for budget in BUDGETS}
     still = setting.varied(base, architecture="uniform", budget=None)
     narrow = {budget: replace(still, filters=_filters(base, facts, goal)) for budget, goal in goals.items()}
     times = relative_times(
@@ -82,7 +83,7 @@ def _filters(config: FitConfig, facts: Facts, most: int) -> int:
             known = subnets(spec_of(replace(config, filters=filters), facts))
             if known.macs(known.whole(), *config.crop_size) <= most:
                 return filters
-    raise ValueError(f"no grid of {config.size} is narrow enough for {in_words(most)}; give larger budgets")
+    raise ValueError(f"no grid of {config.size} is narrow enough for {macs_in_words(most)}; give larger budgets")
 
 
 def _facts(run: RunFolder) -> Facts:
