@@ -11,7 +11,7 @@ from rich.console import Console
 
 from wholenet import parallel
 from wholenet.architecture import RELAXATIONS
-from wholenet.beginning import Beginning, find_beginning, starts_from_something, write_beginning
+from wholenet.beginning import Beginning, check_whole, find_beginning, starts_from_something, write_beginning
 from wholenet.data.sets import place_of
 from wholenet.data.transforms import check_transform
 from wholenet.deploy.model_folder import load_model
@@ -82,7 +82,10 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     config = replace(config, **settled)
     if isinstance(config, FitConfig) and config.budget is not None:
         check_phases(plan_phases(config))
-        goal_of(spec_of(config, data.network()), config.budget, config.crop_size, config.budget_kinds)
+        spec = spec_of(config, data.network())
+        if config.shrinks and beginning.given is not None:
+            spec = check_whole(beginning.given, spec, data.classes().names)
+        goal_of(spec, config.budget, config.crop_size, config.budget_kinds)
     with parallel.first_alone():
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():

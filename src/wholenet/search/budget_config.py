@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from wholenet.checked import BelowOne, Share, checked
+from wholenet.checked import BelowOne, Count, Share, checked
 from wholenet.files import shown
 from wholenet.search.begin_config import BeginConfig
+from wholenet.search.protocols import PROTOCOLS
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 Scoring = Literal["saliency", "saliency-by-kind", "magnitude", "weights", "random"]
 """How units are ranked: see :mod:`wholenet.search.scores`."""
-BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor")
+BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor", "budget_rounds")
 """The fields that it adds."""
 
 
@@ -57,11 +58,19 @@ class BudgetConfig(BeginConfig):
     """Share of the search's epochs over which units go, from its first: 1 is gradually, 0 at once after that one."""
     budget_floor: BelowOne = 0.125
     """Share of each bottleneck's and each level's channels that stays, as long as the budget can be met so."""
+    budget_rounds: Count = 4
+    """Of `wholenet shrink`: epochs in which units of the trained network are scored, at the end of each of which some
+    go."""
 
     @property
     def budget_kinds(self) -> tuple[str, ...] | None:
         """Of units that may go; None: all."""
         return None if self.budget_units is None else tuple(self.budget_units.split(","))
+
+    @property
+    def shrinks(self) -> bool:
+        """Whether the run makes a trained network smaller."""
+        return PROTOCOLS[self.protocol].shrinks
 
     def check_budget(self) -> None:
         """Make sure that a budget goes together with the rest of the run.
@@ -69,12 +78,20 @@ class BudgetConfig(BeginConfig):
         Raises:
             ValueError: if it does not.
         """
+        if self.shrinks:
+            self._check_shrinking()
         if self.budget is None:
             return
         parse_budget(self.budget)
-        apart = {
+        searching = {
             "architecture": ("learned", "a search is what meets a budget"),
             "protocol": ("single-stage", "another protocol cuts the network in its own way"),
+            "budget_rounds": (
+                BudgetConfig.budget_rounds,
+                "they are of protocol='shrink'; here units go over the epochs of the search",
+            ),
+        }
+        apart = ({} if self.shrinks else searching) | {
             "genotype": (None, "a discrete network has nothing to choose from"),
             "execution": ("eager", "the network changes on the way"),
             "control": (
@@ -87,6 +104,19 @@ class BudgetConfig(BeginConfig):
         for name, (value, why) in apart.items():
             if (found := getattr(self, name)) != value:
                 raise ValueError(f"{name}={found!r} and budget={self.budget!r}: {why}; leave one of them out")
+
+    def _check_shrinking(self) -> None:
+        lacking = [name for name in ("budget", "init") if getattr(self, name) is None]
+        if lacking:
+            raise ValueError(
+                f"protocol={self.protocol!r} takes units away from a trained network until a budget is met, and "
+                f"{lacking[0]} is not given: `wholenet shrink RUN --budget 40%` gives all it needs"
+            )
+        if self.epochs <= self.budget_rounds:
+            raise ValueError(
+                f"epochs={self.epochs} with budget_rounds={self.budget_rounds}: units go over so many epochs, and one "
+                f"more is for BatchNorm's statistics; give at least {self.budget_rounds + 1} (more are fine-tuning)"
+            )
 
     def check_budget_asked(self) -> None:
         """Make sure that what is said of a budget is said of one.

@@ -47,6 +47,7 @@ GROUPS = {
         "budget_units",
         "budget_over",
         "budget_floor",
+        "budget_rounds",
     ),
     "Search": (
         "method",

@@ -43,10 +43,13 @@ class Goal:
     """Of what is left in the end, at most."""
     size: tuple[int, int]
     """(H, W) of the image that is counted for."""
+    start: int | None = None
+    """Multiply-adds of what the run starts with, where that is not all of it."""
 
     def after(self, done: int, epochs: int) -> int:
         """Multiply-adds that are left after ``done`` of the ``epochs`` in which units are removed."""
-        return self.whole - (self.whole - self.macs) * done // epochs
+        start = self.whole if self.start is None else self.start
+        return start - (start - self.macs) * done // epochs
 
 
 def least_macs(known: Subnets[Any], left: Any, size: tuple[int, int], kinds: tuple[str, ...] | None) -> int:
@@ -58,14 +61,15 @@ def goal_of(spec: Spec, budget: str, size: tuple[int, int], kinds: tuple[str, ..
     """What ``budget`` means for the supernet of ``spec`` and images of ``size`` = (H, W), if these ``kinds`` may go.
 
     Raises:
-        ValueError: if no part of the network costs as little, the whole costs no more, or nothing can be removed; for a
+        ValueError: if no part of the network costs as little, it costs no more already, or nothing can be removed; for a
             kind of unit that there is not.
     """
-    known = subnets(spec)
+    known, left = subnets(spec), left_of(spec)
     there = {unit.kind: None for unit in known.units(known.whole())}
     if strange := [kind for kind in kinds or () if kind not in there]:
         raise ValueError(f"budget_units: {shown(strange[0])} is no kind of unit here; known: {', '.join(there)}")
-    whole, least = known.macs(known.whole(), *size), least_macs(known, known.whole(), size, kinds)
+    whole, least = known.macs(known.whole(), *size), least_macs(known, left, size, kinds)
+    start = None if spec.subnet is None else known.macs(left, *size)
     share, macs = parse_budget(budget)
     asked = int((share or 0) * whole) if macs is None else macs
     at = f"for an image of {size[0]}x{size[1]}"
@@ -79,7 +83,12 @@ def goal_of(spec: Spec, budget: str, size: tuple[int, int], kinds: tuple[str, ..
             f"budget={budget!r} is no less than the {in_words(whole)} of the whole network {at}; leave it out, or give "
             "a larger size with it"
         )
-    return Goal(whole, asked, size)
+    if start is not None and asked >= start:
+        raise ValueError(
+            f"budget={budget!r} is {in_words(asked)} {at}, and the network that is to shrink costs {in_words(start)} "
+            f"already ({start / whole:.1%} of the whole one): give less"
+        )
+    return Goal(whole, asked, size, start)
 
 
 def check_phases(phases: Sequence[Phase]) -> None:
@@ -88,6 +97,8 @@ def check_phases(phases: Sequence[Phase]) -> None:
     Raises:
         ValueError: if it has no search to meet it in, or no epochs after that.
     """
+    if any(phase.removes for phase in phases):
+        return
     epochs = {moves: sum(p.end - p.first for p in phases if p.moves_architecture == moves) for moves in (True, False)}
     if not epochs[True] or phases[-1].moves_architecture or phases[-1].end == phases[-1].first:
         raise ValueError(
@@ -111,7 +122,7 @@ class Removal:
     Args:
         state: of the run; its model and its weights' optimiser are changed in place.
         goal: see :func:`goal_of`.
-        search: the phase in which units are removed, at the end of each epoch.
+        search: the phase in which units are removed, at the end of each epoch (``search.phases.removing``).
         by: how units are ranked, a name in ``search.scores.SCORES``.
         kinds: of units that may go; None: all.
         over: the share of the search's epochs over which they go, from its beginning.
