@@ -155,7 +155,7 @@ def test_units_go_in_the_phase_that_is_there_for_it():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"budget": "5%"}, "stems, decoder and the least that joins them"),
+        ({"budget": "5%"}, "what cannot be removed costs"),
         ({"budget": "9GMACs"}, "no less than the"),
         ({"budget": "50%", "size": "tiny"}, "size cannot be given: a network that is to shrink is what it is"),
         ({"budget": "50%", "ema": 0.9}, "ema cannot be given"),

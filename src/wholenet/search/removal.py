@@ -61,8 +61,8 @@ def goal_of(spec: Spec, budget: str, size: tuple[int, int], kinds: tuple[str, ..
     """What ``budget`` means for the supernet of ``spec`` and images of ``size`` = (H, W), if these ``kinds`` may go.
 
     Raises:
-        ValueError: if no part of the network costs as little, it costs no more already, or nothing can be removed; for a
-            kind of unit that there is not.
+        ValueError: if no part of the network costs as little, it costs no more already, or nothing can be removed; for
+            a kind of unit that there is not.
     """
     known, left = subnets(spec), left_of(spec)
     there = {unit.kind: None for unit in known.units(known.whole())}
