@@ -32,6 +32,7 @@ ROOMS = [
     "training",
     "cells",
     "control",
+    "smaller",
     "studies",
     "sweeps",
     "old_names",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wholenet.inspection import compare, diagnose, push, write_report
     from wholenet.plugins import register
     from wholenet.search.read_run import read_run
+    from wholenet.smaller import shrink
     from wholenet.spaces.catalog import create_model
     from wholenet.spaces.supernet import Supernet
 
@@ -51,6 +52,7 @@ _HOME = {
     "push": "wholenet.inspection",
     "fold": "wholenet.deploy.fold",
     "read_run": "wholenet.search.read_run",
+    "shrink": "wholenet.smaller",
     "plan": "wholenet.api",
     "register": "wholenet.plugins",
 }
@@ -73,6 +75,7 @@ __all__ = [
     "register",
     "resume",
     "retrain",
+    "shrink",
     "write_report",
 ]
 

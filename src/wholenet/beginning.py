@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,17 @@ from wholenet.files import read_json, require_keys, shown, write_whole
 from wholenet.search.config import FitConfig
 from wholenet.search.folder import CHECKPOINT
 from wholenet.search.run_folder import RunFolder
+from wholenet.search.shrinking import shrink_training
+from wholenet.search.state import TrainState
 from wholenet.search.train_config import TrainConfig
+from wholenet.spaces.catalog import subnets
 from wholenet.spaces.space import Spec
-from wholenet.spaces.supernet import Supernet
 
 ENCODER = "net.encoder."
 """Names of a pretrained encoder's tensors, in a model, begin with it."""
 LOGITS = "arch.logits."
 KEYS = {"sha256": str, "facts": dict}
-"""Of start.json."""
+"""Of start.json. A run that shrinks a network which is smaller than its supernet already has "subnet" too."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Beginning:
 def starts_from_something(config: TrainConfig) -> bool:
     """Whether the run starts from weights that something else has learned."""
     return isinstance(config, FitConfig) and config.pretrained
+
+
+def shrinks(config: TrainConfig) -> bool:
+    """Whether the run makes smaller what it starts from."""
+    return isinstance(config, FitConfig) and config.shrinks
 
 
 def find_beginning(config: TrainConfig, say: Callable[[str], None]) -> Beginning:
@@ -88,6 +95,10 @@ def write_beginning(
     """
     tensors, facts = dict[str, Tensor](), dict[str, str]()
     report: list[str] = []
+    subnet = None
+    if beginning.given is not None and shrinks(run.config):
+        subnet = beginning.given.model.spec.subnet
+        spec = replace(spec, subnet=subnet)
     if beginning.given is not None:
         fit = what_fits(beginning.given, spec, classes)
         tensors |= fit.tensors
@@ -106,17 +117,47 @@ def write_beginning(
     partial.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
     digest = file_digest(partial)
     partial.replace(run.start)
-    about = {"sha256": digest, "facts": facts, "report": report}
+    about = {"sha256": digest, "facts": facts, "report": report} | ({} if subnet is None else {"subnet": subnet})
     write_whole(run.start_facts, json.dumps(about, indent=2) + "\n")  # last: where it is, the other is whole
 
 
-def begin(run: RunFolder, config: TrainConfig, model: Supernet[Any]) -> None:
-    """Let ``model``, untrained, start from what the folder of ``run`` has, unless the run has a checkpoint.
+def check_whole(given: Given, spec: Spec, classes: Sequence[str]) -> Spec:
+    """Make sure that a run whose supernet is that of ``spec`` can take ``given`` as a whole, to make it smaller.
+
+    Returns:
+        Of the network that it starts with.
+
+    Raises:
+        ValueError: if the network is another one, a discrete one, or tells other classes apart.
+    """
+    if given.model.discrete:
+        raise ValueError(f"{given.path} holds a discrete network, which has no units to choose from; give a supernet")
+    if tuple(classes) != given.classes:
+        raise ValueError(
+            f"{given.path} tells {', '.join(given.classes)} apart, and the data has {', '.join(classes)}: give data of "
+            "the same classes"
+        )
+    own = given.model.spec
+    if replace(own, subnet=None) != spec:
+        how = differences(given, spec) or f" (channels: {own.channels} and {spec.channels}; relaxation: "
+        how = how if how.endswith(")") else f"{how}{own.relaxation} and {spec.relaxation})"
+        raise ValueError(f"{given.path} is another network than the run's{how}; give the settings of the model")
+    return own
+
+
+def begin(run: RunFolder, config: TrainConfig, state: TrainState) -> None:
+    """Let the network of ``state``, untrained, start from what the folder of ``run`` has, unless the run has a
+    checkpoint.
 
     Raises:
         ValueError: if that is not there, was altered, or is of another network.
     """
-    if not starts_from_something(config) or (run.path / CHECKPOINT).exists():
+    if not starts_from_something(config):
+        return
+    model = state.model
+    if shrinks(config) and (left := beginning_facts(run).get("subnet")) is not None:
+        shrink_training(model, state.weight_optimizer, subnets(model.spec).from_dict(left))
+    if (run.path / CHECKPOINT).exists():
         return
     whole = run.outermost
     expected = beginning_facts(run)["sha256"]
@@ -129,10 +170,10 @@ def begin(run: RunFolder, config: TrainConfig, model: Supernet[Any]) -> None:
         raise ValueError(f"{whole.start}, which the run starts from, cannot be used: {error}. Start anew") from error
     if config.architecture == "uniform":
         tensors = {name: value for name, value in tensors.items() if not name.startswith(LOGITS)}
-    state = model.state_dict()
+    own = model.state_dict()
     # A discrete network is a part of the supernet.
-    tensors = {name: value for name, value in tensors.items() if name in state}
-    if other := [name for name, value in tensors.items() if value.shape != state[name].shape]:
+    tensors = {name: value for name, value in tensors.items() if name in own}
+    if other := [name for name, value in tensors.items() if value.shape != own[name].shape]:
         raise ValueError(f"{whole.start} has {some_of(other)} of another shape than the network; start anew")
     model.load_state_dict(tensors, strict=False)
 

@@ -102,6 +102,7 @@ def _run(parser: ArgumentParser, found: Asked, typed: Sequence[str]) -> None:
 def _how_to_go_on(command: str, typed: Sequence[str]) -> str:
     if command in ("study", "sweep"):
         return f", all its runs too; the same command goes on: `{shlex.join(['wholenet', *typed])}`"
-    if command in ("fit", "retrain"):
-        return f"; a run continues from its last checkpoint with `wholenet {command} --resume RUN`"
+    if command in ("fit", "retrain", "shrink"):
+        again = "fit" if command == "shrink" else command
+        return f"; a run continues from its last checkpoint with `wholenet {again} --resume RUN`"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
@@ -90,6 +90,8 @@ class Job(Generic[Result]):
     """None: nothing was held out."""
     score_every: int
     """Epochs between two scorings; the last one always is."""
+    also_scored: Collection[int] = ()
+    """Epochs that are scored besides, from 0."""
     unscored: Mapping[str, None]
     """What the record of an epoch says that was not scored."""
     save: Callable[[Scored, int], None]
@@ -171,7 +173,7 @@ def _train(job: Job[Result], console: Console) -> Result:
             described = {"epoch": epoch, "phase": phase.name, **job.describe(state), **job.unscored}
             record = described | state.tally.record(job.images)
             scored = None
-            if job.score is not None and (last or finished % job.score_every == 0):
+            if job.score is not None and (last or finished % job.score_every == 0 or epoch in job.also_scored):
                 scored = job.score()
                 record |= scored.record
             if job.curvature is not None and _looks(job):

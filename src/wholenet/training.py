@@ -11,7 +11,7 @@ from rich.console import Console
 
 from wholenet import parallel
 from wholenet.architecture import RELAXATIONS
-from wholenet.beginning import Beginning, find_beginning, starts_from_something, write_beginning
+from wholenet.beginning import Beginning, check_whole, find_beginning, starts_from_something, write_beginning
 from wholenet.data.sets import place_of
 from wholenet.data.transforms import check_transform
 from wholenet.deploy.model_folder import load_model
@@ -87,7 +87,7 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     config = replace(config, **settled)
     if isinstance(config, FitConfig) and config.budget is not None:
         check_phases(plan_phases(config))
-    table = _check_goal(config, data, console)
+    table = _check_goal(config, data, beginning, console)
     with parallel.first_alone():
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():
@@ -128,8 +128,8 @@ def check_space(config: TrainConfig, space: Space) -> None:
         )
 
 
-def _check_goal(config: TrainConfig, data: Data, console: Console) -> DeviceTable | None:
-    """Make sure that a budget can be met.
+def _check_goal(config: TrainConfig, data: Data, beginning: Beginning, console: Console) -> DeviceTable | None:
+    """Make sure that a budget can be met from where the run begins.
 
     Returns:
         Of one in milliseconds the times that it is counted by; None in processes other than the first.
@@ -141,6 +141,8 @@ def _check_goal(config: TrainConfig, data: Data, console: Console) -> DeviceTabl
         return None
     spec = spec_of(config, data.network())
     table = table_of(config, spec, plain(console)) if config.timed else None
+    if config.shrinks and beginning.given is not None:
+        spec = check_whole(beginning.given, spec, data.classes().names)
     goal_of(spec, config.budget, config.budget_size, config.budget_kinds, table)
     return table
 
@@ -190,7 +192,8 @@ def resume(
             space, settings = space_of(run.config)
             space.write_genotype(space.read_genotype(given, settings), run.genotype)
         if (
-            not run.device_table.exists() and (table := _check_goal(run.config, prepared, console)) is not None
+            not run.device_table.exists()
+            and (table := _check_goal(run.config, prepared, Beginning(), console)) is not None
         ):  # likewise
             write_table(table, run.device_table)
         if starts_from_something(run.config) and not (run.outermost.start_facts.exists() or run.begun):  # likewise

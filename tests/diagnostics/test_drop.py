@@ -1,27 +1,55 @@
-"""Dropping edges below a weight."""
+"""Dropping edges below a weight: cut out, what is left computes what the network does with them at zero."""
+
+import copy
 
 import pytest
 import torch
 
+from wholenet.diagnostics.discretization import current_weights
 from wholenet.diagnostics.drop import without_edges_below
+from wholenet.spaces.catalog import create_model, left_of, subnets
+from wholenet.spaces.count import macs_as_run
+from wholenet.spaces.supernet import with_weights
+
+
+def at_zero(model, below):
+    weights, mask = current_weights(model), model.net.masks["beta"]
+    strongest = weights["beta"] == weights["beta"].amax(-1, keepdim=True)
+    weak = mask & (weights["beta"] < below) & ~strongest
+    weights["beta"] = weights["beta"] * ~weak
+    return with_weights(model, weights), weak
 
 
 @pytest.mark.parametrize("below", [0.01, 0.2, 0.4, 1.0])
-def test_what_is_dropped_is_weak_and_no_cell_loses_its_strongest(model, below):
+def test_what_is_cut_out_computes_what_the_network_does_with_weak_edges_at_zero(model, below):
+    model = copy.deepcopy(model).double()
+    reference, weak = at_zero(model, below)
     cut, dropped = without_edges_below(model, below)
-    before, after, mask = model.arch()["beta"], cut.arch()["beta"], model.net.masks["beta"]
-    gone = mask & (after == 0)
-    assert int(gone.sum()) == dropped
-    assert (before[gone] < below).all()
-    strongest = before == before.amax(-1, keepdim=True)
-    assert not (gone & strongest).any()
-    assert (before[mask & ~gone & ~strongest] >= below).all()
-    assert torch.equal(after[~gone], before[~gone])
+    assert dropped == int(weak.sum())
+    x = torch.randn(2, 3, 33, 47, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(cut(x), reference(x), atol=1e-10, rtol=0)
+    assert not (cut.net.masks["beta"] & weak).any()
+    assert (cut.net.masks["beta"].any(-1) <= model.net.masks["beta"].any(-1)).all()
+    assert set(cut.net.state_dict()) < set(model.net.state_dict()) if dropped else cut.net is model.net
+    macs = subnets(model.spec).macs(left_of(cut.spec), 64, 64)
+    assert macs == macs_as_run(cut.float().eval(), 64, 64)
 
 
-def test_at_one_each_cell_keeps_one(model):
+def test_at_one_each_cell_that_is_left_keeps_one(model):
     after = without_edges_below(model, 1.0)[0].arch()["beta"]
-    assert ((after > 0).sum(-1) == 1).all()
+    assert set((after > 0).sum(-1).flatten().tolist()) <= {0, 1}
+    assert (after[-1] > 0).any(-1).all()
+
+
+def test_where_units_cannot_be_removed_edges_are_at_zero():
+    torch.manual_seed(0)
+    model = create_model("grid-nano", num_classes=2, cell="separate").eval()
+    model.arch.logits["beta"].data.normal_()
+    cut, dropped = without_edges_below(model, 0.4)
+    reference, weak = at_zero(model, 0.4)
+    assert dropped == int(weak.sum()) > 0
+    assert torch.equal(cut.arch()["beta"], reference.arch()["beta"])
 
 
 @pytest.mark.parametrize("below", [0.0, -0.1, 1.1])

@@ -21,6 +21,7 @@ from wholenet.commands.push import push
 from wholenet.commands.report import report
 from wholenet.commands.retrain import retrain
 from wholenet.commands.search import search
+from wholenet.commands.shrink import shrink
 from wholenet.commands.study import study
 from wholenet.commands.sweep import sweep
 from wholenet.data.sets import Task
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report,
     "compare": compare,
     "decode": decode,
+    "shrink": shrink,
     "study": study,
     "sweep": sweep,
     "export": export,

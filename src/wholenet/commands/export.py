@@ -36,6 +36,8 @@ def export(
             f"{price.dropped} of {price.edges} edges dropped: {100 * price.miou_before:.1f} % mIoU before, "
             f"{100 * price.miou_after:.1f} % after, on {price.images} validation images"
         )
+        if price.macs_before is not None and price.macs_after is not None:
+            print(f"{price.macs_before / 1e6:,.4g} MMACs before, {price.macs_after / 1e6:,.4g} MMACs after")
     print(
         f"{out}: on {check.inputs} random and real inputs logits differ by at most {check.max_abs_error:.1e} (of "
         f"{check.max_abs_logit:.3g}), and {100 * check.same_class:.3f} % of the pixels get the same class"

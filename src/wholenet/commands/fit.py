@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from wholenet.checked import PlannedMinutes
@@ -12,6 +13,7 @@ from wholenet.files import shown
 from wholenet.option_files import NONE
 from wholenet.search.config import FitConfig, fit_config, grid_methods
 from wholenet.search.presets import PRESETS
+from wholenet.search.protocols import plan_phases
 from wholenet.signatures import Fields, Shown
 from wholenet.spaces.sizes import CELL_SPACES
 
@@ -86,7 +88,7 @@ def fit(
             print(text, end="")
             return
     if (compared := trained(started, found, moved, text)) is not None:
-        _tell(compared)
+        tell(compared)
 
 
 def _plans(found: dict[str, Any], preset: str | None, resume: str | None, **asked: Any) -> bool:
@@ -124,9 +126,12 @@ def _planned(found: dict[str, Any], minutes: float | None, quiet: bool) -> tuple
     return plan.config(), plan.text()
 
 
-def _tell(compared: Compared) -> None:
+def tell(compared: Compared) -> None:
+    """Print what a run came to, and what to open."""
     learned = compared.learned
     print(f"\nvalidation mIoU      {100 * learned.scores.miou:5.1f} %   {learned.run}")
+    for line in _shrunk(learned.run):
+        print(line)
     if compared.uniform is not None:
         uniform = compared.uniform
         print(f"frozen-uniform       {100 * uniform.scores.miou:5.1f} %   {uniform.run}")
@@ -135,3 +140,13 @@ def _tell(compared: Compared) -> None:
     for picture in ("predictions", "architecture", "curves", "entropy"):
         if (path := learned.run / f"{picture}.png").exists():
             print(f"open {path}")
+
+
+def _shrunk(path: Path) -> list[str]:
+    """How a run went that made a trained network smaller."""
+    from wholenet.search.run_folder import RunFolder  # imports torch
+    from wholenet.search.shrunk import shrunk_lines
+    from wholenet.tasks.score import MIOU
+
+    run = RunFolder(path)
+    return shrunk_lines(run.records(), plan_phases(run.config), MIOU, run.config.keep)

@@ -1,14 +1,23 @@
-"""A trained supernet without its weak edges, and what that costs: for who wants it smaller and has seen the price."""
+"""A trained supernet without its weak edges, and what that costs: for who wants it smaller and has seen the price.
+
+They are units like those that a budget removes (``search/removal.py``): what is left is cut out, exactly.
+"""
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
 
 from wholenet.deploy.score import open_for
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.diagnostics.batchnorm import recalibrated, recalibration_batches
 from wholenet.diagnostics.discretization import current_weights
 from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.catalog import left_of, shrink, subnets
+from wholenet.spaces.subnets import Subnets, Unit
 from wholenet.spaces.supernet import Supernet, with_weights
 from wholenet.tasks.segmentation import evaluate
 
@@ -23,10 +32,14 @@ class Price:
     miou_after: float
     """On the validation split, both; in [0, 1]."""
     images: int
+    macs_before: int | None = None
+    macs_after: int | None = None
+    """Multiply-adds of an image of the crop's size; None where the space does not count what can be removed."""
 
 
 def without_edges_below(model: Supernet, below: float) -> tuple[Supernet, int]:
-    """``model``'s network (shared) with the edges of weight less than ``below`` at zero, and how many these are.
+    """``model`` without the edges of weight less than ``below``, and how many these are: what nobody reads then is gone
+    too. Networks whose units cannot be removed (``spaces.catalog.subnets``) keep them, at a weight of zero.
 
     Each cell keeps its strongest edge. The rest is not renormalised: that makes it worse (docs/studies/figure-2.md).
 
@@ -39,7 +52,31 @@ def without_edges_below(model: Supernet, below: float) -> tuple[Supernet, int]:
     beta = weights["beta"]
     weak = mask & (beta < below) & (beta < beta.amax(-1, keepdim=True))
     weights["beta"] = beta.masked_fill(weak, 0.0)
-    return with_weights(model, weights), int(weak.sum())
+    return with_weights(_cut(model, weak), weights), int(weak.sum())
+
+
+def _cut(model: Supernet, weak: Tensor) -> Supernet:
+    """A copy of ``model`` without the ``weak`` edges, bool [L, 4, 3]; ``model`` itself, if nothing can go."""
+    known = _subnets(model)
+    if known is None or not weak.any():
+        return model
+    left = left_of(model.spec)
+    for layer, level, place in weak.nonzero().tolist():
+        unit = Unit("edge", (layer, level, level + place - 1))
+        if unit in known.units(left):  # or it went with its cell
+            left = known.without(left, unit)
+    smaller = copy.deepcopy(model)
+    shrink(smaller, left)
+    return smaller
+
+
+def _subnets(model: Supernet) -> Subnets[Any] | None:
+    try:
+        return subnets(model.spec)
+    except (
+        ValueError
+    ):  # a bottleneck per operation, an encoder of another library, an operation that declares no kernel
+        return None
 
 
 def drop_edges(
@@ -73,5 +110,8 @@ def drop_edges(
     if dropped:
         cut = recalibrated(cut, recalibration_batches(own.splits["train"], run.fit_config, pixels=model.pixels))
         after = score(cut)
-    price = Price(dropped, int(model.network.net.masks["beta"].sum()), before, after, len(val))
+    edges, size = int(model.network.net.masks["beta"].sum()), run.fit_config.crop_size
+    known = _subnets(model.network)
+    macs = [None if known is None else known.macs(left_of(net.spec), *size) for net in (model.network, cut)]
+    price = Price(dropped, edges, before, after, len(val), *macs)
     return replace(model, network=cut), price

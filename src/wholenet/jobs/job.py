@@ -27,10 +27,11 @@ from wholenet.search.config import FitConfig
 from wholenet.search.draw import batch_of_all
 from wholenet.search.keep import best_record, is_best, say_kept
 from wholenet.search.memory import memory_advice
-from wholenet.search.phases import Phase
+from wholenet.search.phases import Phase, removing
 from wholenet.search.protocols import plan_phases
 from wholenet.search.removal import Removal, goal_of
 from wholenet.search.run_folder import RunFolder
+from wholenet.search.shrunk import before_and_after
 from wholenet.search.start import choose_execution, initial_state, parts_of, schedule_of, stem_moves
 from wholenet.search.state import TrainState
 from wholenet.search.steps import Loss
@@ -52,9 +53,9 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     phases = plan_phases(config)
     epochs, images = phases[-1].end, batch_of_all(config)
     steps = config.steps_per_epoch or data.steps_per_epoch(images)
-    schedule, parts = schedule_of(config, epochs, steps), parts_of(config, phases)
+    schedule, parts = schedule_of(config, phases, steps), parts_of(config, phases)
     state = initial_state(run, data.network(), device)
-    begin(run, config, state.model)
+    begin(run, config, state)
     parts = replace(parts, at=stem_moves(state.model, config))
     streams, loss = data.streams(config, schedule, device), data.loss(config, device)
     searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
@@ -80,6 +81,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
         measured=task.score,
         score=outcome.score,
         score_every=score_every(config.val_every, epochs),
+        also_scored=before_and_after(phases),
         unscored={**task.unscored, **(NOT_LOOKED_AT if searches and config.eigenvalue_every else {})},
         save=outcome.save,
         draw=outcome.draw,
@@ -218,7 +220,8 @@ def _removal(run: RunFolder, state: TrainState, phases: Sequence[Phase], say: Ca
         return None
     table = read_table(run.device_table) if config.timed else None
     goal = goal_of(state.model.spec, config.budget, config.budget_size, config.budget_kinds, table)
-    search = next(phase for phase in phases if phase.moves_architecture)
+    search = removing(phases)
+    assert search is not None, "check_phases"
     return Removal(
         state,
         goal,

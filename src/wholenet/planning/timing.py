@@ -139,7 +139,7 @@ class _Timed:
     def __init__(self, config: FitConfig, data: MaskData, device: torch.device, seconds: float) -> None:
         self.config, self.data, self.device, self.seconds = config, data, device, seconds
         self.phases = (WARM_UP, replace(SEARCH, moves_architecture=config.moves_architecture), FINE_TUNE)
-        self.schedule: Schedule = schedule_of(config, len(self.phases), STEPS + 1)
+        self.schedule: Schedule = schedule_of(config, self.phases, STEPS + 1)
         self.loss = data.loss(config, device)
         self.streams: MaskStreams = data.streams(config, self.schedule, device)
 

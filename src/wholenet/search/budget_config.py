@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from wholenet.checked import BelowOne, Share, checked
+from wholenet.checked import BelowOne, Count, Share, checked
 from wholenet.files import shown
 from wholenet.search.begin_config import BeginConfig
+from wholenet.search.protocols import PROTOCOLS
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 Scoring = Literal["saliency", "saliency-by-kind", "magnitude", "weights", "random"]
 """How units are ranked: see :mod:`wholenet.search.scores`."""
 BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor", "budget_at", "device_table")
+BUDGET += ("budget_rounds",)
 """The fields that it adds."""
 
 
@@ -79,6 +81,9 @@ class BudgetConfig(BeginConfig):
     device_table: str | None = None
     """Of a budget in ms: the file with the times of units that `wholenet device-table` wrote; default: they are
     measured before the run begins, on as many threads as `threads` says (1 where that is 0)."""
+    budget_rounds: Count = 4
+    """Of `wholenet shrink`: epochs in which units of the trained network are scored, at the end of each of which some
+    go."""
 
     @property
     def timed(self) -> bool:
@@ -92,12 +97,19 @@ class BudgetConfig(BeginConfig):
             return TIMED if self.timed else None
         return tuple(self.budget_units.split(","))
 
+    @property
+    def shrinks(self) -> bool:
+        """Whether the run makes a trained network smaller."""
+        return PROTOCOLS[self.protocol].shrinks
+
     def check_budget(self) -> None:
         """Make sure that a budget goes together with the rest of the run.
 
         Raises:
             ValueError: if it does not.
         """
+        if self.shrinks:
+            self._check_shrinking()
         if self.budget is None:
             return
         if self.device_table is not None and not self.timed:
@@ -110,9 +122,15 @@ class BudgetConfig(BeginConfig):
                 f"budget_units={shown(self.budget_units)}: what narrower levels take is not measured, so width does "
                 f"not go with budget={shown(self.budget)}; leave it out, or give the budget in multiply-adds"
             )
-        apart = {
+        searching = {
             "architecture": ("learned", "a search is what meets a budget"),
             "protocol": ("single-stage", "another protocol cuts the network in its own way"),
+            "budget_rounds": (
+                BudgetConfig.budget_rounds,
+                "they are of protocol='shrink'; here units go over the epochs of the search",
+            ),
+        }
+        apart = ({} if self.shrinks else searching) | {
             "genotype": (None, "a discrete network has nothing to choose from"),
             "execution": ("eager", "the network changes on the way"),
             "control": (
@@ -125,6 +143,19 @@ class BudgetConfig(BeginConfig):
         for name, (value, why) in apart.items():
             if (found := getattr(self, name)) != value:
                 raise ValueError(f"{name}={found!r} and budget={self.budget!r}: {why}; leave one of them out")
+
+    def _check_shrinking(self) -> None:
+        lacking = [name for name in ("budget", "init") if getattr(self, name) is None]
+        if lacking:
+            raise ValueError(
+                f"protocol={self.protocol!r} takes units away from a trained network until a budget is met, and "
+                f"{lacking[0]} is not given: `wholenet shrink RUN --budget 40%` gives all it needs"
+            )
+        if self.epochs <= self.budget_rounds:
+            raise ValueError(
+                f"epochs={self.epochs} with budget_rounds={self.budget_rounds}: units go over so many epochs, and one "
+                f"more is for BatchNorm's statistics; give at least {self.budget_rounds + 1} (more are fine-tuning)"
+            )
 
     def check_budget_asked(self) -> None:
         """Make sure that what is said of a budget is said of one.

@@ -10,7 +10,7 @@ from wholenet.search.phases import Phase
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import Step, TrainState
 from wholenet.search.steps import Loss, set_rate
-from wholenet.search.updates import ADVICE, Batches, Parts, Turn, weights_alone
+from wholenet.search.updates import ADVICE, Batches, Parts, Turn, weights_alone, weights_stay
 
 
 def train_epoch(
@@ -35,7 +35,8 @@ def train_epoch(
     """
     model = state.model.train()
     model.arch.requires_grad_(phase.moves_architecture)
-    update = parts.update if phase.moves_architecture else weights_alone
+    alone = weights_alone if phase.moves_weights else weights_stay
+    update = parts.update if phase.moves_architecture else alone
     streams = {"weights": weight_batches, "architecture": arch_batches}
     for step in range(state.tally.steps, schedule.steps_per_epoch):
         now = schedule.now(state.epoch, step)

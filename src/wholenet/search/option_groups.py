@@ -49,6 +49,7 @@ GROUPS = {
         "budget_floor",
         "budget_at",
         "device_table",
+        "budget_rounds",
     ),
     "Search": (
         "method",

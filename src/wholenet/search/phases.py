@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Phase:
-    """A run of epochs, half-open: ``first`` <= epoch < ``end``. Weights move in every phase."""
+    """A run of epochs, half-open: ``first`` <= epoch < ``end``."""
 
     name: str
     first: int
     end: int
     moves_architecture: bool = False
+    moves_weights: bool = True
+    """Where they do not, each step still has its gradients: they are looked at."""
+    removes: bool = False
+    """Whether units may be removed at the end of its epochs, where no search does that."""
 
 
 def single_stage(epochs: int, warmup_share: float = 0.05, search_share: float = 0.35) -> tuple[Phase, ...]:
@@ -42,6 +46,26 @@ def single_stage(epochs: int, warmup_share: float = 0.05, search_share: float = 
 def retraining(epochs: int) -> tuple[Phase, ...]:
     """The second stage of the usual protocol: a discrete network, trained from scratch."""
     return (Phase("retrain", 0, epochs),)
+
+
+def shrinking(epochs: int, rounds: int) -> tuple[Phase, ...]:
+    """A trained network that gets smaller: ``rounds`` epochs in which units are scored and at whose ends some go, one
+    in which BatchNorm's statistics follow, and the rest of the ``epochs`` for its weights.
+
+    >>> [(p.name, p.first, p.end) for p in shrinking(12, 4)]
+    [('removal', 0, 4), ('statistics', 4, 5), ('fine-tune', 5, 12)]
+    """
+    return (
+        Phase("removal", 0, rounds, moves_weights=False, removes=True),
+        Phase("statistics", rounds, rounds + 1, moves_weights=False),
+        Phase("fine-tune", rounds + 1, epochs),
+    )
+
+
+def removing(phases: Sequence[Phase]) -> Phase | None:
+    """The phase at the ends of whose epochs units are removed: one that is there for it, or else the search."""
+    own = [phase for phase in phases if phase.removes] or [phase for phase in phases if phase.moves_architecture]
+    return own[0] if own else None
 
 
 def phase_at(phases: Sequence[Phase], epoch: int) -> Phase:

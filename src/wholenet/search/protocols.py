@@ -1,7 +1,7 @@
 """Protocols: which stages a run has. Imports no torch.
 
 The seed paper keeps the supernet (single-stage); the usual way cuts a discrete network out of it and trains that again
-(two-stage).
+(two-stage). A network that is trained already gets smaller (shrink).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
-from wholenet.search.phases import Phase, retraining, single_stage
+from wholenet.search.phases import Phase, retraining, shrinking, single_stage
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Protocol:
     retrains: bool = False
     """A search comes first, in a run of its own; its supernet is cut down, and the phases are those of the discrete
     network that is left, trained from scratch on all images."""
+    shrinks: bool = False
+    """It starts from a trained network as a whole, which the config names as ``init``, and takes units away from it."""
 
 
 def _single_stage(config: Any) -> Sequence[Phase]:
@@ -36,6 +38,7 @@ PROTOCOLS: Registry[Protocol] = Registry(
     {
         "single-stage": Protocol("single-stage", _single_stage),
         "two-stage": Protocol("two-stage", lambda config: retraining(config.retrain_epochs), retrains=True),
+        "shrink": Protocol("shrink", lambda config: shrinking(config.epochs, config.budget_rounds), shrinks=True),
     },
     load_plugins,
 )

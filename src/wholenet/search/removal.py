@@ -44,10 +44,13 @@ class Goal:
     """What is left in the end costs that at most."""
     cost: Cost
     """How it is counted, and for which size of image."""
+    start: int | None = None
+    """Cost of what the run starts with, where that is not all of it."""
 
     def after(self, done: int, epochs: int) -> int:
         """What may be left after ``done`` of the ``epochs`` in which units are removed."""
-        return self.whole - (self.whole - self.most) * done // epochs
+        start = self.whole if self.start is None else self.start
+        return start - (start - self.most) * done // epochs
 
 
 def least_cost(known: Subnets[Any], left: Any, cost: Cost, kinds: tuple[str, ...] | None) -> int:
@@ -72,10 +75,10 @@ def goal_of(
         table: of a budget in milliseconds: times of the units for images of that size.
 
     Raises:
-        ValueError: if no part of the network costs as little, the whole costs no more, nothing can be removed, or the
+        ValueError: if no part of the network costs as little, it costs no more already, nothing can be removed, or the
             table lacks a unit; for a kind of unit that there is not.
     """
-    known, amount = subnets(spec), parse_budget(budget)
+    known, left, amount = subnets(spec), left_of(spec), parse_budget(budget)
     there = {unit.kind: None for unit in known.units(known.whole())}
     if strange := [kind for kind in kinds or () if kind not in there]:
         raise ValueError(f"budget_units: {shown(strange[0])} is no kind of unit here; known: {', '.join(there)}")
@@ -85,7 +88,8 @@ def goal_of(
         raise ValueError(f"budget={budget!r} is a time, and there is no table of times; give one")
     else:
         cost = grid_subnets(spec).times(table)
-    whole, least = known.cost(known.whole(), cost), least_cost(known, known.whole(), cost, kinds)
+    whole, least = known.cost(known.whole(), cost), least_cost(known, left, cost, kinds)
+    start = None if spec.subnet is None else known.cost(left, cost)
     asked = int((amount.share or 0) * whole) if amount.share else amount.macs or round((amount.ms or 0) * 1e6)
     at = f"for an image of {size[0]}x{size[1]}"
     if asked < least:
@@ -98,7 +102,12 @@ def goal_of(
             f"budget={budget!r} is no less than the {cost.in_words(whole)} of the whole network {at}; leave it out, or "
             "give a larger size with it"
         )
-    return Goal(whole, asked, cost)
+    if start is not None and asked >= start:
+        raise ValueError(
+            f"budget={budget!r} is {cost.in_words(asked)} {at}, and the network that is to shrink costs "
+            f"{cost.in_words(start)} already ({start / whole:.1%} of the whole one): give less"
+        )
+    return Goal(whole, asked, cost, start)
 
 
 def check_phases(phases: Sequence[Phase]) -> None:
@@ -107,6 +116,8 @@ def check_phases(phases: Sequence[Phase]) -> None:
     Raises:
         ValueError: if it has no search to meet it in, or no epochs after that.
     """
+    if any(phase.removes for phase in phases):
+        return
     epochs = {moves: sum(p.end - p.first for p in phases if p.moves_architecture == moves) for moves in (True, False)}
     if not epochs[True] or phases[-1].moves_architecture or phases[-1].end == phases[-1].first:
         raise ValueError(
@@ -121,7 +132,7 @@ class Removal:
     Args:
         state: of the run; its model and its weights' optimiser are changed in place.
         goal: see :func:`goal_of`.
-        search: the phase in which units are removed, at the end of each epoch.
+        search: the phase in which units are removed, at the end of each epoch (``search.phases.removing``).
         by: how units are ranked, a name in ``search.scores.SCORES``.
         kinds: of units that may go; None: all.
         over: the share of the search's epochs over which they go, from its beginning.

@@ -57,6 +57,8 @@ class Schedule:
     """Whether the rate is one value per epoch (DARTS) or moves with every step."""
     warmup: int = 0
     """Steps at the start in which it rises linearly to what it would be without them."""
+    still: int = 0
+    """Epochs at the start in which the weights stay: the rate is 0, and all else begins after them."""
 
     def rate(self, time: float) -> float:
         """Learning rate of the weights at ``time`` in epochs.
@@ -67,11 +69,17 @@ class Schedule:
         >>> darts = Schedule(epochs=50, steps_per_epoch=391, lr=0.025, lr_end=0.001, decay="cosine", by_epoch=True)
         >>> [round(darts.rate(epoch), 8) for epoch in (0, 1, 1.5, 49)]
         [0.025, 0.02497632, 0.02497632, 0.00102368]
+        >>> late = Schedule(epochs=5, steps_per_epoch=9, lr=1.0, decay="cosine", still=3)
+        >>> [late.rate(epoch) for epoch in (2.9, 3, 4)]
+        [0.0, 1.0, 0.5]
         """
         if self.decay not in DECAYS:
             raise ValueError(f"unknown decay {self.decay!r} of the learning rate; known: {', '.join(DECAYS)}")
+        if time < self.still:
+            return 0.0
         done = math.floor(time) if self.by_epoch else time
-        return self.lr_end + (self.lr - self.lr_end) * DECAYS[self.decay](done, self.epochs)
+        left = DECAYS[self.decay](done - self.still, self.epochs - self.still)
+        return self.lr_end + (self.lr - self.lr_end) * left
 
     def now(self, epoch: int, step: int = 0) -> Now:
         """The moment before ``step`` of ``epoch``, both from 0.
@@ -81,6 +89,6 @@ class Schedule:
         [0.25, 0.5, 1.0, 1.0]
         """
         time = epoch + step / self.steps_per_epoch
-        done = epoch * self.steps_per_epoch + step
-        lr = self.rate(time) * ((done + 1) / self.warmup if done < self.warmup else 1)
+        done = (epoch - self.still) * self.steps_per_epoch + step
+        lr = self.rate(time) * ((done + 1) / self.warmup if 0 <= done < self.warmup else 1)
         return Now(epoch, step, time, self.epochs, lr)

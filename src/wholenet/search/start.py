@@ -104,14 +104,17 @@ def _entropy_penalty(config: FitConfig, phases: Sequence[Phase]) -> dict[str, En
     return {"entropy penalty": penalty} if any(penalty.magnitudes.values()) else {}
 
 
-def schedule_of(config: TrainConfig, epochs: int, steps_per_epoch: int) -> Schedule:
+def schedule_of(config: TrainConfig, phases: Sequence[Phase], steps_per_epoch: int) -> Schedule:
     """How long the run is and how its rate moves."""
+    epochs = phases[-1].end
+    still = next((phase.first for phase in phases if phase.moves_weights), epochs)
     return Schedule(
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         lr=config.lr,
         decay=config.lr_schedule,
-        warmup=config.warmup_steps(epochs * steps_per_epoch) if isinstance(config, FitConfig) else 0,
+        warmup=config.warmup_steps((epochs - still) * steps_per_epoch) if isinstance(config, FitConfig) else 0,
+        still=still,
     )
 
 

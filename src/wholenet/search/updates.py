@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from wholenet.architecture import Architecture, Weights
+from wholenet.ops.statistics import still_statistics
 from wholenet.search.gradients import Bilevel, Gradient, first_order
 from wholenet.search.penalties import Penalty
 from wholenet.search.schedule import Now
@@ -23,6 +24,7 @@ from wholenet.search.steps import (
     Loss,
     NotFinite,
     architecture_step,
+    set_rate,
     simultaneous_step,
     weight_step,
     with_penalties,
@@ -121,6 +123,14 @@ Update = Callable[[Turn], tuple[Tensor, Tensor | None]]
 def weights_alone(turn: Turn) -> tuple[Tensor, None]:
     """A weight step; the architecture is frozen (warm-up, fine-tuning, discrete networks)."""
     return _move_weights(turn), None
+
+
+def weights_stay(turn: Turn) -> tuple[Tensor, None]:
+    """A weight step at a rate of 0: its gradients are there to be looked at. BatchNorm's statistics
+    follow the batches, but not in the first epoch of a run: its network is scored then as it came."""
+    set_rate(turn.state.weight_optimizer, 0.0)
+    with still_statistics(turn.state.model.net) if turn.now.epoch == 0 else nullcontext():
+        return _move_weights(turn), None
 
 
 def weights_first(turn: Turn) -> tuple[Tensor, Tensor]:
