@@ -47,7 +47,7 @@ class Chosen:
             self.config = replace(self.config, **{name: value})
             self.made = [*(choice for choice in self.made if choice.name != name), Choice(name, value, reason)]
 
-    def open(self, name: str) -> bool:
+    def leaves(self, name: str) -> bool:
         """Whether an option is neither given nor chosen."""
         return name not in self.given and name not in {choice.name for choice in self.made}
 

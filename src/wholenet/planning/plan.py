@@ -118,7 +118,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     # What is over before the first step: this planning, and the data once more, from what is known of it.
     deadline = 60 * (LONGEST if minutes is None else minutes)
     usual = deadline if minutes is not None else 60 * USUAL
-    if chosen.open("size") and base.space == "grid":
+    if chosen.leaves("size") and base.space == "grid":
         fitting = choose_size(chosen, data, device, usual - 2 * checked, timed=minutes is not None)
         if (fewer := rules.fewer_pixels(pixels, fitting)) < pixels:
             choose_shapes(chosen, data, fewer, "the time")
