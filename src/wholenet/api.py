@@ -53,7 +53,6 @@ from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import fit_config
 from wholenet.search.run_folder import RunFolder
-from wholenet.spaces.genotype import Genotype, write_genotype
 from wholenet.spaces.sizes import CELL_SPACES
 
 
@@ -324,16 +323,16 @@ def _check_segmenter(loaded: Any) -> None:
 
 
 @checked_numbers
-def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: Share = 0.5) -> Genotype:
+def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: Share = 0.5) -> Any:
     """Write the genotype that ``decoding`` finds in the supernet of a run or model folder to the file ``out``.
 
     Raises:
         ValueError: if there is no supernet in the folder, no such decoding, or ``out`` cannot be written.
     """
     check_output(out)
-    genotype = decode_model(path, decoding, tau)
+    space, genotype = decode_model(path, decoding, tau)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    write_genotype(genotype, Path(out))
+    space.write_genotype(genotype, Path(out))
     return genotype
 
 
