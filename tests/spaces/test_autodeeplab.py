@@ -11,7 +11,7 @@ from wholenet.ops.resize import resize
 from wholenet.spaces.autodeeplab.final import FinalNet
 from wholenet.spaces.autodeeplab.genotype import OPERATIONS, PUBLISHED, PathGenotype, edges
 from wholenet.spaces.autodeeplab.supernet import Trellis, level_sizes
-from wholenet.spaces.autodeeplab.trellis import Move, levels
+from wholenet.spaces.autodeeplab.trellis import Move, levels, packed, unpacked
 
 DOUBLE = torch.float64
 
@@ -68,7 +68,7 @@ def test_a_mixed_edge_costs_its_formula(full, separable):
 
 def test_there_is_as_much_to_choose_as_there_should_be(full):
     assert full.masks["alpha"].shape == (20, 8)
-    assert full.masks["beta"].shape == (12, 4, 3)
+    assert full.masks["beta"].shape == (42, 3)
     assert full.masks["beta"].sum() == 105
 
 
@@ -152,8 +152,7 @@ def made(layers=4, filters=2, blocks=2, **options):
                 norm.bias.normal_()
     weights = {}
     for name, mask in net.masks.items():
-        there = mask | ~mask.any(-1, keepdim=True)
-        relaxed = torch.randn(mask.shape, dtype=DOUBLE).masked_fill(~there, -torch.inf).softmax(-1) * mask
+        relaxed = torch.randn(mask.shape, dtype=DOUBLE).masked_fill(~mask, -torch.inf).softmax(-1)
         weights[name] = relaxed.requires_grad_()
     return net, weights
 
@@ -188,19 +187,20 @@ def test_each_move_has_a_slope_and_no_other_entry():
     out = net(torch.randn(2, 3, 33, 33, dtype=DOUBLE), weights)
     (slope,) = torch.autograd.grad(out.square().mean(), weights["beta"])
     assert torch.equal(slope != 0, net.masks["beta"])
-    assert (slope != 0).sum((1, 2)).tolist() == [2, 5, 8, 10, 10]
+    assert (unpacked(slope, 5, "outgoing") != 0).sum((1, 2)).tolist() == [2, 5, 8, 10, 10]
 
 
 def one_hot(net, genotype):
     """The weights of a genotype."""
-    alpha, beta = (torch.zeros(mask.shape, dtype=DOUBLE) for mask in net.masks.values())
+    alpha = torch.zeros(net.masks["alpha"].shape, dtype=DOUBLE)
+    beta = torch.zeros(net.layers, 4, 3, dtype=DOUBLE)
     rows = {edge: row for row, edge in enumerate(edges(len(genotype.cell)))}
     for block, choices in enumerate(genotype.cell, 2):
         for i, name in choices:
             alpha[rows[i, block], OPERATIONS.index(name)] = 1
     for layer, (a, b) in enumerate(pairwise((0, *genotype.path)), 1):
         beta[Move(layer, a, b).place(net.transitions)] = 1
-    return {"alpha": alpha, "beta": beta}
+    return {"alpha": alpha, "beta": packed(beta, net.transitions)}
 
 
 CELL = (((0, "sep_conv_3x3"), (1, "atrous_conv_3x3")), ((1, "max_pool_3x3"), (2, "sep_conv_5x5")))

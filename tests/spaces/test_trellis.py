@@ -17,7 +17,17 @@ from wholenet.spaces.autodeeplab.genotype import (
     edges,
     genotype_from_dict,
 )
-from wholenet.spaces.autodeeplab.trellis import LEVELS, Move, all_moves, best_path, best_paths, beta_mask, levels
+from wholenet.spaces.autodeeplab.trellis import (
+    LEVELS,
+    Move,
+    all_moves,
+    best_path,
+    best_paths,
+    beta_mask,
+    levels,
+    packed,
+    unpacked,
+)
 from wholenet.spaces.decoding import best_predecessors
 
 FOUR = range(LEVELS)
@@ -62,6 +72,14 @@ def test_a_node_is_there_where_a_path_from_the_stem_leads():
     assert [int(beta_mask(12)[i].sum()) for i in range(12)] == [2, 5, 8, *[10] * 9]
     assert [int(beta_mask(12, "incoming")[i].sum()) for i in range(12)] == [2, 5, 8, *[10] * 9]
     assert len(all_moves(12)) == 105
+
+
+@pytest.mark.parametrize("transitions", ["outgoing", "incoming"])
+def test_packed_rows_are_unpacked_to_where_they_were(transitions):
+    beta = weights_of(transitions)
+    rows = packed(beta, transitions)
+    assert rows.any(-1).all()
+    assert torch.equal(unpacked(rows, 12, transitions), beta)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +210,10 @@ def test_a_cell_has_as_many_edges_as_it_should():
 
 def test_a_genotype_is_read_as_it_was_written():
     beta, alpha = weights_of("incoming"), torch.randn(20, 8).softmax(-1)
-    for genotype in (PUBLISHED["autodeeplab"], decode({"alpha": alpha, "beta": beta}, "best-path", 0.5, "incoming")):
+    for genotype in (
+        PUBLISHED["autodeeplab"],
+        decode({"alpha": alpha, "beta": packed(beta, "incoming")}, "best-path", 0.5, 12, "incoming"),
+    ):
         assert genotype_from_dict(genotype.to_dict()) == genotype
     assert PUBLISHED["autodeeplab"].to_dict()["cell"][2] == "sep_conv_3x3(H-2) + sep_conv_3x3(block2)"
 
@@ -225,7 +246,7 @@ def test_what_is_no_genotype_is_said(change, said):
 
 def test_other_decodings_and_things_are_refused():
     with pytest.raises(ValueError, match="one path, which decoding='best-path' finds"):
-        decode({"alpha": torch.ones(2, 8), "beta": weights_of("outgoing")}, "strongest", 0.5)
+        decode({"alpha": torch.ones(2, 8), "beta": weights_of("outgoing")}, "strongest", 0.5, 12)
     with pytest.raises(ValueError, match="no `path` and `cell`"):
         genotype_from_dict({"cells": []})
     with pytest.raises(ValueError, match="expected 1 to 100"):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wholenet.architecture import Weights
 from wholenet.files import shown
-from wholenet.spaces.autodeeplab.trellis import LEVELS, Transitions, best_path
+from wholenet.spaces.autodeeplab.trellis import LEVELS, Transitions, best_path, unpacked
 
 OPERATIONS = (
     "none",
@@ -79,11 +79,11 @@ class PathGenotype:
                 )
         for block, choices in enumerate(self.cell, INPUTS):
             read = [i for i, _ in choices]
-            name = _name(block)
+            name = name_of(block)
             if not choices or len(set(read)) < len(read) or not all(0 <= i < block for i in read):
                 raise ValueError(
-                    f"the genotype's {name} reads {', '.join(map(_name, read)) or 'nothing'}; expected some of "
-                    f"{', '.join(_name(i) for i in range(block))}, each at most once"
+                    f"the genotype's {name} reads {', '.join(map(name_of, read)) or 'nothing'}; expected some of "
+                    f"{', '.join(name_of(i) for i in range(block))}, each at most once"
                 )
             for _, operation in choices:
                 if operation not in OPERATIONS[1:]:
@@ -92,7 +92,7 @@ class PathGenotype:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that people can read; :func:`genotype_from_dict` gives the genotype back."""
-        blocks = [" + ".join(f"{name}({_name(i)})" for i, name in choices) for choices in self.cell]
+        blocks = [" + ".join(f"{name}({name_of(i)})" for i, name in choices) for choices in self.cell]
         return {"path": " ".join(map(str, self.path)), "cell": blocks, "decoding": self.decoding}
 
     def __str__(self) -> str:
@@ -123,7 +123,7 @@ def genotype_from_dict(content: Any) -> PathGenotype:
     return PathGenotype(tuple(map(int, path.split())), tuple(_block(text) for text in cell), decoding)
 
 
-def _name(i: int) -> str:
+def name_of(i: int) -> str:
     """What the input or block ``i`` of a cell is called: H-2 and H-1 are the cell's inputs."""
     return f"H-{INPUTS - i}" if i < INPUTS else f"block{i - INPUTS + 1}"
 
@@ -159,8 +159,11 @@ def decoded_cell(alpha: Tensor) -> tuple[Block, ...]:
     return tuple(cell)
 
 
-def decode(weights: Weights, decoding: str, _tau: float, transitions: Transitions = "outgoing") -> PathGenotype:
-    """The genotype of a supernet's ``weights``: the most probable path, and :func:`decoded_cell`.
+def decode(
+    weights: Weights, decoding: str, _tau: float, layers: int, transitions: Transitions = "outgoing"
+) -> PathGenotype:
+    """The genotype of the ``weights`` of a supernet of so many ``layers``: the most probable path, and
+    :func:`decoded_cell`.
 
     Raises:
         ValueError: for a decoding that is none of this space's.
@@ -171,7 +174,7 @@ def decode(weights: Weights, decoding: str, _tau: float, transitions: Transition
             "decoding='best-path' finds"
         )
     return PathGenotype(
-        best_path(weights["beta"].detach().cpu(), transitions),
+        best_path(unpacked(weights["beta"].detach().cpu(), layers, transitions), transitions),
         decoded_cell(weights["alpha"]),
         f"best-path {transitions}",
     )

@@ -3,7 +3,8 @@
 A node sums over its predecessors: weight of the move times a cell of (predecessor's output, own level's output two
 layers back). The cell runs once for each predecessor, with the same weights; ``alpha`` is one table for all cells.
 
-Letters: B images, N blocks, E edges of a cell, O operations, L layers, F filters; level s = 0..3 is stride 4 * 2**s.
+Letters: B images, N blocks, E edges of a cell, O operations, L layers, F filters, G nodes that choose among moves;
+level s = 0..3 is stride 4 * 2**s.
 A cell of level s is F * 2**s wide, and its output, the N blocks side by side, N times that.
 """
 
@@ -24,7 +25,7 @@ from wholenet.ops.norms import BatchNorm
 from wholenet.ops.resize import resize
 from wholenet.spaces.autodeeplab.genotype import INPUTS, OPERATIONS, edges
 from wholenet.spaces.autodeeplab.operations import search_operation
-from wholenet.spaces.autodeeplab.trellis import STRIDES, Transitions, beta_mask, levels, moves_into
+from wholenet.spaces.autodeeplab.trellis import STRIDES, Move, Transitions, beta_mask, levels, moves_into, packed
 
 SMALLEST = 17
 """Least side of an image: below it, two levels are one pixel."""
@@ -250,7 +251,10 @@ class Trellis(nn.Module):
         self.layers = layers
         self.transitions: Transitions = transitions
         everything = torch.ones(len(edges(blocks)), len(OPERATIONS), dtype=torch.bool, device="cpu")
-        self.masks = {"alpha": everything, "beta": beta_mask(layers, transitions)}
+        beta = beta_mask(layers, transitions)
+        self.masks = {"alpha": everything, "beta": packed(beta, transitions)}
+        self.row = {(i, j): row for row, (i, j) in enumerate(beta.any(-1).nonzero().tolist())}
+        """Rows of ``beta`` by the first two parts of a move's place."""
         width = [filters * 2**level for level in range(len(STRIDES))]
         channels = blocks * filters
         self.stem = nn.Sequential(
@@ -273,7 +277,7 @@ class Trellis(nn.Module):
         self.heads = nn.ModuleList(Head(blocks * width[level], STRIDES[level], num_classes) for level in levels(layers))
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
-        """Images [B, in_channels, H, W], ``alpha`` [E, O], ``beta`` [L, 4, 3] -> logits [B, classes, H, W].
+        """Images [B, in_channels, H, W], ``alpha`` [E, O], ``beta`` [G, 3] -> logits [B, classes, H, W].
 
         Raises:
             ValueError: for images that are too small, or a training batch of one image.
@@ -294,11 +298,15 @@ class Trellis(nn.Module):
             now = {}
             for level in levels(layer):
                 moves = moves_into(layer, level)
-                weight = {move.source: beta[move.place(self.transitions)] for move in moves}
+                weight = {move.source: beta[self._place(move)] for move in moves}
                 read = {move.source: last[move.source] for move in moves}
                 now[level] = self.cells[f"{layer}_{level}"](before.get(level), read, sizes[level], alpha, weight)
             before, last = last, now
         return last
+
+    def _place(self, move: Move) -> tuple[int, int]:
+        layer, level, slot = move.place(self.transitions)
+        return self.row[layer, level], slot
 
 
 def level_sizes(stem: Tensor) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 No networks here: a table, the masks that follow from it, and Viterbi's algorithm over their weights.
 
-Letters: L layers; layer 0 is the stem, level s = 0..3 stands for stride 4 * 2**s.
+Letters: L layers; layer 0 is the stem, level s = 0..3 stands for stride 4 * 2**s; G nodes that choose among moves.
 """
 
 from __future__ import annotations
@@ -79,6 +79,26 @@ def beta_mask(layers: int, transitions: Transitions = "outgoing", stems: Collect
     for move in all_moves(layers, stems):
         mask[move.place(transitions)] = True
     return mask
+
+
+def packed(beta: Tensor, transitions: Transitions, stems: Collection[int] = STEM) -> Tensor:
+    """The rows of ``beta`` [L, 4, 3] that have an entry, [G, 3]: what a supernet has as a parameter.
+
+    >>> packed(beta_mask(12), "outgoing").shape, packed(beta_mask(12, "incoming"), "incoming").shape
+    (torch.Size([42, 3]), torch.Size([45, 3]))
+    """
+    return beta[_rows(len(beta), transitions, stems)]
+
+
+def unpacked(beta: Tensor, layers: int, transitions: Transitions, stems: Collection[int] = STEM) -> Tensor:
+    """:func:`packed` undone: [G, 3] -> [L, 4, 3], zero where there is no move."""
+    out = beta.new_zeros(layers, LEVELS, 3)
+    out[_rows(layers, transitions, stems).to(beta.device)] = beta
+    return out
+
+
+def _rows(layers: int, transitions: Transitions, stems: Collection[int]) -> Tensor:
+    return beta_mask(layers, transitions, stems).any(-1)
 
 
 def best_paths(
