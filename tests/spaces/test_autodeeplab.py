@@ -216,14 +216,14 @@ def along_the_path(net, genotype, x, *, own_level):
     for layer, level in enumerate(genotype.path, 1):
         cell = net.cells[f"{layer}_{level}"]
         source, one = found[-1]
-        states = {1: cell.before[str(source)](one, sizes[level])}
+        states = {1: cell.before[str(source)](one, sizes[level], level - source)}
         if cell.two_back is not None:
             earlier, two = found[-2]
             if earlier != level:
                 channels = cell.two_back.conv.in_channels
                 there = torch.zeros(len(x), channels, *sizes[level], dtype=DOUBLE)
                 two = there if own_level else resize(two.repeat(1, 2, 1, 1)[:, :channels], sizes[level], corners=True)
-            states[0] = cell.two_back(two, sizes[level])
+            states[0] = cell.two_back(two, sizes[level], 0)
         for block, choices in enumerate(genotype.cell, 2):
             read = [cell.edges[f"{i}_{block}"][name](states[i]) for i, name in choices if i in states]
             states[block] = sum(read)

@@ -13,13 +13,10 @@ from wholenet.search.cell_config import is_cell_run
 from wholenet.search.config import FitConfig, genotype_config
 from wholenet.search.train_config import OF_SEARCH
 from wholenet.signatures import Fields
-from wholenet.spaces.sizes import PUBLISHED_PATHS
+from wholenet.spaces.genotype_file import space_of_genotype
 
 NOT_ASKED = ("data", "out", "genotype", "space", "settings", "protocol", "decoding", "decoding_tau", "retrain_epochs")
 OPTIONS = Fields(FitConfig, but=(*NOT_ASKED, "control", "architecture", *sorted(OF_SEARCH)))
-HERE = ("cells", "grid")
-"""What genotype files of these say they are is no business of this command: cells classify, and grids are trained by
-`fit --genotype`."""
 
 
 def space_to_retrain(genotype: str | None, resume: str | None) -> str | None:
@@ -31,14 +28,7 @@ def space_to_retrain(genotype: str | None, resume: str | None) -> str | None:
             return None
         values = read_yaml(config)
         return str(values["space"]) if isinstance(values, dict) and "space" in values else None
-    if genotype is None or genotype in PUBLISHED_PATHS:
-        return PUBLISHED_PATHS.get(genotype or "")
-    try:
-        content = read_yaml(genotype)
-    except (OSError, ValueError):
-        return None
-    space = content.get("space") if isinstance(content, dict) else None
-    return space if isinstance(space, str) and space not in HERE else None
+    return None if genotype is None else space_of_genotype(genotype)
 
 
 def retrain_masks(

@@ -130,6 +130,8 @@ class Source:
         columns, otherwise all, :func:`split`; None if there are not as many even ones as odd ones."""
         if self.stride == 2:
             return self.even
+        if torch.compiler.is_compiling():  # sizes are not known there
+            return None
         return None if self.x.shape[2] % 2 or self.x.shape[3] % 2 else split(self.active)
 
     def weigh(self, node: Node, name: str, x: Tensor, weight: Tensor) -> None:

@@ -9,7 +9,7 @@ output, the blocks side by side, as many times that as it has blocks.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +40,8 @@ class FinalCell(nn.Module):
         width: channels of a block.
         one_back: channels of H-1.
         two_back: channels of H-2.
-        rises: whether this level is coarser than the one before: operations on H-1 and H-2 halve.
+        levels: of H-2, of H-1 and of the cell. Where the last is coarser than the one before, operations on H-1 and H-2
+            halve.
         separable_atrous: depthwise separable atrous convolutions.
     """
 
@@ -51,26 +52,30 @@ class FinalCell(nn.Module):
         one_back: int,
         two_back: int,
         *,
-        rises: bool,
+        levels: tuple[int, int, int],
         separable_atrous: bool,
     ) -> None:
         super().__init__()
-        self.blocks = blocks
+        self.blocks, self.levels = blocks, levels
         self.one_back = _relu_conv(one_back, width)
         self.two_back = _relu_conv(two_back, width) if two_back != width else None
         self.operations = nn.ModuleDict()
         for block, choices in enumerate(blocks, INPUTS):
             for i, name in choices:
-                stride = 2 if rises and i < INPUTS else 1
+                stride = 2 if levels[2] > levels[1] and i < INPUTS else 1
                 operation = FinalOperation(name, width, stride, separable_atrous=separable_atrous)
                 self.operations[f"{i}_{block}"] = operation
 
-    def forward(self, one: Tensor, two: Tensor, size: tuple[int, int], dropped: float) -> Tensor:
-        """H-1 and H-2, the size of this level, and the probability that an operation's output is dropped ->
-        [B, blocks * width, *size]."""
-        if one.shape[-2] < size[0] or one.shape[-1] < size[1]:  # the level falls
-            one = resize(one, size, corners=True)
-        two = resize(two, (one.shape[-2], one.shape[-1]), corners=True)
+    def forward(self, one: Tensor, two: Tensor, sizes: Sequence[tuple[int, int]], dropped: float) -> Tensor:
+        """H-1 and H-2, the sizes of all levels, and the probability that an operation's output is dropped ->
+        [B, blocks * width, *sizes[level]]."""
+        # By levels, not by sizes: an exported network does not know these.
+        two_level, one_level, level = self.levels
+        if level < one_level:
+            one = resize(one, sizes[level], corners=True)
+        read = min(level, one_level)
+        if two_level != read:
+            two = resize(two, sizes[read], corners=True)
         states = [two if self.two_back is None else self.two_back(two), self.one_back(one)]
         for block, choices in enumerate(self.blocks, INPUTS):
             states.append(total([self.operations[f"{i}_{block}"](states[i], dropped) for i, _ in choices]))
@@ -143,11 +148,12 @@ class FinalNet(nn.Module):
             for inputs, outputs, stride in ((in_channels, narrow, 2), (narrow, narrow, 1), (narrow, 2 * narrow, 2))
         )
         channels = [narrow, 2 * narrow]
+        at = (-1, 0, *self.path)
         self.cells = nn.ModuleList()
-        for before, level in pairwise((0, *self.path)):
-            width = filters * 2**level
+        for levels in zip(at, at[1:], at[2:], strict=False):
+            width = filters * 2 ** levels[2]
             two, one = channels[-2:]
-            cell = FinalCell(genotype.cell, width, one, two, rises=level > before, separable_atrous=separable_atrous)
+            cell = FinalCell(genotype.cell, width, one, two, levels=levels, separable_atrous=separable_atrous)
             self.cells.append(cell)
             channels.append(len(genotype.cell) * width)
         for module in self.cells.modules():
@@ -175,9 +181,9 @@ class FinalNet(nn.Module):
         one = third(F.relu(two))
         sizes = level_sizes(one)
         found = [one]
-        for number, (level, cell) in enumerate(zip(self.path, self.cells, strict=True), 1):
+        for number, cell in enumerate(self.cells, 1):
             dropped = 1 - self.keep(number) if self.training else 0.0
-            two, one = one, cell(one, two, sizes[level], dropped)
+            two, one = one, cell(one, two, sizes, dropped)
             found.append(one)
         wide = resize(self.pyramid(F.relu(one)), sizes[0], corners=True)
         logits = self.classify(self.decoder(torch.cat([self.low(found[self.fine]), wide], dim=1)))

@@ -81,7 +81,7 @@ class FinalOperation(nn.Module):
     def forward(self, x: Tensor, dropped: float) -> Tensor:
         """``x`` [B, C, H, W] and the probability that a sample's output is dropped, 0 outside training."""
         if self.halves:
-            x = resize(x, ((x.shape[2] + 1) // 2, (x.shape[3] + 1) // 2), corners=True)
+            x = resize(x, ((x.shape[2] - 1) // 2 + 1, (x.shape[3] - 1) // 2 + 1), corners=True)
         return drop_path(self.operation(x), dropped)
 
 

@@ -49,12 +49,15 @@ class Align(TwoForms):
         self.norm = BatchNorm(outputs, affine=affine)
         self.resize_first = resize_first
 
-    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        """[B, inputs, h, w] -> [B, outputs, *size]."""
+    def forward(self, x: Tensor, size: tuple[int, int], steps: int) -> Tensor:
+        """[B, inputs, h, w] and how many levels coarser the cell is -> [B, outputs, *size]."""
+        # By levels, not by sizes: an exported network does not know these.
+        if not steps:
+            return self.norm(self.conv(F.relu(x)))
         if self.resize_first:
             return self.norm(self.conv(F.relu(resize(x, size, corners=True))))
         x = F.relu(x)
-        if self.plain or size[0] < x.shape[-2]:
+        if self.plain or steps > 0:
             return self.norm(self.conv(resize(x, size, corners=True)))
         return self.norm(resize(self.conv(x), size, corners=True))
 
@@ -66,6 +69,7 @@ class Cell(TwoForms):
     have in common once for them (``ops/cell_forms.py``).
 
     Args:
+        level: of the node.
         width: channels of a block.
         two_back: channels of H-2; None where there is no such node, and so no edges from it.
         before: level -> channels, of the predecessors.
@@ -77,6 +81,7 @@ class Cell(TwoForms):
 
     def __init__(
         self,
+        level: int,
         width: int,
         two_back: int | None,
         before: Mapping[int, int],
@@ -87,7 +92,7 @@ class Cell(TwoForms):
         resize_first: bool,
     ) -> None:
         super().__init__()
-        self.width, self.blocks = width, blocks
+        self.level, self.width, self.blocks = level, width, blocks
         how = {"affine": affine, "resize_first": resize_first}
         self.two_back = None if two_back is None else Align(two_back, width, **how)
         self.before = nn.ModuleDict({str(level): Align(channels, width, **how) for level, channels in before.items()})
@@ -122,8 +127,8 @@ class Cell(TwoForms):
         Returns:
             [B, N * width, *size].
         """
-        old = None if self.two_back is None or two_back is None else self.two_back(two_back, size)
-        ones = {level: self.before[str(level)](x, size) for level, x in before.items()}
+        old = None if self.two_back is None or two_back is None else self.two_back(two_back, size, 0)
+        ones = {level: self.before[str(level)](x, size, self.level - level) for level, x in before.items()}
         self._see(1 if self.plain else len(ones))
         run = self._plainly if self.plain else self._shared
         outputs = run(old, list(ones.values()), alpha)
@@ -266,6 +271,7 @@ class Trellis(nn.Module):
         for layer in range(1, layers + 1):
             for level in levels(layer):
                 self.cells[f"{layer}_{level}"] = Cell(
+                    level,
                     width[level],
                     blocks * width[level] if layer > 1 and level in levels(layer - 2) else None,
                     {move.source: blocks * width[move.source] for move in moves_into(layer, level)},
@@ -309,12 +315,17 @@ class Trellis(nn.Module):
         return self.row[layer, level], slot
 
 
+def halved(height: int, width: int) -> tuple[int, int]:
+    """Sizes after a convolution of stride 2, in the very form in which torch has them: an export compares these."""
+    return (height - 1) // 2 + 1, (width - 1) // 2 + 1
+
+
 def level_sizes(stem: Tensor) -> list[tuple[int, int]]:
     """Sizes of the levels' maps, given the finest: each half of the one before, rounded up."""
     sizes = [(stem.shape[-2], stem.shape[-1])]
     for _ in STRIDES[1:]:
         height, width = sizes[-1]
-        sizes.append(((height + 1) // 2, (width + 1) // 2))
+        sizes.append(halved(height, width))
     return sizes
 
 
