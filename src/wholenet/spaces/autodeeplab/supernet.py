@@ -129,8 +129,10 @@ class Cell(TwoForms):
         """
         old = None if self.two_back is None or two_back is None else self.two_back(two_back, size, 0)
         ones = {level: self.before[str(level)](x, size, self.level - level) for level, x in before.items()}
-        self._see(1 if self.plain else len(ones))
-        run = self._plainly if self.plain else self._shared
+        # Views of the other form need sizes, which an exported network does not know.
+        plain = bool(self.plain) or torch.compiler.is_compiling()
+        self._see(1 if plain else len(ones))
+        run = self._plainly if plain else self._shared
         outputs = run(old, list(ones.values()), alpha)
         # A weight of zero still runs: one that comes back later must not meet stale BatchNorm statistics.
         return total([beta[level] * out for level, out in zip(ones, outputs, strict=True)])
