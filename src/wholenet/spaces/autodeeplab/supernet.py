@@ -11,6 +11,7 @@ A cell of level s is F * 2**s wide, and its output, the N blocks side by side, N
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,8 @@ from torch import Tensor, nn
 
 from wholenet import parallel
 from wholenet.architecture import Weights
-from wholenet.ops.cell_forms import Node, Source
+from wholenet.ops.candidates import SeparableConvolutions
+from wholenet.ops.cell_forms import Node, Source, scaled_norm
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import ConvNorm
 from wholenet.ops.norms import BatchNorm
@@ -181,8 +183,20 @@ class Cell(TwoForms):
     def _leave(self, i: int, source: Source, nodes: Mapping[int, Node], rows: Sequence[Tensor]) -> None:
         """Let all edges out of input ``i`` arrive."""
         for (own, block), row in self.rows.items():
-            if own == i:
-                nodes[block].add(source, self._offered(i, block), rows[row])
+            if own != i:
+                continue
+            offered = self._offered(i, block)
+            # As convolutions, not as products of matrices and two halves: maps are small here, and calls cost more.
+            deep = {name: op for name, op in offered.items() if isinstance(op, SeparableConvolutions)}
+            for name, operation in deep.items():
+                _, *inner, norm = operation
+                h = source.active
+                for layer in inner:
+                    h = layer(h)
+                scale = rows[row][OPERATIONS.index(name)]
+                nodes[block].terms.append(scaled_norm(h, cast(nn.BatchNorm2d, norm), scale))
+            others = {name: op for name, op in offered.items() if name not in deep}
+            nodes[block].add(source, others, torch.stack([rows[row][OPERATIONS.index(name)] for name in others]))
         source.spread()
 
     def _offered(self, i: int, block: int) -> Mapping[str, nn.Module]:
