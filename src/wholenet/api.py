@@ -10,7 +10,7 @@ from typing import Any, get_args
 from rich.console import Console
 
 from wholenet.cells.best_of import fit_cells, resume_cells
-from wholenet.cells.retrain import Retrained, resume_retrain
+from wholenet.cells.retrain import resume_retrain
 from wholenet.cells.retrain import retrain as retrain_genotype
 from wholenet.cells.score import score_labelled
 from wholenet.checked import Dropped, Megapixels, PlannedMinutes, Share, checked_numbers
@@ -51,9 +51,10 @@ from wholenet.planning.plan import Plan, announced, plan_run
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
 from wholenet.search.cell_folder import CellFolder
-from wholenet.search.config import fit_config
+from wholenet.search.config import fit_config, genotype_config
 from wholenet.search.run_folder import RunFolder
-from wholenet.spaces.genotype import Genotype, write_genotype
+from wholenet.spaces.catalog import SPACES
+from wholenet.spaces.genotype_file import space_of_genotype
 from wholenet.spaces.sizes import CELL_SPACES
 
 
@@ -285,13 +286,23 @@ def predict(
     return predict_inputs(loaded, inputs, out, **asked, tiling=tiling, progress=progress, max_megapixels=max_megapixels)
 
 
-def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: Any) -> Retrained:
-    """Train the discrete network of a genotype (a file, or "darts-v1", "darts-v2") from scratch on labelled images.
+def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: Any) -> Any:
+    """Train the discrete network of a genotype from scratch: a file; "darts-v1" or "darts-v2" on labelled images,
+    "autodeeplab" on images with masks.
+
+    Returns:
+        Of labelled images a :class:`wholenet.cells.retrain.Retrained`; of masks, as :func:`fit`, a
+        :class:`wholenet.control.Compared`.
 
     Raises:
         DataError: for data that cannot be trained on.
         ValueError: for an unknown option or a bad value, something that is no genotype, a folder in use.
     """
+    if (space := space_of_genotype(str(genotype))) is not None:
+        given = {"data": str(data), "out": str(out), "space": space, **options}
+        own = genotype_config(str(genotype), SPACES.called(space).recipe, **given)
+        check_workers(own.workers)
+        return fit_with_control(own)
     config = RetrainConfig(genotype=str(genotype), data=str(data), out=str(out), **options)
     check_workers(config.workers)
     return retrain_genotype(config)
@@ -324,16 +335,16 @@ def _check_segmenter(loaded: Any) -> None:
 
 
 @checked_numbers
-def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: Share = 0.5) -> Genotype:
+def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: Share = 0.5) -> Any:
     """Write the genotype that ``decoding`` finds in the supernet of a run or model folder to the file ``out``.
 
     Raises:
         ValueError: if there is no supernet in the folder, no such decoding, or ``out`` cannot be written.
     """
     check_output(out)
-    genotype = decode_model(path, decoding, tau)
+    space, genotype = decode_model(path, decoding, tau)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
-    write_genotype(genotype, Path(out))
+    space.write_genotype(genotype, Path(out))
     return genotype
 
 

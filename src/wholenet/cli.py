@@ -10,7 +10,7 @@ from typing import Any
 
 from wholenet.arguments import ArgumentParser, as_python_names
 from wholenet.commands.asked import Asked, asked, named_modules
-from wholenet.commands.catalog import COMMANDS, commands_for
+from wholenet.commands.catalog import COMMANDS, RETRAIN_MASKS, commands_for
 from wholenet.commands.runs import settings_class, task_settings_class
 from wholenet.files import check_output
 from wholenet.plugins import import_modules
@@ -47,11 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def build_parser(task: str = "segmentation", space: str = "grid") -> ArgumentParser:
-    """The parser of all commands; `fit` has other options for each task, and for spaces and tasks from outside."""
+    """The parser of all commands; `fit` has other options for each task, and for spaces and tasks from outside;
+    `retrain` has others for masks."""
     parser = ArgumentParser(prog="wholenet", description=DESCRIPTION, version=VERSION)
     commands = parser.add_subcommands(dest="command")
     for name, command in commands_for(task).items():
-        settings, meaningless = _settings(task, space) if name == "fit" else ({}, ())
+        asked_of = "retrain" if task == RETRAIN_MASKS else "fit"
+        settings, meaningless = _settings(task, space) if name == asked_of else ({}, ())
         own = parser_of(command, settings, meaningless)
         commands.add_subcommand(name, own, help=own.description)
     return parser
@@ -62,9 +64,10 @@ def _settings(task: str, space: str) -> tuple[dict[str, type[Any]], Sequence[str
     meaningless."""
     if task == "classification":
         return {}, ()
-    of_space = settings_class(space, ours=task == "segmentation")
+    masks = task in ("segmentation", RETRAIN_MASKS)
+    of_space = settings_class(space, ours=masks)
     found = {} if of_space is None else {"space": of_space}
-    if task != "segmentation":
+    if not masks:
         found["task"] = task_settings_class(task)
     return found, GRID_ALONE if found else ()
 

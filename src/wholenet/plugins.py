@@ -30,6 +30,7 @@ REGISTRIES = {
     "wholenet.search.protocols.Protocol": ("wholenet.search.protocols", "PROTOCOLS"),
     "wholenet.jobs.task.Task": ("wholenet.jobs.catalog", "TASKS"),
     "wholenet.search.loggers.Logger": ("wholenet.search.loggers", "LOGGERS"),
+    "wholenet.report.pictures.Picture": ("wholenet.report.pictures", "PICTURES"),
     "wholenet.architecture.Relaxation": ("wholenet.architecture", "RELAXATIONS"),
 }
 """Type of thing -> where its registry is: by name, as some import torch."""
@@ -92,7 +93,7 @@ def import_options() -> list[str]:
 
 def register(thing: Any) -> None:
     """Make a data set, a transform, a search space, an operation of the grid's cell, a task, a protocol, a method, a
-    regulariser, a relaxation or a logger known by its name: a thing of one of the types in ``REGISTRIES``.
+    regulariser, a relaxation, a logger or a picture known by its name: a thing of one of the types in ``REGISTRIES``.
 
     Registering the very same thing again does nothing.
 

@@ -107,7 +107,7 @@ def check_space(config: TrainConfig, space: Space) -> None:
     Raises:
         ValueError: saying what it lacks.
     """
-    if PROTOCOLS[config.protocol].retrains and (space.genotype is None or space.genotype.decode is None):
+    if PROTOCOLS[config.protocol].retrains and (space.genotype is None or not space.genotype.decodes):
         raise ValueError(
             f"protocol={config.protocol!r} cuts a discrete network out of the supernet, and space {space.name!r} has "
             "no decoding; train it with protocol='single-stage'"

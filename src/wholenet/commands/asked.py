@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-from wholenet.commands.catalog import CLASSIFICATION, COMMANDS, commands_for
+from wholenet.commands.catalog import CLASSIFICATION, COMMANDS, RETRAIN_MASKS, commands_for
+from wholenet.commands.retrain_masks import space_to_retrain
 from wholenet.data.sets import DATA_SETS, Task
 from wholenet.data.task import task_of
 from wholenet.files import read_yaml, shown
@@ -71,6 +72,11 @@ def asked(words: Sequence[str]) -> Asked:
     first.add_argument("--config", action="append", default=[])
     found, left = first.parse_known_args(words)
     files = read_option_files(found.config)
+    if words[0] == "retrain":
+        typed, bare = _typed("retrain", left)
+        genotype = bare[0] if bare else None
+        space = space_to_retrain(genotype, typed.get("resume"))
+        return Asked(left, files) if space is None else Asked(left, files, RETRAIN_MASKS, space)
     if words[0] not in CLASSIFICATION:
         return Asked(left, files)
     return Asked(left, files, *_task_and_space(words[0], left, files))
@@ -124,7 +130,9 @@ def _typed(command: str, words: Sequence[str]) -> tuple[dict[str, str], list[str
     What is no good among them is left for the parser of the command to say.
     """
     first = _FirstPass()
-    names = [name for task in (*get_args(Task), "") for name in option_names(commands_for(task)[command])]
+    names = [
+        name for task in (*get_args(Task), "", RETRAIN_MASKS) for name in option_names(commands_for(task)[command])
+    ]
     for name in dict.fromkeys(names):
         first.add_argument(f"--{name}", nargs="?", default=argparse.SUPPRESS)
     found, left = first.parse_known_args(words[1:])

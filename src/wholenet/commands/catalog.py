@@ -20,6 +20,7 @@ from wholenet.commands.predict import predict
 from wholenet.commands.push import push
 from wholenet.commands.report import report
 from wholenet.commands.retrain import retrain
+from wholenet.commands.retrain_masks import retrain_masks
 from wholenet.commands.search import search
 from wholenet.commands.shrink import shrink
 from wholenet.commands.study import study
@@ -47,10 +48,16 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 CLASSIFICATION: dict[str, Callable[..., None]] = {"fit": search}
 """What is another command where images are classified."""
+MASKS: dict[str, Callable[..., None]] = {"retrain": retrain_masks}
+"""What is another command where images are segmented, by a network that no search made."""
+RETRAIN_MASKS = "retrain masks"
+"""What is asked then, in the place of a task."""
 
 
 def commands_for(task: str) -> dict[str, Callable[..., None]]:
-    """The commands, where ``fit`` is asked for this task."""
+    """The commands, where ``fit`` is asked for this task; or ``retrain`` for masks."""
+    if task == RETRAIN_MASKS:
+        return COMMANDS | MASKS
     if task in get_args(Task):
         return COMMANDS | (CLASSIFICATION if task == "classification" else {})
     return COMMANDS | {"fit": fit_own_task}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wholenet.checked import Classes
 from wholenet.commands.answers import write_json
 from wholenet.search.config import parse_size
-from wholenet.spaces.sizes import CELL_SPACES, grid_size
+from wholenet.spaces.sizes import CELL_SPACES, GRID_SIZES, grid_size
 
 
 def info(
@@ -19,7 +19,8 @@ def info(
     """Count the parameters and the arithmetic of a supernet.
 
     Args:
-        size: Size of the grid supernet, or a cell space: darts, s1, s2, s3, s4.
+        size: Size of the grid supernet; a cell space: darts, s1, s2, s3, s4; or a model of another space by its name:
+            autodeeplab-paper, autodeeplab-tiny.
         classes: Classes to tell apart; default: 19, or 10.
         input: HEIGHTxWIDTH of the image; default: 1024x2048, or 32x32.
         operations: Of the grid: candidates of each cell, as in fit.
@@ -29,13 +30,16 @@ def info(
     settings = {} if operations is None else {"operations": operations}
     if in_cells and settings:
         raise ValueError(f"--operations are of the grid's cells; the space {size!r} has its own table")
-    if not in_cells:
+    of_other = not in_cells and size not in GRID_SIZES and _is_model(size)
+    if of_other and settings:
+        raise ValueError(f"--operations are of the grid's cells; {size} has its own")
+    if not in_cells and not of_other:
         grid_size(size)
     height, width = parse_size(input or ("32x32" if in_cells else "1024x2048"))
     classes = classes if classes is not None else 10 if in_cells else 19
     from wholenet.spaces.count import count  # imports torch
 
-    name = size if in_cells else f"grid-{size}"
+    name = size if in_cells or of_other else f"grid-{size}"
     counts = count(name, num_classes=classes, height=height, width=width, **settings)
     print(f"{name}, {classes} classes, one image of {height}x{width}")
     print(f"parameters   {counts.parameters:14,}   (architecture parameters not included)")
@@ -44,3 +48,11 @@ def info(
     print(f"MACs         {counts.macs / 1e9:14.3f} G (plain form)")
     print(f"MACs merged  {counts.macs_merged / 1e9:14.3f} G (as run)")
     write_json(json, vars(counts))
+
+
+def _is_model(name: str) -> bool:
+    """Whether a model of a space that is neither the grid nor a cell space is called so."""
+    from wholenet.spaces.catalog import SPACES  # imports torch
+    from wholenet.spaces.space import known_names
+
+    return name in known_names(SPACES)

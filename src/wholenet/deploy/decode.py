@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from wholenet.deploy.model_folder import load_model
-from wholenet.spaces.decoding import decode
-from wholenet.spaces.genotype import Genotype
+from wholenet.spaces.catalog import SPACES
+from wholenet.spaces.space import Space
 
 
-def decode_model(path: str | Path, decoding: str = "best-path", tau: float = 0.5) -> Genotype:
+def decode_model(path: str | Path, decoding: str = "best-path", tau: float = 0.5) -> tuple[Space, Any]:
     """The discrete network that ``decoding`` finds in the supernet of a run or model folder.
 
     Args:
         path: the folder.
-        decoding: a name in :data:`wholenet.spaces.decoding.DECODINGS`.
+        decoding: of the grid, a name in :data:`wholenet.spaces.decoding.DECODINGS`; other spaces have some of these.
         tau: of "threshold": keep edges of at least this share of the weight of the cell's strongest.
+
+    Returns:
+        Its space, and the genotype.
 
     Raises:
         ValueError: if there is no model, it is a discrete network already or met a budget, or the decoding or tau is
@@ -30,4 +34,5 @@ def decode_model(path: str | Path, decoding: str = "best-path", tau: float = 0.5
         raise ValueError(
             f"{path} met a budget: its network is what is left of the supernet, and is not cut down further"
         )
-    return decode(model.arch(), decoding, tau, model.net.operations)
+    space = SPACES[model.spec.space]
+    return space, space.decode(model.arch(), decoding, tau, space.settings_of(model.spec.settings))

@@ -32,7 +32,7 @@ from wholenet.search.protocols import plan_phases
 from wholenet.search.removal import Removal, goal_of
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.shrunk import before_and_after
-from wholenet.search.start import choose_execution, initial_state, parts_of, schedule_of, stem_moves
+from wholenet.search.start import choose_execution, initial_state, moves_with_time, parts_of, schedule_of
 from wholenet.search.state import TrainState
 from wholenet.search.steps import Loss
 from wholenet.search.stopping import Stopping
@@ -56,7 +56,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     schedule, parts = schedule_of(config, phases, steps), parts_of(config, phases)
     state = initial_state(run, data.network(), device)
     begin(run, config, state)
-    parts = replace(parts, at=stem_moves(state.model, config))
+    parts = replace(parts, at=moves_with_time(state.model, config))
     streams, loss = data.streams(config, schedule, device), data.loss(config, device)
     searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
     watched = data.watched()

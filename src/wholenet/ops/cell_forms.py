@@ -28,7 +28,7 @@ from wholenet.ops.depthwise import depthwise
 from wholenet.ops.forms import total
 from wholenet.ops.layers import shuffle_channels
 from wholenet.ops.norms import BatchNorm, normalized_over_all
-from wholenet.ops.shares import Halved, Itself, Nothing, Pooled, Separable, Stage, shares_of
+from wholenet.ops.shares import Dense, Halved, Itself, Nothing, Pooled, Separable, Stage, shares_of
 from wholenet.ops.statistics import counted_step
 
 
@@ -130,6 +130,8 @@ class Source:
         columns, otherwise all, :func:`split`; None if there are not as many even ones as odd ones."""
         if self.stride == 2:
             return self.even
+        if torch.compiler.is_compiling():  # sizes are not known there
+            return None
         return None if self.x.shape[2] % 2 or self.x.shape[3] % 2 else split(self.active)
 
     def weigh(self, node: Node, name: str, x: Tensor, weight: Tensor) -> None:
@@ -181,6 +183,8 @@ class Node:
                     source.weigh(self, "as it is", source.x, weight)
                 case Halved() as halved:
                     self.terms.append(_reduced(source, halved, scale))
+                case Dense(convolution, norm):
+                    self.terms.append(scaled_norm(convolution(source.active), norm, scale))
                 case Separable(stages):
                     self._add_separable(source, stages, scale)
                 case Pooled() as pooled:

@@ -49,6 +49,14 @@ class Separable:
 
 
 @dataclass(frozen=True)
+class Dense:
+    """ReLU, a convolution of stride 1 without bias, BatchNorm."""
+
+    convolution: nn.Conv2d
+    norm: nn.BatchNorm2d
+
+
+@dataclass(frozen=True)
 class Halved:
     """ReLU, two pointwise convolutions of stride 2 side by side, the second a pixel off, and BatchNorm."""
 
@@ -57,7 +65,7 @@ class Halved:
     norm: nn.BatchNorm2d
 
 
-Shares = Nothing | Itself | Pooled | Separable | Halved
+Shares = Nothing | Itself | Pooled | Separable | Dense | Halved
 
 
 def shares_of(operation: nn.Module) -> Shares | None:

@@ -15,14 +15,18 @@ def counted_step(norm: nn.BatchNorm2d) -> float:
     That is its ``momentum``, or, if that is None, one over the number of batches so far: then the statistics are the
     plain averages over all batches (``nn.BatchNorm2d``; ``torch.optim.swa_utils.update_bn`` asks for it). Whatever runs
     a BatchNorm in another form reads its momentum here.
+
+    A BatchNorm with an attribute ``seen`` sees the batch so many times at once: one pass stands for as many that would
+    be the same.
     """
     if not norm.training:
         return 0.0
+    seen: int = getattr(norm, "seen", 1)
     if norm.num_batches_tracked is not None:  # None within still_statistics
-        norm.num_batches_tracked.add_(1)
+        norm.num_batches_tracked.add_(seen)
     if norm.momentum is not None:
-        return norm.momentum
-    return 0.0 if norm.num_batches_tracked is None else 1 / float(norm.num_batches_tracked)
+        return norm.momentum if seen == 1 else 1 - (1 - norm.momentum) ** seen
+    return 0.0 if norm.num_batches_tracked is None else seen / float(norm.num_batches_tracked)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.removal import Removal, goal_of
 from wholenet.search.run_folder import space_of, spec_of
 from wholenet.search.schedule import Schedule
-from wholenet.search.start import parts_of, schedule_of, state_of, stem_moves
+from wholenet.search.start import moves_with_time, parts_of, schedule_of, state_of
 from wholenet.search.state import Tally, TrainState
 from wholenet.tasks.evaluation import measure_masks
 from wholenet.tasks.segmentation import predict_mask
@@ -146,7 +146,7 @@ class _Timed:
     def step(self, state: TrainState, phase: Phase) -> float:
         """Seconds of a step of ``phase``, its data included: the median."""
         state.epoch, state.tally = phase.first, Tally()
-        parts = replace(parts_of(self.config, self.phases), at=stem_moves(state.model, self.config))
+        parts = replace(parts_of(self.config, self.phases), at=moves_with_time(state.model, self.config))
         times, batches = [_now(self.device)], self.streams.epoch(state, phase)
         for _ in train_epoch(state, phase, self.schedule, parts, self.loss, *batches, self.device):
             times.append(_now(self.device))

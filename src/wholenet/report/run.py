@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
-import numpy as np
 import torch
 
 from wholenet.data.pictures import bands_shown, picture_of
 from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import Classes, SegmentationData
 from wholenet.data.splits import evenly_spaced
-from wholenet.report.architecture import draw_architecture
 from wholenet.report.curves import draw_curves, draw_entropy
+from wholenet.report.pictures import PICTURES
 from wholenet.report.predictions import draw_predictions
 from wholenet.search.phases import Phase
 from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
-from wholenet.spaces.catalog import subnets
-from wholenet.spaces.grid_subnets import GridSubnets
-from wholenet.spaces.sizes import operation_label
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.score import Score
 from wholenet.tasks.segmentation import predict_mask
@@ -33,31 +28,14 @@ SHOWN = 4
 def draw_run(
     run: RunFolder, model: Supernet, epoch: int, records: Sequence[Record], phases: Sequence[Phase], score: Score
 ) -> None:
-    """Draw curves, entropy and, of the grid, the architecture anew, over what was drawn before; ``model`` is the
-    network after so many epochs as ``epoch`` says."""
+    """Draw curves, entropy and, where its space has a picture, the architecture anew, over what was drawn before;
+    ``model`` is the network after so many epochs as ``epoch`` says."""
     spans = [(phase.name, phase.first, phase.end) for phase in phases]
     draw_curves(run.path / "curves.png", records, spans, score)
     draw_entropy(run.path / "entropy.png", records, spans)
-    if run.config.space == "grid":
-        with torch.no_grad():
-            weights = {name: w.cpu().numpy() for name, w in model.arch().items()}
+    if run.config.space in PICTURES:
         title = f"{run.path.name} after epoch {epoch} of {phases[-1].end}"
-        names = [operation_label(name) for name in model.net.operations]
-        file = run.path / "architecture.png"
-        left = _bottlenecks_left(model)
-        draw_architecture(file, weights["beta"], weights["alpha"], operations=names, title=title, left=left)
-
-
-def _bottlenecks_left(model: Supernet) -> np.ndarray | None:
-    """What of each cell's channels is left, [L, 4], as :func:`draw_architecture` takes it."""
-    if model.spec.subnet is None:
-        return None
-    known = cast(GridSubnets, subnets(model.spec))
-    subgrid = known.from_dict(model.spec.subnet)
-    widths, found = known.widths_of(subgrid), np.full((subgrid.layers, len(known.widths)), np.nan)
-    for at in subgrid.cells:
-        found[at] = widths.get(at, 0) / known.widths[at[1]]
-    return found
+        PICTURES[run.config.space].draw(run.path / "architecture.png", model, title)
 
 
 def draw_answers(

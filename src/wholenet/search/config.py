@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -33,7 +33,7 @@ from wholenet.search.budget_config import BUDGET, BudgetConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.task_config import TaskConfig
-from wholenet.search.train_config import TrainConfig
+from wholenet.search.train_config import OF_SEARCH, TrainConfig
 from wholenet.spaces.sizes import OPERATIONS, Filters, Size, operation_names
 
 Config = TypeVar("Config")
@@ -238,8 +238,8 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
             )
         method = "single-stage"
     if given.get("space", "grid") != "grid":
-        fields = {field.name for field in dataclasses.fields(FitConfig)}
-        if foreign := [name for name in GRID_ALONE if name in given]:
+        fields = {field.name for field in dataclasses.fields(FitConfig)} - set(SIZE_NAMES)
+        if foreign := [name for name in GRID_ALONE if name in given and name not in SIZE_NAMES]:
             raise ValueError(f"{foreign[0]} is of the space 'grid'; space {shown(given['space'])} has its own settings")
         own = {name: given.pop(name) for name in list(given) if name not in fields}
         given["settings"] = {**given.get("settings", {}), **own}
@@ -248,6 +248,18 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
     config.check_begin_asked()
     config.check_budget_asked()
     return config
+
+
+def genotype_config(genotype: str, recipe: Mapping[str, Any], **given: Any) -> FitConfig:
+    """The config of the training of a ``genotype``'s network from scratch: a file or a published name; ``recipe`` is
+    what its space trains them with.
+
+    Raises:
+        ValueError: for an option that is unknown, or is about a search.
+    """
+    if searching := sorted({"control", "protocol", *OF_SEARCH} & set(given)):
+        raise ValueError(f"{searching[0]} is about a search; the network of a genotype has nothing to search")
+    return fit_config(**{**recipe, **given, "genotype": genotype})
 
 
 ADDED: dict[str, Any] = {"method": "single-stage", "space": "grid", "settings": {}}
@@ -260,6 +272,8 @@ ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)} | {"f
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
 GRID_SETTINGS = ("size", "filters", "cell", "activation", "operations", "stem")
 """Fields that shape a grid."""
+SIZE_NAMES = ("size", "filters")
+"""Those that other spaces may have settings of their own called by."""
 GRID_ALONE = (*GRID_SETTINGS, "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "recompute", *BUDGET)
 """Fields that mean nothing to another space."""
 

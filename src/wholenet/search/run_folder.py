@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wholenet.search.config import GRID_SETTINGS, FitConfig, read_config, write_config
+from wholenet.search.config import GRID_SETTINGS, SIZE_NAMES, FitConfig, read_config, write_config
 from wholenet.search.folder import Folder
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.task_config import TaskConfig
@@ -151,6 +151,7 @@ def outside_space(name: str) -> Space:
     """
     space = SPACES.called(name)
     options = {field.name for field in fields(FitConfig)} | {"task", "config", "resume", "print_config", "import"}
+    options -= set(SIZE_NAMES)
     if taken := [field.name for field in fields(space.settings) if field.name in options and name != "grid"]:
         raise ValueError(
             f"space {name!r} has a setting {taken[0]!r}, and so is called an option of every run: give the setting "
@@ -164,12 +165,16 @@ def space_of(config: TrainConfig) -> tuple[Space, Any]:
 
     Raises:
         ValueError: for a space that is not registered or not for the task of the run, or settings that it does not
-            have.
+            have (of the grid's names for sizes it is said that they are).
     """
     space = outside_space(config.space)
     task = config.task if isinstance(config, TaskConfig) else "segmentation"
     if space.tasks and task not in space.tasks:
         this = "these are images with masks" if task == "segmentation" else f"the task is {task!r}"
         raise ValueError(f"space {space.name!r} is for {' and '.join(space.tasks)}; {this}")
-    own = {name: getattr(config, name) for name in GRID_SETTINGS} if config.space == "grid" else config.settings
-    return space, space.settings_of(own)
+    if config.space == "grid":
+        return space, space.settings_of({name: getattr(config, name) for name in GRID_SETTINGS})
+    known = {field.name for field in fields(space.settings)}
+    if foreign := [name for name in SIZE_NAMES if name in config.settings and name not in known]:
+        raise ValueError(f"{foreign[0]} is of the space 'grid'; space {space.name!r} has its own settings")
+    return space, space.settings_of(config.settings)

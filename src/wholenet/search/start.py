@@ -20,7 +20,7 @@ from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers
 from wholenet.search.train_config import TrainConfig
 from wholenet.search.updates import Parts, architecture_first, together, weights_first
-from wholenet.spaces.catalog import create_from
+from wholenet.spaces.catalog import SPACES, create_from
 from wholenet.spaces.space import Facts, Spec
 from wholenet.spaces.supernet import Supernet
 
@@ -64,6 +64,20 @@ def state_of(config: TrainConfig, spec: Spec, device: torch.device) -> TrainStat
 def has_stem(config: TrainConfig) -> bool:
     """Whether the network has a pretrained encoder."""
     return isinstance(config, FitConfig) and config.stem is not None
+
+
+def moves_with_time(model: Supernet, config: TrainConfig) -> Callable[[Now], None] | None:
+    """What sets, before each step of a run, all that moves with its time inside the network; None: nothing does."""
+    stem, own = stem_moves(model, config), SPACES[config.space].at
+    if own is None:
+        return stem
+
+    def at(now: Now) -> None:
+        own(model.net, now.progress)
+        if stem is not None:
+            stem(now)
+
+    return at
 
 
 def stem_moves(model: Supernet, config: TrainConfig) -> Callable[[Now], None] | None:

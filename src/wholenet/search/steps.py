@@ -276,5 +276,7 @@ def make_optimizers(
         groups = [{"params": [p for p in model.net.parameters() if id(p) not in own]}]
         groups.append({"params": list(apart.parameters()), "scale": scale, "lr": lr * scale})
     weights = OPTIMIZERS[optimizer](groups, lr, momentum, weight_decay)
-    logits = torch.optim.Adam(model.arch.parameters(), lr=arch_lr, weight_decay=arch_weight_decay, betas=arch_betas)
+    # As a group, which may be empty: a discrete network may have nothing to choose.
+    own_logits = [{"params": list(model.arch.parameters())}]
+    logits = torch.optim.Adam(own_logits, lr=arch_lr, weight_decay=arch_weight_decay, betas=arch_betas)
     return weights, logits

@@ -12,6 +12,7 @@ from wholenet.ops.execution import Execution
 from wholenet.ops.layers import lay_out
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
+from wholenet.spaces.autodeeplab.space import AUTODEEPLAB
 from wholenet.spaces.cell_space import CELL_SPACES
 from wholenet.spaces.grid_space import GRID
 from wholenet.spaces.grid_subnets import GridSubnets
@@ -19,7 +20,9 @@ from wholenet.spaces.space import Facts, Space, Spec, known_names
 from wholenet.spaces.subnets import Subnets
 from wholenet.spaces.supernet import Supernet, create, subnets_of
 
-SPACES: Registry[Space] = Registry("space", {space.name: space for space in (GRID, *CELL_SPACES)}, load_plugins)
+SPACES: Registry[Space] = Registry(
+    "space", {space.name: space for space in (GRID, AUTODEEPLAB, *CELL_SPACES)}, load_plugins
+)
 """By name; :func:`wholenet.register` adds to them."""
 
 

@@ -205,10 +205,10 @@ def genotype_from_dict(content: Any) -> Genotype:
     Raises:
         ValueError: if they are none, or of another space.
     """
+    if isinstance(content, Mapping) and content.get("space", SPACE) != SPACE:
+        raise ValueError(f"this is a genotype of the space {shown(content['space'])}; expected one of {SPACE!r}")
     if not isinstance(content, Mapping) or "space" not in content or "cells" not in content:
         raise ValueError("this is no genotype (it has no `space` and `cells`); `wholenet decode RUN` writes one")
-    if content["space"] != SPACE:
-        raise ValueError(f"this is a genotype of the space {shown(content['space'])}; expected one of {SPACE!r}")
     if type(content.get("format")) is not int or content["format"] != FORMAT:
         raise ValueError(f"genotype format {shown(content.get('format'))}; this wholenet reads format {FORMAT}")
     try:

@@ -88,6 +88,8 @@ def operation_label(name: str) -> str:
     return size if size.replace("x", "").isdigit() else name
 
 
+PUBLISHED_PATHS = {"autodeeplab": "autodeeplab"}
+"""Published genotypes of segmentation networks by name, and their spaces."""
 CELL_SPACES = ("darts", "s1", "s2", "s3", "s4")
 """Cell spaces of image classification; their tables are in ``spaces/darts.py``."""
 

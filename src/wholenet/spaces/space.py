@@ -49,6 +49,13 @@ class GenotypeKind:
     """(genotype, file), likewise."""
     decoder: Callable[[Any], Decode] | None = None
     """Settings -> ``decode``, where it is another for other settings."""
+    published: Mapping[str, Any] = field(default_factory=dict)
+    """Genotypes by the names that they are asked for with in the place of a file."""
+
+    @property
+    def decodes(self) -> bool:
+        """Whether one can be cut out of a supernet."""
+        return self.decode is not None or self.decoder is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +77,8 @@ class Space:
     """Settings by name: "small" of the space "grid" makes the model "grid-small"."""
     tasks: tuple[str, ...] = ()
     """Names of the tasks that its networks are for; empty: of any."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """What the source trains its discrete networks with: options of a run, below those that are given."""
     multiple: int = 1
     """Both sides of an input are a multiple of this."""
     genotype: GenotypeKind | None = None
@@ -77,23 +86,27 @@ class Space:
     subnets: Callable[[Any, Facts], Subnets[Any]] | None = None
     """(settings, facts) -> what can be removed from the supernet and what is left then; None: nothing can. The network
     is then built by ``build`` with ``subnet``, what is left, as a fourth argument; None is all."""
+    at: Callable[[Any, float], None] | None = None
+    """(network, share of the run that is over): sets what moves with time inside the network, before each step."""
     added: Mapping[str, Any] = field(default_factory=dict)
     """Settings that came later, and what they were before: model folders have them where they are anything else."""
 
     def read_genotype(self, path: str | Path, settings: Any) -> Any:
-        """The genotype in a file, of a network of these settings.
+        """The genotype in a file, or the published one of that name, of a network of these settings.
 
         Raises:
             ValueError: if there is none of this space and size, or the space has no discrete networks.
         """
         kind = self._discrete()
-        if kind.read is not None:
+        if str(path) in kind.published:
+            genotype = kind.published[str(path)]
+        elif kind.read is not None:
             genotype = kind.read(path)
         else:
             content = read_yaml(path)
-            require_keys(content, {"genotype": dict, "space": str}, str(path), only=True)
-            if content["space"] != self.name:
+            if isinstance(content, Mapping) and content.get("space", self.name) != self.name:
                 raise ValueError(f"{path} is a genotype of the space {shown(content['space'])}; expected {self.name!r}")
+            require_keys(content, {"genotype": dict, "space": str}, str(path), only=True)
             genotype = kind.from_dict(content["genotype"])
         if kind.check is not None:
             try:

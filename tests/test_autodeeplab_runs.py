@@ -1,0 +1,156 @@
+"""Runs on the space of Auto-DeepLab: what every space has of verbs, and the training of what was published."""
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import wholenet
+import wholenet.run as run_module
+from run_files import PICTURES, assert_equal, checkpoint, records, untimed
+from wholenet.cli import main
+from wholenet.search.config import genotype_config
+from wholenet.spaces.autodeeplab.final import FinalNet
+from wholenet.spaces.catalog import SPACES, create_model
+from wholenet.spaces.genotype_file import space_of_genotype
+from wholenet.spaces.sizes import PUBLISHED_PATHS
+
+SHORT = {"epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.02, "device": "cpu", "threads": 1}
+OWN = {"space": "autodeeplab", "size": "tiny", "layers": 2, "filters": 2, "blocks": 1}
+PHASES = {"warmup_share": 0.34, "search_share": 0.33}
+FOUND = {"path": "0 1", "cell": ["sep_conv_3x3(H-2) + skip_connect(H-1)"], "decoding": "by hand"}
+
+
+@pytest.fixture(scope="module")
+def run(discs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("own") / "run"
+    with PICTURES:
+        wholenet.fit(discs, out, **OWN, **SHORT, **PHASES)
+    return out
+
+
+@pytest.fixture
+def genotype(tmp_path):
+    (tmp_path / "g.yaml").write_text(yaml.safe_dump({"genotype": FOUND, "space": "autodeeplab"}))
+    return tmp_path / "g.yaml"
+
+
+def stop_after(steps, train):
+    """Interrupt the training that ``train`` begins after so many steps."""
+    real, done = run_module.train_epoch, []
+
+    def stopping(*arguments):
+        for step in real(*arguments):
+            yield step
+            done.append(step)
+            if len(done) == steps:
+                raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "train_epoch", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            train()
+
+
+def test_a_search_moves_both_kinds_of_logits_and_is_drawn(run):
+    for name in ("alpha", "beta"):
+        values = [np.array(record["logits"][name]) for record in records(run)]
+        assert not np.array_equal(values[0], values[1])
+        assert np.array_equal(values[1], values[2])
+    assert (run / "architecture.png").stat().st_size > 5000
+    spec = wholenet.load(run, device="cpu").network.spec
+    assert (spec.model_name, spec.settings["filters"]) == ("autodeeplab-tiny", 2)
+
+
+def test_a_search_goes_on_to_the_bit(run, discs, tmp_path):
+    stop_after(4, lambda: wholenet.fit(discs, tmp_path / "run", **OWN, **SHORT, **PHASES, checkpoint_minutes=0))
+    wholenet.resume(tmp_path / "run")
+    assert_equal(checkpoint(run), checkpoint(tmp_path / "run"))
+    assert untimed(records(run)) == untimed(records(tmp_path / "run"))
+
+
+def test_what_a_search_found_is_written_read_and_trained(run, discs, tmp_path):
+    found = wholenet.decode(run, tmp_path / "g.yaml")
+    space = SPACES["autodeeplab"]
+    settings = space.settings_of({name: value for name, value in OWN.items() if name != "space"})
+    assert space.read_genotype(tmp_path / "g.yaml", settings) == found
+    assert space_of_genotype(str(tmp_path / "g.yaml")) == "autodeeplab"
+    brief = wholenet.diagnose(run, out=tmp_path / "diagnosis", images=1)
+    assert set(brief.entropy) == {"alpha", "beta"}
+
+
+def test_the_network_of_a_genotype_goes_on_to_the_bit_with_its_drop_path(genotype, discs, tmp_path):
+    options = {"size": "tiny", "filters": 2, "path_keep": 0.5, **SHORT}
+    whole = wholenet.retrain(genotype, discs, tmp_path / "whole", **options).learned.run
+    stop_after(4, lambda: wholenet.retrain(genotype, discs, tmp_path / "run", **options, checkpoint_minutes=0))
+    wholenet.resume(tmp_path / "run")
+    assert_equal(checkpoint(whole), checkpoint(tmp_path / "run"))
+    network = wholenet.load(whole, device="cpu").network
+    assert isinstance(network.net, FinalNet)
+    assert network.discrete
+    with pytest.raises(ValueError, match="discrete network, which has no architecture weights"):
+        wholenet.diagnose(whole)
+    with pytest.raises(ValueError, match="discrete network, which has nothing to decode"):
+        wholenet.decode(whole, tmp_path / "none.yaml")
+
+
+def test_drop_path_moves_with_the_run(genotype, discs, tmp_path, monkeypatch):
+    seen = []
+    real = FinalNet.forward
+
+    def forward(net, x, weights):
+        seen.extend([net.time] if net.training else [])
+        return real(net, x, weights)
+
+    monkeypatch.setattr(FinalNet, "forward", forward)
+    wholenet.retrain(genotype, discs, tmp_path / "run", size="tiny", filters=2, **{**SHORT, "epochs": 2})
+    assert seen == pytest.approx(np.arange(len(seen)) / len(seen))
+
+
+def test_the_published_network_is_asked_for_by_name(capsys):
+    main(["retrain", "autodeeplab", "data", "--filters", "20", "--print-config"])
+    values = yaml.safe_load(capsys.readouterr().out)
+    assert (values["space"], values["filters"], values["lr"], values["weight_decay"]) == ("autodeeplab", 20, 0.05, 4e-5)
+    made = genotype_config(
+        "autodeeplab", SPACES["autodeeplab"].recipe, data="", out="", space="autodeeplab", filters=48
+    )
+    assert made.settings == {"filters": 48}
+    with torch.device("meta"):
+        genotype = SPACES["autodeeplab"].genotype.published["autodeeplab"]
+        model = create_model("autodeeplab-paper", num_classes=19, filters=48, genotype=genotype)
+    assert sum(p.numel() for p in model.net.parameters()) == 44_424_691
+
+
+def test_published_names_are_those_of_their_spaces():
+    assert {name: space.name for space in SPACES.values() if space.genotype for name in space.genotype.published} == (
+        PUBLISHED_PATHS
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"filters": 3, "blocks": 1}, "filters=3 with blocks=1: .*even number of filters"),
+        ({"filters": 0}, "filters=0"),
+        ({"size": "small"}, "size='small'"),
+        ({"stem": "timm/resnet18"}, "stem is of the space 'grid'"),
+        ({"protocol": "two-stage", "decoding": "strongest"}, "one path, which decoding='best-path' finds"),
+        ({"batch": 1}, "a batch of one image"),
+        ({"genotype": "GRID"}, "is a genotype of the space 'grid'; expected 'autodeeplab'"),
+        ({"crop": "16x64"}, "images of 16x64 pixels have no four levels"),
+    ],
+)
+def test_what_the_space_cannot_have_is_said(options, said, discs, tmp_path):
+    if "genotype" in options:
+        (tmp_path / "grid.yaml").write_text("format: 1\nspace: grid\nlayers: 3\ncells: []\n")
+        options = {"genotype": str(tmp_path / "grid.yaml")}
+    phases = {} if "genotype" in options else PHASES
+    with pytest.raises(ValueError, match=said):
+        wholenet.fit(discs, tmp_path / "run", **{**OWN, **SHORT, **phases, **options})
+
+
+def test_a_path_is_no_genotype_of_other_spaces(genotype, discs, tmp_path):
+    with pytest.raises(ValueError, match="of the space 'autodeeplab'; expected one of 'grid'"):
+        wholenet.fit(discs, tmp_path / "run", size="nano", genotype=str(genotype), **SHORT)
+    with pytest.raises(ValueError, match="about a search"):
+        wholenet.retrain("autodeeplab", discs, tmp_path / "run", relaxation="sigmoid")
