@@ -24,6 +24,7 @@ from wholenet.files import SHOWN
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.task_config import TaskConfig
+from wholenet.spaces.autodeeplab.space import AutoDeepLabSettings
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_space import CellSettings
 from wholenet.spaces.device_table import DeviceTable
@@ -68,6 +69,7 @@ MADE = {
     SweepFile: PLACES,
     Tiling: {},
     GridSettings: {},
+    AutoDeepLabSettings: {},
     TaskConfig: {"data": "d", "out": "o", "task": "mine", "space": "s2"},
     CellSettings: {},
     Facts: {"outputs": 2},

@@ -182,7 +182,10 @@ def test_a_budget_and_a_start_are_checked_before_anything_is_timed(discs, models
     for options, said in (
         ({"budget": "1%"}, "what cannot be removed costs"),
         ({"budget": "1%", "size": "nano"}, "what cannot be removed costs"),
-        ({"budget": "40%", "search_share": 0.0}, "units are removed over the epochs of the search"),
+        (
+            {"budget": "40%", "budget_by": "random", "search_share": 0.0},
+            "units are removed over the epochs of the search",
+        ),
         ({"init": str(models / "labels")}, "is a classifier"),
         ({"init": str(models / "masks"), "filters": 10, "size": "small"}, "none of its weights fits"),
         ({"init": str(models / "none")}, "none"),

@@ -32,7 +32,7 @@ from wholenet.search.loggers import loggers
 from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.phases import single_stage
 from wholenet.search.protocols import PROTOCOLS, plan_phases
-from wholenet.search.removal import check_phases, goal_of
+from wholenet.search.removal import check_phases, goal_for
 from wholenet.search.run_folder import RunFolder, space_of, spec_of
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.train_config import TrainConfig
@@ -85,7 +85,7 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
         if config.timed and config.budget_at is None and isinstance(data, MaskData):
             settled["budget_at"] = "x".join(map(str, predicted_size(data)))
     config = replace(config, **settled)
-    if isinstance(config, FitConfig) and config.budget is not None:
+    if isinstance(config, FitConfig) and config.budget is not None and not config.narrower:
         check_phases(plan_phases(config))
     table = _check_goal(config, data, beginning, console)
     with parallel.first_alone():
@@ -143,7 +143,7 @@ def _check_goal(config: TrainConfig, data: Data, beginning: Beginning, console: 
     table = table_of(config, spec, plain(console)) if config.timed else None
     if config.shrinks and beginning.given is not None:
         spec = check_whole(beginning.given, spec, data.classes().names)
-    goal_of(spec, config.budget, config.budget_size, config.budget_kinds, table)
+    goal_for(spec, config, table)
     return table
 
 

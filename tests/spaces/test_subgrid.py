@@ -57,6 +57,11 @@ def written(net, level):
     return [edge.norm for edge in edges] + bodies + stems
 
 
+def kept_inside(known, level, groups):
+    """Channels inside the stem of a level: each as long as one of two features is left."""
+    return {c // 2 for group in groups for c in channels_of(group, known.features[level])}
+
+
 def zeroed(model, known, left):
     """The whole network and weights with which it computes what ``left`` alone would: what is gone is at zero."""
     net = copy.deepcopy(model.net)
@@ -68,6 +73,13 @@ def zeroed(model, known, left):
                 with torch.no_grad():
                     norm.weight[channels] = 0
                     norm.bias[channels] = 0
+        inside = kept_inside(known, level, groups)
+        if str(level) in net.stems:
+            gone = [c for c in range(known.features[level] // 2) if c not in inside]
+            for norm in (net.stems[str(level)][place][1] for place in (0, 1)):
+                with torch.no_grad():
+                    norm.weight[gone] = 0
+                    norm.bias[gone] = 0
     weights = {name: w * masks[name] for name, w in model.arch().items()}
     for layer, level in known.whole().cells:
         part = left.cells.get((layer, level))
@@ -171,7 +183,8 @@ def test_every_gate_is_the_derivative_in_a_factor_on_the_unit():
     left, _ = smaller(known, 12, 3)
     shrink(model, left)
     torch.manual_seed(1)
-    x, target = torch.randn(2, 3, 32, 32, dtype=torch.float64), torch.randint(5, (2, 32, 32))
+    # At 32x32 pixels BatchNorm would see two values of the coarsest map, and magnify rounding errors.
+    x, target = torch.randn(2, 3, 64, 96, dtype=torch.float64), torch.randint(5, (2, 64, 96))
 
     def loss():
         return torch.nn.functional.cross_entropy(model(x), target)
@@ -180,7 +193,7 @@ def test_every_gate_is_the_derivative_in_a_factor_on_the_unit():
     units = known.units(left)
     gates = known.gates(model.net, left, units)
     some = [unit for kind in KINDS for unit in [u for u in units if u.kind == kind][:6]]
-    step = 1e-5
+    step = 1e-6  # short enough to meet no kink of an activation
     for unit in some:
         values = []
         for factor in (1 + step, 1 - step):
@@ -234,6 +247,11 @@ class _scaled:
         if unit.kind == "width":
             level, group = unit.where
             self._multiply(written(net, level), left.levels[level], known.features[level], group)
+            if str(level) in net.stems:
+                before = sorted(kept_inside(known, level, left.levels[level]))
+                after = kept_inside(known, level, [other for other in left.levels[level] if other != group])
+                scale = torch.tensor([1.0 if c in after else factor for c in before], dtype=torch.float64)
+                self._scale([net.stems[str(level)][place][1] for place in (0, 1)], scale)
             return
         layer, level, *which = unit.where
         cell = net.cells[f"{layer}_{level}"].cell
@@ -251,6 +269,9 @@ class _scaled:
     def _multiply(self, norms, groups, width, group):
         parts = [(g, len(channels_of(g, width))) for g in groups]
         scale = torch.cat([torch.full((n,), self.factor if g == group else 1.0, dtype=torch.float64) for g, n in parts])
+        self._scale(norms, scale)
+
+    def _scale(self, norms, scale):
         for norm in norms:
             for parameter in (norm.weight, norm.bias):
                 self.saved.append((parameter, parameter.data.clone()))
@@ -304,6 +325,38 @@ def _size_of(known, unit):
         *_, level, group = unit.where
         return len(channels_of(group, (known.widths if unit.kind == "channels" else known.features)[level]))
     return unit.where[-1]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.75, 0.99])
+@pytest.mark.parametrize("size", ["nano", "tiny", "medium"])
+def test_a_narrower_grid_is_the_dearest_of_those_that_are_narrower_alike(size, share):
+    with torch.device("meta"):
+        known = subnets(create_model(f"grid-{size}", num_classes=5).spec)
+    whole, cost = known.whole(), known.multiply_adds(96, 128)
+    most = int(share * known.cost(whole, cost))
+    ways = []
+    for n, m in itertools.product(range(1, 9), repeat=2):
+        if abs(n - m) <= 1 and (size != "medium" or n == 8):  # with channel sampling levels stay
+            cells = {at: CellPart(p.inputs, p.operations, p.groups[:m]) for at, p in whole.cells.items()}
+            ways.append(Subgrid(whole.layers, whole.operations, cells, tuple(groups[:n] for groups in whole.levels)))
+    costs = [known.cost(way, cost) for way in ways]
+    if min(costs) > most:
+        with pytest.raises(ValueError, match="the narrowest grid with all cells and edges costs"):
+            known.narrower(cost, most)
+    else:
+        assert known.cost(known.narrower(cost, most), cost) == max(n for n in costs if n <= most)
+
+
+def test_a_narrower_grid_is_one_of_fewer_filters():
+    """But for the gates inside bottlenecks, which stay as deep as they were."""
+    with torch.device("meta"):
+        tiny, half = (subnets(create_model("grid-tiny", num_classes=5, filters=f).spec) for f in (16, 8))
+    cost = tiny.multiply_adds(96, 128)
+    whole = tiny.whole()
+    cells = {at: CellPart(part.inputs, part.operations, part.groups[:4]) for at, part in whole.cells.items()}
+    narrow = Subgrid(whole.layers, whole.operations, cells, tuple(groups[:4] for groups in whole.levels))
+    gates = sum(2 * 24 * 2**level * (12 * 2**level - 6 * 2**level) for level in range(4)) * whole.layers
+    assert tiny.cost(narrow, cost) - gates == half.macs(half.whole(), 96, 128)
 
 
 def test_there_is_always_something_left_to_compute():

@@ -29,7 +29,7 @@ from wholenet.search.keep import best_record, is_best, say_kept
 from wholenet.search.memory import memory_advice
 from wholenet.search.phases import Phase, removing
 from wholenet.search.protocols import plan_phases
-from wholenet.search.removal import Removal, goal_of
+from wholenet.search.removal import Removal, removal_for
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.shrunk import before_and_after
 from wholenet.search.start import choose_execution, initial_state, moves_with_time, parts_of, schedule_of
@@ -219,20 +219,7 @@ def _removal(run: RunFolder, state: TrainState, phases: Sequence[Phase], say: Ca
     if not isinstance(config, FitConfig) or config.budget is None:
         return None
     table = read_table(run.device_table) if config.timed else None
-    goal = goal_of(state.model.spec, config.budget, config.budget_size, config.budget_kinds, table)
-    search = removing(phases)
-    assert search is not None, "check_phases"
-    return Removal(
-        state,
-        goal,
-        search,
-        by=config.budget_by,
-        kinds=config.budget_kinds,
-        over=config.budget_over,
-        floor=config.budget_floor,
-        seed=config.seed,
-        say=say,
-    )
+    return removal_for(config, state, removing(phases), say, table)
 
 
 def _describe(config: TrainConfig, removal: Removal | None, state: TrainState) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from wholenet.planning.timing import MORE_TIME, Measured, measure
 from wholenet.search.config import GRID_SETTINGS, FitConfig
 from wholenet.search.memory import ran_out_of_memory
 from wholenet.search.phases import single_stage
-from wholenet.search.removal import Goal, goal_of
+from wholenet.search.removal import Goal, goal_for
 from wholenet.search.run_folder import spec_of
 from wholenet.spaces.catalog import create_from
 from wholenet.spaces.count import COARSEST, macs_as_run
@@ -92,7 +92,7 @@ def check_start(chosen: Chosen, data: MaskData, beginning: Beginning) -> str | N
     """
     config, spec = chosen.config, spec_of(chosen.config, data.network())
     if config.budget is not None:
-        goal_of(spec, config.budget, config.budget_size, config.budget_kinds)
+        goal_for(spec, config)
     if beginning.given is None:
         return None
     found = what_fits(beginning.given, spec, data.classes().names)
@@ -149,12 +149,7 @@ def _goals(chosen: Chosen, data: MaskData) -> dict[str, Goal | None]:
     found, refused = dict[str, Goal | None](), list[ValueError]()
     for name in GRID_SIZES:
         try:
-            found[name] = goal_of(
-                spec_of(replace(config, size=name), data.network()),
-                config.budget,
-                config.budget_size,
-                config.budget_kinds,
-            )
+            found[name] = goal_for(spec_of(replace(config, size=name), data.network()), config)
         except ValueError as error:
             refused.append(error)
     if not found:
@@ -166,7 +161,7 @@ def _of_run(config: FitConfig, goal: Goal | None) -> float:
     """The multiply-adds of a run's mean step over those of its first: what a budget saves."""
     if goal is None:
         return 1.0
-    left = config.warmup_share + config.budget_over * config.search_share / 2
+    left = 0.0 if config.narrower else config.warmup_share + config.budget_over * config.search_share / 2
     return left + (1 - left) * goal.most / goal.whole
 
 

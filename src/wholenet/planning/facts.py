@@ -13,7 +13,7 @@ from wholenet.planning.length import Cost, Length
 from wholenet.planning.timing import free_bytes
 from wholenet.report.progress import duration
 from wholenet.search.config import FitConfig
-from wholenet.search.removal import goal_of
+from wholenet.search.removal import goal_for
 from wholenet.search.run_folder import spec_of
 
 Facts = tuple[tuple[str, str], ...]
@@ -30,18 +30,19 @@ def facts(
     rows += [("stem", stem_in_words(config, data.prepared.pixels))]
     rows += [("augmentation", augmentation_in_words(config, data.prepared.pixels))]
     if config.budget is not None:
-        goal = goal_of(spec_of(config, data.network()), config.budget, config.budget_size, config.budget_kinds)
-        words = goal.cost.in_words
-        later = cost.found.later_step or cost.found.weight_step
-        rows.append(
-            (
-                "budget",
-                f"{words(goal.most)} of {words(goal.whole)} after the search; a step takes about {later:.3g} s "
-                f"then, {cost.found.weight_step:.3g} s before",
-            )
-        )
+        rows.append(("budget", _budget(config, data, cost)))
     rows += [("time", _time(cost, length)), ("memory", _memory(cost.found.peak_bytes, device))]
     return tuple(rows)
+
+
+def _budget(config: FitConfig, data: MaskData, cost: Cost) -> str:
+    goal = goal_for(spec_of(config, data.network()), config)
+    words, step = goal.cost.in_words, cost.found.weight_step
+    told = f"{words(goal.most)} of {words(goal.whole)}"
+    if config.narrower:
+        return f"{told}, by a narrower network from the start; a step takes about {step:.3g} s"
+    later = cost.found.later_step or step
+    return f"{told} after the search; a step takes about {later:.3g} s then, {step:.3g} s before"
 
 
 def _data(config: FitConfig, data: MaskData) -> str:

@@ -122,7 +122,7 @@ class Cost:
 
     def _left(self, length: Length, epoch: int) -> float:
         """How far the network of an epoch is on its way from the whole (0) to the budget (1)."""
-        if self.config.budget is None:
+        if self.config.budget is None or self.config.narrower:
             return 0.0
         search = self._phases(length.epochs)[1]
         epochs = max(1, round(self.config.budget_over * (search.end - search.first)))

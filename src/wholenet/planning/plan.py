@@ -105,7 +105,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
             f"budget={base.budget!r} is a time, which is measured when the network is known, and a plan chooses it: "
             "say what a plan would choose, --epochs first (and --size, --batch), or give the budget in multiply-adds"
         )
-    if base.budget is not None:
+    if base.budget is not None and not base.narrower:
         check_phases(plan_phases(base))
     beginning = find_beginning(base, plain(console))
     data = MaskData(prepare(base if "batch" in given else replace(base, batch=2), console))

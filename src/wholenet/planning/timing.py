@@ -21,7 +21,7 @@ from wholenet.search.config import FitConfig
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import Phase
 from wholenet.search.protocols import PROTOCOLS
-from wholenet.search.removal import Removal, goal_of
+from wholenet.search.removal import removal_for
 from wholenet.search.run_folder import space_of, spec_of
 from wholenet.search.schedule import Schedule
 from wholenet.search.start import moves_with_time, parts_of, schedule_of, state_of
@@ -91,20 +91,20 @@ def measure(config: FitConfig, data: MaskData, device: torch.device, seconds: fl
     state = state_of(timed.config, spec_of(config, data.network()), device)
     removal = None
     if config.budget is not None:
-        removal = _removal(config, state, SEARCH)
+        removal = removal_for(config, state, SEARCH, lambda _: None, over=1.0)  # of one epoch
     weight_step = timed.step(state, WARM_UP)
     search_step = timed.step(state, replace(SEARCH, moves_architecture=config.moves_architecture))
     scored, paged = timed.scored_image(state), timed.paged_image(state)
     passed = timed.passed_batch(state)
     later_step = later_scored = None
     removing = 0.0
-    if removal is not None:
+    if removal is not None and not config.narrower:
         start = _now(device)
         removal.after_epoch()
         removing = _now(device) - start
     elif PROTOCOLS[config.protocol].retrains:
         state = _second_stage(timed.config, data, state, device)
-    if removal is not None or PROTOCOLS[config.protocol].retrains:
+    if removing or PROTOCOLS[config.protocol].retrains:
         later_step, later_scored = timed.step(state, FINE_TUNE), timed.scored_image(state)
         paged = timed.paged_image(state)
     return Measured(
@@ -190,22 +190,6 @@ class _Timed:
             state.model(self.streams.one(STATISTICS, number, epoch=0).images)
             times.append(_now(self.device))
         return median(after - before for before, after in pairwise(times[1:]))
-
-
-def _removal(config: FitConfig, state: TrainState, search: Phase) -> Removal:
-    """As a run has it, but that all goes at once."""
-    assert config.budget is not None
-    goal = goal_of(state.model.spec, config.budget, config.budget_size, config.budget_kinds)
-    return Removal(
-        state,
-        goal,
-        search,
-        by=config.budget_by,
-        kinds=config.budget_kinds,
-        floor=config.budget_floor,
-        seed=config.seed,
-        say=lambda _: None,
-    )
 
 
 def _second_stage(config: FitConfig, data: MaskData, searched: TrainState, device: torch.device) -> TrainState:

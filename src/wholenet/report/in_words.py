@@ -41,10 +41,10 @@ def in_words(run: RunTables) -> list[str]:
     if not cells and (sentence := _on_search(RunFolder(run.path))):
         said.append(sentence)
     score = _good(own, run.score)
-    if segments and run.config["budget"] is not None:
+    if segments and len({record.get("macs") for record in RunFolder(run.path).records()}) > 1:
         said.append(
-            "What choosing what goes was worth, two runs more say: one with --budget-by random, and one of a narrower "
-            "grid (--filters) without a budget."
+            "What choosing what goes was worth, two runs more say: one with --budget-by random, and one with "
+            "--budget-by narrower."
         )
     elif score is not None and searched and under_way is None:
         end = credit(searched, score, None if control is None else _good(control, run.score))

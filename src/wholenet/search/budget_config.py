@@ -11,11 +11,13 @@ from wholenet.search.begin_config import BeginConfig
 from wholenet.search.protocols import PROTOCOLS
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-Scoring = Literal["saliency", "saliency-by-kind", "magnitude", "weights", "random"]
-"""How units are ranked: see :mod:`wholenet.search.scores`."""
+Scoring = Literal["narrower", "saliency", "saliency-by-kind", "magnitude", "weights", "random"]
+"""How a budget is met: by a narrower network from the start, or by what goes first (:mod:`wholenet.search.scores`)."""
 BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor", "budget_at", "device_table")
 BUDGET += ("budget_rounds",)
 """The fields that it adds."""
+REMOVING = ("budget_units", "budget_over", "budget_floor")
+"""Those that say what is removed, and when."""
 
 
 TIMED = ("edge", "operation", "channels", "bottleneck")
@@ -57,17 +59,35 @@ def parse_budget(text: str) -> Amount:
     )
 
 
+WITH_ANY_BUDGET = {
+    "genotype": (None, "a discrete network has nothing to choose from"),
+    "execution": ("eager", "the network changes on the way"),
+}
+WITHOUT_SHRINKING = {
+    "protocol": ("single-stage", "another protocol cuts the network in its own way"),
+    "budget_rounds": (4, "they are of protocol='shrink'; here units go over the epochs of the search"),
+}
+WITH_REMOVAL = {
+    "architecture": ("learned", "a search is what removes units"),
+    "control": (False, "its controls are runs of their own: budget_by='random', and budget_by='narrower'"),
+    "ema": (0.0, "an average is over weights of one size"),
+    "stopping": ("none", "a rule of stopping may go back to a larger network"),
+}
+"""Fields that have a value with a budget, and why no other."""
+
+
 @checked
 class BudgetConfig(BeginConfig):
     """What the network may cost when training ends, if not all of it is kept; all ours."""
 
     budget: str | None = None
     """What one image may cost in the end: a share of the whole network (40%), multiply-adds (2GMACs), or time on this
-    machine's CPU (30ms). Units are removed over the search until it is met; fine-tuning goes on with what is left.
-    Default: all is kept."""
-    budget_by: Scoring = "saliency-by-kind"
-    """What goes first: what the loss needs least per multiply-add (saliency), in means of its kind; what BatchNorms
-    scale least (magnitude); edges and operations of the least weight (weights); or chance, which is the control."""
+    machine's CPU (30ms). Default: all is kept."""
+    budget_by: Scoring | None = None
+    """How it is met: by a narrower network from the start (narrower; the default), or by removing units over the
+    search: what the loss needs least per multiply-add (saliency), in means of its kind (saliency-by-kind; the default
+    where something is said of units, in ms, and of a trained network), what BatchNorms scale least (magnitude), edges
+    and operations of the least weight (weights), or what chance says (random, the control)."""
     budget_units: str | None = None
     """Kinds of units that may go, joined by commas; of a grid edge, operation, channels, bottleneck, width. Default:
     all; with a budget in ms all but width, which is not timed."""
@@ -89,6 +109,17 @@ class BudgetConfig(BeginConfig):
     def timed(self) -> bool:
         """Whether there is a budget in milliseconds."""
         return self.budget is not None and parse_budget(self.budget).ms is not None
+
+    @property
+    def scoring(self) -> Scoring:
+        """How the budget is met."""
+        removes = self.shrinks or self.timed or any(self._given(name) for name in REMOVING)
+        return self.budget_by or ("saliency-by-kind" if removes else "narrower")
+
+    @property
+    def narrower(self) -> bool:
+        """Whether the network is narrower from the start."""
+        return self.budget is not None and self.scoring == "narrower"
 
     @property
     def budget_kinds(self) -> tuple[str, ...] | None:
@@ -122,27 +153,21 @@ class BudgetConfig(BeginConfig):
                 f"budget_units={shown(self.budget_units)}: what narrower levels take is not measured, so width does "
                 f"not go with budget={shown(self.budget)}; leave it out, or give the budget in multiply-adds"
             )
-        searching = {
-            "architecture": ("learned", "a search is what meets a budget"),
-            "protocol": ("single-stage", "another protocol cuts the network in its own way"),
-            "budget_rounds": (
-                BudgetConfig.budget_rounds,
-                "they are of protocol='shrink'; here units go over the epochs of the search",
-            ),
-        }
-        apart = ({} if self.shrinks else searching) | {
-            "genotype": (None, "a discrete network has nothing to choose from"),
-            "execution": ("eager", "the network changes on the way"),
-            "control": (
-                False,
-                "its controls are runs of their own: budget_by='random', and a narrower grid (filters)",
-            ),
-            "ema": (0.0, "an average is over weights of one size"),
-            "stopping": ("none", "a rule of stopping may go back to a larger network"),
-        }
+        if self.budget_by == "narrower" and (told := next(filter(self._given, REMOVING), None)):
+            raise ValueError(
+                f"{told}={getattr(self, told)!r} is about units that are removed, and with budget_by='narrower' none "
+                "are; give another budget_by, or leave one of them out"
+            )
+        if self.narrower and (self.shrinks or self.timed):
+            what = "a network that is trained" if self.shrinks else "a budget in ms"
+            raise ValueError(f"budget_by='narrower' does not go with {what}; give another, such as saliency-by-kind")
+        apart = WITH_ANY_BUDGET | ({} if self.shrinks else WITHOUT_SHRINKING) | ({} if self.narrower else WITH_REMOVAL)
         for name, (value, why) in apart.items():
             if (found := getattr(self, name)) != value:
                 raise ValueError(f"{name}={found!r} and budget={self.budget!r}: {why}; leave one of them out")
+
+    def _given(self, name: str) -> bool:
+        return getattr(self, name) != getattr(BudgetConfig, name)
 
     def _check_shrinking(self) -> None:
         lacking = [name for name in ("budget", "init") if getattr(self, name) is None]
@@ -164,5 +189,7 @@ class BudgetConfig(BeginConfig):
             ValueError: if there is none.
         """
         for name in BUDGET[1:]:
-            if self.budget is None and (found := getattr(self, name)) != getattr(BudgetConfig, name):
-                raise ValueError(f"{name}={found!r} is about a budget, and there is none; give budget with it")
+            if self.budget is None and self._given(name):
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is about a budget, and there is none; give budget with it"
+                )

@@ -18,6 +18,7 @@ import torch
 
 from wholenet.files import shown
 from wholenet.search.budget_config import parse_budget
+from wholenet.search.config import FitConfig
 from wholenet.search.phases import Phase
 from wholenet.search.scores import SCORES, Seen
 from wholenet.search.shrinking import shrink_training
@@ -110,6 +111,54 @@ def goal_of(
     return Goal(whole, asked, cost, start)
 
 
+def goal_for(spec: Spec, config: FitConfig, table: DeviceTable | None = None) -> Goal:
+    """:func:`goal_of` the budget of ``config``, in the way that it is to be met.
+
+    Raises:
+        ValueError: if it cannot be met.
+    """
+    assert config.budget is not None
+    goal = goal_of(spec, config.budget, config.budget_size, config.budget_kinds, table)
+    if config.narrower:
+        subnets(spec).narrower(goal.cost, goal.most)
+    return goal
+
+
+def removal_for(
+    config: FitConfig,
+    state: TrainState,
+    search: Phase | None,
+    say: Callable[[str], None],
+    table: DeviceTable | None = None,
+    over: float | None = None,
+) -> Removal:
+    """What meets the budget of a run: nothing more has to go where the network is made narrower, here and now.
+
+    Args:
+        config: of the run.
+        state: of the run, before its first step.
+        search: the phase in which units are removed.
+        say: told what went.
+        table: of a budget in milliseconds.
+        over: see :class:`Removal`; default: as ``config`` says.
+    """
+    goal = goal_for(state.model.spec, config, table)
+    if config.narrower:
+        left = subnets(state.model.spec).narrower(goal.cost, goal.most)
+        shrink_training(state.model, state.weight_optimizer, left)
+    return Removal(
+        state,
+        goal,
+        None if config.narrower else search,
+        by="random" if config.narrower else config.scoring,
+        kinds=config.budget_kinds,
+        over=config.budget_over if over is None else over,
+        floor=config.budget_floor,
+        seed=config.seed,
+        say=say,
+    )
+
+
 def check_phases(phases: Sequence[Phase]) -> None:
     """Make sure that a run of these phases can meet a budget.
 
@@ -132,7 +181,8 @@ class Removal:
     Args:
         state: of the run; its model and its weights' optimiser are changed in place.
         goal: see :func:`goal_of`.
-        search: the phase in which units are removed, at the end of each epoch (``search.phases.removing``).
+        search: the phase in which units are removed, at the end of each epoch (``search.phases.removing``); None:
+            nothing goes.
         by: how units are ranked, a name in ``search.scores.SCORES``.
         kinds: of units that may go; None: all.
         over: the share of the search's epochs over which they go, from its beginning.
@@ -145,7 +195,7 @@ class Removal:
         self,
         state: TrainState,
         goal: Goal,
-        search: Phase,
+        search: Phase | None,
         *,
         by: str,
         kinds: tuple[str, ...] | None = None,
@@ -156,11 +206,11 @@ class Removal:
     ) -> None:
         self.state = state
         self.goal = goal
-        self.search = search
         self.score = SCORES[by]
         self.kinds = kinds
-        self.epochs = max(1, round(over * (search.end - search.first)))
-        """In which units go."""
+        self.first = 0 if search is None else search.first
+        self.epochs = 0 if search is None else max(1, round(over * (search.end - search.first)))
+        """In which units go, from the first."""
         self.floor = floor
         self.seed = seed
         self.say = say
@@ -188,7 +238,7 @@ class Removal:
         if not self._removing:
             return False
         before, units = self._now()
-        target = self.goal.after(self.state.epoch + 1 - self.search.first, self.epochs)
+        target = self.goal.after(self.state.epoch + 1 - self.first, self.epochs)
         chance = random.Random(f"{self.seed} {self.state.epoch}")
         seen = Seen(self.state.model, self.known, before, units, self._saved(before, units), self.state.gates, chance)
         ranks, left = self.score.ranks(seen), before
@@ -245,7 +295,7 @@ class Removal:
 
     @property
     def _removing(self) -> bool:
-        return self.search.first <= self.state.epoch < self.search.first + self.epochs
+        return self.first <= self.state.epoch < self.first + self.epochs
 
     def _units(self, left: Any, floor: float = 0.0) -> Sequence[Unit]:
         """What may go next."""

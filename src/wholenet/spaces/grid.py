@@ -107,15 +107,15 @@ def kept_edges(kept: Mapping[str, Tensor], layer: int, target: int) -> list[Edge
 class Stem(nn.Sequential):
     """Image to features at a quarter of its size: 3 x 3 convolutions of stride 2, 1, 2 (Auto-DeepLab's stem).
 
-    ``left``: of its ``channels``, where some were removed; inside it is as wide as it was.
+    ``left``: of its ``channels`` and of those inside, where some were removed.
     """
 
-    def __init__(self, in_channels: int, channels: int, activation: str, left: int | None = None) -> None:
-        half = channels // 2
+    def __init__(self, in_channels: int, channels: int, activation: str, left: tuple[int, int] | None = None) -> None:
+        channels, half = (channels, channels // 2) if left is None else left
         super().__init__(
             ConvNorm(in_channels, half, 3, stride=2, activation=activation),
             ConvNorm(half, half, 3, activation=activation),
-            ConvNorm(half, channels if left is None else left, 3, stride=2, activation=activation),
+            ConvNorm(half, channels, 3, stride=2, activation=activation),
         )
 
 
@@ -179,7 +179,7 @@ class Grid(nn.Module):
             What is left out has no weights and costs nothing; what is there has the supernet's name for it.
         widths: expanded channels that are left of the bottlenecks of "mixture" cells, by (layer, level); of those that
             are not named, all.
-        channels: of the feature maps of each level that are left; None: all.
+        levels: channels that are left of the feature maps of each level, and inside its stem; None: all.
         encoder: a pretrained one, whose maps take the place of what the four stems make of the image; each goes through
             one 1 x 1 convolution to the grid's channels.
 
@@ -198,7 +198,7 @@ class Grid(nn.Module):
         operations: Sequence[Operation] | None = None,
         kept: dict[str, Tensor] | None = None,
         widths: Mapping[tuple[int, int], int] | None = None,
-        channels: Sequence[int] | None = None,
+        levels: Sequence[tuple[int, int]] | None = None,
         encoder: Encoder | None = None,
     ) -> None:
         super().__init__()
@@ -209,7 +209,8 @@ class Grid(nn.Module):
                 f"a pretrained stem sees RGB images, and these have {in_channels} channels; leave stem out with them"
             )
         whole = [size.filters * 2**level for level in range(LEVELS)]
-        channels = whole if channels is None else channels
+        levels = [(c, c // 2) for c in whole] if levels is None else levels
+        channels = [features for features, _ in levels]
         self.layers = size.layers
         self.recompute = False
         """Whether training keeps only the cells' outputs and computes what is inside again in the backward pass: the
@@ -225,7 +226,7 @@ class Grid(nn.Module):
         self.stems = nn.ModuleDict(
             {
                 str(i): (
-                    Stem(in_channels, whole[i], activation, c)
+                    Stem(in_channels, whole[i], activation, levels[i])
                     if encoder is None
                     else ConvNorm(encoder.channels[i], c, 1)
                 )

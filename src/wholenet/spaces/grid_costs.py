@@ -33,8 +33,9 @@ class GridCost(Cost, Protocol):
         """What every network has: image sizes, enlarging the logits."""
         ...
 
-    def stem(self, level: int, channels: Sequence[int]) -> int:
-        """The stem of one level; ``channels``, here and below: of the feature maps of each level."""
+    def stem(self, level: int, channels: Sequence[int], inside: int) -> int:
+        """The stem of one level, so many channels wide ``inside``; ``channels``, here and below: of the feature maps of
+        each level."""
         ...
 
     def edge(self, source: int, target: int, channels: Sequence[int]) -> int:
@@ -95,11 +96,10 @@ class GridMacs:
         """None: resizing has no convolution."""
         return 0
 
-    def stem(self, level: int, channels: Sequence[int]) -> int:
-        """Three convolutions; inside it is as wide as it was."""
-        half = self.grid.filters * 2**level // 2
+    def stem(self, level: int, channels: Sequence[int], inside: int) -> int:
+        """Three convolutions."""
         first, second = (_halved(*self.size, level + times) for times in (1, 2))
-        return 9 * (self.channels * half + half * half) * first + 9 * half * channels[level] * second
+        return 9 * (self.channels * inside + inside**2) * first + 9 * inside * channels[level] * second
 
     def edge(self, source: int, target: int, channels: Sequence[int]) -> int:
         """A 1 x 1 convolution at the smaller size."""
@@ -178,7 +178,7 @@ class GridTimes:
         """What the whole takes beyond the units that it is made of."""
         return self._rest
 
-    def stem(self, level: int, channels: Sequence[int]) -> int:  # noqa: ARG002
+    def stem(self, level: int, channels: Sequence[int], inside: int) -> int:  # noqa: ARG002
         """As measured."""
         return self._single["stem"][level]
 

@@ -66,7 +66,7 @@ def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None, subn
         operations=operations,
         kept=kept,
         widths=None if known is None or subnet is None else known.widths_of(subnet),
-        channels=None if known is None or subnet is None else known.channels_of_levels(subnet),
+        levels=None if known is None or subnet is None else known.channels_of(subnet),
         encoder=None if settings.stem is None else Encoder(settings.stem, STRIDES),
     )
 

@@ -20,9 +20,19 @@ from wholenet.ops.operations import Operation
 from wholenet.ops.shares import Kernel, kernel_of
 from wholenet.spaces.device_table import DeviceTable
 from wholenet.spaces.grid import LEVELS, STRIDES, Edge
+from wholenet.spaces.grid_channels import STEM, Channels, axes_of
 from wholenet.spaces.grid_costs import GridCost, GridMacs, GridTimes, all_merged, merged_kernel
 from wholenet.spaces.sizes import GridSize
-from wholenet.spaces.subgrid import CellPart, Subgrid, channels_of, groups_of, read_only, subgrid_from_dict, whole_grid
+from wholenet.spaces.subgrid import (
+    GROUPS,
+    CellPart,
+    Subgrid,
+    channels_of,
+    groups_of,
+    read_only,
+    subgrid_from_dict,
+    whole_grid,
+)
 from wholenet.spaces.subnets import Unit
 
 KINDS = ("edge", "operation", "channels", "bottleneck", "width")
@@ -102,9 +112,9 @@ class GridSubnets:
 
     def cost(self, subnet: Subgrid, by: GridCost) -> int:
         """The sum over all parts."""
-        channels = self.channels_of_levels(subnet)
+        channels, inside = zip(*self.channels_of(subnet), strict=True)
         read = {source for (layer, _), part in subnet.cells.items() if layer == 0 for source in part.inputs}
-        total = by.rest() + by.decoder(channels) + sum(by.stem(level, channels) for level in read)
+        total = by.rest() + by.decoder(channels) + sum(by.stem(level, channels, inside[level]) for level in read)
         for (_layer, level), part in subnet.cells.items():
             total += sum(by.edge(source, level, channels) for source in part.inputs)
             total += by.addition(level) * (len(part.inputs) - 1)
@@ -117,9 +127,9 @@ class GridSubnets:
         narrow = self._narrowest(subnet, by, kinds)
         if "edge" not in kinds:
             return self.cost(narrow, by)
-        channels = self.channels_of_levels(narrow)
+        channels, inside = zip(*self.channels_of(narrow), strict=True)
         every = [frozenset(some) for n in range(1, LEVELS + 1) for some in itertools.combinations(range(LEVELS), n)]
-        found = {some: sum(by.stem(level, channels) for level in some) for some in every}
+        found = {some: sum(by.stem(level, channels, inside[level]) for level in some) for some in every}
         for layer in range(narrow.layers):
             after = dict[frozenset[int], int]()
             parts = {level: narrow.cells[layer, level] for level in range(LEVELS) if (layer, level) in narrow.cells}
@@ -140,6 +150,28 @@ class GridSubnets:
                     after[some] = min(ways)
             found = after
         return found[frozenset(range(LEVELS))] + by.decoder(channels) + by.rest()
+
+    def narrower(self, by: GridCost, most: int) -> Subgrid:
+        """The dearest grid that costs no more than ``most`` and has all cells and edges: of every level and of every
+        bottleneck the first few groups of channels, as many in all, or one more or less in bottlenecks than in levels.
+
+        Raises:
+            ValueError: if the narrowest costs more.
+        """
+        whole, found = self.whole(), list[Subgrid]()
+        for n in range(1, GROUPS + 1) if self.size.sampling == 1 and by.narrows else [GROUPS]:
+            levels = tuple(_first(groups, n) for groups in whole.levels)
+            for m in range(max(1, n - 1), min(GROUPS, n + 1) + 1) if len(levels[0]) else ():
+                cells = {at: replace(part, groups=_first(part.groups, m)) for at, part in whole.cells.items()}
+                found.append(replace(whole, cells=cells, levels=levels))
+        fitting = [subnet for subnet in found if self.cost(subnet, by) <= most]
+        if not fitting:
+            least = min(self.cost(subnet, by) for subnet in found)
+            raise ValueError(
+                f"the narrowest grid with all cells and edges costs {by.in_words(least)}, more than "
+                f"{by.in_words(most)}; give budget_by (saliency-by-kind, ...), which removes cells too, or more"
+            )
+        return max(fitting, key=lambda subnet: self.cost(subnet, by))
 
     def units(self, subnet: Subgrid, floor: float = 0.0) -> list[Unit]:
         """Edges of cells that have another, operations likewise, groups of channels but the last, and bottlenecks; with
@@ -191,13 +223,13 @@ class GridSubnets:
         """Derivatives in the units' gates. An edge's output is that of its BatchNorm, whose affine map is linear in the
         gate; a bottleneck's likewise; a channel that its BatchNorm makes zero stays zero behind the activation; the
         kernels of an operation are linear themselves. A group of channels of a level is a gate on all that adds to it:
-        every edge into the level, its bottlenecks, its stem."""
+        every edge into the level, its bottlenecks, its stem, also inside."""
         own = dict(net.named_parameters())
         slopes = {name: p.detach() * _gradient(p) for name, p in own.items()}
         found = []
         for unit in units:
-            names, kept = self._gated(subnet, unit, own)
-            found.append(torch.stack([_some(slopes[name], kept).sum() for name in names]).sum())
+            gated = self._gated(subnet, unit, own)
+            found.append(torch.stack([_some(slopes[name], which).sum() for name, which in gated]).sum())
         return torch.stack(found)
 
     def magnitudes(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit]) -> Tensor:
@@ -205,8 +237,8 @@ class GridSubnets:
         own = dict(net.named_parameters())
         found = []
         for unit in units:
-            names, kept = self._gated(subnet, unit, own)
-            scales = [_some(own[name].detach(), kept) for name in names if not name.endswith(".bias")]
+            gated = self._gated(subnet, unit, own)
+            scales = [_some(own[name].detach(), which) for name, which in gated if not name.endswith(".bias")]
             found.append(torch.cat([scale.flatten() for scale in scales]).abs().mean())
         return torch.stack(found)
 
@@ -217,24 +249,30 @@ class GridSubnets:
             return "beta", (layer, level, Edge(layer, source, level).slot)
         return ("alpha", unit.where) if unit.kind == "operation" else None
 
-    def _gated(self, subnet: Subgrid, unit: Unit, own: Collection[str]) -> tuple[list[str], Tensor | None]:
-        """The parameters that a gate on ``unit`` multiplies, of the network's ``own``; which of their channels (bool
-        [channels]); None: all."""
+    def _gated(self, subnet: Subgrid, unit: Unit, own: Collection[str]) -> list[tuple[str, Tensor | None]]:
+        """The parameters that a gate on ``unit`` multiplies, of the network's ``own``; which of their channels: bool
+        [channels], or None for all."""
         if unit.kind == "width":
-            level, group = unit.where
-            gone = torch.tensor(channels_of(group, self.features[level]))
-            return _halves(*self._written(subnet, level)), torch.isin(self._features(subnet, level), gone)
+            level, _ = unit.where
+            after = self.without(subnet, unit)
+            gone = _gone(self._features(subnet, level), self._features(after, level))
+            found = _halves(gone, *self._written(subnet, level))
+            if any(level in part.inputs for (layer, _), part in subnet.cells.items() if layer == 0):
+                inside = _gone(self._inside(subnet, level), self._inside(after, level))
+                found += _halves(gone, f"stems.{level}.2.1")
+                found += _halves(inside, f"stems.{level}.0.1", f"stems.{level}.1.1") if inside.any() else []
+            return found
         layer, level, *which = unit.where
         cell = f"cells.{layer}_{level}.cell"
         if unit.kind == "edge":
-            return _halves(f"transitions.{Edge(layer, which[0], level).key}.norm"), None
+            return _halves(None, f"transitions.{Edge(layer, which[0], level).key}.norm")
         if unit.kind == "bottleneck":
-            return _halves(f"{cell}.project.1"), None
+            return _halves(None, f"{cell}.project.1")
         if unit.kind == "channels":
             gone = torch.tensor(channels_of(which[0], self.widths[level]))
-            return _halves(f"{cell}.norm"), torch.isin(self._kept(subnet.cells[layer, level], level), gone)
+            return _halves(torch.isin(self._kept(subnet.cells[layer, level], level), gone), f"{cell}.norm")
         prefix = f"{cell}.depthwise.convs.{self.operations[which[0]].key}."
-        return [name for name in own if name.startswith(prefix)], None
+        return [(name, None) for name in own if name.startswith(prefix)]
 
     def cut(self, name: str, tensor: Tensor, old: Subgrid, new: Subgrid) -> Tensor:
         """What is left of a tensor: of each axis of channels those that are."""
@@ -248,9 +286,9 @@ class GridSubnets:
         """Expanded channels that are left of each bottleneck, by (layer, level); bare cells are left out."""
         return {at: len(self._kept(part, at[1])) for at, part in subnet.cells.items() if not part.bare}
 
-    def channels_of_levels(self, subnet: Subgrid) -> list[int]:
-        """Channels that are left of the feature maps of each level."""
-        return [len(self._features(subnet, level)) for level in range(LEVELS)]
+    def channels_of(self, subnet: Subgrid) -> list[tuple[int, int]]:
+        """Channels that are left of the feature maps of each level, and inside its stem."""
+        return [(len(self._features(subnet, level)), len(self._inside(subnet, level))) for level in range(LEVELS)]
 
     def _kept(self, part: CellPart, level: int) -> Tensor:
         """The channels of the bottleneck that are left, of the whole one's: int64 [w]."""
@@ -260,8 +298,15 @@ class GridSubnets:
         """The channels of a level that are left, of the whole one's: int64 [c]."""
         return torch.tensor([c for group in subnet.levels[level] for c in channels_of(group, self.features[level])])
 
+    def _inside(self, subnet: Subgrid, level: int) -> Tensor:
+        """Those inside the stem of a level, half as many: each goes with the last of two of the level."""
+        features = [c for group in subnet.levels[level] for c in channels_of(group, self.features[level])]
+        return torch.tensor(sorted({c // 2 for c in features}))
+
     def _channels(self, subnet: Subgrid, of: Channels) -> Tensor:
         """What is left of the channels that an axis has: int64, ascending."""
+        if isinstance(of, tuple) and of[0] == STEM:
+            return self._inside(subnet, of[1])
         if isinstance(of, tuple):
             return self._kept(subnet.cells[of], of[1])
         if of is not None:
@@ -270,18 +315,16 @@ class GridSubnets:
         return torch.cat([self._features(subnet, level) + before[level] for level in range(LEVELS)])
 
     def _written(self, subnet: Subgrid, level: int) -> list[str]:
-        """The BatchNorms whose outputs add up to the features of a level, by their names in the network."""
+        """The BatchNorms of cells and edges that add to the features of a level, by their names in the network."""
         parts = [(layer, part) for (layer, of), part in subnet.cells.items() if of == level]
         names = [
             f"transitions.{Edge(layer, source, level).key}.norm" for layer, part in parts for source in part.inputs
         ]
-        names += [f"cells.{layer}_{level}.cell.project.1" for layer, part in parts if not part.bare]
-        read = any(level in part.inputs for (layer, _), part in subnet.cells.items() if layer == 0)
-        return [*names, f"stems.{level}.2.1"] if read else names
+        return names + [f"cells.{layer}_{level}.cell.project.1" for layer, part in parts if not part.bare]
 
     def _narrowest(self, subnet: Subgrid, by: GridCost, kinds: Collection[str]) -> Subgrid:
         """``subnet`` without what can go of these kinds, but for edges."""
-        cells, channels = {}, self.channels_of_levels(subnet)
+        cells, channels = {}, [features for features, _ in self.channels_of(subnet)]
         for at, part in subnet.cells.items():
             if "bottleneck" in kinds:
                 part = replace(part, operations=(), groups=())
@@ -326,35 +369,8 @@ def _kernel(operation: Operation) -> tuple[int, int]:
     return max(kernel.weight.shape[2:]), kernel.dilation
 
 
-Channels = int | tuple[int, int] | None
-"""What channels an axis has: those of a level, the expanded ones of the cell at (layer, level), or all that the decoder
-reads."""
-
-OF_BOTTLENECKS = {"expand": 0, "depthwise": 0, "norm": 0, "gate.squeeze.weight": 1, "gate.excite": 0, "project.0": 1}
-"""Along which axis tensors of a bottleneck have its expanded channels, by the beginning of their names."""
-OF_LEVELS = {"expand.0": 1, "project": 0}
-"""Likewise the channels of its level."""
-
-
-def axes_of(name: str) -> list[tuple[int, Channels]]:
-    """Which axes of a grid's tensor have channels that can be removed, and which those are.
-
-    >>> axes_of("transitions.0_2_1.conv.weight"), axes_of("cells.3_1.cell.project.0.weight")
-    ([(0, 1), (1, 2)], [(1, (3, 1)), (0, 1)])
-    """
-    section, _, rest = name.partition(".")
-    key, _, rest = rest.partition(".")
-    if section == "cells":
-        layer, level = (int(place) for place in key.split("_"))
-        rest = rest.removeprefix("cell.")
-        of = ((OF_BOTTLENECKS, (layer, level)), (OF_LEVELS, level))
-        return [(axis, channels) for table, channels in of for start, axis in table.items() if rest.startswith(start)]
-    if section == "transitions":
-        _, source, target = (int(place) for place in key.split("_"))
-        return [(0, target), (1, source)] if rest == "conv.weight" else [(0, target)]
-    if section == "stems" and rest.startswith("2."):
-        return [(0, int(key))]
-    return [(1, None)] if name == "decoder.merge.weight" else []
+def _first(groups: Sequence[int], eighths: int) -> tuple[int, ...]:
+    return tuple(groups[: max(1, len(groups) * eighths // GROUPS)])
 
 
 def _smallest(groups: Sequence[int], width: int) -> tuple[int]:
@@ -366,8 +382,13 @@ def _most_that_stay(floor: float, width: int) -> int:
     return max(1, math.ceil(floor * groups_of(width)))
 
 
-def _halves(*norms: str) -> list[str]:
-    return [f"{norm}.{half}" for norm in norms for half in ("weight", "bias")]
+def _halves(which: Tensor | None, *norms: str) -> list[tuple[str, Tensor | None]]:
+    return [(f"{norm}.{half}", which) for norm in norms for half in ("weight", "bias")]
+
+
+def _gone(before: Tensor, after: Tensor) -> Tensor:
+    """Which of ``before`` are not there any more."""
+    return ~torch.isin(before, after)
 
 
 def _some(values: Tensor, kept: Tensor | None) -> Tensor:

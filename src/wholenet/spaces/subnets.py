@@ -68,6 +68,14 @@ class Subnets(Protocol[Subnet]):
         are named."""
         ...
 
+    def narrower(self, by: Any, most: int) -> Subnet:
+        """The whole made narrower alike everywhere, until it costs no more than ``most``.
+
+        Raises:
+            ValueError: if it cannot cost as little.
+        """
+        ...
+
     def units(self, subnet: Subnet, floor: float = 0.0) -> Sequence[Unit]:
         """What can be removed next, in a fixed order, if a share ``floor`` of each part is to stay."""
         ...

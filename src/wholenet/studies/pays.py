@@ -14,11 +14,9 @@ from typing import Any
 
 from wholenet.report.style import CYCLE, INK, saved_figure
 from wholenet.search.config import FitConfig
-from wholenet.search.removal import goal_of
+from wholenet.search.removal import goal_for
 from wholenet.search.run_folder import RunFolder, spec_of
 from wholenet.spaces.catalog import subnets
-from wholenet.spaces.grid_costs import macs_in_words
-from wholenet.spaces.sizes import grid_size
 from wholenet.spaces.space import Facts, Spec
 from wholenet.studies.paired import paired
 from wholenet.studies.pool import Pool, final_miou
@@ -30,6 +28,7 @@ BUDGETS = ("50%", "30%", "15%")
 """Of the whole network's multiply-adds."""
 BASE = {"arch_update": "simultaneous", "size": "tiny", "epochs": 60, "steps_per_epoch": 20, "search_share": 0.3}
 """On top of the scale's own run: epochs that are short enough for units to go bit by bit, and many of them after."""
+SCORING = "saliency-by-kind"
 SEARCHED, CHANCE, NARROWER, WHOLE = "searched", "at random", "narrower", "the whole network"
 FIGURE = "pays.png"
 TIMES = "pays-times.json"
@@ -38,7 +37,7 @@ TIMES = "pays-times.json"
 def pays(setting: Setting, pool: Pool) -> Result:
     """Train the searches, then what they are compared with, for as long as the searches took."""
     base = setting.config(**BASE)
-    budgets = {budget: setting.varied(base, budget=budget) for budget in BUDGETS}
+    budgets = {budget: setting.varied(base, budget=budget, budget_by=SCORING) for budget in BUDGETS}
     arms = {(budget, SEARCHED): setting.over_seeds(config) for budget, config in budgets.items()}
     arms |= {
         (budget, CHANCE): setting.over_seeds(setting.varied(config, budget_by="random"))
@@ -48,13 +47,12 @@ def pays(setting: Setting, pool: Pool) -> Result:
     facts = _facts(next(iter(runs.values()))[0])
     whole = spec_of(base, facts)
     size = base.crop_size
-    goals = {budget: goal_of(whole, budget, size).most for budget in BUDGETS}
-    still = setting.varied(base, architecture="uniform", budget=None)
-    narrow = {budget: replace(still, filters=_filters(base, facts, goal)) for budget, goal in goals.items()}
+    still = setting.varied(base, architecture="uniform")
+    narrow = {budget: replace(still, budget=budget, budget_by="narrower") for budget in BUDGETS}
     times = relative_times(
         {f"{budget} {SEARCHED}": _last(runs[budget, SEARCHED][0]) for budget in BUDGETS}
         | {f"{budget} {CHANCE}": _last(runs[budget, CHANCE][0]) for budget in BUDGETS}
-        | {f"{budget} {NARROWER}": spec_of(config, facts) for budget, config in narrow.items()},
+        | {f"{budget} {NARROWER}": _narrower(whole, config) for budget, config in narrow.items()},
         whole,
         base,
         setting.out / TIMES,
@@ -76,14 +74,9 @@ def pays(setting: Setting, pool: Pool) -> Result:
     return _result(setting, base, runs, macs, costs)
 
 
-def _filters(config: FitConfig, facts: Facts, most: int) -> int:
-    """Of the widest grid that costs no more."""
-    for filters in range(grid_size(config.size).filters, 1, -1):
-        if filters % 2 == 0:
-            known = subnets(spec_of(replace(config, filters=filters), facts))
-            if known.macs(known.whole(), *config.crop_size) <= most:
-                return filters
-    raise ValueError(f"no grid of {config.size} is narrow enough for {macs_in_words(most)}; give larger budgets")
+def _narrower(whole: Spec, config: FitConfig) -> Spec:
+    goal = goal_for(whole, config)
+    return replace(whole, subnet=subnets(whole).narrower(goal.cost, goal.most).to_dict())
 
 
 def _facts(run: RunFolder) -> Facts:
@@ -144,9 +137,9 @@ def _result(
         table=Table(columns, rows),
         values=values,
         notes=[
-            "Searched: `--budget`, one run that ends with that network. At random: the same schedule by chance. "
-            "Narrower: frozen-uniform, with the most filters that cost no more. The whole network: frozen-uniform, the "
-            "ceiling.",
+            f"Searched: `--budget-by {SCORING}`, one run that ends with that network. At random: the same schedule by "
+            "chance (`random`). Narrower: frozen-uniform, fewer channels everywhere from the start (`narrower`). The "
+            "whole network: frozen-uniform, the ceiling.",
             f"Cost: epochs of {base.steps_per_epoch} steps of the whole network that take as long, by steps timed "
             "interleaved in one process. Narrower and whole networks got as many epochs as the search's cost pays for; "
             "chance got the search's epochs.",
