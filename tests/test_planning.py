@@ -19,7 +19,7 @@ from wholenet.data.pixels import Pixels
 from wholenet.jobs.masks import prepare
 from wholenet.jobs.segmentation import MaskData
 from wholenet.planning import rules
-from wholenet.planning.facts import augmentation_in_words
+from wholenet.planning.facts import _machine, augmentation_in_words
 from wholenet.planning.length import END_SECONDS
 from wholenet.planning.memory import step_bytes
 from wholenet.planning.plan import plan_run
@@ -308,3 +308,11 @@ def test_real_steps_are_timed_and_leave_nothing(discs, tmp_path, monkeypatch):
     assert plan.config(out="x").split == "disjoint"
     assert any(name == "time" for name, _ in plan.facts)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("load", "told"), [(None, False), (1.9, False), (2.0, True), (13.4, True)])
+def test_a_busy_machine_is_said(load, told, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    said = _machine(fit_config(data="d", out="o", threads=1), torch.device("cpu"), load)
+    assert said.startswith("1 CPU threads of 2 cores")
+    assert ("busy with other programs" in said) == told

@@ -21,10 +21,17 @@ Facts = tuple[tuple[str, str], ...]
 
 
 def facts(
-    config: FitConfig, data: MaskData, cost: Cost, length: Length, device: torch.device, start: str | None
+    config: FitConfig,
+    data: MaskData,
+    cost: Cost,
+    length: Length,
+    device: torch.device,
+    *,
+    start: str | None,
+    load: float | None,
 ) -> Facts:
-    """The rows. ``start``: how much fits of the model that the run starts from."""
-    rows = [("data", _data(config, data)), ("machine", _machine(config, device))]
+    """The rows. ``start``: how much fits of the model that the run starts from. ``load``: see :func:`load_now`."""
+    rows = [("data", _data(config, data)), ("machine", _machine(config, device, load))]
     if start is not None:
         rows.append(("start", start))
     rows += [("stem", stem_in_words(config, data.prepared.pixels))]
@@ -56,9 +63,18 @@ def _data(config: FitConfig, data: MaskData) -> str:
     )
 
 
-def _machine(config: FitConfig, device: torch.device) -> str:
+def load_now() -> float | None:
+    """Programs that wait for a core, over the last minute; None where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def _machine(config: FitConfig, device: torch.device, load: float | None) -> str:
     name = "a GPU" if device.type == "cuda" else f"{config.threads or torch.get_num_threads()} CPU threads"
-    return f"{name} of {os.cpu_count()} cores"
+    cores = os.cpu_count() or 1
+    told = f"{name} of {cores} cores"
+    if load is None or load < cores:
+        return told
+    return f"{told}, busy with other programs (load {load:.1f}): alone it would take more steps in the time"
 
 
 def stem_in_words(config: FitConfig, pixels: Pixels) -> str:

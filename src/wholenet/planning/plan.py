@@ -25,7 +25,7 @@ from wholenet.planning.choosing import (
     choose_size,
     measured,
 )
-from wholenet.planning.facts import facts
+from wholenet.planning.facts import facts, load_now
 from wholenet.planning.length import Cost
 from wholenet.report.progress import plain
 from wholenet.search.config import FitConfig, fit_config
@@ -97,7 +97,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     """
     if lengths := [name for name in ("epochs", "steps_per_epoch") if name in given]:
         raise ValueError(f"a plan says how long the run is, and so does {lengths[0]}; leave one of them out")
-    started = time.perf_counter()
+    started, load = time.perf_counter(), load_now()
     base = fit_config(**{"out": "", **given})
     device = choose_device(base.device)
     if base.timed:
@@ -128,7 +128,8 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     left = (1 - SPARE) * (deadline - (time.perf_counter() - started) - checked)
     length = choose_length(chosen, data, found, left, needed=minutes is None)
     cost = Cost(chosen.config, found, len(data.prepared.val))
-    return Plan(given, tuple(chosen.made), facts(chosen.config, data, cost, length, device, start))
+    about = facts(chosen.config, data, cost, length, device, start=start, load=load)
+    return Plan(given, tuple(chosen.made), about)
 
 
 def announced(given: Mapping[str, Any], minutes: float | None, console: Console) -> Plan:
