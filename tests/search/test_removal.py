@@ -3,6 +3,7 @@ to the same; what it is asked that cannot be is refused before it begins."""
 
 import json
 import random
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 import wholenet
 from run_files import assert_equal, checkpoint, records, untimed
+from wholenet.report.in_words import in_words
 from wholenet.search.budget_config import Amount, parse_budget
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.cost import run_macs, step_cost
@@ -83,20 +85,41 @@ def test_it_is_predicted_with_folded_and_exported_as_any_other(run, discs, tmp_p
 
 
 def test_it_is_not_cut_down_further(run, tmp_path):
-    with pytest.raises(ValueError, match=r"met a budget \(45%\).*nothing to cut down"):
+    with pytest.raises(ValueError, match=r"met a budget \(45%\): units were removed.*not cut down further"):
         wholenet.diagnose(run)
+    said = " ".join(in_words(wholenet.read_run(run)))
+    assert "wholenet diagnose" not in said  # it would be refused
     with pytest.raises(ValueError, match="is not cut down further"):
         wholenet.decode(run, tmp_path / "genotype.yaml")
 
 
+@pytest.mark.parametrize(
+    ("by", "others"),
+    [("saliency", "with --budget-by random and with --budget-by narrower."), ("random", "with --budget-by narrower.")],
+)
+def test_it_is_compared_with_other_runs_than_itself(run, tmp_path, by, others):
+    shutil.copytree(run, tmp_path / "run")
+    config = tmp_path / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("budget_by: saliency-by-kind", f"budget_by: {by}"))
+    assert any(sentence.endswith(f"more runs say: {others}") for sentence in in_words(wholenet.read_run(config.parent)))
+
+
 @pytest.mark.parametrize("architecture", ["learned", "uniform"])
-def test_by_default_the_network_is_narrower_from_the_start(discs, tmp_path, monkeypatch, architecture):
+def test_by_default_the_network_is_narrower_from_the_start(discs, tmp_path, monkeypatch, capsys, architecture):
     given = {**SMALL, "epochs": 3, "budget": "45%", "architecture": architecture, "checkpoint_minutes": 0}
     wholenet.fit(discs, tmp_path / "run", **given)
+    told = capsys.readouterr()
     model = wholenet.load(tmp_path / "run").network
     goal, macs = goal_of(replace(model.spec, subnet=None), "45%", (32, 32)), macs_as_run(model.eval(), 32, 32)
     assert [record["macs"] for record in records(tmp_path / "run")] == [macs] * 3
     assert 0.8 * goal.most < macs <= goal.most
+    words = goal.cost.in_words
+    assert (
+        f"narrower from the start: {words(macs)} of {words(goal.whole)} ({macs / goal.whole:.0%})"
+        in told.out + told.err
+    )
+    with pytest.raises(ValueError, match="narrower from the start"):
+        wholenet.diagnose(tmp_path / "run")
     assert len(left_of(model.spec).cells) == 12
     monkeypatch.setattr("wholenet.run.train_epoch", stopping_in_the_second(train_epoch))
     with pytest.raises(KeyboardInterrupt):

@@ -151,10 +151,11 @@ def _supernet_run(run: RunFolder) -> RunFolder:
             "Diagnose the run that the genotype was decoded from"
         )
     if isinstance(config, FitConfig) and config.budget is not None:
+        how = "its network was made narrower from the start" if config.narrower else "units were removed"
         raise ValueError(
-            f"{run.path} met a budget ({config.budget}): its search decided what to remove, and its network is what is "
-            "left, so there is nothing to cut down for a diagnosis. `wholenet report` shows it, and the records of its "
-            "epochs say what each one's network was (macs, subnet)"
+            f"{run.path} met a budget ({config.budget}): {how}, and a network that is smaller already is not cut down "
+            "further for a diagnosis. `wholenet report` shows it, and the records of its epochs say what each one's "
+            "network was (macs, subnet); to diagnose a search, train without --budget"
         )
     if config.protocol != "two-stage":
         return run

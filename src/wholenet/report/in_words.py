@@ -15,6 +15,7 @@ from wholenet.diagnostics.verdict import credit, search_verdict
 from wholenet.files import read_json
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.config import FitConfig
 from wholenet.search.read_run import Row, RunTables
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.supernet import Supernet
@@ -42,16 +43,21 @@ def in_words(run: RunTables) -> list[str]:
         said.append(sentence)
     score = _good(own, run.score)
     if segments and len({record.get("macs") for record in RunFolder(run.path).records()}) > 1:
-        said.append(
-            "What choosing what goes was worth, two runs more say: one with --budget-by random, and one with "
-            "--budget-by narrower."
-        )
+        if controls := _of_what_went(RunFolder(run.path).fit_config):
+            said.append(f"What choosing what goes was worth, more runs say: with {' and with '.join(controls)}.")
     elif score is not None and searched and under_way is None:
         end = credit(searched, score, None if control is None else _good(control, run.score))
         said.append(end.removeprefix("and ")[:1].upper() + end.removeprefix("and ")[1:] + ".")
-    if segments and searched:
+    if segments and searched and RunFolder(run.path).fit_config.budget is None:
         said.append("What cutting the supernet down would cost, `wholenet diagnose` measures.")
     return said
+
+
+def _of_what_went(config: FitConfig) -> list[str]:
+    """The options of the runs that a run which removed units is to be compared with: those that it may have, but its
+    own."""
+    alike = ["random"] if config.shrinks or config.timed else ["random", "narrower"]
+    return [f"--budget-by {name}" for name in alike if name != config.scoring]
 
 
 def _on_score(own: Row, control: Row | None, score: Score | None) -> str:
