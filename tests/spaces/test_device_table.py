@@ -210,3 +210,8 @@ def test_levels_that_were_narrowed_are_not_timed():
 def test_another_space_has_no_times():
     with pytest.raises(ValueError, match="space 's2' does not say what can be removed"):
         grid_subnets(create_model("s2", num_classes=3, channels=4, cells=3).spec)
+
+
+def test_a_table_that_is_not_there_is_refused_with_what_writes_one(tmp_path):
+    with pytest.raises(ValueError, match=r"none\.json does not exist; expected .*wholenet device-table"):
+        read_table(tmp_path / "none.json")

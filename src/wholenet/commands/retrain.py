@@ -21,7 +21,8 @@ def retrain(
     print_config: Printed = False,
     **options: Annotated[Any, Fields(RetrainConfig, but=("data", "out", "genotype"))],
 ) -> None:
-    """Train the discrete network of a genotype from scratch, on labelled images.
+    """Train the discrete network of a genotype from scratch, on labelled images. For the options of one for images with
+    masks: wholenet retrain autodeeplab --help
 
     Args:
         genotype: Genotype file that a search wrote, or darts-v1, darts-v2.

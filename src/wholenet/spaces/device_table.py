@@ -130,9 +130,11 @@ def read_table(path: str | Path) -> DeviceTable:
     """The table in a file.
 
     Raises:
-        ValueError: if it is none; the file is named.
+        ValueError: if it is none, or there is none; the file is named.
         OSError: if it cannot be opened.
     """
+    if not Path(path).exists():
+        raise ValueError(f"{path} does not exist; expected a table of times, which `wholenet device-table` writes")
     values = read_json(path)
     try:
         return built(DeviceTable, values, whole=True)
