@@ -84,6 +84,8 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
         settled |= {name: str(Path(path).resolve()) for name, path in places.items() if path is not None}
         if config.timed and config.budget_at is None and isinstance(data, MaskData):
             settled["budget_at"] = "x".join(map(str, predicted_size(data)))
+    if isinstance(config, FitConfig) and config.budget is not None:
+        settled["budget_by"] = config.scoring
     config = replace(config, **settled)
     if isinstance(config, FitConfig) and config.budget is not None and not config.narrower:
         check_phases(plan_phases(config))

@@ -11,6 +11,7 @@ import torch
 
 import wholenet
 from run_files import assert_equal, checkpoint, records, untimed
+from wholenet.report.compare import as_table, compare_runs
 from wholenet.report.in_words import in_words
 from wholenet.search.budget_config import Amount, parse_budget
 from wholenet.search.config import FitConfig, fit_config
@@ -26,6 +27,7 @@ from wholenet.search.start import state_of
 from wholenet.search.steps import Batch, weight_step
 from wholenet.spaces.catalog import create_model, left_of, subnets
 from wholenet.spaces.count import macs_as_run
+from wholenet.spaces.grid_costs import macs_in_words
 from wholenet.spaces.grid_subnets import KINDS
 from wholenet.spaces.space import Facts
 from wholenet.tasks.score import Score
@@ -84,6 +86,14 @@ def test_it_is_predicted_with_folded_and_exported_as_any_other(run, discs, tmp_p
     wholenet.export(run, tmp_path / "model.onnx")
 
 
+def test_runs_are_compared_by_what_their_networks_cost(run, discs, tmp_path):
+    wholenet.fit(discs, tmp_path / "whole", **{**SMALL, "epochs": 3})
+    rows, _ = compare_runs([run, tmp_path / "whole"])
+    assert [row["macs"] for row in rows] == [records(run)[-1]["macs"], None]
+    head, cells = as_table(rows)
+    assert [row[head.index("multiply-adds")] for row in cells] == [macs_in_words(records(run)[-1]["macs"]), "all"]
+
+
 def test_it_is_not_cut_down_further(run, tmp_path):
     with pytest.raises(ValueError, match=r"met a budget \(45%\): units were removed.*not cut down further"):
         wholenet.diagnose(run)
@@ -112,6 +122,8 @@ def test_by_default_the_network_is_narrower_from_the_start(discs, tmp_path, monk
     model = wholenet.load(tmp_path / "run").network
     goal, macs = goal_of(replace(model.spec, subnet=None), "45%", (32, 32)), macs_as_run(model.eval(), 32, 32)
     assert [record["macs"] for record in records(tmp_path / "run")] == [macs] * 3
+    assert RunFolder(tmp_path / "run").fit_config.budget_by == "narrower"
+    assert any(macs_in_words(macs) in sentence for sentence in in_words(wholenet.read_run(tmp_path / "run")))
     assert 0.8 * goal.most < macs <= goal.most
     words = goal.cost.in_words
     assert (

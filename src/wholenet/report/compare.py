@@ -11,6 +11,7 @@ from wholenet.report.in_words import in_words
 from wholenet.report.progress import duration
 from wholenet.report.run_page import percent
 from wholenet.search.read_run import Row, RunTables, read_run
+from wholenet.spaces.grid_costs import macs_in_words
 from wholenet.tasks.score import MIOU
 
 NEVER_COMPARED = ("out", "settings")
@@ -22,8 +23,9 @@ def compare_runs(runs: Sequence[str | Path]) -> tuple[list[Row], list[RunTables]
     """A row for each run, and the tables of each.
 
     A row has "run", the scores and "seconds" of :class:`wholenet.search.read_run.RunTables`, "control_miou" or
-    "control_error" (the score of its frozen-uniform control), "done" (epochs finished) of "planned", and the settings
-    in which any two of them differ. None where there is no such number, "-" where a run has no such setting.
+    "control_error" (the score of its frozen-uniform control), "done" (epochs finished) of "planned", "macs" where one
+    of them has a budget, and the settings in which any two of them differ. None where there is no such number, "-"
+    where a run has no such setting.
 
     Raises:
         ValueError: for fewer than two runs, a folder without one, or runs of two tasks.
@@ -50,6 +52,8 @@ def compare_runs(runs: Sequence[str | Path]) -> tuple[list[Row], list[RunTables]
         control = next((row[key] for row in run.results if row["part"] == "control"), None)
         scores = {name: result[name] for name in (key, *others)}
         cost = {"done": result["epochs"], "planned": result["planned"], "seconds": result["seconds"]}
+        if any("macs" in other.results[0] for other in found):
+            cost["macs"] = result.get("macs")
         rows.append(
             {
                 "run": str(run.path),
@@ -81,12 +85,13 @@ HEADS = {
     "control_miou": "control's mIoU, %",
     "control_error": "control's error, %",
 }
+OTHER_HEADS = {"seconds": "training", "macs": "multiply-adds"}
 
 
 def as_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """The rows of :func:`compare_runs` for people: head and cells."""
     names = [name for name in rows[0] if name != "planned"]
-    head = [HEADS.get(name, "training" if name == "seconds" else name) for name in names]
+    head = [HEADS.get(name, OTHER_HEADS.get(name, name)) for name in names]
     return head, [[_cell(name, row) for name in names] for row in rows]
 
 
@@ -95,6 +100,8 @@ def _cell(name: str, row: Row) -> str:
         return percent(row[name])
     if name == "done":
         return f"{row['done']} of {row['planned']} epochs"
+    if name == "macs":
+        return "all" if row[name] is None else macs_in_words(row[name])
     return duration(row[name]) if name == "seconds" else str(row[name])
 
 

@@ -18,6 +18,7 @@ from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import FitConfig
 from wholenet.search.read_run import Row, RunTables
 from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.grid_costs import macs_in_words
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.score import Score
 
@@ -29,6 +30,8 @@ def in_words(run: RunTables) -> list[str]:
     under_way = None if control is None or control["epochs"] >= control["planned"] else control
     segments, cells = run.task == "segmentation", run.task == "classification"
     said = [_on_score(own, control if under_way is None else None, run.score)]
+    if "macs" in own:
+        said.append(f"Its network takes {macs_in_words(own['macs'])} for an image of the size that its budget is of.")
     if own["epochs"] < own["planned"] and not _stopped(run):
         said.append(f"The run is not finished: {own['epochs']} of {own['planned']} epochs are done.")
     if under_way is not None:

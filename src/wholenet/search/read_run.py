@@ -39,7 +39,8 @@ class RunTables:
     results: list[Row]
     """The run and those inside its folder: "part" ("run", "first stage", "second stage", "control", "search 1", ...),
     "folder", "epochs" finished and "planned", "seconds" of training; of segmentation "miou", "pixel_accuracy" and
-    "constant_miou" (of always answering the best one class), of classification "error" and "test_error"; of a task from
+    "constant_miou" (of always answering the best one class), with a budget "macs" (multiply-adds of an image, of the
+    network as it is now), of classification "error" and "test_error"; of a task from
     outside, whatever numbers its records have. None where there is no such number, or not yet."""
 
     @property
@@ -121,6 +122,7 @@ def _result(part: str, folder: RunFolder | CellFolder) -> Row:
         return row | {name: _last(records, name) for name in _own_numbers(records)}
     best = best_record(records, MIOU) if config.keep == "best" else None
     kept = records if best is None else [best]  # what its model/ scores
+    row |= {"macs": records[-1]["macs"]} if records and "macs" in records[-1] else {}
     return row | {
         "miou": _last(kept, "miou"),
         "pixel_accuracy": _last(kept, "pixel_accuracy"),
