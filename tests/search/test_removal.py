@@ -10,6 +10,7 @@ import torch
 
 import wholenet
 from run_files import assert_equal, checkpoint, records, untimed
+from toy import shallow
 from wholenet.search.budget_config import Amount, parse_budget
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.cost import run_macs, step_cost
@@ -29,11 +30,17 @@ from wholenet.spaces.space import Facts
 from wholenet.tasks.score import Score
 from wholenet.tasks.segmentation import SegmentationLoss
 
-SMALL = {"size": "nano", "epochs": 6, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "threads": 1}
-SMALL |= {"warmup_share": 0.17, "search_share": 0.34, "steps_per_epoch": 3, "val_every": 1}
+SMALL = {"size": "nano", "epochs": 4, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "threads": 1}
+SMALL |= {"warmup_share": 0.25, "search_share": 0.5, "steps_per_epoch": 2, "val_every": 1}
 
 
 RANDOM = {"budget": "50%", "budget_by": "random"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def grid():
+    with shallow():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +57,13 @@ def test_the_model_costs_no_more_and_is_the_smaller_network(run):
     assert 0.95 * goal.most < macs <= goal.most == int(0.45 * goal.whole)
     found = records(run)
     assert [record["macs"] for record in found[:2]] == [goal.whole] * 2
-    assert found[2]["macs"] > found[3]["macs"] == found[5]["macs"] == macs
+    assert found[1]["macs"] > found[2]["macs"] > found[3]["macs"] == macs
     assert found[-1]["subnet"] == model.spec.subnet
     kept = json.loads((run / "model" / "config.json").read_text())["model"]["subnet"]
     assert kept == model.spec.subnet
 
 
-@pytest.mark.parametrize("stop", [4, 7, 9])
+@pytest.mark.parametrize("stop", [4, 6, 7])
 def test_stopped_in_or_after_a_search_it_comes_to_the_same_to_the_bit(run, discs, tmp_path, monkeypatch, stop):
     steps, whole = [], Removal._look
 
@@ -97,7 +104,7 @@ def test_by_default_the_network_is_narrower_from_the_start(discs, tmp_path, monk
     goal, macs = goal_of(replace(model.spec, subnet=None), "45%", (32, 32)), macs_as_run(model.eval(), 32, 32)
     assert [record["macs"] for record in records(tmp_path / "run")] == [macs] * 3
     assert 0.8 * goal.most < macs <= goal.most
-    assert len(left_of(model.spec).cells) == 12
+    assert len(left_of(model.spec).cells) == 8
     monkeypatch.setattr("wholenet.run.train_epoch", stopping_in_the_second(train_epoch))
     with pytest.raises(KeyboardInterrupt):
         wholenet.fit(discs, tmp_path / "stopped", **given)
@@ -122,7 +129,7 @@ def test_what_its_training_cost_is_counted_at_the_size_of_each_epoch(run):
     found, config = records(run), RunFolder(run).fit_config
     spec = wholenet.load(run).network.spec
     each = [step_cost(replace(spec, subnet=record["subnet"]), 2, (32, 32)).weight for record in found]
-    assert each[0] > each[3] == each[5]
+    assert each[0] == each[1] > each[2] > each[3]
     assert run_macs(RunFolder(run)) == config.steps_per_epoch * sum(each)
 
 
@@ -176,7 +183,7 @@ def test_what_the_loss_does_not_need_goes_first():
 
 
 @pytest.mark.parametrize("by", list(SCORES))
-@pytest.mark.parametrize("budget", ["9%", "24%", "90%"])
+@pytest.mark.parametrize("budget", ["12%", "24%", "90%"])
 def test_every_budget_is_met_at_once_whatever_counts(by, budget):
     found, _ = removal(by, budget)
     torch.manual_seed(0)
@@ -185,7 +192,7 @@ def test_every_budget_is_met_at_once_whatever_counts(by, budget):
     assert found.after_epoch()
     macs = macs_as_run(found.state.model.eval(), 64, 64)
     assert macs <= found.goal.most
-    if budget != "9%":  # whose floor had to go
+    if budget != "12%":  # whose floor had to go
         parts = left_of(found.state.model.spec).cells.values()
         assert all(not part.bare for part in parts)
 
@@ -220,7 +227,7 @@ def test_units_of_other_kinds_stay(kind):
 
 
 def test_chance_is_the_seed_alone():
-    first, again, other = (removal("random", seed=seed)[0] for seed in (0, 0, 1))
+    first, again, other = (removal("random", "90%", seed=seed)[0] for seed in (0, 0, 1))
     for one in (first, again, other):
         one.after_epoch()
     spec = first.state.model.spec
@@ -251,12 +258,12 @@ def test_only_epochs_of_the_last_size_are_compared():
         ({"budget": "50%", "protocol": "two-stage"}, "in its own way"),
         ({**RANDOM, "control": True}, "its controls are runs of their own"),
         ({**RANDOM, "ema": 0.9}, "weights of one size"),
-        ({"budget": "5%"}, "the narrowest grid with all cells and edges costs"),
+        ({"budget": "9%"}, "the narrowest grid with all cells and edges costs"),
         ({"budget": "50%", "budget_by": "narrower", "budget_over": 0.5}, "about units that are removed"),
         ({"budget": "5ms", "budget_by": "narrower"}, "does not go with a budget in ms"),
         ({"budget": "50%", "cell": "separate"}, "bottleneck per operation"),
         ({**RANDOM, "search_share": 0.0}, "this run has 0 and"),
-        ({**RANDOM, "warmup_share": 0.5, "search_share": 0.5}, "this run has 3 and 0"),
+        ({**RANDOM, "warmup_share": 0.5, "search_share": 0.5}, "this run has 2 and 0"),
         ({"budget": "50%", "budget_units": "edge,cells"}, "'cells' is no kind of unit here; known: width, edge"),
         ({"budget": "20%", "budget_units": "edge"}, "what cannot be removed costs"),
         ({"budget_by": "random"}, "there is none; give budget with it"),

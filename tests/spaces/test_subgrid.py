@@ -5,6 +5,7 @@ import copy
 import itertools
 import json
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -97,8 +98,10 @@ def zeroed(model, known, left):
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("settings", [{}, {"operations": "conv_3x3,dil_conv_3x3"}, {"activation": "relu"}])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("seed", "settings"),
+    [(0, {}), (1, {}), (2, {}), (0, {"operations": "conv_3x3,dil_conv_3x3"}), (1, {"activation": "relu"})],
+)
 def test_what_is_left_computes_what_the_whole_does_with_the_rest_at_zero(seed, settings, training):
     model = grid(**settings)
     known = subnets(model.spec)
@@ -135,11 +138,11 @@ def test_removing_in_steps_is_removing_at_once():
 def test_the_closed_form_counts_what_runs(settings, size):
     if settings.get("size") == "medium" and size != (32, 32):
         pytest.skip("the largest once")
-    model = create_model(f"grid-{settings.get('size', 'nano')}", num_classes=5, **_without_size(settings)).eval()
-    known = subnets(model.spec)
+    whole = create_model(f"grid-{settings.get('size', 'nano')}", num_classes=5, **_without_size(settings)).spec
+    known = subnets(whole)
     for removed in (0, 15, 25):
         left, _ = smaller(known, removed, removed)
-        spec = model.spec if not removed else type(model.spec)(**{**model.spec.to_dict(), "subnet": left.to_dict()})
+        spec = whole if not removed else replace(whole, subnet=left.to_dict())
         assert known.macs(left, *size) == macs_as_run(create_from(spec).eval(), *size)
 
 
