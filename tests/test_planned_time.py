@@ -79,6 +79,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(MaskData, "score", scored)
     monkeypatch.setattr(plan_module, "prepare", prepared)
     monkeypatch.setattr(timing_module, "measure_masks", paged)
+    monkeypatch.setattr(timing_module, "_check_memory", lambda *_: None)
     return found
 
 
@@ -96,6 +97,7 @@ KINDS = {
 def test_everything_is_within_the_minutes_and_fills_nine_tenths_of_them(kind, discs, tmp_path, machine):
     minutes = 2.0 if "control" in kind else 1.2
     given = {"data": str(discs), "size": "nano", "crop": "32x32", "batch": 2, "device": "cpu", **KINDS[kind]}
+    given["recalibrate"] = 0  # batches that only pass take no time here
     plan = plan_run(given, minutes, QUIET)
     fit_with_control(plan.config(out=str(tmp_path / "run")), QUIET)
     drawn = DRAWN_SECONDS * (("control" in given) + ("protocol" in given))

@@ -33,6 +33,22 @@ pytestmark = pytest.mark.usefixtures("shallow")
 QUIET = Console(quiet=True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def sizes_counted_once(shallow):
+    """What a network of each size costs: each plan asks, and counting takes half a second."""
+    counted, found = choosing_module.macs_as_run, {}
+
+    def once(model, *size):
+        key = (repr(model.spec), size)
+        if key not in found:
+            found[key] = counted(model, *size)
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choosing_module, "macs_as_run", once)
+        yield
+
+
 @pytest.fixture
 def machine(monkeypatch):
     """One whose steps take as long as a test says, by the seconds of a step of each size."""
@@ -261,7 +277,7 @@ def test_a_planned_run_keeps_its_plan_goes_on_to_the_bit_and_can_be_made_again(
 ):
     """The machine is pretended to be so slow that there are few steps."""
     monkeypatch.chdir(tmp_path)
-    machine(seconds=5.0)
+    machine(seconds=8.0)
     main(["fit", str(discs), "--minutes", "1", "--device", "cpu", "--crop", "32x32"])
     said = capsys.readouterr().out
     assert "the smallest; none takes 1,000 steps" in said
