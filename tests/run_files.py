@@ -2,8 +2,12 @@
 
 import importlib
 import json
+from contextlib import contextmanager
 
+import pytest
 import torch
+
+from wholenet.search.removal import Removal
 
 
 def records(run):
@@ -24,6 +28,24 @@ def checkpoint(run):
     """checkpoint.pt: all that the next epoch depends on, and the records so far, :func:`untimed`."""
     saved = torch.load(run / "checkpoint.pt", weights_only=True)
     return saved | {"records": untimed(saved.get("records", []))}
+
+
+@contextmanager
+def stopped_looking(stop):
+    """Within the block a run with a budget is interrupted in its weight step number ``stop``, counted by the looks at
+    the gates; the block must end so."""
+    steps, whole = [], Removal._look
+
+    def look(self, *given):
+        whole(self, *given)
+        steps.append(1)
+        if len(steps) == stop:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Removal, "_look", look)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 def assert_equal(first, second):

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 import wholenet
-from run_files import assert_equal, checkpoint, records, untimed
+from run_files import assert_equal, checkpoint, records, stopped_looking, untimed
 from toy import shallow
 from wholenet.beginning import beginning_facts
 from wholenet.cli import main
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.phases import phase_at, removing, shrinking
-from wholenet.search.removal import Removal, goal_of
+from wholenet.search.removal import goal_of
 from wholenet.search.run_folder import RunFolder
 from wholenet.smaller import rewound, shrink_config
 from wholenet.spaces.catalog import left_of, subnets
@@ -76,25 +76,11 @@ def test_without_fine_tuning_its_weights_are_those_that_were_trained(trained, tm
     assert all(moved)
 
 
-def test_stopped_while_units_go_it_comes_to_the_same_to_the_bit(trained, run, tmp_path, monkeypatch):
-    _stopped(lambda: wholenet.shrink(trained, tmp_path / "run", **SHRUNK, checkpoint_minutes=0), 4, monkeypatch)
+def test_stopped_while_units_go_it_comes_to_the_same_to_the_bit(trained, run, tmp_path):
+    with stopped_looking(4):
+        wholenet.shrink(trained, tmp_path / "run", **SHRUNK, checkpoint_minutes=0)
     wholenet.resume(tmp_path / "run")
     _assert_same(tmp_path / "run", run)
-
-
-def _stopped(work, stop, monkeypatch):
-    steps, whole = [], Removal._look
-
-    def look(self, *given):
-        whole(self, *given)
-        steps.append(1)
-        if len(steps) == stop:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Removal, "_look", look)
-    with pytest.raises(KeyboardInterrupt):
-        work()
-    monkeypatch.undo()
 
 
 def _assert_same(one, other):
@@ -104,7 +90,7 @@ def _assert_same(one, other):
     assert (one / weights).read_bytes() == (other / weights).read_bytes()
 
 
-def test_a_smaller_network_is_made_smaller_still(run, tmp_path, monkeypatch):
+def test_a_smaller_network_is_made_smaller_still(run, tmp_path):
     whole = records(run)[0]["macs"]
     further = {**SHRUNK, "budget": "60%"}
     wholenet.shrink(run, tmp_path / "two", **further)
@@ -113,7 +99,8 @@ def test_a_smaller_network_is_made_smaller_still(run, tmp_path, monkeypatch):
     assert [found[0]["macs"], found[0]["subnet"]] == [records(run)[-1]["macs"], records(run)[-1]["subnet"]]
     assert found[-1]["macs"] <= 0.6 * whole < found[0]["macs"]
     assert beginning_facts(RunFolder(tmp_path / "two"))["subnet"] == found[0]["subnet"]
-    _stopped(lambda: wholenet.shrink(run, tmp_path / "again", **further, checkpoint_minutes=0), 5, monkeypatch)
+    with stopped_looking(5):
+        wholenet.shrink(run, tmp_path / "again", **further, checkpoint_minutes=0)
     wholenet.resume(tmp_path / "again")
     _assert_same(tmp_path / "again", tmp_path / "two")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import wholenet
-from run_files import assert_equal, checkpoint, records, untimed
+from run_files import assert_equal, checkpoint, records, stopped_looking, untimed
 from wholenet.report.compare import as_table, compare_runs
 from wholenet.report.in_words import in_words
 from wholenet.search.budget_config import Amount, parse_budget
@@ -61,19 +61,9 @@ def test_the_model_costs_no_more_and_is_the_smaller_network(run):
 
 
 @pytest.mark.parametrize("stop", [4, 7, 9])
-def test_stopped_in_or_after_a_search_it_comes_to_the_same_to_the_bit(run, discs, tmp_path, monkeypatch, stop):
-    steps, whole = [], Removal._look
-
-    def look(self, *given):
-        whole(self, *given)
-        steps.append(1)
-        if len(steps) == stop:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Removal, "_look", look)
-    with pytest.raises(KeyboardInterrupt):
+def test_stopped_in_or_after_a_search_it_comes_to_the_same_to_the_bit(run, discs, tmp_path, stop):
+    with stopped_looking(stop):
         wholenet.fit(discs, tmp_path / "run", budget="45%", budget_by="saliency-by-kind", **SMALL, checkpoint_minutes=0)
-    monkeypatch.undo()
     wholenet.resume(tmp_path / "run")
     assert_equal(checkpoint(tmp_path / "run"), checkpoint(run))
     assert untimed(records(tmp_path / "run")) == untimed(records(run))

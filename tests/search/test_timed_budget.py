@@ -8,10 +8,10 @@ import pytest
 
 import wholenet
 from made_table import made_table
-from run_files import assert_equal, checkpoint, records, untimed
+from run_files import assert_equal, checkpoint, records, stopped_looking, untimed
 from wholenet.cli import main
 from wholenet.jobs import times
-from wholenet.search.removal import Removal, goal_of
+from wholenet.search.removal import goal_of
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import create_model, grid_subnets, left_of, subnets
 from wholenet.spaces.device_table import read_table, write_table
@@ -60,19 +60,9 @@ def test_the_model_takes_no_longer_by_the_table_in_its_folder(run):
 def test_stopped_anywhere_it_comes_to_the_same_with_the_table_it_measured(
     run, discs, tmp_path, monkeypatch, stop, capsys
 ):
-    steps, whole = [], Removal._look
-
-    def look(self, *given):
-        whole(self, *given)
-        steps.append(1)
-        if len(steps) == stop:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Removal, "_look", look)
     monkeypatch.setattr(times, "measure_table", lambda *_, **__: TABLE)
-    with pytest.raises(KeyboardInterrupt):
+    with stopped_looking(stop):
         wholenet.fit(discs, tmp_path / "run", budget=share(0.5), **SMALL, checkpoint_minutes=0)
-    monkeypatch.setattr(Removal, "_look", whole)
     assert "measuring how long the network's units take, for an image of 48x64" in capsys.readouterr().out
     if stop > 2:  # measured again, times would be others
         other = made_table(SPEC, LARGEST, seed=1)

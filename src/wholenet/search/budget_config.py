@@ -16,6 +16,8 @@ Scoring = Literal["narrower", "saliency", "saliency-by-kind", "magnitude", "weig
 BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor", "budget_at", "device_table")
 BUDGET += ("budget_rounds",)
 """The fields that it adds."""
+ROUNDS = 4
+"""Of scoring and removing units of a trained network, by default."""
 REMOVING = ("budget_units", "budget_over", "budget_floor")
 """Those that say what is removed, and when."""
 
@@ -65,7 +67,7 @@ WITH_ANY_BUDGET = {
 }
 WITHOUT_SHRINKING = {
     "protocol": ("single-stage", "another protocol cuts the network in its own way"),
-    "budget_rounds": (4, "they are of protocol='shrink'; here units go over the epochs of the search"),
+    "budget_rounds": (ROUNDS, "they are of protocol='shrink'; here units go over the epochs of the search"),
 }
 WITH_REMOVAL = {
     "architecture": ("learned", "a search is what removes units"),
@@ -101,7 +103,7 @@ class BudgetConfig(BeginConfig):
     device_table: str | None = None
     """Of a budget in ms: the file with the times of units that `wholenet device-table` wrote; default: they are
     measured before the run begins, on as many threads as `threads` says (1 where that is 0)."""
-    budget_rounds: Count = 4
+    budget_rounds: Count = ROUNDS
     """Of `wholenet shrink`: epochs in which units of the trained network are scored, at the end of each of which some
     go."""
 

@@ -19,11 +19,11 @@ from torch import Size
 from torch.utils.flop_counter import FlopCounterMode
 
 from wholenet.search.draw import steps_per_epoch
-from wholenet.search.run_folder import RunFolder
+from wholenet.search.run_folder import RunFolder, recorded_facts
 from wholenet.search.steps import Batch, architecture_gradient, weight_step
 from wholenet.spaces.catalog import create_from
 from wholenet.spaces.count import COARSEST
-from wholenet.spaces.space import Facts, Spec
+from wholenet.spaces.space import Spec
 from wholenet.tasks.segmentation import SegmentationLoss
 
 CONVOLUTIONS = (torch.ops.aten.convolution, torch.ops.aten.convolution_backward)
@@ -114,8 +114,7 @@ def run_macs(run: RunFolder) -> int:
         raise ValueError(
             f"{run.path}: the arithmetic of architecture steps by gradient={config.gradient!r} is not counted"
         )
-    data = Facts(len(facts["train"]["class_pixels"]), facts.get("pixels", {}).get("channels", 3))
-    spec, crop = run.spec(data), tuple(facts["crop"])
+    spec, crop = run.spec(recorded_facts(facts)), tuple(facts["crop"])
     steps = config.steps_per_epoch or steps_per_epoch(facts["images"]["weights"], config.batch)
     own = 0
     for record in records:

@@ -129,6 +129,11 @@ class RunFolder(Folder):
         return spec_of(config, facts, self.genotype if discrete else None)
 
 
+def recorded_facts(environment: Mapping[str, Any]) -> Facts:
+    """What shapes a network on images with masks, out of what a run recorded of its data."""
+    return Facts(len(environment["train"]["class_pixels"]), environment.get("pixels", {}).get("channels", 3))
+
+
 def spec_of(config: TrainConfig, facts: Facts, genotype: Path | None = None) -> Spec:
     """Of the supernet of ``config``, on data that says so much about it; of the discrete network of a ``genotype``."""
     space, settings = space_of(config)

@@ -15,7 +15,7 @@ from typing import Any
 from wholenet.report.style import CYCLE, INK, saved_figure
 from wholenet.search.config import FitConfig
 from wholenet.search.removal import goal_for
-from wholenet.search.run_folder import RunFolder, spec_of
+from wholenet.search.run_folder import RunFolder, recorded_facts, spec_of
 from wholenet.spaces.catalog import subnets
 from wholenet.spaces.space import Facts, Spec
 from wholenet.studies.paired import paired
@@ -83,7 +83,7 @@ def _facts(run: RunFolder) -> Facts:
     found = run.environment()
     if found is None:
         raise ValueError(f"{run.path} has not begun")
-    return Facts(len(found["train"]["class_pixels"]), found.get("pixels", {}).get("channels", 3))
+    return recorded_facts(found)
 
 
 def _last(run: RunFolder) -> Spec:
