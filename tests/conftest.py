@@ -197,9 +197,12 @@ def patches(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def models(discs, tmp_path_factory) -> Path:
-    """Models that were not trained: of the discs in ``masks``, of the patches in ``labels``. Only to be read."""
+    """Models that were not trained: of the discs in ``masks``, of the patches in ``labels``. Only to be read.
+
+    Each file has its own: in some "nano" is smaller (:func:`shallow`), and the other files cannot read that model.
+    """
     root = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
     masks = segmentation_answer(open_data(str(discs)).classes)
