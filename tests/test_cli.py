@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from itertools import pairwise
 
 import cv2
@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 
 from run_files import PICTURES
-from wholenet.arguments import as_python_names
+from wholenet.arguments import as_python_names, as_typed
 from wholenet.cli import SWITCHES, build_parser, main
 from wholenet.commands.decode import DECODING_NAMES
 from wholenet.data.cityscapes import CITYSCAPES
@@ -95,11 +95,11 @@ def test_every_field_of_the_config_is_an_option_with_its_docstring_as_help(words
         body = ast.parse(inspect.getsource(cls)).body[0].body
         for field, text in pairwise(body):
             if isinstance(field, ast.AnnAssign):
-                explained[field.target.id] = "".join(text.value.value.split())
+                explained[field.target.id] = " ".join(text.value.value.split())
     assert set(explained) == set(config.__dataclass_fields__)
     for name in set(explained) - positional - {"out", "method", "settings"}:
         assert f"--{name.replace('_', '-')}" in shown
-        assert explained[name] in shown
+        assert "".join(as_typed(explained[name], explained).split()) in shown
 
 
 def test_fit_says_what_came_out_and_which_pictures_to_open(run, folder, capsys):
@@ -114,6 +114,31 @@ def test_fit_says_what_came_out_and_which_pictures_to_open(run, folder, capsys):
 
 def test_options_are_spelt_with_hyphens_or_underscores(run):
     assert "arch_lr: 0.01" in (run / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("kind", [FitConfig, CellConfig, RetrainConfig])
+def test_every_setting_is_named_in_a_message_as_it_is_typed(kind):
+    names = {field.name for field in fields(kind)}
+    for name in names:
+        with pytest.raises(ValueError, match=f"{name}=") as found:
+            kind(**{"data": "", "out": "", name: object()})
+        said = as_typed(f"{found.value}; leave `{name}` out", names)
+        assert said.count(f"--{name.replace('_', '-')}") == 2, said
+        assert "_" not in name or name not in said, said
+        assert as_typed(f"plan.yaml: {found.value}", names) == f"plan.yaml: {found.value}"
+
+
+def test_refusals_and_help_name_options_as_they_are_typed(capsys):
+    said = refused(capsys, "fit", "scenes", "--epochs", 3, "--loss", "dice", "--class-balance", 1)
+    assert "--class-balance=1.0 weighs" in said
+    assert "--loss=dice" in said
+    assert "class_balance" not in said
+    assert "arguments: --lr-min" in refused(capsys, "fit", "scenes", "--lr-min", 3)
+    with pytest.raises(SystemExit):
+        main(["fit", "--help-all"])
+    told = capsys.readouterr().out
+    options = {field.name for field in fields(FitConfig) if "_" in field.name}
+    assert not options & set(re.findall(r"\w+", told))
 
 
 def test_a_switch_needs_no_value(capsys):

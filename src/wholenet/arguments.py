@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, NoReturn, get_args, get_origin
@@ -43,6 +44,7 @@ class ArgumentParser(jsonargparse.ArgumentParser):
         message = re.sub(r"Expected a typing\.Literal\[(.*?)\]", r"expected one of \1", message)
         message = re.sub(r"<class '(\w+)'>", r"\1", message)
         message = re.sub(r"^argument --\S+: (?=--)", "", message)  # of Typed, which names the option itself
+        message = re.sub(r"--\w+", lambda found: found[0].replace("_", "-"), message)
         if unknown := re.search(r"[Uu]nrecognized arguments: (--[\w-]+)", message):
             known = sorted(option for action in self._actions for option in action.option_strings if option[:2] == "--")
             known = [option.replace("_", "-") for option in known]
@@ -122,3 +124,41 @@ def as_python_names(words: Sequence[str], switches: Collection[str]) -> list[str
             equals, value = "=", "true"
         out.append(name + equals + value)
     return out
+
+
+_IN_A_FILE = re.compile(r".{0,4000}?\.(ya?ml|json): ")
+_AS_FLAGS = {"True": "", "False": "=false", "None": "=null"}
+
+
+def as_typed(text: str, names: Iterable[str]) -> str:
+    """``text``, which names settings as Python does, with those of ``names`` as people type them on a command line.
+
+    A setting is known by the value behind it, by an underscore in its name, or by backticks around it: other names are
+    words, too. What is said of a file is left, since that has the names that Python has.
+
+    >>> as_typed("lr_warmup=3 and loss='dice' with control=True: leave lr_warmup out", ["lr_warmup", "loss", "control"])
+    '--lr-warmup=3 and --loss=dice with --control: leave --lr-warmup out'
+    >>> as_typed("plan.yaml: lr_warmup=-1: expected 0 or more", ["lr_warmup"])
+    'plan.yaml: lr_warmup=-1: expected 0 or more'
+    """
+    known = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    if not known or _IN_A_FILE.match(text):
+        return text
+    value = r"'(?P<quoted>[^'\n]*)'|(?P<flag>True|False|None)\b|(?=\S)"
+    pattern = (
+        rf"(?P<tick>`)?(?<![\w./'\"-])(?<!in Python )(?P<name>{known})(?![\w/'\"-])(?P<equals>=(?:{value}))?(?(tick)`)"
+    )
+
+    def typed(found: re.Match[str]) -> str:
+        name, equals = found["name"], found["equals"]
+        if not equals and not found["tick"] and "_" not in name:
+            return found[0]
+        behind = equals or ""
+        if found["quoted"] is not None:
+            behind = f"={shlex.quote(found['quoted'])}"
+        elif found["flag"] is not None:
+            behind = _AS_FLAGS[found["flag"]]
+        tick = found["tick"] or ""
+        return f"{tick}--{name.replace('_', '-')}{behind}{tick}"
+
+    return re.sub(pattern, typed, text)

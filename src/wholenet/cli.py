@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from wholenet.arguments import ArgumentParser, as_python_names
+from wholenet.arguments import ArgumentParser, as_python_names, as_typed
 from wholenet.commands.asked import Asked, asked, named_modules
 from wholenet.commands.catalog import COMMANDS, RETRAIN_MASKS, commands_for
 from wholenet.commands.runs import settings_class, task_settings_class
@@ -16,7 +16,7 @@ from wholenet.files import check_output
 from wholenet.plugins import import_modules
 from wholenet.search.config import GRID_ALONE
 from wholenet.search.interruption import Interrupted
-from wholenet.signatures import config_of, parser_of
+from wholenet.signatures import config_of, parser_of, setting_names
 from wholenet.studies.processes import DIVERGED
 from wholenet.version import VERSION
 
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = asked(typed)
         parser = build_parser(found.task, found.space)
     except (ValueError, OSError) as error:  # --config, or the config of the run that --resume names
-        sys.stderr.write(f"wholenet {typed[0] if typed else ''}: {error}\n")
+        said = _as_typed(typed[0], "segmentation", error) if typed else error
+        sys.stderr.write(f"wholenet {typed[0] if typed else ''}: {said}\n")
         raise SystemExit(2) from error
     _run(parser, found, typed)
 
@@ -84,7 +85,7 @@ def _run(parser: ArgumentParser, found: Asked, typed: Sequence[str]) -> None:
         commands_for(found.task)[command](**values)
     except (ValueError, FloatingPointError, OSError, MemoryError) as error:
         said = DIVERGED if isinstance(error, FloatingPointError) else ""  # which studies look for
-        sys.stderr.write(f"wholenet {command}: {said}{error}\n")
+        sys.stderr.write(f"wholenet {command}: {said}{_as_typed(command, found.task, error)}\n")
         raise SystemExit(2) from error
     except RuntimeError as error:
         from wholenet.search.memory import ran_out_of_memory
@@ -92,7 +93,8 @@ def _run(parser: ArgumentParser, found: Asked, typed: Sequence[str]) -> None:
         if not ran_out_of_memory(error):
             raise
         advice = "--tile" if command in ("evaluate", "predict") else "--batch or --crop"
-        sys.stderr.write(f"wholenet {command}: {error}\nA smaller {advice} needs less memory.\n")
+        told = _as_typed(command, found.task, error)
+        sys.stderr.write(f"wholenet {command}: {told}\nA smaller {advice} needs less memory.\n")
         raise SystemExit(2) from error
     except Interrupted as stop:
         sys.stderr.write(f"\nwholenet {command}: {stop.message}\n")
@@ -100,6 +102,12 @@ def _run(parser: ArgumentParser, found: Asked, typed: Sequence[str]) -> None:
     except KeyboardInterrupt:
         sys.stderr.write(f"\nwholenet {command}: stopped{_how_to_go_on(command, typed)}\n")
         raise SystemExit(130) from None
+
+
+def _as_typed(command: str, task: str, error: BaseException) -> str:
+    """What an error says, with the options of a command as they are typed."""
+    known = commands_for(task)
+    return as_typed(str(error), setting_names(known[command]) - {"data", "out"} if command in known else ())
 
 
 def _how_to_go_on(command: str, typed: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import docstring_parser
 
-from wholenet.arguments import ArgumentParser
+from wholenet.arguments import ArgumentParser, as_typed
 from wholenet.checked import bounds_of
 from wholenet.option_files import OptionFiles
 from wholenet.search.option_groups import FIRST, GROUPS
@@ -59,7 +59,8 @@ def parser_of(
         meaningless: fields of the config that are no options because of that.
     """
     told = docstring_parser.parse(inspect.getdoc(command) or "")
-    helps = {part.arg_name: _joined(part.description) for part in told.params}
+    names = setting_names(command)
+    helps = {part.arg_name: as_typed(_joined(part.description), names) for part in told.params}
     config = config_of(command)
     rare = None if config is None else _rare(command, config)
     parser = ArgumentParser(description=_joined(told.short_description, told.long_description), rare=rare)
@@ -81,8 +82,18 @@ def option_names(command: Callable[..., None]) -> list[str]:
         for name, (parameter, hint, shown) in _parameters(command).items()
         if parameter.kind is parameter.KEYWORD_ONLY and hint is not bool
     ]
+    return [*named, *_field_names(command)]
+
+
+def setting_names(command: Callable[..., None]) -> set[str]:
+    """Everything that messages may call an option of ``command`` by: its parameters, and the fields of its config."""
+    named = {name for name, (one, *_) in _parameters(command).items() if one.kind is one.KEYWORD_ONLY}
+    return named | set(_field_names(command))
+
+
+def _field_names(command: Callable[..., None]) -> list[str]:
     config = config_of(command)
-    return [*named, *([one.name for one in dataclasses.fields(config.config)] if config is not None else [])]
+    return [] if config is None else [one.name for one in dataclasses.fields(config.config)]
 
 
 def config_of(command: Callable[..., None]) -> Fields | None:
@@ -109,7 +120,7 @@ def _add_parameter(
     several = get_origin(hint) in (list, Sequence)
     choices = _literals(hint) or list(shown.choices)
     if isinstance(shown.choices, Mapping):
-        help = f"{help} {'; '.join(f'{one}: {what}' for one, what in shown.choices.items())}."
+        help = f"{help} {'; '.join(f'{one}: {_as_options(what)}' for one, what in shown.choices.items())}."
     more: dict[str, Any] = {"help": help, **({"choices": choices} if choices else {})}
     if parameter.kind is not parameter.KEYWORD_ONLY:
         many = {"nargs": "+" if required else "*"} if several else {} if required else {"nargs": "?", "default": None}
@@ -128,6 +139,13 @@ def _add_parameter(
         parser.add_argument(option, dest=name, metavar=shown.metavar, **more)
 
 
+def _as_options(settings: Any) -> str:
+    """What a choice is; settings as they are typed."""
+    if not isinstance(settings, Mapping):
+        return str(settings)
+    return as_typed(", ".join(f"{name}={value!r}" for name, value in settings.items()), settings).replace("=", " ")
+
+
 def _literals(hint: Any) -> list[Any]:
     """What a ``Literal`` offers, which may be optional."""
     parts = [part for part in (hint, *get_args(hint)) if get_origin(part) is Literal]
@@ -144,7 +162,7 @@ def _add_fields(parser: ArgumentParser, config: Fields, meaningless: Collection[
         group = parser.add_argument_group(heading)
         for name in (name for name in names if name in left):
             one = fields[name]
-            help = config.told[name]() if name in config.told else explained[one]
+            help = config.told[name]() if name in config.told else as_typed(explained[one], fields)
             parser.add_value(f"--{name}", _hints(config.config)[name], default=one.default, help=help, to=group)
 
 

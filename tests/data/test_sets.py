@@ -93,7 +93,9 @@ def test_val_is_taken_from_train_where_there_is_none(mine):
     train, val = names(source.splits["train"]), names(source.splits["val"])
     assert (len(train), len(val)) == (7, 3)
     assert train | val == {str(i) for i in range(10)}
-    assert source.notes == ("no val split: 3 of the 10 images of train were set aside for it (val_share=0.3, seed=5)",)
+    assert source.notes == (
+        "no val split: 3 of the 10 images of train were set aside for it (--val-share 0.3, --data-seed 5)",
+    )
     assert names(open_data("mine", val_share=0.3, seed=5).splits["val"]) == val
     assert any(names(open_data("mine", val_share=0.3, seed=seed).splits["val"]) != val for seed in range(5))
 

@@ -117,7 +117,8 @@ def of_machine(options: dict[str, Any], machine: Sequence[str]) -> dict[str, Any
     """
     if changed := [name for name in options if name not in machine]:
         raise ValueError(
-            f"--resume takes data and settings from the run, so {', '.join(changed)} cannot be given with it, only "
+            f"--resume takes data and settings from the run, so {', '.join(f'--{name}' for name in changed)} cannot "
+            f"be given with it, only "
             f"{', '.join(f'--{name}' for name in machine)}; data that was moved is given as --data NEW"
         )
     return options

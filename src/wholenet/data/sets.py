@@ -125,6 +125,6 @@ def open_set(known: DataSet, asked: Asked) -> DataSource:
     parts = {"train": Part(train, sorted(order[count:])), "val": Part(train, sorted(order[:count]))}
     note = (
         f"no val split: {count} of the {len(train)} images of train were set aside for it "
-        f"(val_share={asked.val_share}, seed={asked.seed})"
+        f"(--val-share {asked.val_share}, --data-seed {asked.seed})"
     )
     return replace(source, splits={**source.splits, **parts}, notes=(*source.notes, note))

@@ -46,7 +46,7 @@ def with_val(
         "train": [pair for name, pair in by_name.items() if name not in chosen],
         "val": [pair for name, pair in by_name.items() if name in chosen],
     }
-    note = f"no val split: {whole} were set aside for it (val_share={val_share}, seed={seed})"
+    note = f"no val split: {whole} were set aside for it (--val-share {val_share}, --data-seed {seed})"
     return {**divided, **{split: own for split, own in pairs.items() if split != "train"}}, (note,)
 
 

@@ -121,7 +121,7 @@ def _from_hub(stem: str, about: dict[str, Any]) -> Path:
     Raises:
         ValueError: if timm names none, or it cannot be had.
     """
-    by_hand = "give them as a file with stem_weights (--stem-weights FILE), in safetensors and with timm's names"
+    by_hand = "give them as a file (--stem-weights FILE, in Python stem_weights), in safetensors and with timm's names"
     if not about["hf_hub_id"]:
         raise ValueError(f"timm names no weights of {stem} on the Hugging Face hub; {by_hand}, or choose another stem")
     try:

@@ -80,10 +80,11 @@ class BeginConfig(TrainConfig):
             for name, default in {"stem_weights": None, "stem_lr": 0.1}.items():
                 if (found := getattr(self, name)) != default:
                     raise ValueError(
-                        f"{name}={found!r} is of a pretrained stem, and there is none; give stem=timm/NAME"
+                        f"{name}={found!r} is of a pretrained stem, and there is none; give stem=timm/NAME with it"
                     )
         for name, found in self._frozen.items():
             if found and not self.pretrained:
                 raise ValueError(
-                    f"{name}={found!r} would keep a stem as it is that has learned nothing; give stem or init with it"
+                    f"{name}={found!r} would keep a stem as it is that has learned nothing; give stem=timm/NAME or "
+                    "init=RUN with it"
                 )

@@ -193,5 +193,6 @@ class BudgetConfig(BeginConfig):
         for name in BUDGET[1:]:
             if self.budget is None and self._given(name):
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r} is about a budget, and there is none; give budget with it"
+                    f"{name}={getattr(self, name)!r} is about a budget, and there is none; give budget=40% or so with "
+                    "it"
                 )

@@ -184,10 +184,10 @@ class FitConfig(BudgetConfig):
         if self.scale_max < self.scale_min:
             raise ValueError(f"scale_max={self.scale_max}: expected at least scale_min={self.scale_min}")
         if self.augment_on == "device" and needs_host(self):
+            moves = ("quarter_turns", "rotate", "elastic", "transform")
+            asked = ", ".join(f"{name}={found!r}" for name in moves if (found := getattr(self, name)))
             raise ValueError(
-                f"quarter_turns={self.quarter_turns}, rotate={self.rotate}, elastic={self.elastic}, "
-                f"transform={self.transform!r} are done on the host, which augment_on='device' rules out; use "
-                "augment_on='host' or 'auto'"
+                f"{asked}: done on the host, which augment_on='device' rules out; use augment_on='host' or 'auto'"
             )
         if self.split == "disjoint" and (self.weights_annotations, self.arch_annotations) != ("fine", "fine"):
             raise ValueError(

@@ -139,7 +139,7 @@ def choose_execution(
     if config.execution == "eager":
         return
     if parallel.processes() > 1:
-        say(f"several processes run operation by operation: execution={config.execution!r} is left")
+        say(f"several processes run operation by operation: --execution {config.execution} is left")
         return
     images = torch.randn(config.batch, model.spec.channels, *crop, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
