@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from trees import labels, picture, write
 
+from wholenet.data import survey
 from wholenet.data.detect import find_tree, open_data
 from wholenet.data.review import review
 from wholenet.data.stored import PictureError
@@ -144,3 +145,35 @@ def test_folders_of_patients_with_a_mask_for_each_image_are_joined(tmp_path):
     patients = {split: {image.parent.parent.name for image in data.image_paths} for split, data in splits.items()}
     assert not patients["train"] & patients["val"]
     assert (len(splits["train"]), len(splits["val"])) == (4, 2)
+
+
+def counting(monkeypatch):
+    """What is decoded, image or mask, is put into the list."""
+    seen = []
+
+    def watched(look):
+        return lambda what, *rest: (seen.append(what), look(what, *rest))[1]
+
+    for name in ("bands_with_header", "raw_mask_with_header"):
+        monkeypatch.setattr(survey, name, watched(getattr(survey, name)))
+    return seen
+
+
+def test_a_second_look_joins_only_what_has_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    build(tmp_path / "data", FORMS["a folder of masks for each image"], (square(1, 2, 5), square(3, 4, 6)))
+    seen = counting(monkeypatch)
+    first = review(tmp_path / "data")
+    assert len(seen) == 6
+    assert any(f.kind == "objects-overlap" for f in first.findings)
+    seen.clear()
+    assert review(tmp_path / "data").findings == first.findings
+    assert not seen
+    write(tmp_path / "data" / "masks" / "x1" / "1.png", square(9, 9, 3))
+    review(tmp_path / "data")
+    assert [str(one.image.name) for one in seen] == ["x1.png"]
+    seen.clear()
+    (tmp_path / "data" / "masks" / "x1" / "1.png").unlink()
+    write(tmp_path / "data" / "masks" / "x2" / "2.png", square(9, 9, 3))
+    review(tmp_path / "data")
+    assert sorted(str(one.image.name) for one in seen) == ["x1.png", "x2.png"]

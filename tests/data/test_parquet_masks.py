@@ -130,3 +130,21 @@ def test_a_table_beside_pictures_is_no_data_set(tmp_path):
     Image.fromarray(picture()).save(tmp_path / "a.png")
     with pytest.raises(DataError, match="has no layout that wholenet knows"):
         find_tree(tmp_path)
+
+
+def test_a_second_look_decodes_no_row_unless_the_table_has_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write(tmp_path / "data" / "train.parquet", range(4))
+    write(tmp_path / "data" / "val.parquet", range(4, 6))
+    seen = []
+    monkeypatch.setattr(
+        pieces.Cell, "content", lambda cell, read=pieces.Cell.content: (seen.append(cell), read(cell))[1]
+    )
+    first = review(tmp_path / "data")
+    assert len(set(seen)) == 12
+    seen.clear()
+    assert review(tmp_path / "data").findings == first.findings
+    assert not seen
+    write(tmp_path / "data" / "val.parquet", range(5, 7))
+    review(tmp_path / "data")
+    assert {cell.file.name for cell in seen} == {"val.parquet"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import PIL
 
 from wholenet.files import read_json
 
-FORMAT = 5
+FORMAT = 6
 """To be raised when the facts, or how files are read, change."""
 
 CACHE_BYTES = 1 << 30
@@ -24,6 +25,27 @@ CACHE_BYTES = 1 << 30
 Stamp = tuple[int, int, int]
 """What tells that a file is still the same: its size in bytes, and in nanoseconds the time of its content and that of
 its entry, which nobody can set back (of files that were exchanged, or copied with their times)."""
+_PART = "\0"
+"""Between the file and the rest of the name of what is not a file of its own; no file's name has it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What facts are of: a file, a part of one, or what is made of several."""
+
+    files: tuple[Path, ...]
+    """All that it depends on; at least one."""
+    part: str = ""
+    """What of them, or how it is made of them; of a file itself empty."""
+
+    @property
+    def name(self) -> str:
+        """By which it is kept."""
+        first = str(self.files[0].absolute())
+        if not self.part:
+            return first
+        others = "\n".join(str(file.absolute()) for file in self.files[1:])
+        return f"{first}{_PART}{_hash(f'{self.part}{_PART}{others}')}"
 
 
 class FactsCache:
@@ -34,29 +56,36 @@ class FactsCache:
         self._known = {} if self.file is None else _read(self.file)
         self._found: dict[str, Any] = {}
 
-    def stamp(self, path: Path) -> Stamp | None:
-        """The stamp of a file before it is read; None if it cannot be had."""
+    def stamp(self, source: Source) -> Stamp | None:
+        """The stamp of what is read next; None if it cannot be had. Of several files that of all together."""
         try:
-            found = path.stat()
+            found = [path.stat() for path in source.files]
         except OSError:
             return None
-        return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        stamps = [(one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in found]
+        if len(stamps) == 1:
+            return stamps[0]
+        sizes, changed, entered = zip(*stamps, strict=True)
+        return sum(sizes), int(_hash(repr((sizes, changed)))[:15], 16), int(_hash(repr(entered))[:15], 16)
 
-    def get(self, path: Path, stamp: Stamp | None) -> Any | None:
-        """The facts of a file, if it was seen with this stamp."""
-        entry = self._known.get(str(path.absolute()))
+    def get(self, source: Source, stamp: Stamp | None) -> Any | None:
+        """The facts of something, if it was seen with this stamp."""
+        return self._get(source.name, stamp)
+
+    def _get(self, name: str, stamp: Stamp | None) -> Any | None:
+        entry = self._known.get(name)
         if stamp is None or not isinstance(entry, list) or len(entry) != 4 or tuple(entry[:3]) != stamp:
             return None
         return entry[3]
 
-    def put(self, path: Path, stamp: Stamp, facts: Any) -> None:
-        """Remember the facts, plain lists and numbers, of a file."""
-        self._found[str(path.absolute())] = [*stamp, facts]
+    def put(self, source: Source, stamp: Stamp, facts: Any) -> None:
+        """Remember the facts, plain lists and numbers, of something."""
+        self._found[source.name] = [*stamp, facts]
 
     def write(self) -> None:
-        """Keep what was put in, and what was known of other files that are still the same."""
-        others = [Path(name) for name in self._known if name not in self._found]
-        still = {str(path) for path in others if self.get(path, self.stamp(path)) is not None}
+        """Keep what was put in, and what was known of others: of files that are still the same, of parts of those that
+        are still there."""
+        still = {name for name in self._known if name not in self._found and self._still(name)}
         kept = {name: facts for name, facts in self._known.items() if name in still} | self._found
         if self.file is None or kept == self._known:
             return
@@ -68,6 +97,12 @@ class FactsCache:
         except OSError:  # a full or read-only disk: only speed is lost
             return
 
+    def _still(self, name: str) -> bool:
+        first, part, _ = name.partition(_PART)
+        if part:  # the other files are not known by their names; whoever asks for it, asks with its stamp
+            return Path(first).exists()
+        return self._get(name, self.stamp(Source((Path(first),)))) is not None
+
 
 def cache_folder() -> Path:
     """``wholenet/checks`` in $XDG_CACHE_HOME, or in ~/.cache."""
@@ -77,7 +112,11 @@ def cache_folder() -> Path:
 
 
 def _name_of(root: Path) -> str:
-    return blake2b(os.fsencode(root.absolute()), digest_size=12).hexdigest()
+    return _hash(str(root.absolute()))
+
+
+def _hash(text: str) -> str:
+    return blake2b(os.fsencode(text), digest_size=12).hexdigest()
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -19,7 +19,8 @@ import numpy as np
 from wholenet.data.bands import bands_with_header
 from wholenet.data.classes import Color
 from wholenet.data.drawn import Drawn
-from wholenet.data.facts_cache import FactsCache, Stamp
+from wholenet.data.facts_cache import FactsCache, Source, Stamp
+from wholenet.data.object_masks import ObjectMask
 from wholenet.data.opening import MAX_MEGAPIXELS, quiet_pillow
 from wholenet.data.pictures import RawMask, raw_mask_with_header
 from wholenet.data.pieces import Cell, Image, Stacked
@@ -143,8 +144,8 @@ def survey(
                     found.unusable_images[path] = facts
                 elif isinstance(facts, ImageFacts) and not isinstance(path, Drawn):
                     found.images[path] = facts
-                if isinstance(path, Path) and stamp is not None and not isinstance(facts, PictureError):
-                    cache.put(path, stamp, facts_to_list(facts))
+                if stamp is not None and not isinstance(facts, PictureError) and (source := source_of(path)):
+                    cache.put(source, stamp, facts_to_list(facts))
                 if progress:
                     progress(done, len(wanted))
         finally:  # Ctrl-C too: the next look goes on from here
@@ -213,7 +214,8 @@ def facts_to_list(facts: Facts) -> list[object]:
         stats = [[band.mean, band.std, band.low, band.high, band.missing] for band in facts.stats]
         return ["image", *common, facts.flat, [facts.type, facts.channels, facts.bands, stats]]
     palette = [[code, *color] for code, color in facts.palette.items()]
-    return ["mask", *common, facts.kind, [list(facts.counts), list(facts.counts.values())], facts.uncounted, palette]
+    counts = [list(facts.counts), list(facts.counts.values())]
+    return ["mask", *common, facts.kind, counts, facts.uncounted, palette, facts.shared]
 
 
 def facts_from_list(listed: Sequence) -> Facts:
@@ -235,27 +237,39 @@ def facts_from_list(listed: Sequence) -> Facts:
         )
         own = {"type": str(kind), "channels": int(channels), "bands": bands, "stats": read}
         return ImageFacts(**common, flat=bool(flat), **own)
-    kind, (codes, counts), uncounted, palette = own
+    kind, (codes, counts), uncounted, palette, shared = own
     return MaskFacts(
         **common,
         kind=kind,
         counts={int(code): int(count) for code, count in zip(codes, counts, strict=True)},
         uncounted=int(uncounted),
         palette={int(code): (int(r), int(g), int(b)) for code, r, g, b in palette},
+        shared=int(shared),
     )
+
+
+def source_of(piece: Image | Drawn) -> Source | None:
+    """What facts of an image or a mask are kept by; None of outlines, which are drawn as fast as they are looked up."""
+    if isinstance(piece, Path):
+        return Source((piece,))
+    if isinstance(piece, Cell):
+        return Source((piece.file,), f"{piece.number} {piece.column}")
+    if isinstance(piece, Stacked):
+        return Source(piece.files, "stacked")
+    masks = [one.region.file for one in piece.objects if isinstance(one.region, ObjectMask)]
+    if not masks or len(masks) < len(piece.objects):
+        return None
+    how = ([one.code for one in piece.objects], piece.size, piece.largest_first, piece.apart)
+    return Source((piece.image, *masks), repr(how))
 
 
 def _look(
     wanted: Wanted, *, cache: FactsCache, bands: Bands, max_megapixels: float
 ) -> tuple[Stamp | None, Facts | PictureError]:
     path, look = wanted
-    if not isinstance(path, Path):  # it depends on several files, and to draw one takes no longer than to look it up
-        try:
-            return None, look(path, max_megapixels)
-        except PictureError as error:
-            return None, error
-    stamp = cache.stamp(path)
-    known = cache.get(path, stamp)
+    source = source_of(path)
+    stamp = None if source is None else cache.stamp(source)
+    known = None if source is None else cache.get(source, stamp)
     if known is not None:
         try:
             facts = facts_from_list(known)
