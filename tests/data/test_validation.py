@@ -52,3 +52,32 @@ def test_images_whose_masks_lie_beside_them_are_divided_by_folder_and_others_are
     assert [find_tree(tmp_path / name).by_folder for name in ("beside", "apart")] == [True, False]
     splits = open_data(tmp_path / "beside").splits
     assert [len(splits[name]) for name in ("train", "val")] == [4, 2]
+
+
+NAMES = {
+    "nnU-Net's, one channel": ("la_{case:03}_{slice:03}_0000.png", "la_{case:03}_{slice:03}.png"),
+    "written by our line": ("z{slice:03}_la_{case:03}_0000.tif", "z{slice:03}_la_{case:03}.tif"),
+    "that say slice": ("p{case}_slice{slice}.png", "p{case}_slice{slice}.png"),
+    "in folders": ("p{case}/slice_{slice}.png", "p{case}/slice_{slice}.png"),
+}
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_slices_of_a_case_stay_on_one_side(names):
+    owner = {
+        tuple(ROOT / x / name.format(case=case, slice=i) for x, name in zip("xy", NAMES[names], strict=True)): case
+        for case in range(6)
+        for i in range(case, case + 4)
+    }
+    divided, (note,) = with_val(ROOT, {"train": list(owner)}, 0.3, 0)
+    train, val = ({owner[pair] for pair in divided[split]} for split in ("train", "val"))
+    assert (len(train), len(val)) == (4, 2)
+    assert not train & val
+    assert sorted([*divided["train"], *divided["val"]]) == sorted(owner)
+    assert "2 of the 6 cases of train, with 8 of the 24 images" in note
+
+
+@pytest.mark.parametrize("name", ["street_1_{}.png", "{}.png", "jazz{}_x.png", "z{}.png"])
+def test_other_numbers_are_no_slices(name):
+    pairs = {"train": [(ROOT / "x" / name.format(i), ROOT / "y" / name.format(i)) for i in range(9)]}
+    assert "of the 9 images of train were" in with_val(ROOT, pairs, 0.3, 0)[1][0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -14,13 +16,12 @@ ADVICE = (
     "wholenet reads masks, one PNG for each image, with the number of the class as the value of a pixel, in a folder "
     "masks beside images; or outlines of objects as COCO, YOLO, LabelMe or CVAT for images writes them."
 )
-VOLUMES = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd")
-SLICES = (
-    """python -c "import sys, pathlib, nibabel, tifffile; """
-    """[tifffile.imwrite(f.with_name(f'z{z:03}_{f.name[:-7]}.tif'), s.astype('f4' if 'image' in p else 'u1')) """
-    """for p in sys.argv[1:] for f in [pathlib.Path(p)] for z, s in enumerate(nibabel.load(p).get_fdata().T)]\""""
-)
-"""What writes the slices of volumes as pictures, z000_ and so on before their names."""
+NIFTI, ITK = "nibabel", "SimpleITK"
+"""Packages that read volumes."""
+VOLUMES = {".nii.gz": NIFTI, ".nii": NIFTI, ".mha": ITK, ".mhd": ITK, ".nrrd": ITK}
+"""Ends of the names of volumes, and what reads them."""
+READ = {NIFTI: "nibabel.load(p).get_fdata().T", ITK: "SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(p))"}
+"""The slices of the volume ``p``, the first axis over them."""
 _MOST = 1000
 """Files whose names are read in one of them."""
 
@@ -58,13 +59,38 @@ def of_volumes(root: Path, layout: Layout) -> str | None:
     """What to say where the images are volumes, as nnU-Net's mostly are; None where there are pictures."""
     folders = list(dict.fromkeys(folder for pair in layout.folders.values() for folder in pair if folder is not None))
     files = (path for folder in folders for path in islice(sorted(folder.iterdir()), _MOST))
-    found = next((path for path in files if path.name.lower().endswith(VOLUMES)), None)
+    found = next(((path, end) for path in files for end in VOLUMES if path.name.lower().endswith(end)), None)
     if found is None or any(files_below(folder, IMAGE_SUFFIXES) for folder in folders):
         return None
-    where = " ".join(f"{folder.relative_to(root).as_posix()}/*.nii.gz" for folder in folders)
+    path, end = found
+    images = [images for images, _ in layout.folders.values()]
     return (
-        f"{found} is a volume of slices, and wholenet reads pictures. This line, in {root}, writes the slices of "
-        f"volumes beside them (pip install nibabel tifffile):\n{SLICES} {where}"
+        f"{path} is a volume of slices, and wholenet reads pictures. This line, in {root}, writes the slices of "
+        f"volumes beside them (pip install {VOLUMES[end]} tifffile):\n"
+        + slices_line(
+            [one.relative_to(root) for one in images],
+            [one.relative_to(root) for one in folders],
+            path.name[-len(end) :],
+        )
+    )
+
+
+def slices_line(images: Sequence[Path], folders: Sequence[Path], end: str) -> str:
+    """The line that writes the slices of volumes as pictures, z000_ and so on before their names.
+
+    Args:
+        images: the folders among them that hold images, which become floats; labels become bytes.
+        folders: where volumes are.
+        end: of their names.
+    """
+    reader = VOLUMES[end.lower()]
+    of_images = tuple(f"{folder.as_posix()}/" for folder in images)
+    where = " ".join(shlex.quote(folder.as_posix()) + f"/*{end}" for folder in folders)
+    return (
+        f"""python -c "import sys, pathlib, {reader}, tifffile; """
+        f"""[tifffile.imwrite(f.with_name(f'z{{z:03}}_{{f.name[:-{len(end)}]}}.tif'), """
+        f"""s.astype('f4' if p.startswith({of_images!r}) else 'u1')) """
+        f"""for p in sys.argv[1:] for f in [pathlib.Path(p)] for z, s in enumerate({READ[reader]})]\" {where}"""
     )
 
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from os.path import commonpath
 from pathlib import Path, PurePosixPath
 
-from wholenet.data.folder import Pair
+from wholenet.data.folder import CHANNEL, Pair
 from wholenet.data.naming import composed
-from wholenet.data.pieces import place_of
+from wholenet.data.pieces import Stacked, place_of
 from wholenet.data.splits import seeded_order, share_count
+
+_SLICE = re.compile(r"(?:(?<=[_\-. ])|^)(?:z|sl|slice)[_\-]?\d+(?=[_\-. ]|$)[_\-. ]?", re.IGNORECASE)
+_LAST_OF_TWO = re.compile(r"(.*\d.*?)[_\-. ]\d+$")
 
 
 def with_val(
     root: Path, pairs: Mapping[str, list[Pair]], val_share: float, seed: int, *, by_folder: bool = False
 ) -> tuple[dict[str, list[Pair]], tuple[str, ...]]:
     """The splits, val taken from train where it is missing, with a note that says so.
+
+    Slices of one case, as their names say, stay on one side: neighbours in both would flatter the score.
 
     Args:
         root: the folder of the data set.
@@ -33,12 +39,13 @@ def with_val(
         return dict(pairs), ()
     by_name = {composed(place_of(pair[0]).relative_to(root)).as_posix(): pair for pair in pairs["train"]}
     count = share_count(len(by_name), val_share, f"{root}: train, of which a part must become val")
-    groups = _folders(by_name) if by_folder else {}
-    if 1 < len(groups) < len(by_name):
-        folders = _about(groups, count, seed)
-        chosen = {name for folder in folders for name in groups[folder]}
+    ways = {"folders": _folders(by_name) if by_folder else {}, "cases": _cases(by_name)}
+    what, groups = next(((what, own) for what, own in ways.items() if 1 < len(own) < len(by_name)), ("", {}))
+    if groups:
+        held = _about(groups, count, seed)
+        chosen = {name for group in held for name in groups[group]}
         images = f"{len(chosen)} of the {len(by_name)} images"
-        whole = f"{len(folders)} of the {len(groups)} folders of train, with {images},"
+        whole = f"{len(held)} of the {len(groups)} {what} of train, with {images},"
     else:
         chosen = set(seeded_order(by_name, seed)[:count])
         whole = f"{count} of the {len(by_name)} images of train"
@@ -62,6 +69,37 @@ def _folders(names: Iterable[str]) -> dict[str, list[str]]:
     for name in names:
         found[PurePosixPath(*PurePosixPath(name).parts[: above + 1]).as_posix()].append(name)
     return dict(found)
+
+
+def _cases(by_name: Mapping[str, Pair]) -> dict[str, list[str]]:
+    """The names of the slices of each case; an image whose name does not say that it is a slice is a case of its own.
+
+    Where nnU-Net's names are used, the last of two numbers is a slice's; elsewhere only one that is called so.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, (image, mask) in by_name.items():
+        place = PurePosixPath(name)
+        numbered = isinstance(image, Stacked) or CHANNEL.search(image.stem if isinstance(image, Path) else "")
+        of_nnunet = numbered and isinstance(mask, Path) and not CHANNEL.search(mask.stem)
+        stem = CHANNEL.sub("", place.stem) if of_nnunet and not isinstance(image, Stacked) else place.stem
+        case = case_of(stem, last_of_two=bool(of_nnunet))
+        found[(place.parent / case).as_posix()].append(name)
+    return dict(found)
+
+
+def case_of(stem: str, *, last_of_two: bool = False) -> str:
+    """The name of what an image is a slice of, by its own; the same where that says nothing of a slice.
+
+    >>> [case_of(stem) for stem in ("z003_la_007", "p7_slice_12", "brain 4 z12 axial", "la_007_012")]
+    ['la_007', 'p7', 'brain 4 axial', 'la_007_012']
+    >>> [case_of(stem, last_of_two=True) for stem in ("la_007_012", "la_007")]
+    ['la_007', 'la_007']
+    """
+    called, times = _SLICE.subn("", stem)
+    if times:
+        return called.strip("_-. ")
+    last = _LAST_OF_TWO.match(stem) if last_of_two else None
+    return last[1] if last else stem
 
 
 def _about(groups: Mapping[str, list[str]], count: int, seed: int) -> list[str]:
