@@ -54,7 +54,7 @@ def machine(monkeypatch):
     """One whose steps take as long as a test says, by the seconds of a step of each size."""
 
     def set_to(seconds=0.5, search=None, scored=0.1, sizes=None):
-        def measured(config, data, device, _left):
+        def measured(config, *_):
             each = (sizes or {}).get(config.size, seconds)
             return Measured(each, each if search is None else search, scored, 2**30)
 
@@ -151,7 +151,7 @@ def test_without_minutes_the_data_says_how_long_it_is(discs, machine):
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_what_is_given_is_refused(discs, monkeypatch):
-    def measured(config, data, device, _left):
+    def measured(config, *_):
         if config.batch > 2:
             raise torch.OutOfMemoryError("out of memory")
         return Measured(0.1, 0.1, 0.1, 1)

@@ -5,19 +5,27 @@ import shutil
 
 import pytest
 import torch
+from rich.console import Console
 
 import wholenet
 from run_files import assert_equal, checkpoint, records, stopped_looking, untimed
 from toy import shallow
-from wholenet.beginning import beginning_facts
+from wholenet.beginning import beginning_facts, part_of
 from wholenet.cli import main
+from wholenet.deploy.init_weights import given_model
+from wholenet.jobs.masks import prepare
+from wholenet.jobs.segmentation import MaskData
+from wholenet.planning.memory import step_bytes
+from wholenet.planning.plan import plan_run
 from wholenet.search.config import FitConfig, fit_config
+from wholenet.search.loop import train_epoch
 from wholenet.search.phases import phase_at, removing, shrinking
 from wholenet.search.removal import goal_of
-from wholenet.search.run_folder import RunFolder
+from wholenet.search.run_folder import RunFolder, spec_of
 from wholenet.smaller import rewound, shrink_config
 from wholenet.spaces.catalog import left_of, subnets
 from wholenet.spaces.count import macs_as_run
+from wholenet.spaces.space import Facts
 
 SMALL = {"size": "nano", "epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "threads": 1}
 SMALL |= {"warmup_share": 0.34, "search_share": 0.33, "steps_per_epoch": 3, "val_every": 1}
@@ -103,6 +111,52 @@ def test_a_smaller_network_is_made_smaller_still(run, tmp_path):
         wholenet.shrink(run, tmp_path / "again", **further, checkpoint_minutes=0)
     wholenet.resume(tmp_path / "again")
     _assert_same(tmp_path / "again", tmp_path / "two")
+
+
+def test_what_starts_from_a_smaller_network_is_as_small_with_its_control_and_its_plan(run, discs, tmp_path, capsys):
+    given = {**SMALL, "init": str(run), "ema": 0.5, "lr": 1e-9, "arch_lr": 1e-9, "warmup_share": 0.5}
+    wholenet.fit(discs, tmp_path / "one", **given, control=True)
+    said = capsys.readouterr().out
+    assert f"{run} is a part of its grid, and so is the network of this run" in said
+    before, after = (wholenet.load(path).network for path in (run, tmp_path / "one"))
+    assert before.spec.subnet == after.spec.subnet == wholenet.load(tmp_path / "one" / "control").network.spec.subnet
+    for name, parameter in after.net.named_parameters():  # nor does the average remember what was there before
+        assert torch.allclose(parameter, before.net.get_parameter(name), atol=1e-6), name
+    assert [record["subnet"] for record in records(tmp_path / "one")] == 3 * [before.spec.subnet]
+
+    def stopping(state, *rest):
+        for step in train_epoch(state, *rest):
+            yield step
+            if state.epoch == 1:
+                raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wholenet.run.train_epoch", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            wholenet.fit(discs, tmp_path / "two", **given, checkpoint_minutes=0)
+    wholenet.resume(tmp_path / "two")
+    _assert_same(tmp_path / "one", tmp_path / "two")
+
+    plan = plan_run({"data": str(discs), "init": str(run), "device": "cpu"}, 0.5, Console(quiet=True))
+    assert "and so is the network of this run" in dict(plan.facts)["start"]
+    config = plan.config(out="")
+    data = MaskData(prepare(config, Console(quiet=True)))
+    assert step_bytes(config, data, before.spec.subnet) < step_bytes(config, data)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"filters": 16}, "for its settings are others"),
+        ({"budget": "60%"}, "of which --budget leaves what it says"),
+        ({"protocol": "two-stage"}, "out of which --protocol two-stage cuts its network"),
+    ],
+)
+def test_where_the_whole_grid_is_built_a_sentence_says_why(run, other, said):
+    given, config = given_model(run), fit_config(data="d", out="o", crop="32x32", **{"size": "nano", **other})
+    left, why = part_of(config, given, spec_of(config, Facts(len(given.classes))))
+    assert left is None
+    assert said in why
 
 
 def test_a_model_folder_takes_its_data_by_hand_and_says_what_it_came_to(trained, discs, tmp_path, capsys):

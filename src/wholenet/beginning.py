@@ -7,7 +7,7 @@ that a continued run and the control need neither the network nor the file again
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from wholenet.deploy.stem_weights import StemWeights, check_stem, stem_weights
 from wholenet.files import read_json, require_keys, shown, write_whole
 from wholenet.search.config import FitConfig
 from wholenet.search.folder import CHECKPOINT
+from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.shrinking import shrink_training
 from wholenet.search.state import TrainState
@@ -33,7 +34,7 @@ ENCODER = "net.encoder."
 """Names of a pretrained encoder's tensors, in a model, begin with it."""
 LOGITS = "arch.logits."
 KEYS = {"sha256": str, "facts": dict}
-"""Of start.json. A run that shrinks a network which is smaller than its supernet already has "subnet" too."""
+"""Of start.json. A run that starts with a network which is smaller than its supernet already has "subnet" too."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,14 @@ def write_beginning(
     tensors, facts = dict[str, Tensor](), dict[str, str]()
     report: list[str] = []
     subnet = None
-    if beginning.given is not None and shrinks(run.config):
-        subnet = beginning.given.model.spec.subnet
-        spec = replace(spec, subnet=subnet)
     if beginning.given is not None:
+        subnet, why = part_of(run.config, beginning.given, spec)
+        spec = replace(spec, subnet=subnet)
         fit = what_fits(beginning.given, spec, classes)
         tensors |= fit.tensors
         facts |= beginning.given.facts
         report = fit.lines(beginning.given.path)
+        report += [f"  {why}"] if why else []
         if (fit.other_shape or fit.missing) and (how := differences(beginning.given, spec)):
             report.append(f"  the two networks differ{how}")
     if beginning.stem is not None:
@@ -119,6 +120,33 @@ def write_beginning(
     partial.replace(run.start)
     about = {"sha256": digest, "facts": facts, "report": report} | ({} if subnet is None else {"subnet": subnet})
     write_whole(run.start_facts, json.dumps(about, indent=2) + "\n")  # last: where it is, the other is whole
+
+
+def part_of(config: TrainConfig, given: Given, spec: Spec) -> tuple[Mapping[str, Any] | None, str]:
+    """What a run starts with of its supernet, where the network that it starts from is a part of one itself.
+
+    Args:
+        config: of the run.
+        given: the network that it starts from.
+        spec: of the run's supernet.
+
+    Returns:
+        (what is left of the supernet, None for all; a sentence about it, empty where there is nothing to say).
+    """
+    own = given.model.spec
+    if own.subnet is None:
+        return None, ""
+    if shrinks(config):
+        return own.subnet, ""
+    part = f"{given.path} is a part of its grid"
+    whole = f"{part}; this run has a whole one"
+    if isinstance(config, FitConfig) and config.budget is not None:
+        return None, f"{whole}, of which --budget leaves what it says; `wholenet shrink` makes the part smaller still"
+    if PROTOCOLS[config.protocol].retrains:
+        return None, f"{whole}, out of which --protocol {config.protocol} cuts its network"
+    if spec.genotype is not None or (own.space, own.settings) != (spec.space, spec.settings):
+        return None, f"{whole}, for its settings are others"
+    return own.subnet, f"{part}, and so is the network of this run: what was removed is not there"
 
 
 def check_whole(given: Given, spec: Spec, classes: Sequence[str]) -> Spec:
@@ -155,8 +183,10 @@ def begin(run: RunFolder, config: TrainConfig, state: TrainState) -> None:
     if not starts_from_something(config):
         return
     model = state.model
-    if shrinks(config) and (left := beginning_facts(run).get("subnet")) is not None:
+    left = beginning_facts(run).get("subnet") if run.outermost.start_facts.is_file() else None
+    if left is not None:
         shrink_training(model, state.weight_optimizer, subnets(model.spec).from_dict(left))
+        state.average_anew()
     if (run.path / CHECKPOINT).exists():
         return
     whole = run.outermost
@@ -176,6 +206,7 @@ def begin(run: RunFolder, config: TrainConfig, state: TrainState) -> None:
     if other := [name for name, value in tensors.items() if value.shape != own[name].shape]:
         raise ValueError(f"{whole.start} has {some_of(other)} of another shape than the network; start anew")
     model.load_state_dict(tensors, strict=False)
+    state.average_anew()
 
 
 def beginning_facts(run: RunFolder) -> dict[str, Any]:

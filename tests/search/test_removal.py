@@ -284,8 +284,8 @@ def test_only_epochs_of_the_last_size_are_compared():
         ({**RANDOM, "warmup_share": 0.5, "search_share": 0.5}, "this run has 3 and 0"),
         ({"budget": "50%", "budget_units": "edge,cells"}, "'cells' is no kind of unit here; known: width, edge"),
         ({"budget": "20%", "budget_units": "edge"}, "what cannot be removed costs"),
-        ({"budget_by": "random"}, "there is none; give budget with it"),
-        ({"budget_over": 0.5}, "there is none; give budget with it"),
+        ({"budget_by": "random"}, "there is none; give budget=40% or so with it"),
+        ({"budget_over": 0.5}, "there is none; give budget=40% or so with it"),
         ({"filters": 7}, "cannot be halved"),
     ],
 )
@@ -293,6 +293,11 @@ def test_what_cannot_be_is_refused_before_a_folder_is_made(discs, tmp_path, give
     with pytest.raises(ValueError, match=told):
         wholenet.fit(discs, tmp_path / "run", **{**SMALL, **given})
     assert not (tmp_path / "run").exists()
+
+
+def test_an_average_is_of_the_narrower_network(discs, tmp_path):
+    wholenet.fit(discs, tmp_path / "run", **{**SMALL, "epochs": 3}, budget="50%", ema=0.5)
+    assert wholenet.load(tmp_path / "run").network.spec.subnet is not None
 
 
 def test_fewer_filters_are_a_narrower_grid(discs, tmp_path):

@@ -234,6 +234,8 @@ def _describe(config: TrainConfig, removal: Removal | None, state: TrainState) -
     found: dict[str, Any] = {"entropy": entropy, "entropy_paper": paper}
     if removal is not None:
         found |= removal.describe()
+    elif state.model.spec.subnet is not None:  # as the run began
+        found["subnet"] = state.model.spec.subnet
     if not state.model.discrete:
         found["logits"] = {name: logits.tolist() for name, logits in arch.logits.items()}
     return found

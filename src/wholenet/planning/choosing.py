@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from wholenet.beginning import Beginning
+from wholenet.beginning import Beginning, part_of
 from wholenet.deploy.init_weights import what_fits
 from wholenet.jobs.segmentation import MaskData
 from wholenet.planning import rules
@@ -40,6 +41,8 @@ class Chosen:
         self.given = given
         self.config = config
         self.made: list[Choice] = []
+        self.subnet: Mapping[str, Any] | None = None
+        """What is left of the grid from the start; see :func:`wholenet.beginning.part_of`."""
 
     def choose(self, name: str, value: Any, reason: str) -> None:
         """Choose ``value`` unless the option was given."""
@@ -95,8 +98,9 @@ def check_start(chosen: Chosen, data: MaskData, beginning: Beginning) -> str | N
         goal_for(spec, config)
     if beginning.given is None:
         return None
-    found = what_fits(beginning.given, spec, data.classes().names)
-    return found.lines(beginning.given.path)[0]
+    chosen.subnet, why = part_of(config, beginning.given, spec)
+    found = what_fits(beginning.given, replace(spec, subnet=chosen.subnet), data.classes().names)
+    return "; ".join([found.lines(beginning.given.path)[0], *([why] if why else [])])
 
 
 def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: float, *, timed: bool) -> int:
@@ -174,7 +178,7 @@ def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: floa
     """
     while True:
         try:
-            return measure(chosen.config, data, device, seconds)
+            return measure(chosen.config, data, device, seconds, chosen.subnet)
         except RuntimeError as error:
             smaller = chosen.config.batch // 2
             if not ran_out_of_memory(error):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -18,12 +22,14 @@ COPIES = 3
 """Of each weight: itself, its gradient, its momentum."""
 
 
-def step_bytes(config: FitConfig, data: MaskData) -> int:
+def step_bytes(config: FitConfig, data: MaskData, subnet: Mapping[str, Any] | None = None) -> int:
     """Memory of a weight step of a run, in float32: feature maps that are kept for the backward pass, and weights.
+
+    ``subnet``: what the run has of its supernet; None: all.
 
     Counted on the "meta" device, where nothing is computed and no batch is too large.
     """
-    model = create_from(spec_of(config, data.network())).to("meta").train()
+    model = create_from(replace(spec_of(config, data.network()), subnet=subnet)).to("meta").train()
     if config.space == "grid":
         model.net.recompute = config.recompute
     kept = dict[int, int]()

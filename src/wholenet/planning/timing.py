@@ -6,9 +6,11 @@ import math
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -24,8 +26,10 @@ from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.removal import removal_for
 from wholenet.search.run_folder import space_of, spec_of
 from wholenet.search.schedule import Schedule
+from wholenet.search.shrinking import shrink_training
 from wholenet.search.start import moves_with_time, parts_of, schedule_of, state_of
 from wholenet.search.state import Tally, TrainState
+from wholenet.spaces.catalog import subnets
 from wholenet.tasks.evaluation import measure_masks
 from wholenet.tasks.segmentation import predict_mask
 
@@ -65,7 +69,13 @@ class Measured:
     """All that choosing takes what goes for a budget."""
 
 
-def measure(config: FitConfig, data: MaskData, device: torch.device, seconds: float = math.inf) -> Measured:
+def measure(
+    config: FitConfig,
+    data: MaskData,
+    device: torch.device,
+    seconds: float = math.inf,
+    subnet: Mapping[str, Any] | None = None,
+) -> Measured:
     """Take some steps of each phase of a run as ``config`` says, and score some validation images; nothing is kept.
 
     With a budget, what goes is chosen after the few steps of a search, and what is left is timed too; of two stages
@@ -76,6 +86,7 @@ def measure(config: FitConfig, data: MaskData, device: torch.device, seconds: fl
         data: of the run.
         device: to time on.
         seconds: that there are for the run: where not even a step of each phase fits, timing ends at the first.
+        subnet: what the run starts with of its supernet; None: all.
 
     Raises:
         ValueError: for a budget that the network cannot meet, or if so many seconds are too short.
@@ -86,9 +97,12 @@ def measure(config: FitConfig, data: MaskData, device: torch.device, seconds: fl
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
-        _check_memory(config, data, device)
+        _check_memory(config, data, device, subnet)
     timed = _Timed(replace(config, workers=0, stem_freeze_epochs=0), data, device, seconds)
     state = state_of(timed.config, spec_of(config, data.network()), device)
+    if subnet is not None:
+        shrink_training(state.model, state.weight_optimizer, subnets(state.model.spec).from_dict(subnet))
+        state.average_anew()
     removal = None
     if config.budget is not None:
         removal = removal_for(config, state, SEARCH, lambda _: None, over=1.0)  # of one epoch
@@ -120,14 +134,14 @@ def measure(config: FitConfig, data: MaskData, device: torch.device, seconds: fl
     )
 
 
-def _check_memory(config: FitConfig, data: MaskData, device: torch.device) -> None:
+def _check_memory(config: FitConfig, data: MaskData, device: torch.device, subnet: Mapping[str, Any] | None) -> None:
     """Before a step is taken: a CPU's memory is lent beyond what there is, and who takes it is killed.
 
     Raises:
         torch.OutOfMemoryError: if a step needs more than is free.
     """
     free = free_bytes(device)
-    if free is not None and (needed := step_bytes(config, data)) > free:
+    if free is not None and (needed := step_bytes(config, data, subnet)) > free:
         raise torch.OutOfMemoryError(
             f"out of memory: a step needs about {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free"
         )

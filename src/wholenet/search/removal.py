@@ -146,6 +146,7 @@ def removal_for(
     if config.narrower:
         left = subnets(state.model.spec).narrower(goal.cost, goal.most)
         shrink_training(state.model, state.weight_optimizer, left)
+        state.average_anew()
         cost, words = subnets(state.model.spec).cost(left, goal.cost), goal.cost.in_words
         say(f"narrower from the start: {words(cost)} of {words(goal.whole)} ({cost / goal.whole:.0%})")
     return Removal(

@@ -99,6 +99,11 @@ class TrainState:
     average: WeightAverage | None = None
     """Of the weights, where the run takes one."""
 
+    def average_anew(self) -> None:
+        """The average, where there is one, begins with the weights as they are: the network was made another."""
+        if self.average is not None:
+            self.average = WeightAverage(self.model.net, self.average.decay)
+
     def end_epoch(self) -> None:
         """The epoch under way is finished."""
         self.epoch += 1
