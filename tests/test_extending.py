@@ -24,6 +24,7 @@ from wholenet.data.transforms import TRANSFORMS
 from wholenet.deploy.model_folder import ANSWERS
 from wholenet.jobs.catalog import TASKS
 from wholenet.jobs.samples import stacked
+from wholenet.ops.candidates import CANDIDATES
 from wholenet.ops.forms import plain_form
 from wholenet.ops.operations import OPERATIONS
 from wholenet.search.loggers import LOGGERS, LoggedRun
@@ -33,10 +34,12 @@ from wholenet.search.phases import Phase
 from wholenet.search.protocols import PROTOCOLS, Protocol
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import SPACES
+from wholenet.spaces.cell_tables import TABLES
+from wholenet.spaces.darts_genotype import check_in_space, read_cell_genotype
 from wholenet.spaces.space import Space
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
-SPACE, OPERATIONS_OF_MINE, METHOD, PROTOCOL, TASK, LOGGER, TRANSFORM = (
+SPACE, OPERATIONS_OF_MINE, CELLS, METHOD, PROTOCOL, TASK, LOGGER, TRANSFORM = (
     part.split("```")[0] for part in PAGE.read_text().split("```python\n")[1:]
 )
 pytestmark = pytest.mark.usefixtures("shallow")
@@ -46,16 +49,24 @@ PHASES = {"warmup_share": 0.34, "search_share": 0.33}
 OWN = {"space": "kernels", "width": 4, "layers": 2, **SMALL, **PHASES}
 
 
+def forget_cells():
+    CANDIDATES.remove("dense_3x3")
+    for name in ("skip-or-dense", "dense-first"):
+        SPACES.remove(name)
+        TABLES.remove(name)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def registered():
     """Run the page, and forget afterwards what it registered."""
-    page = SPACE + OPERATIONS_OF_MINE + METHOD + PROTOCOL + TASK + LOGGER + TRANSFORM
+    page = SPACE + OPERATIONS_OF_MINE + CELLS + METHOD + PROTOCOL + TASK + LOGGER + TRANSFORM
     exec(compile(page, str(PAGE), "exec"), {"__name__": "my_module"})
     yield
     SPACES.remove("kernels")
     SPACES.remove("waves")
     for name in MINE:
         OPERATIONS.remove(name)
+    forget_cells()
     METHODS.remove("firm")
     LOGGERS.remove("table")
     PROTOCOLS.remove("two-searches")
@@ -154,6 +165,81 @@ def own_operations(discs, tmp_path):
     torch.testing.assert_close(wholenet.fold(network)(x), plain, atol=1e-10, rtol=1e-10)
     check, _ = wholenet.export(tmp_path / "run", tmp_path / "net.pt2", "torch")
     assert check.same_class > 0.999
+
+
+CELL = {"channels": 4, "cells": 3, "epochs": 1, "batch": 8, "side": 8, "shift": 1, "device": "cpu", "threads": 1}
+SEARCH = {**CELL, "gradient": "first-order", "eigenvalue_every": 0, "images": 24}
+
+
+def words(options):
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+def test_cells_of_ones_own_are_searched_retrained_and_loaded_by_whoever_imports_them(
+    patches, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "my_cells.py").write_text(f"import wholenet\nfrom torch import nn\n{CELLS}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plugins, "IMPORTED", [])
+    forget_cells()  # as in a process that imported nothing
+    try:
+        main(["fit", str(patches), "--import=my_cells", "--space=dense-first", *words(SEARCH), "--out=own"])
+        main(
+            ["retrain", "own/genotype.yaml", str(patches), *words(CELL), "--auxiliary=0", "--images=24", "--out=final"]
+        )
+        genotype = read_cell_genotype("own/genotype.yaml", "dense-first")
+        assert genotype.operations("normal")["dense_3x3"] > 0
+        assert wholenet.load("final", device="cpu").network.spec.genotype == genotype.to_dict()
+        before = records(tmp_path / "own")
+        with pytest.raises(ValueError, match="where s2 offers skip_connect, sep_conv_3x3: it is a genotype of another"):
+            check_in_space(genotype, "s2")
+    finally:
+        sys.modules.pop("my_cells", None)
+    forget_cells()
+    try:
+        for command in (
+            ["evaluate", "final", str(patches)],
+            ["evaluate", "own", str(patches)],
+            ["fit", "--resume=own"],
+            ["retrain", "own/genotype.yaml", str(patches), "--out=other"],
+        ):
+            with pytest.raises(SystemExit):
+                main(command)
+            said = capsys.readouterr().err
+            assert "unknown" in said
+            assert "the module that registers it has to be imported first" in said
+        assert records(tmp_path / "own") == before
+    finally:
+        exec(compile(f"import wholenet\nfrom torch import nn\n{CELLS}", "cells", "exec"), {"__name__": "my_module"})
+    assert 0 <= wholenet.evaluate("own", patches).error <= 1
+
+
+def test_other_operations_on_the_edges_of_a_space_are_part_of_its_run_genotype_and_model(patches, tmp_path):
+    given = {**SEARCH, "space": "s2", "operations": "skip_connect,dense_3x3"}
+    found = wholenet.fit(patches, tmp_path / "run", **given)
+    spec = wholenet.load(tmp_path / "run", device="cpu").network.spec
+    assert (spec.space, spec.settings["operations"]) == ("s2", "skip_connect,dense_3x3")
+    assert read_cell_genotype(tmp_path / "run" / "genotype.yaml") == found.genotype
+    assert "dense_3x3" in found.genotype.operations("normal")
+    with pytest.raises(ValueError, match="has dense_3x3 from node"):
+        read_cell_genotype(tmp_path / "run" / "genotype.yaml", "s2")
+    assert wholenet.resume(tmp_path / "run") == found
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"space": "dense-frist"}, "unknown space 'dense-frist'; did you mean 'dense-first'.*--import MODULE"),
+        ({"operations": "dens_3x3"}, "unknown cell operation 'dens_3x3'; did you mean 'dense_3x3'.*--import MODULE"),
+        ({"operations": "dense_3x3,,"}, "expected up to 32 names joined by commas.* such as skip_connect,sep_conv_3x3"),
+        ({"operations": "none"}, "offers nothing but 'none' from node 0 to 2"),
+        ({"space": "s1", "operations": "dense_3x3"}, "the edges of space 's1' differ in what they offer"),
+    ],
+)
+def test_cells_that_there_cannot_be_are_refused_before_anything_is_made(options, said, patches, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        wholenet.fit(patches, tmp_path / "run", **{**SEARCH, "space": "s2", **options})
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_method_of_ones_own_searches_the_grid_the_cells_and_ones_own_space(discs, patches, tmp_path):

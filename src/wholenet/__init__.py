@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from wholenet.search.read_run import read_run
     from wholenet.smaller import shrink
     from wholenet.spaces.catalog import create_model
+    from wholenet.spaces.cell_space import cell_space
     from wholenet.spaces.supernet import Supernet
 
 __version__ = VERSION
 
 _HOME = {
     "create_model": "wholenet.spaces.catalog",
+    "cell_space": "wholenet.spaces.cell_space",
     "Supernet": "wholenet.spaces.supernet",
     "fit": "wholenet.api",
     "resume": "wholenet.api",
@@ -59,6 +61,7 @@ _HOME = {
 
 __all__ = [
     "Supernet",
+    "cell_space",
     "compare",
     "create_model",
     "decode",

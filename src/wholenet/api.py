@@ -54,8 +54,8 @@ from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import fit_config, genotype_config
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import SPACES
+from wholenet.spaces.cell_tables import is_cell_space
 from wholenet.spaces.genotype_file import space_of_genotype
-from wholenet.spaces.sizes import CELL_SPACES
 
 
 @checked_numbers
@@ -90,14 +90,14 @@ def fit(
             in a script that would train again when they import it.
     """
     masks = task in (None, "segmentation")
-    if minutes is not None and not (masks and options.get("space") not in CELL_SPACES):
+    if minutes is not None and (not masks or is_cell_space(options.get("space", "grid"))):
         raise ValueError(f"minutes={minutes} plans runs on images with masks; give epochs")
     if task is not None and task not in get_args(Task):
         config = task_config(str(task), data=str(data), out=str(out), **options)
         check_workers(config.workers)
         return fit_with_control(config)
     if task is None and "space" in options:
-        task = "classification" if options["space"] in CELL_SPACES else "segmentation"
+        task = "classification" if is_cell_space(options["space"]) else "segmentation"
     if (task or task_of(data)) == "classification":
         searched = cell_config(data=str(data), out=str(out), **options)
         check_workers(searched.workers)

@@ -23,8 +23,10 @@ OWN = EntryPoint(name="scenes", value="wholenet_scenes", group=GROUP)
 REGISTRIES = {
     "wholenet.data.sets.DataSet": ("wholenet.data.sets", "DATA_SETS"),
     "wholenet.data.transforms.Transform": ("wholenet.data.transforms", "TRANSFORMS"),
+    "wholenet.spaces.cell_space.CellSpace": ("wholenet.spaces.catalog", "SPACES"),
     "wholenet.spaces.space.Space": ("wholenet.spaces.catalog", "SPACES"),
     "wholenet.ops.operations.Operation": ("wholenet.ops.operations", "OPERATIONS"),
+    "wholenet.ops.candidates.CellOperation": ("wholenet.ops.candidates", "CANDIDATES"),
     "wholenet.search.methods.Method": ("wholenet.search.methods", "METHODS"),
     "wholenet.search.penalties.Regularizer": ("wholenet.search.penalties", "REGULARIZERS"),
     "wholenet.search.protocols.Protocol": ("wholenet.search.protocols", "PROTOCOLS"),
@@ -34,7 +36,10 @@ REGISTRIES = {
     "wholenet.architecture.Relaxation": ("wholenet.architecture", "RELAXATIONS"),
 }
 """Type of thing -> where its registry is: by name, as some import torch."""
-PARTS = {"wholenet.jobs.task.Task": ("answer", "wholenet.deploy.model_folder", "ANSWERS")}
+PARTS = {
+    "wholenet.jobs.task.Task": ("answer", "wholenet.deploy.model_folder", "ANSWERS"),
+    "wholenet.spaces.cell_space.CellSpace": ("table", "wholenet.spaces.cell_tables", "TABLES"),
+}
 """Of some of these, a part that is looked up on its own: which, and where."""
 
 IMPORTED: list[str] = []
@@ -92,8 +97,9 @@ def import_options() -> list[str]:
 
 
 def register(thing: Any) -> None:
-    """Make a data set, a transform, a search space, an operation of the grid's cell, a task, a protocol, a method, a
-    regulariser, a relaxation, a logger or a picture known by its name: a thing of one of the types in ``REGISTRIES``.
+    """Make a data set, a transform, a search space, an operation of the grid's cell or of the cell spaces, a task, a
+    protocol, a method, a regulariser, a relaxation, a logger or a picture known by its name: a thing of one of the
+    types in ``REGISTRIES``.
 
     Registering the very same thing again does nothing.
 
@@ -106,11 +112,15 @@ def register(thing: Any) -> None:
     if found is None:
         raise TypeError(f"a {kinds[0]} cannot be registered; expected a {' or a '.join(REGISTRIES)}")
     load_plugins()  # their names are taken
-    if found in PARTS:  # first: if that name is taken, nothing is registered
+    places = [(*REGISTRIES[found], thing)]
+    if found in PARTS:
         part, module, name = PARTS[found]
-        getattr(import_module(module), name).add(thing.name, getattr(thing, part))
-    module, name = REGISTRIES[found]
-    getattr(import_module(module), name).add(thing.name, thing)
+        places.append((module, name, getattr(thing, part)))
+    added = [(getattr(import_module(module), name), what) for module, name, what in places]
+    for registry, what in added:  # first: if a name is taken, nothing is registered
+        registry.check_free(thing.name, what)
+    for registry, what in added:
+        registry.add(thing.name, what)
 
 
 def _points() -> list[EntryPoint]:

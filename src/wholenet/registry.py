@@ -52,11 +52,19 @@ class Registry(Mapping[str, T], Generic[T]):
         Raises:
             ValueError: if it stands for something else already, or is no name.
         """
+        self.check_free(name, thing)
+        self._known[name] = thing
+
+    def check_free(self, name: str, thing: T) -> None:
+        """Make sure that ``name`` can stand for ``thing``.
+
+        Raises:
+            ValueError: see :meth:`add`.
+        """
         if not is_name(name):
             raise ValueError(f"{self.kind} {name!r}: expected a name of letters, digits, '-', '_' and '.'")
         if name in self._known and self._known[name] is not thing:
             raise ValueError(f"there is a {self.kind} {name!r} already; register yours under another name")
-        self._known[name] = thing
 
     def remove(self, name: str) -> None:
         """Forget ``name``."""

@@ -29,7 +29,7 @@ from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.interruption import Interrupted
 from wholenet.search.perturbation_selection import Left
 from wholenet.spaces.catalog import create_model
-from wholenet.spaces.darts import TABLES
+from wholenet.spaces.cell_tables import TABLES
 from wholenet.spaces.darts_genotype import PUBLISHED
 
 QUIET = Console(quiet=True)

@@ -28,7 +28,7 @@ from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
 from wholenet.search.random_search import weights_of as one_hot
 from wholenet.search.stopping import Stopping
-from wholenet.spaces.darts import TABLES
+from wholenet.spaces.cell_tables import TABLES
 from wholenet.spaces.darts_genotype import PUBLISHED, discretize, read_cell_genotype
 
 QUIET = Console(quiet=True)

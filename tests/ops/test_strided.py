@@ -11,7 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from wholenet.ops.candidates import FactorizedReduce
 from wholenet.ops.layers import lay_out
 from wholenet.ops.strided import BLOCK, StridedPointwise
-from wholenet.spaces.darts import TABLES, DartsNet
+from wholenet.spaces.cell_tables import TABLES
+from wholenet.spaces.darts import DartsNet
 
 
 class Strided(TorchDispatchMode):

@@ -121,7 +121,6 @@ def test_a_method_that_is_not_known_is_refused_with_those_that_are():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("space", "s5"),
         ("gradient", "third-order"),
         ("stopping", "late"),
         ("channels", 0),

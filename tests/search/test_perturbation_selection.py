@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from wholenet.search.perturbation_selection import Left, select
-from wholenet.spaces.darts import INPUTS, NODES, PAIRS, TABLES, TYPES, edges, masks
+from wholenet.spaces.cell_tables import INPUTS, NODES, PAIRS, TABLES, TYPES, edges
+from wholenet.spaces.darts import masks
 
 NOTHING = {"tune": lambda _left: None}
 

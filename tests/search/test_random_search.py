@@ -7,7 +7,7 @@ import torch
 
 from wholenet.search.random_search import ROUND_TWO, best_of_random, random_genotype, weights_of
 from wholenet.spaces.catalog import create_model
-from wholenet.spaces.darts import INPUTS, NODES, TABLES, TYPES
+from wholenet.spaces.cell_tables import INPUTS, NODES, TABLES, TYPES
 from wholenet.spaces.darts_genotype import check_in_space, discretize
 
 LIKE = torch.zeros((), dtype=torch.float64)

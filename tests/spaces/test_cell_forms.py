@@ -8,12 +8,13 @@ import torch.nn.functional as F
 
 from wholenet.diagnostics.curvature import hessian_product
 from wholenet.ops import candidates
-from wholenet.ops.candidates import CANDIDATES
+from wholenet.ops.candidates import CANDIDATES, CellOperation
 from wholenet.ops.cell_forms import joined, split
 from wholenet.ops.depthwise import depthwise
 from wholenet.ops.forms import plain_form
 from wholenet.ops.statistics import still_statistics
-from wholenet.spaces.darts import TABLES, CellState, DartsNet, uniform
+from wholenet.spaces.cell_tables import TABLES, uniform
+from wholenet.spaces.darts import CellState, DartsNet
 
 DOUBLE = torch.float64
 
@@ -73,7 +74,7 @@ def silent(monkeypatch):
 
 def looks_separable(channels, stride, _search, affine):
     """Laid out like a separable convolution, with another activation in the middle; declares nothing."""
-    layers = list(CANDIDATES["sep_conv_3x3"](channels, stride, True, affine))
+    layers = list(CANDIDATES["sep_conv_3x3"].make(channels, stride, True, affine))
     return torch.nn.Sequential(*layers[:4], torch.nn.Hardswish(), *layers[5:])
 
 
@@ -88,7 +89,7 @@ def foreign():
     """Operations that a user registered."""
     made_here = {"looks-separable": looks_separable, "looks-pooled": looks_pooled}
     for name, make in made_here.items():
-        CANDIDATES.add(name, make)
+        CANDIDATES.add(name, CellOperation(name, make))
     yield list(made_here)
     for name in made_here:
         CANDIDATES.remove(name)

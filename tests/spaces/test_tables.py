@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, Noise, Zero
-from wholenet.spaces.darts import TABLES, DartsNet, reductions
+from wholenet.spaces.cell_tables import TABLES
+from wholenet.spaces.darts import DartsNet, reductions
 from wholenet.spaces.darts_genotype import PUBLISHED, CellGenotype, check_in_space
 from wholenet.spaces.grid import DEFAULT, LEVELS, STRIDES
 from wholenet.spaces.sizes import GRID_SIZES
@@ -113,9 +114,9 @@ def test_the_supernets_have_the_parameters_of_the_originals_and_those_counted_by
 
 def test_operations_are_what_their_names_say():
     assert set(CANDIDATES) == {*ALL, "sep_conv_7x7", "conv_7x1_1x7", "noise"}
-    for name, make in CANDIDATES.items():
+    for name, operation in CANDIDATES.items():
         for stride in (1, 2):
-            layers = list(make(4, stride, True, False).modules())
+            layers = list(operation.make(4, stride, True, False).modules())
             convs = [m for m in layers if isinstance(m, nn.Conv2d)]
             spatial = [(c.kernel_size[0], c.dilation[0], c.stride[0], c.padding[0]) for c in convs if c.groups > 1]
             kind, _, size = name.partition("_conv_")

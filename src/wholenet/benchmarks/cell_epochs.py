@@ -31,7 +31,7 @@ from wholenet.search.cell_parts import parts_of, schedule_of
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import phase_at
 from wholenet.search.state import Step
-from wholenet.spaces.darts import TABLES
+from wholenet.spaces.cell_tables import TABLES
 from wholenet.tasks.classification import ClassificationLoss
 
 NEEDS_GPU = True

@@ -14,7 +14,7 @@ from wholenet.search.steps import Batch, architecture_gradient, weight_step
 from wholenet.search.unrolled import VirtualStep, unrolled_gradient
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_space import CellSupernet
-from wholenet.spaces.darts import TABLES
+from wholenet.spaces.cell_tables import TABLES
 
 CLASSES, SIDE, CHANNELS = 10, 32, 16
 ON_CPU, ON_GPU = ("darts", "s2"), tuple(TABLES)

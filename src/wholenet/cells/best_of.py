@@ -27,7 +27,8 @@ from wholenet.search.cell_folder import CONTROL, RETRAINED, CellFolder
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.methods import METHODS
 from wholenet.search.same_data import data_of
-from wholenet.spaces.darts import TYPES
+from wholenet.spaces.cell_space import check_operations
+from wholenet.spaces.cell_tables import TYPES
 from wholenet.spaces.darts_genotype import CellGenotype, write_cell_genotype
 
 VAL_SHARE = 0.2
@@ -60,6 +61,7 @@ def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | 
     parallel.refuse_several(f"the searches of method {config.method!r}")
     CellFolder.check_free(config.out)
     choose_device(config.device)
+    check_operations(config.table)
     prepare_labels(config, console)
     config = replace(config, data=place_of(config.data))
     run = CellFolder.of_all(config)
@@ -147,7 +149,7 @@ def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any)
     if chosen is None or genotype is None:
         raise FloatingPointError(f"every search of {run.path} diverged; lower --lr")
     if parallel.is_first():
-        write_cell_genotype(genotype, run.genotype, config.space)
+        write_cell_genotype(genotype, run.genotype, config.space, config.operations)
         draw_cells(run.path / "cells.png", {k: getattr(genotype, k) for k in TYPES}, f"{config.space}, {config.method}")
         run.write_result({"errors": errors, "chosen": chosen})
     parallel.meet()  # what the first one has written, the others read

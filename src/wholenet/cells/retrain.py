@@ -32,7 +32,7 @@ from wholenet.search.same_data import data_of
 from wholenet.search.state import TrainState
 from wholenet.search.watch import Watch
 from wholenet.spaces.catalog import create_model
-from wholenet.spaces.darts import TYPES
+from wholenet.spaces.cell_tables import TYPES
 from wholenet.spaces.darts_genotype import CellGenotype, read_cell_genotype, write_cell_genotype
 from wholenet.tasks.classification import ClassificationLoss
 from wholenet.tasks.score import ERROR

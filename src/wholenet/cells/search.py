@@ -41,8 +41,8 @@ from wholenet.search.stopping import Stopping
 from wholenet.search.updates import Parts
 from wholenet.search.watch import Watch
 from wholenet.spaces.catalog import create_model
-from wholenet.spaces.cell_space import CellSupernet
-from wholenet.spaces.darts import TYPES
+from wholenet.spaces.cell_space import CellSupernet, check_operations
+from wholenet.spaces.cell_tables import TYPES
 from wholenet.spaces.darts_genotype import (
     CellGenotype,
     cell_genotype_from_dict,
@@ -92,6 +92,7 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
     console = console or own_console()
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
+    check_operations(config.table)
     data = prepare_labels(config, console)
     config = replace(config, data=place_of(config.data))
     run = CellFolder.of_all(config)
@@ -111,6 +112,7 @@ def resume_search(
     run = CellFolder(path)
     config = replace(run.search_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
+    check_operations(config.table)
     loggers(config.log)
     prepared = prepare_labels(config)
     check_unchanged(run, config.data, prepared, console)
@@ -228,6 +230,7 @@ def initial_search(config: CellConfig, num_classes: int, device: torch.device) -
         groups=config.groups,
         edge_weights=config.edge_weights,
         auxiliary_skip=config.auxiliary_skip,
+        operations=config.operations,
     ).placed(device)
     if not config.moves_architecture or config.relaxation == "sigmoid":  # Fair DARTS begins with all gates at one half
         model.arch.set_uniform()
@@ -323,7 +326,7 @@ def _conclude(
 def _write(run: CellFolder, config: CellConfig, found: Searched) -> None:
     genotype = found.genotype
     if genotype is not None:
-        write_cell_genotype(genotype, run.genotype, config.space)
+        write_cell_genotype(genotype, run.genotype, config.space, config.operations)
         cells = {kind: getattr(genotype, kind) for kind in TYPES}
         draw_cells(run.path / "cells.png", cells, f"{config.space}, {config.method}")
     content = {**dataclasses.asdict(found), "run": "", "genotype": genotype and genotype.to_dict()}

@@ -27,7 +27,6 @@ from wholenet.search.schedule import Schedule
 from wholenet.search.state import Tally, TrainState
 from wholenet.search.updates import Parts
 from wholenet.spaces.cell_space import CellSupernet
-from wholenet.spaces.darts import TABLES
 from wholenet.spaces.darts_genotype import CellGenotype, discretize, discretize_gates
 from wholenet.tasks.classification import ClassificationLoss
 
@@ -35,13 +34,13 @@ from wholenet.tasks.classification import ClassificationLoss
 def discretized(weights: Weights, config: CellConfig) -> CellGenotype:
     """What the rule of ``config.selection`` keeps of ``weights``."""
     rule = discretize_gates if config.selection == "gates" else discretize
-    return rule(weights, TABLES[config.space])
+    return rule(weights, config.table)
 
 
 def best_random(config: CellConfig, scorer: Scorer, console: Console) -> tuple[CellGenotype, float]:
     """The best of the sampled genotypes, and its error in [0, 1]; see ``search/random_search.py``."""
     data, model = scorer.data, scorer.model
-    table = TABLES[config.space]
+    table = config.table
     like = next(iter(model.arch.logits.values()))
     assert data.val is not None
     order = seeded_indices(len(data.val), config.seed)
@@ -113,4 +112,4 @@ def by_perturbation(
             tuned += 1
 
     set_strengths(model)
-    return select(TABLES[config.space], score, tune, config.seed, counted(console, "deciding edges"))
+    return select(config.table, score, tune, config.seed, counted(console, "deciding edges"))

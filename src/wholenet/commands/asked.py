@@ -19,7 +19,7 @@ from wholenet.files import read_yaml, shown
 from wholenet.option_files import NONE, OptionFiles, read_option_files
 from wholenet.search.cell_config import is_cell_run
 from wholenet.signatures import config_of, option_names
-from wholenet.spaces.sizes import CELL_SPACES
+from wholenet.spaces.cell_tables import is_cell_space
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _task_and_space(command: str, words: Sequence[str], files: OptionFiles) -> t
     if "task" in found:
         return _task_called(found["task"]), space
     if "space" in found:
-        return "classification" if space in CELL_SPACES else "segmentation", space
+        return "classification" if is_cell_space(space) else "segmentation", space
     if "resume" in typed:
         return task_of_folder(Path(typed["resume"])), "grid"
     in_file = files.values.get("data")

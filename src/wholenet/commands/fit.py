@@ -15,7 +15,7 @@ from wholenet.search.config import FitConfig, fit_config, grid_methods
 from wholenet.search.presets import PRESETS
 from wholenet.search.protocols import plan_phases
 from wholenet.signatures import Fields, Shown
-from wholenet.spaces.sizes import CELL_SPACES
+from wholenet.spaces.cell_tables import is_cell_space
 
 if TYPE_CHECKING:
     from wholenet.control import Compared
@@ -66,7 +66,7 @@ def fit(
         print_config=print_config,
         beside=["task"],
     )
-    if found.get("space") in CELL_SPACES:
+    if is_cell_space(found.get("space", "grid")):
         raise ValueError(f"space {shown(found['space'])} is for labelled images: give --task classification with it")
     if not isinstance(found.get("method", ""), str):
         raise ValueError(f"method={shown(found['method'])}: expected one of {', '.join(grid_methods())}")

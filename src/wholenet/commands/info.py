@@ -5,7 +5,8 @@ from __future__ import annotations
 from wholenet.checked import Classes
 from wholenet.commands.answers import write_json
 from wholenet.search.config import parse_size
-from wholenet.spaces.sizes import CELL_SPACES, GRID_SIZES, grid_size
+from wholenet.spaces.cell_tables import is_cell_space
+from wholenet.spaces.sizes import GRID_SIZES, grid_size
 
 
 def info(
@@ -19,20 +20,18 @@ def info(
     """Count the parameters and the arithmetic of a supernet.
 
     Args:
-        size: Size of the grid supernet; a cell space: darts, s1, s2, s3, s4; or a model of another space by its name:
-            autodeeplab-paper, autodeeplab-tiny.
+        size: Size of the grid supernet; a cell space: darts, s1, s2, s3, s4, or one that was registered; or a model of
+            another space by its name: autodeeplab-paper, autodeeplab-tiny.
         classes: Classes to tell apart; default: 19, or 10.
         input: HEIGHTxWIDTH of the image; default: 1024x2048, or 32x32.
-        operations: Of the grid: candidates of each cell, as in fit.
+        operations: Candidates of each cell, as in fit.
         json: Write the counts to this file.
     """
-    in_cells = size in CELL_SPACES
+    in_cells = size not in GRID_SIZES and is_cell_space(size)
     settings = {} if operations is None else {"operations": operations}
-    if in_cells and settings:
-        raise ValueError(f"--operations are of the grid's cells; the space {size!r} has its own table")
     of_other = not in_cells and size not in GRID_SIZES and _is_model(size)
     if of_other and settings:
-        raise ValueError(f"--operations are of the grid's cells; {size} has its own")
+        raise ValueError(f"--operations are of the grid and the cell spaces; {size} has its own")
     if not in_cells and not of_other:
         grid_size(size)
     height, width = parse_size(input or ("32x32" if in_cells else "1024x2048"))

@@ -15,7 +15,7 @@ from wholenet.search.cell_config import ClassifierConfig
 from wholenet.search.config import MACHINE
 from wholenet.search.train_config import TrainConfig
 from wholenet.signatures import Shown
-from wholenet.spaces.sizes import CELL_SPACES
+from wholenet.spaces.cell_tables import is_cell_space
 
 if TYPE_CHECKING:
     from wholenet.control import Compared
@@ -89,7 +89,7 @@ def settings_class(space: str, *, ours: bool = True) -> type[Any] | None:
     Raises:
         ValueError: if there is no such space.
     """
-    if space == "grid" or (ours and space in CELL_SPACES):
+    if space == "grid" or (ours and is_cell_space(space)):
         return None
     from wholenet.search.run_folder import outside_space  # imports torch
 

@@ -1,6 +1,6 @@
-"""The candidate operations of the DARTS spaces, by name (DARTS and its code; RobustDARTS).
+"""The candidate operations of the cell spaces, by name: those of DARTS and its code, of RobustDARTS, and of users.
 
-All take ReLU first, convolution, BatchNorm last, and keep the number of channels. In a search supernet a BatchNorm
+Ours take ReLU first, convolution, BatchNorm last, and keep the number of channels. In a search supernet a BatchNorm
 follows each pooling; in a discrete network none does. BatchNorms of a supernet have an affine map only if the supernet
 is the final model too.
 
@@ -10,6 +10,7 @@ Letters: B images, C channels, H x W feature map; stride 1 or 2.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +19,32 @@ from wholenet.ops.draws import drawn_for_all
 from wholenet.ops.norms import BatchNorm
 from wholenet.ops.shares import Halved, Itself, Nothing, Pooled, Separable, Stage
 from wholenet.ops.strided import StridedPointwise
-from wholenet.registry import Registry
+from wholenet.plugins import load_plugins
+from wholenet.registry import Registry, is_name
 
 Make = Callable[[int, int, bool, bool], nn.Module]
-"""(channels, stride, search, affine) -> operation."""
+"""(channels C, stride, search, affine) -> a layer, [B, C, H, W] -> [B, C, H / stride, W / stride], which leaves its
+input as it was. ``search``: it is one candidate of a supernet, not all that there is on its edge; ``affine``: its
+BatchNorms have an affine map."""
+
+
+@dataclass(frozen=True)
+class CellOperation:
+    """A candidate operation of the cell spaces. What its layers declare (``shares``, see ``ops/shares.py``) is computed
+    together with others; one that declares nothing runs as it is.
+
+    Raises:
+        ValueError: for a name that is none, or that torch has no room for.
+    """
+
+    name: str
+    make: Make
+
+    def __post_init__(self) -> None:
+        if not is_name(self.name) or "." in self.name:  # weights are found by it, at the dots between names
+            raise ValueError(f"operation {self.name!r}: expected a name of letters, digits, '-' and '_'")
+        if hasattr(nn.ModuleDict(), self.name):
+            raise ValueError(f"operation {self.name!r}: torch has something of that name; give it another")
 
 
 class ReluConvNorm(nn.Sequential):
@@ -180,23 +203,23 @@ def factorized(kernel: int) -> Make:
     return make
 
 
-CANDIDATES: Registry[Make] = Registry(
-    "operation",
-    {
-        "none": lambda _channels, stride, _search, _affine: Zero(stride),
-        "max_pool_3x3": pooling(nn.MaxPool2d),
-        "avg_pool_3x3": pooling(nn.AvgPool2d, count_include_pad=False),
-        "skip_connect": skip,
-        "sep_conv_3x3": separable(3),
-        "sep_conv_5x5": separable(5),
-        "sep_conv_7x7": separable(7),
-        "dil_conv_3x3": dilated(3),
-        "dil_conv_5x5": dilated(5),
-        "conv_7x1_1x7": factorized(7),
-        "noise": lambda _channels, stride, _search, _affine: Noise(stride),
-    },
+_MAKES: dict[str, Make] = {
+    "none": lambda _channels, stride, _search, _affine: Zero(stride),
+    "max_pool_3x3": pooling(nn.MaxPool2d),
+    "avg_pool_3x3": pooling(nn.AvgPool2d, count_include_pad=False),
+    "skip_connect": skip,
+    "sep_conv_3x3": separable(3),
+    "sep_conv_5x5": separable(5),
+    "sep_conv_7x7": separable(7),
+    "dil_conv_3x3": dilated(3),
+    "dil_conv_5x5": dilated(5),
+    "conv_7x1_1x7": factorized(7),
+    "noise": lambda _channels, stride, _search, _affine: Noise(stride),
+}
+CANDIDATES: Registry[CellOperation] = Registry(
+    "cell operation", {name: CellOperation(name, make) for name, make in _MAKES.items()}, load_plugins
 )
-"""Operations by the names that the literature has for them."""
+"""By the names that the literature has for them; :func:`wholenet.register` adds to them."""
 
 
 def drop_path(x: Tensor, probability: float) -> Tensor:

@@ -16,7 +16,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
 from wholenet.report.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILION, bare_axes, saved_figure
-from wholenet.spaces.darts import INPUTS, NODES, TYPES
+from wholenet.spaces.cell_tables import INPUTS, NODES, TYPES
 
 Choice = tuple[str, int]
 """(operation, source): 0 and 1 are the cell's inputs, 2 to 5 its own nodes."""

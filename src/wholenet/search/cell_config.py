@@ -37,9 +37,9 @@ from wholenet.search.early_stopping import RULES
 from wholenet.search.loggers import loggers
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import Gradient, RunConfig, SearchConfig, with_interval
-from wholenet.spaces.sizes import CELL_SPACES
+from wholenet.spaces.cell_tables import EXAMPLE, PUBLISHED, Table, table_of
+from wholenet.spaces.sizes import operation_names
 
-Space = Literal["darts", "s1", "s2", "s3", "s4"]
 MACHINE = ("device", "workers", "threads", "checkpoint_minutes", "log")
 """Fields that a run may be continued with other values of."""
 
@@ -109,8 +109,11 @@ class ClassifierConfig(RunConfig):
 class CellConfig(SearchConfig, ClassifierConfig):
     """A search on a cell space; :func:`cell_config` makes one of a method. The defaults are DARTS'."""
 
-    space: Space = "darts"
-    """Search space; `wholenet info SPACE` counts it."""
+    space: str = "darts"
+    """Search space: darts, s1, s2, s3, s4, or one that was registered; `wholenet info SPACE` counts it."""
+    operations: str | None = None
+    """Candidate operations of every edge, joined by commas, in the place of the space's own: of ops/candidates.py, or
+    registered from outside (docs/extending.md)."""
     method: str = "darts"
     """One of `search/methods.py`."""
     lr_end: Decay = 0.001
@@ -167,6 +170,8 @@ class CellConfig(SearchConfig, ClassifierConfig):
     for, to choose among them."""
 
     def __post_init__(self) -> None:
+        if self.operations is not None:
+            operation_names(self.operations, EXAMPLE)
         if self.method not in METHODS:
             raise ValueError(f"method={self.method!r} is unknown on a cell space; known: {', '.join(METHODS)}")
         if self.channels % (2 * self.groups):
@@ -225,6 +230,15 @@ class CellConfig(SearchConfig, ClassifierConfig):
             )
 
     @property
+    def table(self) -> Table:
+        """What the edges of its cells offer.
+
+        Raises:
+            ValueError: for a space that there is not, or operations that it cannot have.
+        """
+        return table_of(self.space, self.operations)
+
+    @property
     def moves_architecture(self) -> bool:
         """Whether logits are learned at all."""
         return self.sampling == "none" and self.architecture == "learned"
@@ -262,7 +276,7 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     """The config of ``method``, with what is ``given`` on top.
 
     Raises:
-        ValueError: for an unknown method, parts that do not go together, or a logger that is not there.
+        ValueError: for an unknown method or space, parts that do not go together, or a logger that is not there.
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r} on a cell space; known: {', '.join(METHODS)}")
@@ -271,6 +285,7 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
         raise ValueError(f"method {method!r} searches with several values of {fixed[0]}; leave it out")
     config = CellConfig(**with_interval({**METHODS[method].on_cells, **given, "method": method}))
     loggers(config.log)
+    table_of(config.space, config.operations)
     return config
 
 
@@ -293,7 +308,7 @@ class RetrainConfig(ClassifierConfig):
     """Weight of the auxiliary head's loss; 0 is without one."""
 
 
-ADDED = {"control": False, "log": "none"}
+ADDED = {"control": False, "log": "none", "operations": None}
 """Fields that the configs of searches did not have before 2026-11-29, and what they were then."""
 KINDS: dict[str, type[ClassifierConfig]] = {"search": CellConfig, "retrain": RetrainConfig}
 
@@ -320,7 +335,7 @@ def read_cell_config(path: Path) -> ClassifierConfig:
     values = read_yaml(path)
     kind = values.pop("kind", None) if isinstance(values, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"{path} is not the config of a run on {', '.join(CELL_SPACES)}")
+        raise ValueError(f"{path} is not the config of a run on {', '.join(PUBLISHED)}")
     return build_config(KINDS[kind], values, path, ADDED)
 
 

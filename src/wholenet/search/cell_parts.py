@@ -14,7 +14,6 @@ from wholenet.search.schedule import Now, Schedule
 from wholenet.search.steps import Batch
 from wholenet.search.updates import Parts, Turn, architecture_first
 from wholenet.spaces.cell_space import CellSupernet
-from wholenet.spaces.darts import TABLES
 
 
 def parts_of(config: CellConfig, model: CellSupernet) -> Parts:
@@ -59,7 +58,7 @@ def set_strengths(model: CellSupernet, *, drop_path: float = 0.0, auxiliary_skip
 
 def _weights_of_step(config: CellConfig, model: CellSupernet) -> Callable[[Turn, Batch], Weights | None] | None:
     if config.sampling == "random":
-        table, like = TABLES[config.space], next(iter(model.arch.logits.values()))
+        table, like = config.table, next(iter(model.arch.logits.values()))
         return lambda _turn, _batch: weights_of(random_genotype(table), table, like)
     if config.perturbation == "none":
         return None

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.spaces.darts import INPUTS, NODES, TYPES, Table
+from wholenet.spaces.cell_tables import INPUTS, NODES, TYPES, Table
 from wholenet.spaces.darts_genotype import KEPT, CellGenotype, Choice
 
 

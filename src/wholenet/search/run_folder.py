@@ -31,6 +31,7 @@ from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.catalog import SPACES
+from wholenet.spaces.cell_space import CellSpace
 from wholenet.spaces.space import Facts, Space, Spec
 
 
@@ -157,7 +158,8 @@ def outside_space(name: str) -> Space:
     space = SPACES.called(name)
     options = {field.name for field in fields(FitConfig)} | {"task", "config", "resume", "print_config", "import"}
     options -= set(SIZE_NAMES)
-    if taken := [field.name for field in fields(space.settings) if field.name in options and name != "grid"]:
+    ours = name == "grid" or isinstance(space, CellSpace)  # whose settings are the options
+    if not ours and (taken := [field.name for field in fields(space.settings) if field.name in options]):
         raise ValueError(
             f"space {name!r} has a setting {taken[0]!r}, and so is called an option of every run: give the setting "
             "another name"

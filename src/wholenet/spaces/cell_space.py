@@ -1,14 +1,21 @@
-"""The cell spaces of image classification, DARTS and S1 to S4, each as a :class:`Space`."""
+"""The cell spaces of image classification, DARTS, S1 to S4 and those of users, each as a :class:`Space`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
+
 from wholenet.architecture import Weights
 from wholenet.checked import Cells, Channels, Groups, checked
-from wholenet.spaces.darts import TABLES, DartsNet, Table
+from wholenet.ops.candidates import CANDIDATES
+from wholenet.ops.cell_trial import check_cell_operation
+from wholenet.spaces.cell_tables import EXAMPLE, PUBLISHED, Offered, Table, offering, table_from
+from wholenet.spaces.darts import DartsNet
 from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict
+from wholenet.spaces.sizes import operation_names
 from wholenet.spaces.space import Facts, GenotypeKind, Space
 from wholenet.spaces.supernet import Supernet
 
@@ -33,12 +40,42 @@ class CellSettings:
     """A skip connection on each edge, beside the choice (DARTS-)."""
     auxiliary: bool = False
     """An auxiliary head; of a discrete network."""
+    operations: str | None = None
+    """Candidates of every edge, joined by commas, in the place of the table's."""
+
+    def __post_init__(self) -> None:
+        if self.operations is not None:
+            operation_names(self.operations, EXAMPLE)
 
 
-def _build(table: Table, settings: CellSettings, facts: Facts, genotype: CellGenotype | None) -> DartsNet:
+@dataclass(frozen=True, kw_only=True)
+class CellSpace(Space):
+    """A space of cells; :func:`cell_space` makes one."""
+
+    table: Table
+    """What its edges offer."""
+
+
+def check_operations(table: Table) -> None:
+    """Make sure that the operations of ``table`` are there, and do what a cell asks of them.
+
+    Raises:
+        ValueError: for one that is not registered, or does not.
+    """
+    for name in dict.fromkeys(name for edges in table.values() for edge in edges for name in edge.operations):
+        check_cell_operation(CANDIDATES.called(name))
+
+
+def _build(name: str, table: Table, settings: CellSettings, facts: Facts, genotype: CellGenotype | None) -> DartsNet:
+    if genotype is not None:
+        table = genotype.table()
+    elif settings.operations is not None:
+        table = offering(settings.operations, name, table)
+    if torch.get_default_device().type != "meta":  # a model folder is being looked at: nothing is computed yet
+        check_operations(table)
     shape: dict[str, Any] = {"channels": settings.channels, "cells": settings.cells, "in_channels": facts.channels}
     if genotype is not None:
-        return DartsNet(genotype.table(), facts.outputs, search=False, auxiliary=settings.auxiliary, **shape)
+        return DartsNet(table, facts.outputs, search=False, auxiliary=settings.auxiliary, **shape)
     return DartsNet(
         table,
         facts.outputs,
@@ -55,16 +92,38 @@ def _no_weights(_genotype: CellGenotype) -> Weights:
     return {}
 
 
-def cell_space(name: str, table: Table) -> Space:
-    """The space of all networks whose cells choose from ``table``."""
-    return Space(
+def cell_space(name: str, edges: Offered) -> CellSpace:
+    """A search space of DARTS' cells whose edges offer something else, to be registered.
+
+    Args:
+        name: of the space.
+        edges: names of operations, the same on every edge; or, for "normal" and "reduce" each, (source, target) ->
+            names. A cell's nodes 0 and 1 are the outputs of the two cells before it, 2 to 5 its own, and all fourteen
+            edges from an earlier to a later one are there, with equally many operations in a cell.
+
+    Raises:
+        ValueError: for an operation that is not registered, or edges that there cannot be (the first is named).
+
+    >>> cell_space("mine", ["skip_connect", "sep_conv_3x3", "sep_conv_7x7"]).table["normal"][0].operations
+    ('skip_connect', 'sep_conv_3x3', 'sep_conv_7x7')
+    """
+    table = table_from(name, edges)
+    check_operations(table)
+    return _space(name, table)
+
+
+def _space(name: str, table: Table) -> CellSpace:
+    return CellSpace(
         name=name,
         settings=CellSettings,
-        build=partial(_build, table),
+        build=partial(_build, name, table),
         tasks=("classification",),
         multiple=4,
         genotype=GenotypeKind(cell_genotype_from_dict, _no_weights),
+        added={"operations": None},
+        table=table,
     )
 
 
-CELL_SPACES = tuple(cell_space(name, table) for name, table in TABLES.items())
+CELL_SPACES = tuple(_space(name, table) for name, table in PUBLISHED.items())
+"""Those that the papers have."""

@@ -1,8 +1,5 @@
-"""The cell spaces of image classification: DARTS, and S1 to S4 of RobustDARTS, on which DARTS fails.
-
-The tables first, then the one network that walks over them. A table says, for each of the two types of cell, which
-edges there are and what each offers: fourteen edges with a choice in the supernet, eight with one operation in a
-discrete network.
+"""The one network of the cell spaces: it walks over a table of edges (``spaces/cell_tables.py``), the fourteen of a
+supernet, each with a choice, or the eight of a discrete network, each with one operation.
 
 Letters: B images, H x W pixels, O operations that an edge offers; a cell's nodes 0 and 1 are the outputs of the two
 cells before it, 2 to 5 its own.
@@ -10,7 +7,7 @@ cells before it, 2 to 5 its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,80 +21,7 @@ from wholenet.ops.cell_forms import Path, shared_cell
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import shuffle_channels
 from wholenet.ops.norms import BatchNorm
-
-TYPES = ("normal", "reduce")
-"""Types of cell; a reduction cell halves the size and doubles the channels."""
-INPUTS, NODES = 2, 4
-"""Nodes of a cell that come from outside, and its own."""
-PAIRS = [(source, target) for target in range(INPUTS, INPUTS + NODES) for source in range(target)]
-"""From each node to each later one of the cell's own: fourteen, by target and then by source."""
-
-
-@dataclass(frozen=True)
-class CellEdge:
-    """From node ``source`` to node ``target``, with the operations that it offers."""
-
-    source: int
-    target: int
-    operations: tuple[str, ...]
-
-
-Table = Mapping[str, tuple[CellEdge, ...]]
-"""The edges of each type of cell, by target and then by source."""
-
-
-def edges(offered: Sequence[tuple[str, ...]]) -> tuple[CellEdge, ...]:
-    """All edges from earlier nodes to later ones, with what each offers."""
-    return tuple(CellEdge(*pair, operations) for pair, operations in zip(PAIRS, offered, strict=True))
-
-
-def uniform(*operations: str) -> Table:
-    """The same choice on every edge."""
-    return {kind: edges([operations] * len(PAIRS)) for kind in TYPES}
-
-
-_SHORT = {
-    "skip": "skip_connect",
-    "max": "max_pool_3x3",
-    "avg": "avg_pool_3x3",
-    "sep3": "sep_conv_3x3",
-    "dil3": "dil_conv_3x3",
-    "dil5": "dil_conv_5x5",
-}
-
-
-def _pairs(text: str) -> tuple[CellEdge, ...]:
-    """ "skip dil3, ..." -> edges."""
-    return edges([tuple(_SHORT[name] for name in pair.split()) for pair in text.split(",")])
-
-
-TABLES: dict[str, Table] = {
-    "darts": uniform(
-        "none",
-        "max_pool_3x3",
-        "avg_pool_3x3",
-        "skip_connect",
-        "sep_conv_3x3",
-        "sep_conv_5x5",
-        "dil_conv_3x3",
-        "dil_conv_5x5",
-    ),
-    # What was left of the DARTS space after the two weightiest operations of each edge were kept.
-    "s1": {
-        "normal": _pairs(
-            "skip dil3, skip dil5, skip dil5, skip sep3, skip dil3, max skip, skip sep3, skip sep3, skip dil3, "
-            "skip sep3, max skip, skip dil3, dil3 dil5, dil3 dil5"
-        ),
-        "reduce": _pairs(
-            "max avg, max dil3, max avg, max avg, skip dil5, max avg, max sep3, skip dil3, skip dil5, "
-            "max avg, max avg, skip dil5, skip dil5, skip dil5"
-        ),
-    },
-    "s2": uniform("skip_connect", "sep_conv_3x3"),
-    "s3": uniform("none", "skip_connect", "sep_conv_3x3"),
-    "s4": uniform("noise", "sep_conv_3x3"),
-}
-"""Search spaces by name."""
+from wholenet.spaces.cell_tables import INPUTS, NODES, TYPES, CellEdge, Table
 
 
 def masks(table: Table, *, edge_weights: bool = False) -> dict[str, Tensor]:
@@ -170,8 +94,8 @@ class CellMixture(nn.Module):
         self.groups = style.groups
         width = channels // style.groups
         build = (width, stride, style.search, style.affine)
-        self.operations = nn.ModuleDict({name: CANDIDATES[name](*build) for name in operations})
-        self.auxiliary = CANDIDATES["skip_connect"](*build) if style.auxiliary_skip else None
+        self.operations = nn.ModuleDict({name: CANDIDATES.called(name).make(*build) for name in operations})
+        self.auxiliary = CANDIDATES["skip_connect"].make(*build) if style.auxiliary_skip else None
 
     def forward(self, x: Tensor, weights: Tensor | None, state: CellState) -> Tensor:
         """``x`` [B, C, H, W], ``weights`` [O] or None -> [B, C, H / stride, W / stride]."""

@@ -14,7 +14,8 @@ from torch import Tensor
 from wholenet.architecture import Weights
 from wholenet.files import read_yaml, shown, write_whole
 from wholenet.ops.candidates import CANDIDATES
-from wholenet.spaces.darts import INPUTS, NODES, TABLES, TYPES, CellEdge, Table, option_weights
+from wholenet.spaces.cell_tables import INPUTS, NODES, TYPES, CellEdge, Table, table_of
+from wholenet.spaces.darts import option_weights
 
 KEPT = 2
 """Edges into each node."""
@@ -56,8 +57,7 @@ class CellGenotype:
                         raise ValueError(
                             f"the {kind} cell's node {target} reads node {source}; it can read 0 to {target - 1}"
                         )
-                    if name not in CANDIDATES:
-                        raise ValueError(f"unknown operation {shown(name)}; known: {', '.join(CANDIDATES)}")
+                    CANDIDATES.called(name)
 
     def table(self) -> Table:
         """What :class:`wholenet.spaces.darts.DartsNet` builds, with ``search=False``."""
@@ -137,10 +137,13 @@ def _best_options(weights: Tensor, edges: Sequence[CellEdge]) -> list[tuple[Cell
 # ---- files
 
 
-def write_cell_genotype(genotype: CellGenotype, path: Path, space: str | None = None) -> None:
-    """Write ``genotype``, found in ``space`` if that is known, as YAML that people can read. The line ``space`` comes
-    last, so that a file cut short is known by it."""
-    found = {} if space is None else {"found_in": space}
+def write_cell_genotype(
+    genotype: CellGenotype, path: Path, space: str | None = None, operations: str | None = None
+) -> None:
+    """Write ``genotype``, found in ``space`` if that is known, with these ``operations`` if not its own, as YAML that
+    people can read. The line ``space`` comes last, so that a file cut short is known by it."""
+    of_search = {"found_in": space, "operations": operations}
+    found = {name: value for name, value in of_search.items() if value is not None}
     content = {"format": FORMAT, **found, **genotype.to_dict(), "space": FAMILY}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, yaml.safe_dump(content, sort_keys=False, default_flow_style=None))
@@ -171,7 +174,9 @@ def read_cell_genotype(name: str | Path, space: str | None = None) -> CellGenoty
                 raise ValueError("it has no line `space`, which comes last: the file was cut short, write it again")
             genotype = cell_genotype_from_dict(content)
             if "found_in" in content:
-                check_in_space(genotype, str(content["found_in"]))
+                operations = content.get("operations")
+                operations = operations if operations is None else str(operations)
+                check_in_space(genotype, str(content["found_in"]), operations)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     if space is not None:
@@ -206,16 +211,15 @@ def cell_genotype_from_dict(content: Any) -> CellGenotype:
     return CellGenotype(**cells)
 
 
-def check_in_space(genotype: CellGenotype, space: str) -> None:
-    """Make sure that ``space`` offers what ``genotype`` holds.
+def check_in_space(genotype: CellGenotype, space: str, operations: str | None = None) -> None:
+    """Make sure that ``space``, with these ``operations`` if not its own, offers what ``genotype`` holds.
 
     Raises:
         ValueError: if it does not; the first operation that is missing is named. If there is no such space.
     """
-    if space not in TABLES:
-        raise ValueError(f"unknown space {shown(space)}; known: {', '.join(TABLES)}")
+    table = table_of(space, operations)
     for kind in TYPES:
-        offered = {(edge.source, edge.target): edge.operations for edge in TABLES[space][kind]}
+        offered = {(edge.source, edge.target): edge.operations for edge in table[kind]}
         for edge in genotype.table()[kind]:
             if edge.operations[0] not in offered[edge.source, edge.target]:
                 raise ValueError(

@@ -58,7 +58,7 @@ OPERATIONS = "conv_3x3,conv_5x5"
 MOST_OPERATIONS = 32
 
 
-def operation_names(text: str) -> tuple[str, ...]:
+def operation_names(text: str, example: str = OPERATIONS) -> tuple[str, ...]:
     """The names in a setting of operations.
 
     Raises:
@@ -71,7 +71,7 @@ def operation_names(text: str) -> tuple[str, ...]:
     if not all(map(is_name, names)) or len(names) > MOST_OPERATIONS:
         raise ValueError(
             f"operations={shown(text)}: expected up to {MOST_OPERATIONS} names joined by commas, without spaces, such "
-            f"as {OPERATIONS}"
+            f"as {example}"
         )
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"operations={shown(text)}: {shown(twice)} is there twice; give each operation once")
@@ -90,8 +90,6 @@ def operation_label(name: str) -> str:
 
 PUBLISHED_PATHS = {"autodeeplab": "autodeeplab"}
 """Published genotypes of segmentation networks by name, and their spaces."""
-CELL_SPACES = ("darts", "s1", "s2", "s3", "s4")
-"""Cell spaces of image classification; their tables are in ``spaces/darts.py``."""
 
 
 def grid_size(name: str, filters: int | None = None) -> GridSize:

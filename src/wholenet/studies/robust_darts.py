@@ -16,8 +16,8 @@ from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.early_stopping import RULES
 from wholenet.search.random_search import random_genotype
-from wholenet.spaces.darts import TABLES, TYPES, CellEdge
-from wholenet.spaces.darts import Table as SpaceTable
+from wholenet.spaces.cell_tables import TABLES, TYPES, CellEdge
+from wholenet.spaces.cell_tables import Table as SpaceTable
 from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict, write_cell_genotype
 from wholenet.studies.cell_pool import CellPool, diverged, error, notes_on_diverged, result
 from wholenet.studies.drawing import draw_arms

@@ -17,7 +17,8 @@ from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.config import MACHINE, FitConfig, fit_config, grid_methods
 from wholenet.search.methods import METHODS
 from wholenet.search.run_folder import outside_space, space_of
-from wholenet.spaces.sizes import CELL_SPACES
+from wholenet.spaces.cell_space import check_operations
+from wholenet.spaces.cell_tables import is_cell_space
 
 PLACES = ("data", "out")
 """Fields of a config that are not options."""
@@ -88,7 +89,8 @@ def planned(path: Path, group: str, given: Mapping[str, Any], data: str) -> Plan
         task = _task(given, data)
         kind = FitConfig if task == "segmentation" else CellConfig
         known = [f.name for f in fields(kind) if f.name not in PLACES]
-        if (space := given.get("space", "grid")) not in ("grid", *CELL_SPACES):
+        space = given.get("space", "grid")
+        if space != "grid" and not is_cell_space(space):
             known += [f.name for f in fields(outside_space(space).settings)]
         options = {name: value for name, value in given.items() if name != "task"}
         _refuse_unknown(options, [*known, *({"space", "method"} - set(known))])
@@ -99,6 +101,8 @@ def planned(path: Path, group: str, given: Mapping[str, Any], data: str) -> Plan
         config = _config(task, options, data, path)
         if isinstance(config, FitConfig):
             space_of(config)
+        else:
+            check_operations(config.table)
     except ValueError as error:
         raise ValueError(f"run {path.name}: {error}") from error
     return PlannedRun(path.name, path, group, task, options, config)
@@ -149,7 +153,7 @@ def _task(given: Mapping[str, Any], data: str) -> Task:
             raise ValueError(f"task is {shown(given['task'])}; expected {' or '.join(get_args(Task))}")
         return given["task"]
     if "space" in given:
-        return "classification" if given["space"] in CELL_SPACES else "segmentation"
+        return "classification" if is_cell_space(given["space"]) else "segmentation"
     return task_of(data)
 
 

@@ -52,7 +52,7 @@ def search_operation(name: str, channels: int, *, affine: bool, separable_atrous
     """
     if name.startswith("atrous") and not separable_atrous:
         return AtrousConvolution(channels, _kernel(name), affine=affine)
-    return CANDIDATES[name.replace("atrous", "dil")](channels, 1, True, affine)
+    return CANDIDATES[name.replace("atrous", "dil")].make(channels, 1, True, affine)
 
 
 class FinalOperation(nn.Module):
@@ -76,7 +76,7 @@ class FinalOperation(nn.Module):
             rate = 1 if self.halves else 2
             self.operation: nn.Module = AtrousConvolution(channels, _kernel(name), affine=True, rate=rate)
         else:
-            self.operation = CANDIDATES[name.replace("atrous", "dil")](channels, stride, False, True)
+            self.operation = CANDIDATES[name.replace("atrous", "dil")].make(channels, stride, False, True)
 
     def forward(self, x: Tensor, dropped: float) -> Tensor:
         """``x`` [B, C, H, W] and the probability that a sample's output is dropped, 0 outside training."""
