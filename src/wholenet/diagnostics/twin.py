@@ -30,7 +30,7 @@ def uniform_twin(model: Supernet[Any]) -> Supernet[Any] | None:
     """
     if not isinstance(model.net, Grid) or model.discrete:
         return None
-    net, now = copy.deepcopy(model.net), model.arch()
+    net, now = copy.deepcopy(model.net), model.arch.scored()
     uniform = uniform_weights({name: mask.to(now[name].device) for name, mask in net.masks.items()})
     factors = {name: now[name] / uniform[name] for name in now}  # of what exists; the rest is not looked at
     for row in net.edges:
