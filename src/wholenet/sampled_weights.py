@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributions import Gamma
 
 Draw = Callable[[Tensor, Tensor, float], Tensor]
 """(logits [..., O], mask [..., O], progress) -> the weights [..., O] of one step; 0 for options that do not exist."""
@@ -78,7 +79,8 @@ class StraightThrough:
 def dirichlet(logits: Tensor, mask: Tensor, progress: float) -> Tensor:  # noqa: ARG001
     """A mixture from the Dirichlet distribution of :func:`concentrations` (DrNAS, Sec. 3.2), by pathwise derivatives:
     independent gamma variates, normalised."""
-    variates = torch._standard_gamma(concentrations(logits)) * mask
+    options = concentrations(logits)
+    variates = Gamma(options, torch.ones_like(options), validate_args=False).rsample() * mask
     return variates / variates.sum(-1, keepdim=True).clamp_min(torch.finfo(logits.dtype).tiny)
 
 

@@ -54,7 +54,7 @@ def uniform_twin(model: Supernet[Any]) -> Supernet[Any] | None:
             if model.arch.relaxation is RELAXATIONS["sigmoid"]:
                 return None
             for operation, factor in zip(cell.operations.values(), own, strict=True):
-                norm = cast(MixtureCell, operation).project[1]
+                norm = cast(Any, operation).project[1]
                 for parameter in (norm.weight, norm.bias):
                     parameter *= factor
     own_net = Supernet(net, model.arch, model.spec).train(model.training)
