@@ -63,7 +63,7 @@ def trains(discs, monkeypatch):
 def test_a_method_trains_the_grid_loads_and_predicts(method, trains, tmp_path):
     trains(method, tmp_path)
     model = wholenet.load(tmp_path, device="cpu")
-    assert model.network.spec.relaxation == ("sigmoid" if method == "fair-darts" else "softmax")
+    assert model.network.spec.relaxation == METHODS[method].parts.get("relaxation", "softmax")
     assert model.predict(np.zeros((40, 50, 3), np.uint8)).shape == (40, 50)
     first, *others = [np.ravel(record["logits"]["beta"]) for record in records(tmp_path)]
     assert (others[-1] != first).any()
@@ -114,7 +114,7 @@ def test_a_method_is_on_the_grid_what_it_is_on_cells(method):
     else:
         assert config.update == "architecture-first"
     parts = parts_of(config, plan_phases(config))
-    assert parts.own_batches == (method != "one-level")
+    assert parts.own_batches == (METHODS[method].parts.get("gradient") != "one-level")
     assert (parts.weights is not None) == method.startswith("sdarts")
 
 
@@ -127,6 +127,12 @@ def test_a_method_is_on_the_grid_what_it_is_on_cells(method):
         ({"perturbation": "random", "relaxation": "sigmoid"}, "sum to 1"),
         ({"perturbation": "random", "gradient": "second-order"}, "looks through"),
         ({"regularizer": "zero-one"}, "give 'sigmoid'"),
+        ({"regularizer": "anchor"}, "give 'dirichlet'"),
+        (
+            {"relaxation": "dirichlet", "gradient": "second-order-exact", "arch_update": "architecture-first"},
+            "give 'second-order', or 'first-order'",
+        ),
+        ({"perturbation": "random", "relaxation": "gumbel"}, "are not drawn"),
         ({"relaxation": "sigmoid", "entropy_beta": 0.1}, "regularizer='zero-one'"),
         ({"stopping": "code", "eigenvalue_every": 1}, "counts a look every 2"),
         ({"stopping": "code", "epochs": 20}, "cannot fire in fewer than 24"),

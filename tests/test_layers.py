@@ -16,6 +16,7 @@ ROOMS = [
     "registry",
     "plugins",
     "checked",
+    "sampled_weights",
     "architecture",
     "ops",
     "spaces",

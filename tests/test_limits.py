@@ -24,6 +24,7 @@ LIMITS = {
     "outlines": {"data.outlines.ANNOTATION_BYTES": 512 << 20, "data.outlines.MOST_POINTS": 100_000},
     "YAML": {"files.YAML_BYTES": 1 << 20, "files.YAML_VALUES": 100_000},
     "header": {"deploy.model_files.HEADER_BYTES": 16 << 20},
+    "genotypes as": {"spaces.genotype_text.TEXT_CHARACTERS": 20_000, "spaces.genotype_text.TEXT_DEPTH": 8},
     "layers": {"spaces.genotype.MAX_LAYERS": 100},
     "classes": {"data.classes.MAX_CLASSES": 254, "deploy.classifier.MAX_CLASSES": 100_000},
     "network of a classifier": {"deploy.classifier.MAX_SIDE": 4096},

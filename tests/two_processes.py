@@ -53,8 +53,11 @@ WAYS = {
     "simultaneous": Parts(together, moving_statistics, penalties=PENALTIES),
     "second-order": Parts(architecture_first, GRADIENTS["second-order-exact"]),
     "attacked": Parts(architecture_first, weights=ATTACKED),
+    "drawn": Parts(architecture_first),
 }
 """How steps are taken, by name."""
+RELAXATION = {"drawn": "dirichlet"}
+"""How logits become weights, where that is not by a softmax."""
 
 
 def batches(seed):
@@ -69,10 +72,10 @@ def batches(seed):
         yield images[first : first + own], masks[first : first + own]
 
 
-def network():
+def network(relaxation="softmax"):
     """A small grid."""
     with shallow():
-        return create_model("grid-nano", num_classes=CLASSES)
+        return create_model("grid-nano", num_classes=CLASSES, relaxation=relaxation)
 
 
 def loss_of(name):
@@ -83,7 +86,7 @@ def loss_of(name):
 
 def trained(name):
     torch.manual_seed(0)
-    model = network().double()
+    model = network(RELAXATION.get(name, "softmax")).double()
     for norm in model.modules():
         if isinstance(norm, BatchNorm):  # not the symmetric start, which would hide errors
             torch.nn.init.normal_(norm.weight, 1.0, 0.2)

@@ -287,8 +287,8 @@ def predict(
 
 
 def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: Any) -> Any:
-    """Train the discrete network of a genotype from scratch: a file; "darts-v1" or "darts-v2" on labelled images,
-    "autodeeplab" on images with masks.
+    """Train the discrete network of a genotype from scratch: a file; on labelled images "darts-v2", "pc-darts"
+    (spaces/published_cells.py) or the text ``Genotype(normal=[...], ...)``, on images with masks "autodeeplab".
 
     Returns:
         Of labelled images a :class:`wholenet.cells.retrain.Retrained`; of masks, as :func:`fit`, a

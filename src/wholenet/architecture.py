@@ -18,6 +18,15 @@ from torch import Tensor, nn
 
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
+from wholenet.sampled_weights import (
+    Concrete,
+    Draw,
+    StraightThrough,
+    Temperature,
+    dirichlet,
+    dirichlet_mean,
+    most_likely,
+)
 
 Weights = dict[str, Tensor]
 """Relaxed architecture as the network takes it: one tensor per architecture parameter, same shape as its logits."""
@@ -58,6 +67,12 @@ class Relaxation:
 
     name: str
     weights: Relax
+    """What is recorded, penalised, decoded and, but for the next two, trained and scored with."""
+    draw: Draw | None = None
+    """The weights of one step of training; None: ``weights``."""
+    scored: Relax | None = None
+    """What the supernet is with once it is not searched any more: in evaluation, in fine-tuning, as a folded and an
+    exported network; None: ``weights``."""
 
     def __call__(self, logits: Tensor, mask: Tensor) -> Tensor:
         """The weights [..., O] of logits [..., O]."""
@@ -66,7 +81,16 @@ class Relaxation:
 
 RELAXATIONS: Registry[Relaxation] = Registry(
     "relaxation",
-    {kind.name: kind for kind in (Relaxation("softmax", masked_softmax), Relaxation("sigmoid", masked_sigmoid))},
+    {
+        kind.name: kind
+        for kind in (
+            Relaxation("softmax", masked_softmax),
+            Relaxation("sigmoid", masked_sigmoid),
+            Relaxation("gumbel", masked_softmax, StraightThrough(Temperature(10.0, 0.1, "linear")), scored=most_likely),
+            Relaxation("concrete", masked_softmax, Concrete(Temperature(2.5, 0.026, "geometric")), scored=most_likely),
+            Relaxation("dirichlet", dirichlet_mean, dirichlet),
+        )
+    },
     load=load_plugins,
 )
 """Those that a search can move."""
@@ -196,6 +220,10 @@ class Architecture(nn.Module):
         super().__init__()
         self.relaxation = relaxation
         self.others = dict(others or {})
+        self.draws = True
+        """Whether :meth:`drawn` draws: a search, and the warm-up before it."""
+        self.progress = 0.0
+        """Share of the search that is over."""
         self.logits = nn.ParameterDict()
         for name, mask in masks.items():
             if not empty and not mask.any(-1).all():
@@ -223,10 +251,35 @@ class Architecture(nn.Module):
 
     def forward(self) -> Weights:
         """The weights, one tensor per architecture parameter; differentiable in the logits unless frozen."""
-        return {name: self._relaxed(name, logits, self.mask(name)) for name, logits in self.logits.items()}
+        return self._each(lambda relax: relax)
 
-    def _relaxed(self, name: str, logits: Tensor, mask: Tensor) -> Tensor:
-        relax = self.others.get(name, self.relaxation)
+    def drawn(self) -> Weights:
+        """The weights of one step of training: drawn anew in each call where the relaxation draws, else those of
+        :meth:`scored`."""
+        if not self.draws:
+            return self.scored()
+
+        def draw(relax: Relax) -> Relax:
+            if not isinstance(relax, Relaxation) or relax.draw is None:
+                return relax
+            own = relax.draw
+            return lambda logits, mask: own(logits, mask, self.progress)
+
+        return self._each(draw)
+
+    def scored(self) -> Weights:
+        """The weights of the supernet as a network of its own: in evaluation, fine-tuned, folded, exported."""
+        return self._each(lambda relax: (isinstance(relax, Relaxation) and relax.scored) or relax)
+
+    def _each(self, form: Callable[[Relax], Relax]) -> Weights:
+        """The logits of each name by a ``form`` of its relaxation."""
+        return {
+            name: self._relaxed(name, form(self.others.get(name, self.relaxation)), logits)
+            for name, logits in self.logits.items()
+        }
+
+    def _relaxed(self, name: str, relax: Relax, logits: Tensor) -> Tensor:
+        mask = self.mask(name)
         if name not in self._empty:
             return relax(logits, mask)
         # A softmax over nothing is NaN, and so is its slope.
@@ -258,7 +311,8 @@ class Architecture(nn.Module):
 
     @torch.no_grad()
     def set_uniform(self) -> None:
-        """All options of a group equally strong: the control that every claim about search needs.
+        """All options of a group equally strong, and none of them drawn: the control that every claim about search
+        needs.
 
         Raises:
             ValueError: if the weights are fixed; make new ones with :func:`uniform_weights` instead.
@@ -269,6 +323,7 @@ class Architecture(nn.Module):
             )
         for logits in self.logits.values():
             logits.zero_()
+        self.draws = False
 
     def entropies(self) -> dict[str, Tensor]:
         """Sum of the group entropies in nats per architecture parameter: what Eq. 4 sums; differentiable."""

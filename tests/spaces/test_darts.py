@@ -330,5 +330,7 @@ def test_other_files_are_refused(content, message, tmp_path):
 def test_a_genotype_of_another_space_is_refused():
     with pytest.raises(ValueError, match="dil_conv_3x3 from node 2 to 5, where s2 offers skip_connect, sep_conv_3x3"):
         read_cell_genotype("darts-v2", "s2")
-    with pytest.raises(ValueError, match=r"no published genotype \(darts-v1, darts-v2\)"):
+    with pytest.raises(
+        ValueError, match=r"no published genotype \(did you mean .*'darts-v2'.* known: darts-v1, darts-v2, .*\)"
+    ):
         read_cell_genotype("darts-v3")

@@ -25,7 +25,8 @@ def retrain(
     masks: wholenet retrain autodeeplab --help
 
     Args:
-        genotype: Genotype file that a search wrote, or darts-v1, darts-v2.
+        genotype: Genotype file that a search wrote; one by name, as darts-v2, pc-darts, sdarts-rs; or what DARTS' code
+            prints, Genotype(normal=[...], ...), in a file or itself.
         data: Folder with labelled images: parquet files, CIFAR's .bin, SVHN's .mat, or a folder per class; or a name.
         out: Run folder to create.
         resume: Continue the run in this folder.

@@ -38,7 +38,7 @@ def fold(model: Supernet) -> Folded:
         raise ValueError("fold takes a model in eval mode, whose BatchNorms are fixed: call model.eval() first")
     some = next(model.net.parameters())
     with torch.no_grad():
-        weights = {name: w.double() for name, w in model.arch().items()}
+        weights = {name: w.double() for name, w in model.arch.scored().items()}
         folded = Folded(copy.deepcopy(model.net).double(), weights["alpha"], weights["beta"])
     folded.to(some.device, some.dtype).requires_grad_(False)
     lay_out(folded)

@@ -45,7 +45,7 @@ def zeroed(pruned: Supernet) -> Supernet:
 
 def renormalized(pruned: Supernet) -> Supernet:
     """What is left of each cell's edges scaled to sum to one again; a cell that lost all stays without."""
-    weights = current_weights(pruned)
+    weights = scored_weights(pruned)
     weights["beta"] = rescaled(weights["beta"])
     return with_weights(pruned, weights)
 
@@ -95,7 +95,7 @@ def discretization_curve(
 
 def without_weakest_edges(model: Supernet, share: float) -> tuple[Supernet, int]:
     """``model``'s network (shared) with the weakest ``share`` of its edges at zero, and how many these are."""
-    weights, mask = current_weights(model), model.net.masks["beta"]
+    weights, mask = scored_weights(model), model.net.masks["beta"]
     weights["beta"] = drop_weakest(weights["beta"], mask, share)
     return with_weights(model, weights), round(share * int(mask.sum()))
 
@@ -120,3 +120,8 @@ def removable(points: Sequence[CurvePoint], variant: str, whole: float, toleranc
 def current_weights(model: Supernet) -> Weights:
     """The architecture weights of ``model``, on the CPU, without gradients; a new dictionary."""
     return {name: weights.detach().cpu() for name, weights in model.arch().items()}
+
+
+def scored_weights(model: Supernet) -> Weights:
+    """Likewise those that ``model`` is scored with."""
+    return {name: weights.detach().cpu() for name, weights in model.arch.scored().items()}

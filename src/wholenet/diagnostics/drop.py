@@ -14,7 +14,7 @@ from torch import Tensor
 from wholenet.deploy.score import open_for
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.diagnostics.batchnorm import recalibrated, recalibration_batches
-from wholenet.diagnostics.discretization import current_weights
+from wholenet.diagnostics.discretization import scored_weights
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import left_of, shrink, subnets
 from wholenet.spaces.subnets import Subnets, Unit
@@ -48,7 +48,7 @@ def without_edges_below(model: Supernet, below: float) -> tuple[Supernet, int]:
     """
     if not 0 < below <= 1:
         raise ValueError(f"drop below {below}: expected a weight of edges in (0, 1]; those of a cell sum to 1")
-    weights, mask = current_weights(model), model.net.masks["beta"]
+    weights, mask = scored_weights(model), model.net.masks["beta"]
     beta = weights["beta"]
     weak = mask & (beta < below) & (beta < beta.amax(-1, keepdim=True))
     weights["beta"] = beta.masked_fill(weak, 0.0)

@@ -30,7 +30,7 @@ def uniform_twin(model: Supernet[Any]) -> Supernet[Any] | None:
     """
     if not isinstance(model.net, Grid) or model.discrete:
         return None
-    net, now = copy.deepcopy(model.net), model.arch()
+    net, now = copy.deepcopy(model.net), model.arch.scored()
     uniform = uniform_weights({name: mask.to(now[name].device) for name, mask in net.masks.items()})
     factors = {name: now[name] / uniform[name] for name in now}  # of what exists; the rest is not looked at
     for row in net.edges:
@@ -54,7 +54,7 @@ def uniform_twin(model: Supernet[Any]) -> Supernet[Any] | None:
             if model.arch.relaxation is RELAXATIONS["sigmoid"]:
                 return None
             for operation, factor in zip(cell.operations.values(), own, strict=True):
-                norm = cast(MixtureCell, operation).project[1]
+                norm = cast(Any, operation).project[1]
                 for parameter in (norm.weight, norm.bias):
                     parameter *= factor
     own_net = Supernet(net, model.arch, model.spec).train(model.training)

@@ -15,7 +15,7 @@ from wholenet.checked import Count, checked_numbers
 from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.model_folder import load_model
 from wholenet.diagnostics.curvature import Curvature, Drawn, curvature
-from wholenet.diagnostics.discretization import current_weights
+from wholenet.diagnostics.discretization import current_weights, scored_weights
 from wholenet.diagnostics.entropy import Movement, movement
 from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.segmentation import MaskData
@@ -113,7 +113,7 @@ def diagnose_any(
         )
     masks, weights = network.net.masks, current_weights(network)
     variants = {
-        "supernet": weights,
+        "supernet": scored_weights(network),
         "strongest": {name: one_hot(w.argmax(-1), masks[name]) for name, w in weights.items()},
         "uniform": uniform_weights(masks),
     }

@@ -295,7 +295,7 @@ class RetrainConfig(ClassifierConfig):
     and 20 cells)."""
 
     genotype: str
-    """Genotype file, or the name of a published one: darts-v1, darts-v2."""
+    """Genotype file, the name of a published one (spaces/published_cells.py), or the text that DARTS' code prints."""
     epochs: Count = 600
     """Passes over the training images."""
     batch: Batch = 96

@@ -35,6 +35,9 @@ def train_epoch(
     """
     model = state.model.train()
     model.arch.requires_grad_(phase.moves_architecture)
+    model.arch.progress = phase.progress(state.epoch)
+    if phase.moves_architecture or state.arch_steps:  # before the search too, weights learn at what it will draw
+        model.arch.draws = phase.moves_architecture
     alone = weights_alone if phase.moves_weights else weights_stay
     update = parts.update if phase.moves_architecture else alone
     streams = {"weights": weight_batches, "architecture": arch_batches}

@@ -71,6 +71,13 @@ _PUBLISHED = (
         {"gradient": "first-order", "groups": 4, "edge_weights": True},
         recipe={"warmup_share": 0.3, "batch": 256, "lr": 0.1, "lr_end": 0.0, "arch_lr": 6e-4},
     ),
+    Method("gdas", "GDAS, Sec. 3.2", {"gradient": "first-order", "relaxation": "gumbel"}),
+    Method("snas", "SNAS, Sec. 2.2 and 2.3", {"gradient": "one-level", "split": "same", "relaxation": "concrete"}),
+    Method(
+        "drnas",
+        "DrNAS, Sec. 3.1 and 3.2",
+        {"gradient": "first-order", "relaxation": "dirichlet", "regularizer": "anchor", "arch_weight_decay": 0.0},
+    ),
     Method("darts-pt", "DARTS-PT, Sec. 4", {"gradient": "first-order", "selection": "perturbation"}),
     Method("one-level", "both gradients from the training batch", {"gradient": "one-level", "split": "same"}),
     Method("mixed-level", "MiLeNAS, Sec. 3", {"gradient": "mixed-level"}),

@@ -14,6 +14,7 @@ from torch import Tensor
 from wholenet.architecture import Architecture
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
+from wholenet.sampled_weights import concentrations
 
 Penalty = Callable[[Architecture, float], Tensor]
 """(architecture, time in epochs) -> the term to add."""
@@ -104,6 +105,27 @@ class ZeroOne:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """``magnitude`` times the sum over all options of (concentration - 1)^2 (DrNAS, Sec. 3.2, the anchor at one): it
+    holds the spread of a Dirichlet distribution's samples near that of the uniform distribution over mixtures.
+
+    The paper leaves the distance open. Its code decays the logits by 1e-3, whose gradient this one has where a logit is
+    positive; where it is negative, this one stays a distance of concentrations, and bounded.
+    """
+
+    magnitude: float = 5e-4
+
+    def __call__(self, arch: Architecture, time: float) -> Tensor:  # noqa: ARG002
+        """The term to add: a scalar, differentiable in the logits; 0 where all logits are."""
+        found = [
+            concentrations(logits)[arch.mask(name)]
+            for name, logits in arch.logits.items()
+            if name not in arch.others  # these are no concentrations
+        ]
+        return self.magnitude * (torch.cat(found) - 1).square().sum()
+
+
+@dataclass(frozen=True)
 class Regularizer:
     """A term on the architecture, by name: what ``--regularizer`` takes."""
 
@@ -124,6 +146,7 @@ REGULARIZERS: Registry[Regularizer] = Registry(
             Regularizer("none", None),
             Regularizer("beta-decay", BetaDecay()),
             Regularizer("zero-one", ZeroOne()),
+            Regularizer("anchor", Anchor()),
         )
     },
     load=load_plugins,

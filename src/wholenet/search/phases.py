@@ -19,6 +19,14 @@ class Phase:
     removes: bool = False
     """Whether units may be removed at the end of its epochs, where no search does that."""
 
+    def progress(self, epoch: int) -> float:
+        """What moves over a search at ``epoch``: from 0 in its first epoch to 1 in its last; 0 in other phases.
+
+        >>> [Phase("search", 2, 5, moves_architecture=True).progress(epoch) for epoch in (2, 3, 4)]
+        [0.0, 0.5, 1.0]
+        """
+        return (epoch - self.first) / max(1, self.end - self.first - 1) if self.moves_architecture else 0.0
+
 
 def single_stage(epochs: int, warmup_share: float = 0.05, search_share: float = 0.35) -> tuple[Phase, ...]:
     """Warm-up, search and fine-tune over ``epochs``; each boundary is rounded to the nearest epoch.

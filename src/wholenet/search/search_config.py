@@ -34,9 +34,10 @@ class SearchConfig(RunConfig):
     gradient: Gradient = "first-order"
     """Architecture gradient (second-order: through one step of the weights, by finite differences)."""
     relaxation: str = "softmax"
-    """Logits to weights: softmax, a choice; sigmoid, a gate for each option; or one that was registered."""
+    """Logits to weights: softmax, a choice; sigmoid, a gate for each option; gumbel, concrete, dirichlet, samples of a
+    distribution, new in each step; or one that was registered."""
     regularizer: str = "none"
-    """Term on the architecture: none, beta-decay, zero-one, or one that was registered."""
+    """Term on the architecture: none, beta-decay, zero-one, anchor, or one that was registered."""
     perturbation: Literal["none", "random", "adversarial"] = "none"
     """How the architecture weights are disturbed in weight steps of the search (SmoothDARTS)."""
     perturbation_end: Decay = 0.3
@@ -77,9 +78,20 @@ class SearchConfig(RunConfig):
             raise ValueError(
                 f"regularizer='zero-one' moves gates to 0 or 1; relaxation={self.relaxation!r} has none, give 'sigmoid'"
             )
+        if self.regularizer == "anchor" and self.relaxation != "dirichlet":
+            raise ValueError(
+                f"regularizer='anchor' holds the concentrations of a Dirichlet distribution; relaxation="
+                f"{self.relaxation!r} has none, give 'dirichlet'"
+            )
+        if self.relaxation == "dirichlet" and self.gradient == "second-order-exact":
+            raise ValueError(
+                "gradient='second-order-exact' differentiates twice, which samples of relaxation='dirichlet' can be "
+                "once; give 'second-order', or 'first-order', as DrNAS"
+            )
         if self.perturbation != "none" and self.relaxation != "softmax":
             raise ValueError(
-                f"perturbation disturbs weights that sum to 1, which relaxation={self.relaxation!r} does not give"
+                f"perturbation disturbs weights that sum to 1 and are not drawn, which relaxation={self.relaxation!r} "
+                "does not give"
             )
         if self.perturbation != "none" and self.gradient in ("second-order", "second-order-exact"):
             raise ValueError(

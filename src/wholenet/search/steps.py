@@ -57,7 +57,7 @@ def weight_step(
         The loss before the step, over all processes, detached.
     """
     with torch.no_grad():
-        architecture = model.arch() if weights is None else weights
+        architecture = model.arch.drawn() if weights is None else weights
     return descend(loss(model.execution(batch.images, architecture), batch.targets), model.net, optimizer, clip)
 
 
@@ -144,7 +144,7 @@ def architecture_gradient(
     """
     still = nullcontext() if update_statistics else still_statistics(model.net)
     with constant(model.net), still:  # the backward pass too: it may run parts of the forward pass again
-        value = loss(model.execution(batch.images, model.arch()), batch.targets)
+        value = loss(model.execution(batch.images, model.arch.drawn()), batch.targets)
         gradient = list(torch.autograd.grad(value, list(model.arch.parameters())))
         parallel.sum_each(gradient)
         whole = parallel.summed(value)
@@ -200,7 +200,7 @@ def simultaneous_step(
     Raises:
         NotFinite: if a term of the loss or a gradient is not a finite number, before anything has moved.
     """
-    value = loss(model.execution(batch.images, model.arch()), batch.targets)
+    value = loss(model.execution(batch.images, model.arch.drawn()), batch.targets)
     optimizer.zero_grad(set_to_none=True)
     logits = list(model.arch.parameters())
     value.backward()

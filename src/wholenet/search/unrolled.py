@@ -87,7 +87,7 @@ def unrolled_gradient(
 
     def loss_at(batch: Batch, values: Sequence[Tensor]) -> Tensor:
         state = dict(zip(names, values, strict=True))
-        return loss(functional_call(model.net, state, (batch.images, model.arch())), batch.targets)
+        return loss(functional_call(model.net, state, (batch.images, model.arch.drawn())), batch.targets)
 
     def train_loss_at(values: Sequence[Tensor]) -> Tensor:
         with draws.same():

@@ -12,10 +12,12 @@ import yaml
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.files import read_yaml, shown, write_whole
+from wholenet.files import YAML_BYTES, read_text, read_yaml, shown, write_whole
 from wholenet.ops.candidates import CANDIDATES
 from wholenet.spaces.cell_tables import INPUTS, NODES, TYPES, CellEdge, Table, table_of
 from wholenet.spaces.darts import option_weights
+from wholenet.spaces.genotype_text import is_genotype_text, parse_genotype_text
+from wholenet.spaces.published_cells import PUBLISHED_CELLS, near_names
 
 KEPT = 2
 """Edges into each node."""
@@ -150,10 +152,10 @@ def write_cell_genotype(
 
 
 def read_cell_genotype(name: str | Path, space: str | None = None) -> CellGenotype:
-    """A published genotype by its name, or what :func:`write_cell_genotype` wrote.
+    """A published genotype by its name, what :func:`write_cell_genotype` wrote, or one as DARTS' code prints it.
 
     Args:
-        name: of ``PUBLISHED``, or a file.
+        name: of ``PUBLISHED``; or a file; or the text ``Genotype(normal=[...], ...)`` itself.
         space: the search space that it has to be of; None takes any.
 
     Raises:
@@ -162,12 +164,16 @@ def read_cell_genotype(name: str | Path, space: str | None = None) -> CellGenoty
     """
     if str(name) in PUBLISHED:
         genotype = PUBLISHED[str(name)]
+    elif is_genotype_text(str(name)):
+        genotype = cell_genotype_from_dict(parse_genotype_text(str(name)))
     else:
         try:
-            content = read_yaml(name)
+            text = read_text(name, YAML_BYTES)
+            content = parse_genotype_text(text) if is_genotype_text(text) else read_yaml(name)
         except (OSError, ValueError) as error:
             raise ValueError(
-                f"{name} is no published genotype ({', '.join(PUBLISHED)}) and cannot be read as one: {error}"
+                f"{name} is no published genotype ({near_names(str(name))}known: {', '.join(PUBLISHED)}) and cannot be "
+                f"read as one: {error}"
             ) from error
         try:
             if isinstance(content, Mapping) and "format" in content and "space" not in content:
@@ -228,31 +234,7 @@ def check_in_space(genotype: CellGenotype, space: str, operations: str | None = 
                 )
 
 
-# ---- what was published
-
-
-def _published(normal: str, reduce: str) -> CellGenotype:
-    """ "sep3:1 skip:0, ..." of both cells."""
-    names = {"sep3": "sep_conv_3x3", "skip": "skip_connect", "max": "max_pool_3x3", "avg": "avg_pool_3x3"}
-    names["dil3"] = "dil_conv_3x3"
-
-    def nodes(text: str) -> Nodes:
-        return tuple(
-            tuple((names[name], int(source)) for name, source in (pair.split(":") for pair in node.split()))
-            for node in text.split(",")
-        )
-
-    return CellGenotype(nodes(normal), nodes(reduce))
-
-
-PUBLISHED: dict[str, CellGenotype] = {
-    "darts-v1": _published(
-        "sep3:1 sep3:0, skip:0 sep3:1, skip:0 sep3:1, sep3:0 skip:2",
-        "max:0 max:1, skip:2 max:0, max:0 skip:2, skip:2 avg:0",
-    ),
-    "darts-v2": _published(
-        "sep3:0 sep3:1, sep3:0 sep3:1, sep3:1 skip:0, skip:0 dil3:2",
-        "max:0 max:1, skip:2 max:1, max:0 skip:2, skip:2 max:1",
-    ),
+PUBLISHED = {
+    name: CellGenotype(**{kind: found.nodes(kind) for kind in TYPES}) for name, found in PUBLISHED_CELLS.items()
 }
-"""Cells that DARTS found on CIFAR-10, by its first-order and its second-order gradient (its code's V1 and V2)."""
+"""Genotypes by the names that they are asked for with."""

@@ -19,7 +19,7 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 class Supernet(nn.Module, Generic[Net]):
-    """Owns ``net`` and ``arch``, saves both, and calls ``net(x, arch())``.
+    """Owns ``net`` and ``arch``, saves both, and calls ``net(x, arch.scored())``.
 
     Args:
         net: called with (x, weights); has ``masks``, the choices of its space.
@@ -54,7 +54,7 @@ class Supernet(nn.Module, Generic[Net]):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, channels, H, W] -> class logits: [B, classes, H, W] of segmentation, [B, classes] of labels."""
-        return self.net(x, self.arch())
+        return self.net(x, self.arch.scored())
 
 
 def create(
