@@ -15,9 +15,9 @@ import yaml
 from wholenet.architecture import Weights
 from wholenet.checked import Channels, Classes, built, checked, checked_in_order, settings_from
 from wholenet.files import read_yaml, require_keys, shown, write_whole
+from wholenet.spaces.cell_tables import PUBLISHED, is_cell_space
 from wholenet.spaces.genotype_text import is_genotype_text
 from wholenet.spaces.published_cells import PUBLISHED_CELLS
-from wholenet.spaces.sizes import CELL_SPACES
 from wholenet.spaces.subnets import Subnets
 
 Decode = Callable[[Weights, str, float], Any]
@@ -101,9 +101,9 @@ class Space:
             ValueError: if there is none of this space and size, or the space has no discrete networks.
         """
         kind = self._discrete()
-        if self.name not in CELL_SPACES and (str(path) in PUBLISHED_CELLS or is_genotype_text(str(path))):
+        if not is_cell_space(self.name) and (str(path) in PUBLISHED_CELLS or is_genotype_text(str(path))):
             raise ValueError(
-                f"{shown(str(path))} is a genotype of the spaces of cells ({', '.join(CELL_SPACES)}), not of "
+                f"{shown(str(path))} is a genotype of the spaces of cells ({', '.join(PUBLISHED)}), not of "
                 f"{self.name!r}: `wholenet retrain` trains it, on labelled images"
             )
         if str(path) in kind.published:
