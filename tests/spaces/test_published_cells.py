@@ -120,7 +120,7 @@ GOOD = printed(PUBLISHED["pc-darts"])
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (GOOD.replace("avg_pool_3x3", "average"), r"unknown operation 'average'; known: none, max_pool_3x3"),
+        (GOOD.replace("avg_pool_3x3", "average"), r"unknown cell operation 'average'; known: none, max_pool_3x3"),
         (GOOD.replace("('avg_pool_3x3', 0), ", ""), r"normal cell has 7 edges: it is a genotype of another space"),
         (GOOD.replace("range(2, 6)", "[2, 3, 4, 5, 6]"), r"normal_concat is \[2, 3, 4, 5, 6\]: .* another space"),
         (GOOD.replace("range(2, 6)", "range(2, 10**9)"), r"expected range\(2, 6\)"),
