@@ -32,6 +32,7 @@ ROOMS = [
     "training",
     "cells",
     "control",
+    "frontier",
     "smaller",
     "studies",
     "sweeps",

@@ -55,6 +55,10 @@ def parse_budget(text: str) -> Amount:
         return Amount(ms=number)
     if unit and unit not in ("%", "ms") and (macs := round(number * UNITS[re.sub("macs?$", "", unit)])):
         return Amount(macs=macs)
+    if "," in text:
+        raise ValueError(
+            f"budget={shown(text)}: several budgets are for `wholenet fit` alone, which trains a run for each; give one"
+        )
     raise ValueError(
         f"budget={shown(text)}: expected a share of the whole network above 0 and below 100 %, like 40%, a number of "
         "multiply-adds for one image, such as 2GMACs or 300MMACs, or a time for one image in milliseconds, such as 30ms"

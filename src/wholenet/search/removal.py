@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -120,8 +121,31 @@ def goal_for(spec: Spec, config: FitConfig, table: DeviceTable | None = None) ->
     assert config.budget is not None
     goal = goal_of(spec, config.budget, config.budget_size, config.budget_kinds, table)
     if config.narrower:
-        subnets(spec).narrower(goal.cost, goal.most)
+        try:
+            subnets(spec).narrower(goal.cost, goal.most)
+        except ValueError as error:
+            raise ValueError(f"budget={config.budget!r}: {error}") from None
     return goal
+
+
+def goals_for(spec: Spec, configs: Sequence[FitConfig], table: DeviceTable | None = None) -> list[Goal]:
+    """:func:`goal_for` each of ``configs``, which differ in their budgets alone, the smallest first.
+
+    Raises:
+        ValueError: if one cannot be met, or if two come to the same network.
+    """
+    goals = [goal_for(spec, config, table) for config in configs]
+    if configs[0].narrower:
+        known, cost = subnets(spec), goals[0].cost
+        found = [(config.budget, known.narrower(cost, goal.most)) for config, goal in zip(configs, goals, strict=True)]
+        for (budget, left), (other, same) in pairwise(found):
+            if left == same:
+                raise ValueError(
+                    f"budgets {budget} and {other} come to the same network, which costs "
+                    f"{cost.in_words(known.cost(left, cost))}: a grid gets narrower by eighths; leave one "
+                    "of them out, or give a budget_by that removes units"
+                )
+    return goals
 
 
 def removal_for(
