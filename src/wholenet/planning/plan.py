@@ -109,6 +109,10 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
             f"budget={given['budget']!r} is a time, which is measured when the network is known, and a plan chooses "
             "it: say what a plan would choose, --epochs first (and --size, --batch), or give a budget in multiply-adds"
         )
+    if base.budget is not None and base.scoring == "shallower":
+        raise ValueError(
+            "budget_by='shallower' is a control, to be trained for as long as what it is compared with: give --epochs"
+        )
     if base.budget is not None and not base.narrower:
         check_phases(plan_phases(base))
     beginning = find_beginning(base, plain(console))
