@@ -33,6 +33,7 @@ ROOMS = [
     "training",
     "cells",
     "control",
+    "frontier",
     "smaller",
     "studies",
     "sweeps",

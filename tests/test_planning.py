@@ -332,3 +332,39 @@ def test_a_busy_machine_is_said(load, told, monkeypatch):
     said = _machine(fit_config(data="d", out="o", threads=1), torch.device("cpu"), load)
     assert said.startswith("1 CPU threads of 2 cores")
     assert ("busy with other programs" in said) == told
+
+
+def test_several_budgets_share_the_time_and_all_else(discs, monkeypatch):
+    takes = {"20%": 0.2, "60%": 0.6}
+    monkeypatch.setattr(
+        choosing_module, "measure", lambda config, *_: Measured(takes[config.budget], takes[config.budget], 0.1, 2**30)
+    )
+    given = {"data": str(discs), "device": "cpu", "size": "nano"}
+    plan = plan_run({**given, "budget": "60%,20%"}, 10, QUIET)
+    runs = [plan.config(out="x", budget=budget) for budget in takes]
+    assert replace(runs[0], budget="60%") == runs[1]
+    steps = runs[0].epochs * runs[0].steps_per_epoch
+    seconds = steps * sum(takes.values()) + 2 * (math.ceil(runs[0].epochs / runs[0].val_every) + 1) * 0.1 * 2
+    assert 0.85 * 600 < seconds < 600
+    alone = plan_run({**given, "budget": "60%"}, 10, QUIET).config(out="x")
+    assert alone.epochs * alone.steps_per_epoch == pytest.approx(steps * 0.8 / 0.6, rel=0.1)
+    assert yaml.safe_load(plan.text())["budget"] == "60%,20%"
+    assert "for all budgets" in dict(plan.facts)["time"]
+    assert [name for name, _ in plan.facts].count("budget") == 2
+
+
+def test_a_narrower_network_is_timed_as_it_is(discs, machine, monkeypatch):
+    """Its steps are not shortened a second time by what the budget saves."""
+    real, asked = plan_module.choose_size, []
+
+    def choose_size(chosen, data, device, seconds, *, timed):
+        asked.append((seconds, real(chosen, data, device, seconds, timed=timed)))
+        return asked[-1][1]
+
+    monkeypatch.setattr(plan_module, "choose_size", choose_size)
+    machine(seconds=0.5)
+    plan_run({"data": str(discs), "device": "cpu", "budget": "50%"}, 1, QUIET)
+    plan_run({"data": str(discs), "device": "cpu", "budget": "50%,25%"}, 1, QUIET)
+    ((alone, fitting), (shared, both)) = asked
+    assert fitting == int(alone / 0.5)
+    assert both == pytest.approx(shared / 0.75, rel=0.05)

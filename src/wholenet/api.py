@@ -36,6 +36,7 @@ from wholenet.deploy.tiles import Tiling
 from wholenet.deploy.video import is_video
 from wholenet.diagnostics.drop import Price, drop_edges
 from wholenet.files import check_output
+from wholenet.frontier import Frontier, fit_frontier, frontier_configs, is_frontier, resume_frontier
 from wholenet.inspection import compare as compare
 from wholenet.inspection import diagnose as diagnose
 from wholenet.inspection import write_report as write_report
@@ -48,6 +49,7 @@ from wholenet.old_names import evaluate_classifier as evaluate_classifier
 from wholenet.old_names import fit_classifier as fit_classifier
 from wholenet.old_names import load_classifier as load_classifier
 from wholenet.planning.plan import Plan, announced, plan_run
+from wholenet.search.budgets import several
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
 from wholenet.search.cell_folder import CellFolder
@@ -80,7 +82,8 @@ def fit(
             values for some.
 
     Returns:
-        On images with masks a :class:`wholenet.control.Compared`; on labelled images what the search found,
+        On images with masks a :class:`wholenet.control.Compared`, of several budgets ("15%,30%,50%") a
+        :class:`wholenet.frontier.Frontier`; on labelled images what the search found,
         :class:`wholenet.cells.search.Searched`, or of a method that searches several times
         :class:`wholenet.cells.best_of.Best`.
 
@@ -103,6 +106,8 @@ def fit(
         check_workers(searched.workers)
         return fit_cells(searched)
     given = {"data": str(data), "out": str(out), **options}
+    if several(given.get("budget")):
+        return _fit_frontier(given, minutes)
     if minutes is None:
         config = fit_config(**given)
         check_workers(config.workers)
@@ -111,6 +116,16 @@ def fit(
     planned = announced(given, minutes, console)
     check_workers(planned.config().workers)
     return fit_with_control(planned.config(), console, planned.text())
+
+
+def _fit_frontier(given: dict[str, Any], minutes: float | None) -> Frontier:
+    configs = frontier_configs(given)
+    check_workers(configs[0].workers)
+    if minutes is None:
+        return fit_frontier(configs)
+    console = Console()
+    planned = announced(given, minutes, console)
+    return fit_frontier(frontier_configs(planned.options), console, planned.text())
 
 
 @checked_numbers
@@ -137,6 +152,8 @@ def resume(run: str | Path, data: str | Path | None = None, **machine: Any) -> A
     Raises:
         ValueError: if there is no run, its data is gone or has changed, or another setting is given.
     """
+    if is_frontier(run):
+        return resume_frontier(run, data=data, **machine)
     if is_cell_run(Path(run)):
         config = CellFolder(run).config
         check_workers(machine.get("workers", config.workers))

@@ -19,9 +19,10 @@ from wholenet.search.cost import run_macs, step_cost
 from wholenet.search.keep import best_record, is_best
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import Phase
-from wholenet.search.removal import Goal, Removal, goal_of
+from wholenet.search.removal import Goal, Removal, begun_with, goal_for, goal_of
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.scores import SCORES, Seen
+from wholenet.search.shallower import with_all_layers, with_layers
 from wholenet.search.shrinking import shrink_training
 from wholenet.search.start import state_of
 from wholenet.search.steps import Batch, weight_step
@@ -262,6 +263,49 @@ def test_only_epochs_of_the_last_size_are_compared():
     assert is_best(0.1, found[:1], score, 5)
 
 
+@pytest.mark.parametrize("share", [0.9, 0.7, 0.5, 0.3])
+def test_the_deepest_shallower_grid_that_fits_is_whole_and_one_layer_gets_narrower(share):
+    spec = create_model("grid-small", num_classes=5).spec
+    known = subnets(spec)
+    cost = known.multiply_adds(96, 128)
+    most = int(share * known.cost(known.whole(), cost))
+    own = []
+    for layers in range(1, 10):
+        shallow = subnets(with_layers(spec, layers))
+        own.append(shallow.macs(shallow.whole(), 96, 128))
+        assert shallow.cost(shallow.whole(), cost) == own[-1]
+    config = fit_config(data="d", out="o", budget=f"{share:.0%}", budget_by="shallower", crop="96x128")
+    begun, left = begun_with(spec, config, goal_for(spec, config))
+    fitting = [n for n, macs in enumerate(own, 1) if macs <= most]
+    assert begun.settings["layers"] == left.layers == max(fitting, default=1)
+    assert (left == subnets(begun).whole()) == bool(fitting)
+    assert subnets(begun).cost(left, cost) <= most
+    assert subnets(with_all_layers(begun)).whole() == known.whole()
+
+
+@pytest.mark.parametrize(("budget", "layers", "narrower"), [("90%", 2, False), ("45%", 1, True)])
+def test_a_shallower_network_is_that_from_the_start_and_its_control_too(
+    discs, tmp_path, capsys, budget, layers, narrower
+):
+    given = {**SMALL, "epochs": 3, "val_every": 3, "steps_per_epoch": 1, "budget_by": "shallower"}
+    wholenet.fit(discs, tmp_path / "run", budget=budget, control=not narrower, **given)
+    model = wholenet.load(tmp_path / "run").network
+    goal = goal_of(with_all_layers(replace(model.spec, subnet=None)), budget, (32, 32))
+    macs = macs_as_run(model.eval(), 32, 32)
+    assert [record["macs"] for record in records(tmp_path / "run")] == [macs] * 3
+    assert macs <= goal.most
+    assert (model.spec.settings["layers"], model.spec.subnet is not None) == (layers, narrower)
+    assert (
+        f"{layers} layers from the start: {macs_in_words(macs)} of {macs_in_words(goal.whole)}"
+        in capsys.readouterr().out
+    )
+    assert RunFolder(tmp_path / "run").fit_config.layers == layers
+    if not narrower:
+        assert {record["macs"] for record in records(tmp_path / "run" / "control")} == {macs}
+    wholenet.resume(tmp_path / "run")
+    assert wholenet.load(tmp_path / "run").network.spec == model.spec
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -287,6 +331,9 @@ def test_only_epochs_of_the_last_size_are_compared():
         ({"budget_by": "random"}, "there is none; give budget=40% or so with it"),
         ({"budget_over": 0.5}, "there is none; give budget=40% or so with it"),
         ({"filters": 7}, "cannot be halved"),
+        ({"budget": "50%", "budget_by": "shallower", "layers": 2}, "says how many layers there are"),
+        ({"budget": "5ms", "budget_by": "shallower"}, "budget_by='shallower' does not go with a budget in ms"),
+        ({"budget": "50%", "budget_by": "shallower", "budget_units": "edge"}, "'shallower' none are"),
     ],
 )
 def test_what_cannot_be_is_refused_before_a_folder_is_made(discs, tmp_path, given, told):
@@ -301,9 +348,10 @@ def test_an_average_is_of_the_narrower_network(discs, tmp_path):
 
 
 def test_fewer_filters_are_a_narrower_grid(discs, tmp_path):
-    wholenet.fit(discs, tmp_path / "run", filters=4, **{**SMALL, "epochs": 3})
+    wholenet.fit(discs, tmp_path / "run", filters=4, layers=1, **{**SMALL, "epochs": 3})
     net = wholenet.load(tmp_path / "run").network.net
     assert net.decoder.channels == (4, 8, 16, 32)
+    assert net.masks["alpha"].shape[0] == 1
     assert RunFolder(tmp_path / "run").spec(Facts(3)).settings["filters"] == 4
 
 

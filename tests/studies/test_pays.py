@@ -8,9 +8,12 @@ import pytest
 
 from wholenet.search.config import FitConfig
 from wholenet.spaces.catalog import create_model
+from wholenet.spaces.space import Facts
+from wholenet.studies import pays as study
 from wholenet.studies.paired import T_975, paired
-from wholenet.studies.pays import _cost
-from wholenet.studies.step_times import relative_times
+from wholenet.studies.pays import ARMS, BUDGETS, SMALLER, WHOLE, _cost
+from wholenet.studies.setting import Setting
+from wholenet.studies.step_times import _key, relative_times
 
 
 @pytest.mark.parametrize("degrees", range(1, 10))
@@ -56,3 +59,53 @@ def test_times_are_measured_once(tmp_path, monkeypatch):
     (tmp_path / "times.json").write_text(json.dumps(dict.fromkeys(kept, 0.25)))
     assert relative_times({"b": small}, large, config, tmp_path / "times.json") == {"b": 0.25}
     assert relative_times({"b": small}, large, replace(config, batch=3), tmp_path / "times.json") == {"b": 1.0}
+
+
+def test_layers_that_are_not_chosen_leave_what_was_measured_valid():
+    config = FitConfig(data="d", out="o", crop="32x32", batch=2)
+    spec = create_model("grid-nano", num_classes=3).spec
+    old, new, other = (
+        replace(spec, settings={**spec.settings, **more}) for more in ({}, {"layers": None}, {"layers": 2})
+    )
+    assert _key(old, old, config) == _key(new, old, config) != _key(other, old, config)
+
+
+class _Pool:
+    """Trains nothing: what it was asked for, and runs of a given score."""
+
+    def __init__(self):
+        self.asked = {}
+
+    def trained_arms(self, arms):
+        self.asked |= arms
+        return {key: [_Trained(config) for config in configs] for key, configs in arms.items()}
+
+
+class _Trained:
+    def __init__(self, config):
+        self.config = config
+
+    def records(self):
+        return [{"macs": 100, "subnet": None}, {"macs": 50, "subnet": None}]
+
+
+def test_the_controls_get_as_many_epochs_as_the_search_pays_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "_facts", lambda _: Facts(3))
+    monkeypatch.setattr(study, "_last", lambda _: create_model("grid-nano", num_classes=3).spec)
+    monkeypatch.setattr(study, "final_miou", lambda run: 0.1 * (run.config.seed + 1))
+    monkeypatch.setattr(study, "_macs", lambda *_: 50)
+    timed = {}
+    monkeypatch.setattr(study, "relative_times", lambda specs, *_: timed.update(specs) or dict.fromkeys(specs, 0.5))
+    pool = _Pool()
+    result = study.pays(Setting(scale="cpu", data="d", out=tmp_path, seeds=2), pool)
+    assert set(pool.asked) == {(budget, arm) for budget in BUDGETS for arm in ARMS}
+    assert set(timed) == {f"{budget} {arm}" for budget in BUDGETS for arm in ARMS if arm != WHOLE}
+    for (budget, arm), configs in pool.asked.items():
+        assert [config.seed for config in configs] == [0, 1]
+        assert {config.budget for config in configs} == {None if arm == WHOLE else budget}
+        if arm in SMALLER:
+            assert {(config.budget_by, config.architecture) for config in configs} == {(arm, "uniform")}
+            assert configs[0].epochs == round(1.5 / 0.5)
+    assert timed[f"30% {SMALLER[1]}"].settings["layers"] == 1
+    assert len(result.table.rows) == len(BUDGETS) * len(ARMS)
+    assert (tmp_path / study.FIGURE).is_file()

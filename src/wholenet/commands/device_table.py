@@ -7,7 +7,7 @@ from typing import Any
 from wholenet.checked import Channels, Classes, Minutes, Threads
 from wholenet.files import check_output
 from wholenet.search.config import fit_config, parse_size
-from wholenet.spaces.sizes import GRID_SIZES, Filters, Size
+from wholenet.spaces.sizes import GRID_SIZES, Filters, Layers, Size
 
 
 def device_table(
@@ -16,6 +16,7 @@ def device_table(
     out: str = "device-table.json",
     size: Size | None = None,
     filters: Filters | None = None,
+    layers: Layers | None = None,
     activation: str | None = None,
     operations: str | None = None,
     classes: Classes | None = None,
@@ -31,6 +32,7 @@ def device_table(
         out: File to write.
         size: Of the grid, with data; default: small.
         filters: As in fit.
+        layers: As in fit.
         activation: As in fit.
         operations: As in fit.
         classes: Without data: classes to tell apart; default: 19.
@@ -39,7 +41,7 @@ def device_table(
         threads: CPU threads of torch.
         seconds: About how long to measure; at least a few runs of every network are taken.
     """
-    shape = {"filters": filters, "activation": activation, "operations": operations}
+    shape = {"filters": filters, "layers": layers, "activation": activation, "operations": operations}
     given: dict[str, Any] = {name: value for name, value in shape.items() if value is not None}
     asked = None if at is None else parse_size(at)
     check_output(out)

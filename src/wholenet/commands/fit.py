@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from wholenet.checked import PlannedMinutes
+from wholenet.commands.frontier import fit_frontier, holds_frontier, resume_frontier
 from wholenet.commands.runs import Files, Moved, Printed, Resumed, free_folder, given, print_as_file, trained
 from wholenet.data.sets import Task
 from wholenet.files import shown
 from wholenet.option_files import NONE
+from wholenet.search.budgets import parse_budgets, several
 from wholenet.search.config import FitConfig, fit_config, grid_methods
 from wholenet.search.presets import PRESETS
 from wholenet.search.protocols import plan_phases
@@ -41,18 +43,19 @@ def fit(
     task: Task = "segmentation",  # noqa: ARG001  # what reads it chooses this command
     **options: Annotated[Any, OPTIONS],
 ) -> None:
-    """Train a network on a folder of images and masks, or on the built-in scenes. For the options of the other task:
+    """Train a network on a folder of images and masks, or on the built-in scenes; with several budgets, joined by
+    commas, a network for each. For the options of the other task:
     wholenet fit --task classification --help
 
     Args:
         data: Folder with images and masks, or a data set by name: "scenes".
         out: Run folder to create; default: runs/DATA-1, and so on.
-        resume: Continue the run in this folder.
+        resume: Continue the run in this folder, or all runs of several budgets.
         moved: With --resume: where its data is now, if it was moved.
         config: YAML file with any of these options; repeatable, the last wins. What is typed wins over all.
         print_config: Only print what all options come to, as a file for --config.
-        minutes: Time for the whole run, its control too; what is not given is chosen for it. Default: what the data
-            needs, at most an hour. With --epochs nothing is chosen.
+        minutes: Time for the whole run, its control too, of several budgets for all of them; what is not given is
+            chosen for it. Default: what the data needs, at most an hour. With --epochs nothing is chosen.
         preset: Settings that go together, below all that is given; nothing is chosen then.
         plan_only: Only print what would be chosen, as a file for --config.
         task: Default: as the data looks.
@@ -73,22 +76,33 @@ def fit(
     plans = _plans(found, preset, resume, minutes=minutes, plan_only=plan_only)
     found = {**PRESETS.get(preset or "", {}), **found}
     if print_config:
-        print_as_file(fit_config(**{"data": "", "out": "", **found}))
+        _print_config(found)
         return
-    if resume is None and "data" not in found:
+    if resume is not None:
+        if holds_frontier(resume):
+            resume_frontier(resume, found, moved)
+        else:
+            _tell_all(trained(resume, found, moved))
+        return
+    if "data" not in found:
         raise ValueError("give the data: `wholenet fit DATA`")
-    started: FitConfig | str | None = resume
-    if resume is None:
-        found.setdefault("out", free_folder(str(found["data"])))
-        started = None if plans else fit_config(**found)
+    found.setdefault("out", free_folder(str(found["data"])))
     text = None
-    if started is None:
-        started, text = _planned(found, minutes, plan_only)
+    if plans:
+        found, text = _planned(found, minutes, plan_only)
         if plan_only:
             print(text, end="")
             return
-    if (compared := trained(started, found, moved, text)) is not None:
-        tell(compared)
+    if several(found.get("budget")):
+        fit_frontier(found, text)
+    else:
+        _tell_all(trained(fit_config(**found), found, moved, text))
+
+
+def _print_config(found: dict[str, Any]) -> None:
+    budgets = found.get("budget")
+    one = {"budget": parse_budgets(str(budgets))[-1]} if several(budgets) else {}
+    print_as_file(fit_config(**{"data": "", "out": "", **found, **one}), **({"budget": budgets} if one else {}))
 
 
 def _plans(found: dict[str, Any], preset: str | None, resume: str | None, **asked: Any) -> bool:
@@ -111,8 +125,9 @@ def _named(**options: Any) -> str | None:
     return next((name.replace("_", "-") for name, value in options.items() if value not in (None, False)), None)
 
 
-def _planned(found: dict[str, Any], minutes: float | None, quiet: bool) -> tuple[FitConfig, str]:
-    """The config of a run whose settings are chosen for its data and time, and how they were; people are told."""
+def _planned(found: dict[str, Any], minutes: float | None, quiet: bool) -> tuple[dict[str, Any], str]:
+    """The options of a run, or of one for each budget, with those that are chosen for its data and time, and how they
+    were; people are told."""
     from rich.console import Console
 
     from wholenet.planning.plan import announced
@@ -123,7 +138,12 @@ def _planned(found: dict[str, Any], minutes: float | None, quiet: bool) -> tuple
             "to all with --config plan.yaml"
         )
     plan = announced(found, minutes, Console(stderr=quiet))
-    return plan.config(), plan.text()
+    return plan.options, plan.text()
+
+
+def _tell_all(compared: Compared | None) -> None:
+    if compared is not None:
+        tell(compared)
 
 
 def tell(compared: Compared) -> None:

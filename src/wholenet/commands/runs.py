@@ -158,8 +158,9 @@ def in_all_processes(work: Callable[[], Result]) -> Result | None:
     return ended if tells else None
 
 
-def print_as_file(config: TrainConfig | ClassifierConfig, *but: str) -> None:
-    """Print a config as a file for ``--config``: data and folder are no options."""
-    values = {name: value for name, value in asdict(config).items() if name not in ("data", "out", *but)}
+def print_as_file(config: TrainConfig | ClassifierConfig, *but: str, **instead: Any) -> None:
+    """Print a config as a file for ``--config``: data and folder are no options. ``instead``: values of some fields."""
+    values = {**asdict(config), **instead}
+    values = {name: value for name, value in values.items() if name not in ("data", "out", *but)}
     values |= {**values.pop("settings", {}), **values.pop("task_settings", {})}
     print(yaml.safe_dump(values, sort_keys=False), end="")

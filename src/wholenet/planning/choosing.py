@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from wholenet.planning.timing import MORE_TIME, Measured, measure
 from wholenet.search.config import GRID_SETTINGS, FitConfig
 from wholenet.search.memory import ran_out_of_memory
 from wholenet.search.phases import single_stage
-from wholenet.search.removal import Goal, goal_for
+from wholenet.search.removal import Goal, goals_for
 from wholenet.search.run_folder import spec_of
 from wholenet.spaces.catalog import create_from
 from wholenet.spaces.count import COARSEST, macs_as_run
@@ -37,12 +37,20 @@ class Choice:
 class Chosen:
     """The config as it is chosen, step by step; what was given stays."""
 
-    def __init__(self, given: dict[str, Any], config: FitConfig) -> None:
+    def __init__(self, given: dict[str, Any], config: FitConfig, budgets: Sequence[str] = ()) -> None:
         self.given = given
         self.config = config
+        """Of several runs, that with the largest budget."""
+        self.budgets = tuple(budgets)
+        """Of several runs, which share all else, the smallest first."""
         self.made: list[Choice] = []
         self.subnet: Mapping[str, Any] | None = None
         """What is left of the grid from the start; see :func:`wholenet.beginning.part_of`."""
+
+    @property
+    def runs(self) -> list[FitConfig]:
+        """The configs of all runs that are planned: one, or one for each budget."""
+        return [replace(self.config, budget=budget) for budget in self.budgets] or [self.config]
 
     def choose(self, name: str, value: Any, reason: str) -> None:
         """Choose ``value`` unless the option was given."""
@@ -95,7 +103,7 @@ def check_start(chosen: Chosen, data: MaskData, beginning: Beginning) -> str | N
     """
     config, spec = chosen.config, spec_of(chosen.config, data.network())
     if config.budget is not None:
-        goal_for(spec, config)
+        goals_for(spec, chosen.runs)
     if beginning.given is None:
         return None
     chosen.subnet, why = part_of(config, beginning.given, spec)
@@ -120,40 +128,44 @@ def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: f
     goals = _goals(chosen, data)
     first = next(iter(goals))
     chosen.choose("size", first, "")
-    one = _of_run(chosen.config, goals[first]) * measured(chosen, data, device, seconds).weight_step
+    # What is timed is a step of the largest run's first network: a narrower one is that from the start.
+    timed_share = _of_run(chosen.config, goals[first][-1]) if chosen.config.narrower else 1.0
+    shares = {name: sum(_of_run(chosen.config, goal) for goal in found) for name, found in goals.items()}
+    one = shares[first] / timed_share * measured(chosen, data, device, seconds).weight_step
     height, width = (max(COARSEST, round(side / COARSEST) * COARSEST) for side in data.size())  # is counted faster
     costs = dict[str, float]()
-    for name, goal in goals.items():
+    for name in goals:
         spec = spec_of(replace(chosen.config, size=name), data.network())
-        costs[name] = macs_as_run(create_from(spec).eval(), height, width) * _of_run(chosen.config, goal)
+        costs[name] = macs_as_run(create_from(spec).eval(), height, width) * shares[name]
         if name != first and one * costs[name] / costs[first] * rules.ENOUGH_STEPS > seconds:
             break  # those after it are larger still
     steps = {name: one * cost / costs[first] for name, cost in costs.items()}
     needed = rules.steps_needed(len(data.prepared.weights), chosen.config.batch)
     wanted = rules.ENOUGH_STEPS if timed else needed
-    shares = 2 if chosen.config.control else 1
-    size = rules.size_for(steps, seconds / shares, wanted)
+    seconds /= 2 if chosen.config.control else 1
+    size = rules.size_for(steps, seconds, wanted)
     names = list(steps)
     larger = names[names.index(size) + 1 :]
-    fitting = int(seconds / shares / steps[size])
+    fitting = int(seconds / steps[size])
     reason = f"the largest that takes {wanted:,} steps in the time"
     if fitting < wanted:
         reason = f"the smallest; none takes {wanted:,} steps in the time"
     elif larger:
-        reason += f"; {larger[0]} would take about {int(seconds / shares / steps[larger[0]]):,}"
+        reason += f"; {larger[0]} would take about {int(seconds / steps[larger[0]]):,}"
     chosen.choose("size", size, reason)
     return fitting
 
 
-def _goals(chosen: Chosen, data: MaskData) -> dict[str, Goal | None]:
-    """The sizes that can be taken, the smallest first, with what a budget means for each; None without one."""
+def _goals(chosen: Chosen, data: MaskData) -> dict[str, Sequence[Goal | None]]:
+    """The sizes that can be taken, the smallest first, with what the budget of each run means for it; None without
+    one."""
     config = chosen.config
     if config.budget is None:
-        return dict.fromkeys(GRID_SIZES)
-    found, refused = dict[str, Goal | None](), list[ValueError]()
+        return {name: [None] for name in GRID_SIZES}
+    found, refused = dict[str, Sequence[Goal | None]](), list[ValueError]()
     for name in GRID_SIZES:
         try:
-            found[name] = goal_for(spec_of(replace(config, size=name), data.network()), config)
+            found[name] = goals_for(spec_of(replace(config, size=name), data.network()), chosen.runs)
         except ValueError as error:
             refused.append(error)
     if not found:
@@ -192,13 +204,24 @@ def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: floa
         chosen.choose("batch", smaller, f"a batch of {2 * smaller} does not fit into memory")
 
 
-def choose_length(chosen: Chosen, data: MaskData, found: Measured, seconds: float, *, needed: bool) -> Length:
-    """Steps, validations and rates for so many ``seconds``; of them no more than the data needs, if that is asked."""
-    images = len(data.prepared.val)
+def measured_all(chosen: Chosen, data: MaskData, device: torch.device, seconds: float) -> list[Measured]:
+    """:func:`measured` for each run, the largest last: where its batch is too large, it is made smaller for all."""
+    last = measured(chosen, data, device, seconds)
+    return [measure(config, data, device, seconds) for config in chosen.runs[:-1]] + [last]
+
+
+def cost_of(chosen: Chosen, data: MaskData, found: Sequence[Measured]) -> Cost:
+    """What all runs cost."""
+    return Cost(chosen.config, found[-1], len(data.prepared.val), others=tuple(found[:-1]))
+
+
+def choose_length(chosen: Chosen, data: MaskData, found: Sequence[Measured], seconds: float, *, needed: bool) -> Length:
+    """Steps, validations and rates of each run, if all take so many ``seconds``; no more steps than the data needs, if
+    that is asked."""
     wanted = rules.steps_needed(len(data.prepared.weights), chosen.config.batch)
-    fitting = Cost(chosen.config, found, images).fitting(seconds)
+    fitting = cost_of(chosen, data, found).fitting(seconds)
     _choose_recalibration(chosen, min(fitting, wanted) if needed else fitting)
-    cost = Cost(chosen.config, found, images)  # which may have statistics to estimate now
+    cost = cost_of(chosen, data, found)  # which may have statistics to estimate now
     fitting = cost.fitting(seconds)
     reason = "as many as fit into the time"
     if needed and wanted <= fitting:
@@ -207,14 +230,15 @@ def choose_length(chosen: Chosen, data: MaskData, found: Measured, seconds: floa
         length = cost.length(fitting, seconds)
     except ValueError as error:
         raise ValueError(
-            f"{error} (a step takes {found.weight_step:.2f} s here, and planning left {max(0.0, seconds):.0f} s): "
+            f"{error} (a step takes {found[-1].weight_step:.2f} s here, and planning left {max(0.0, seconds):.0f} s): "
             f"{MORE_TIME}"
         ) from None
     epochs, each, steps = length.epochs, length.steps, length.in_all
     chosen.choose("epochs", epochs, f"of {each} steps: {steps:,}, {reason}")
     chosen.choose("steps_per_epoch", each, "an epoch is what is recorded and scored, however many images there are")
     if cost.retrains:
-        why = f"of the second stage, steps of {found.later_step or found.weight_step:.3g} s: as long as fine-tuning"
+        step = found[-1].later_step or found[-1].weight_step
+        why = f"of the second stage, steps of {step:.3g} s: as long as fine-tuning"
         chosen.choose("retrain_epochs", length.retrain_epochs, why)
     _choose_rates(chosen, length)
     if chosen.config.stopping == "none":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from wholenet.data.pixels import Pixels
 from wholenet.jobs.segmentation import MaskData
 from wholenet.planning.length import Cost, Length
-from wholenet.planning.timing import free_bytes
+from wholenet.planning.timing import Measured, free_bytes
 from wholenet.report.progress import duration
 from wholenet.search.config import FitConfig
 from wholenet.search.removal import goal_for
@@ -21,7 +22,7 @@ Facts = tuple[tuple[str, str], ...]
 
 
 def facts(
-    config: FitConfig,
+    runs: Sequence[FitConfig],
     data: MaskData,
     cost: Cost,
     length: Length,
@@ -30,25 +31,27 @@ def facts(
     start: str | None,
     load: float | None,
 ) -> Facts:
-    """The rows. ``start``: how much fits of the model that the run starts from. ``load``: see :func:`load_now`."""
+    """The rows, of one run or of several that differ in their budgets. ``start``: how much fits of the model that the
+    run starts from. ``load``: see :func:`load_now`."""
+    config = runs[-1]
     rows = [("data", _data(config, data)), ("machine", _machine(config, device, load))]
     if start is not None:
         rows.append(("start", start))
     rows += [("stem", stem_in_words(config, data.prepared.pixels))]
     rows += [("augmentation", augmentation_in_words(config, data.prepared.pixels))]
     if config.budget is not None:
-        rows.append(("budget", _budget(config, data, cost)))
+        rows += [("budget", _budget(run, data, one)) for run, one in zip(runs, cost.measured, strict=True)]
     rows += [("time", _time(cost, length)), ("memory", _memory(cost.found.peak_bytes, device))]
     return tuple(rows)
 
 
-def _budget(config: FitConfig, data: MaskData, cost: Cost) -> str:
+def _budget(config: FitConfig, data: MaskData, found: Measured) -> str:
     goal = goal_for(spec_of(config, data.network()), config)
-    words, step = goal.cost.in_words, cost.found.weight_step
+    words, step = goal.cost.in_words, found.weight_step
     told = f"{words(goal.most)} of {words(goal.whole)}"
     if config.narrower:
         return f"{told}, by a narrower network from the start; a step takes about {step:.3g} s"
-    later = cost.found.later_step or step
+    later = found.later_step or step
     return f"{told} after the search; a step takes about {later:.3g} s then, {step:.3g} s before"
 
 
@@ -112,8 +115,12 @@ def augmentation_in_words(config: FitConfig, pixels: Pixels) -> str:
 def _time(cost: Cost, length: Length) -> str:
     parts, steps = cost.parts(length), length.steps * cost.first_stage(length)
     told = [f"{name} {duration(seconds)}" for name, seconds in parts.items() if name != "training" and seconds >= 0.5]
-    training = f"{steps:,} steps of {parts['training'] / steps:.3g} s"
-    return f"about {duration(sum(parts.values()))}: {', '.join([training, *told])}"
+    step, runs = parts["training"] / steps, len(cost.measured)
+    training = f"{steps:,} steps of {step:.3g} s"
+    if runs > 1:
+        training = f"{steps:,} steps of each of {runs} runs, one after the other, of {step / runs:.3g} s in the mean"
+    whole = "about {}{}".format(duration(sum(parts.values())), " for all budgets" if runs > 1 else "")
+    return f"{whole}: {', '.join([training, *told])}"
 
 
 def _memory(peak: int, device: torch.device) -> str:

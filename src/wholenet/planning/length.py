@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wholenet.planning import rules
@@ -50,10 +50,17 @@ class Cost:
     found: Measured
     images: int
     """To validate on."""
+    others: tuple[Measured, ...] = ()
+    """Of runs that are as long and differ in their budgets alone, and share the time."""
     retrains: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "retrains", PROTOCOLS[self.config.protocol].retrains)
+
+    @property
+    def measured(self) -> tuple[Measured, ...]:
+        """Of every run, this one last."""
+        return (*self.others, self.found)
 
     @property
     def scoring(self) -> float:
@@ -68,12 +75,13 @@ class Cost:
             ValueError: if there is not a step for each phase.
         """
         epochs, each = rules.epochs_for(steps)
+        seconds /= 1 + len(self.others)
         scorings = min(SCORINGS, max(1, int(SCORING_SHARE * seconds / max(self.scoring, 1e-9))))
         every = math.ceil(epochs / min(scorings, epochs))
         return Length(epochs, each, every, self._retraining(epochs) if self.retrains else 0)
 
     def parts(self, length: Length) -> dict[str, float]:
-        """Seconds of each part of the run, by what people call it."""
+        """Seconds of each part of the run, of all runs, by what people call it."""
         parts = {"training": 0.0, "validations": 0.0}
         epochs = self.first_stage(length)
         for epoch in range(epochs):
@@ -92,6 +100,9 @@ class Cost:
             parts["control"] += DRAWN_SECONDS
         paged = self.found.scored_image if self.found.paged_image is None else self.found.paged_image
         parts["the end"] = self.images * paged + END_SECONDS
+        for other in self.others:
+            for name, seconds in replace(self, found=other, others=()).parts(length).items():
+                parts[name] += seconds
         return parts
 
     def first_stage(self, length: Length) -> int:

@@ -23,11 +23,12 @@ from wholenet.planning.choosing import (
     choose_network,
     choose_shapes,
     choose_size,
-    measured,
+    cost_of,
+    measured_all,
 )
 from wholenet.planning.facts import facts, load_now
-from wholenet.planning.length import Cost
 from wholenet.report.progress import plain
+from wholenet.search.budgets import parse_budgets, several
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.folder import Folder
 from wholenet.search.protocols import plan_phases
@@ -85,9 +86,10 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     Real steps are taken for it, on the data; nothing is written.
 
     Args:
-        given: options of :func:`wholenet.search.config.fit_config`; "data" must be there.
-        minutes: for the whole run, its control included if one is asked for, this planning too; None: what the data is
-            taken to need, at most ``LONGEST``.
+        given: options of :func:`wholenet.search.config.fit_config`; "data" must be there. Of several budgets, joined by
+            commas, each has a run, and they differ in nothing else.
+        minutes: for the whole run, its control included if one is asked for, this planning too, and for all runs
+            together; None: what the data is taken to need, at most ``LONGEST``.
         console: told how the data is read.
 
     Raises:
@@ -98,24 +100,31 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     if lengths := [name for name in ("epochs", "steps_per_epoch") if name in given]:
         raise ValueError(f"a plan says how long the run is, and so does {lengths[0]}; leave one of them out")
     started, load = time.perf_counter(), load_now()
-    base = fit_config(**{"out": "", **given})
+    budgets = parse_budgets(given["budget"]) if several(given.get("budget")) else ()
+    largest = {"budget": budgets[-1]} if budgets else {}
+    base = fit_config(**{"out": "", **given, **largest})
     device = choose_device(base.device)
     if base.timed:
         raise ValueError(
-            f"budget={base.budget!r} is a time, which is measured when the network is known, and a plan chooses it: "
-            "say what a plan would choose, --epochs first (and --size, --batch), or give the budget in multiply-adds"
+            f"budget={given['budget']!r} is a time, which is measured when the network is known, and a plan chooses "
+            "it: say what a plan would choose, --epochs first (and --size, --batch), or give a budget in multiply-adds"
+        )
+    if base.budget is not None and base.scoring == "shallower":
+        raise ValueError(
+            "budget_by='shallower' is a control, to be trained for as long as what it is compared with: give --epochs"
         )
     if base.budget is not None and not base.narrower:
         check_phases(plan_phases(base))
     beginning = find_beginning(base, plain(console))
     data = MaskData(prepare(base if "batch" in given else replace(base, batch=2), console))
-    checked = time.perf_counter() - started
-    chosen = Chosen(dict(given), base)
+    checked = (1 + len(budgets)) * (time.perf_counter() - started)
+    chosen = Chosen(dict(given), base, budgets)
     choose_network(chosen, beginning)
     pixels = rules.GPU_PIXELS if device.type == "cuda" else rules.CPU_PIXELS
     choose_shapes(chosen, data, pixels, "a GPU" if device.type == "cuda" else "a CPU")
     data = data.cropped(chosen.config.crop_size)
-    # What is over before the first step: this planning, and the data once more, from what is known of it.
+    # What is over before the first step: this planning, and the data once more (before each of several runs, too),
+    # from what is known of it.
     deadline = 60 * (LONGEST if minutes is None else minutes)
     usual = deadline if minutes is not None else 60 * USUAL
     if chosen.leaves("size") and base.space == "grid":
@@ -124,11 +133,10 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
             choose_shapes(chosen, data, fewer, "the time")
             data = data.cropped(chosen.config.crop_size)
     start = check_start(chosen, data, beginning)
-    found = measured(chosen, data, device, deadline - (time.perf_counter() - started) - checked)
+    found = measured_all(chosen, data, device, deadline - (time.perf_counter() - started) - checked)
     left = (1 - SPARE) * (deadline - (time.perf_counter() - started) - checked)
     length = choose_length(chosen, data, found, left, needed=minutes is None)
-    cost = Cost(chosen.config, found, len(data.prepared.val))
-    about = facts(chosen.config, data, cost, length, device, start=start, load=load)
+    about = facts(chosen.runs, data, cost_of(chosen, data, found), length, device, start=start, load=load)
     return Plan(given, tuple(chosen.made), about)
 
 

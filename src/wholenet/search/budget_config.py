@@ -11,8 +11,9 @@ from wholenet.search.begin_config import BeginConfig
 from wholenet.search.protocols import PROTOCOLS
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-Scoring = Literal["narrower", "saliency", "saliency-by-kind", "magnitude", "weights", "random"]
-"""How a budget is met: by a narrower network from the start, or by what goes first (:mod:`wholenet.search.scores`)."""
+Scoring = Literal["narrower", "shallower", "saliency", "saliency-by-kind", "magnitude", "weights", "random"]
+"""How a budget is met: by a narrower or a shallower network from the start, or by what goes first
+(:mod:`wholenet.search.scores`)."""
 BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor", "budget_at", "device_table")
 BUDGET += ("budget_rounds",)
 """The fields that it adds."""
@@ -55,6 +56,10 @@ def parse_budget(text: str) -> Amount:
         return Amount(ms=number)
     if unit and unit not in ("%", "ms") and (macs := round(number * UNITS[re.sub("macs?$", "", unit)])):
         return Amount(macs=macs)
+    if "," in text:
+        raise ValueError(
+            f"budget={shown(text)}: several budgets are for `wholenet fit` alone, which trains a run for each; give one"
+        )
     raise ValueError(
         f"budget={shown(text)}: expected a share of the whole network above 0 and below 100 %, like 40%, a number of "
         "multiply-adds for one image, such as 2GMACs or 300MMACs, or a time for one image in milliseconds, such as 30ms"
@@ -86,10 +91,11 @@ class BudgetConfig(BeginConfig):
     """What one image may cost in the end: a share of the whole network (40%), multiply-adds (2GMACs), or time on this
     machine's CPU (30ms). Default: all is kept."""
     budget_by: Scoring | None = None
-    """How it is met: by a narrower network from the start (narrower; the default), or by removing units over the
-    search: what the loss needs least per multiply-add (saliency), in means of its kind (saliency-by-kind; the default
-    where something is said of units, in ms, and of a trained network), what BatchNorms scale least (magnitude), edges
-    and operations of the least weight (weights), or what chance says (random, the control)."""
+    """How it is met: by a network that is narrower from the start (narrower; the default), or has fewer layers
+    (shallower, a control), or by removing units over the search: what the loss needs least per multiply-add (saliency),
+    in means of its kind (saliency-by-kind; the default where something is said of units, in ms, and of a trained
+    network), what BatchNorms scale least (magnitude), edges and operations of the least weight (weights), or what
+    chance says (random, the control)."""
     budget_units: str | None = None
     """Kinds of units that may go, joined by commas; of a grid edge, operation, channels, bottleneck, width. Default:
     all; with a budget in ms all but width, which is not timed."""
@@ -120,8 +126,8 @@ class BudgetConfig(BeginConfig):
 
     @property
     def narrower(self) -> bool:
-        """Whether the network is narrower from the start."""
-        return self.budget is not None and self.scoring == "narrower"
+        """Whether the network is narrower, or shallower, from the start, and nothing is removed after that."""
+        return self.budget is not None and self.scoring in ("narrower", "shallower")
 
     @property
     def budget_kinds(self) -> tuple[str, ...] | None:
@@ -155,14 +161,16 @@ class BudgetConfig(BeginConfig):
                 f"budget_units={shown(self.budget_units)}: what narrower levels take is not measured, so width does "
                 f"not go with budget={shown(self.budget)}; leave it out, or give the budget in multiply-adds"
             )
-        if self.budget_by == "narrower" and (told := next(filter(self._given, REMOVING), None)):
+        if self.budget_by in ("narrower", "shallower") and (told := next(filter(self._given, REMOVING), None)):
             raise ValueError(
-                f"{told}={getattr(self, told)!r} is about units that are removed, and with budget_by='narrower' none "
-                "are; give another budget_by, or leave one of them out"
+                f"{told}={getattr(self, told)!r} is about units that are removed, and with "
+                f"budget_by={self.budget_by!r} none are; give another budget_by, or leave one of them out"
             )
         if self.narrower and (self.shrinks or self.timed):
             what = "a network that is trained" if self.shrinks else "a budget in ms"
-            raise ValueError(f"budget_by='narrower' does not go with {what}; give another, such as saliency-by-kind")
+            raise ValueError(
+                f"budget_by={self.scoring!r} does not go with {what}; give another, such as saliency-by-kind"
+            )
         apart = WITH_ANY_BUDGET | ({} if self.shrinks else WITHOUT_SHRINKING) | ({} if self.narrower else WITH_REMOVAL)
         for name, (value, why) in apart.items():
             if (found := getattr(self, name)) != value:
@@ -196,3 +204,7 @@ class BudgetConfig(BeginConfig):
                     f"{name}={getattr(self, name)!r} is about a budget, and there is none; give budget=40% or so with "
                     "it"
                 )
+        if self.budget_by == "shallower" and getattr(self, "layers", None) is not None:
+            raise ValueError(
+                "budget_by='shallower' says how many layers there are, and so does layers; leave one of them out"
+            )

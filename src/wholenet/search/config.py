@@ -34,7 +34,7 @@ from wholenet.search.methods import METHODS
 from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import OF_SEARCH, TrainConfig
-from wholenet.spaces.sizes import OPERATIONS, Filters, Size, operation_names
+from wholenet.spaces.sizes import OPERATIONS, Filters, Layers, Size, operation_names
 
 Config = TypeVar("Config")
 Annotations = Literal["fine", "coarse", "both"]
@@ -78,6 +78,8 @@ class FitConfig(BudgetConfig):
     """Size of the grid supernet; `wholenet info SIZE` says what each costs."""
     filters: Filters | None = None
     """Channels at stride 4, each coarser level twice those of the one before; default: those of the size."""
+    layers: Layers | None = None
+    """Layers of the grid; default: those of the size."""
     cell: Literal["mixture", "separate"] = "mixture"
     """Operations mixed inside one bottleneck, or a whole bottleneck for each (Eq. 3 to the letter)."""
     activation: Literal["relu", "relu6", "hardswish"] = "hardswish"
@@ -268,11 +270,11 @@ ADDED |= {"loss": "cross-entropy", "focal_gamma": FOCAL_GAMMA, "optimizer": "sgd
 ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic": 0.0, "transform": None}
 ADDED |= {"recalibrate": 0, "ema": 0.0}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
-ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)} | {"filters": None}
+ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)} | {"filters": None, "layers": None}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
-GRID_SETTINGS = ("size", "filters", "cell", "activation", "operations", "stem")
+GRID_SETTINGS = ("size", "filters", "layers", "cell", "activation", "operations", "stem")
 """Fields that shape a grid."""
-SIZE_NAMES = ("size", "filters")
+SIZE_NAMES = ("size", "filters", "layers")
 """Those that other spaces may have settings of their own called by."""
 GRID_ALONE = (*GRID_SETTINGS, "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "recompute", *BUDGET)
 """Fields that mean nothing to another space."""

@@ -20,6 +20,7 @@ GROUPS = {
         "settings",
         "size",
         "filters",
+        "layers",
         "cell",
         "activation",
         "operations",

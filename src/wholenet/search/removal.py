@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from wholenet.search.budget_config import parse_budget
 from wholenet.search.config import FitConfig
 from wholenet.search.phases import Phase
 from wholenet.search.scores import SCORES, Seen
+from wholenet.search.shallower import layers_within, with_all_layers, with_layers
 from wholenet.search.shrinking import shrink_training
 from wholenet.search.state import TrainState
 from wholenet.spaces.catalog import grid_subnets, left_of, subnets
@@ -118,10 +120,46 @@ def goal_for(spec: Spec, config: FitConfig, table: DeviceTable | None = None) ->
         ValueError: if it cannot be met.
     """
     assert config.budget is not None
+    spec = with_all_layers(spec) if config.scoring == "shallower" else spec
     goal = goal_of(spec, config.budget, config.budget_size, config.budget_kinds, table)
     if config.narrower:
-        subnets(spec).narrower(goal.cost, goal.most)
+        begun_with(spec, config, goal)
     return goal
+
+
+def begun_with(spec: Spec, config: FitConfig, goal: Goal) -> tuple[Spec, Any]:
+    """What a run begins and ends with that removes nothing: the spec of its grid, which may be shallower, and what is
+    left of it.
+
+    Raises:
+        ValueError: if nothing narrow enough is.
+    """
+    if config.scoring == "shallower":
+        spec = with_layers(spec, layers_within(spec, goal.cost, goal.most))
+    try:
+        return spec, subnets(spec).narrower(goal.cost, goal.most)
+    except ValueError as error:
+        raise ValueError(f"budget={config.budget!r}: {error}") from None
+
+
+def goals_for(spec: Spec, configs: Sequence[FitConfig], table: DeviceTable | None = None) -> list[Goal]:
+    """:func:`goal_for` each of ``configs``, which differ in their budgets alone, the smallest first.
+
+    Raises:
+        ValueError: if one cannot be met, or if two come to the same network.
+    """
+    goals = [goal_for(spec, config, table) for config in configs]
+    if configs[0].narrower:
+        found = [(config.budget, begun_with(spec, config, goal)) for config, goal in zip(configs, goals, strict=True)]
+        for (budget, begun), (other, same) in pairwise(found):
+            if begun == same:
+                cost = goals[0].cost
+                told = cost.in_words(subnets(begun[0]).cost(begun[1], cost))
+                raise ValueError(
+                    f"budgets {budget} and {other} come to the same network, which costs {told}: a grid gets narrower "
+                    "by eighths, and shallower by layers; leave one of them out, or give a budget_by that removes units"
+                )
+    return goals
 
 
 def removal_for(
@@ -144,11 +182,13 @@ def removal_for(
     """
     goal = goal_for(state.model.spec, config, table)
     if config.narrower:
-        left = subnets(state.model.spec).narrower(goal.cost, goal.most)
-        shrink_training(state.model, state.weight_optimizer, left)
-        state.average_anew()
+        _, left = begun_with(state.model.spec, config, goal)
+        if left != left_of(state.model.spec):
+            shrink_training(state.model, state.weight_optimizer, left)
+            state.average_anew()
         cost, words = subnets(state.model.spec).cost(left, goal.cost), goal.cost.in_words
-        say(f"narrower from the start: {words(cost)} of {words(goal.whole)} ({cost / goal.whole:.0%})")
+        how = f"{left.layers} layers" if config.scoring == "shallower" else "narrower"
+        say(f"{how} from the start: {words(cost)} of {words(goal.whole)} ({cost / goal.whole:.0%})")
     return Removal(
         state,
         goal,

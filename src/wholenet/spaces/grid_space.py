@@ -15,7 +15,7 @@ from wholenet.spaces.encoder_name import parts_of_name
 from wholenet.spaces.genotype import Genotype, genotype_from_dict, read_genotype, write_genotype
 from wholenet.spaces.grid import STRIDES, Grid
 from wholenet.spaces.grid_subnets import GridSubnets
-from wholenet.spaces.sizes import GRID_SIZES, OPERATIONS, Filters, Size, grid_size, operation_names
+from wholenet.spaces.sizes import GRID_SIZES, OPERATIONS, Filters, GridSize, Layers, Size, grid_size, operation_names
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 from wholenet.spaces.subgrid import Subgrid
 
@@ -36,12 +36,19 @@ class GridSettings:
     """"timm/NAME": an encoder in the place of the stems. Its weights are the network's."""
     filters: Filters | None = None
     """Channels at stride 4; None: those of the size."""
+    layers: Layers | None = None
+    """Layers of the grid; None: those of the size."""
 
     def __post_init__(self) -> None:
-        grid_size(self.size, self.filters)
+        grid_size(self.size, self.filters, self.layers)
         operations_called(self.names)
         if self.stem is not None:
             parts_of_name(self.stem)
+
+    @property
+    def grid_size(self) -> GridSize:
+        """The size, with what of it is another."""
+        return grid_size(self.size, self.filters, self.layers)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,7 +65,7 @@ def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None, subn
         for operation in operations:
             check_operation(operation)
     return Grid(
-        grid_size(settings.size, settings.filters),
+        settings.grid_size,
         facts.outputs,
         facts.channels,
         cell=settings.cell,
@@ -82,11 +89,11 @@ def _subnets(settings: GridSettings, facts: Facts) -> GridSubnets:
             f"stem={settings.stem!r}: what an encoder of another library costs is not counted; leave it out"
         )
     operations = operations_called(settings.names)
-    return GridSubnets(grid_size(settings.size, settings.filters), operations, facts.outputs, facts.channels)
+    return GridSubnets(settings.grid_size, operations, facts.outputs, facts.channels)
 
 
 def _check(genotype: Genotype, settings: GridSettings) -> None:
-    layers = grid_size(settings.size, settings.filters).layers
+    layers = settings.grid_size.layers
     if genotype.layers != layers:
         raise ValueError(
             f"the genotype has {genotype.layers} layers, grid-{settings.size} has {layers}; give the size it was "
@@ -110,7 +117,7 @@ GRID = Space(
     build=_build,
     tasks=("segmentation",),
     variants={size: {"size": size} for size in GRID_SIZES},
-    added={"operations": OPERATIONS, "stem": None, "filters": None},
+    added={"operations": OPERATIONS, "stem": None, "filters": None, "layers": None},
     subnets=_subnets,
     genotype=GenotypeKind(
         genotype_from_dict,

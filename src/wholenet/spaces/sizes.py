@@ -11,6 +11,7 @@ from wholenet.files import shown
 from wholenet.registry import is_name
 
 Filters = Annotated[int, Field(ge=2, le=4096)]
+Layers = Annotated[int, Field(ge=1, le=256)]
 Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 """Names of ``GRID_SIZES``."""
 
@@ -92,16 +93,16 @@ PUBLISHED_PATHS = {"autodeeplab": "autodeeplab"}
 """Published genotypes of segmentation networks by name, and their spaces."""
 
 
-def grid_size(name: str, filters: int | None = None) -> GridSize:
-    """The size called ``name``, or one with other ``filters``.
+def grid_size(name: str, filters: int | None = None, layers: int | None = None) -> GridSize:
+    """The size called ``name``, or one with other ``filters`` or ``layers``.
 
     Raises:
         ValueError: for an unknown name; the message lists the known ones. For filters that the size cannot have.
 
-    >>> grid_size("small").layers, grid_size("tiny", 10).filters
-    (10, 10)
+    >>> grid_size("small").layers, grid_size("tiny", 10).filters, grid_size("tiny", layers=2).layers
+    (10, 10, 2)
     """
     if name not in GRID_SIZES:
         raise ValueError(f"unknown size {name!r}; known: {', '.join(GRID_SIZES)}")
-    found = GRID_SIZES[name]
-    return found if filters is None else replace(found, filters=filters)
+    given = {name: value for name, value in {"filters": filters, "layers": layers}.items() if value is not None}
+    return replace(GRID_SIZES[name], **given)

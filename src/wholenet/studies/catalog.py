@@ -15,7 +15,7 @@ CATALOG: dict[str, str] = {
     "length": "short and long searches, each against such a control",
     "figure-4": "the dominant eigenvalue during the search on S1-S4, with the data split and without",
     "robust-darts": "early stopping, adaptive and stronger regularisation against DARTS, on two of these spaces",
-    "pays": "one network of a budget: searched for in one run, cut by chance, or narrower from the start",
+    "pays": "one network of a budget: searched for in one run, cut by chance, narrower or shallower from the start",
     "budget": "the same once edges are dropped: by learned strength, against chance",
 }
 """What each one shows."""

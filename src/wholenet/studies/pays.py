@@ -1,7 +1,7 @@
 """Why search, then? Ours: one run that ends with a network of a budget, against what else a budget buys.
 
-At each budget, at equal time: units removed by what the search saw, by chance, and a grid that is narrower from the
-start; above them the whole network. Same seeds, same batches.
+At each budget, at equal time: units removed by what the search saw, by chance, and a grid that is narrower or
+shallower from the start; above them the whole network. Same seeds, same batches.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from wholenet.report.style import CYCLE, INK, saved_figure
 from wholenet.search.config import FitConfig
-from wholenet.search.removal import goal_for
+from wholenet.search.removal import begun_with, goal_for
 from wholenet.search.run_folder import RunFolder, recorded_facts, spec_of
 from wholenet.spaces.catalog import subnets
 from wholenet.spaces.space import Facts, Spec
@@ -29,7 +29,10 @@ BUDGETS = ("50%", "30%", "15%")
 BASE = {"arch_update": "simultaneous", "size": "tiny", "epochs": 60, "steps_per_epoch": 20, "search_share": 0.3}
 """On top of the scale's own run: epochs that are short enough for units to go bit by bit, and many of them after."""
 SCORING = "saliency-by-kind"
-SEARCHED, CHANCE, NARROWER, WHOLE = "searched", "at random", "narrower", "the whole network"
+SEARCHED, CHANCE, WHOLE = "searched", "at random", "the whole network"
+SMALLER = ("narrower", "shallower")
+"""Arms whose network is that small from the start, by what ``budget_by`` calls them."""
+ARMS = (SEARCHED, CHANCE, *SMALLER, WHOLE)
 FIGURE = "pays.png"
 TIMES = "pays-times.json"
 
@@ -48,11 +51,11 @@ def pays(setting: Setting, pool: Pool) -> Result:
     whole = spec_of(base, facts)
     size = base.crop_size
     still = setting.varied(base, architecture="uniform")
-    narrow = {budget: replace(still, budget=budget, budget_by="narrower") for budget in BUDGETS}
+    small = {(budget, by): setting.varied(still, budget=budget, budget_by=by) for budget in BUDGETS for by in SMALLER}
     times = relative_times(
         {f"{budget} {SEARCHED}": _last(runs[budget, SEARCHED][0]) for budget in BUDGETS}
         | {f"{budget} {CHANCE}": _last(runs[budget, CHANCE][0]) for budget in BUDGETS}
-        | {f"{budget} {NARROWER}": _narrower(whole, config) for budget, config in narrow.items()},
+        | {" ".join(key): _smaller(whole, config) for key, config in small.items()},
         whole,
         base,
         setting.out / TIMES,
@@ -62,11 +65,11 @@ def pays(setting: Setting, pool: Pool) -> Result:
         for budget in BUDGETS
         for arm in (SEARCHED, CHANCE)
     }
-    lengths = {(budget, NARROWER): round(costs[budget, SEARCHED] / times[f"{budget} {NARROWER}"]) for budget in BUDGETS}
+    lengths = {key: round(costs[key[0], SEARCHED] / times[" ".join(key)]) for key in small}
     lengths |= {(budget, WHOLE): round(costs[budget, SEARCHED]) for budget in BUDGETS}
     controls = {
-        (budget, arm): setting.over_seeds(replace(narrow[budget] if arm == NARROWER else still, epochs=max(3, epochs)))
-        for (budget, arm), epochs in lengths.items()
+        key: setting.over_seeds(replace(small.get(key, still), epochs=max(3, epochs)))
+        for key, epochs in lengths.items()
     }
     runs |= pool.trained_arms(controls)
     macs = {key: _macs(found[0], facts, size) for key, found in runs.items()}
@@ -74,9 +77,9 @@ def pays(setting: Setting, pool: Pool) -> Result:
     return _result(setting, base, runs, macs, costs)
 
 
-def _narrower(whole: Spec, config: FitConfig) -> Spec:
-    goal = goal_for(whole, config)
-    return replace(whole, subnet=subnets(whole).narrower(goal.cost, goal.most).to_dict())
+def _smaller(whole: Spec, config: FitConfig) -> Spec:
+    spec, left = begun_with(whole, config, goal_for(whole, config))
+    return replace(spec, subnet=left.to_dict())
 
 
 def _facts(run: RunFolder) -> Facts:
@@ -115,7 +118,7 @@ def _result(
     values: dict[str, dict[str, Any]] = {}
     full = max(macs.values())
     for budget in BUDGETS:
-        found = {arm: [final_miou(run) for run in runs[budget, arm]] for arm in (SEARCHED, CHANCE, NARROWER, WHOLE)}
+        found = {arm: [final_miou(run) for run in runs[budget, arm]] for arm in ARMS}
         for arm, ours in found.items():
             key, gain = (budget, arm), paired(found[SEARCHED], ours)
             share = f"{macs[key] / full:.0%}"
@@ -138,11 +141,12 @@ def _result(
         values=values,
         notes=[
             f"Searched: `--budget-by {SCORING}`, one run that ends with that network. At random: the same schedule by "
-            "chance (`random`). Narrower: frozen-uniform, fewer channels everywhere from the start (`narrower`). The "
+            "chance (`random`). Narrower: frozen-uniform, fewer channels everywhere from the start (`narrower`). "
+            "Shallower: frozen-uniform, as many whole layers as fit, or one that is narrower, too (`shallower`). The "
             "whole network: frozen-uniform, the ceiling.",
             f"Cost: epochs of {base.steps_per_epoch} steps of the whole network that take as long, by steps timed "
-            "interleaved in one process. Narrower and whole networks got as many epochs as the search's cost pays for; "
-            "chance got the search's epochs.",
+            "interleaved in one process. Narrower, shallower and whole networks got as many epochs as the search's "
+            "cost pays for; chance got the search's epochs.",
             "Last column: mean difference paired by seed, with its 95 % interval (Student's t).",
             f"{setting.seeds} seeds, mean ± standard deviation.",
         ],
@@ -154,7 +158,7 @@ def _draw(path: Path, values: Mapping[str, Mapping[str, Any]]) -> None:
     """mIoU against multiply-adds, a line for each way to a network."""
     with saved_figure(path, 7.0, 4.2) as figure:
         ax = figure.subplots()
-        for arm, color in zip((SEARCHED, CHANCE, NARROWER, WHOLE), (CYCLE[0], CYCLE[1], CYCLE[2], INK), strict=True):
+        for arm, color in zip(ARMS, (*CYCLE[: len(ARMS) - 1], INK), strict=True):
             points = [values[f"{budget}, {arm}"] for budget in BUDGETS]
             found = [spread(point["miou"]) for point in points]
             ax.errorbar(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -40,8 +41,15 @@ def relative_times(specs: Mapping[str, Spec], to: Spec, config: FitConfig, path:
 
 
 def _key(spec: Spec, to: Spec, config: FitConfig) -> str:
-    said = [spec.to_dict(), to.to_dict(), config.batch, config.crop, config.threads]
+    said = [_told(spec), _told(to), config.batch, config.crop, config.threads]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _told(spec: Spec) -> dict[str, Any]:
+    """Its values as they were before there were layers to choose: what was measured then is known by them."""
+    values = spec.to_dict()
+    settings = {name: value for name, value in values["settings"].items() if (name, value) != ("layers", None)}
+    return {**values, "settings": settings}
 
 
 def _step(spec: Spec, config: FitConfig) -> Callable[[], object]:
