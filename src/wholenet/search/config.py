@@ -31,10 +31,11 @@ from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.search.begin_config import BEGIN
 from wholenet.search.budget_config import BUDGET, BudgetConfig
 from wholenet.search.methods import METHODS
+from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import OF_SEARCH, TrainConfig
-from wholenet.spaces.sizes import OPERATIONS, Filters, Size, operation_names
+from wholenet.spaces.sizes import DECODINGS, OPERATIONS, Filters, Size, operation_names
 
 Config = TypeVar("Config")
 Annotations = Literal["fine", "coarse", "both"]
@@ -243,6 +244,8 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
             raise ValueError(f"{foreign[0]} is of the space 'grid'; space {shown(given['space'])} has its own settings")
         own = {name: given.pop(name) for name in list(given) if name not in fields}
         given["settings"] = {**given.get("settings", {}), **own}
+        if given["space"] in DECODINGS and PROTOCOLS[given.get("protocol", "single-stage")].retrains:
+            given.setdefault("decoding", DECODINGS[given["space"]][0])
     config = FitConfig(**with_interval({**grid_parts(method), **given, "method": method}))
     config.check_asked()
     config.check_begin_asked()
@@ -272,7 +275,7 @@ ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)} | {"f
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
 GRID_SETTINGS = ("size", "filters", "cell", "activation", "operations", "stem")
 """Fields that shape a grid."""
-SIZE_NAMES = ("size", "filters")
+SIZE_NAMES = ("size", "filters", "cell", "activation", "operations")
 """Those that other spaces may have settings of their own called by."""
 GRID_ALONE = (*GRID_SETTINGS, "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "recompute", *BUDGET)
 """Fields that mean nothing to another space."""

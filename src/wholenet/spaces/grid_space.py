@@ -13,8 +13,9 @@ from wholenet.spaces.decoding import decode
 from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.encoder_name import parts_of_name
 from wholenet.spaces.genotype import Genotype, genotype_from_dict, read_genotype, write_genotype
-from wholenet.spaces.grid import STRIDES, Grid
+from wholenet.spaces.grid import Grid
 from wholenet.spaces.grid_subnets import GridSubnets
+from wholenet.spaces.links import STRIDES
 from wholenet.spaces.sizes import GRID_SIZES, OPERATIONS, Filters, Size, grid_size, operation_names
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 from wholenet.spaces.subgrid import Subgrid

@@ -90,6 +90,10 @@ def operation_label(name: str) -> str:
 
 PUBLISHED_PATHS = {"autodeeplab": "autodeeplab"}
 """Published genotypes of segmentation networks by name, and their spaces."""
+GRIDS = ("grid", "dense-grid")
+"""Spaces whose network is the grid's, with one reach or another."""
+DECODINGS = {"dense-grid": ("threshold", "strongest")}
+"""Of spaces that take some of the decodings alone, these; the first where none is given."""
 CELL_SPACES = ("darts", "s1", "s2", "s3", "s4")
 """Cell spaces of image classification; their tables are in ``spaces/darts.py``."""
 
