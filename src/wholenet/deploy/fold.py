@@ -76,7 +76,7 @@ class Folded(nn.Module):
                 partial = cast(PartialChannels, net.cells[f"{layer}_{level}"])
                 cell = FoldedCell(partial.cell, alpha[layer, level, net.offered[layer][level]])
                 self.cells[f"{layer}_{level}"] = PartialChannels(cell, self.channels[level], partial.groups)
-        self.decoder = FoldedDecoder(net.decoder)
+        self.decoder = FoldedDecoder(net.decoder) if isinstance(net.decoder, Decoder) else _flat(net.decoder)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, C, H, W] -> logits [B, classes, H, W]."""
@@ -279,6 +279,19 @@ def _stem(stem: nn.Module) -> nn.Sequential:
             yield cast(ConvNorm, block)[2]
 
     return nn.Sequential(*layers())
+
+
+def _flat(module: nn.Module) -> nn.Module:
+    """``module`` with each BatchNorm that stands behind a convolution in it."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.Sequential) and isinstance(child[0], nn.Conv2d):
+            conv, norm, *rest = child
+            how: dict[str, Any] = {"padding": conv.padding, "dilation": conv.dilation, "groups": conv.groups}
+            flat = _fused(cast(Tensor, conv.weight), cast(nn.BatchNorm2d, norm), **how)
+            module.add_module(name, nn.Sequential(flat, *rest))
+        else:
+            _flat(child)
+    return module
 
 
 def _conv_norm(block: ConvNorm, scale: Tensor | None = None) -> nn.Conv2d:

@@ -35,7 +35,7 @@ from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import OF_SEARCH, TrainConfig
-from wholenet.spaces.sizes import DECODINGS, OPERATIONS, Filters, Size, operation_names
+from wholenet.spaces.sizes import DECODINGS, HEAD, OPERATIONS, Filters, Head, Size, operation_names
 
 Config = TypeVar("Config")
 Annotations = Literal["fine", "coarse", "both"]
@@ -86,6 +86,9 @@ class FitConfig(BudgetConfig):
     operations: str = OPERATIONS
     """Candidate operations of each cell, joined by commas: conv_3x3, conv_5x5, conv_7x7, dil_conv_3x3, or one that was
     registered from outside (docs/extending.md)."""
+    head: Head = HEAD
+    """What makes class logits of the grid's four levels: plain adds them up (the paper), dpc has the dense prediction
+    cell."""
     crop: str | None = None
     """HEIGHTxWIDTH trained on; default: the smallest training image, in multiples of 32, at most 512x1024."""
     loss: MaskLossName = "cross-entropy"
@@ -271,11 +274,11 @@ ADDED |= {"loss": "cross-entropy", "focal_gamma": FOCAL_GAMMA, "optimizer": "sgd
 ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic": 0.0, "transform": None}
 ADDED |= {"recalibrate": 0, "ema": 0.0}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
-ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)} | {"filters": None}
+ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)} | {"filters": None, "head": HEAD}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
-GRID_SETTINGS = ("size", "filters", "cell", "activation", "operations", "stem")
+GRID_SETTINGS = ("size", "filters", "cell", "activation", "operations", "stem", "head")
 """Fields that shape a grid."""
-SIZE_NAMES = ("size", "filters", "cell", "activation", "operations")
+SIZE_NAMES = ("size", "filters", "cell", "activation", "operations", "head")
 """Those that other spaces may have settings of their own called by."""
 GRID_ALONE = (*GRID_SETTINGS, "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "recompute", *BUDGET)
 """Fields that mean nothing to another space."""

@@ -23,6 +23,7 @@ GROUPS = {
         "cell",
         "activation",
         "operations",
+        "head",
         "channels",
         "cells",
         "auxiliary_skip",

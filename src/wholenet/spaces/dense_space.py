@@ -17,7 +17,18 @@ from wholenet.spaces.dense_genotype import MAX_LAYERS, DenseGenotype, dense_geno
 from wholenet.spaces.grid import Grid
 from wholenet.spaces.links import LEVELS, Reach
 from wholenet.spaces.sampled_links import MOST_UNBIASED
-from wholenet.spaces.sizes import DECODINGS, GRID_SIZES, OPERATIONS, Filters, GridSize, Size, grid_size, operation_names
+from wholenet.spaces.sizes import (
+    DECODINGS,
+    GRID_SIZES,
+    HEAD,
+    OPERATIONS,
+    Filters,
+    GridSize,
+    Head,
+    Size,
+    grid_size,
+    operation_names,
+)
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 
 Layers = Annotated[int, Field(ge=1, le=MAX_LAYERS)]
@@ -42,6 +53,8 @@ class DenseGridSettings:
     """After each BatchNorm that has one."""
     operations: str = OPERATIONS
     """Candidates of each cell, joined by commas; after DCNAS: conv_3x3,conv_5x5,conv_7x7."""
+    head: Head = HEAD
+    """What makes class logits of the four levels: "plain" adds them up, "dpc" has the dense prediction cell."""
     reach_layers: Layers | None = None
     """Layers back that a cell reads from, the stems counting as one; default: all. With 1, and `reach_levels` 1, this
     is the grid."""
@@ -107,6 +120,7 @@ def _build(settings: DenseGridSettings, facts: Facts, genotype: DenseGenotype | 
         tied=settings.tied,
         sampled=settings.sampled_links or None if genotype is None else None,
         unbiased=settings.unbiased_links,
+        head=settings.head,
     )
 
 
@@ -134,6 +148,7 @@ DENSE_GRID = Space(
     build=_build,
     tasks=("segmentation",),
     variants={size: {"size": size} for size in GRID_SIZES},
+    added={"head": HEAD},
     genotype=GenotypeKind(
         dense_genotype_from_dict,
         DenseGenotype.weights,

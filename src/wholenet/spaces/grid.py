@@ -25,10 +25,11 @@ from wholenet.ops.norms import BatchNorm
 from wholenet.ops.operations import Operation, operations_called
 from wholenet.ops.recompute import recomputed
 from wholenet.ops.resize import resize
+from wholenet.spaces.dpc_decoder import DpcDecoder
 from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.links import LEVELS, NEAR, Edge, Reach, check_connected, has_cell, kept_edges, masks
 from wholenet.spaces.sampled_links import drawn, weighed
-from wholenet.spaces.sizes import OPERATIONS, GridSize, operation_names
+from wholenet.spaces.sizes import HEAD, OPERATIONS, GridSize, operation_names
 
 DEFAULT = operation_names(OPERATIONS)
 """Names of the candidate operations where none are given."""
@@ -127,6 +128,7 @@ class Grid(nn.Module):
         tied: all edges from one cell to one level have one P, which then runs once.
         sampled: k, links of each cell that a pass in training takes, drawn by their weights; None: all.
         unbiased: each weight of a drawn link over the probability that it is drawn; else they sum to one.
+        head: "plain": levels are added up; "dpc": with the dense prediction cell.
 
     Raises:
         ValueError: for an unknown cell, kept edges that lead nowhere, or an encoder of images that are not RGB.
@@ -149,6 +151,7 @@ class Grid(nn.Module):
         tied: bool = False,
         sampled: int | None = None,
         unbiased: bool = False,
+        head: str = HEAD,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
@@ -209,7 +212,11 @@ class Grid(nn.Module):
                 else:
                     block = CELLS[cell](*shape)
                 self.cells[f"{layer}_{level}"] = PartialChannels(block, channels[level], size.sampling)
-        self.decoder = Decoder(channels, size.head, num_classes, activation)
+        self.decoder = (
+            DpcDecoder(channels, size.head, num_classes)
+            if head == "dpc"
+            else Decoder(channels, size.head, num_classes, activation)
+        )
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
         """Images [B, in_channels, H, W], ``alpha`` [L, 4, K], ``beta`` [L, 4, S] -> logits [B, classes, H, W]."""
@@ -222,7 +229,10 @@ class Grid(nn.Module):
                 if f"{layer}_{level}" in self.cells
             }
             before = Before([*before.layers, features][-self.reach.layers :], before.brought)
-        logits = self._kept_small(self.decoder, (self.decoder,), [features[level] for level in range(LEVELS)])
+        outputs = [features[level] for level in range(LEVELS)]
+        if isinstance(self.decoder, DpcDecoder):  # which draws, and what draws is not computed twice
+            return resize(self.decoder(outputs), _size(x))
+        logits = self._kept_small(self.decoder, (self.decoder,), outputs)
         return resize(logits, _size(x))
 
     def transition_of(self, edge: Edge) -> str:

@@ -11,6 +11,9 @@ from wholenet.files import shown
 from wholenet.registry import is_name
 
 Filters = Annotated[int, Field(ge=2, le=4096)]
+Head = Literal["plain", "dpc"]
+"""Of networks for masks: that of the network's own paper, or one with the dense prediction cell."""
+HEAD: Head = "plain"
 Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 """Names of ``GRID_SIZES``."""
 
