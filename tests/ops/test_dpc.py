@@ -86,7 +86,7 @@ def test_what_is_computed_again_is_what_was_computed():
         torch.testing.assert_close(plain, again, atol=1e-12, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["grid-nano", "autodeeplab-tiny"])
+@pytest.mark.parametrize("name", ["grid-nano", "dense-grid-nano", "autodeeplab-tiny"])
 def test_model_folders_say_nothing_of_a_plain_head_and_older_ones_have_it(name):
     plain = create_model(name, num_classes=3)
     assert "head" not in plain.spec.settings
@@ -104,9 +104,8 @@ def test_the_network_of_a_path_takes_it_in_the_place_of_the_pyramid():
     assert model.net.pyramid.branches[0].depthwise[0].dilation == (2, 12)  # the path ends at stride 8
     assert model.eval()(torch.randn(1, 3, 33, 65)).shape == (1, 3, 33, 65)
     with torch.device("meta"):
-        net = create_model(
-            "autodeeplab-paper", num_classes=19, filters=20, genotype=PATHS["autodeeplab"], head="dpc"
-        ).net
+        own = {"filters": 20, "genotype": PATHS["autodeeplab"], "head": "dpc"}
+        net = create_model("autodeeplab-paper", num_classes=19, **own).net
     # 10,147,427 with the pyramid, whose 1,815,552 go; the path ends with 10 * 20 channels.
     assert parameters(net) == 10_147_427 - 1_815_552 + 267 * 200 + 604_160
 
