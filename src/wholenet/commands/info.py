@@ -20,7 +20,7 @@ def info(
 
     Args:
         size: Size of the grid supernet; a cell space: darts, s1, s2, s3, s4; or a model of another space by its name:
-            autodeeplab-paper, autodeeplab-tiny.
+            dense-grid-small and the other sizes, autodeeplab-paper, autodeeplab-tiny.
         classes: Classes to tell apart; default: 19, or 10.
         input: HEIGHTxWIDTH of the image; default: 1024x2048, or 32x32.
         operations: Of the grid: candidates of each cell, as in fit.
