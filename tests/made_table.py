@@ -6,8 +6,8 @@ from itertools import pairwise
 from wholenet.machine import processor
 from wholenet.spaces.catalog import grid_subnets
 from wholenet.spaces.device_table import DeviceTable, bottleneck_name
-from wholenet.spaces.grid import STRIDES
 from wholenet.spaces.grid_costs import all_merged, needed
+from wholenet.spaces.links import STRIDES
 
 
 def made_table(spec, size, seed=0, **changes):

@@ -13,7 +13,8 @@ from wholenet.architecture import (
     normalized_entropy,
     one_hot,
 )
-from wholenet.spaces.grid import PAPER_EDGE_SLOTS, masks
+from wholenet.spaces.grid import PAPER_EDGE_SLOTS
+from wholenet.spaces.links import masks
 
 MASK = torch.tensor([[True, True, False], [True, True, True], [False, True, False]])
 

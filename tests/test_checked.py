@@ -27,6 +27,7 @@ from wholenet.search.task_config import TaskConfig
 from wholenet.spaces.autodeeplab.space import AutoDeepLabSettings
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_space import CellSettings
+from wholenet.spaces.dense_space import DenseGridSettings
 from wholenet.spaces.device_table import DeviceTable
 from wholenet.spaces.grid_space import GridSettings
 from wholenet.spaces.space import Facts, Spec
@@ -70,6 +71,7 @@ MADE = {
     Tiling: {},
     GridSettings: {},
     AutoDeepLabSettings: {},
+    DenseGridSettings: {"layers": 100, "filters": 128},
     TaskConfig: {"data": "d", "out": "o", "task": "mine", "space": "s2"},
     CellSettings: {},
     Facts: {"outputs": 2},

@@ -28,7 +28,7 @@ from wholenet.search.loop import train_epoch
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, set_rate, weight_step
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.encoder import Encoder
-from wholenet.spaces.grid import STRIDES
+from wholenet.spaces.links import STRIDES
 from wholenet.tasks.segmentation import SegmentationLoss
 
 pytestmark = pytest.mark.usefixtures("shallow")

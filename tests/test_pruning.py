@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wholenet.architecture import Architecture, drop_weakest, masked_softmax, weakest_first
-from wholenet.spaces.grid import masks
+from wholenet.spaces.links import masks
 
 MASK = masks(3)["beta"]
 OPTIONS = int(MASK.sum())

@@ -21,7 +21,7 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import DiscreteCell, Genotype, read_genotype, write_genotype
-from wholenet.spaces.grid import STRIDES
+from wholenet.spaces.links import STRIDES
 from wholenet.spaces.space import Facts
 
 pytestmark = pytest.mark.usefixtures("shallow")

@@ -352,8 +352,9 @@ def _check_segmenter(loaded: Any) -> None:
 
 
 @checked_numbers
-def decode(path: str | Path, out: str | Path, decoding: str = "best-path", tau: Share = 0.5) -> Any:
-    """Write the genotype that ``decoding`` finds in the supernet of a run or model folder to the file ``out``.
+def decode(path: str | Path, out: str | Path, decoding: str | None = None, tau: Share = 0.5) -> Any:
+    """Write the genotype that ``decoding`` finds in the supernet of a run or model folder to the file ``out``; None is
+    the usual one of its space.
 
     Raises:
         ValueError: if there is no supernet in the folder, no such decoding, or ``out`` cannot be written.

@@ -38,6 +38,7 @@ from wholenet.search.same_data import check_same, data_of
 from wholenet.search.shallower import layers_within
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.device_table import DeviceTable, write_table
+from wholenet.spaces.sizes import GRIDS
 from wholenet.spaces.space import Space
 
 
@@ -119,6 +120,12 @@ def check_space(config: TrainConfig, space: Space) -> None:
             f"protocol={config.protocol!r} cuts a discrete network out of the supernet, and space {space.name!r} has "
             "no decoding; train it with protocol='single-stage'"
         )
+    known = () if space.genotype is None else space.genotype.decodings
+    if PROTOCOLS[config.protocol].retrains and known and config.decoding not in known:
+        raise ValueError(
+            f"decoding={config.decoding!r}: networks of space {space.name!r} are decoded by {' or '.join(known)}; give "
+            f"decoding={known[0]!r}"
+        )
     if PROTOCOLS[config.protocol].retrains and not config.retrain_epochs and not isinstance(config, FitConfig):
         raise ValueError(
             f"protocol={config.protocol!r} makes its second stage as costly as the rest by counting multiply-adds, "
@@ -128,7 +135,7 @@ def check_space(config: TrainConfig, space: Space) -> None:
         registry[name]  # which says what there is
     if isinstance(config, FitConfig):
         check_transform(config.transform, config.workers)
-    if isinstance(config, FitConfig) and config.space != "grid" and (config.entropy_alpha or config.entropy_beta):
+    if isinstance(config, FitConfig) and config.space not in GRIDS and (config.entropy_alpha or config.entropy_beta):
         raise ValueError(
             f"entropy_alpha and entropy_beta are of the grid's operations and edges; space {space.name!r} takes "
             "regularizer or method"

@@ -10,7 +10,7 @@ from wholenet.deploy.fold import fold, live_edges
 from wholenet.diagnostics.discretization import without_weakest_edges
 from wholenet.spaces.catalog import create_model, discrete_from
 from wholenet.spaces.decoding import decode
-from wholenet.spaces.grid import LEVELS, incoming
+from wholenet.spaces.links import LEVELS, incoming
 from wholenet.spaces.sizes import GRID_SIZES, GridSize
 
 pytestmark = pytest.mark.usefixtures("shallow")

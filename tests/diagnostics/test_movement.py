@@ -13,7 +13,7 @@ from wholenet.diagnostics.entropy import (
     movement,
 )
 from wholenet.spaces.catalog import create_model
-from wholenet.spaces.grid import masks
+from wholenet.spaces.links import masks
 
 
 def record(epoch, phase, value):

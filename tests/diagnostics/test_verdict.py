@@ -12,7 +12,7 @@ from wholenet.diagnostics.discretization import CurvePoint
 from wholenet.diagnostics.entropy import Movement
 from wholenet.diagnostics.verdict import verdict
 from wholenet.spaces.decoding import decode
-from wholenet.spaces.grid import masks
+from wholenet.spaces.links import masks
 
 GENOTYPE = decode({name: mask / mask.sum(-1, keepdim=True) for name, mask in masks(3).items()}, "strongest")
 

@@ -14,7 +14,7 @@ from wholenet.diagnostics.entropy import EpochEntropy, PhaseEntropy, movement
 from wholenet.diagnostics.verdict import verdict
 from wholenet.report.diagnosis import draw_diagnosis, table, write_diagnosis
 from wholenet.spaces.genotype import read_genotype
-from wholenet.spaces.grid import masks
+from wholenet.spaces.links import masks
 
 
 def weights(layers):

@@ -44,7 +44,7 @@ def test_edges_carry_the_weights_of_their_slots() -> None:
 
 def test_exactly_the_existing_edges_are_drawn() -> None:
     axes = Figure().subplots()
-    module._draw_edges(axes, module._Layout(4), existing_edges(weights(4, sharpness=1)[0]))
+    module._draw_edges(axes, module.Layout(4), existing_edges(weights(4, sharpness=1)[0]))
     [drawn] = [c for c in axes.collections if isinstance(c, PathCollection)]
     assert len(drawn.get_paths()) == len(drawn.get_linewidths()) == 40
 
@@ -113,13 +113,13 @@ def test_of_what_was_removed_nothing_is_drawn_and_boxes_are_as_high_as_what_is_l
     left = np.full((2, 4), np.nan)
     left[0, 1], left[1, :3] = 1.0, (0.5, 0.0, 1.0)
     boxes, edges = [], []
-    box, draw_edges = module._box, module._draw_edges
-    monkeypatch.setattr(module, "_box", lambda axes, *at, **look: boxes.append(at) or box(axes, *at, **look))
+    box, draw_edges = module.box, module._draw_edges
+    monkeypatch.setattr(module, "box", lambda axes, *at, **look: boxes.append(at) or box(axes, *at, **look))
     monkeypatch.setattr(
         module, "_draw_edges", lambda axes, layout, of: edges.extend(of) or draw_edges(axes, layout, of)
     )
     draw_architecture(tmp_path / "a.png", beta, alpha, left=left)
-    layout = module._Layout(2)
+    layout = module.Layout(2)
     assert len(edges) == 4
     [stem] = [at for at in boxes if at[0] == layout.x(0)]
     assert stem[1] == layout.y(1)

@@ -14,7 +14,7 @@ from wholenet.search.steps import Batch, architecture_gradient, make_optimizers,
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.genotype import write_genotype
-from wholenet.spaces.grid import masks
+from wholenet.spaces.links import masks
 from wholenet.tasks.segmentation import SegmentationLoss
 
 RATES = {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.0, "arch_lr": 0.01, "arch_weight_decay": 0.0}

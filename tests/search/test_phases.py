@@ -7,7 +7,7 @@ from wholenet.architecture import Architecture
 from wholenet.search.penalties import SCHEDULES, EntropyPenalty
 from wholenet.search.phases import phase_at, single_stage
 from wholenet.search.schedule import DECAYS, Schedule
-from wholenet.spaces.grid import masks
+from wholenet.spaces.links import masks
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 4, 7, 20, 60, 600])

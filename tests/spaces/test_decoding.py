@@ -9,7 +9,8 @@ import torch
 from wholenet.architecture import masked_softmax
 from wholenet.spaces.decoding import DECODINGS, best_path, best_predecessors, decode, strongest, threshold
 from wholenet.spaces.genotype import STRIDES
-from wholenet.spaces.grid import DEFAULT, LEVELS, incoming, masks
+from wholenet.spaces.grid import DEFAULT
+from wholenet.spaces.links import LEVELS, incoming, masks
 
 
 def random_weights(seed, layers=4, scale=1.0):

@@ -14,9 +14,9 @@ from wholenet.machine import processor
 from wholenet.ops.operations import operations_called
 from wholenet.spaces.catalog import create_model, grid_subnets
 from wholenet.spaces.device_table import check_table, read_table, times_by_width, write_table
-from wholenet.spaces.grid import STRIDES, incoming
 from wholenet.spaces.grid_costs import GridTimes, all_merged, growing, merged_kernel
 from wholenet.spaces.grid_subnets import GridSubnets
+from wholenet.spaces.links import STRIDES, incoming
 from wholenet.spaces.sizes import GridSize
 from wholenet.spaces.space import Spec
 from wholenet.spaces.subgrid import CellPart, Subgrid, channels_of, read_only

@@ -12,7 +12,8 @@ from wholenet.ops.bottleneck import CELLS
 from wholenet.spaces.catalog import create_model, discrete_from
 from wholenet.spaces.decoding import DECODINGS, decode
 from wholenet.spaces.genotype import STRIDES
-from wholenet.spaces.grid import LEVELS, Grid, masks
+from wholenet.spaces.grid import Grid
+from wholenet.spaces.links import LEVELS, masks
 from wholenet.spaces.sizes import GridSize
 from wholenet.spaces.supernet import with_weights
 

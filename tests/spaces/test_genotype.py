@@ -15,7 +15,7 @@ from wholenet.spaces.genotype import (
     read_genotype,
     write_genotype,
 )
-from wholenet.spaces.grid import LEVELS, STRIDES, masks
+from wholenet.spaces.links import LEVELS, STRIDES, masks
 
 
 def random_weights(seed=0, layers=3, scale=1.0):

@@ -9,7 +9,8 @@ from wholenet.ops.forms import plain_form
 from wholenet.ops.operations import convolution
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.count import count, linear_flops, meta_flops
-from wholenet.spaces.grid import LEVELS, Grid, incoming, masks
+from wholenet.spaces.grid import Grid
+from wholenet.spaces.links import LEVELS, incoming, masks
 from wholenet.spaces.sizes import GRID_SIZES, GridSize, grid_size
 
 TOY = GridSize(layers=2, filters=4, expansion=2, head=8)

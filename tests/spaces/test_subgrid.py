@@ -14,8 +14,8 @@ from wholenet.deploy.fold import fold
 from wholenet.ops.operations import operations_called
 from wholenet.spaces.catalog import create_from, create_model, shrink, subnets
 from wholenet.spaces.count import macs_as_run
-from wholenet.spaces.grid import incoming
 from wholenet.spaces.grid_subnets import KINDS, GridSubnets
+from wholenet.spaces.links import incoming
 from wholenet.spaces.sizes import GridSize
 from wholenet.spaces.space import spec_from_dict
 from wholenet.spaces.subgrid import CellPart, Subgrid, channels_of, read_only

@@ -14,7 +14,8 @@ from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, Noise, Zero
 from wholenet.spaces.cell_tables import TABLES
 from wholenet.spaces.darts import DartsNet, reductions
 from wholenet.spaces.darts_genotype import PUBLISHED, CellGenotype, check_in_space
-from wholenet.spaces.grid import DEFAULT, LEVELS, STRIDES
+from wholenet.spaces.grid import DEFAULT
+from wholenet.spaces.links import LEVELS, STRIDES
 from wholenet.spaces.sizes import GRID_SIZES
 from wholenet.studies.table_3 import PAPER
 

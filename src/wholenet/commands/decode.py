@@ -9,19 +9,19 @@ from wholenet.search.config import FitConfig
 from wholenet.signatures import Shown
 
 DECODING_NAMES = get_args(get_type_hints(FitConfig)["decoding"])
-Decoding = Annotated[str, Shown(choices=DECODING_NAMES)]
+Decoding = Annotated[str | None, Shown(choices=DECODING_NAMES)]
 
 
-def decode(run: str, *, out: str, decoding: Decoding = "best-path", tau: Share | None = None) -> None:
+def decode(run: str, *, out: str, decoding: Decoding = None, tau: Share | None = None) -> None:
     """Write the genotype of a discrete network inside a trained supernet.
 
     Args:
         run: Run folder or model folder.
         out: Genotype file to write.
-        decoding: Which edges stay.
+        decoding: Which edges stay; default: best-path, of dense-grid threshold.
         tau: Threshold: share of the weight of the cell's strongest edge (0.5).
     """
-    if tau is not None and decoding != "threshold":
+    if tau is not None and decoding not in (None, "threshold"):
         raise ValueError(f"--tau is for --decoding threshold alone; {decoding} does not look at it")
     from wholenet.api import decode
 

@@ -10,12 +10,13 @@ from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.space import Space
 
 
-def decode_model(path: str | Path, decoding: str = "best-path", tau: float = 0.5) -> tuple[Space, Any]:
+def decode_model(path: str | Path, decoding: str | None = None, tau: float = 0.5) -> tuple[Space, Any]:
     """The discrete network that ``decoding`` finds in the supernet of a run or model folder.
 
     Args:
         path: the folder.
         decoding: of the grid, a name in :data:`wholenet.spaces.decoding.DECODINGS`; other spaces have some of these.
+            None: the usual one of the space, which mostly is "best-path".
         tau: of "threshold": keep edges of at least this share of the weight of the cell's strongest.
 
     Returns:
@@ -35,4 +36,7 @@ def decode_model(path: str | Path, decoding: str = "best-path", tau: float = 0.5
             f"{path} met a budget: its network is what is left of the supernet, and is not cut down further"
         )
     space = SPACES[model.spec.space]
+    if decoding is None:
+        usual = () if space.genotype is None else space.genotype.decodings
+        decoding = usual[0] if usual else "best-path"
     return space, space.decode(model.arch(), decoding, tau, space.settings_of(model.spec.settings))

@@ -30,9 +30,10 @@ from wholenet.ops.layers import lay_out
 from wholenet.search.budget_config import TIMED
 from wholenet.spaces.catalog import create_from, grid_subnets
 from wholenet.spaces.device_table import DeviceTable, bottleneck_name, unit_name
-from wholenet.spaces.grid import LEVELS, STRIDES, Grid
+from wholenet.spaces.grid import Grid
 from wholenet.spaces.grid_costs import all_merged
 from wholenet.spaces.grid_subnets import GridSubnets
+from wholenet.spaces.links import LEVELS, STRIDES
 from wholenet.spaces.space import Spec
 from wholenet.spaces.subgrid import CellPart, Subgrid, channels_of, groups_of
 

@@ -21,7 +21,8 @@ from wholenet.ops.forms import total
 from wholenet.ops.layers import ConvNorm, PartialChannels, lay_out
 from wholenet.ops.mixture import OperationMixture
 from wholenet.ops.resize import resize
-from wholenet.spaces.grid import LEVELS, Decoder, Edge, Grid, Stem, Transition, level_features, stem_features
+from wholenet.spaces.grid import Decoder, Grid, Stem, Transition, level_features, stem_features
+from wholenet.spaces.links import LEVELS, Edge
 from wholenet.spaces.supernet import Supernet
 
 
@@ -57,19 +58,25 @@ class Folded(nn.Module):
     def __init__(self, net: Grid, alpha: Tensor, beta: Tensor) -> None:
         super().__init__()
         self.edges = live_edges(net, beta)
+        self.reach, self.tied = net.reach.layers, net.tied
         self.channels = net.decoder.channels
-        read = {edge.source for edges in self.edges[0].values() for edge in edges}
+        read = {e.source for row in self.edges for edges in row.values() for e in edges if e.back > e.layer}
         self.encoder = net.encoder
         self.stems = nn.ModuleDict({str(i): _stem(net.stems[str(i)]) for i in sorted(read)})
         self.transitions = nn.ModuleDict()
         self.cells = nn.ModuleDict()
+        self.shared = {edge.key: net.transition_of(edge) for row in self.edges for e in row.values() for edge in e}
+        """Where one P serves several edges, its name by the edge's; else the edge's own."""
+        self.scales = {key: 1.0 for key in self.shared}
         for layer, row in enumerate(self.edges):
             for level, edges in row.items():
-                self.transitions.update(_transitions(net, edges, beta))
+                self.transitions.update(_shared(net, edges) if net.tied else _transitions(net, edges, beta))
+                if net.tied:
+                    self.scales |= {e.key: beta[e.layer, e.target, e.slot].item() for e in edges}
                 partial = cast(PartialChannels, net.cells[f"{layer}_{level}"])
                 cell = FoldedCell(partial.cell, alpha[layer, level, net.offered[layer][level]])
                 self.cells[f"{layer}_{level}"] = PartialChannels(cell, self.channels[level], partial.groups)
-        self.decoder = FoldedDecoder(net.decoder)
+        self.decoder = FoldedDecoder(net.decoder) if isinstance(net.decoder, Decoder) else _flat(net.decoder)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, C, H, W] -> logits [B, classes, H, W]."""
@@ -77,16 +84,29 @@ class Folded(nn.Module):
             features, sizes = stem_features(self.stems, x)
         else:
             features, sizes = level_features(self.stems, self.encoder(x))
+        before, brought = [features], dict[str, Tensor]()
         for layer, row in enumerate(self.edges):
             mixed = {
-                level: total([self.transitions[edge.key](features[edge.source], sizes[level]) for edge in edges])
+                level: total([self._term(edge, before, sizes[level], brought) for edge in edges])
                 # All edges of weight zero: what the cell makes of zeros is still something.
                 if edges
                 else x.new_zeros(x.shape[0], self.channels[level], *sizes[level])
                 for level, edges in row.items()
             }
             features = {level: self.cells[f"{layer}_{level}"](value) for level, value in mixed.items()}
+            before = [*before, features][-self.reach :]
         return resize(self.decoder([features[level] for level in range(LEVELS)]), (x.shape[-2], x.shape[-1]))
+
+    def _term(
+        self, edge: Edge, before: Sequence[dict[int, Tensor]], size: tuple[int, int], brought: dict[str, Tensor]
+    ) -> Tensor:
+        """What ``edge`` adds to the input of its cell."""
+        source, name = before[-edge.back][edge.source], self.shared[edge.key]
+        if not self.tied:
+            return self.transitions[name](source, size)
+        if name not in brought:
+            brought[name] = self.transitions[name](source, size)
+        return self.scales[edge.key] * brought[name]
 
 
 def live_edges(net: Grid, beta: Tensor) -> list[dict[int, list[Edge]]]:
@@ -95,11 +115,11 @@ def live_edges(net: Grid, beta: Tensor) -> list[dict[int, list[Edge]]]:
     A cell that is read is listed even if it has lost all its edges.
     """
     rows: list[dict[int, list[Edge]]] = []
-    read = set(range(LEVELS))
+    read = {(net.layers - 1, level) for level in range(LEVELS)}
     for layer in reversed(range(net.layers)):
-        edges = {level: net.edges[layer][level] for level in sorted(read)}
+        edges = {level: net.edges[layer][level] for level in range(LEVELS) if (layer, level) in read}
         row = {level: [e for e in into if beta[layer, level, e.slot] != 0] for level, into in edges.items()}
-        read = {edge.source for into in row.values() for edge in into}
+        read |= {(layer - edge.back, edge.source) for into in row.values() for edge in into}
         rows.insert(0, row)
     return rows
 
@@ -109,7 +129,7 @@ class FoldedTransition(nn.Module):
 
     Args:
         conv: the convolution.
-        up: levels from the source to the finer target: -1, 0 or 1.
+        up: levels from the source to the target: below 0 the target is coarser.
     """
 
     def __init__(self, conv: nn.Conv2d, up: int) -> None:
@@ -239,6 +259,16 @@ def _transitions(net: Grid, edges: Sequence[Edge], beta: Tensor) -> dict[str, nn
     }
 
 
+def _shared(net: Grid, edges: Sequence[Edge]) -> dict[str, nn.Module]:
+    """The transitions of edges that share theirs with others: their weights stay outside."""
+    found = {}
+    for edge in edges:
+        transition = cast(Transition, net.transitions[net.transition_of(edge)])
+        conv = _fused(transition.conv.weight, transition.norm)
+        found[net.transition_of(edge)] = FoldedTransition(conv, edge.source - edge.target)
+    return found
+
+
 def _stem(stem: nn.Module) -> nn.Sequential:
     if isinstance(stem, ConvNorm):  # behind an encoder
         return nn.Sequential(_conv_norm(stem))
@@ -249,6 +279,19 @@ def _stem(stem: nn.Module) -> nn.Sequential:
             yield cast(ConvNorm, block)[2]
 
     return nn.Sequential(*layers())
+
+
+def _flat(module: nn.Module) -> nn.Module:
+    """``module`` with each BatchNorm that stands behind a convolution in it."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.Sequential) and isinstance(child[0], nn.Conv2d):
+            conv, norm, *rest = child
+            how: dict[str, Any] = {"padding": conv.padding, "dilation": conv.dilation, "groups": conv.groups}
+            flat = _fused(cast(Tensor, conv.weight), cast(nn.BatchNorm2d, norm), **how)
+            module.add_module(name, nn.Sequential(flat, *rest))
+        else:
+            _flat(child)
+    return module
 
 
 def _conv_norm(block: ConvNorm, scale: Tensor | None = None) -> nn.Conv2d:

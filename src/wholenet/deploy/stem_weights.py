@@ -19,7 +19,7 @@ from wholenet.data.pixels import MEAN, STD
 from wholenet.deploy.model_files import file_digest, read_header, read_tensors, some_of
 from wholenet.spaces.encoder import Encoder, architecture_of, timm_module, try_encoder
 from wholenet.spaces.encoder_name import TRIED, parts_of_name
-from wholenet.spaces.grid import STRIDES
+from wholenet.spaces.links import STRIDES
 
 FILE_NAME = "model.safetensors"
 """Of weights on the hub."""

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.spaces.grid import DEFAULT, STRIDES
+from wholenet.spaces.grid import DEFAULT
+from wholenet.spaces.links import STRIDES
 from wholenet.spaces.sizes import operation_label
 
 DECIDED_GAIN = 0.05

@@ -25,10 +25,11 @@ def uniform_twin(model: Supernet[Any]) -> Supernet[Any] | None:
     """A copy of ``model`` at uniform architecture weights that computes what ``model`` does, in either mode.
 
     Returns:
-        None where there is none known: other spaces than the grid, gates over whole bottlenecks (their residual path is
+        None where there is none known: other networks than the grid's, transitions that several edges share, links that
+        are drawn anew in every pass, gates over whole bottlenecks (their residual path is
         scaled too), operations that declare no kernel.
     """
-    if not isinstance(model.net, Grid) or model.discrete:
+    if not isinstance(model.net, Grid) or model.discrete or model.net.tied or model.net.sampled is not None:
         return None
     net, now = copy.deepcopy(model.net), model.arch.scored()
     uniform = uniform_weights({name: mask.to(now[name].device) for name, mask in net.masks.items()})

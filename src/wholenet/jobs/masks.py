@@ -22,6 +22,7 @@ from wholenet.report.data_check import print_warnings, printable
 from wholenet.report.progress import counted, plain
 from wholenet.search.config import Annotations, FitConfig, parse_size
 from wholenet.spaces.count import COARSEST
+from wholenet.spaces.sizes import GRIDS
 
 CACHE_BYTES = 2 << 30
 """Decoded samples kept in memory where no worker processes read ahead."""
@@ -104,7 +105,7 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
     crop = asked_crop or default_crop(train_stats)
     check_crop(train_stats, crop, "train")
     if (
-        config.space == "grid"
+        config.space in GRIDS
         and parallel.processes() * config.batch * -(-crop[0] // COARSEST) * -(-crop[1] // COARSEST) < 2
     ):
         raise ValueError(

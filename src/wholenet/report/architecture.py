@@ -20,7 +20,7 @@ from matplotlib.path import Path
 
 from wholenet.architecture import normalized_entropy
 from wholenet.report.style import CYCLE, INK, MUTED, bare_axes, saved_figure
-from wholenet.spaces.grid import LEVELS, STRIDES, incoming, masks
+from wholenet.spaces.links import LEVELS, STRIDES, incoming, masks
 
 MAX_WIDTH_PT = 5.0
 MIN_WIDTH_PT = 0.4
@@ -99,7 +99,7 @@ def draw_architecture(
     """
     beta, alpha = np.asarray(beta, dtype=float), np.asarray(alpha, dtype=float)
     _check(beta, alpha, operations)
-    layout = _Layout(num_layers=len(beta))
+    layout = Layout(num_layers=len(beta))
     with saved_figure(path, layout.width_in, layout.height_in) as figure:
         axes = bare_axes(figure, 0.0, 0.0, layout.width_in, layout.height_in)
         axes.set_xlim(0, layout.width_in)
@@ -107,13 +107,13 @@ def draw_architecture(
         edges = existing_edges(beta)
         if left is not None:
             edges = [edge for edge in edges if edge.weight]
-        _draw_frame(axes, layout, range(LEVELS) if left is None else {edge.source for edge in edges if edge.layer == 0})
+        draw_frame(axes, layout, range(LEVELS) if left is None else {edge.source for edge in edges if edge.layer == 0})
         _draw_edges(axes, layout, edges)
         for layer in range(len(beta)):
             for level in range(LEVELS):
                 share = 1.0 if left is None else left[layer, level]
                 if not np.isnan(share):
-                    _draw_cell(axes, layout, layer, level, alpha[layer, level], share)
+                    draw_cell(axes, layout, layer, level, alpha[layer, level], share)
         choices = masks(*alpha.shape[::2])
         if left is not None:
             choices = {"beta": torch.from_numpy(beta > 0), "alpha": torch.from_numpy(alpha > 0)}
@@ -121,7 +121,7 @@ def draw_architecture(
         _draw_legend(axes, layout, operations)
 
 
-class _Layout:
+class Layout:
     """Where things are, in inches from the upper left corner. Column 0 holds the stems, column l layer l, from 1."""
 
     ROW = 0.8
@@ -164,7 +164,7 @@ def _check(beta: np.ndarray, alpha: np.ndarray, operations: Sequence[str]) -> No
         )
 
 
-def _draw_frame(axes: Axes, layout: _Layout, stems: Collection[int]) -> None:
+def draw_frame(axes: Axes, layout: Layout, stems: Collection[int]) -> None:
     """Image, the stems of these levels and decoder, with the connections that are always there."""
     last = layout.num_layers
     for level in range(4):
@@ -173,23 +173,25 @@ def _draw_frame(axes: Axes, layout: _Layout, stems: Collection[int]) -> None:
             if end or level in stems:
                 axes.plot(xs, (y, y), color="#B8C1CC", linewidth=1.0, zorder=1)
         if level in stems:
-            _box(axes, layout.x(0), layout.y(level), layout.BOX_WIDTH, layout.BOX_HEIGHT)
+            box(axes, layout.x(0), layout.y(level), layout.BOX_WIDTH, layout.BOX_HEIGHT)
     tall = 3 * layout.ROW + layout.BOX_HEIGHT
     for column, name in ((-1, "image"), (last + 1, "decoder")):
         x, y = layout.x(column), (layout.y(0) + layout.y(3)) / 2
-        _box(axes, x, y, layout.SIDE_WIDTH, tall)
+        box(axes, x, y, layout.SIDE_WIDTH, tall)
         axes.text(x, y, name, rotation=90, ha="center", va="center", color=MUTED, zorder=4)
 
 
-def _box(axes: Axes, x: float, y: float, width: float, height: float, **look: Any) -> FancyBboxPatch:
+def box(axes: Axes, x: float, y: float, width: float, height: float, **look: Any) -> FancyBboxPatch:
     """A rounded box around (x, y)."""
     corner = (x - width / 2, y - height / 2)
-    box = FancyBboxPatch(corner, width, height, boxstyle="round,pad=0,rounding_size=0.07", zorder=3, **(look or FIXED))
-    axes.add_patch(box)
-    return box
+    patch = FancyBboxPatch(
+        corner, width, height, boxstyle="round,pad=0,rounding_size=0.07", zorder=3, **(look or FIXED)
+    )
+    axes.add_patch(patch)
+    return patch
 
 
-def _draw_edges(axes: Axes, layout: _Layout, edges: Sequence[Edge]) -> None:
+def _draw_edges(axes: Axes, layout: Layout, edges: Sequence[Edge]) -> None:
     """All edges as one collection, weak ones first so that strong ones are never covered."""
     edges = sorted(edges, key=lambda edge: strength(edge.weight, edge.siblings))
     strengths = [strength(edge.weight, edge.siblings) for edge in edges]
@@ -219,7 +221,7 @@ def _lines(curves: Sequence[Path], strengths: Sequence[float]) -> PathCollection
     )
 
 
-def _draw_cell(axes: Axes, layout: _Layout, layer: int, level: int, shares: np.ndarray, kept: float) -> None:
+def draw_cell(axes: Axes, layout: Layout, layer: int, level: int, shares: np.ndarray, kept: float) -> None:
     """The cell at (layer, level): a box split from left to right by ``shares`` [K], as high as the share of its
     channels that is ``kept``; without any, a bar for its residual path."""
     x, y, width = layout.x(layer + 1), layout.y(level), layout.BOX_WIDTH
@@ -227,7 +229,7 @@ def _draw_cell(axes: Axes, layout: _Layout, layer: int, level: int, shares: np.n
         axes.add_patch(Rectangle((x - width / 2, y - 0.02), width, 0.04, color=MUTED, linewidth=0, zorder=3.5))
         return
     height = layout.BOX_HEIGHT * max(kept, 0.2)
-    outline = _box(axes, x, y, width, height, facecolor="white", edgecolor="none")
+    outline = box(axes, x, y, width, height, facecolor="white", edgecolor="none")
     left = x - width / 2
     for k, share in enumerate(shares):
         part = Rectangle((left, y - height / 2), share * width, height, color=CYCLE[k % len(CYCLE)], linewidth=0)
@@ -237,7 +239,7 @@ def _draw_cell(axes: Axes, layout: _Layout, layer: int, level: int, shares: np.n
 
 
 def _draw_words(
-    axes: Axes, layout: _Layout, beta: np.ndarray, alpha: np.ndarray, title: str, choices: Mapping[str, torch.Tensor]
+    axes: Axes, layout: Layout, beta: np.ndarray, alpha: np.ndarray, title: str, choices: Mapping[str, torch.Tensor]
 ) -> None:
     axes.text(0.25, 0.3, title or "Learned architecture", fontsize=14, weight="bold", va="center")
     edges = normalized_entropy(torch.from_numpy(beta), choices["beta"]).item()
@@ -253,11 +255,11 @@ def _draw_words(
         axes.text(layout.x(layer), header, word, color=MUTED, ha="center", va="center")
 
 
-def _draw_legend(axes: Axes, layout: _Layout, operations: Sequence[str]) -> None:
+def _draw_legend(axes: Axes, layout: Layout, operations: Sequence[str]) -> None:
     """What colours and line widths mean, in a row below the grid."""
     y, x = layout.y(3) + 0.66, 0.25
     for k, name in enumerate(operations):
-        _box(axes, x + 0.1, y, 0.2, 0.2, facecolor=CYCLE[k % len(CYCLE)], edgecolor="none")
+        box(axes, x + 0.1, y, 0.2, 0.2, facecolor=CYCLE[k % len(CYCLE)], edgecolor="none")
         size = name.replace("x", "×") if name.replace("x", "").isdigit() else name
         axes.text(x + 0.29, y, size, va="center", color=MUTED)
         x += max(0.75, 0.48 + 0.085 * len(size))

@@ -20,7 +20,7 @@ from wholenet.files import check_output
 from wholenet.report.panels import PHASE_TINTS
 from wholenet.report.style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILION, saved_figure
 from wholenet.spaces.genotype import write_genotype
-from wholenet.spaces.grid import STRIDES
+from wholenet.spaces.links import STRIDES
 
 VARIANT_COLORS = {"zeroed": VERMILION, "renormalized": ORANGE, "recalibrated": BLUE, "fine-tuned": GREEN}
 VARIANT_WORDS = {

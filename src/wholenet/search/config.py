@@ -31,10 +31,11 @@ from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.search.begin_config import BEGIN
 from wholenet.search.budget_config import BUDGET, BudgetConfig
 from wholenet.search.methods import METHODS
+from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import OF_SEARCH, TrainConfig
-from wholenet.spaces.sizes import OPERATIONS, Filters, Layers, Size, operation_names
+from wholenet.spaces.sizes import DECODINGS, HEAD, OPERATIONS, Filters, Head, Layers, Size, operation_names
 
 Config = TypeVar("Config")
 Annotations = Literal["fine", "coarse", "both"]
@@ -87,6 +88,9 @@ class FitConfig(BudgetConfig):
     operations: str = OPERATIONS
     """Candidate operations of each cell, joined by commas: conv_3x3, conv_5x5, conv_7x7, dil_conv_3x3, or one that was
     registered from outside (docs/extending.md)."""
+    head: Head = HEAD
+    """What makes class logits of the grid's four levels: plain adds them up (the paper), dpc has the dense prediction
+    cell."""
     crop: str | None = None
     """HEIGHTxWIDTH trained on; default: the smallest training image, in multiples of 32, at most 512x1024."""
     loss: MaskLossName = "cross-entropy"
@@ -245,6 +249,8 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
             raise ValueError(f"{foreign[0]} is of the space 'grid'; space {shown(given['space'])} has its own settings")
         own = {name: given.pop(name) for name in list(given) if name not in fields}
         given["settings"] = {**given.get("settings", {}), **own}
+        if given["space"] in DECODINGS and PROTOCOLS[given.get("protocol", "single-stage")].retrains:
+            given.setdefault("decoding", DECODINGS[given["space"]][0])
     config = FitConfig(**with_interval({**grid_parts(method), **given, "method": method}))
     config.check_asked()
     config.check_begin_asked()
@@ -270,11 +276,12 @@ ADDED |= {"loss": "cross-entropy", "focal_gamma": FOCAL_GAMMA, "optimizer": "sgd
 ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic": 0.0, "transform": None}
 ADDED |= {"recalibrate": 0, "ema": 0.0}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
-ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)} | {"filters": None, "layers": None}
+ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)}
+ADDED |= {"filters": None, "layers": None, "head": HEAD}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
-GRID_SETTINGS = ("size", "filters", "layers", "cell", "activation", "operations", "stem")
+GRID_SETTINGS = ("size", "filters", "layers", "cell", "activation", "operations", "stem", "head")
 """Fields that shape a grid."""
-SIZE_NAMES = ("size", "filters", "layers")
+SIZE_NAMES = ("size", "filters", "layers", "cell", "activation", "operations", "head")
 """Those that other spaces may have settings of their own called by."""
 GRID_ALONE = (*GRID_SETTINGS, "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "recompute", *BUDGET)
 """Fields that mean nothing to another space."""

@@ -88,6 +88,11 @@ def _counted(spec: Spec, shape: tuple[int, int, int], device: str) -> StepCost:
         data = Batch(images, torch.zeros(shape, dtype=torch.long))
         loss, optimizer = SegmentationLoss(), torch.optim.SGD(model.net.parameters(), lr=0.0)
         model.arch.freeze()
+        sampled = getattr(model.net, "sampled", None) is not None
+    # Links that are drawn: each count is of the same ones, and the run's own draws stay as they are.
+    with torch.random.fork_rng([], enabled=sampled), torch.device(device):
+        if sampled:
+            torch.manual_seed(0)
         weight = flops(lambda: weight_step(model, data, loss, optimizer)) // 2
         if model.discrete:  # nothing to search
             return StepCost(weight, 0)

@@ -24,6 +24,7 @@ GROUPS = {
         "cell",
         "activation",
         "operations",
+        "head",
         "channels",
         "cells",
         "auxiliary_skip",

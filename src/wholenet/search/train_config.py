@@ -38,7 +38,7 @@ class TrainConfig(SearchConfig):
     """A supernet's training; by default the single-stage protocol (seed paper, Sec. 3 and 4.1)."""
 
     space: str = "grid"
-    """Search space: the grid, or one that was registered from outside (docs/extending.md)."""
+    """Search space: grid, dense-grid, autodeeplab, or one that was registered from outside (docs/extending.md)."""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Of a space from outside, its own settings."""
     architecture: Literal["learned", "uniform"] = "learned"

@@ -18,7 +18,8 @@ from wholenet.checked import Classes, Side
 from wholenet.ops.forms import plain_form
 from wholenet.ops.mixture import OperationMixture
 from wholenet.spaces.catalog import create_model, find
-from wholenet.spaces.grid import STRIDES
+from wholenet.spaces.links import STRIDES
+from wholenet.spaces.sizes import GRIDS
 from wholenet.spaces.supernet import Supernet
 
 COARSEST = max(STRIDES)
@@ -56,7 +57,7 @@ def count(name: str, *, num_classes: Classes = 19, height: Side = 1024, width: S
             f"an input of {height}x{width}: expected sides that are multiples of {multiple} for {name}, e.g. {near}"
         )
     parameters = sum(p.numel() for p in model.net.parameters())
-    whole = model.spec.space == "grid" and not (height % COARSEST or width % COARSEST) and _only_kernels(model)
+    whole = model.spec.space in GRIDS and not (height % COARSEST or width % COARSEST) and _only_kernels(model)
     plain, merged = (linear_flops if whole else meta_flops)(model, height, width)
     options = sum(int(mask.sum()) for mask in model.net.masks.values())
     return Counts(parameters, options, macs=plain // 2, flops=plain, macs_merged=merged // 2)

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from wholenet.architecture import Weights, one_hot, rescaled
 from wholenet.spaces.genotype import Genotype, genotype_from_weights
-from wholenet.spaces.grid import DEFAULT, LEVELS, incoming, masks
+from wholenet.spaces.grid import DEFAULT
+from wholenet.spaces.links import LEVELS, incoming, masks
 
 
 def best_predecessors(beta: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from wholenet.architecture import Weights
 from wholenet.files import SHOWN, read_yaml, shown, write_whole
-from wholenet.spaces.grid import DEFAULT, LEVELS, STRIDES, check_connected, masks
+from wholenet.spaces.grid import DEFAULT
+from wholenet.spaces.links import LEVELS, STRIDES, check_connected, masks
 from wholenet.spaces.sizes import operation_label, operation_names
 
 FORMAT = 1

@@ -1,17 +1,17 @@
 """The grid supernet of the seed paper (Sec. 3.1): L layers by four resolutions, every cell fed by its neighbours.
 
-The table first (which edges exist, as data), then the network that walks over it. How the paper's open points were
-settled, and the parameter and FLOP counts that settle them, is in docs/architecture.md.
+The network walks over the table of ``spaces/links.py``: which edges exist. With another reach the same network is the
+dense grid. How the paper's open points were settled, and the parameter and FLOP counts that settle them, is in
+docs/architecture.md.
 
-Letters: B images, H x W input pixels, K operations, L layers; level i = 0..3 stands for stride 4 * 2**i.
+Letters: B images, H x W input pixels, K operations, L layers, S slots; level i = 0..3 stands for stride 4 * 2**i.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,83 +25,16 @@ from wholenet.ops.norms import BatchNorm
 from wholenet.ops.operations import Operation, operations_called
 from wholenet.ops.recompute import recomputed
 from wholenet.ops.resize import resize
+from wholenet.spaces.dpc_decoder import DpcDecoder
 from wholenet.spaces.encoder import Encoder
-from wholenet.spaces.sizes import OPERATIONS, GridSize, operation_names
+from wholenet.spaces.links import LEVELS, NEAR, Edge, Reach, check_connected, has_cell, kept_edges, masks
+from wholenet.spaces.sampled_links import drawn, weighed
+from wholenet.spaces.sizes import HEAD, OPERATIONS, GridSize, operation_names
 
-LEVELS = 4
-STRIDES = tuple(4 * 2**level for level in range(LEVELS))
 DEFAULT = operation_names(OPERATIONS)
 """Names of the candidate operations where none are given."""
 PAPER_EDGE_SLOTS = 7
 """Entries per cell in the paper's edge tensor: the reading that gives its Table 1 value, (2 ln 2 + 2 ln 3) / 28."""
-
-
-@dataclass(frozen=True)
-class Edge:
-    """From level ``source`` of the layer before to the cell at (``layer``, ``target``). Layer 0 reads the stems."""
-
-    layer: int
-    source: int
-    target: int
-
-    @property
-    def slot(self) -> int:
-        """Position in ``beta[layer, target]``: 0 from the finer level, 1 from the same, 2 from the coarser."""
-        return self.source - self.target + 1
-
-    @property
-    def key(self) -> str:
-        """Its name in a network."""
-        return f"{self.layer}_{self.source}_{self.target}"
-
-
-def incoming(layer: int, target: int) -> list[Edge]:
-    """The edges into one cell, in the order of their slots.
-
-    >>> [edge.source for edge in incoming(0, 3)]
-    [2, 3]
-    """
-    return [Edge(layer, s, target) for s in (target - 1, target, target + 1) if 0 <= s < LEVELS]
-
-
-def masks(layers: int, operations: int = len(DEFAULT)) -> dict[str, Tensor]:
-    """The choices of the space: ``alpha`` [L, 4, K], all real; ``beta`` [L, 4, 3], true where an edge exists."""
-    # On the CPU even where a network is being built on another device: a mask is structure, not weights.
-    beta = torch.zeros(layers, LEVELS, 3, dtype=torch.bool, device="cpu")
-    for layer in range(layers):
-        for target in range(LEVELS):
-            for edge in incoming(layer, target):
-                beta[layer, target, edge.slot] = True
-    return {"alpha": torch.ones(layers, LEVELS, operations, dtype=torch.bool, device="cpu"), "beta": beta}
-
-
-def has_cell(kept: Mapping[str, Tensor], layer: int, target: int) -> bool:
-    """Whether the cell is there: it has an incoming edge. Without an operation its residual path alone is."""
-    return bool(kept["beta"][layer, target].any())
-
-
-def check_connected(kept: Mapping[str, Tensor]) -> None:
-    """Make sure that the decoder finds all four levels and that every edge has a source.
-
-    Raises:
-        ValueError: if a cell that is read from is not there (named).
-    """
-    last = len(kept["beta"]) - 1
-    needed = [(last, level, "the decoder") for level in range(LEVELS)]
-    for layer in range(1, last + 1):
-        for target in range(LEVELS):
-            reader = f"the cell at layer {layer + 1}, stride {STRIDES[target]}"
-            needed += [(layer - 1, edge.source, reader) for edge in kept_edges(kept, layer, target)]
-    for layer, level, reader in needed:
-        if not has_cell(kept, layer, level):
-            raise ValueError(
-                f"{reader} reads the cell at layer {layer + 1}, stride {STRIDES[level]}, which is not there"
-            )
-
-
-def kept_edges(kept: Mapping[str, Tensor], layer: int, target: int) -> list[Edge]:
-    """The incoming edges of one cell that ``kept`` has."""
-    return [edge for edge in incoming(layer, target) if kept["beta"][layer, target, edge.slot]]
 
 
 class Stem(nn.Sequential):
@@ -165,6 +98,15 @@ class Decoder(TwoForms):
         return self.classify(self.activation(self.norm(merged)))
 
 
+class Before(NamedTuple):
+    """What a cell may read."""
+
+    layers: list[dict[int, Tensor]]
+    """Outputs of earlier layers by level, the nearest last; as many as its reach goes back."""
+    brought: dict[str, Tensor] | None
+    """Where edges share their P, what it has made so far, by its name."""
+
+
 class Grid(nn.Module):
     """The network of the grid space, called with data and relaxed architecture weights.
 
@@ -182,6 +124,11 @@ class Grid(nn.Module):
         levels: channels that are left of the feature maps of each level, and inside its stem; None: all.
         encoder: a pretrained one, whose maps take the place of what the four stems make of the image; each goes through
             one 1 x 1 convolution to the grid's channels.
+        reach: how far back, and to which levels, cells read.
+        tied: all edges from one cell to one level have one P, which then runs once.
+        sampled: k, links of each cell that a pass in training takes, drawn by their weights; None: all.
+        unbiased: each weight of a drawn link over the probability that it is drawn; else they sum to one.
+        head: "plain": levels are added up; "dpc": with the dense prediction cell.
 
     Raises:
         ValueError: for an unknown cell, kept edges that lead nowhere, or an encoder of images that are not RGB.
@@ -200,6 +147,11 @@ class Grid(nn.Module):
         widths: Mapping[tuple[int, int], int] | None = None,
         levels: Sequence[tuple[int, int]] | None = None,
         encoder: Encoder | None = None,
+        reach: Reach = NEAR,
+        tied: bool = False,
+        sampled: int | None = None,
+        unbiased: bool = False,
+        head: str = HEAD,
     ) -> None:
         super().__init__()
         if cell not in CELLS:
@@ -218,9 +170,15 @@ class Grid(nn.Module):
         operations = operations_called(DEFAULT) if operations is None else operations
         self.operations = tuple(operation.name for operation in operations)
         """What the last axis of ``alpha`` holds."""
-        self.masks = masks(size.layers, len(operations)) if kept is None else kept
-        check_connected(self.masks)
-        read = {edge.source for level in range(LEVELS) for edge in kept_edges(self.masks, 0, level)}
+        self.reach = reach
+        self.tied = tied and reach.layers > 1  # else no two edges start in one cell and end at one level
+        self.sampled, self.unbiased = sampled, unbiased
+        self.masks = masks(size.layers, len(operations), reach) if kept is None else kept
+        check_connected(self.masks, reach)
+        self.edges = [
+            [kept_edges(self.masks, layer, level, reach) for level in range(LEVELS)] for layer in range(size.layers)
+        ]
+        read = {edge.source for row in self.edges for edges in row for edge in edges if edge.back > edge.layer}
         self.stem_frozen = False
         self.encoder = encoder
         self.stems = nn.ModuleDict(
@@ -236,37 +194,50 @@ class Grid(nn.Module):
         )
         self.transitions = nn.ModuleDict()
         self.cells = nn.ModuleDict()
-        self.edges = [[kept_edges(self.masks, layer, level) for level in range(LEVELS)] for layer in range(size.layers)]
         self.offered = [[there.nonzero().flatten().tolist() for there in row] for row in self.masks["alpha"]]
         for layer in range(size.layers):
             for level in range(LEVELS):
                 if not has_cell(self.masks, layer, level):
                     continue
                 for edge in self.edges[layer][level]:
-                    self.transitions[edge.key] = Transition(channels[edge.source], channels[edge.target])
+                    if (key := self.transition_of(edge)) not in self.transitions:
+                        self.transitions[key] = Transition(channels[edge.source], channels[edge.target])
                 offered = [operations[i] for i in self.offered[layer][level]]
                 shape = (whole[level] // size.sampling, size.expansion, offered, activation)
                 if not offered:
                     block = BareCell()
                 elif widths is not None and (layer, level) in widths:
-                    sampled = channels[level] // size.sampling
-                    block = MixtureCell(*shape, left=(sampled, widths[layer, level]))
+                    through = channels[level] // size.sampling
+                    block = MixtureCell(*shape, left=(through, widths[layer, level]))
                 else:
                     block = CELLS[cell](*shape)
                 self.cells[f"{layer}_{level}"] = PartialChannels(block, channels[level], size.sampling)
-        self.decoder = Decoder(channels, size.head, num_classes, activation)
+        self.decoder = (
+            DpcDecoder(channels, size.head, num_classes)
+            if head == "dpc"
+            else Decoder(channels, size.head, num_classes, activation)
+        )
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
-        """Images [B, in_channels, H, W], ``alpha`` [L, 4, K], ``beta`` [L, 4, 3] -> logits [B, classes, H, W]."""
+        """Images [B, in_channels, H, W], ``alpha`` [L, 4, K], ``beta`` [L, 4, S] -> logits [B, classes, H, W]."""
         features, sizes = self._stem(x)
+        before = Before([features], {} if self.tied else None)
         for layer in range(self.layers):
             features = {
-                level: self._cell(features, layer, level, weights, sizes[level])
+                level: self._cell(before, layer, level, weights, sizes[level])
                 for level in range(LEVELS)
                 if f"{layer}_{level}" in self.cells
             }
-        logits = self._kept_small(self.decoder, (self.decoder,), [features[level] for level in range(LEVELS)])
+            before = Before([*before.layers, features][-self.reach.layers :], before.brought)
+        outputs = [features[level] for level in range(LEVELS)]
+        if isinstance(self.decoder, DpcDecoder):  # which draws, and what draws is not computed twice
+            return resize(self.decoder(outputs), _size(x))
+        logits = self._kept_small(self.decoder, (self.decoder,), outputs)
         return resize(logits, _size(x))
+
+    def transition_of(self, edge: Edge) -> str:
+        """The name of the edge's P."""
+        return edge.first.key if self.tied else edge.key
 
     @property
     def stem(self) -> nn.Module:
@@ -296,25 +267,43 @@ class Grid(nn.Module):
             found = self._kept_small(run, (self.stem,), x)
         return found if self.encoder is None else level_features(self.stems, found)
 
-    def _cell(
-        self, features: dict[int, Tensor], layer: int, level: int, weights: Weights, size: tuple[int, int]
-    ) -> Tensor:
+    def _cell(self, before: Before, layer: int, level: int, weights: Weights, size: tuple[int, int]) -> Tensor:
         alpha, beta = weights["alpha"][layer, level], weights["beta"][layer, level]
         offered = self.offered[layer][level]
         if len(offered) < len(alpha):
             # Indexing by a list would wait for a GPU.
             alpha = torch.stack([alpha[i] for i in offered]) if offered else alpha[:0]
         edges = self.edges[layer][level]
-        transitions = [self.transitions[edge.key] for edge in edges]
+        if self.sampled is not None and self.training and self.sampled < len(edges):
+            there = torch.stack([beta[edge.slot] for edge in edges])
+            chosen = drawn(there, self.sampled)
+            edges = [edges[i] for i in chosen]
+            scales = weighed(there, chosen, unbiased=self.unbiased)
+        else:
+            scales = [beta[edge.slot] for edge in edges]
+        transitions = [self.transitions[self.transition_of(edge)] for edge in edges]
         cell = self.cells[f"{layer}_{level}"]
+        if before.brought is not None:
+            parts = [self._brought(before, edge, size) for edge in edges]
+            mixed = total([scale * part for scale, part in zip(scales, parts, strict=True)])
+            return self._kept_small(lambda x: cell(x, alpha), (cell,), mixed)
 
         def run(sources: list[Tensor]) -> Tensor:
             # An edge of weight zero still runs: one that comes back later must not meet stale BatchNorm statistics.
-            terms = zip(transitions, sources, edges, strict=True)
-            return cell(total([transition(x, size, beta[edge.slot]) for transition, x, edge in terms]), alpha)
+            terms = zip(transitions, sources, scales, strict=True)
+            return cell(total([transition(x, size, scale) for transition, x, scale in terms]), alpha)
 
-        sources = [features[edge.source] for edge in edges]
+        sources = [before.layers[-edge.back][edge.source] for edge in edges]
         return self._kept_small(run, (cell, *transitions), sources)
+
+    def _brought(self, before: Before, edge: Edge, size: tuple[int, int]) -> Tensor:
+        """What P makes of the source of ``edge`` where one P serves several edges: made by the first that asks."""
+        assert before.brought is not None
+        key = self.transition_of(edge)
+        if key not in before.brought:
+            x = before.layers[-edge.back][edge.source]
+            before.brought[key] = self.transitions[key](x, size, x.new_ones(()))
+        return before.brought[key]
 
     def _kept_small(self, run: Callable[..., Any], parts: Sequence[nn.Module], argument: Any) -> Any:
         """``run(argument)``, recomputed in the backward pass if that is how this network trains."""

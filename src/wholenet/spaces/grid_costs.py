@@ -13,7 +13,7 @@ from typing import Protocol
 
 from wholenet.ops.bottleneck import hidden_width
 from wholenet.spaces.device_table import DeviceTable, bottleneck_name, times_by_width, unit_name
-from wholenet.spaces.grid import LEVELS, STRIDES, incoming
+from wholenet.spaces.links import LEVELS, STRIDES, incoming
 from wholenet.spaces.sizes import GridSize
 from wholenet.spaces.subnets import Cost
 

@@ -13,9 +13,21 @@ from wholenet.spaces.decoding import decode
 from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.encoder_name import parts_of_name
 from wholenet.spaces.genotype import Genotype, genotype_from_dict, read_genotype, write_genotype
-from wholenet.spaces.grid import STRIDES, Grid
+from wholenet.spaces.grid import Grid
 from wholenet.spaces.grid_subnets import GridSubnets
-from wholenet.spaces.sizes import GRID_SIZES, OPERATIONS, Filters, GridSize, Layers, Size, grid_size, operation_names
+from wholenet.spaces.links import STRIDES
+from wholenet.spaces.sizes import (
+    GRID_SIZES,
+    HEAD,
+    OPERATIONS,
+    Filters,
+    GridSize,
+    Head,
+    Layers,
+    Size,
+    grid_size,
+    operation_names,
+)
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 from wholenet.spaces.subgrid import Subgrid
 
@@ -38,6 +50,9 @@ class GridSettings:
     """Channels at stride 4; None: those of the size."""
     layers: Layers | None = None
     """Layers of the grid; None: those of the size."""
+
+    head: Head = HEAD
+    """What makes class logits of the four levels: "plain" adds them up, "dpc" has the dense prediction cell."""
 
     def __post_init__(self) -> None:
         grid_size(self.size, self.filters, self.layers)
@@ -75,6 +90,7 @@ def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None, subn
         widths=None if known is None or subnet is None else known.widths_of(subnet),
         levels=None if known is None or subnet is None else known.channels_of(subnet),
         encoder=None if settings.stem is None else Encoder(settings.stem, STRIDES),
+        head=settings.head,
     )
 
 
@@ -88,6 +104,8 @@ def _subnets(settings: GridSettings, facts: Facts) -> GridSubnets:
         raise ValueError(
             f"stem={settings.stem!r}: what an encoder of another library costs is not counted; leave it out"
         )
+    if settings.head != HEAD:
+        raise ValueError(f"head={settings.head!r}: what it costs is not counted; leave it out")
     operations = operations_called(settings.names)
     return GridSubnets(settings.grid_size, operations, facts.outputs, facts.channels)
 
@@ -117,7 +135,7 @@ GRID = Space(
     build=_build,
     tasks=("segmentation",),
     variants={size: {"size": size} for size in GRID_SIZES},
-    added={"operations": OPERATIONS, "stem": None, "filters": None, "layers": None},
+    added={"operations": OPERATIONS, "stem": None, "filters": None, "layers": None, "head": HEAD},
     subnets=_subnets,
     genotype=GenotypeKind(
         genotype_from_dict,

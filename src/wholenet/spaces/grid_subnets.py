@@ -19,9 +19,9 @@ from wholenet.files import shown
 from wholenet.ops.operations import Operation
 from wholenet.ops.shares import Kernel, kernel_of
 from wholenet.spaces.device_table import DeviceTable
-from wholenet.spaces.grid import LEVELS, STRIDES, Edge
 from wholenet.spaces.grid_channels import STEM, Channels, axes_of
 from wholenet.spaces.grid_costs import GridCost, GridMacs, GridTimes, all_merged, merged_kernel
+from wholenet.spaces.links import LEVELS, STRIDES, Edge
 from wholenet.spaces.sizes import GridSize
 from wholenet.spaces.subgrid import (
     GROUPS,

@@ -12,6 +12,9 @@ from wholenet.registry import is_name
 
 Filters = Annotated[int, Field(ge=2, le=4096)]
 Layers = Annotated[int, Field(ge=1, le=256)]
+Head = Literal["plain", "dpc"]
+"""Of networks for masks: that of the network's own paper, or one with the dense prediction cell."""
+HEAD: Head = "plain"
 Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 """Names of ``GRID_SIZES``."""
 
@@ -91,6 +94,10 @@ def operation_label(name: str) -> str:
 
 PUBLISHED_PATHS = {"autodeeplab": "autodeeplab"}
 """Published genotypes of segmentation networks by name, and their spaces."""
+GRIDS = ("grid", "dense-grid")
+"""Spaces whose network is the grid's, with one reach or another."""
+DECODINGS = {"dense-grid": ("threshold", "strongest")}
+"""Of spaces that take some of the decodings alone, these; the first where none is given."""
 
 
 def grid_size(name: str, filters: int | None = None, layers: int | None = None) -> GridSize:

@@ -52,6 +52,8 @@ class GenotypeKind:
     """(genotype, file), likewise."""
     decoder: Callable[[Any], Decode] | None = None
     """Settings -> ``decode``, where it is another for other settings."""
+    decodings: tuple[str, ...] = ()
+    """Those that ``decode`` knows, the first the usual one; empty: it says so itself, and "best-path" is."""
     published: Mapping[str, Any] = field(default_factory=dict)
     """Genotypes by the names that they are asked for with in the place of a file."""
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from wholenet.files import require_keys, shown
-from wholenet.spaces.grid import LEVELS, STRIDES, incoming, masks
+from wholenet.spaces.links import LEVELS, STRIDES, incoming, masks
 
 GROUPS = 8
 """Groups that the expanded width of a cell, and the channels of a level, are removed in: less where there are less

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet.architecture import Weights
+from wholenet.ops.dpc import DensePredictionCell
 from wholenet.ops.draws import drawn_for_all
 from wholenet.ops.forms import total
 from wholenet.ops.layers import ConvNorm
@@ -124,6 +125,7 @@ class FinalNet(nn.Module):
         in_channels: channels of the input image.
         path_keep: probability with which, at the end of training, the last cell keeps the output of an operation.
         separable_atrous: depthwise separable atrous convolutions.
+        dpc: the dense prediction cell in the place of the pyramid.
     """
 
     def __init__(
@@ -136,6 +138,7 @@ class FinalNet(nn.Module):
         *,
         path_keep: float = 1.0,
         separable_atrous: bool = False,
+        dpc: bool = False,
     ) -> None:
         super().__init__()
         self.masks: dict[str, Tensor] = {}
@@ -161,7 +164,7 @@ class FinalNet(nn.Module):
                 module.eps = BACKBONE_EPS
         self.fine = low_layer(self.path)
         """The layer whose output the decoder reads at stride 4; 0 is the stem."""
-        self.pyramid = Pyramid(channels[-1], head, STRIDES[self.path[-1]])
+        self.pyramid = (DensePredictionCell if dpc else Pyramid)(channels[-1], head, STRIDES[self.path[-1]])
         low = 3 * head // 16
         self.low = ConvNorm(channels[self.fine + 1], low, 1, activation="relu")
         self.decoder = nn.Sequential(

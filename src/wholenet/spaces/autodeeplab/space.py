@@ -15,7 +15,7 @@ from wholenet.spaces.autodeeplab.final import FinalNet
 from wholenet.spaces.autodeeplab.genotype import MAX_BLOCKS, PUBLISHED, PathGenotype, decode, genotype_from_dict
 from wholenet.spaces.autodeeplab.supernet import Trellis
 from wholenet.spaces.autodeeplab.trellis import Transitions
-from wholenet.spaces.sizes import Filters
+from wholenet.spaces.sizes import HEAD, Filters, Head
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 
 Layers = Annotated[int, Field(ge=1, le=100)]
@@ -72,6 +72,9 @@ class AutoDeepLabSettings:
     """Scheduled drop path of the discrete network: the probability with which, at the end, its last cell keeps the
     output of an operation; 1 drops nothing (the release; the paper's is not known)."""
 
+    head: Head = HEAD
+    """Of the discrete network: the atrous pyramid (plain, the paper), or the dense prediction cell in its place."""
+
     def __post_init__(self) -> None:
         shape = self.shape
         if shape.filters * shape.blocks % 2:
@@ -98,6 +101,7 @@ def _build(settings: AutoDeepLabSettings, facts: Facts, genotype: PathGenotype |
             facts.channels,
             path_keep=settings.path_keep,
             separable_atrous=settings.separable_atrous,
+            dpc=settings.head == "dpc",
         )
     return Trellis(
         shape.layers,
@@ -136,6 +140,7 @@ AUTODEEPLAB = Space(
     tasks=("segmentation",),
     variants={size: {"size": size} for size in SIZES},
     recipe=RECIPE,
+    added={"head": HEAD},
     genotype=GenotypeKind(genotype_from_dict, _no_weights, decoder=_decoder, published=PUBLISHED),
     at=_at,
 )

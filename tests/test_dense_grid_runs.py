@@ -1,0 +1,153 @@
+"""Runs on the dense grid: what every space has of verbs, at a toy size."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import wholenet
+import wholenet.run as run_module
+from run_files import PICTURES, assert_equal, checkpoint, records, untimed
+from wholenet.deploy.fold import Folded
+from wholenet.search import cost
+from wholenet.search.config import fit_config
+from wholenet.search.run_folder import RunFolder
+from wholenet.spaces.catalog import SPACES
+from wholenet.spaces.count import count, meta_flops
+from wholenet.spaces.genotype_file import space_of_genotype
+
+SHORT: dict[str, Any] = {"epochs": 3, "batch": 4, "crop": "32x32", "lr": 0.02, "device": "cpu", "threads": 1}
+OWN: dict[str, Any] = {"space": "dense-grid", "size": "nano", "layers": 2, "filters": 4}
+PHASES: dict[str, Any] = {"warmup_share": 0.34, "search_share": 0.33}
+
+
+@pytest.fixture(scope="module")
+def run(discs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("dense") / "run"
+    with PICTURES:
+        wholenet.fit(discs, out, **OWN, **SHORT, **PHASES, entropy_beta=0.1, sampled_links=2, tied=True)
+    return out
+
+
+def stop_after(steps, train):
+    """Interrupt the training that ``train`` begins after so many steps."""
+    real, done = run_module.train_epoch, []
+
+    def stopping(*arguments):
+        for step in real(*arguments):
+            yield step
+            done.append(step)
+            if len(done) == steps:
+                raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "train_epoch", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            train()
+
+
+def test_a_search_moves_both_kinds_of_logits_and_is_drawn(run):
+    for name in ("alpha", "beta"):
+        values = [np.array(record["logits"][name]) for record in records(run)]
+        assert not np.array_equal(values[0], values[1])
+        assert np.array_equal(values[1], values[2])
+    assert (run / "architecture.png").stat().st_size > 5000
+    loaded = wholenet.load(run, device="cpu")
+    assert (loaded.network.spec.model_name, loaded.network.spec.settings["sampled_links"]) == ("dense-grid-nano", 2)
+    assert isinstance(loaded.folded, Folded)
+
+
+def test_a_search_with_drawn_links_goes_on_to_the_bit(run, discs, tmp_path):
+    options = {"entropy_beta": 0.1, "sampled_links": 2, "tied": True, "checkpoint_minutes": 0}
+    stop_after(2, lambda: wholenet.fit(discs, tmp_path / "run", **OWN, **SHORT, **PHASES, **options))
+    wholenet.resume(tmp_path / "run")
+    assert_equal(checkpoint(run), checkpoint(tmp_path / "run"))
+    assert untimed(records(run)) == untimed(records(tmp_path / "run"))
+
+
+def test_what_a_run_with_drawn_links_costs_does_not_depend_on_chance(run):
+    costs = set()
+    for seed in range(2):
+        torch.manual_seed(seed)
+        cost._step_cost.cache_clear()
+        costs.add(cost.run_macs(RunFolder(run)))
+    assert len(costs) == 1
+    assert costs.pop() > 0
+
+
+def test_what_a_search_found_is_written_read_trained_and_diagnosed(run, discs, tmp_path):
+    found = wholenet.decode(run, tmp_path / "g.yaml")
+    assert found.decoding == "threshold 0.5 at most 3"
+    space = SPACES["dense-grid"]
+    settings = space.settings_of({name: value for name, value in OWN.items() if name != "space"})
+    assert space.read_genotype(tmp_path / "g.yaml", settings) == found
+    assert space_of_genotype(str(tmp_path / "g.yaml")) == "dense-grid"
+    made = {name: value for name, value in OWN.items() if name != "space"}
+    ended = wholenet.retrain(tmp_path / "g.yaml", discs, tmp_path / "again", **{**made, **SHORT, "epochs": 1})
+    network = wholenet.load(ended.learned.run, device="cpu").network
+    assert network.discrete
+    assert len(network.net.cells) == len(found.cells)
+    brief = wholenet.diagnose(run, out=tmp_path / "diagnosis", images=1, curvature=True)
+    assert set(brief.entropy) == {"alpha", "beta"}
+    assert brief.curvature.highest >= brief.curvature.lowest
+
+
+def test_two_stages_decode_by_threshold_where_nothing_else_is_said(discs, tmp_path):
+    with PICTURES:
+        wholenet.fit(discs, tmp_path / "two", **OWN, **SHORT, **PHASES, protocol="two-stage", retrain_epochs=1)
+    content = yaml.safe_load((tmp_path / "two" / "genotype.yaml").read_text())
+    assert (content["space"], content["genotype"]["decoding"]) == ("dense-grid", "threshold 0.5 at most 3")
+    assert wholenet.load(tmp_path / "two", device="cpu").network.discrete
+    assert (tmp_path / "two" / "architecture.png").stat().st_size > 5000
+
+
+def test_the_usual_decoding_is_that_of_the_space():
+    places = {"data": "d", "out": "o", "protocol": "two-stage"}
+    assert fit_config(**places, space="dense-grid").decoding == "threshold"
+    assert fit_config(**places, space="dense-grid", decoding="strongest").decoding == "strongest"
+    assert fit_config(**places).decoding == fit_config(**places, space="autodeeplab").decoding == "best-path"
+    assert fit_config(data="d", out="o", space="dense-grid").decoding == "best-path"
+
+
+def test_what_is_counted_on_patches_is_what_is_counted_on_the_image():
+    name, own = "dense-grid-nano", {"layers": 2, "filters": 4, "tied": True}
+    model = wholenet.create_model(name, num_classes=19, **own).eval()
+    counts = count(name, height=64, width=96, **own)
+    assert (counts.flops, 2 * counts.macs_merged) == meta_flops(model, 64, 96)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"reach_layers": 3}, "reach_layers=3: 2 layers reach back 2 at most"),
+        ({"reach_levels": 4}, "reach_levels=4"),
+        ({"filters": 3}, "filters=3 cannot be halved"),
+        ({"stem": "timm/resnet18"}, "stem is of the space 'grid'"),
+        ({"protocol": "two-stage", "decoding": "best-path"}, "are decoded by threshold or strongest"),
+        ({"genotype": "GRID"}, "is a genotype of the space 'grid'; expected 'dense-grid'"),
+        ({"genotype": "DEEP"}, "the genotype has 1 layers, the network 2"),
+        ({"crop": "32x32", "batch": 1}, "leaves one value per channel"),
+    ],
+)
+def test_what_the_space_cannot_have_is_said_before_anything_is_trained(options, said, discs, tmp_path):
+    if options.get("genotype") == "GRID":
+        (tmp_path / "g.yaml").write_text("format: 1\nspace: grid\nlayers: 3\ncells: []\n")
+    if options.get("genotype") == "DEEP":
+        cells = [{"cell": f"1/{4 * 2**i}", "operation": "conv_3x3", "inputs": {"0/8": 1.0}} for i in range(4)]
+        own = {"layers": 1, "operations": ["conv_3x3", "conv_5x5"], "cells": cells, "decoding": "by hand"}
+        (tmp_path / "g.yaml").write_text(yaml.safe_dump({"genotype": own, "space": "dense-grid"}))
+    options = {**options, "genotype": str(tmp_path / "g.yaml")} if "genotype" in options else options
+    phases = {} if "genotype" in options else PHASES
+    with pytest.raises(ValueError, match=said):
+        wholenet.fit(discs, tmp_path / "run", **{**OWN, **SHORT, **phases, **options})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_dense_genotype_is_none_of_the_grid(run, discs, tmp_path):
+    wholenet.decode(run, tmp_path / "g.yaml", "strongest")
+    with pytest.raises(ValueError, match="of the space 'dense-grid'; expected one of 'grid'"):
+        wholenet.fit(discs, tmp_path / "grid", size="nano", genotype=str(tmp_path / "g.yaml"), **SHORT)
+    with pytest.raises(ValueError, match="the most probable path would be the shortest"):
+        wholenet.decode(run, tmp_path / "h.yaml", "best-path")
