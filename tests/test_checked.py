@@ -29,6 +29,7 @@ from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_space import CellSettings
 from wholenet.spaces.device_table import DeviceTable
 from wholenet.spaces.grid_space import GridSettings
+from wholenet.spaces.recurrent.space import RecurrentSettings
 from wholenet.spaces.space import Facts, Spec
 from wholenet.studies.setting import CellSetting, Setting
 from wholenet.sweeps.plan import SweepFile
@@ -70,6 +71,7 @@ MADE = {
     Tiling: {},
     GridSettings: {},
     AutoDeepLabSettings: {},
+    RecurrentSettings: {},
     TaskConfig: {"data": "d", "out": "o", "task": "mine", "space": "s2"},
     CellSettings: {},
     Facts: {"outputs": 2},
