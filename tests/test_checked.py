@@ -21,6 +21,7 @@ from wholenet.checked import bounds_of, check, checked, names_of
 from wholenet.cli import build_parser
 from wholenet.deploy.tiles import Tiling
 from wholenet.files import SHOWN
+from wholenet.jobs.language import LanguageSettings
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.task_config import TaskConfig
@@ -72,6 +73,7 @@ MADE = {
     GridSettings: {},
     AutoDeepLabSettings: {},
     RecurrentSettings: {},
+    LanguageSettings: {},
     TaskConfig: {"data": "d", "out": "o", "task": "mine", "space": "s2"},
     CellSettings: {},
     Facts: {"outputs": 2},

@@ -27,6 +27,7 @@ from wholenet.deploy.export import export as export_model
 from wholenet.deploy.export_images import real_images
 from wholenet.deploy.flips import flipped_as_asked
 from wholenet.deploy.hub import PREFIX, local_model
+from wholenet.deploy.language import TrainedLanguageModel, write_surprises
 from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.predict_inputs import predict_inputs
@@ -53,6 +54,7 @@ from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import fit_config, genotype_config
 from wholenet.search.run_folder import RunFolder
+from wholenet.search.task_config import SPACES_OF_TASKS
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.cell_tables import is_cell_space
 from wholenet.spaces.genotype_file import space_of_genotype
@@ -168,7 +170,7 @@ def load(path: str | Path, device: str = "auto") -> Any:
 
 @checked_numbers
 def evaluate(
-    model: TrainedModel | TrainedClassifier | TrainedOnSamples[Any] | OnnxModel | str | Path,
+    model: TrainedModel | TrainedClassifier | TrainedLanguageModel | TrainedOnSamples[Any] | OnnxModel | str | Path,
     data: str | Path,
     split: str | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
@@ -194,7 +196,8 @@ def evaluate(
 
     Returns:
         :class:`wholenet.tasks.evaluation.Evaluation`, or of a classifier
-        :class:`wholenet.tasks.classification.Accuracy`.
+        :class:`wholenet.tasks.classification.Accuracy`, of a language model
+        :class:`wholenet.deploy.language.LanguageScores`.
 
     Raises:
         DataError: for data that cannot be read, or of other classes; a split that is not there; an image that cannot be
@@ -210,6 +213,10 @@ def evaluate(
         if progress:
             progress(found.images, found.images)
         return found
+    if isinstance(loaded, TrainedLanguageModel):
+        if tiling is not None or tta or tta_vertical:
+            raise ValueError("a language model neither cuts nor mirrors its text; leave tiling and tta out")
+        return loaded.evaluate(data, split or "val")
     if isinstance(loaded, TrainedOnSamples):
         if tiling is not None or tta or tta_vertical:
             raise ValueError(
@@ -224,7 +231,7 @@ def evaluate(
 
 @checked_numbers
 def predict(
-    model: TrainedModel | TrainedClassifier | OnnxModel | str | Path,
+    model: TrainedModel | TrainedClassifier | TrainedLanguageModel | OnnxModel | str | Path,
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
@@ -238,7 +245,8 @@ def predict(
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
 ) -> list[Path]:
     """Write an index PNG for every image file given, or found in a folder given, and one for every frame of a video.
-    Of a classifier, write a CSV table of the images' classes, which ``out`` names.
+    Of a classifier, write a CSV table of the images' classes, which ``out`` names; of a language model one of how
+    surprising the lines of text files are.
 
     An input that cannot be answered does not stop the others.
 
@@ -280,6 +288,13 @@ def predict(
             )
         classify_files(loaded, inputs, out, progress, max_megapixels)
         return [Path(out)]
+    if isinstance(loaded, TrainedLanguageModel):
+        if overlay or probabilities or polygons or tiling is not None or tta or tta_vertical:
+            raise ValueError(
+                "a language model's table is of lines of text; leave overlay, probabilities, polygons, tiling, tta out"
+            )
+        write_surprises(loaded, inputs, out)
+        return [Path(out)]
     _check_segmenter(loaded)
     loaded = flipped_as_asked(loaded, tta, tta_vertical)
     asked = {"overlay": overlay, "probabilities": probabilities, "polygons": polygons}
@@ -288,7 +303,8 @@ def predict(
 
 def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: Any) -> Any:
     """Train the discrete network of a genotype from scratch: a file; on labelled images "darts-v2", "pc-darts"
-    (spaces/published_cells.py) or the text ``Genotype(normal=[...], ...)``, on images with masks "autodeeplab".
+    (spaces/published_cells.py) or the text ``Genotype(normal=[...], ...)``, on images with masks "autodeeplab", on a text
+    "darts-rnn-v1", "darts-rnn-v2", "enas-rnn", "lstm", "gru" or "random-rnn-0" to "random-rnn-99".
 
     Returns:
         Of labelled images a :class:`wholenet.cells.retrain.Retrained`; of masks, as :func:`fit`, a
@@ -300,6 +316,10 @@ def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: 
     """
     if (space := space_of_genotype(str(genotype))) is not None:
         given = {"data": str(data), "out": str(out), "space": space, **options}
+        if (task := next((name for name, own in SPACES_OF_TASKS.items() if own == space), None)) is not None:
+            own = task_config(task, genotype=str(genotype), **given)
+            check_workers(own.workers)
+            return fit_with_control(own)
         own = genotype_config(str(genotype), SPACES.called(space).recipe, **given)
         check_workers(own.workers)
         return fit_with_control(own)

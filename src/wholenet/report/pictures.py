@@ -13,6 +13,7 @@ import torch
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.report.architecture import draw_architecture
+from wholenet.report.recurrent import draw_recurrent
 from wholenet.report.trellis import draw_trellis
 from wholenet.spaces.catalog import subnets
 from wholenet.spaces.grid_subnets import GridSubnets
@@ -52,7 +53,14 @@ def _bottlenecks_left(model: Supernet) -> np.ndarray | None:
 
 PICTURES: Registry[Picture] = Registry(
     "picture",
-    {picture.name: picture for picture in (Picture("grid", _grid), Picture("autodeeplab", draw_trellis))},
+    {
+        picture.name: picture
+        for picture in (
+            Picture("grid", _grid),
+            Picture("autodeeplab", draw_trellis),
+            Picture("recurrent", draw_recurrent),
+        )
+    },
     load_plugins,
 )
 """By space; :func:`wholenet.register` adds to them."""
