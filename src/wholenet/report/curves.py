@@ -59,7 +59,6 @@ def draw_curves(
             scored.axhline(value, color=INK, linestyle=style, linewidth=1.2, label=f"{what} {value:.4g}")
         if floors:
             legend(scored)
-            scored.set_title(scored.get_title(loc="left"), loc="left")
 
         rates = curve(lr, records, lambda r: r.get("lr"), "learning rate", VERMILION)
         lr.set_title("Learning rate")

@@ -22,6 +22,8 @@ from wholenet.spaces.supernet import Supernet
 COLORS = {"tanh": BLUE, "relu": VERMILION, "sigmoid": GREEN, "identity": ORANGE}
 STEP, RADIUS = 1.05, 0.2
 """Inches from node to node, and of a node."""
+HIGHEST = 1.8
+"""Inches above the nodes that an arrow rises to, at most."""
 
 
 def draw_recurrent(file: Path, model: Supernet, title: str) -> None:
@@ -70,7 +72,7 @@ def _draw_cell(axes: Axes, genotype: RecurrentGenotype, weights: list[float], he
         _arrow(axes, (0.75, y + shift), (at(0) - RADIUS, y + shift / 3), INK, 0.0)
     for node, (name, source) in enumerate(genotype.cell, 1):
         far = node - source
-        bend = 0.0 if far == 1 else 0.55 * (1 if source % 2 else 0.85)
+        bend = 0.0 if far == 1 else min(0.55 * (1 if source % 2 else 0.85), 2 * HIGHEST / (far * STEP))
         start, end = (at(source), y - RADIUS), (at(node), y - RADIUS)
         if far == 1:
             start, end = (at(source) + RADIUS, y), (at(node) - RADIUS, y)
