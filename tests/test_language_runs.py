@@ -251,6 +251,34 @@ def test_the_loss_of_weights_has_a_penalty_on_how_far_states_move():
     assert SlownessLoss(0.5)(one, tokens[:, :1]).isfinite()
 
 
+def test_a_text_is_known_by_its_files_and_its_runs_go_on_from_the_command_line(text, tmp_path, capsys):
+    given = [
+        "--units",
+        "4",
+        "--nodes",
+        "2",
+        "--batch",
+        "4",
+        "--lr",
+        "1",
+        "--device",
+        "cpu",
+        "--gradient",
+        "first-order",
+    ]
+    run = ["--epochs", "1", "--steps-per-epoch", "2", "--out", str(tmp_path / "run")]
+    main(["fit", str(text), *given, *run])
+    assert "Kneser-Ney of order 3" in capsys.readouterr().out
+    main(["fit", "--resume", str(tmp_path / "run")])
+    assert "Kneser-Ney of order 3" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["fit", str(text), "--task", "language", "--unit", "4"])
+    assert "Did you mean --units" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["retrain", "lstm", str(text), "--arch-lr", "0.1"])
+    assert "--arch_lr" in capsys.readouterr().err.replace("-lr", "_lr")
+
+
 def test_averaged_sgd_is_torchs_and_averages_its_own_steps():
     net = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.zeros_(net.weight)

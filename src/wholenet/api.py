@@ -16,9 +16,10 @@ from wholenet.cells.score import score_labelled
 from wholenet.checked import Dropped, Megapixels, PlannedMinutes, Share, checked_numbers
 from wholenet.control import fit_with_control, resume_with_control
 from wholenet.data.opening import MAX_MEGAPIXELS
-from wholenet.data.sets import Task
+from wholenet.data.sets import Task, data_set
 from wholenet.data.stream import check_workers
 from wholenet.data.task import task_of
+from wholenet.data.text.files import looks_like_text
 from wholenet.deploy.classifier import TrainedClassifier
 from wholenet.deploy.classify import classify_files
 from wholenet.deploy.decode import decode_model
@@ -74,8 +75,8 @@ def fit(
     Args:
         data: see docs/data.md for what a folder may look like.
         out: the run folder; ``load`` takes it afterwards.
-        task: "segmentation", "classification" or one that was registered; None is as ``space`` says, or as the data
-            looks.
+        task: "segmentation", "classification", "language" or one that was registered; None is as ``space`` says, or as
+            the data looks.
         minutes: on images with masks: time for the whole run, for which what is not given is chosen (docs/plans.md).
             None chooses nothing: what is not given is the paper's.
         options: any other field of ``FitConfig``, or of labelled images of ``CellConfig``; ``method`` brings its own
@@ -91,6 +92,8 @@ def fit(
         ValueError: for an unknown option or a bad value, a folder in use, or a device that is not there; for workers
             in a script that would train again when they import it.
     """
+    if task is None and "space" not in options and data_set(data) is None and looks_like_text(data):
+        task = "language"
     masks = task in (None, "segmentation")
     if minutes is not None and (not masks or is_cell_space(options.get("space", "grid"))):
         raise ValueError(f"minutes={minutes} plans runs on images with masks; give epochs")

@@ -5,7 +5,7 @@ import torch
 
 from wholenet.data.sample import DataError
 from wholenet.data.text import files as files_module
-from wholenet.data.text.files import read_lines
+from wholenet.data.text.files import looks_like_text, read_lines
 from wholenet.data.text.texts import open_texts
 from wholenet.data.text.vocabulary import find_vocabulary, vocabulary_from
 from wholenet.data.text.windows import Walk, in_columns, lengths
@@ -32,7 +32,7 @@ def test_the_vocabulary_is_of_train_alone_the_most_frequent_first_and_words_that
     assert texts.splits["val"].unseen == 1
     assert texts.splits["test"].tokens.tolist() == [0, 1, 3, 3]
     assert texts.vocabulary.decode(texts.splits["test"].tokens.tolist()) == "the cat\n\n"
-    assert any("1 of 4 tokens (25.00 %)" in note and note.endswith("bird") for note in texts.notes)
+    assert any("1 of 4 tokens (25.00 %)" in note and note.endswith("'bird'") for note in texts.notes)
 
 
 def test_where_train_has_unk_all_its_words_are_known_and_so_many_with_vocab():
@@ -63,6 +63,22 @@ def test_what_is_no_text_is_refused_with_its_place(tmp_path, content, said):
     (tmp_path / "train.txt").write_bytes(content)
     with pytest.raises(DataError, match=rf"train\.txt .*{said}"):
         open_texts(tmp_path)
+
+
+def test_texts_are_known_by_their_files_and_lists_of_images_are_none(tmp_path):
+    folder = written(tmp_path / "t", train=LINES)
+    assert looks_like_text(folder)
+    assert looks_like_text(folder / "train.txt")
+    assert not looks_like_text(tmp_path)
+    (folder / "images").mkdir()
+    assert not looks_like_text(folder)
+    assert not looks_like_text(tmp_path / "nothing")
+
+
+def test_words_of_a_text_are_shown_escaped(tmp_path):
+    notes = open_texts(written(tmp_path / "t", train=LINES, val=["\x1b[2J cat"])).notes
+    assert [note for note in notes if "\\x1b[2J" in note]
+    assert not [note for note in notes if "\x1b" in note]
 
 
 def test_a_file_beyond_the_limit_a_pipe_and_a_folder_without_text_are_refused(tmp_path, monkeypatch):

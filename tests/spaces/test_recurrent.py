@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from wholenet.ops.execution import Execution
 from wholenet.ops.forms import plain_form
 from wholenet.spaces.catalog import create_model
+from wholenet.spaces.recurrent import cells as cells_module
 from wholenet.spaces.recurrent.genotype import (
     OPERATIONS,
     PUBLISHED,
@@ -188,10 +190,9 @@ def test_a_dropout_mask_holds_for_a_window_and_the_carry_path_ignores_it():
         for matrix in (cell.first, *cell.steps):
             matrix.zero_()
         open_to_input = torch.full((1, 2, 64), 0.0)
-        closed = lambda *_: torch.full((2, 128), -1e4)  # noqa: E731
         before = torch.randn(2, 64)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(torch, "addmm", closed)
+            patch.setattr(cells_module, "product", lambda x, _: torch.full((*x.shape[:-1], 128), -1e4))
             patch.setattr(cell, "after", lambda first, *_: first)
             after = read(open_to_input, before, kept, {})
     assert torch.equal(after[0], before)
@@ -233,3 +234,18 @@ def test_all_cells_have_names_and_all_random_ones_are_of_the_space():
 def test_what_is_no_cell_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         genotype_from_dict(values)
+
+
+@pytest.mark.parametrize("genotype", [None, V2, PUBLISHED["lstm"]], ids=str)
+def test_products_may_be_in_bfloat16_and_states_stay_in_float32(genotype):
+    torch.manual_seed(0)
+    model = made(9, genotype, units=8, **NO_DROPOUT).train()
+    text = Window(torch.randint(9, (4, 6)))
+    weights = model.arch()
+    plain = model.net(text, weights)
+    narrow = Execution(model.net, torch.bfloat16)(text, weights)
+    assert narrow.hidden.dtype == narrow.states.dtype == torch.float32
+    torch.testing.assert_close(narrow.hidden, plain.hidden, atol=0.05, rtol=0.1)
+    again = Execution(model.net, torch.bfloat16)(text._replace(hidden=narrow.hidden.detach()), weights)
+    nll(again, text.tokens).backward()
+    assert model.net.embedding.grad.isfinite().all()

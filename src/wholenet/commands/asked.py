@@ -15,6 +15,7 @@ from wholenet.commands.catalog import CLASSIFICATION, COMMANDS, RETRAIN_MASKS, R
 from wholenet.commands.retrain_masks import space_to_retrain
 from wholenet.data.sets import DATA_SETS, Task
 from wholenet.data.task import task_of
+from wholenet.data.text.files import looks_like_text
 from wholenet.files import read_yaml, shown
 from wholenet.option_files import NONE, OptionFiles, read_option_files
 from wholenet.search.cell_config import is_cell_run
@@ -100,6 +101,8 @@ def _task_and_space(command: str, words: Sequence[str], files: OptionFiles) -> t
         return task, SPACES_OF_TASKS.get(task, "grid")
     in_file = files.values.get("data")
     candidates = [*bare, in_file] if isinstance(in_file, str) else bare
+    if any(word not in DATA_SETS and looks_like_text(word) for word in candidates):
+        return "language", SPACES_OF_TASKS["language"]
     data = next((word for word in candidates if word in DATA_SETS or Path(word).is_dir()), None)
     return "segmentation" if data is None else task_of(data), space
 

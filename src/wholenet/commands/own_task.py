@@ -48,7 +48,7 @@ def fit_own_task(
         print_config: Only print what all options come to, as a file for --config.
         task: The task, by its name.
     """
-    name = str(task or config.values.get("task"))
+    name = str(task or config.values.get("task", "language"))  # which alone is known by how data looks
     if name in SPACES_OF_TASKS and resume is None and not (options.get("space") or config.values.get("space")):
         options["space"] = SPACES_OF_TASKS[name]
     settings = None if resume is not None else task_settings_class(name)

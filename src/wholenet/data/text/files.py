@@ -54,6 +54,15 @@ def find_texts(where: str | Path) -> TextFiles:
     return TextFiles(found, folder=True)
 
 
+def looks_like_text(where: str | Path) -> bool:
+    """Whether ``where`` is a text without being asked: a .txt file, or a folder with train.txt and no folder in it, as
+    lists of images have beside them."""
+    root = Path(where).expanduser()
+    if root.is_file():
+        return root.suffix.lower() == ".txt"
+    return (root / "train.txt").is_file() and not any(path.is_dir() for path in root.iterdir())
+
+
 def read_lines(path: Path) -> Lines:
     """The words of each line of a file in UTF-8, as blanks part them.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from wholenet.data.sample import DataError
 from wholenet.data.text.files import NAMES, Lines, find_texts, read_lines
 from wholenet.data.text.vocabulary import UNKNOWN, Encoded, Found, Vocabulary, find_vocabulary
+from wholenet.files import shown
 
 HELD_OUT = 0.1
 """Share of the lines that become val where there is none: the last ones, as they read on."""
@@ -98,7 +99,7 @@ def _of_vocabulary(found: Found, splits: Mapping[str, Encoded]) -> list[str]:
         if part.unseen and name != "train":
             notes.append(
                 f"{name}: {part.unseen:,} of {len(part.tokens):,} tokens ({100 * part.share_unseen:.2f} %) are not in "
-                f"the vocabulary and count as {UNKNOWN}: {', '.join(part.examples)}"
+                f"the vocabulary and count as {UNKNOWN}: {', '.join(map(shown, part.examples))}"
             )
     return notes
 
@@ -111,7 +112,7 @@ def _odd(lines: Mapping[str, Lines], found: Found) -> list[str]:
     words = found.types - 1
     glued = {word for line in lines["train"] for word in line if len(word) > 1 and word[-1] in GLUED}
     if words and found.once / words > MANY_ONCE:
-        examples = f", such as {', '.join(sorted(glued)[:3])}" if glued else ""
+        examples = f", such as {', '.join(map(shown, sorted(glued)[:3]))}" if glued else ""
         notes.append(
             f"warning: {100 * found.once / words:.0f} % of the {words:,} different words of train are there once"
             f"{examples}: the text seems not to be tokenised. Part punctuation from words by blanks, and write in "

@@ -30,6 +30,11 @@ def uniform(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(*shape).uniform_(-INITIAL, INITIAL))
 
 
+def product(x: Tensor, matrix: Tensor) -> Tensor:
+    """``x`` times ``matrix``, in the type of ``x`` also where autocast multiplies in another."""
+    return (x @ matrix).to(x.dtype)
+
+
 def highway(before: Tensor, gate: Tensor, candidate: Tensor) -> Tensor:
     """``before`` + sigmoid(``gate``) (``candidate`` - ``before``)."""
     return torch.lerp(before, candidate, gate.sigmoid())
@@ -81,8 +86,8 @@ class Cell(nn.Module):
         prepared = self.prepared(weights)
         of_input, of_state = self.first.split(self.units)
         states = []
-        for given in inputs @ of_input:
-            gate, candidate = torch.addmm(given, hidden * kept, of_state).chunk(2, -1)
+        for given in product(inputs, of_input):
+            gate, candidate = (given + product(hidden * kept, of_state)).chunk(2, -1)
             hidden = self.after(highway(hidden, gate, candidate.tanh()), kept, prepared)
             states.append(hidden)
         return torch.stack(states)
@@ -113,7 +118,7 @@ class DiscreteCell(Cell):
         del prepared
         nodes = [first]
         for (name, source), matrix in zip(self.genotype.cell, self.steps, strict=True):
-            gate, candidate = ((nodes[source] * kept) @ matrix).chunk(2, -1)
+            gate, candidate = product(nodes[source] * kept, matrix).chunk(2, -1)
             nodes.append(highway(nodes[source], gate, FUNCTIONS[name](candidate)))
         return total([nodes[node] for node in self.genotype.output]) / len(self.genotype.output)
 
@@ -153,7 +158,7 @@ class SearchCell(Cell, TwoForms):
         """As papers write it."""
         terms = []
         for source, row in zip(nodes, weights, strict=True):
-            gate, candidate = ((source * kept) @ matrix).chunk(2, -1)
+            gate, candidate = product(source * kept, matrix).chunk(2, -1)
             for name, weight in zip(CHOSEN, row[NONE + 1 :], strict=True):
                 terms.append(weight * (source + gate.sigmoid() * (FUNCTIONS[name](candidate) - source)))
         return total(terms)
@@ -162,7 +167,7 @@ class SearchCell(Cell, TwoForms):
 def _mixed(nodes: Tensor, kept: Tensor, matrix: Tensor, weights: Tensor) -> Tensor:
     """A node [B, n] from its predecessors [P, B, n]."""
     carried, tanh, relu, sigmoid, identity = weights
-    gate, candidate = ((nodes * kept) @ matrix).chunk(2, -1)
+    gate, candidate = product(nodes * kept, matrix).chunk(2, -1)
     found = torch.addcmul(identity * candidate, tanh, candidate.tanh())
     found = torch.addcmul(found, relu, candidate.relu())
     found = torch.addcmul(found, sigmoid, candidate.sigmoid())

@@ -53,4 +53,4 @@ class FusedCell(nn.Module):
         parts = tuple(part[None].contiguous() for part in hidden.split(self.hidden, -1))
         states, after = self.layer(inputs, parts if self.fused == "lstm" else parts[0])
         after = after if isinstance(after, tuple) else (after,)
-        return self.map(states), torch.cat([part[0] for part in after], -1)
+        return self.map(states).to(inputs.dtype), torch.cat([part[0] for part in after], -1).to(inputs.dtype)
