@@ -211,3 +211,9 @@ def models(discs, tmp_path_factory) -> Path:
     labels = classification_answer(("blue", "green", "red"), (0.5,) * 3, (0.2,) * 3, (16, 16))
     save_model(root / "labels", "classification", cells, labels, {})
     return root
+
+
+@pytest.fixture(scope="session")
+def ptb_small() -> Path:
+    """Lines of the Penn Treebank: train.txt, valid.txt, test.txt."""
+    return shared("ptb-small")

@@ -21,6 +21,7 @@ from wholenet.checked import bounds_of, check, checked, names_of
 from wholenet.cli import build_parser
 from wholenet.deploy.tiles import Tiling
 from wholenet.files import SHOWN
+from wholenet.jobs.language import LanguageSettings
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.task_config import TaskConfig
@@ -30,6 +31,7 @@ from wholenet.spaces.cell_space import CellSettings
 from wholenet.spaces.dense_space import DenseGridSettings
 from wholenet.spaces.device_table import DeviceTable
 from wholenet.spaces.grid_space import GridSettings
+from wholenet.spaces.recurrent.space import RecurrentSettings
 from wholenet.spaces.space import Facts, Spec
 from wholenet.studies.setting import CellSetting, Setting
 from wholenet.sweeps.plan import SweepFile
@@ -72,6 +74,8 @@ MADE = {
     GridSettings: {},
     AutoDeepLabSettings: {},
     DenseGridSettings: {"layers": 100, "filters": 128},
+    RecurrentSettings: {},
+    LanguageSettings: {},
     TaskConfig: {"data": "d", "out": "o", "task": "mine", "space": "s2"},
     CellSettings: {},
     Facts: {"outputs": 2},

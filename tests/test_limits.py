@@ -32,6 +32,7 @@ LIMITS = {
     "tags of a TIFF": {"data.tiff.MOST_TAGS": 65_535, "data.tiff.MOST_BANDS": 65_535, "data.tiff.MOST_COPIES": 64},
     "an image": {"data.opening.MAX_MEGAPIXELS": 100},
     "a parquet file": {"data.labelled.MAX_ROWS": 20_000_000, "data.labelled.MAX_PACKED": 50},
+    "texts to learn": {"data.text.files.MOST_BYTES": 512 << 20, "data.text.vocabulary.MOST_WORDS": 100_000},
     "runs of a sweep": {"sweeps.plan.MAX_RUNS": 10_000},
 }
 """By how the rows of the page's table begin."""

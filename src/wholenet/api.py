@@ -16,9 +16,10 @@ from wholenet.cells.score import score_labelled
 from wholenet.checked import Dropped, Megapixels, PlannedMinutes, Share, checked_numbers
 from wholenet.control import fit_with_control, resume_with_control
 from wholenet.data.opening import MAX_MEGAPIXELS
-from wholenet.data.sets import Task
+from wholenet.data.sets import Task, data_set
 from wholenet.data.stream import check_workers
 from wholenet.data.task import task_of
+from wholenet.data.text.files import looks_like_text
 from wholenet.deploy.classifier import TrainedClassifier
 from wholenet.deploy.classify import classify_files
 from wholenet.deploy.decode import decode_model
@@ -27,6 +28,7 @@ from wholenet.deploy.export import export as export_model
 from wholenet.deploy.export_images import real_images
 from wholenet.deploy.flips import flipped_as_asked
 from wholenet.deploy.hub import PREFIX, local_model
+from wholenet.deploy.language import TrainedLanguageModel, write_surprises
 from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.predict_inputs import predict_inputs
@@ -55,6 +57,7 @@ from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import fit_config, genotype_config
 from wholenet.search.run_folder import RunFolder
+from wholenet.search.task_config import SPACES_OF_TASKS
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.cell_tables import is_cell_space
 from wholenet.spaces.genotype_file import space_of_genotype
@@ -74,8 +77,8 @@ def fit(
     Args:
         data: see docs/data.md for what a folder may look like.
         out: the run folder; ``load`` takes it afterwards.
-        task: "segmentation", "classification" or one that was registered; None is as ``space`` says, or as the data
-            looks.
+        task: "segmentation", "classification", "language" or one that was registered; None is as ``space`` says, or as
+            the data looks.
         minutes: on images with masks: time for the whole run, for which what is not given is chosen (docs/plans.md).
             None chooses nothing: what is not given is the paper's.
         options: any other field of ``FitConfig``, or of labelled images of ``CellConfig``; ``method`` brings its own
@@ -92,6 +95,8 @@ def fit(
         ValueError: for an unknown option or a bad value, a folder in use, or a device that is not there; for workers
             in a script that would train again when they import it.
     """
+    if task is None and "space" not in options and data_set(data) is None and looks_like_text(data):
+        task = "language"
     masks = task in (None, "segmentation")
     if minutes is not None and (not masks or is_cell_space(options.get("space", "grid"))):
         raise ValueError(f"minutes={minutes} plans runs on images with masks; give epochs")
@@ -185,7 +190,7 @@ def load(path: str | Path, device: str = "auto") -> Any:
 
 @checked_numbers
 def evaluate(
-    model: TrainedModel | TrainedClassifier | TrainedOnSamples[Any] | OnnxModel | str | Path,
+    model: TrainedModel | TrainedClassifier | TrainedLanguageModel | TrainedOnSamples[Any] | OnnxModel | str | Path,
     data: str | Path,
     split: str | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
@@ -211,7 +216,8 @@ def evaluate(
 
     Returns:
         :class:`wholenet.tasks.evaluation.Evaluation`, or of a classifier
-        :class:`wholenet.tasks.classification.Accuracy`.
+        :class:`wholenet.tasks.classification.Accuracy`, of a language model
+        :class:`wholenet.deploy.language.LanguageScores`.
 
     Raises:
         DataError: for data that cannot be read, or of other classes; a split that is not there; an image that cannot be
@@ -227,6 +233,10 @@ def evaluate(
         if progress:
             progress(found.images, found.images)
         return found
+    if isinstance(loaded, TrainedLanguageModel):
+        if tiling is not None or tta or tta_vertical:
+            raise ValueError("a language model neither cuts nor mirrors its text; leave tiling and tta out")
+        return loaded.evaluate(data, split or "val")
     if isinstance(loaded, TrainedOnSamples):
         if tiling is not None or tta or tta_vertical:
             raise ValueError(
@@ -241,7 +251,7 @@ def evaluate(
 
 @checked_numbers
 def predict(
-    model: TrainedModel | TrainedClassifier | OnnxModel | str | Path,
+    model: TrainedModel | TrainedClassifier | TrainedLanguageModel | OnnxModel | str | Path,
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
@@ -255,7 +265,8 @@ def predict(
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
 ) -> list[Path]:
     """Write an index PNG for every image file given, or found in a folder given, and one for every frame of a video.
-    Of a classifier, write a CSV table of the images' classes, which ``out`` names.
+    Of a classifier, write a CSV table of the images' classes, which ``out`` names; of a language model one of how
+    surprising the lines of text files are.
 
     An input that cannot be answered does not stop the others.
 
@@ -297,6 +308,13 @@ def predict(
             )
         classify_files(loaded, inputs, out, progress, max_megapixels)
         return [Path(out)]
+    if isinstance(loaded, TrainedLanguageModel):
+        if overlay or probabilities or polygons or tiling is not None or tta or tta_vertical:
+            raise ValueError(
+                "a language model's table is of lines of text; leave overlay, probabilities, polygons, tiling, tta out"
+            )
+        write_surprises(loaded, inputs, out)
+        return [Path(out)]
     _check_segmenter(loaded)
     loaded = flipped_as_asked(loaded, tta, tta_vertical)
     asked = {"overlay": overlay, "probabilities": probabilities, "polygons": polygons}
@@ -305,7 +323,8 @@ def predict(
 
 def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: Any) -> Any:
     """Train the discrete network of a genotype from scratch: a file; on labelled images "darts-v2", "pc-darts"
-    (spaces/published_cells.py) or the text ``Genotype(normal=[...], ...)``, on images with masks "autodeeplab".
+    (spaces/published_cells.py) or the text ``Genotype(normal=[...], ...)``, on images with masks "autodeeplab", on a text
+    "darts-rnn-v1", "darts-rnn-v2", "enas-rnn", "lstm", "gru" or "random-rnn-0" to "random-rnn-99".
 
     Returns:
         Of labelled images a :class:`wholenet.cells.retrain.Retrained`; of masks, as :func:`fit`, a
@@ -317,6 +336,10 @@ def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: 
     """
     if (space := space_of_genotype(str(genotype))) is not None:
         given = {"data": str(data), "out": str(out), "space": space, **options}
+        if (task := next((name for name, own in SPACES_OF_TASKS.items() if own == space), None)) is not None:
+            own = task_config(task, genotype=str(genotype), **given)
+            check_workers(own.workers)
+            return fit_with_control(own)
         own = genotype_config(str(genotype), SPACES.called(space).recipe, **given)
         check_workers(own.workers)
         return fit_with_control(own)

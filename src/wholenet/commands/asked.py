@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-from wholenet.commands.catalog import CLASSIFICATION, COMMANDS, RETRAIN_MASKS, commands_for
+from wholenet.commands.catalog import CLASSIFICATION, COMMANDS, RETRAIN_MASKS, RETRAIN_TEXT, commands_for
 from wholenet.commands.retrain_masks import space_to_retrain
 from wholenet.data.sets import DATA_SETS, Task
 from wholenet.data.task import task_of
+from wholenet.data.text.files import looks_like_text
 from wholenet.files import read_yaml, shown
 from wholenet.option_files import NONE, OptionFiles, read_option_files
 from wholenet.search.cell_config import is_cell_run
+from wholenet.search.task_config import SPACES_OF_TASKS
 from wholenet.signatures import config_of, option_names
 from wholenet.spaces.cell_tables import is_cell_space
 
@@ -76,7 +78,9 @@ def asked(words: Sequence[str]) -> Asked:
         typed, bare = _typed("retrain", left)
         genotype = bare[0] if bare else None
         space = space_to_retrain(genotype, typed.get("resume"))
-        return Asked(left, files) if space is None else Asked(left, files, RETRAIN_MASKS, space)
+        if space is None:
+            return Asked(left, files)
+        return Asked(left, files, RETRAIN_TEXT if space in SPACES_OF_TASKS.values() else RETRAIN_MASKS, space)
     if words[0] not in CLASSIFICATION:
         return Asked(left, files)
     return Asked(left, files, *_task_and_space(words[0], left, files))
@@ -85,7 +89,7 @@ def asked(words: Sequence[str]) -> Asked:
 def _task_and_space(command: str, words: Sequence[str], files: OptionFiles) -> tuple[str, str]:
     typed, bare = _typed(command, words)
     found = {**files.values, **typed}
-    space = found.get("space", "grid")
+    space = found.get("space") or SPACES_OF_TASKS.get(str(found.get("task")), "grid")
     if not isinstance(space, str):
         raise ValueError(f"space={shown(space)}: expected a name")
     if "task" in found:
@@ -93,9 +97,12 @@ def _task_and_space(command: str, words: Sequence[str], files: OptionFiles) -> t
     if "space" in found:
         return "classification" if is_cell_space(space) else "segmentation", space
     if "resume" in typed:
-        return task_of_folder(Path(typed["resume"])), "grid"
+        task = task_of_folder(Path(typed["resume"]))
+        return task, SPACES_OF_TASKS.get(task, "grid")
     in_file = files.values.get("data")
     candidates = [*bare, in_file] if isinstance(in_file, str) else bare
+    if any(word not in DATA_SETS and looks_like_text(word) for word in candidates):
+        return "language", SPACES_OF_TASKS["language"]
     data = next((word for word in candidates if word in DATA_SETS or Path(word).is_dir()), None)
     return "segmentation" if data is None else task_of(data), space
 
@@ -131,7 +138,9 @@ def _typed(command: str, words: Sequence[str]) -> tuple[dict[str, str], list[str
     """
     first = _FirstPass()
     names = [
-        name for task in (*get_args(Task), "", RETRAIN_MASKS) for name in option_names(commands_for(task)[command])
+        name
+        for task in (*get_args(Task), "", RETRAIN_MASKS, RETRAIN_TEXT)
+        for name in option_names(commands_for(task)[command])
     ]
     for name in dict.fromkeys(names):
         first.add_argument(f"--{name}", nargs="?", default=argparse.SUPPRESS)

@@ -26,11 +26,12 @@ def evaluate(
     max_megapixels: Megapixels = FitConfig.max_megapixels,
     device: Device = "auto",
 ) -> None:
-    """Score a trained network: IoU, Dice, precision, recall and boundary F per class; the worst images.
+    """Score a trained network: IoU, Dice, precision, recall and boundary F per class; the worst images. Of a language
+    model the perplexity, beside that of models that count.
 
     Args:
         model: Run folder, model folder, hf://USER/NAME, or ONNX file that `wholenet export` wrote.
-        data: Folder with images and masks, or with labelled images; or a data set by name: "scenes".
+        data: Folder with images and masks, or with labelled images; or a data set by name: "scenes". A text.
         split: Split to score; default: val, or test of labelled images.
         json: Write the scores to this file.
         tile: HEIGHTxWIDTH of pieces to cut images into; default: only images over 4 megapixels.
@@ -44,6 +45,7 @@ def evaluate(
 
     from wholenet.api import evaluate
     from wholenet.deploy.classifier import TrainedClassifier
+    from wholenet.deploy.language import TrainedLanguageModel
     from wholenet.deploy.score import scores_to_dict
     from wholenet.jobs.samples import TrainedOnSamples
     from wholenet.report.data_check import printable
@@ -59,6 +61,13 @@ def evaluate(
         _tell_accuracy(scores, network.classes)
         per_class = dict(zip(network.classes, scores.per_class, strict=True))
         write_json(json, {"accuracy": scores.top1, "per_class": per_class, "images": scores.images})
+        return
+    if isinstance(network, TrainedLanguageModel):
+        if tile or overlap is not None or tta or tta_vertical:
+            raise ValueError("--tile, --overlap and --tta are about masks; this is a language model")
+        scores = evaluate(network, data, split)
+        print("\n".join(scores.lines()))
+        write_json(json, scores.to_dict())
         return
     if isinstance(network, TrainedOnSamples):
         if tile or overlap is not None or tta or tta_vertical:

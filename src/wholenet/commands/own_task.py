@@ -16,7 +16,7 @@ from wholenet.commands.runs import (
     trained,
 )
 from wholenet.option_files import NONE
-from wholenet.search.task_config import TaskConfig
+from wholenet.search.task_config import SPACES_OF_TASKS, TaskConfig
 from wholenet.signatures import Fields
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def fit_own_task(
     task: str | None = None,
     **options: Annotated[Any, OPTIONS],
 ) -> None:
-    """Train a network of a task that was registered from outside.
+    """Train a network of another task: language, or one that was registered from outside.
 
     Args:
         data: What the task opens: a file or a folder.
@@ -48,7 +48,9 @@ def fit_own_task(
         print_config: Only print what all options come to, as a file for --config.
         task: The task, by its name.
     """
-    name = str(task or config.values.get("task"))
+    name = str(task or config.values.get("task", "language"))  # which alone is known by how data looks
+    if name in SPACES_OF_TASKS and resume is None and not (options.get("space") or config.values.get("space")):
+        options["space"] = SPACES_OF_TASKS[name]
     settings = None if resume is not None else task_settings_class(name)
     found = given(
         TaskConfig,
@@ -72,16 +74,23 @@ def fit_own_task(
         found.setdefault("out", free_folder(str(found["data"])))
     started = task_config(name, **found) if resume is None else resume
     if (compared := trained(started, found, moved)) is not None:
-        _tell(compared, task_of_run(RunFolder(compared.learned.run).config).score)
+        tell(compared, task_of_run(RunFolder(compared.learned.run).config).score)
 
 
-def _tell(compared: Compared, score: Score) -> None:
+def tell(compared: Compared, score: Score) -> None:
+    """Print what a run came to, and what to open."""
     learned = compared.learned
-    print(f"\nvalidation       {score.say(learned.scores)}   {learned.run}")
+    found = {"validation": f"{score.say(learned.scores)}   {learned.run}"}
     if compared.uniform is not None:
-        print(f"frozen-uniform   {score.say(compared.uniform.scores)}   {compared.uniform.run}")
-    if learned.constant is not None:
-        print(f"best constant    {score.say(learned.constant)}")
-    for picture in ("curves", "entropy"):
+        found["frozen-uniform"] = f"{score.say(compared.uniform.scores)}   {compared.uniform.run}"
+    if learned.floors:
+        found |= {name: score.say(value) for name, value in learned.floors.items()}
+    elif learned.constant is not None:
+        found["best constant"] = score.say(learned.constant)
+    width = max(15, *map(len, found))
+    print()
+    for name, value in found.items():
+        print(f"{name:{width}}  {value}")
+    for picture in ("architecture", "curves", "entropy"):
         if (path := learned.run / f"{picture}.png").exists():
             print(f"open {path}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wholenet.checked import Megapixels, Overlap
+from wholenet.checked import Count, Megapixels, Overlap, Seed
 from wholenet.commands.answers import Device, loaded, refuse, tiling_of
 from wholenet.search.config import FitConfig
 
 if TYPE_CHECKING:
     from wholenet.deploy.classifier import TrainedClassifier
+    from wholenet.deploy.language import TrainedLanguageModel
 
 
 def predict(
@@ -25,15 +27,18 @@ def predict(
     tta: bool = False,
     tta_vertical: bool = False,
     cityscapes_submission: bool = False,
+    sample: Count | None = None,
+    seed: Seed | None = None,
     max_megapixels: Megapixels = FitConfig.max_megapixels,
     device: Device = "auto",
 ) -> None:
-    """Write a mask for every image: PNG, pixel value = class index.
+    """Write a mask for every image: PNG, pixel value = class index. Of a language model, a table of how surprising
+    each line of a text is.
 
     Args:
         model: Run folder, model folder, hf://USER/NAME, or ONNX file that `wholenet export` wrote.
-        images: Image files, folders of them, or videos.
-        out: Folder for the masks; of a classifier, the CSV file to write.
+        images: Image files, folders of them, or videos; of a language model text files.
+        out: Folder for the masks; of a classifier or a language model, the CSV file to write.
         overlay: Also write the mask in colour over the image.
         probabilities: Also STEM.npz: every class's probability, float16 [K, H, W].
         polygons: Also STEM.geojson: polygons in pixel coordinates.
@@ -42,6 +47,8 @@ def predict(
         tta: Ask about left-right mirror images too: the mean of the probabilities, in twice the time.
         tta_vertical: With it, about up-down ones too: four views.
         cityscapes_submission: Write label ids under the names that the Cityscapes evaluation server expects.
+        sample: Of a language model: write so many words that go on where the text ends, in the place of the table.
+        seed: With it, of the drawing (0).
         max_megapixels: Images and masks that decode to more are refused.
         device: Where to compute.
     """
@@ -52,6 +59,7 @@ def predict(
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.flips import flipped_as_asked
+    from wholenet.deploy.language import TrainedLanguageModel
     from wholenet.deploy.predict import SomeFailed
     from wholenet.report.progress import counted
 
@@ -72,6 +80,13 @@ def predict(
             )
         _classify(network, images, out, max_megapixels)
         return
+    if isinstance(network, TrainedLanguageModel):
+        if any((overlay, probabilities, polygons, cityscapes_submission, tile, overlap is not None, tta, tta_vertical)):
+            raise ValueError("--overlay, --tile, --tta and the like are about masks; this is a language model")
+        _surprises(network, images, out, sample, seed)
+        return
+    if sample is not None or seed is not None:
+        raise ValueError("--sample and --seed are of a language model, and this is none")
     tiling = tiling_of(tile, overlap)
     progress = counted(Console(stderr=True), "predicting")
     try:
@@ -92,6 +107,28 @@ def predict(
         shown = bands_shown(network.pixels.channels)
         print(f"overlays show {shown}, each stretched from its 2nd to its 98th percentile in the image")
     refuse(failed)
+
+
+def _surprises(network: TrainedLanguageModel, texts: list[str], out: str, sample: int | None, seed: int | None) -> None:
+    from wholenet.data.text.files import read_lines
+    from wholenet.deploy.language import write_surprises
+    from wholenet.files import check_output, write_whole
+    from wholenet.report.data_check import printable
+
+    if sample is None:
+        if seed is not None:
+            raise ValueError("--seed is of the words that --sample draws")
+        whole = write_surprises(network, texts, out)
+        print(f"{whole.tokens:,} tokens at perplexity {whole.perplexity:.2f}; each line in {out}")
+        return
+    if len(texts) != 1:
+        raise ValueError(f"--sample goes on with one text; {len(texts)} were given")
+    if Path(out).exists():
+        raise ValueError(f"{out} is there already; choose another --out, for example sample.txt")
+    check_output(out)
+    drawn = network.sample(sample, read_lines(Path(texts[0])), seed or 0)
+    write_whole(out, drawn + "\n")
+    print(printable(drawn))
 
 
 def _classify(network: TrainedClassifier, images: list[str], out: str, max_megapixels: float) -> None:

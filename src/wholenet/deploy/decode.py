@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from wholenet.deploy.classifier import TrainedClassifier
 from wholenet.deploy.model_folder import load_model
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.space import Space
@@ -26,7 +27,10 @@ def decode_model(path: str | Path, decoding: str | None = None, tau: float = 0.5
         ValueError: if there is no model, it is a discrete network already or met a budget, or the decoding or tau is
             none.
     """
-    model = load_model(path, task="segmentation").network
+    loaded = load_model(path)
+    if isinstance(loaded, TrainedClassifier):  # a search on a cell space has chosen already; it is said what is needed
+        loaded = load_model(path, task="segmentation")
+    model = loaded.network
     if model.discrete:
         searched = Path(path) / "search"
         where = f"decode its first stage, {searched}" if searched.is_dir() else "decode the run that it came from"

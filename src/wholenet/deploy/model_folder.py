@@ -16,6 +16,7 @@ import torch
 
 from wholenet.deploy.answer import AnswerKind
 from wholenet.deploy.classifier import CLASSIFICATION, TrainedClassifier
+from wholenet.deploy.language import LANGUAGE
 from wholenet.deploy.model_files import DIGEST, load_network, place_of, read_config, write_model
 from wholenet.deploy.old_formats import is_old, renewed
 from wholenet.deploy.segmenter import SEGMENTATION, TrainedModel
@@ -27,7 +28,9 @@ from wholenet.spaces.space import Spec, spec_from_dict
 from wholenet.spaces.supernet import Supernet
 
 FORMAT = 3
-ANSWERS: Registry[AnswerKind[Any]] = Registry("task", {"segmentation": SEGMENTATION, "classification": CLASSIFICATION})
+ANSWERS: Registry[AnswerKind[Any]] = Registry(
+    "task", {"segmentation": SEGMENTATION, "classification": CLASSIFICATION, "language": LANGUAGE}
+)
 """By the name of the task."""
 KEYS = {"format": int, "task": str, "model": dict, "answer": dict, "facts": dict, DIGEST: str}
 

@@ -13,6 +13,7 @@ from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import SegmentationData
 from wholenet.search.config import FitConfig
 from wholenet.search.draw import draw
+from wholenet.search.steps import moved
 from wholenet.spaces.supernet import Supernet
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -74,8 +75,7 @@ def recalibrate(model: Supernet, images: Iterable[Tensor], apart: nn.Module | No
     batches = 0
     for batch in images:
         batches += 1
-        layout = torch.channels_last if batch.dim() == 4 else torch.preserve_format
-        own(batch.to(device, memory_format=layout))
+        own(moved(batch, device))
     if not batches:
         raise ValueError("no batch to recalculate BatchNorm statistics from; give at least one")
     for norm, momentum in zip(norms, momenta, strict=True):

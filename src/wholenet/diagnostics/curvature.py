@@ -119,7 +119,7 @@ def curvature(
         model.train(training)
         for parameter, was in zip(model.arch.parameters(), moving, strict=True):
             parameter.requires_grad_(was)
-    images = parallel.processes() * len(batch.images)
+    images = parallel.processes() * len(batch.targets)
     ends = highest + weight_decay, lowest + weight_decay
     return Curvature(*ends, n, products, bound, batchnorm, images, drawn, said)
 

@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from wholenet.checked import settings_from
+from wholenet.jobs.language import LANGUAGE
 from wholenet.jobs.segmentation import SEGMENTATION
 from wholenet.jobs.task import Task
 from wholenet.plugins import load_plugins
@@ -15,7 +16,7 @@ from wholenet.search.search_config import with_interval
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
 
-TASKS: Registry[Task] = Registry("task", {"segmentation": SEGMENTATION}, load_plugins)
+TASKS: Registry[Task] = Registry("task", {"segmentation": SEGMENTATION, "language": LANGUAGE}, load_plugins)
 """By name; :func:`wholenet.register` adds to them. Classification is the cells' own so far (``cells/``)."""
 
 
@@ -37,9 +38,9 @@ def task_of_run(config: TrainConfig) -> Task:
     return task_called(config.task if isinstance(config, TaskConfig) else "segmentation")
 
 
-def task_config(task: str, method: str = "single-stage", **given: Any) -> TaskConfig:
-    """The config of ``method`` on a task from outside, with what is ``given`` on top: fields of :class:`TaskConfig`,
-    settings of the task, settings of the space.
+def task_config(task: str, method: str | None = None, **given: Any) -> TaskConfig:
+    """The config of ``method`` (None: single-stage, or the task's own) on a task from outside, with what is ``given``
+    on top: fields of :class:`TaskConfig`, settings of the task, settings of the space.
 
     Raises:
         ValueError: for an unknown task, method or option, or parts that do not go together.
@@ -54,6 +55,8 @@ def task_config(task: str, method: str = "single-stage", **given: Any) -> TaskCo
             f"task {task!r} has a setting {taken[0]!r}, and so is called an option of every run: give the setting "
             "another name"
         )
+    recipe = dict(kind.recipe(given if method is None else {"method": method, **given}))
+    method = method or str(recipe.pop("method", "single-stage"))
     config: dict[str, Any] = {"task_settings": dict(given.pop("task_settings", {})), "settings": {}}
     config["settings"] |= given.pop("settings", {})
     for name, value in given.items():
@@ -62,6 +65,10 @@ def task_config(task: str, method: str = "single-stage", **given: Any) -> TaskCo
         else:
             config["task_settings" if name in of_task else "settings"][name] = value
     settings_from(kind.settings, config["task_settings"], f"task {task!r}")
-    made = TaskConfig(**with_interval({**grid_parts(method), **config, "task": task, "method": method}))
+    ours = {name: value for name, value in recipe.items() if name in options}
+    settings = {name: value for name, value in recipe.items() if name not in options | of_task}
+    config["settings"] = {**settings, **config["settings"]}
+    config["task_settings"] = {n: v for n, v in recipe.items() if n in of_task} | config["task_settings"]
+    made = TaskConfig(**with_interval({**ours, **grid_parts(method), **config, "task": task, "method": method}))
     made.check_asked()
     return made

@@ -18,7 +18,7 @@ from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.diagnostics.curvature import curvature
 from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.kept import network_kept, said_of_network
-from wholenet.jobs.task import Data, Finished, TaskStreams
+from wholenet.jobs.task import Data, Finished, Task, TaskStreams
 from wholenet.machine import machine
 from wholenet.report.progress import plain
 from wholenet.report.run import draw_run
@@ -57,6 +57,8 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     state = initial_state(run, data.network(), device)
     begin(run, config, state)
     parts = replace(parts, at=moves_with_time(state.model, config))
+    if task.parts is not None:
+        parts = task.parts(parts, data, config, device)
     streams, loss = data.streams(config, schedule, device), data.loss(config, device)
     searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
     watched = data.watched()
@@ -104,7 +106,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
         curvature_epochs=next(
             (range(phase.first, phase.end) for phase in phases if phase.moves_architecture), range(0)
         ),
-        after_epoch=None if removal is None else removal.after_epoch,
+        after_epoch=_after_epoch(task, config, state, removal),
         begin=partial(_begin, state, config, data.size(), device, plain(console)),
         too_large=lambda reason: memory_advice(run, data.network(), data.size(), device, reason),
     )
@@ -168,7 +170,7 @@ class _Outcome:
         epoch = len(records)
         if earlier and (best := best_record(records, self.task.score)) is not None:
             model, epoch = load_model(self.run.model, self.device).network, best["epoch"] + 1
-        draw_run(self.run, model, epoch, records, self.phases, self.task.score)
+        draw_run(self.run, model, epoch, records, self.phases, self.task.score, self.task.floors(self.data))
         self.data.draw(self.run.path, model, self.device)
 
     def conclude(self, scored: Scored | None, stop: int | None) -> Finished:
@@ -183,7 +185,8 @@ class _Outcome:
         if stop is not None and parallel.is_first():  # its logits are others now
             self.save(scored, self.state.epoch)
         parallel.meet()  # what the first one has written, the others read
-        return Finished(self.run.path, scored.scores, self.data.classes(), self.data.constant())
+        floors = self.task.floors(self.data)
+        return Finished(self.run.path, scored.scores, self.data.classes(), self.data.constant(), floors)
 
     def _scored_last(self) -> Supernet[Any]:
         """The network that was scored last. Where that is a copy, with weights or statistics of its own, and an earlier
@@ -220,6 +223,16 @@ def _removal(run: RunFolder, state: TrainState, phases: Sequence[Phase], say: Ca
         return None
     table = read_table(run.device_table) if config.timed else None
     return removal_for(config, state, removing(phases), say, table)
+
+
+def _after_epoch(
+    task: Task, config: TrainConfig, state: TrainState, removal: Removal | None
+) -> Callable[[], object] | None:
+    """What changes the network or how it is trained, between two epochs."""
+    own = task.after_epoch
+    if own is not None:
+        return lambda: own(state, config)
+    return None if removal is None else removal.after_epoch
 
 
 def _describe(config: TrainConfig, removal: Removal | None, state: TrainState) -> dict[str, Any]:

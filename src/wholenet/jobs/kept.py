@@ -6,6 +6,7 @@ import copy
 
 from wholenet.diagnostics.batchnorm import recalibrate
 from wholenet.jobs.task import TaskStreams
+from wholenet.search.averaged_sgd import has_average, put_average_into
 from wholenet.search.config import FitConfig
 from wholenet.search.state import TrainState
 from wholenet.search.train_config import TrainConfig
@@ -18,16 +19,22 @@ STATISTICS = "statistics"
 def network_kept(state: TrainState, streams: TaskStreams, config: TrainConfig) -> Supernet:
     """The network of ``state`` as it is scored and kept; nothing of ``state`` changes, nor any random state.
 
-    With ``config.recalibrate`` or ``config.ema`` it is a copy, of the averaged weights if there are such. Its logits
+    With ``config.recalibrate`` or ``config.ema``, or where SGD averages (search/averaged_sgd.py), it is a copy, of the
+    averaged weights if there are such. Its logits
     are those of the state themselves, and its BatchNorm statistics are estimated anew, on the same batches each time;
     but a pretrained encoder keeps the statistics it has, and so does a frozen stem.
 
     In several processes each has to call it, as a BatchNorm's batch is that of all.
     """
     model = state.model
-    if not config.statistics_batches:
+    averaged = has_average(state.weight_optimizer)
+    if not (config.statistics_batches or averaged):
         return model
     own = Supernet(copy.deepcopy(model.net), model.arch, model.spec).train(model.training)
+    if averaged:
+        put_average_into(state.weight_optimizer, own.net, model.net)
+        if not config.statistics_batches:
+            return own
     if state.average is not None:
         state.average.put_into(own.net)
     drawn = (streams.one(STATISTICS, number, epoch=0).images for number in range(config.statistics_batches))

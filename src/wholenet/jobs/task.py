@@ -14,8 +14,10 @@ from wholenet.checked import settings_from
 from wholenet.deploy.answer import AnswerKind
 from wholenet.run import Scored, Streams
 from wholenet.search.schedule import Schedule
+from wholenet.search.state import TrainState
 from wholenet.search.steps import Batch, Loss
 from wholenet.search.task_config import TaskConfig
+from wholenet.search.updates import Parts
 from wholenet.spaces.space import Facts
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.score import Score
@@ -116,6 +118,14 @@ class Task:
     """How its model folders are read, and what predicts with them."""
     unscored: Mapping[str, None] = field(default_factory=dict)
     """What the record of an epoch says that was not scored."""
+    recipe: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _given: {}
+    """What is given for a run -> options of its config that are other than those of images, below all that is given."""
+    parts: Callable[[Parts, Any, Any, torch.device], Parts] | None = None
+    """(parts of a run's steps, its data, its config, device) -> the same with what the task adds to them."""
+    floors: Callable[[Any], Mapping[str, float]] = lambda _data: {}
+    """Its data -> scores of simple answers that people are told beside the network's, by what they are."""
+    after_epoch: Callable[[TrainState, Any], None] | None = None
+    """(state, config), after an epoch's record: what changes from then on."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,8 @@ class Finished:
     """Of a task that has some."""
     constant: float | None
     """The score of always answering the same that scores best so; None where it is not known."""
+    floors: Mapping[str, float] = field(default_factory=dict)
+    """Scores of simple answers, by what they are."""
 
 
 def settings_of(task: Task, config: TaskConfig) -> Any:

@@ -60,7 +60,7 @@ class Execution:
         if self.precision is None:
             return run(x, weights)
         # Without the cache: a captured graph would keep the cast weights of the step it was captured in.
-        with torch.autocast(x.device.type, self.precision, cache_enabled=self.fast is None):
+        with torch.autocast(self._some.device.type, self.precision, cache_enabled=self.fast is None):
             return run(x, weights)
 
 

@@ -5,9 +5,10 @@ The records are those of ``metrics.jsonl``, one dictionary per finished epoch; a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
+from types import MappingProxyType
 
 from matplotlib.axes import Axes
 
@@ -17,7 +18,13 @@ from wholenet.search.records import Record
 from wholenet.tasks.score import MIOU, Score
 
 
-def draw_curves(path: str | Path, records: Sequence[Record], phases: Sequence[Phase], score: Score = MIOU) -> None:
+def draw_curves(
+    path: str | Path,
+    records: Sequence[Record],
+    phases: Sequence[Phase],
+    score: Score = MIOU,
+    floors: Mapping[str, float] = MappingProxyType({}),
+) -> None:
     """Draw training losses, the validation score and learning rate over the epochs; and the dominant eigenvalue, where
     it was looked at.
 
@@ -27,6 +34,7 @@ def draw_curves(path: str | Path, records: Sequence[Record], phases: Sequence[Ph
             "eigenvalue".
         phases: (name, first epoch, end epoch) of all that is planned, half-open.
         score: what is drawn of the records as the score.
+        floors: scores of simple answers, each a line across, by what they are.
     """
     looked = any(record.get("eigenvalue") is not None for record in records)
     heights = (3, 2.4, 1.6, 2.0) if looked else (3, 2.4, 1.6)
@@ -46,6 +54,11 @@ def draw_curves(path: str | Path, records: Sequence[Record], phases: Sequence[Ph
         scored.set_title(title if best is None else f"{title}   best {best:{'.1f' if score.percent else '.4g'}}")
         if score.percent and not scores:
             scored.set_ylim(0, 100)
+
+        for (what, value), style in zip(floors.items(), cycle(("--", ":", "-."))):
+            scored.axhline(value, color=INK, linestyle=style, linewidth=1.2, label=f"{what} {value:.4g}")
+        if floors:
+            legend(scored)
 
         rates = curve(lr, records, lambda r: r.get("lr"), "learning rate", VERMILION)
         lr.set_title("Learning rate")

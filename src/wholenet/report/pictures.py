@@ -14,6 +14,7 @@ from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.report.architecture import draw_architecture
 from wholenet.report.dense_links import draw_dense_links
+from wholenet.report.recurrent import draw_recurrent
 from wholenet.report.trellis import draw_trellis
 from wholenet.spaces.catalog import subnets
 from wholenet.spaces.grid_subnets import GridSubnets
@@ -59,6 +60,7 @@ PICTURES: Registry[Picture] = Registry(
             Picture("grid", _grid),
             Picture("dense-grid", draw_dense_links),
             Picture("autodeeplab", draw_trellis),
+            Picture("recurrent", draw_recurrent),
         )
     },
     load_plugins,

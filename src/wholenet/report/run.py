@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
@@ -26,12 +27,18 @@ SHOWN = 4
 
 
 def draw_run(
-    run: RunFolder, model: Supernet, epoch: int, records: Sequence[Record], phases: Sequence[Phase], score: Score
+    run: RunFolder,
+    model: Supernet,
+    epoch: int,
+    records: Sequence[Record],
+    phases: Sequence[Phase],
+    score: Score,
+    floors: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
     """Draw curves, entropy and, where its space has a picture, the architecture anew, over what was drawn before;
-    ``model`` is the network after so many epochs as ``epoch`` says."""
+    ``model`` is the network after so many epochs as ``epoch`` says, ``floors`` are scores of simple answers."""
     spans = [(phase.name, phase.first, phase.end) for phase in phases]
-    draw_curves(run.path / "curves.png", records, spans, score)
+    draw_curves(run.path / "curves.png", records, spans, score, floors)
     draw_entropy(run.path / "entropy.png", records, spans)
     if run.config.space in PICTURES:
         title = f"{run.path.name} after epoch {epoch} of {phases[-1].end}"

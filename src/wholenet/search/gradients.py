@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from wholenet.search.steps import Batch, Loss, architecture_gradient
+from wholenet.search.steps import Batch, Loss, Seen, architecture_gradient
 from wholenet.search.unrolled import VirtualStep, unrolled_gradient
 from wholenet.spaces.supernet import Supernet
 
@@ -26,6 +26,10 @@ class Bilevel:
     loss: Loss
     optimizer: torch.optim.Optimizer
     """Of the weights."""
+    seen: Seen | None = None
+    """Told the output on the validation batch."""
+    clip: float = 0.0
+    """Norm that gradients in the weights are cut to in a virtual step; 0 leaves them."""
 
 
 Gradient = Callable[[Bilevel], tuple[Tensor, list[Tensor]]]
@@ -34,12 +38,12 @@ Gradient = Callable[[Bilevel], tuple[Tensor, list[Tensor]]]
 
 def first_order(at: Bilevel) -> tuple[Tensor, list[Tensor]]:
     """Of the validation loss at the weights as they are (DARTS, Sec. 2.3, xi = 0)."""
-    return architecture_gradient(at.model, at.validation, at.loss)
+    return architecture_gradient(at.model, at.validation, at.loss, seen=at.seen)
 
 
 def moving_statistics(at: Bilevel) -> tuple[Tensor, list[Tensor]]:
     """The same, and BatchNorm's running statistics move with it."""
-    return architecture_gradient(at.model, at.validation, at.loss, update_statistics=True)
+    return architecture_gradient(at.model, at.validation, at.loss, update_statistics=True, seen=at.seen)
 
 
 def one_level(at: Bilevel) -> tuple[Tensor, list[Tensor]]:
@@ -57,7 +61,8 @@ def mixed_level(at: Bilevel, weight: float = 1.0) -> tuple[Tensor, list[Tensor]]
 
 def second_order(at: Bilevel, implicit: Literal["difference", "exact"] = "difference") -> tuple[Tensor, list[Tensor]]:
     """Of the validation loss after one more step of the weights (DARTS, Sec. 2.3)."""
-    return unrolled_gradient(at.model, at.train, at.validation, at.loss, VirtualStep.of(at.optimizer), implicit)
+    step = VirtualStep.of(at.optimizer, at.clip)
+    return unrolled_gradient(at.model, at.train, at.validation, at.loss, step, implicit, seen=at.seen)
 
 
 GRADIENTS: dict[str, Gradient] = {

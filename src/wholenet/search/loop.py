@@ -47,6 +47,8 @@ def train_epoch(
         if parts.at is not None:
             parts.at(now)
         turn = Turn(state, parts, loss, streams, device, now)
+        if parts.rate is not None:
+            set_rate(state.weight_optimizer, now.lr * parts.rate(state, turn.batch("weights")))
         value, above = update(turn)
         if state.average is not None:
             state.average.update(model.net)

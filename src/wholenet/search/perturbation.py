@@ -61,7 +61,7 @@ class Perturbation:
     ) -> Weights:
         training = model.training
         model.eval()
-        draws = Draws(batch.images.device)
+        draws = Draws(batch.targets.device)
 
         def value(at: Weights) -> Tensor:
             with draws.same():

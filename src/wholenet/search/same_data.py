@@ -48,8 +48,9 @@ def check_same(run: Folder, data: str, before: Mapping[str, Any], now: Mapping[s
     """
     if found := differences(before, now):
         more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        what = "images" if any("images" in facts for facts in now.values() if isinstance(facts, Mapping)) else "data"
         raise ValueError(
-            f"the images of {data} have changed since {run.path} was started: {'; '.join(found[:SHOWN])}{more}. Put "
+            f"the {what} of {data} have changed since {run.path} was started: {'; '.join(found[:SHOWN])}{more}. Put "
             f"them back as they were (or, if they are elsewhere: `{run.resume_command} --data NEW`), or start a new run"
         )
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 DECAYS: dict[str, Callable[[float, float], float]] = {
     "poly": lambda done, whole: (1 - done / whole) ** 0.9,
+    "constant": lambda _done, _whole: 1.0,
     "cosine": lambda done, whole: (1 + math.cos(math.pi * done / whole)) / 2,
 }
 """What is left of a learning rate when ``done`` of ``whole`` is over, by name: from 1 to 0."""

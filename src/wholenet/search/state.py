@@ -10,6 +10,7 @@ import torch
 
 from wholenet import parallel
 from wholenet.search.average import WeightAverage
+from wholenet.search.averaged_sgd import averaging, is_averaging
 from wholenet.search.records import Record
 from wholenet.search.shrinking import shrink_training
 from wholenet.spaces.catalog import subnets
@@ -98,6 +99,8 @@ class TrainState:
     """The epoch whose architecture the rest of the run keeps, where a stopping rule ended its search."""
     average: WeightAverage | None = None
     """Of the weights, where the run takes one."""
+    carried: dict[str, torch.Tensor] = field(default_factory=dict)
+    """What a network that reads on has kept of the last batch of each stream, where it does; each epoch begins anew."""
 
     def average_anew(self) -> None:
         """The average, where there is one, begins with the weights as they are: the network was made another."""
@@ -107,26 +110,32 @@ class TrainState:
     def end_epoch(self) -> None:
         """The epoch under way is finished."""
         self.epoch += 1
+        self.carried = {}
         self.tally = Tally()
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only."""
         averaged = {} if self.average is None else {"average": self.average.state_dict()}
-        return averaged | {
-            "model": self.model.state_dict(),
-            "weight_optimizer": self.weight_optimizer.state_dict(),
-            "arch_optimizer": self.arch_optimizer.state_dict(),
-            "epoch": self.epoch,
-            "weight_steps": self.weight_steps,
-            "arch_steps": self.arch_steps,
-            "tally": asdict(self.tally),
-            "records": list(self.records),
-            "frozen_at": self.frozen_at,
-            "subnet": self.model.spec.subnet,
-            "gates": self.gates,
-            "torch_random": torch.get_rng_state(),
-            "cuda_random": _random_states_of_gpus(),
-        }
+        carried = {"carried": dict(self.carried)} if self.carried else {}
+        return (
+            averaged
+            | carried
+            | {
+                "model": self.model.state_dict(),
+                "weight_optimizer": self.weight_optimizer.state_dict(),
+                "arch_optimizer": self.arch_optimizer.state_dict(),
+                "epoch": self.epoch,
+                "weight_steps": self.weight_steps,
+                "arch_steps": self.arch_steps,
+                "tally": asdict(self.tally),
+                "records": list(self.records),
+                "frozen_at": self.frozen_at,
+                "subnet": self.model.spec.subnet,
+                "gates": self.gates,
+                "torch_random": torch.get_rng_state(),
+                "cuda_random": _random_states_of_gpus(),
+            }
+        )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what :meth:`state_dict` gave."""
@@ -136,7 +145,10 @@ class TrainState:
             shrink_training(self.model, self.weight_optimizer, subnet)
         self.gates = state.get("gates")
         self.model.load_state_dict(state["model"])
+        if is_averaging(state["weight_optimizer"]) and not is_averaging(self.weight_optimizer):
+            self.weight_optimizer = averaging(self.weight_optimizer)
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        self.carried = dict(state.get("carried", {}))
         self.arch_optimizer.load_state_dict(state["arch_optimizer"])
         self.epoch, self.weight_steps, self.arch_steps = state["epoch"], state["weight_steps"], state["arch_steps"]
         if self.average is not None:

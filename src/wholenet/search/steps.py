@@ -18,20 +18,39 @@ from wholenet.architecture import Architecture, Weights
 from wholenet.ops.statistics import still_statistics
 from wholenet.spaces.supernet import Supernet
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Any, Tensor], Tensor]
 """(network output, target) -> scalar."""
+Seen = Callable[[Any], None]
+"""Told the output of a step's pass: what reads on where it ended keeps its state."""
 
 
 class Batch(NamedTuple):
     """Images [B, C, H, W], or what else a task takes, and their targets, on the model's device."""
 
-    images: Tensor
+    images: Any
+    """A tensor, or a named tuple of tensors, any of which may be None."""
     targets: Tensor
 
     def to(self, device: torch.device | str) -> Batch:
         """This batch on ``device``; images are laid out for speed."""
-        layout = torch.channels_last if self.images.dim() == 4 else torch.preserve_format
-        return Batch(self.images.to(device, memory_format=layout), self.targets.to(device))
+        return Batch(moved(self.images, device), self.targets.to(device))
+
+
+def told(output: Any, seen: Seen | None) -> Any:
+    """``output``, once ``seen`` was told of it."""
+    if seen is not None:
+        seen(output)
+    return output
+
+
+def moved(inputs: Any, device: torch.device | str) -> Any:
+    """Inputs of a network on ``device``, images laid out for speed: a tensor, or a named tuple of tensors and Nones."""
+    if inputs is None:
+        return None
+    if not isinstance(inputs, Tensor):
+        return inputs._make(moved(part, device) for part in inputs)
+    layout = torch.channels_last if inputs.dim() == 4 else torch.preserve_format
+    return inputs.to(device, memory_format=layout)
 
 
 def weight_step(
@@ -42,6 +61,7 @@ def weight_step(
     *,
     weights: Weights | None = None,
     clip: float = 0.0,
+    seen: Seen | None = None,
 ) -> Tensor:
     """Move the weights against the gradient of the loss on ``batch``; the architecture is constant here.
 
@@ -52,13 +72,15 @@ def weight_step(
         optimizer: of the weights.
         weights: architecture weights to take instead of the model's own (random, disturbed).
         clip: norm that the gradient of all weights is cut to; 0 leaves it.
+        seen: told the network's output.
 
     Returns:
         The loss before the step, over all processes, detached.
     """
     with torch.no_grad():
         architecture = model.arch.drawn() if weights is None else weights
-    return descend(loss(model.execution(batch.images, architecture), batch.targets), model.net, optimizer, clip)
+    value = loss(told(model.execution(batch.images, architecture), seen), batch.targets)
+    return descend(value, model.net, optimizer, clip)
 
 
 def descend(value: Tensor, net: nn.Module, optimizer: torch.optim.Optimizer, clip: float = 0.0) -> Tensor:
@@ -129,7 +151,7 @@ def _gradients(module: nn.Module) -> Iterator[tuple[str, Tensor | None]]:
 
 
 def architecture_gradient(
-    model: Supernet, batch: Batch, loss: Loss, *, update_statistics: bool = False
+    model: Supernet, batch: Batch, loss: Loss, *, update_statistics: bool = False, seen: Seen | None = None
 ) -> tuple[Tensor, list[Tensor]]:
     """First-order gradient of the loss in the logits alone: the weights are constants, so none of theirs is computed.
 
@@ -144,7 +166,7 @@ def architecture_gradient(
     """
     still = nullcontext() if update_statistics else still_statistics(model.net)
     with constant(model.net), still:  # the backward pass too: it may run parts of the forward pass again
-        value = loss(model.execution(batch.images, model.arch.drawn()), batch.targets)
+        value = loss(told(model.execution(batch.images, model.arch.drawn()), seen), batch.targets)
         gradient = list(torch.autograd.grad(value, list(model.arch.parameters())))
         parallel.sum_each(gradient)
         whole = parallel.summed(value)
@@ -189,6 +211,7 @@ def simultaneous_step(
     penalties: Callable[[Architecture], Mapping[str, Tensor]] | None = None,
     *,
     clip: float = 0.0,
+    seen: Seen | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """One backward pass for both: move the weights, and return what :func:`architecture_gradient` would have, taken on
     the same batch before the weights have seen it, with that of the ``penalties``.
@@ -200,7 +223,7 @@ def simultaneous_step(
     Raises:
         NotFinite: if a term of the loss or a gradient is not a finite number, before anything has moved.
     """
-    value = loss(model.execution(batch.images, model.arch.drawn()), batch.targets)
+    value = loss(told(model.execution(batch.images, model.arch.drawn()), seen), batch.targets)
     optimizer.zero_grad(set_to_none=True)
     logits = list(model.arch.parameters())
     value.backward()

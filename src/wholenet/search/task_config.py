@@ -9,6 +9,9 @@ from wholenet.checked import checked
 from wholenet.files import shown
 from wholenet.search.train_config import TrainConfig
 
+SPACES_OF_TASKS = {"language": "recurrent"}
+"""The space of a task where none is named."""
+
 
 @checked
 class TaskConfig(TrainConfig):

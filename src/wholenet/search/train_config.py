@@ -75,8 +75,8 @@ class TrainConfig(SearchConfig):
     """Of the weights; AdamW takes `momentum` for its beta1, and wants a smaller `lr`: 0.001 is usual."""
     lr: Rate = 3e-3
     """Learning rate of the weights at the start."""
-    lr_schedule: Literal["poly", "cosine"] = "poly"
-    """Decay to zero over the whole run (open; poly with power 0.9 as Auto-DeepLab)."""
+    lr_schedule: Literal["poly", "cosine", "constant"] = "poly"
+    """Decay to zero over the whole run (open; poly with power 0.9 as Auto-DeepLab), or none."""
     momentum: BelowOne = 0.9
     """Momentum of the weights (open)."""
     weight_decay: Decay = 5e-4

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from wholenet import parallel
 from wholenet.ops.draws import Draws
 from wholenet.ops.recompute import nothing_recomputed
 from wholenet.ops.statistics import still_statistics
-from wholenet.search.steps import Batch, Loss
+from wholenet.search.steps import Batch, Loss, Seen, told
 from wholenet.spaces.supernet import Supernet
 
 RADIUS = 0.01
@@ -38,9 +38,12 @@ class VirtualStep:
     weight_decay: float = 0.0
     buffers: Sequence[Tensor | None] = ()
     """The optimiser's momentum, one per parameter of the network; none before the first step."""
+    clip: float = 0.0
+    """Norm that the gradients of both losses in the weights are cut to, before weight decay, as DARTS' recurrent code
+    does (its coefficient may exceed 1, this one may not); 0 leaves them, as its convolutional code does."""
 
     @classmethod
-    def of(cls, optimizer: torch.optim.Optimizer) -> VirtualStep:
+    def of(cls, optimizer: torch.optim.Optimizer, clip: float = 0.0) -> VirtualStep:
         """What ``optimizer``, SGD of one group of parameters, would do next.
 
         Raises:
@@ -50,7 +53,15 @@ class VirtualStep:
             raise TypeError(f"the virtual step is SGD's, and the weights are moved by {type(optimizer).__name__}")
         (group,) = optimizer.param_groups
         buffers = [optimizer.state[p].get("momentum_buffer") for p in group["params"]]
-        return cls(group["lr"], group["momentum"], group["weight_decay"], buffers)
+        return cls(group["lr"], group["momentum"], group["weight_decay"], buffers, clip)
+
+    def cut(self, gradients: Sequence[Tensor]) -> tuple[list[Tensor], Tensor | float]:
+        """``gradients`` cut to :attr:`clip`, and the factor that does it, at most 1."""
+        if not self.clip:
+            return list(gradients), 1.0
+        norm = torch.nn.utils.get_total_norm(list(gradients))
+        factor = (self.clip / (norm + 1e-6)).clamp(max=1.0)
+        return [g * factor for g in gradients], factor
 
     def moved(self, weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
         """The weights after the step."""
@@ -67,8 +78,12 @@ def unrolled_gradient(
     loss: Loss,
     step: VirtualStep,
     implicit: Literal["difference", "exact"] = "difference",
+    *,
+    seen: Seen | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """Gradient in the logits of the validation loss after a virtual step on ``train``. Nothing of ``model`` moves.
+
+    ``seen`` is told the output on ``validation``.
 
     Of torch's global generators it takes what one pass over each batch takes, whatever ``implicit`` is.
 
@@ -85,29 +100,29 @@ def unrolled_gradient(
     logits = list(model.arch.parameters())
     draws = Draws(weights[0].device)
 
-    def loss_at(batch: Batch, values: Sequence[Tensor]) -> Tensor:
+    def output_at(batch: Batch, values: Sequence[Tensor]) -> Any:
         state = dict(zip(names, values, strict=True))
-        return loss(functional_call(model.net, state, (batch.images, model.arch.drawn())), batch.targets)
+        return functional_call(model.net, state, (batch.images, model.arch.drawn()))
 
     def train_loss_at(values: Sequence[Tensor]) -> Tensor:
         with draws.same():
-            return loss_at(train, values)
+            return loss(output_at(train, values), train.targets)
 
     with still_statistics(model.net), nothing_recomputed(model.net):
         exact = implicit == "exact"
         here = [w.clone().requires_grad_() for w in weights]
         gradients = torch.autograd.grad(train_loss_at(here), here, create_graph=exact, materialize_grads=True)
-        summed = parallel.summed_each([g.detach() for g in gradients])
+        summed, factor = step.cut(parallel.summed_each([g.detach() for g in gradients]))
         there = [w.requires_grad_() for w in step.moved(weights, summed)]
-        value = loss_at(validation, there)
+        value = loss(told(output_at(validation, there), seen), validation.targets)
         both = parallel.summed_each(torch.autograd.grad(value, [*logits, *there], materialize_grads=True))
-        direct, vector = both[: len(logits)], both[len(logits) :]
+        direct, vector = both[: len(logits)], step.cut(both[len(logits) :])[0]
         if exact:
             through = torch.autograd.grad(gradients, logits, vector, materialize_grads=True)
         else:
             through = _difference(train_loss_at, weights, logits, vector)
         through = parallel.summed_each(through)
-    return parallel.summed(value), [d - step.lr * t for d, t in zip(direct, through, strict=True)]
+    return parallel.summed(value), [d - step.lr * factor * t for d, t in zip(direct, through, strict=True)]
 
 
 def _difference(

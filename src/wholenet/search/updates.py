@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from wholenet.search.steps import (
     Batch,
     Loss,
     NotFinite,
+    Seen,
     architecture_step,
     set_rate,
     simultaneous_step,
@@ -30,7 +32,7 @@ from wholenet.search.steps import (
     with_penalties,
 )
 
-Batches = Iterator[tuple[Tensor, Tensor]]
+Batches = Iterator[tuple[Any, Tensor]]
 """Inputs, and targets."""
 ADVICE = (
     "The run would come to it again: start anew, with another --out, with a lower --lr or "
@@ -71,6 +73,12 @@ class Parts:
     """Norm that the gradient of all weights is cut to; 0 leaves it."""
     at: Callable[[Now], None] | None = None
     """Told the time before each step: sets what moves with it inside the network."""
+    weight_loss: Loss | None = None
+    """What weight steps minimise, where that is not the loss: it with terms on what the network gives."""
+    virtual_clip: float = 0.0
+    """``clip`` of the virtual step that second-order gradients look through."""
+    rate: Callable[[TrainState, Batch], float] | None = None
+    """Factor on the weights' rate in a step on this batch."""
 
 
 @dataclass
@@ -93,9 +101,23 @@ class Turn:
         if stream not in self.drawn:
             start = time.perf_counter()
             images, targets = next(self.streams[stream])
-            self.drawn[stream] = Batch(images, targets).to(self.device)
+            batch = Batch(images, targets).to(self.device)
+            if (hidden := self.state.carried.get(stream)) is not None:
+                batch = batch._replace(images=batch.images._replace(hidden=hidden))
+            self.drawn[stream] = batch
             self.waited += time.perf_counter() - start
         return self.drawn[stream]
+
+    def seen(self, stream: str) -> Seen | None:
+        """What keeps the state that the network has after the batch of ``stream``, for the next one to begin with: of
+        networks that read on, whose inputs and outputs have a field ``hidden``."""
+        if not hasattr(self.batch(stream).images, "hidden"):
+            return None
+
+        def keep(output: Any) -> None:
+            self.state.carried[stream] = output.hidden.detach()
+
+        return keep
 
     def penalties(self, arch: Architecture) -> dict[str, Tensor]:
         """The terms on the architecture at this time."""
@@ -152,10 +174,11 @@ def together(turn: Turn) -> tuple[Tensor, Tensor]:
         value, gradient = simultaneous_step(
             state.model,
             turn.batch("weights"),
-            turn.loss,
+            turn.parts.weight_loss or turn.loss,
             state.weight_optimizer,
             turn.penalties,
             clip=turn.parts.clip,
+            seen=turn.seen("weights"),
         )
         architecture_step(state.model.arch, gradient, state.arch_optimizer)
     state.weight_steps += 1
@@ -167,7 +190,15 @@ def _move_weights(turn: Turn) -> Tensor:
     state, batch, parts = turn.state, turn.batch("weights"), turn.parts
     with turn.naming_batch("weights"):
         weights = None if parts.weights is None else parts.weights(turn, batch)
-        value = weight_step(state.model, batch, turn.loss, state.weight_optimizer, weights=weights, clip=parts.clip)
+        value = weight_step(
+            state.model,
+            batch,
+            parts.weight_loss or turn.loss,
+            state.weight_optimizer,
+            weights=weights,
+            clip=parts.clip,
+            seen=turn.seen("weights"),
+        )
     state.weight_steps += 1
     return value
 
@@ -175,7 +206,9 @@ def _move_weights(turn: Turn) -> Tensor:
 def _move_architecture(turn: Turn) -> Tensor:
     state, model = turn.state, turn.state.model
     stream = "architecture" if turn.parts.own_batches else "weights"
-    at = Bilevel(model, turn.batch("weights"), turn.batch(stream), turn.loss, state.weight_optimizer)
+    own = turn.seen(stream) if turn.parts.own_batches else None
+    batches = turn.batch("weights"), turn.batch(stream)
+    at = Bilevel(model, *batches, turn.loss, state.weight_optimizer, own, turn.parts.virtual_clip)
     with turn.naming_batch(stream):
         value, gradient = turn.parts.gradient(at)
         gradient = with_penalties(model.arch, gradient, turn.penalties(model.arch))

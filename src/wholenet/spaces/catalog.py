@@ -17,12 +17,13 @@ from wholenet.spaces.cell_space import CELL_SPACES
 from wholenet.spaces.dense_space import DENSE_GRID
 from wholenet.spaces.grid_space import GRID
 from wholenet.spaces.grid_subnets import GridSubnets
+from wholenet.spaces.recurrent.space import RECURRENT
 from wholenet.spaces.space import Facts, Space, Spec, known_names
 from wholenet.spaces.subnets import Subnets
 from wholenet.spaces.supernet import Supernet, create, subnets_of
 
 SPACES: Registry[Space] = Registry(
-    "space", {space.name: space for space in (GRID, DENSE_GRID, AUTODEEPLAB, *CELL_SPACES)}, load_plugins
+    "space", {space.name: space for space in (GRID, DENSE_GRID, AUTODEEPLAB, RECURRENT, *CELL_SPACES)}, load_plugins
 )
 """By name; :func:`wholenet.register` adds to them."""
 

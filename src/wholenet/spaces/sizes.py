@@ -92,8 +92,13 @@ def operation_label(name: str) -> str:
     return size if size.replace("x", "").isdigit() else name
 
 
-PUBLISHED_PATHS = {"autodeeplab": "autodeeplab"}
-"""Published genotypes of segmentation networks by name, and their spaces."""
+FUSED = ("lstm", "gru")
+"""Controls of recurrent cells that no search made."""
+RANDOM_CELLS = tuple(f"random-rnn-{seed}" for seed in range(100))
+"""Recurrent cells drawn at random, each by its seed: what a search has to beat."""
+RECURRENT_NAMES = ("darts-rnn-v1", "darts-rnn-v2", "enas-rnn", *FUSED, *RANDOM_CELLS)
+PUBLISHED_PATHS = {"autodeeplab": "autodeeplab", **dict.fromkeys(RECURRENT_NAMES, "recurrent")}
+"""Genotypes by name of networks that segment, or model language, and their spaces."""
 GRIDS = ("grid", "dense-grid")
 """Spaces whose network is the grid's, with one reach or another."""
 DECODINGS = {"dense-grid": ("threshold", "strongest")}
