@@ -49,9 +49,10 @@ from wholenet.old_names import fit_classifier as fit_classifier
 from wholenet.old_names import load_classifier as load_classifier
 from wholenet.planning.plan import Plan, announced, plan_run
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
-from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
+from wholenet.search.cell_config import RetrainConfig, cell_config
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import fit_config, genotype_config
+from wholenet.search.config_files import is_cell_run
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.cell_tables import is_cell_space

@@ -17,7 +17,7 @@ from wholenet.data.sets import DATA_SETS, Task
 from wholenet.data.task import task_of
 from wholenet.files import read_yaml, shown
 from wholenet.option_files import NONE, OptionFiles, read_option_files
-from wholenet.search.cell_config import is_cell_run
+from wholenet.search.config_files import is_cell_run
 from wholenet.signatures import config_of, option_names
 from wholenet.spaces.cell_tables import is_cell_space
 
