@@ -13,7 +13,8 @@ import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records, untimed
 from wholenet.data.sample import DataError
 from wholenet.machine import choose_device
-from wholenet.search.config import FitConfig, read_config
+from wholenet.search.config import FitConfig
+from wholenet.search.config_files import read_config
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.loop import train_epoch
 from wholenet.search.protocols import plan_phases

@@ -11,7 +11,8 @@ from run_files import assert_equal, checkpoint, records, untimed
 from toy import TOY
 from wholenet.deploy.model_folder import load_model
 from wholenet.jobs.segmentation import MaskData
-from wholenet.search.config import FitConfig, read_config
+from wholenet.search.config import FitConfig
+from wholenet.search.config_files import read_config
 from wholenet.search.keep import best_record, is_best
 from wholenet.search.keeper import Keeper
 from wholenet.search.loop import train_epoch

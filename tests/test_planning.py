@@ -24,7 +24,8 @@ from wholenet.planning.length import END_SECONDS
 from wholenet.planning.memory import step_bytes
 from wholenet.planning.plan import plan_run
 from wholenet.planning.timing import Measured
-from wholenet.search.config import fit_config, read_config
+from wholenet.search.config import fit_config
+from wholenet.search.config_files import read_config
 from wholenet.search.presets import PRESETS
 from wholenet.search.protocols import plan_phases
 

@@ -23,7 +23,8 @@ from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.stem_weights import check_stem, stem_weights
 from wholenet.deploy.tiles import Tiling
 from wholenet.diagnostics.batchnorm import recalibrated
-from wholenet.search.config import fit_config, read_config
+from wholenet.search.config import fit_config
+from wholenet.search.config_files import read_config
 from wholenet.search.loop import train_epoch
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, set_rate, weight_step
 from wholenet.spaces.catalog import create_model
@@ -245,13 +246,9 @@ def test_options_that_do_not_go_together_are_refused(options, said):
         fit_config(**{"data": "x", "out": "y", **options})
 
 
-def test_several_processes_and_other_channels_are_refused(monkeypatch, discs, tmp_path, weights):
+def test_other_channels_are_refused():
     with pytest.raises(ValueError, match="a pretrained stem sees RGB images, and these have 4 channels"):
         create_model("grid-nano", num_classes=3, in_channels=4, stem=STEM)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match="runs with a pretrained stem run in one process each"):
-        wholenet.fit(discs, tmp_path / "run", stem=STEM, stem_weights=str(weights), **SMALL)
-    assert not (tmp_path / "run").exists()
 
 
 # ---- runs

@@ -17,8 +17,7 @@ from wholenet.data.classes import default_colors
 from wholenet.data.labelled import Labelled, LabelledSource, open_labelled
 from wholenet.data.sample import Classes, DataError, DataSource, Sample
 from wholenet.data.sets import DATA_SETS, DataSet
-from wholenet.search.cell_config import read_cell_config
-from wholenet.search.config import read_config
+from wholenet.search.config_files import read_config
 
 pytestmark = pytest.mark.usefixtures("toy")
 SMALL = {**TOY, "epochs": 1, "batch": 2, "crop": "32x32", "device": "cpu"}
@@ -140,7 +139,7 @@ def labelled():
 
 def test_labelled_images_are_searched_on_retrained_on_and_scored(labelled, tmp_path, monkeypatch, capsys):
     wholenet.fit("shades", tmp_path / "run", **TINY)
-    assert read_cell_config(tmp_path / "run" / "config.yaml").data == "shades"
+    assert read_config(tmp_path / "run" / "config.yaml").data == "shades"
     monkeypatch.chdir(tmp_path)
     resume_cells("run")
     found = wholenet.retrain("run/genotype.yaml", "shades", "net", channels=4, cells=3, epochs=1, batch=8, auxiliary=0)

@@ -18,9 +18,10 @@ import wholenet
 from run_files import assert_equal, checkpoint, records, untimed
 from toy import TOY
 from wholenet.search.cell_config import ADDED as ADDED_TO_CELLS
-from wholenet.search.cell_config import RetrainConfig, cell_config, read_cell_config, write_cell_config
+from wholenet.search.cell_config import RetrainConfig, cell_config
 from wholenet.search.checkpoint import DiskFull, write_checkpoint
-from wholenet.search.config import ADDED, FitConfig, read_config, write_config
+from wholenet.search.config import ADDED, FitConfig
+from wholenet.search.config_files import read_config, write_config
 from wholenet.search.cost import run_macs
 from wholenet.search.folder import Folder
 from wholenet.search.interruption import Interrupted
@@ -217,36 +218,36 @@ def test_damaged_facts_of_the_data_are_told_of_and_written_anew(content, run, tm
 
 
 @pytest.mark.parametrize(
-    ("write", "read", "config"),
+    "config",
     [
-        (write_config, read_config, FitConfig(data="x", out="y", lr=0.5, noise=0.1)),
-        (write_cell_config, read_cell_config, cell_config("darts-es", data="x", out="y")),
-        (write_cell_config, read_cell_config, RetrainConfig(data="x", out="y", genotype="darts-v1", drop_path=0.1)),
+        FitConfig(data="x", out="y", lr=0.5, noise=0.1),
+        cell_config("darts-es", data="x", out="y"),
+        RetrainConfig(data="x", out="y", genotype="darts-v1", drop_path=0.1),
     ],
 )
 def test_a_config_that_was_cut_at_the_end_of_a_line_is_refused_and_one_of_before_there_was_a_mark_is_read(
-    write, read, config, tmp_path
+    config, tmp_path
 ):
     path = tmp_path / "config.yaml"
-    write(config, path)
-    assert read(path) == config
+    write_config(config, path)
+    assert read_config(path) == config
     *fields, _mark = lines = path.read_text().splitlines(keepends=True)
     assert len(fields) >= len(dataclasses.fields(config))
     path.write_text("".join(fields))
-    assert read(path) == config
+    assert read_config(path) == config
     # Then there were fewer fields, too.
     added = ADDED if isinstance(config, FitConfig) else ADDED_TO_CELLS
     path.write_text("".join(line for line in fields if line.partition(":")[0] not in added))
-    assert read(path) == dataclasses.replace(config, **{n: v for n, v in added.items() if hasattr(config, n)})
+    assert read_config(path) == dataclasses.replace(config, **{n: v for n, v in added.items() if hasattr(config, n)})
     text, last = "".join(lines), sum(map(len, fields[:-1]))
     cuts = [*itertools.accumulate(map(len, fields[:-1])), *range(last, last + len(fields[-1]))]
     for cut in cuts:  # at the end of each line, and anywhere in the last value: 0. of 0.4 is a number too
         path.write_text(text[:cut])
         with pytest.raises(ValueError, match=r"config\.yaml"):
-            read(path)
+            read_config(path)
     path.write_text("".join(fields[:-1]))
     with pytest.raises(ValueError, match=f"has no {fields[-1].split(':')[0]}: it was cut short"):
-        read(path)
+        read_config(path)
 
 
 def runs_out(*_, **__):

@@ -11,7 +11,8 @@ from PIL import Image
 import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records
 from wholenet.deploy.model_folder import load_model
-from wholenet.search.config import FitConfig, fit_config, read_config, write_config
+from wholenet.search.config import FitConfig, fit_config
+from wholenet.search.config_files import read_config, write_config
 from wholenet.search.cost import run_macs, step_cost
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.loop import train_epoch

@@ -11,7 +11,8 @@ import pytest
 import wholenet
 from wholenet import api
 from wholenet.data.stream import UNGUARDED, check_workers
-from wholenet.search.config import FitConfig, write_config
+from wholenet.search.config import FitConfig
+from wholenet.search.config_files import write_config
 
 SCRIPT = """
 import multiprocessing

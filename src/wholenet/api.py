@@ -53,9 +53,10 @@ from wholenet.old_names import load_classifier as load_classifier
 from wholenet.planning.plan import Plan, announced, plan_run
 from wholenet.search.budgets import several
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
-from wholenet.search.cell_config import RetrainConfig, cell_config, is_cell_run
+from wholenet.search.cell_config import RetrainConfig, cell_config
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import fit_config, genotype_config
+from wholenet.search.config_files import is_cell_run
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.task_config import SPACES_OF_TASKS
 from wholenet.spaces.catalog import SPACES
@@ -323,7 +324,7 @@ def predict(
 
 def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: Any) -> Any:
     """Train the discrete network of a genotype from scratch: a file; on labelled images "darts-v2", "pc-darts"
-    (spaces/published_cells.py) or the text ``Genotype(normal=[...], ...)``, on images with masks "autodeeplab", on a text
+    (spaces/published_cells.py) or the text ``Genotype(normal=[...], ...)``, on images with masks "autodeeplab", on text
     "darts-rnn-v1", "darts-rnn-v2", "enas-rnn", "lstm", "gru" or "random-rnn-0" to "random-rnn-99".
 
     Returns:

@@ -18,7 +18,7 @@ from wholenet.report.diagnosis import check_diagnosis, write_diagnosis
 from wholenet.report.publish import push_model
 from wholenet.report.run_page import PAGE
 from wholenet.report.run_page import write_report as write_page_of_run
-from wholenet.search.cell_config import is_cell_run
+from wholenet.search.config_files import is_cell_run
 from wholenet.search.run_folder import RunFolder
 
 

@@ -12,8 +12,8 @@ from wholenet.checked import CountOrNone, PlannedMinutes, checked_numbers
 from wholenet.control import Compared, fit_with_control
 from wholenet.data.stream import check_workers
 from wholenet.deploy.model_folder import load_model
-from wholenet.search.cell_config import is_cell_run
 from wholenet.search.config import GRID_SETTINGS, FitConfig, fit_config
+from wholenet.search.config_files import is_cell_run
 from wholenet.search.option_groups import GROUPS
 from wholenet.search.phases import removing
 from wholenet.search.protocols import plan_phases

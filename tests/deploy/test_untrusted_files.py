@@ -27,9 +27,8 @@ from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.segmenter import segmentation_answer
-from wholenet.search.cell_config import is_cell_run, read_cell_config
 from wholenet.search.checkpoint import read_checkpoint, write_checkpoint
-from wholenet.search.config import read_config
+from wholenet.search.config_files import is_cell_run, read_config
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.darts_genotype import read_cell_genotype
 from wholenet.spaces.genotype import read_genotype
@@ -99,7 +98,6 @@ def options_of(*command):
 
 READERS = {
     "config": read_config,
-    "cell config": read_cell_config,
     "genotype": read_genotype,
     "cell genotype": read_cell_genotype,
     "classes": read_classes,
@@ -174,7 +172,7 @@ def test_no_value_in_a_file_of_options_opens_another(content, tmp_path):
 @pytest.mark.parametrize(
     "content", ["", "[]", "3", "text", "a: 1", "1: 2", "data: x", "{data: [x], out: y}", "kind: [a]"]
 )
-@pytest.mark.parametrize("reader", [read_config, read_cell_config])
+@pytest.mark.parametrize("reader", [read_config])
 def test_a_config_of_other_fields_is_refused_by_name(reader, content, tmp_path):
     with pytest.raises(ValueError, match=r"config.yaml"):
         reader(write(tmp_path / "config.yaml", content))

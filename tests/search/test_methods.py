@@ -5,23 +5,20 @@ import dataclasses
 import pytest
 import yaml
 
-from wholenet.search.cell_config import (
-    CellConfig,
-    RetrainConfig,
-    cell_config,
-    is_cell_run,
-    read_cell_config,
-    write_cell_config,
-)
+from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
+from wholenet.search.cell_folder import CellFolder
+from wholenet.search.config import FitConfig
+from wholenet.search.config_files import is_cell_run, read_config, write_config, write_options
 from wholenet.search.gradients import GRADIENTS
 from wholenet.search.methods import METHODS
+from wholenet.search.run_folder import RunFolder
 
 PLACES = {"data": "images", "out": "runs/a"}
 FIELDS = {field.name for field in dataclasses.fields(CellConfig)}
 
 
 def config_of(method="darts", **given):
-    return cell_config(method, **PLACES, **given)
+    return cell_config(method, **{**PLACES, **given})
 
 
 def differences(config, other):
@@ -71,10 +68,10 @@ def test_what_is_given_wins_over_the_method(method, given):
 def test_a_file_keeps_the_config_of_every_method(name, kind, tmp_path):
     path = tmp_path / "config.yaml"
     config = config_of(name, space="s3", seed=3, arch_lr=1e-5, arch_weight_decay=1e-12)
-    write_cell_config(config, path, kind=kind)
+    (write_config if kind else write_options)(config, path)
     assert is_cell_run(tmp_path) == kind
     if kind:
-        assert read_cell_config(path) == config
+        assert read_config(path) == config
     else:
         assert CellConfig(**PLACES, **yaml.safe_load(path.read_text())) == config
 
@@ -82,11 +79,11 @@ def test_a_file_keeps_the_config_of_every_method(name, kind, tmp_path):
 def test_a_file_keeps_the_config_of_a_training(tmp_path):
     path = tmp_path / "config.yaml"
     config = RetrainConfig(**PLACES, genotype="darts-v2", channels=36, cells=20, auxiliary=0.0, lr=3e-7)
-    write_cell_config(config, path)
-    found = read_cell_config(path)
+    write_config(config, path)
+    found = read_config(path)
     assert found == config
     assert type(found) is RetrainConfig
-    write_cell_config(config, path, kind=False)
+    write_options(config, path)
     options = yaml.safe_load(path.read_text())
     assert not {"data", "out", "genotype", "kind"} & set(options)
     assert RetrainConfig(**PLACES, genotype="darts-v2", **options) == config
@@ -94,12 +91,12 @@ def test_a_file_keeps_the_config_of_a_training(tmp_path):
 
 def test_a_file_with_a_field_that_does_not_exist_is_refused_by_its_name(tmp_path):
     path = tmp_path / "config.yaml"
-    write_cell_config(config_of(), path)
+    write_config(config_of(), path)
     path.write_text(path.read_text() + "learning_rate: 0.1\nzeta: 1\n")
     with pytest.raises(
         ValueError, match=r"unknown fields 'learning_rate'.*, 'zeta'; known: data, .*, workers"
     ) as error:
-        read_cell_config(path)
+        read_config(path)
     assert str(path) in str(error.value)
 
 
@@ -107,9 +104,30 @@ def test_a_file_with_a_field_that_does_not_exist_is_refused_by_its_name(tmp_path
 def test_a_file_of_another_kind_is_refused(content, tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(content)
-    with pytest.raises(ValueError, match="is not the config of a run on darts, s1, s2, s3, s4") as error:
-        read_cell_config(path)
-    assert str(path) in str(error.value)
+    with pytest.raises(ValueError, match=r"config\.yaml") as error:
+        read_config(path)
+    if "kind:" in content:
+        assert "expected search or retrain" in str(error.value)
+
+
+def test_a_run_of_another_kind_is_refused_by_both_folders(tmp_path):
+    CellFolder.create(config_of(out=str(tmp_path / "cells")))
+    RunFolder.create(FitConfig(data="x", out=str(tmp_path / "masks")))
+    with pytest.raises(ValueError, match="cells is a run on a cell space; this is for runs on images with masks"):
+        _ = RunFolder(tmp_path / "cells").config
+    with pytest.raises(ValueError, match="masks is no run on a cell space"):
+        _ = CellFolder(tmp_path / "masks").config
+
+
+def test_a_part_of_a_run_is_continued_by_the_command_of_the_whole(tmp_path):
+    whole = CellFolder.create(config_of("r-darts-l2", out=str(tmp_path / "run")))
+    search = CellFolder.create(config_of(out=str(tmp_path / "run" / "searches" / "0")))
+    short = CellFolder.create(RetrainConfig(**PLACES | {"out": str(search.path / "retrained")}, genotype="darts-v2"))
+    alone = CellFolder.create(RetrainConfig(**PLACES | {"out": str(tmp_path / "retrained")}, genotype="darts-v2"))
+    assert {part.outermost.path for part in (whole, search, short)} == {whole.path}
+    assert short.resume_command == f"wholenet fit --resume {whole.path}"
+    assert alone.resume_command == f"wholenet retrain --resume {alone.path}"
+    assert whole.parts["search 1, trained"] == short.path
 
 
 def test_a_method_that_is_not_known_is_refused_with_those_that_are():

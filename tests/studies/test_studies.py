@@ -293,7 +293,7 @@ def test_a_run_that_fails_ends_the_study_with_the_end_of_its_log(setting, tmp_pa
         (["table-9"], "invalid choice: 'table-9'"),
         (["table-2", "--seeds", "0"], "--seeds=0: expected at least 1"),
         (["table-2", "--set", "lr"], "expected NAME=VALUE"),
-        (["table-2", "--set", "rate=1"], "expected NAME=VALUE with one of gradient,"),
+        (["table-2", "--set", "rate=1"], "expected NAME=VALUE with one of data_seed,"),
         (["table-2", "--set", "lr=-1"], "lr=-1: expected above 0"),
         (["table-7"], "--make-coarse"),
     ],

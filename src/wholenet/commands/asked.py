@@ -18,7 +18,7 @@ from wholenet.data.task import task_of
 from wholenet.data.text.files import looks_like_text
 from wholenet.files import read_yaml, shown
 from wholenet.option_files import NONE, OptionFiles, read_option_files
-from wholenet.search.cell_config import is_cell_run
+from wholenet.search.config_files import is_cell_run
 from wholenet.search.task_config import SPACES_OF_TASKS
 from wholenet.signatures import config_of, option_names
 from wholenet.spaces.cell_tables import is_cell_space

@@ -9,8 +9,8 @@ from wholenet.checked import BelowOne, Count
 from wholenet.commands.answers import Device
 from wholenet.data.task import how_read
 from wholenet.files import check_output
-from wholenet.search.cell_config import is_cell_run, read_cell_config
-from wholenet.search.config import FitConfig, read_config
+from wholenet.search.config import FitConfig
+from wholenet.search.config_files import is_cell_run, read_config
 
 if TYPE_CHECKING:
     from wholenet.diagnostics.curvature import Curvature
@@ -59,7 +59,7 @@ def diagnose(
         if data is not None or out is not None or images is not None:
             raise ValueError("a search on a cell space is diagnosed on its own data; drop DATA, --out and --images")
         check_output(Path(run) / "diagnosis.json")
-        print(printable(how_read(read_cell_config(config).data, "classification")))
+        print(printable(how_read(read_config(config).data, "classification")))
         _tell_curvature(diagnose(run, device=device, **how), Path(run))
         return
     if how:

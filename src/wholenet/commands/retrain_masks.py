@@ -9,8 +9,8 @@ from wholenet.commands.fit import tell
 from wholenet.commands.runs import Files, Moved, Printed, Resumed, free_folder, given, print_as_file, trained
 from wholenet.files import read_yaml
 from wholenet.option_files import NONE
-from wholenet.search.cell_config import is_cell_run
 from wholenet.search.config import FitConfig, genotype_config
+from wholenet.search.config_files import is_cell_run
 from wholenet.search.train_config import OF_SEARCH
 from wholenet.signatures import Fields
 from wholenet.spaces.genotype_file import space_of_genotype

@@ -21,23 +21,18 @@ from wholenet.checked import (
     Groups,
     Images,
     InnerShare,
-    Jobs,
     Megapixels,
-    Minutes,
     Pixels,
     Rate,
-    Seed,
     Share,
     Strength,
     checked,
 )
-from wholenet.files import read_yaml
-from wholenet.search.config import build_config, write_values
 from wholenet.search.early_stopping import RULES
 from wholenet.search.loggers import loggers
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import Gradient, RunConfig, SearchConfig, with_interval
-from wholenet.spaces.cell_tables import EXAMPLE, PUBLISHED, Table, table_of
+from wholenet.spaces.cell_tables import EXAMPLE, Table, table_of
 from wholenet.spaces.sizes import operation_names
 
 MACHINE = ("device", "workers", "threads", "checkpoint_minutes", "log")
@@ -60,10 +55,6 @@ class ClassifierConfig(RunConfig):
     """Images per step; in a search, for the weights and for the architecture each."""
     lr: Rate = 0.025
     """SGD learning rate at the start of its cosine."""
-    seed: Seed = 0
-    """Seed of the initial weights and logits, the drawn batches and the augmentation."""
-    data_seed: Seed = 0
-    """Seed of what is held out or divided: the same over the seeds of a study."""
     images: Images = 0
     """Use so many of the training images, the same number of every class as far as there are; 0 is all."""
     val_share: BelowOne = 0.0
@@ -92,17 +83,6 @@ class ClassifierConfig(RunConfig):
 
     max_megapixels: Megapixels = 100.0
     """Image files that decode to more are refused."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes a GPU if there is one."""
-    workers: Jobs = 0
-    """Processes that augment images ahead."""
-    threads: Jobs = 0
-    """CPU threads of torch; 0 leaves torch's choice."""
-    checkpoint_minutes: Minutes = 10.0
-    """Time between two checkpoints, beside one after every epoch; 0 is after every step."""
-    log: str = "none"
-    """Where each epoch's record goes beside metrics.jsonl: tensorboard, wandb, trackio, or one that was registered;
-    several joined by commas."""
 
 
 @checked
@@ -310,50 +290,3 @@ class RetrainConfig(ClassifierConfig):
 
 ADDED = {"control": False, "log": "none", "operations": None}
 """Fields that the configs of searches did not have before 2026-11-29, and what they were then."""
-KINDS: dict[str, type[ClassifierConfig]] = {"search": CellConfig, "retrain": RetrainConfig}
-
-
-def write_cell_config(config: ClassifierConfig, path: Path, *, kind: bool = True) -> None:
-    """Write every field as YAML; :func:`read_cell_config` gives the same config back.
-
-    Without ``kind`` it is a file for ``--config``: data, folder and genotype are not options.
-    """
-    values = dataclasses.asdict(config)
-    if kind:
-        values = {"kind": next(name for name, cls in KINDS.items() if isinstance(config, cls)), **values}
-    else:
-        values = {name: value for name, value in values.items() if name not in ("data", "out", "genotype")}
-    write_values(values, path)
-
-
-def read_cell_config(path: Path) -> ClassifierConfig:
-    """Read a config that :func:`write_cell_config` wrote.
-
-    Raises:
-        ValueError: if it is of another kind, has a field that does not exist, or is something else (with the file).
-    """
-    values = read_yaml(path)
-    kind = values.pop("kind", None) if isinstance(values, dict) else None
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ValueError(f"{path} is not the config of a run on {', '.join(PUBLISHED)}")
-    return build_config(KINDS[kind], values, path, ADDED)
-
-
-def is_cell_run(path: Path) -> bool:
-    """Whether there is a run on a cell space in the folder ``path``.
-
-    Raises:
-        ValueError: if its config cannot be read.
-    """
-    return kind_of_run(path) is not None
-
-
-def kind_of_run(path: Path) -> Any:
-    """What the config of the run in ``path`` says of its kind, a name in ``KINDS``; None if it is on no cell space.
-
-    Raises:
-        ValueError: if its config cannot be read.
-    """
-    config = path / "config.yaml"
-    values = read_yaml(config) if config.is_file() else None
-    return values.get("kind") if isinstance(values, dict) else None

@@ -18,20 +18,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import partial
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-from wholenet import parallel
 from wholenet.files import read_json, require_keys, write_whole
 from wholenet.search.cell_config import (
     SEARCHES,
     CellConfig,
     ClassifierConfig,
     RetrainConfig,
-    kind_of_run,
-    read_cell_config,
-    write_cell_config,
 )
 from wholenet.search.folder import Folder
 
@@ -50,32 +46,10 @@ CONTROL = "control"
 class CellFolder(Folder):
     """A run on a cell space. Use :meth:`create` for a new one."""
 
-    @classmethod
-    def create(cls, config: ClassifierConfig) -> CellFolder:
-        """Make the folder ``config.out`` and write the config into it.
-
-        Raises:
-            ValueError: if something is there already.
-        """
-        cls.check_free(config.out)
-        path = Path(config.out)
-        cls.claim(path, partial(write_cell_config, config))
-        return cls(path)
-
-    @classmethod
-    def of_all(cls, config: ClassifierConfig) -> CellFolder:
-        """:meth:`create`, by the first process; the others find what it made.
-
-        Raises:
-            ValueError: if something is there already.
-        """
-        with parallel.first_alone():
-            return cls.create(config) if parallel.is_first() else cls(config.out)
-
     @property
     def config(self) -> ClassifierConfig:
         """The settings that the run was started with."""
-        return read_cell_config(self.path / "config.yaml")
+        return self.config_as(ClassifierConfig, "is no run on a cell space")
 
     @property
     def facts_of_data(self) -> Mapping[str, type]:
@@ -89,10 +63,7 @@ class CellFolder(Folder):
         Raises:
             ValueError: if it is none.
         """
-        config = self.config
-        if not isinstance(config, CellConfig):
-            raise ValueError(f"{self.path} trained a discrete network; expected the folder of a search")
-        return config
+        return self.config_as(CellConfig, "trained a discrete network; expected the folder of a search")
 
     @property
     def retrain_config(self) -> RetrainConfig:
@@ -101,30 +72,16 @@ class CellFolder(Folder):
         Raises:
             ValueError: if it is none.
         """
-        config = self.config
-        if not isinstance(config, RetrainConfig):
-            raise ValueError(f"{self.path} is a search; expected the folder of `wholenet retrain`")
-        return config
+        return self.config_as(RetrainConfig, "is a search; expected the folder of `wholenet retrain`")
 
     @property
-    def outermost(self) -> CellFolder:
-        """The run that this one is a part of: a second stage, a control, one of several searches; or this one."""
-        run = self
-        if self.path.name in (RETRAINED, CONTROL):
-            run = self.at(self.path.parent) or self
-        whole = self.at(run.path.parent.parent) if run.path.parent.name == SEARCHES else None
-        return run if whole is None else whole
-
-    @property
-    def verb(self) -> str:
-        """The command that trains here."""
-        return "retrain" if kind_of_run(self.path) == "retrain" else "fit"
-
-    @property
-    def resume_command(self) -> str:
-        """What continues the run."""
-        whole = self.outermost
-        return f"{parallel.launcher()}wholenet {whole.verb} --resume {whole.path}"
+    def parts(self) -> Mapping[str, Path]:
+        """Its second stage and its control; of a method that searches several times, each search and the short training
+        of what that found."""
+        found = {"second stage": self.path / RETRAINED, "control": self.path / CONTROL}
+        for number, search in enumerate(takewhile(Path.is_dir, (self.path / SEARCHES / str(i) for i in count())), 1):
+            found |= {f"search {number}": search, f"search {number}, trained": search / RETRAINED}
+        return found
 
     def write_result(self, found: Mapping[str, Any]) -> None:
         """Write what the run found. Where that is, the run is done, so it is written last."""
@@ -148,7 +105,3 @@ class CellFolder(Folder):
         except ValueError as error:
             raise ValueError(f"{error}. `{self.resume_command}` writes it anew") from error
         return found
-
-    def rewrite_config(self, config: ClassifierConfig) -> None:
-        """Put other settings of the machine into the config."""
-        write_cell_config(config, self.path / "config.yaml")

@@ -1,4 +1,4 @@
-"""What a run on images with masks is told beside ``search/train_config.py``, and the files that hold configs.
+"""What a run on images with masks is told beside ``search/train_config.py``.
 
 Imports no torch: the command line reads it.
 """
@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field
 
 from wholenet.checked import (
@@ -21,26 +19,21 @@ from wholenet.checked import (
     Share,
     Side,
     Strength,
-    built,
     check,
     checked,
 )
 from wholenet.data.host_moves import needs_host
 from wholenet.data.pixels import Bands
-from wholenet.files import read_text, read_yaml, shown, write_whole
+from wholenet.files import shown
 from wholenet.search.begin_config import BEGIN
 from wholenet.search.budget_config import BUDGET, BudgetConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.protocols import PROTOCOLS
-from wholenet.search.search_config import SearchConfig, with_interval
-from wholenet.search.task_config import TaskConfig
-from wholenet.search.train_config import OF_SEARCH, TrainConfig
+from wholenet.search.search_config import OF_EVERY_RUN, SearchConfig, with_interval
+from wholenet.search.train_config import OF_SEARCH
 from wholenet.spaces.sizes import DECODINGS, HEAD, OPERATIONS, Filters, Head, Layers, Size, operation_names
 
-Config = TypeVar("Config")
 Annotations = Literal["fine", "coarse", "both"]
-END = "# all of it: without this line, the file was cut short"
-"""Last line of a run's config."""
 MACHINE = ("device", "workers", "threads", "execution", "recompute", "checkpoint_minutes", "log")
 """Fields that a run may be continued with other values of: where and how it is computed, not what."""
 WeightsAnnotations = Literal["fine", "coarse", "both", "both-then-fine"]
@@ -275,7 +268,7 @@ ADDED |= {"bands": "auto", "operations": OPERATIONS, "steps_per_epoch": 0, "keep
 ADDED |= {"loss": "cross-entropy", "focal_gamma": FOCAL_GAMMA, "optimizer": "sgd"}
 ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic": 0.0, "transform": None}
 ADDED |= {"recalibrate": 0, "ema": 0.0}
-ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in ("data", "out")}
+ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in OF_EVERY_RUN}
 ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)}
 ADDED |= {"filters": None, "layers": None, "head": HEAD}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
@@ -291,52 +284,3 @@ def grid_methods() -> list[str]:
     """Methods that the grid can carry."""
     fields = {field.name for field in dataclasses.fields(FitConfig)}
     return [name for name, method in METHODS.items() if not method.searches and set(method.parts) <= fields]
-
-
-def write_config(config: TrainConfig, path: Path) -> None:
-    """Write every field as YAML; :func:`read_config` gives the same config back."""
-    write_values(dataclasses.asdict(config), path)
-
-
-def write_values(values: dict[str, Any], path: Path) -> None:
-    """Write the fields of a run's config, and a last line by which it is known to be whole."""
-    write_whole(path, f"{yaml.safe_dump(values, sort_keys=False)}{END}\n")
-
-
-def read_config(path: Path) -> TrainConfig:
-    """Read a config that :func:`write_config` wrote: of images with masks a :class:`FitConfig`, of a task from outside
-    a :class:`TaskConfig`.
-
-    Raises:
-        ValueError: for a field that does not exist, or a file that holds something else (with the file).
-    """
-    values = read_yaml(path)
-    if isinstance(values, dict) and "kind" in values:
-        raise ValueError(f"{path} is of a run on a cell space; this is for runs on images with masks")
-    own_task = isinstance(values, dict) and "task" in values
-    return build_config(TaskConfig if own_task else FitConfig, values, path, ADDED)
-
-
-def build_config(kind: type[Config], values: Any, path: Path, added: Collection[str] = ()) -> Config:
-    """The config whose fields are the ``values`` in a file. A file from before there was a last line to know it by may
-    do without the fields that were ``added`` since.
-
-    Raises:
-        ValueError: if they are no fields of its, one that has no default is missing, a value does not do, or the file
-            was cut short; with the file.
-    """
-    try:
-        config = built(kind, values)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    # A file that was cut short is good YAML too, and what it lost must not become the default.
-    text = read_text(path)
-    fields = [f.name for f in dataclasses.fields(kind)]  # pyright: ignore[reportArgumentType]
-    missing = [name for name in fields if name not in values and name not in added]
-    if not text.rstrip().endswith(END) and (missing or not text.endswith("\n")):
-        lost = f"has no {', '.join(missing[:9])}" if missing else "its last value may not be all there"
-        raise ValueError(
-            f"{path} ends without its last line and {lost}: it was cut short. Put it back, or write what is missing as "
-            "the run had it, each as `name: value` in a line"
-        )
-    return config

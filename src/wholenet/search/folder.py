@@ -16,8 +16,9 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from filelock import FileLock, Timeout
@@ -26,8 +27,11 @@ from wholenet import parallel
 from wholenet.files import check_output, read_json, require_keys, write_whole
 from wholenet.plugins import import_options
 from wholenet.search.checkpoint import DamagedCheckpoint, previous, read_checkpoint, write_checkpoint
+from wholenet.search.config_files import kind_of_run, read_config, write_config
 from wholenet.search.records import Record, as_lines, read_records
+from wholenet.search.search_config import RunConfig
 
+Config = TypeVar("Config", bound=RunConfig)
 CHECKPOINT = "checkpoint.pt"
 MADE = (
     "config.yaml",
@@ -65,10 +69,51 @@ class Folder:
         """The run in ``path``; None if there is none."""
         return cls(path) if (path / "config.yaml").is_file() else None
 
+    @classmethod
+    def create(cls, config: RunConfig) -> Self:
+        """Make the folder ``config.out`` and write the config into it.
+
+        Raises:
+            ValueError: if something is there already.
+        """
+        cls.check_free(config.out)
+        cls.claim(Path(config.out), partial(write_config, config))
+        return cls(config.out)
+
+    @classmethod
+    def of_all(cls, config: RunConfig) -> Self:
+        """:meth:`create`, by the first process; the others find what it made.
+
+        Raises:
+            ValueError: if something is there already.
+        """
+        with parallel.first_alone():
+            return cls.create(config) if parallel.is_first() else cls(config.out)
+
     @property
     def verb(self) -> str:
         """The command that trains here."""
-        return "fit"
+        return "retrain" if kind_of_run(self.path) == "retrain" else "fit"
+
+    @property
+    def config(self) -> RunConfig:
+        """The settings that the run was started with."""
+        return read_config(self.path / "config.yaml")
+
+    def config_as(self, kind: type[Config], otherwise: str) -> Config:
+        """The same, of a run of this kind.
+
+        Raises:
+            ValueError: of another; the message goes on with ``otherwise``.
+        """
+        config = read_config(self.path / "config.yaml")
+        if not isinstance(config, kind):
+            raise ValueError(f"{self.path} {otherwise}")
+        return config
+
+    def rewrite_config(self, config: RunConfig) -> None:
+        """Put settings that the machine or the run itself gave into the config."""
+        write_config(config, self.path / "config.yaml")
 
     @classmethod
     def check_free(cls, out: str | Path) -> None:
@@ -314,12 +359,23 @@ class Folder:
             lock.release()
 
     @property
-    def resume_command(self) -> str:
-        """What continues the run."""
-        words = "".join(f" {option}" for option in import_options())
-        return f"{parallel.launcher()}wholenet fit --resume {self.outermost.path}{words}"
+    def parts(self) -> Mapping[str, Path]:
+        """Where the runs are that this one may hold, by what they are."""
+        return {}
 
     @property
-    def outermost(self) -> Folder:
-        """The run that this one is a part of (its first stage, its control), or this one: what a user continues."""
+    def outermost(self) -> Self:
+        """The run that this one is a part of (its first or second stage, its control, one of several searches), or this
+        one: what a user continues."""
+        for folder in (self.path.parent, self.path.parent.parent):
+            whole = self.at(folder)
+            if whole is not None and self.path in whole.parts.values():
+                return whole.outermost
         return self
+
+    @property
+    def resume_command(self) -> str:
+        """What continues the run."""
+        whole = self.outermost
+        words = "".join(f" {option}" for option in import_options())
+        return f"{parallel.launcher()}wholenet {whole.verb} --resume {whole.path}{words}"

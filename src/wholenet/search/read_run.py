@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from wholenet.data.check import SplitStats
-from wholenet.search.cell_config import is_cell_run
-from wholenet.search.cell_folder import CONTROL, RETRAINED, SEARCHES, CellFolder
+from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import FitConfig
+from wholenet.search.config_files import is_cell_run
 from wholenet.search.keep import best_record
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.records import Record
@@ -84,23 +84,10 @@ def read_run(run: str | Path) -> RunTables:
 def parts_of(folder: RunFolder | CellFolder) -> Iterator[tuple[str, RunFolder | CellFolder]]:
     """The run, and those inside its folder, by what they are."""
     yield "run", folder
-    if isinstance(folder, RunFolder):
-        inside = {"first stage": folder.search, "control": folder.control}
-    else:
-        inside = {"second stage": folder.path / RETRAINED, "control": folder.path / CONTROL}
-        for number, search in enumerate(_searches(folder), 1):
-            inside |= {f"search {number}": search, f"search {number}, trained": search / RETRAINED}
-    for part, path in inside.items():
+    for part, path in folder.parts.items():
         found = folder.at(path)
         if found is not None:
             yield part, found
-
-
-def _searches(folder: CellFolder) -> Iterator[Path]:
-    number = 0
-    while (path := folder.path / SEARCHES / str(number)).is_dir():
-        yield path
-        number += 1
 
 
 def _result(part: str, folder: RunFolder | CellFolder) -> Row:

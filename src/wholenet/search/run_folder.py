@@ -21,11 +21,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wholenet.search.config import GRID_SETTINGS, SIZE_NAMES, FitConfig, read_config, write_config
+from wholenet.search.config import GRID_SETTINGS, SIZE_NAMES, FitConfig
 from wholenet.search.folder import Folder
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.task_config import TaskConfig
@@ -38,22 +37,10 @@ from wholenet.spaces.space import Facts, Space, Spec
 class RunFolder(Folder):
     """A run of a supernet. Use :meth:`create` for a new one."""
 
-    @classmethod
-    def create(cls, config: TrainConfig) -> RunFolder:
-        """Make the folder ``config.out`` and write the config into it.
-
-        Raises:
-            ValueError: if something is there already.
-        """
-        cls.check_free(config.out)
-        path = Path(config.out)
-        cls.claim(path, partial(write_config, config))
-        return cls(path)
-
     @property
     def config(self) -> TrainConfig:
         """The settings that the run was started with."""
-        return read_config(self.path / "config.yaml")
+        return self.config_as(TrainConfig, "is a run on a cell space; this is for runs on images with masks")
 
     @property
     def fit_config(self) -> FitConfig:
@@ -62,10 +49,7 @@ class RunFolder(Folder):
         Raises:
             ValueError: if it is none.
         """
-        config = self.config
-        if not isinstance(config, FitConfig):
-            raise ValueError(f"{self.path} is a run of another task; this is for runs on images with masks")
-        return config
+        return self.config_as(FitConfig, "is a run of another task; this is for runs on images with masks")
 
     @property
     def facts_of_data(self) -> Mapping[str, type]:
@@ -94,19 +78,14 @@ class RunFolder(Folder):
         return self.path / "start.json"
 
     @property
-    def outermost(self) -> RunFolder:
-        """The run that this one is the first stage or the control of, or this one."""
-        whole = self.at(self.path.parent) if self.path.name in (self.search.name, self.control.name) else None
-        return self if whole is None else whole.outermost
-
-    @property
     def control(self) -> Path:
         """The run folder of the frozen-uniform control."""
         return self.path / "control"
 
-    def rewrite_config(self, config: TrainConfig) -> None:
-        """Put a setting that the run itself found out into its config."""
-        write_config(config, self.path / "config.yaml")
+    @property
+    def parts(self) -> Mapping[str, Path]:
+        """Its first stage and its control."""
+        return {"first stage": self.search, "control": self.control}
 
     @property
     def plan(self) -> Path:

@@ -5,11 +5,12 @@ The defaults change nothing about a plain first-order search; a method (``search
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from wholenet.checked import CountOrNone, Decay, Tolerance, checked
+from wholenet.checked import CountOrNone, Decay, Jobs, Minutes, Seed, Tolerance, checked
 from wholenet.search.early_stopping import INTERVALS
 
 Factor = Annotated[float, Field(gt=0, le=1_000_000)]
@@ -25,6 +26,25 @@ class RunConfig:
     """What to train on."""
     out: str
     """Run folder to create."""
+    seed: Seed = 0
+    """Seed of the initial weights and logits, the drawn batches and the augmentation."""
+    data_seed: Seed = 0
+    """Seed of what is held out or divided, and of images that are drawn: the same over the seeds of a study."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes a GPU if there is one."""
+    workers: Jobs = 0
+    """Processes that read and augment images ahead."""
+    threads: Jobs = 0
+    """CPU threads of torch; 0 leaves torch's choice."""
+    checkpoint_minutes: Minutes = 10.0
+    """Time between two checkpoints, beside one after every epoch; 0 is after every step."""
+    log: str = "none"
+    """Where each epoch's record goes beside metrics.jsonl: tensorboard, wandb, trackio, or one that was registered;
+    several joined by commas."""
+
+
+OF_EVERY_RUN = frozenset(field.name for field in dataclasses.fields(RunConfig))
+"""Their names."""
 
 
 @checked

@@ -16,10 +16,7 @@ from wholenet.checked import (
     CountOrNone,
     Decay,
     InnerShare,
-    Jobs,
-    Minutes,
     Rate,
-    Seed,
     Share,
     checked,
 )
@@ -27,7 +24,7 @@ from wholenet.search.early_stopping import RULES
 from wholenet.search.loggers import loggers
 from wholenet.search.phases import single_stage
 from wholenet.search.protocols import PROTOCOLS
-from wholenet.search.search_config import SearchConfig
+from wholenet.search.search_config import OF_EVERY_RUN, SearchConfig
 
 STATISTICS_BATCHES = 32
 """For the statistics of averaged weights; of more they are not better (measured: docs/plans.md)."""
@@ -69,8 +66,6 @@ class TrainConfig(SearchConfig):
     """Share of the epochs in which it moves; the rest is fine-tuning."""
     batch: Batch = 16
     """Images per step."""
-    seed: Seed = 0
-    """Seed of the initial weights, the drawn batches and the augmentation."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """Of the weights; AdamW takes `momentum` for its beta1, and wants a smaller `lr`: 0.001 is usual."""
     lr: Rate = 3e-3
@@ -102,8 +97,6 @@ class TrainConfig(SearchConfig):
     """With disjoint parts, the share of the training images that the weights get."""
     val_share: InnerShare = 0.2
     """Share of the images held out for validation where the data has no split of its own."""
-    data_seed: Seed = 0
-    """Seed of what is held out (and of images that are drawn): the same over the seeds of a study."""
     val_every: CountOrNone = 0
     """Epochs between validations; 0 picks them so that a run has at most 20."""
     keep: Literal["last", "best"] = "last"
@@ -113,23 +106,12 @@ class TrainConfig(SearchConfig):
     """Training batches on which BatchNorm's statistics are estimated anew before each validation ("precise BatchNorm"):
     plain averages, in a copy, which is scored and kept. 0 takes training's running averages (momentum 0.1), which lag
     behind weights that move fast."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes a GPU if there is one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type that the network computes in while it trains; auto is bfloat16 on a GPU that has it, else float32.
     Architecture weights, BatchNorm statistics, loss and scores are always in float32."""
     execution: Literal["eager", "compile", "graph", "kernels", "kernels+graph"] = "eager"
     """How weight steps are run: operation by operation, through torch.compile, as CUDA graphs, on our own Triton
     kernels, or on these as CUDA graphs. All but the first are tried before, and left with a reason where they fail."""
-    workers: Jobs = 0
-    """Processes that read and augment images ahead."""
-    threads: Jobs = 0
-    """CPU threads of torch; 0 leaves torch's choice."""
-    checkpoint_minutes: Minutes = 10.0
-    """Time between two checkpoints, beside one after every epoch; 0 is after every step."""
-    log: str = "none"
-    """Where each epoch's record goes beside metrics.jsonl: tensorboard, wandb, trackio, or one that was registered;
-    several joined by commas."""
 
     def single_stage(self, **changes: Any) -> Self:
         """This run under the single-stage protocol, with ``changes`` on top."""
@@ -275,7 +257,7 @@ class TrainConfig(SearchConfig):
                 )
 
 
-OF_SEARCH = {field.name for field in dataclasses.fields(SearchConfig)} - {"data", "out"}
+OF_SEARCH = {field.name for field in dataclasses.fields(SearchConfig)} - OF_EVERY_RUN
 OF_SEARCH |= {
     "method",
     "arch_lr",

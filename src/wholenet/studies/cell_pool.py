@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig, write_cell_config
+from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.config_files import write_options
 from wholenet.studies.pool import RunPool
 from wholenet.studies.processes import why_diverged
 
@@ -27,7 +28,7 @@ class CellPool(RunPool[ClassifierConfig]):
 
     def start(self, config: ClassifierConfig, settings: Path) -> list[str]:
         """Genotype or task, data, folder and settings."""
-        write_cell_config(config, settings, kind=False)
+        write_options(config, settings)
         shared = [config.data, f"--out={config.out}", f"--config={settings}"]
         if isinstance(config, RetrainConfig):
             return [config.genotype, *shared]

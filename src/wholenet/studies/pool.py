@@ -22,7 +22,8 @@ from wholenet.plugins import import_options
 from wholenet.search.cell_config import ADDED as ADDED_TO_CELLS
 from wholenet.search.cell_config import ClassifierConfig
 from wholenet.search.config import ADDED as ADDED_TO_MASKS
-from wholenet.search.config import FitConfig, write_config
+from wholenet.search.config import FitConfig
+from wholenet.search.config_files import write_config
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.processes import mark_diverged, run_each, why_diverged
