@@ -28,7 +28,8 @@ from wholenet.plugins import import_options
 from wholenet.report.frontier import Point, point_of, read_points, write_frontier
 from wholenet.report.progress import own_console, plain
 from wholenet.search.budgets import folder_of, parse_budgets
-from wholenet.search.config import ADDED, MACHINE, FitConfig, build_config, fit_config, write_values
+from wholenet.search.config import ADDED, MACHINE, FitConfig, fit_config
+from wholenet.search.config_files import build_config, write_values
 from wholenet.search.interruption import Interrupted, Interruption
 from wholenet.search.protocols import plan_phases
 from wholenet.search.removal import check_phases, goals_for

@@ -31,10 +31,13 @@ NO_OPTIONS = ("data", "out", "genotype")
 
 
 def write_config(config: RunConfig, path: Path) -> None:
-    """Write every field as YAML, and a last line by which the file is known to be whole; :func:`read_config` gives the
-    same config back."""
+    """Write every field as YAML; :func:`read_config` gives the same config back."""
     kind = next((name for name, cls in KINDS.items() if isinstance(config, cls)), None)
-    values = ({} if kind is None else {"kind": kind}) | dataclasses.asdict(config)
+    write_values(({} if kind is None else {"kind": kind}) | dataclasses.asdict(config), path)
+
+
+def write_values(values: dict[str, Any], path: Path) -> None:
+    """Write the values of a config, and a last line by which the file is known to be whole."""
     write_whole(path, f"{yaml.safe_dump(values, sort_keys=False)}{END}\n")
 
 
