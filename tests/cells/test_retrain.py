@@ -115,14 +115,17 @@ def test_from_a_folder_to_a_table_of_classes_in_the_shell(patches, tmp_path, cap
         (("fit", "PATCHES", "--out", "OUT", "--method", "darts-es", "--epochs", "20"), "fewer than 24"),
         (
             ("fit", "PATCHES", "--out", "OUT", "--method", "r-darts-l2", "--weight-decay", "1"),
-            "several values of weight",
+            "several values of --weight-decay",
         ),
         (
             ("fit", "PATCHES", "--out", "OUT", "--method", "random-ws", "--regularizer", "beta-decay"),
             "would do nothing",
         ),
         (("retrain", "OTHER", "PATCHES", "--out", "OUT"), "it is a genotype of another space"),
-        (("retrain", "darts-v3", "PATCHES", "--out", "OUT"), "no published genotype (darts-v1, darts-v2)"),
+        (
+            ("retrain", "darts-v3", "PATCHES", "--out", "OUT"),
+            "no published genotype (did you mean 'darts-v2' or 'darts-v1'",
+        ),
         (("retrain", "GRID", "PATCHES", "--out", "OUT"), "genotype of the space 'grid'"),
         (("retrain", "darts-v1"), "give a genotype, the data and a folder"),
         (("study", "figure-4", "--out", "OUT"), "give --data CIFAR10"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wholenet.checked import Count, Megapixels, Overlap, Seed
 from wholenet.commands.answers import Device, loaded, refuse, tiling_of
@@ -12,6 +12,7 @@ from wholenet.search.config import FitConfig
 if TYPE_CHECKING:
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.language import TrainedLanguageModel
+    from wholenet.deploy.tiles import Tiling
 
 
 def predict(
@@ -52,16 +53,8 @@ def predict(
         max_megapixels: Images and masks that decode to more are refused.
         device: Where to compute.
     """
-    from rich.console import Console
-
-    from wholenet.api import predict
-    from wholenet.data.pictures import bands_shown
-    from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.classifier import TrainedClassifier
-    from wholenet.deploy.flips import flipped_as_asked
     from wholenet.deploy.language import TrainedLanguageModel
-    from wholenet.deploy.predict import SomeFailed
-    from wholenet.report.progress import counted
 
     if overlay and cityscapes_submission:
         raise ValueError(
@@ -71,39 +64,63 @@ def predict(
     if cityscapes_submission and (probabilities or polygons):
         raise ValueError("a Cityscapes submission is label ids alone; drop --probabilities and --polygons")
     network = loaded(model, device, tile)
-    failed = None
+    beside = {"overlay": overlay, "probabilities": probabilities, "polygons": polygons}
+    flips = {"tta": tta, "tta_vertical": tta_vertical}
+    of_masks = {**beside, "cityscapes_submission": cityscapes_submission, **flips}
+    of_masks |= {"tile": tile is not None, "overlap": overlap is not None}
     if isinstance(network, TrainedClassifier):
-        if any((overlay, probabilities, polygons, cityscapes_submission, tile, overlap is not None, tta, tta_vertical)):
-            raise ValueError(
-                "--overlay, --probabilities, --polygons, --tile, --overlap, --tta, --cityscapes-submission are about "
-                "masks; this is a classifier, whose table has the probabilities of its classes"
-            )
+        _refuse(of_masks, "a classifier, whose table has the probabilities of its classes")
         _classify(network, images, out, max_megapixels)
         return
     if isinstance(network, TrainedLanguageModel):
-        if any((overlay, probabilities, polygons, cityscapes_submission, tile, overlap is not None, tta, tta_vertical)):
-            raise ValueError("--overlay, --tile, --tta and the like are about masks; this is a language model")
+        _refuse(of_masks, "a language model")
         _surprises(network, images, out, sample, seed)
         return
     if sample is not None or seed is not None:
         raise ValueError("--sample and --seed are of a language model, and this is none")
-    tiling = tiling_of(tile, overlap)
+    _masks(network, images, out, tiling_of(tile, overlap), cityscapes_submission, max_megapixels, beside, flips)
+
+
+def _refuse(of_masks: dict[str, bool], this: str) -> None:
+    """Refuse options that are about masks."""
+    if given := [f"--{name.replace('_', '-')}" for name, asked in of_masks.items() if asked]:
+        raise ValueError(f"{', '.join(given)}: about masks, and this is {this}; leave out what is")
+
+
+def _masks(
+    network: Any,
+    images: list[str],
+    out: str,
+    tiling: Tiling | None,
+    submission: bool,
+    max_megapixels: float,
+    beside: dict[str, bool],
+    flips: dict[str, bool],
+) -> None:
+    from rich.console import Console
+
+    from wholenet.api import predict
+    from wholenet.data.pictures import bands_shown
+    from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
+    from wholenet.deploy.flips import flipped_as_asked
+    from wholenet.deploy.predict import SomeFailed
+    from wholenet.report.progress import counted
+
+    failed = None
     progress = counted(Console(stderr=True), "predicting")
     try:
-        if cityscapes_submission:
-            asked = flipped_as_asked(network, tta, tta_vertical)
+        if submission:
+            asked = flipped_as_asked(network, **flips)
             written = write_cityscapes_submission(asked, images, out, tiling=tiling, progress=progress)
         else:
-            beside = {"overlay": overlay, "probabilities": probabilities, "polygons": polygons}
-            beside |= {"tta": tta, "tta_vertical": tta_vertical}
             options = {"tiling": tiling, "max_megapixels": max_megapixels, "progress": progress}
-            written = predict(network, images, out, **beside, **options)
+            written = predict(network, images, out, **beside, **flips, **options)
     except SomeFailed as some:
         written, failed = some.written, some
     for folder in [path for path in written if path.is_dir()]:
         print(f"masks of each frame in {folder}")
     print(f"{sum(not path.is_dir() for path in written)} masks in {out}")
-    if overlay and written and not network.pixels.photo:
+    if beside["overlay"] and written and not network.pixels.photo:
         shown = bands_shown(network.pixels.channels)
         print(f"overlays show {shown}, each stretched from its 2nd to its 98th percentile in the image")
     refuse(failed)

@@ -203,14 +203,9 @@ class Grid(nn.Module):
                     if (key := self.transition_of(edge)) not in self.transitions:
                         self.transitions[key] = Transition(channels[edge.source], channels[edge.target])
                 offered = [operations[i] for i in self.offered[layer][level]]
-                shape = (whole[level] // size.sampling, size.expansion, offered, activation)
-                if not offered:
-                    block = BareCell()
-                elif widths is not None and (layer, level) in widths:
-                    through = channels[level] // size.sampling
-                    block = MixtureCell(*shape, left=(through, widths[layer, level]))
-                else:
-                    block = CELLS[cell](*shape)
+                inside = None if widths is None else widths.get((layer, level))
+                left = None if inside is None else (channels[level] // size.sampling, inside)
+                block = _block(cell, whole[level] // size.sampling, size.expansion, offered, activation, left)
                 self.cells[f"{layer}_{level}"] = PartialChannels(block, channels[level], size.sampling)
         self.decoder = (
             DpcDecoder(channels, size.head, num_classes)
@@ -310,6 +305,22 @@ class Grid(nn.Module):
         if self.recompute and self.training and torch.is_grad_enabled():
             return recomputed(run, parts, argument)
         return run(argument)
+
+
+def _block(
+    cell: str,
+    width: int,
+    expansion: int,
+    offered: Sequence[Operation],
+    activation: str,
+    left: tuple[int, int] | None,
+) -> nn.Module:
+    """What a cell does to ``width`` channels; ``left`` are the channels that are left of these, and inside."""
+    if not offered:
+        return BareCell()
+    if left is not None:
+        return MixtureCell(width, expansion, offered, activation, left=left)
+    return CELLS[cell](width, expansion, offered, activation)
 
 
 def stem_features(stems: nn.ModuleDict, x: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
