@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
@@ -15,17 +16,18 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import torch.distributed.run as torchrun
 from torch.distributed.launcher.api import elastic_launch
 
+import fake_timm
 from forked import COMMAND
 from toy import shallow
 from wholenet import parallel
 from wholenet.cli import main
 from wholenet.data.sample import IGNORE, Sample
 from wholenet.diagnostics.curvature import curvature
-from wholenet.ops.norms import BatchNorm
 from wholenet.search.folder import Folder
 from wholenet.search.gradients import GRADIENTS, moving_statistics
 from wholenet.search.interruption import Interrupted
@@ -54,6 +56,7 @@ WAYS = {
     "second-order": Parts(architecture_first, GRADIENTS["second-order-exact"]),
     "attacked": Parts(architecture_first, weights=ATTACKED),
     "drawn": Parts(architecture_first),
+    "stem": Parts(together, moving_statistics),
 }
 """How steps are taken, by name."""
 RELAXATION = {"drawn": "dirichlet"}
@@ -72,10 +75,12 @@ def batches(seed):
         yield images[first : first + own], masks[first : first + own]
 
 
-def network(relaxation="softmax"):
-    """A small grid."""
-    with shallow():
-        return create_model("grid-nano", num_classes=CLASSES, relaxation=relaxation)
+def network(name="grid"):
+    """A small grid; of "stem", one that reads an encoder with BatchNorms of its own library."""
+    with shallow(), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "timm", fake_timm.module())
+        stem = {"stem": "timm/small_net"} if name == "stem" else {}
+        return create_model("grid-nano", num_classes=CLASSES, relaxation=RELAXATION.get(name, "softmax"), **stem)
 
 
 def loss_of(name):
@@ -86,9 +91,9 @@ def loss_of(name):
 
 def trained(name):
     torch.manual_seed(0)
-    model = network(RELAXATION.get(name, "softmax")).double()
+    model = network(name).double()
     for norm in model.modules():
-        if isinstance(norm, BatchNorm):  # not the symmetric start, which would hide errors
+        if isinstance(norm, torch.nn.BatchNorm2d):  # not the symmetric start, which would hide errors
             torch.nn.init.normal_(norm.weight, 1.0, 0.2)
             torch.nn.init.normal_(norm.bias, 0.0, 0.2)
     state = TrainState(model, *make_optimizers(model, **RATES))

@@ -15,7 +15,6 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
-from wholenet import parallel
 from wholenet.deploy.init_weights import Given, differences, given_model, what_fits
 from wholenet.deploy.model_files import file_digest, read_tensors, some_of
 from wholenet.deploy.stem_weights import StemWeights, check_stem, stem_weights
@@ -63,12 +62,10 @@ def find_beginning(config: TrainConfig, say: Callable[[str], None]) -> Beginning
         say: told of sources and licences.
 
     Raises:
-        ValueError: if it is not there, cannot be had, does not fit, or several processes are to train a stem.
+        ValueError: if it is not there, cannot be had or does not fit.
     """
     if not isinstance(config, FitConfig) or not config.pretrained:
         return Beginning()
-    if config.stem is not None:
-        parallel.refuse_several("runs with a pretrained stem")
     if _kept_by_whole(config.out) is not None:
         return Beginning()
     warning = None if config.stem is None else check_stem(config.stem)

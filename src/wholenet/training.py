@@ -66,8 +66,8 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     check_space(config, space)
     genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
     first = console if plan is None else Console(quiet=True)  # who planned was told
-    beginning = find_beginning(config, plain(first))
-    with parallel.first_alone():  # what it found out about the files, the others read
+    with parallel.first_alone():  # what it downloaded, or found out about the files, the others read
+        beginning = find_beginning(config, plain(first))
         data = task.prepare(config, first)
     size = data.size()
     if size is not None and any(side % space.multiple for side in size):
@@ -210,7 +210,9 @@ def resume(
             and (table := _check_goal(run.config, prepared, Beginning(), console)) is not None
         ):  # likewise
             write_table(table, run.device_table)
-        if starts_from_something(run.config) and not (run.outermost.start_facts.exists() or run.begun):  # likewise
+        lacking = starts_from_something(run.config) and not (run.outermost.start_facts.exists() or run.begun)
+        parallel.meet()  # all have looked before the first one may write it
+        if lacking:  # likewise
             _keep_beginning(run, find_beginning(run.config, plain(console)), prepared, console)
         if (machine or moved) and parallel.is_first():  # now that nothing speaks against it
             for part, config in zip(parts, configs, strict=True):

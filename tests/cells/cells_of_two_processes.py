@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.interruption import Interrupted
+from wholenet.search.methods import METHODS
 from wholenet.search.perturbation_selection import Left
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_tables import TABLES
@@ -53,6 +55,7 @@ WHOLE = {
     "by perturbation": {"method": "darts-pt", "tune_epochs": 1},
     "random": {"method": "random-ws", "samples": 3, "sample_batches": 1},
     "two stages": {"protocol": "two-stage", "retrain_epochs": 1},
+    "several": {"method": "r-darts-l2", "retrain_epochs": 1},
     "control": {"method": "single-stage", "epochs": 3, "warmup_share": 0.34, "search_share": 0.33, "control": True},
 }
 """By name: what is more than its steps, from the config to all that it comes to."""
@@ -113,7 +116,9 @@ def whole_run(name: str, data: Path, out: Path) -> dict:
 
     special = WHOLE[name]
     given = {**SMALL, **SEARCH, "data": str(data), "out": str(out / name), "batch": BATCH // parallel.processes()}
+    several = METHODS["r-darts-l2"]
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS._known, several.name, replace(several, searches=several.searches[::3]))
         for module in (search, retrain):
             patch.setattr(module, "create_model", in_float64)
         patch.setattr(selection, "select", two_of_the_edges)

@@ -58,7 +58,6 @@ def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | 
     console = console or own_console()
     if not config.searches:
         return _with_page(_completed(search(config, console), console), console)
-    parallel.refuse_several(f"the searches of method {config.method!r}")
     CellFolder.check_free(config.out)
     choose_device(config.device)
     check_operations(config.table)

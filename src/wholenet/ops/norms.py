@@ -5,11 +5,14 @@ Letters: B images, C channels, H x W feature map.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from wholenet import parallel
 from wholenet.ops.statistics import counted_step
@@ -25,16 +28,46 @@ class BatchNorm(nn.BatchNorm2d):
     def normalized(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         """``x`` [B, C, H, W] normalised, with another affine map, [C] each; running statistics move in training."""
         step = counted_step(self)
-        if not self.training or parallel.processes() == 1:
-            return F.batch_norm(
-                x, self.running_mean, self.running_var, weight, bias, self.training, momentum=step, eps=self.eps
-            )
-        out, mean, unbiased = normalized_over_all(x, weight, bias, self.eps)
-        if step and self.running_mean is not None and self.running_var is not None:
-            with torch.no_grad():
-                self.running_mean.lerp_(mean.to(self.running_mean.dtype), step)
-                self.running_var.lerp_(unbiased.to(self.running_var.dtype), step)
-        return out
+        run = F.batch_norm if not self.training or parallel.processes() == 1 else batch_norm_over_all
+        return run(x, self.running_mean, self.running_var, weight, bias, self.training, momentum=step, eps=self.eps)
+
+
+def of_others() -> AbstractContextManager[object]:
+    """Within the block, BatchNorms of other libraries, whatever else they do in one go, see the batch of all processes
+    too: ``F.batch_norm``, by which they normalise, is then computed over it."""
+    return nullcontext() if parallel.processes() == 1 else _OfOthers()
+
+
+class _OfOthers(TorchFunctionMode):
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return (batch_norm_over_all if func is F.batch_norm else func)(*args, **(kwargs or {}))
+
+
+def batch_norm_over_all(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """``F.batch_norm`` of [B, C, H, W] whose batch is that of all processes."""
+    if not training:
+        return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    out, mean, unbiased = normalized_over_all(input, weight, bias, eps)
+    if momentum and running_mean is not None and running_var is not None:
+        with torch.no_grad():
+            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+            running_var.lerp_(unbiased.to(running_var.dtype), momentum)
+    return out
 
 
 def normalized_over_all(

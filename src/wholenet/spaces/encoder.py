@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from wholenet.checked import near
 from wholenet.files import shown
+from wholenet.ops.norms import of_others
 from wholenet.spaces.encoder_name import LIBRARY, parts_of_name
 
 TRIED_SIZES = ((64, 96), (75, 101))
@@ -131,7 +132,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Images [B, 3, H, W] -> for each stride s a map [B, C_s, h_s, w_s], the finest first; h_s is about H / s."""
-        maps = self.body(self.renorm(x))
+        with of_others():  # timm's BatchNorms know nothing of other processes
+            maps = self.body(self.renorm(x))
         return [maps[i] for i in self.picked]
 
 
