@@ -11,6 +11,8 @@ import torch
 
 import wholenet
 from run_files import assert_equal, checkpoint, records, stopped_looking, untimed
+from wholenet.architecture import normalized_entropy
+from wholenet.diagnostics.verdict import verdict
 from wholenet.report.compare import as_table, compare_runs
 from wholenet.report.in_words import in_words
 from wholenet.search.budget_config import Amount, parse_budget
@@ -85,11 +87,27 @@ def test_runs_are_compared_by_what_their_networks_cost(run, discs, tmp_path):
     assert [row[head.index("multiply-adds")] for row in cells] == [macs_in_words(records(run)[-1]["macs"]), "all"]
 
 
-def test_it_is_not_cut_down_further(run, tmp_path):
-    with pytest.raises(ValueError, match=r"met a budget \(45%\): units were removed.*not cut down further"):
-        wholenet.diagnose(run)
-    said = " ".join(in_words(wholenet.read_run(run)))
-    assert "wholenet diagnose" not in said  # it would be refused
+def test_a_diagnosis_is_of_what_is_left(run, tmp_path):
+    network = wholenet.load(run).network
+    found = wholenet.diagnose(run, images=1, curvature=True, out=tmp_path / "d")
+    left = left_of(network.spec)
+    assert found.edges == sum(len(part.inputs) for part in left.cells.values())
+    assert found.left == pytest.approx(0.45, abs=0.08)  # images are larger than the crop that the budget is of
+    assert found.macs == macs_as_run(network.eval(), 48, 64)
+    for name, weights in network.arch().items():
+        assert found.entropy[name] == pytest.approx(normalized_entropy(weights, network.net.masks[name]).item())
+    last = records(run)[-1]["entropy"]
+    assert found.entropy == pytest.approx({name: last[name] for name in found.entropy}, abs=1e-4)
+    as_is = [point for point in found.curve if point.share == 0 and point.variant == "zeroed"]
+    assert [point.miou for point in as_is] == [found.miou]
+    options = sum(int(mask.sum()) for mask in network.net.masks.values())
+    assert found.curvature.logits == options
+    assert found.twin < 1e-5
+    assert (found.discrete, found.best_discrete) == ((), None)
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["diagnosis.json", "diagnosis.png"]
+    said = " ".join(verdict(found))
+    assert f"that is of the {100 * found.left:.0f} % of the grid" in said
+    assert "discrete" not in said
     with pytest.raises(ValueError, match="is not cut down further"):
         wholenet.decode(run, tmp_path / "genotype.yaml")
 
@@ -121,8 +139,6 @@ def test_by_default_the_network_is_narrower_from_the_start(discs, tmp_path, monk
         f"narrower from the start: {words(macs)} of {words(goal.whole)} ({macs / goal.whole:.0%})"
         in told.out + told.err
     )
-    with pytest.raises(ValueError, match="narrower from the start"):
-        wholenet.diagnose(tmp_path / "run")
     assert len(left_of(model.spec).cells) == 12
     monkeypatch.setattr("wholenet.run.train_epoch", stopping_in_the_second(train_epoch))
     with pytest.raises(KeyboardInterrupt):

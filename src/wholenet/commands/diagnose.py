@@ -79,7 +79,8 @@ def diagnose(
         return
     print("\n".join(["", *table(found), "", *verdict(found), ""]))
     for name in ("diagnosis.png", "diagnosis.json", "genotype.yaml"):
-        print(f"open {target / name}")
+        if name != "genotype.yaml" or found.discrete:
+            print(f"open {target / name}")
 
 
 def _tell_curvature(found: Curvature, run: Path) -> None:

@@ -53,6 +53,9 @@ class Diagnosis:
     """Multiply-adds of the whole supernet on one image, as run."""
     edges: int
     """Of the whole supernet."""
+    left: float | None = None
+    """Of a run with a budget: the share of the whole grid's multiply-adds that its supernet is, which all else here is
+    of; None where nothing of the grid is missing."""
 
     entropy: dict[str, float]
     """Normalised, of the model that was scored, per architecture parameter."""
@@ -63,6 +66,7 @@ class Diagnosis:
 
     curve: tuple[CurvePoint, ...]
     discrete: tuple[DiscreteNetwork, ...]
+    """None of what a budget left: decodings read a whole grid."""
     twin: float | None = None
     """How far the logits of the same network at uniform architecture weights, with what was learned written into its
     other weights, are from its own (diagnostics/twin.py); None where no such twin is known."""
@@ -84,9 +88,9 @@ class Diagnosis:
         return self.miou if self.second_stage is None else self.second_stage.miou
 
     @property
-    def best_discrete(self) -> DiscreteNetwork:
-        """The best discrete network inside."""
-        return best_network(self.discrete)
+    def best_discrete(self) -> DiscreteNetwork | None:
+        """The best discrete network inside; None where there is none."""
+        return best_network(self.discrete) if self.discrete else None
 
     def removable(self, variant: str) -> float:
         """The share of edges that can go within ``TOLERANCE`` of the whole supernet."""
@@ -99,7 +103,7 @@ class Diagnosis:
             plain[name] = list(plain[name])
         return plain | {
             "discrete": [network.to_dict() for network in self.discrete],
-            "best_discrete": self.best_discrete.to_dict(),
+            "best_discrete": None if self.best_discrete is None else self.best_discrete.to_dict(),
             "removable": {name: self.removable(name) for name in dict.fromkeys(p.variant for p in self.curve)},
             "tolerance": TOLERANCE,
         }

@@ -30,10 +30,10 @@ from wholenet.diagnostics.discretization import (
 )
 from wholenet.diagnostics.entropy import entropy_history, entropy_per_phase, most_decided, movement
 from wholenet.diagnostics.twin import twin_difference
-from wholenet.search.config import FitConfig
 from wholenet.search.draw import draw
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import Batch
+from wholenet.spaces.catalog import left_of, subnets
 from wholenet.spaces.count import macs_as_run
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.losses import loss_in_words, mask_loss
@@ -82,7 +82,8 @@ def diagnose(
 
     network = model.network
     weights, masks = current_weights(network), network.net.masks
-    genotypes = decoded(weights, operations=network.net.operations)
+    # Decodings read a whole grid: of what a budget left, there are none.
+    genotypes = decoded(weights, operations=network.net.operations) if network.spec.subnet is None else []
     train = Cached(source.splits["train"], CACHE_BYTES)
     recalibrate = recalibrated_on(lambda: recalibration_batches(train, config, pixels=model.pixels))
     variants = {"zeroed": zeroed, "renormalized": renormalized, "recalibrated": recalibrate}
@@ -104,6 +105,7 @@ def diagnose(
         parameters=sum(parameter.numel() for parameter in network.net.parameters()),
         macs=macs_as_run(network, *size),
         edges=int(masks["beta"].sum()),
+        left=None if network.spec.subnet is None else _left(network, size),
         entropy={name: normalized_entropy(w, masks[name]).item() for name, w in weights.items()},
         history=tuple(entropy_history(records)),
         phases=tuple(entropy_per_phase(records)),
@@ -115,6 +117,12 @@ def diagnose(
         curvature=ends,
         **{name: _compare(_others(run)[name], other, score) for name, other in others.items()},
     )
+
+
+def _left(network: Supernet, size: tuple[int, int]) -> float:
+    """Share of the whole supernet's multiply-adds."""
+    known = subnets(network.spec)
+    return known.macs(left_of(network.spec), *size) / known.macs(known.whole(), *size)
 
 
 def curvature_of(
@@ -149,13 +157,6 @@ def _supernet_run(run: RunFolder) -> RunFolder:
         raise ValueError(
             f"{run.path} trained a discrete network ({config.genotype}): it has no architecture weights to diagnose. "
             "Diagnose the run that the genotype was decoded from"
-        )
-    if isinstance(config, FitConfig) and config.budget is not None:
-        how = "its network was made narrower from the start" if config.narrower else "units were removed"
-        raise ValueError(
-            f"{run.path} met a budget ({config.budget}): {how}, and a network that is smaller already is not cut down "
-            "further for a diagnosis. `wholenet report` shows it, and the records of its epochs say what each one's "
-            "network was (macs, subnet); to diagnose a search, train without --budget"
         )
     if config.protocol != "two-stage":
         return run

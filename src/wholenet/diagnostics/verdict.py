@@ -23,7 +23,10 @@ def verdict(diagnosis: Diagnosis) -> tuple[str, str, str]:
 
 
 def _search(d: Diagnosis) -> str:
-    return search_verdict(d.searched, d.entropy, d.movement)
+    said = search_verdict(d.searched, d.entropy, d.movement)
+    if d.left is None or not d.searched:
+        return said
+    return f"{said[:-1]}; that is of the {_whole(d.left)} of the grid that its budget left."
 
 
 def search_verdict(searched: bool, entropy: Mapping[str, float], movement: Mapping[str, Movement]) -> str:
@@ -61,15 +64,17 @@ def _cutting(d: Diagnosis) -> str:
             f"What cutting costs cannot be told, because the whole supernet ({_percent(d.miou)} mIoU) is no better "
             f"than one constant class ({_percent(d.constant_miou)})."
         )
-    best = d.best_discrete
-    lost = d.miou - best.best_miou
-    change = f"loses {_points(lost)}" if lost >= 0 else f"gains {_points(-lost)}"
+    best, inside = d.best_discrete, ""
+    if best is not None:
+        lost = d.miou - best.best_miou
+        change = f"loses {_points(lost)}" if lost >= 0 else f"gains {_points(-lost)}"
+        inside = f", while the best discrete network inside ({best.genotype.decoding}, {best.edges} edges) {change} "
+        inside += "without retraining"
     retrained = f" and retrained from scratch reached {_percent(d.second_stage.miou)}" if d.second_stage else ""
     as_is, recalculated = _whole(d.removable("zeroed")), _whole(d.removable("recalibrated"))
     return (
         f"Of the {d.edges} edges the weakest {as_is} can go within {_points(TOLERANCE)} of the supernet's "
-        f"{_percent(d.miou)} mIoU as they are, and {recalculated} with BatchNorm recalculated, while the best discrete "
-        f"network inside ({best.genotype.decoding}, {best.edges} edges) {change} without retraining{retrained}."
+        f"{_percent(d.miou)} mIoU as they are, and {recalculated} with BatchNorm recalculated{inside}{retrained}."
     )
 
 
@@ -85,7 +90,8 @@ def _advice(d: Diagnosis) -> str:
 
 
 def _keep(d: Diagnosis) -> str:
-    if d.miou - d.best_discrete.best_miou <= TOLERANCE and d.best_discrete.edges < d.edges:
+    best = d.best_discrete
+    if best is not None and d.miou - best.best_miou <= TOLERANCE and best.edges < d.edges:
         return "The discrete network in genotype.yaml can take the supernet's place, and retraining it may add to that"
     share, variant = max((d.removable(name), name) for name in HOW)  # equal shares: as they are, "zeroed"
     if share >= WORTH_DROPPING:
@@ -95,6 +101,11 @@ def _keep(d: Diagnosis) -> str:
 
 
 def _credit(d: Diagnosis) -> str:
+    if d.left is not None and d.searched and d.control is None:
+        return (
+            "what the way to its budget was worth, runs of the same time say, with `--budget-by random` and with "
+            "`--budget-by narrower`"
+        )
     return credit(d.searched, d.result, None if d.control is None else d.control.miou)
 
 

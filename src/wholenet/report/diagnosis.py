@@ -52,15 +52,18 @@ def write_diagnosis(diagnosis: Diagnosis, out: str | Path) -> list[Path]:
     """Write all of it into the folder ``out``, which is made if it is not there, over what an earlier one wrote.
 
     Returns:
-        The picture, the JSON, the genotype.
+        The picture, the JSON, the genotype if there is one.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     picture, plain, genotype = files = [out / name for name in FILES]
     content = diagnosis.to_dict() | {"verdict": list(verdict(diagnosis))}
     plain.write_text(json.dumps(content, indent=2) + "\n")
-    write_genotype(diagnosis.best_discrete.genotype, genotype)
     draw_diagnosis(picture, diagnosis)
+    if diagnosis.best_discrete is None:
+        genotype.unlink(missing_ok=True)  # of an earlier one
+        return files[:2]
+    write_genotype(diagnosis.best_discrete.genotype, genotype)
     return files
 
 
@@ -116,7 +119,8 @@ def _draw_movement(axes: Axes, movement: Movement, what: str) -> None:
 
 
 def _draw_curve(axes: Axes, diagnosis: Diagnosis) -> None:
-    axes.set_title("Validation mIoU, %, as edges are dropped, and of the discrete networks inside: no retraining")
+    inside = ", and of the discrete networks inside" if diagnosis.discrete else " of what its budget left"
+    axes.set_title(f"Validation mIoU, %, as edges are dropped{inside}: no retraining")
     for variant in dict.fromkeys(point.variant for point in diagnosis.curve):
         points = [point for point in diagnosis.curve if point.variant == variant]
         dropped = [100 * point.dropped / diagnosis.edges for point in points]
@@ -125,7 +129,8 @@ def _draw_curve(axes: Axes, diagnosis: Diagnosis) -> None:
         axes.plot(dropped, scores, color=VARIANT_COLORS.get(variant, PURPLE), marker="o", markersize=3.5, label=word)
     for network, marker in zip(diagnosis.discrete, cycle(MARKERS)):
         _draw_network(axes, network, diagnosis.edges, marker)
-    axes.plot([], [], linestyle="", marker="o", color=MUTED, mfc="white", label="hollow: as is; full: recalculated")
+    if diagnosis.discrete:
+        axes.plot([], [], linestyle="", marker="o", color=MUTED, mfc="white", label="hollow: as is; full: recalculated")
     lines = [(diagnosis.constant_miou, MUTED, "best constant class")]
     if diagnosis.control is not None:
         lines.append((diagnosis.control.miou, PURPLE, f"frozen-uniform control ({diagnosis.control.epochs} epochs)"))
@@ -154,7 +159,8 @@ def _draw_network(axes: Axes, network: DiscreteNetwork, edges: int, marker: str)
 
 def table(diagnosis: Diagnosis) -> list[str]:
     """The diagnosis in a few lines of text: what was scored, what it costs, what it reaches."""
-    rows = [("whole supernet", (diagnosis.miou, None), diagnosis.edges, diagnosis.parameters, diagnosis.macs)]
+    name = "whole supernet" if diagnosis.left is None else f"what is left, {diagnosis.left:.0%}"
+    rows = [(name, (diagnosis.miou, None), diagnosis.edges, diagnosis.parameters, diagnosis.macs)]
     rows += [
         (f"discrete: {n.genotype.decoding}", (n.miou, n.miou_recalibrated), n.edges, n.parameters, n.macs)
         for n in diagnosis.discrete

@@ -119,7 +119,7 @@ def draw_frontier(path: Path, points: Sequence[Point], whole: int) -> None:
         ours = [100 * point.miou for point in points]
         ax.plot(macs, ours, "o-", ms=5, color=BLUE, label="learned")
         for point, x, y in zip(points, macs, ours, strict=True):
-            ax.annotate(point.budget, (x, y), (0, 7), textcoords="offset points", ha="center", color=INK, fontsize=8.5)
+            ax.annotate(point.budget, (x, y), (-4, 6), textcoords="offset points", ha="right", color=INK, fontsize=8.5)
         controls = [(x, 100 * p.control_miou) for x, p in zip(macs, points, strict=True) if p.control_miou is not None]
         if controls:
             ax.plot(*zip(*controls, strict=True), "s--", ms=4, lw=1.3, color=ORANGE, label="frozen-uniform control")
@@ -135,6 +135,6 @@ def draw_frontier(path: Path, points: Sequence[Point], whole: int) -> None:
 
 def _logarithmic(ax: Axes) -> None:
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
