@@ -176,6 +176,7 @@ def test_two_stages_and_a_control_are_those_of_every_space(text, tmp_path):
         {"method": "darts", "gradient": "second-order", "split": "same"},
         {"method": "darts", "gradient": "second-order-exact", "arch_text": "val"},
         {"method": "sdarts-adv"},
+        {"method": "gdas"},
         {"method": "darts-es", "stopping": "paper", "gradient": "first-order"},
         {"method": "darts-ada", "stopping": "paper", "gradient": "first-order"},
         {"method": "beta-darts"},
