@@ -21,8 +21,9 @@ def decode(run: str, *, out: str, decoding: Decoding = None, tau: Share | None =
         decoding: Which edges stay; default: best-path, of dense-grid threshold.
         tau: Threshold: share of the weight of the cell's strongest edge (0.5).
     """
-    if tau is not None and decoding not in (None, "threshold"):
-        raise ValueError(f"--tau is for --decoding threshold alone; {decoding} does not look at it")
+    if tau is not None and decoding != "threshold":
+        given = "the usual decoding" if decoding is None else decoding
+        raise ValueError(f"--tau is for --decoding threshold alone; {given} does not look at it")
     from wholenet.api import decode
 
     genotype = decode(run, out, decoding, 0.5 if tau is None else tau)
