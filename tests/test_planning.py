@@ -22,7 +22,7 @@ from wholenet.planning import rules
 from wholenet.planning.facts import _machine, augmentation_in_words
 from wholenet.planning.length import END_SECONDS
 from wholenet.planning.memory import step_bytes
-from wholenet.planning.plan import plan_run
+from wholenet.planning.plan import Plan, announced, plan_run
 from wholenet.planning.timing import Measured
 from wholenet.search.config import fit_config
 from wholenet.search.config_files import read_config
@@ -331,7 +331,7 @@ def test_real_steps_are_timed_and_leave_nothing(discs, tmp_path, monkeypatch):
 def test_a_busy_machine_is_said(load, told, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     said = _machine(fit_config(data="d", out="o", threads=1), torch.device("cpu"), load)
-    assert said.startswith("1 CPU threads of 2 cores")
+    assert said.startswith("1 CPU thread of 2 cores")
     assert ("busy with other programs" in said) == told
 
 
@@ -369,3 +369,13 @@ def test_a_narrower_network_is_timed_as_it_is(discs, machine, monkeypatch):
     ((alone, fitting), (shared, both)) = asked
     assert fitting == int(alone / 0.5)
     assert both == pytest.approx(shared / 0.75, rel=0.05)
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_the_last_line_says_that_the_run_begins_and_how_it_is_stopped(begins, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("wholenet.planning.plan.plan_run", lambda given, *_: Plan(given, (), (("data", "some"),)))
+    out = str(tmp_path / "run")
+    announced({"out": out}, 1, Console(width=200), begins=begins)
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last.startswith(f"The run begins now, in {out}. Ctrl-C stops it") == begins
+    assert (f"--resume {out}` goes on" in last) == begins

@@ -200,6 +200,8 @@ def test_what_to_try_next_is_what_the_scores_say(run, scores, said):
     stem = dataclasses.replace(found, records=records, results=[own], config={**found.config, "stem": "timm/x"})
     assert len(next_steps(stem)) == (said is not None)
     assert (said or "") in "".join(next_steps(stem))
+    short = dataclasses.replace(stem, config={**stem.config, "steps_per_epoch": 2})
+    assert ("are few" in "".join(next_steps(short))) == (said == "another --seed")
     own["planned"] += 1
     assert next_steps(stem) == []
     own["planned"] -= 1

@@ -137,7 +137,7 @@ def _planned(found: dict[str, Any], minutes: float | None, quiet: bool) -> tuple
             "a plan is made by one process: let `wholenet fit DATA --plan-only > plan.yaml` make it, and give it "
             "to all with --config plan.yaml"
         )
-    plan = announced(found, minutes, Console(stderr=quiet))
+    plan = announced(found, minutes, Console(stderr=quiet), begins=not quiet)
     return plan.options, plan.text()
 
 

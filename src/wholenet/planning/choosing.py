@@ -13,7 +13,7 @@ from wholenet.beginning import Beginning, part_of
 from wholenet.deploy.init_weights import what_fits
 from wholenet.jobs.segmentation import MaskData
 from wholenet.planning import rules
-from wholenet.planning.length import Cost, Length
+from wholenet.planning.length import Cost, Length, count
 from wholenet.planning.timing import MORE_TIME, Measured, measure
 from wholenet.search.config import GRID_SETTINGS, FitConfig
 from wholenet.search.memory import ran_out_of_memory
@@ -234,7 +234,7 @@ def choose_length(chosen: Chosen, data: MaskData, found: Sequence[Measured], sec
             f"{MORE_TIME}"
         ) from None
     epochs, each, steps = length.epochs, length.steps, length.in_all
-    chosen.choose("epochs", epochs, f"of {each} steps: {steps:,}, {reason}")
+    chosen.choose("epochs", epochs, f"of {count(each, 'step')}: {steps:,}, {reason}")
     chosen.choose("steps_per_epoch", each, "an epoch is what is recorded and scored, however many images there are")
     if cost.retrains:
         step = found[-1].later_step or found[-1].weight_step
@@ -244,16 +244,16 @@ def choose_length(chosen: Chosen, data: MaskData, found: Sequence[Measured], sec
     if chosen.config.stopping == "none":
         chosen.choose("keep", "best", "the network of the best validation is the model; the last one is kept beside it")
     scorings = math.ceil(epochs / length.every)
-    chosen.choose("val_every", length.every, f"{scorings} validations of {cost.scoring:.1f} s")
+    chosen.choose("val_every", length.every, f"{count(scorings, 'validation')} of {cost.scoring:.1f} s")
     return length
 
 
 def _choose_rates(chosen: Chosen, length: Length) -> None:
     config, steps = chosen.config, length.in_all
     if config.optimizer == "sgd":
-        rate, why = rules.rate_for(steps), f"for {steps:,} steps; the paper's 0.003 is for 111,000"
+        rate, why = rules.rate_for(steps), f"for {count(steps, 'step')}; the paper's 0.003 is for 111,000"
         if config.init is not None:
-            rate, why = rules.TRAINED_SHARE * rate, f"for {steps:,} steps of what is trained already"
+            rate, why = rules.TRAINED_SHARE * rate, f"for {count(steps, 'step')} of what is trained already"
         chosen.choose("lr", round(rate, 4), why)
     else:
         chosen.choose("lr", rules.ADAMW_RATE, "AdamW's own, whatever the length")
@@ -266,7 +266,9 @@ def _choose_rates(chosen: Chosen, length: Length) -> None:
     moved = (search.end - search.first) * length.steps
     if config.moves_architecture and moved:
         rate = math.ceil(1e4 * rules.arch_rate_for(moved)) / 1e4
-        chosen.choose("arch_lr", rate, f"lets a logit go as far as {rate * moved:.1f} in {moved:,} steps of the search")
+        chosen.choose(
+            "arch_lr", rate, f"lets a logit go as far as {rate * moved:.1f} in {count(moved, 'step')} of the search"
+        )
 
 
 def _choose_recalibration(chosen: Chosen, steps: int) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from wholenet.data.pixels import Pixels
 from wholenet.jobs.segmentation import MaskData
-from wholenet.planning.length import Cost, Length
+from wholenet.planning.length import Cost, Length, count
 from wholenet.planning.timing import Measured, free_bytes
 from wholenet.report.progress import duration
 from wholenet.search.config import FitConfig
@@ -72,7 +72,7 @@ def load_now() -> float | None:
 
 
 def _machine(config: FitConfig, device: torch.device, load: float | None) -> str:
-    name = "a GPU" if device.type == "cuda" else f"{config.threads or torch.get_num_threads()} CPU threads"
+    name = "a GPU" if device.type == "cuda" else f"{count(config.threads or torch.get_num_threads(), 'CPU thread')}"
     cores = os.cpu_count() or 1
     told = f"{name} of {cores} cores"
     if load is None or load < cores:
@@ -116,7 +116,7 @@ def _time(cost: Cost, length: Length) -> str:
     parts, steps = cost.parts(length), length.steps * cost.first_stage(length)
     told = [f"{name} {duration(seconds)}" for name, seconds in parts.items() if name != "training" and seconds >= 0.5]
     step, runs = parts["training"] / steps, len(cost.measured)
-    training = f"{steps:,} steps of {step:.3g} s"
+    training = f"{count(steps, 'step')} of {step:.3g} s"
     if runs > 1:
         training = f"{steps:,} steps of each of {runs} runs, one after the other, of {step / runs:.3g} s in the mean"
     whole = "about {}{}".format(duration(sum(parts.values())), " for all budgets" if runs > 1 else "")

@@ -21,6 +21,15 @@ SCORING_SHARE = 0.1
 SCORINGS = 10
 
 
+def count(number: int, noun: str) -> str:
+    """ "1 step", "2,000 steps".
+
+    >>> [count(1, "step"), count(2000, "step")]
+    ['1 step', '2,000 steps']
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 @dataclass(frozen=True)
 class Length:
     """How long a run is."""

@@ -140,10 +140,14 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     return Plan(given, tuple(chosen.made), about)
 
 
-def announced(given: Mapping[str, Any], minutes: float | None, console: Console) -> Plan:
-    """:func:`plan_run` for a run that begins then, in the free folder that is ``given`` as "out"; ``console`` is told
-    the plan."""
+def announced(given: Mapping[str, Any], minutes: float | None, console: Console, *, begins: bool = True) -> Plan:
+    """:func:`plan_run` for a run in the free folder that is ``given`` as "out"; ``console`` is told the plan, and how
+    to stop and to change a run that ``begins`` then. Nothing is asked: scripts could not answer."""
     Folder.check_free(given["out"])
     plan = plan_run(given, minutes, console)
-    plain(console)("\n".join(plan.lines()))
+    last = [
+        f"The run begins now, in {given['out']}. Ctrl-C stops it at any time: `wholenet fit --resume {given['out']}` "
+        "goes on with this plan, a new run with other options makes another."
+    ]
+    plain(console)("\n".join([*plan.lines(), *(last if begins else [])]))
     return plan

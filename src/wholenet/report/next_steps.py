@@ -9,6 +9,8 @@ RISE = 0.01
 """Between the last two validations: a run whose score rose by so much was not at its end."""
 FALL = 0.02
 """From the best validation to the last: a run whose score fell by so much has learned its training images by heart."""
+FEW_STEPS = 1000
+"""A plan takes the largest network that has time for so many (``planning/rules.py``)."""
 ABOVE = 0.01
 """Over the best constant answer: less is no better than it."""
 
@@ -39,8 +41,17 @@ def next_steps(run: RunTables) -> list[str]:
             "learned its training images by heart. More images help most; else augmentation (--rotate, --elastic, and "
             "--quarter-turns where images have no up), or a smaller --size."
         )
+    steps = own["epochs"] * run.config["steps_per_epoch"]  # 0 where the data says how many
+    if not said and 0 < steps < FEW_STEPS:
+        said.append(
+            f"Its {steps:,} step{'s' * (steps > 1)} are few; a network like this learns for {FEW_STEPS:,} and more: "
+            "give it more time (--minutes)."
+        )
     if all(run.config[name] is None for name in ("stem", "init", "budget", "genotype")) and _photo(run):
-        said.append("Of photographs, a pretrained encoder may know more: --stem timm/tf_efficientnet_lite0.")
+        said.append(
+            f"Of photographs, a pretrained encoder may know more: `wholenet fit {data} --minutes N --stem "
+            "timm/tf_efficientnet_lite0` (pip install 'wholenet[timm]')."
+        )
     if not said:
         said.append("More time (--minutes) or another --seed shows how far the score can be trusted.")
     return said

@@ -25,6 +25,7 @@ from wholenet.report.next_steps import next_steps
 from wholenet.report.progress import duration
 from wholenet.search.read_run import Row, RunTables, read_run
 from wholenet.search.run_folder import RunFolder
+from wholenet.search.watch import WARNINGS
 from wholenet.tasks.boundary import TOLERANCE
 from wholenet.tasks.evaluation import Evaluation, ImageScore, mean, measure_masks
 
@@ -209,7 +210,7 @@ def _warnings(run: RunTables) -> list[str]:
     for record in run.records:
         for kind in record.get("warnings") or []:
             first.setdefault(str(kind), record["epoch"] + 1)
-    return [f"{kind}, first after epoch {epoch}" for kind, epoch in first.items()]
+    return [f"{WARNINGS.get(kind, kind)}, first after epoch {epoch}" for kind, epoch in first.items()]
 
 
 # ---- numbers of the validation images

@@ -12,6 +12,12 @@ COLLAPSED = 0.1
 """Normalised entropy, 1 for an even choice and 0 for a decided one, below which a search has as good as ended."""
 DEAD_FROM = 0.5
 """Share of the run from which on a class should have been found somewhere."""
+WARNINGS = {
+    "runaway loss": "the loss grew far above its lowest value; a lower --lr is steadier",
+    "entropy collapse": "the architecture was as good as decided early in the search; a lower --arch-lr decides later",
+    "dead classes": "a class was never found on the validation images; rare ones count for more with --class-balance",
+}
+"""Kinds of warnings, in a few words each, for what is read after the run."""
 
 
 class Watch:
