@@ -313,7 +313,9 @@ def test_diagnose_prints_a_table_and_three_sentences_and_writes_them(run, tmp_pa
 
 def test_decode_writes_a_genotype_that_can_be_trained(run, tmp_path, capsys):
     main(["decode", str(run), "--out", str(tmp_path / "g.yaml"), "--decoding", "threshold", "--tau", "0"])
-    assert "20 of 20 edges (threshold 0)" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "20 of 20 edges (threshold 0)" in shown
+    assert shown.splitlines()[-1] == "entropy 1.00: the search decided nothing, and this genotype is chance"
     assert read_genotype(tmp_path / "g.yaml", layers=2).decoding == "threshold 0"
 
 

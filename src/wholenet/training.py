@@ -15,6 +15,7 @@ from wholenet.beginning import Beginning, check_whole, find_beginning, starts_fr
 from wholenet.data.sets import place_of
 from wholenet.data.transforms import check_transform
 from wholenet.deploy.model_folder import load_model
+from wholenet.diagnostics.verdict import chance_in
 from wholenet.files import write_whole
 from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.job import job_of
@@ -269,6 +270,8 @@ def _search_and_decode(run: RunFolder, data: Data, device: torch.device, console
         batch = batch_of_all(config)
         steps = 1.0 if config.steps_per_epoch else data.steps_per_epoch(batch) / data.undivided().steps_per_epoch(batch)
         epochs = max(1, round((config.epochs - searched) * steps * supernet.weight / discrete.weight))
+    if (said := chance_in(model)) is not None:
+        console.print(said, highlight=False)
     console.print(f"second stage: {epochs} epochs from scratch of {genotype}", highlight=False)
     if parallel.is_first():
         run.rewrite_config(replace(config, retrain_epochs=epochs))

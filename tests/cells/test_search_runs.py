@@ -43,7 +43,7 @@ def assert_same_weights(first, second):
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
-def test_a_search_leaves_a_genotype_a_model_and_pictures(small):
+def test_a_search_leaves_a_genotype_a_model_and_pictures(small, capsys):
     with PICTURES:
         found = search(small(eigenvalue_every=2), QUIET)
     assert {p.name for p in found.run.iterdir()} >= {"cells.png", "search.png", "model", "genotype.yaml", "result.json"}
@@ -59,6 +59,10 @@ def test_a_search_leaves_a_genotype_a_model_and_pictures(small):
     with pytest.raises(ValueError, match="already holds a run"):
         search(small(), QUIET)
     assert resume_search(found.run, QUIET) == found
+    main(["fit", "--resume", str(found.run)])
+    *_, said, how = capsys.readouterr().out.splitlines()  # after a few steps nothing is decided
+    assert said == "entropy 1.00: the search decided nothing, and this genotype is chance"
+    assert how == f"train it: wholenet retrain {found.run / 'genotype.yaml'} DATA --out RUN"
 
 
 @pytest.mark.parametrize(("method", "minutes", "stop"), [("darts", 0.0, 2), ("random-ws", 10.0, 2)])
@@ -121,7 +125,9 @@ def test_the_error_of_the_best_sampled_architecture_is_kept_and_shown(small, cap
     assert found.sampled_error == pytest.approx(Scorer(at_it, data, torch.device("cpu")).error(data.val))
     main(["fit", "--resume", str(found.run)])
     said = "%   error of the best of 2 sampled architectures, with the supernet's weights"
-    assert f"{100 * found.sampled_error:.1f} {said}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"{100 * found.sampled_error:.1f} {said}" in shown
+    assert "chance" not in shown  # it was not chosen by weights
     result = found.run / "result.json"
     old = json.loads(result.read_text())
     del old["sampled_error"]  # as it was written before there was one

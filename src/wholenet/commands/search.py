@@ -8,11 +8,12 @@ from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, in_all
 from wholenet.data.sets import Task
 from wholenet.files import shown
 from wholenet.option_files import NONE
-from wholenet.search.cell_config import MACHINE, CellConfig, cell_config
+from wholenet.search.cell_config import MACHINE, SEARCHES, CellConfig, cell_config
 from wholenet.search.methods import METHODS
 from wholenet.signatures import Fields
 
 if TYPE_CHECKING:
+    from wholenet.cells.best_of import Best
     from wholenet.cells.search import Searched
 
 OPTIONS = Fields(CellConfig, but=("data", "out"), told={"method": lambda: f"One of {', '.join(METHODS)}."})
@@ -78,7 +79,28 @@ def search(
         _tell(ended)
     if ended.genotype is not None:
         print(f"open {ended.run / 'cells.png'}")
+        if (said := _chance(ended)) is not None:
+            print(said)
         print(f"train it: wholenet retrain {ended.run / 'genotype.yaml'} DATA --out RUN")
+
+
+def _chance(found: Searched | Best) -> str | None:
+    """What to say of a genotype of weights that decided nothing; None of another, and of one that was not chosen by its
+    weights."""
+    from wholenet.cells.best_of import Best
+    from wholenet.diagnostics.verdict import chance
+    from wholenet.search.cell_folder import CellFolder
+
+    run, epoch = found.run, -1
+    if isinstance(found, Best):
+        run = run / SEARCHES / str(found.chosen)
+    elif found.genotype_epoch is not None:  # what a search that was stopped went back to
+        epoch = found.genotype_epoch
+    folder = CellFolder(run)
+    config = folder.search_config
+    if config.sampling != "none" or config.selection == "perturbation":
+        return None
+    return chance(folder.records()[epoch]["entropy"])
 
 
 def _tell(found: Searched) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import torch
+
+from wholenet.architecture import normalized_entropy, rescaled
 from wholenet.diagnostics.diagnosis import TOLERANCE, Diagnosis
 from wholenet.diagnostics.entropy import DECIDED_GAIN, Movement
+from wholenet.spaces.supernet import Supernet
 
 DECIDED_ENTROPY = 0.5
 """Normalised entropy at or below which the search is said to have decided: between two options, 89 to 11."""
+CHANCE_ENTROPY = 0.995
+"""Normalised entropy from which, to two digits, all options are equally strong: between two, 54 to 46."""
 FEW = 0.1
 """Below this share of groups that gained ``DECIDED_GAIN``, it is said to have decided next to nothing."""
 WORTH_DROPPING = 0.1
@@ -46,6 +53,36 @@ def search_verdict(searched: bool, entropy: Mapping[str, float], movement: Mappi
         f"({entropy['alpha']:.3f}): {_whole(movement['beta'].decided)} of the cells prefer one edge, and "
         f"{_whole(movement['alpha'].decided)} one operation, by {_points(DECIDED_GAIN)} or more over uniform."
     )
+
+
+def chance(entropy: Mapping[str, float]) -> str | None:
+    """What to say of a genotype where the search has decided nothing; None where it has.
+
+    Args:
+        entropy: normalised, by architecture parameter, of the weights that the genotype was cut out of.
+
+    >>> chance({"normal": 0.999, "reduce": 0.996})
+    'entropy 1.00: the search decided nothing, and this genotype is chance'
+    >>> chance({"normal": 0.96, "reduce": 1.0})
+    'entropy 1.00 in reduce: the search decided nothing there, and that part of the genotype is chance'
+    >>> chance({"normal": 0.96, "reduce": 0.99})
+    """
+    undecided = [name for name, value in entropy.items() if value >= CHANCE_ENTROPY]
+    if not undecided:
+        return None
+    if len(undecided) == len(entropy):
+        return "entropy 1.00: the search decided nothing, and this genotype is chance"
+    return (
+        f"entropy 1.00 in {', '.join(undecided)}: the search decided nothing there, and that part of the genotype is "
+        "chance"
+    )
+
+
+@torch.no_grad()
+def chance_in(model: Supernet[Any]) -> str | None:
+    """:func:`chance`, of what is cut out of ``model`` as it is."""
+    weights = {name: rescaled(w) for name, w in model.arch().items()}
+    return chance({name: normalized_entropy(w, model.arch.mask(name)).item() for name, w in weights.items()})
 
 
 def _word(entropy: float, movement: Movement) -> str:
