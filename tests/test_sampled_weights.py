@@ -12,11 +12,11 @@ from wholenet.search.penalties import Anchor
 from wholenet.search.phases import single_stage
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
-from wholenet.search.steps import make_optimizers
+from wholenet.search.steps import architecture_step, make_optimizers
 from wholenet.search.updates import Parts, weights_first
 
 DRAWN = [name for name, kind in RELAXATIONS.items() if kind.draw is not None]
-ONE_OPTION = [name for name in DRAWN if name in ("gumbel",)]
+ONE_OPTION = [name for name in DRAWN if name in ("gumbel", "path", "two-paths")]
 """Those whose samples are one option alone."""
 LOGITS = torch.tensor([0.3, -0.5, 0.9, 7.0], dtype=torch.float64)
 MASK = torch.tensor([True, True, True, False])
@@ -55,8 +55,17 @@ def test_a_sample_is_a_choice_among_the_options_that_exist(name, progress):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_an_option_is_the_largest_or_weighs_as_much_as_the_weights_say(name):
-    """Straight-through: P(option) = p. Concrete: it is the largest with p, at any temperature. Dirichlet: its mean."""
+    """One option: it is drawn with p; by two paths, with p of all pairs. Concrete: it is the largest with p, at any
+    temperature. Dirichlet: its mean."""
     expected = RELAXATIONS[name](LOGITS, MASK)
+    if name == "two-paths":
+        p = expected.tolist()
+        pairs = {(i, j): p[i] * p[j] * (1 / (1 - p[i]) + 1 / (1 - p[j])) for i in range(3) for j in range(i)}
+        assert sum(pairs.values()) == pytest.approx(1)
+        one = [
+            sum(share * p[i] / sum(p[j] for j in pair) for pair, share in pairs.items() if i in pair) for i in range(3)
+        ]
+        expected = torch.tensor([*one, 0.0], dtype=torch.float64)
     found = samples(name, 0.9)[0].detach()
     if name == "concrete":
         found = torch.nn.functional.one_hot(found.argmax(-1), 4).double()
@@ -88,6 +97,33 @@ def test_the_gradient_of_a_straight_through_sample_is_the_soft_ones_with_the_los
     gradient = torch.autograd.grad(((found @ COSTS[:2]).square() / 2).sum(), each)[0]
     expected = quadrature("gumbel", progress, lambda soft, hard: (hard @ COSTS[:2]) * (soft @ COSTS[:2]))
     assert_mean(gradient, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("path", (-0.855, 0.057, 0.798)), ("two-paths", (-0.535270, -0.050263, 0.585534))],
+)
+def test_the_gradient_of_a_path_is_proxylessnas_estimator(name, expected):
+    """p = (.5, .3, .2), outputs c = (1, 2, 4), L = (g c)^2 / 2. Its expectation over all paths is the gradient of the
+    softmax's mixture, and not that of the expected loss, (-.975, -.135, 1.11)."""
+    found, each = samples(name, 0.5, torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64).log(), MASK[:3])
+    (gradient,) = torch.autograd.grad(((found @ COSTS[:3]).square() / 2).sum(), each)
+    assert_mean(gradient, torch.tensor(expected, dtype=torch.float64))
+    assert ((gradient != 0).sum(-1) == (3 if name == "path" else 2)).all()
+
+
+def test_a_step_of_two_paths_leaves_the_probabilities_of_all_others_as_they_are():
+    torch.manual_seed(0)
+    arch = Architecture({"a": torch.ones(6, 5, dtype=torch.bool)}, RELAXATIONS["two-paths"]).double()
+    optimizer = torch.optim.Adam(arch.parameters(), lr=0.3, weight_decay=0.1)
+    for _ in range(3):  # there is momentum
+        before = arch()["a"].detach()
+        (gradient,) = torch.autograd.grad((arch.drawn()["a"] @ torch.arange(5.0).double()).sum(), [arch.logits["a"]])
+        architecture_step(arch, [gradient], optimizer)
+        moved, after = gradient != 0, arch()["a"].detach()
+        assert (moved.sum(-1) == 2).all()
+        torch.testing.assert_close(after[~moved], before[~moved], rtol=1e-12, atol=0)
+        assert (after[moved] != before[moved]).all()
 
 
 def test_the_gradient_of_a_dirichlet_sample_is_that_of_the_second_moments():

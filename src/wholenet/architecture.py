@@ -10,7 +10,7 @@ Letters: G groups (any number of leading axes), O options of a group (last axis)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +26,9 @@ from wholenet.sampled_weights import (
     dirichlet,
     dirichlet_mean,
     most_likely,
+    only_the_pair,
+    path,
+    path_of_two,
 )
 
 Weights = dict[str, Tensor]
@@ -73,6 +76,8 @@ class Relaxation:
     scored: Relax | None = None
     """What the supernet is with once it is not searched any more: in evaluation, in fine-tuning, as a folded and an
     exported network; None: ``weights``."""
+    moved: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+    """(logits before a step, after it, its gradient) -> the logits to go on with; None: those after it."""
 
     def __call__(self, logits: Tensor, mask: Tensor) -> Tensor:
         """The weights [..., O] of logits [..., O]."""
@@ -89,6 +94,8 @@ RELAXATIONS: Registry[Relaxation] = Registry(
             Relaxation("gumbel", masked_softmax, StraightThrough(Temperature(10.0, 0.1, "linear")), scored=most_likely),
             Relaxation("concrete", masked_softmax, Concrete(Temperature(2.5, 0.026, "geometric")), scored=most_likely),
             Relaxation("dirichlet", dirichlet_mean, dirichlet),
+            Relaxation("path", masked_softmax, path, scored=most_likely),
+            Relaxation("two-paths", masked_softmax, path_of_two, scored=most_likely, moved=only_the_pair),
         )
     },
     load=load_plugins,
@@ -270,6 +277,20 @@ class Architecture(nn.Module):
     def scored(self) -> Weights:
         """The weights of the supernet as a network of its own: in evaluation, fine-tuned, folded, exported."""
         return self._each(lambda relax: (isinstance(relax, Relaxation) and relax.scored) or relax)
+
+    @torch.no_grad()
+    def moving(self, step: Callable[[], object], gradient: Sequence[Tensor]) -> None:
+        """Let an optimiser take a ``step`` along the ``gradient``, one per parameter, and correct the logits as the
+        relaxation does."""
+        kinds = [self.others.get(name, self.relaxation) for name in self.logits]
+        correct = [kind.moved if isinstance(kind, Relaxation) else None for kind in kinds]
+        before = [
+            None if own is None else logits.clone() for own, logits in zip(correct, self.logits.values(), strict=True)
+        ]
+        step()
+        for own, old, logits, g in zip(correct, before, self.logits.values(), gradient, strict=True):
+            if own is not None and old is not None:
+                logits.copy_(own(old, logits, g))
 
     def _each(self, form: Callable[[Relax], Relax]) -> Weights:
         """The logits of each name by a ``form`` of its relaxation."""

@@ -50,7 +50,7 @@ class Temperature:
 
 @dataclass(frozen=True)
 class Concrete:
-    """Softmax of (log p + Gumbel noise) / temperature, p the softmax of the logits (SNAS, Eq. 5).
+    """Softmax of (log p + Gumbel noise) / temperature, p the softmax of the logits (SNAS, Sec. 2.3).
 
     A sample is a mixture; the lower the temperature, the nearer to one option. At any temperature an option is the
     largest with probability p.
@@ -66,7 +66,7 @@ class Concrete:
 @dataclass(frozen=True)
 class StraightThrough:
     """One option alone, drawn with the softmax of the logits; its gradient is that of the :class:`Concrete` sample of
-    the same noise (GDAS, Eqs. 4 to 7)."""
+    the same noise (GDAS, Sec. 3.2)."""
 
     temperature: Temperature
 
@@ -76,8 +76,46 @@ class StraightThrough:
         return _as_if(_one_hot(noisy.argmax(-1), noisy), (noisy / self.temperature(progress)).softmax(-1))
 
 
+def path(logits: Tensor, mask: Tensor, progress: float) -> Tensor:  # noqa: ARG001
+    """One option alone, drawn with p, the softmax of the logits: a binary gate g for each, of which one is open
+    (ProxylessNAS, Eqs. 2 and 3).
+
+    The gradient in a logit is sum_j dL/dg_j p_j (delta_ij - p_i), Eq. 4: that of the softmax, with the loss taken at
+    the path that was drawn. All paths run, those that are shut with weight 0 (mode "full").
+    """
+    noisy = disturbed_by_gumbel(logits, mask)
+    return _as_if(_one_hot(noisy.argmax(-1), noisy), logits.masked_fill(~mask, -math.inf).softmax(-1))
+
+
+def path_of_two(logits: Tensor, mask: Tensor, progress: float) -> Tensor:  # noqa: ARG001
+    """The same among two options: they are drawn with p, without replacement, and one of them with the softmax of their
+    two logits; no other logit has a gradient (ProxylessNAS, Sec. 3.2.1; mode "two")."""
+    pair = torch.zeros_like(mask)
+    pair.scatter_(-1, disturbed_by_gumbel(logits, mask).topk(min(2, mask.shape[-1]), -1).indices, True)
+    return path(logits, pair & mask, 0.0)
+
+
+def only_the_pair(before: Tensor, after: Tensor, gradient: Tensor) -> Tensor:
+    """Logits after a step of :func:`path_of_two`: those without a gradient are as before, and the others shifted alike,
+    so that the probabilities of all that were not drawn stay as they were (ProxylessNAS, Sec. 3.2.1).
+
+    Args:
+        before: logits [..., O].
+        after: where an optimiser moved them.
+        gradient: that it moved them by.
+
+    >>> before, gradient = torch.tensor([0.0, 0.5, -1.0]).double(), torch.tensor([-1.0, 0.0, 1.0]).double()
+    >>> found = only_the_pair(before, torch.tensor([0.1, 0.4, -1.3]).double(), gradient)
+    >>> [round(p, 8) for p in (before.softmax(-1)[1].item(), found.softmax(-1)[1].item())]
+    [0.54654939, 0.54654939]
+    """
+    moved = gradient != 0
+    total = [logits.masked_fill(~moved, -math.inf).logsumexp(-1, keepdim=True) for logits in (after, before)]
+    return torch.where(moved, after - total[0] + total[1], before)
+
+
 def dirichlet(logits: Tensor, mask: Tensor, progress: float) -> Tensor:  # noqa: ARG001
-    """A mixture from the Dirichlet distribution of :func:`concentrations` (DrNAS, Sec. 3.2), by pathwise derivatives:
+    """A mixture from the Dirichlet distribution of :func:`concentrations` (DrNAS, Sec. 2.2), by pathwise derivatives:
     independent gamma variates, normalised."""
     options = concentrations(logits)
     variates = Gamma(options, torch.ones_like(options), validate_args=False).rsample() * mask

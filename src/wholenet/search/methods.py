@@ -75,12 +75,18 @@ _PUBLISHED = (
     Method("snas", "SNAS, Sec. 2.2 and 2.3", {"gradient": "one-level", "split": "same", "relaxation": "concrete"}),
     Method(
         "drnas",
-        "DrNAS, Sec. 3.1 and 3.2",
+        "DrNAS, Sec. 2.2",
         {"gradient": "first-order", "relaxation": "dirichlet", "regularizer": "anchor", "arch_weight_decay": 0.0},
     ),
+    Method(
+        "proxyless",
+        "ProxylessNAS, Sec. 3.2",
+        {"gradient": "first-order", "relaxation": "path", "arch_weight_decay": 0.0},
+    ),
+    Method("milenas", "MiLeNAS, Eqs. 5 and 6, lambda = 1", {"gradient": "mixed-level"}),
     Method("darts-pt", "DARTS-PT, Sec. 4", {"gradient": "first-order", "selection": "perturbation"}),
     Method("one-level", "both gradients from the training batch", {"gradient": "one-level", "split": "same"}),
-    Method("mixed-level", "MiLeNAS, Sec. 3", {"gradient": "mixed-level"}),
+    Method("mixed-level", "MiLeNAS, by the name of its part", {"gradient": "mixed-level"}),
     Method("no-split", "The devil is in discretization discrepancy, Sec. 4.5", {"split": "same"}),
     Method(
         "single-stage",

@@ -106,7 +106,7 @@ class ZeroOne:
 
 @dataclass(frozen=True)
 class Anchor:
-    """``magnitude`` times the sum over all options of (concentration - 1)^2 (DrNAS, Sec. 3.2, the anchor at one): it
+    """``magnitude`` times the sum over all options of (concentration - 1)^2 (DrNAS, Sec. 2.2, the anchor at one): it
     holds the spread of a Dirichlet distribution's samples near that of the uniform distribution over mixtures.
 
     The paper leaves the distance open. Its code decays the logits by 1e-3, whose gradient this one has where a logit is

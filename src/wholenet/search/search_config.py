@@ -54,8 +54,8 @@ class SearchConfig(RunConfig):
     gradient: Gradient = "first-order"
     """Architecture gradient (second-order: through one step of the weights, by finite differences)."""
     relaxation: str = "softmax"
-    """Logits to weights: softmax, a choice; sigmoid, a gate for each option; gumbel, concrete, dirichlet, samples of a
-    distribution, new in each step; or one that was registered."""
+    """Logits to weights: softmax, a choice; sigmoid, a gate for each option; gumbel, concrete, dirichlet, path,
+    two-paths, samples of a distribution, new in each step; or one that was registered."""
     regularizer: str = "none"
     """Term on the architecture: none, beta-decay, zero-one, anchor, or one that was registered."""
     perturbation: Literal["none", "random", "adversarial"] = "none"

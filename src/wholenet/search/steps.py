@@ -249,7 +249,7 @@ def architecture_step(arch: Architecture, gradient: list[Tensor], optimizer: tor
     for logits, g in zip(arch.parameters(), gradient, strict=True):
         logits.grad = g
     refuse_nonfinite({}, _gradients(arch))
-    optimizer.step()
+    arch.moving(optimizer.step, gradient)
     optimizer.zero_grad(set_to_none=True)
 
 
