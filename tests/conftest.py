@@ -163,6 +163,13 @@ def shallow():
         yield
 
 
+@pytest.fixture(scope="module")
+def sliver():
+    """The smallest grid has a single layer for the tests of a file: those of what a run does around its steps."""
+    with toy_space.shallow(layers=1):
+        yield
+
+
 @pytest.fixture(scope="session")
 def discs(tmp_path_factory) -> Path:
     """Twelve images of a bright disc on a dark ground. Tests that change them work on a copy."""

@@ -21,7 +21,7 @@ from wholenet.search.config import fit_config
 from wholenet.spaces.catalog import create_from
 from wholenet.spaces.count import macs_as_run
 
-pytestmark = pytest.mark.usefixtures("shallow")
+pytestmark = pytest.mark.usefixtures("sliver")
 
 QUIET = Console(quiet=True)
 SCORED, PAGED, PREPARED = 0.2, 0.3, 0.5

@@ -29,13 +29,13 @@ from wholenet.search.config_files import read_config
 from wholenet.search.presets import PRESETS
 from wholenet.search.protocols import plan_phases
 
-pytestmark = pytest.mark.usefixtures("shallow")
+pytestmark = pytest.mark.usefixtures("sliver")
 
 QUIET = Console(quiet=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def sizes_counted_once(shallow):
+def sizes_counted_once(sliver):
     """What a network of each size costs: each plan asks, and counting takes half a second."""
     counted, found = choosing_module.macs_as_run, {}
 
