@@ -10,6 +10,8 @@ from wholenet.deploy.classifier import TrainedClassifier
 from wholenet.diagnostics.curvature import Curvature
 from wholenet.tasks.classification import Accuracy
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 MASKS = {
     "size": "nano",
     "epochs": 1,

@@ -12,6 +12,8 @@ from wholenet.deploy.device_times import measure_table, probed, random_part
 from wholenet.spaces.catalog import create_model, grid_subnets
 from wholenet.spaces.grid_costs import all_merged
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 SIZE = (32, 64)
 
 

@@ -18,6 +18,8 @@ from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.deploy.tiles import Tiling
 from wholenet.spaces.catalog import create_model
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 CLASSES = Classes(("a", "b", "c"), ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
 CUT = Tiling((40, 48), 8)
 

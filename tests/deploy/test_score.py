@@ -19,6 +19,8 @@ from wholenet.search.memory import ran_out_of_memory
 from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import ConfusionMatrix, evaluate, evaluate_masks
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 SPLIT = "train"
 """The larger part of the discs, which are 48x64."""
 CUT = Tiling((40, 48), 8)

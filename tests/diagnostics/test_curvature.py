@@ -16,6 +16,8 @@ from wholenet.spaces.catalog import create_model
 from wholenet.spaces.supernet import with_weights
 from wholenet.tasks.segmentation import SegmentationLoss
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 LOSS = SegmentationLoss()
 
 

@@ -10,6 +10,8 @@ from wholenet.diagnostics.discretization import current_weights
 from wholenet.spaces.count import count
 from wholenet.spaces.decoding import decode
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 
 def network(genotype, miou, recalibrated, macs=10):
     return DiscreteNetwork(genotype, miou, recalibrated, parameters=5, macs=macs)

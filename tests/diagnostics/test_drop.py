@@ -11,6 +11,8 @@ from wholenet.spaces.catalog import create_model, left_of, subnets
 from wholenet.spaces.count import macs_as_run
 from wholenet.spaces.supernet import with_weights
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 
 def at_zero(model, below):
     weights, mask = current_weights(model), model.net.masks["beta"]

@@ -9,6 +9,8 @@ from torch import nn
 from wholenet.diagnostics.batchnorm import recalibrated
 from wholenet.spaces.catalog import create_model
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 
 @pytest.fixture
 def model():

@@ -8,6 +8,8 @@ import torch
 from wholenet.diagnostics.twin import twin_difference, uniform_twin
 from wholenet.spaces.catalog import create_model, shrink, subnets
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 
 def searched(**settings):
     torch.manual_seed(0)
