@@ -13,10 +13,10 @@ import toy as toy_space
 import wholenet
 from run_files import assert_equal, checkpoint, records, stopped_looking, untimed
 from wholenet.architecture import normalized_entropy
-from wholenet.diagnostics.verdict import verdict
 from wholenet.data.sample import Classes
 from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.segmenter import segmentation_answer
+from wholenet.diagnostics.verdict import verdict
 from wholenet.report.compare import as_table, compare_runs
 from wholenet.report.in_words import in_words
 from wholenet.search.budget_config import Amount, parse_budget
