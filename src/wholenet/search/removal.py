@@ -187,7 +187,7 @@ def removal_for(
             shrink_training(state.model, state.weight_optimizer, left)
             state.average_anew()
         cost, words = subnets(state.model.spec).cost(left, goal.cost), goal.cost.in_words
-        how = f"{left.layers} layers" if config.scoring == "shallower" else "narrower"
+        how = f"{left.layers} layer{'s' * (left.layers > 1)}" if config.scoring == "shallower" else "narrower"
         say(f"{how} from the start: {words(cost)} of {words(goal.whole)} ({cost / goal.whole:.0%})")
     return Removal(
         state,
