@@ -12,7 +12,8 @@ from run_files import records, untimed
 from wholenet.cli import main
 from wholenet.report.frontier import Point, draw_frontier, frontier_lines, read_points
 from wholenet.search.budgets import folder_of, parse_budgets
-from wholenet.search.config import fit_config, read_config
+from wholenet.search.config import fit_config
+from wholenet.search.config_files import read_config
 from wholenet.search.interruption import Interrupted
 from wholenet.search.keeper import Keeper
 
