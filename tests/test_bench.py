@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from wholenet.bench import ONE_BY_ONE, SHARED, WITHOUT_CROP, available, bench
-from wholenet.benchmarks import cell_epochs, cell_steps, eigenvalue, inference, measure
+from wholenet.benchmarks import cell_epochs, cell_steps, eigenvalue, inference, measure, shrunk
 from wholenet.benchmarks.row import Setting
 from wholenet.cli import main
+from wholenet.spaces.count import macs_as_run
 
 pytestmark = pytest.mark.usefixtures("shallow")
 
@@ -32,6 +33,7 @@ def threads_put_back():
 def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp_path, capsys):
     # Exporting takes half a minute, and has tests of its own.
     monkeypatch.setattr(inference, "onnxruntime", lambda *_: iter(()))
+    monkeypatch.setattr(shrunk, "exported", folded_alone)
     small = {"CHANNELS": 4, "CELLS": {"cpu": 3}, "SIDE": 8, "ON_CPU": ("s2",)}
     for name, value in small.items():
         monkeypatch.setattr(cell_steps, name, value)
@@ -56,6 +58,31 @@ def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp
     assert len(products) == 9
     assert max(products) < 1e-9
     assert len(capsys.readouterr().out.splitlines()) == len(rows)
+
+
+def folded_alone(model, _setting, _folder):
+    folded = inference.fold(model)
+    return {shrunk.ALL: lambda x: folded(torch.from_numpy(x)).detach().numpy()}
+
+
+def test_what_is_smaller_is_as_small_as_it_says(monkeypatch):
+    built = []
+
+    def exported(model, *_):
+        built.append(macs_as_run(model, 64, 64))
+        return folded_alone(model, *_)
+
+    monkeypatch.setattr(shrunk, "exported", exported)
+    monkeypatch.setattr(shrunk, "SHARES", ("70%", "50%", "5%"))
+    monkeypatch.setattr(shrunk, "CUT", ("50%",))
+    rows = list(shrunk.run(Setting(torch.device("cpu"), "nano", 1, (64, 64), 1, 1)))
+    shares = [int(row.name.split(": ")[1].split("%")[0]) / 100 for row in rows]
+    assert shares == [0.7, 0.5, 0.5]  # nor does it get as narrow as 5 %
+    for row, share, macs in zip(rows, shares, built[1:], strict=True):
+        assert 0.4 * share < macs / built[0] <= share
+        assert f", {built[0] / macs:.2f}x fewer MACs" in row.name
+        assert row.max_abs_error < 1e-5
+        assert row.baseline == "the whole network"
 
 
 def test_keeping_all_operations_is_the_same_network_after_folding():

@@ -22,7 +22,7 @@ from wholenet.spaces.sizes import grid_size
 
 SHARED = ("measure", "row")
 """Modules among the benchmarks that are none."""
-ONE_BY_ONE = ("inference",)
+ONE_BY_ONE = ("inference", "shrunk")
 """Benchmarks that run images by themselves, whatever the batch is."""
 WITHOUT_CROP = ("cell_epochs", "cell_steps", "eigenvalue")
 """Benchmarks on images of a size of their own."""
