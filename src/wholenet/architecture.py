@@ -231,6 +231,8 @@ class Architecture(nn.Module):
         """Whether :meth:`drawn` draws: a search, and the warm-up before it."""
         self.progress = 0.0
         """Share of the search that is over."""
+        self.costs: Mapping[str, Tensor] | None = None
+        """What each option costs, [G..., O] by name, on the logits' device; None where nobody asked."""
         self.logits = nn.ParameterDict()
         for name, mask in masks.items():
             if not empty and not mask.any(-1).all():

@@ -39,6 +39,7 @@ from wholenet.search.same_data import check_same, data_of
 from wholenet.search.shallower import layers_within
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.device_table import DeviceTable, write_table
+from wholenet.spaces.option_costs import check_costs
 from wholenet.spaces.sizes import GRIDS
 from wholenet.spaces.space import Space
 
@@ -132,6 +133,8 @@ def check_space(config: TrainConfig, space: Space) -> None:
             f"protocol={config.protocol!r} makes its second stage as costly as the rest by counting multiply-adds, "
             "which is done for images with masks alone; say how long it is: give retrain_epochs"
         )
+    if config.regularizer == "cost":
+        check_costs(space)
     for registry, name in ((REGULARIZERS, config.regularizer), (RELAXATIONS, config.relaxation)):
         registry[name]  # which says what there is
     if isinstance(config, FitConfig):

@@ -48,6 +48,7 @@ from wholenet.spaces.darts_genotype import (
     cell_genotype_from_dict,
     write_cell_genotype,
 )
+from wholenet.spaces.option_costs import with_costs
 from wholenet.tasks.classification import ClassificationLoss
 from wholenet.tasks.score import ERROR
 
@@ -163,6 +164,8 @@ def job_of(
     loss = ClassificationLoss(smoothing=config.smoothing)
     torch.manual_seed(config.seed)
     state = initial_search(config, len(data.classes), device)
+    if config.regularizer == "cost":
+        with_costs(state.model, data.weights.images.shape[1:3])
     parts, streams = parts_of(config, state.model), LabelStreams(data, config, schedule, device)
     scorer = Scorer(state.model, data, device)
 

@@ -40,6 +40,7 @@ from wholenet.search.train_config import TrainConfig
 from wholenet.search.watch import Watch
 from wholenet.spaces.device_table import read_table
 from wholenet.spaces.grid import PAPER_EDGE_SLOTS
+from wholenet.spaces.option_costs import with_costs
 from wholenet.spaces.supernet import Supernet
 
 NOT_LOOKED_AT = {"eigenvalue": None, "lowest_eigenvalue": None}
@@ -55,6 +56,8 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     steps = config.steps_per_epoch or data.steps_per_epoch(images)
     schedule, parts = schedule_of(config, phases, steps), parts_of(config, phases)
     state = initial_state(run, data.network(), device)
+    if config.regularizer == "cost" and not state.model.discrete:
+        with_costs(state.model, data.size())
     begin(run, config, state)
     parts = replace(parts, at=moves_with_time(state.model, config))
     if task.parts is not None:

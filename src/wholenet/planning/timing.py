@@ -29,7 +29,8 @@ from wholenet.search.schedule import Schedule
 from wholenet.search.shrinking import shrink_training
 from wholenet.search.start import moves_with_time, parts_of, schedule_of, state_of
 from wholenet.search.state import Tally, TrainState
-from wholenet.spaces.catalog import subnets
+from wholenet.spaces.catalog import SPACES, subnets
+from wholenet.spaces.option_costs import check_costs
 from wholenet.tasks.evaluation import measure_masks
 from wholenet.tasks.segmentation import predict_mask
 
@@ -92,6 +93,8 @@ def measure(
         ValueError: for a budget that the network cannot meet, or if so many seconds are too short.
         RuntimeError: torch's, if a batch does not fit into memory.
     """
+    if config.regularizer == "cost":
+        check_costs(SPACES[config.space])
     if config.threads:
         torch.set_num_threads(config.threads)
     if device.type == "cuda":
@@ -161,6 +164,8 @@ class _Timed:
         """Seconds of a step of ``phase``, its data included: the median."""
         state.epoch, state.tally = phase.first, Tally()
         parts = replace(parts_of(self.config, self.phases), at=moves_with_time(state.model, self.config))
+        if self.config.regularizer == "cost":  # its term takes no time that counts, and nobody has counted the costs
+            parts = replace(parts, penalties={})
         times, batches = [_now(self.device)], self.streams.epoch(state, phase)
         for _ in train_epoch(state, phase, self.schedule, parts, self.loss, *batches, self.device):
             times.append(_now(self.device))

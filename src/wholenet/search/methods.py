@@ -80,8 +80,8 @@ _PUBLISHED = (
     ),
     Method(
         "proxyless",
-        "ProxylessNAS, Sec. 3.2",
-        {"gradient": "first-order", "relaxation": "path", "arch_weight_decay": 0.0},
+        "ProxylessNAS, Sec. 3.2 and 3.3",
+        {"gradient": "first-order", "relaxation": "path", "regularizer": "cost", "arch_weight_decay": 0.0},
     ),
     Method("milenas", "MiLeNAS, Eqs. 5 and 6, lambda = 1", {"gradient": "mixed-level"}),
     Method("darts-pt", "DARTS-PT, Sec. 4", {"gradient": "first-order", "selection": "perturbation"}),

@@ -126,6 +126,38 @@ class Anchor:
 
 
 @dataclass(frozen=True)
+class ExpectedCost:
+    """``magnitude`` times (E / U - 1), with E what the options cost at the weights that are drawn, U at uniform ones
+    (ProxylessNAS, Sec. 3.3.1 and its code's "add#linear", whose reference is a target for E).
+
+    E is linear in the weights, so its gradient is that of the expected cost, whatever was drawn; with "two-paths" it
+    reaches one pair, drawn for it alone. Costs are multiply-adds (``spaces/option_costs.py``); what all networks of the
+    space have in common is in neither.
+    """
+
+    magnitude: float = 0.1
+
+    def __call__(self, arch: Architecture, time: float) -> Tensor:  # noqa: ARG002
+        """The term to add: a scalar, differentiable in the logits; 0 on average where all options are equally likely.
+
+        Raises:
+            ValueError: if nobody has counted what the options cost.
+        """
+        if arch.costs is None:
+            raise ValueError(
+                "regularizer='cost' needs Architecture.costs: spaces.option_costs.option_costs(model.spec, (H, W))"
+            )
+        drawn = arch.drawn()
+        found = torch.stack([(cost * drawn[name]).sum() for name, cost in arch.costs.items()]).sum()
+        usual = torch.stack([_mean_of_options(cost, arch.mask(name)).sum() for name, cost in arch.costs.items()]).sum()
+        return self.magnitude * (found / usual - 1)
+
+
+def _mean_of_options(values: Tensor, mask: Tensor) -> Tensor:
+    return (values * mask).sum(-1) / mask.sum(-1).clamp_min(1)
+
+
+@dataclass(frozen=True)
 class Regularizer:
     """A term on the architecture, by name: what ``--regularizer`` takes."""
 
@@ -147,6 +179,7 @@ REGULARIZERS: Registry[Regularizer] = Registry(
             Regularizer("beta-decay", BetaDecay()),
             Regularizer("zero-one", ZeroOne()),
             Regularizer("anchor", Anchor()),
+            Regularizer("cost", ExpectedCost()),
         )
     },
     load=load_plugins,

@@ -57,7 +57,8 @@ class SearchConfig(RunConfig):
     """Logits to weights: softmax, a choice; sigmoid, a gate for each option; gumbel, concrete, dirichlet, path,
     two-paths, samples of a distribution, new in each step; or one that was registered."""
     regularizer: str = "none"
-    """Term on the architecture: none, beta-decay, zero-one, anchor, or one that was registered."""
+    """Term on the architecture: none, beta-decay, zero-one, anchor, cost (expected multiply-adds), or one that was
+    registered."""
     perturbation: Literal["none", "random", "adversarial"] = "none"
     """How the architecture weights are disturbed in weight steps of the search (SmoothDARTS)."""
     perturbation_end: Decay = 0.3

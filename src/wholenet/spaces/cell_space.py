@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -13,7 +13,7 @@ from wholenet.checked import Cells, Channels, Groups, checked
 from wholenet.ops.candidates import CANDIDATES
 from wholenet.ops.cell_trial import check_cell_operation
 from wholenet.spaces.cell_tables import EXAMPLE, PUBLISHED, Offered, Table, offering, table_from
-from wholenet.spaces.darts import DartsNet
+from wholenet.spaces.darts import Cell, DartsNet
 from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict
 from wholenet.spaces.sizes import operation_names
 from wholenet.spaces.space import Facts, GenotypeKind, Space
@@ -92,6 +92,16 @@ def _no_weights(_genotype: CellGenotype) -> Weights:
     return {}
 
 
+def _costs(net: DartsNet) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Operations, by edge; all cells of a type have the same choice."""
+    return {
+        f"cells.{number}.mixtures.{edge.source}_{edge.target}.operations.{operation}": (kind, (row, place))
+        for number, (cell, kind) in enumerate(zip(net.cells, net.kinds, strict=True))
+        for row, edge in enumerate(cast(Cell, cell).edges)
+        for place, operation in enumerate(edge.operations)
+    }
+
+
 def cell_space(name: str, edges: Offered) -> CellSpace:
     """A search space of DARTS' cells whose edges offer something else, to be registered.
 
@@ -122,6 +132,7 @@ def _space(name: str, table: Table) -> CellSpace:
         genotype=GenotypeKind(cell_genotype_from_dict, _no_weights),
         added={"operations": None},
         table=table,
+        costs=_costs,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 
 from wholenet.checked import checked
+from wholenet.ops.bottleneck import SeparateCell
 from wholenet.ops.operations import check_operation, operations_called
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.encoder import Encoder
@@ -129,6 +131,23 @@ def _decoder(settings: GridSettings) -> Decode:
     return partial(decode, operations=settings.names)
 
 
+def _costs(net: Grid) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Edges, and what each operation has of a cell for itself: with cell="mixture" its kernel alone."""
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for row in net.edges:
+        for edge in itertools.chain.from_iterable(row):
+            found[f"transitions.{edge.key}"] = ("beta", (edge.layer, edge.target, edge.slot))
+    for at, partial_cell in net.cells.items():
+        layer, level = map(int, at.split("_"))
+        cell = cast(Any, partial_cell).cell
+        separate = isinstance(cell, SeparateCell)
+        inside: str = "operations" if separate else "depthwise.convs"
+        names: list[str] = list(cell.operations if separate else cast(Any, cell).depthwise.convs)
+        for place, key in zip(net.offered[layer][level], names, strict=True):
+            found[f"cells.{at}.cell.{inside}.{key}"] = ("alpha", (layer, level, place))
+    return found
+
+
 GRID = Space(
     name="grid",
     settings=GridSettings,
@@ -137,6 +156,7 @@ GRID = Space(
     variants={size: {"size": size} for size in GRID_SIZES},
     added={"operations": OPERATIONS, "stem": None, "filters": None, "layers": None, "head": HEAD},
     subnets=_subnets,
+    costs=_costs,
     genotype=GenotypeKind(
         genotype_from_dict,
         Genotype.weights,

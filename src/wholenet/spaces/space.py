@@ -91,6 +91,9 @@ class Space:
     subnets: Callable[[Any, Facts], Subnets[Any]] | None = None
     """(settings, facts) -> what can be removed from the supernet and what is left then; None: nothing can. The network
     is then built by ``build`` with ``subnet``, what is left, as a fourth argument; None is all."""
+    costs: Callable[[Any], Mapping[str, tuple[str, tuple[int, ...]]]] | None = None
+    """Network -> which of its modules one option alone runs: the module's name -> (mask, index of the option in it).
+    What they cost is counted from that (``spaces/option_costs.py``). None: nobody can tell."""
     at: Callable[[Any, float], None] | None = None
     """(network, share of the run that is over): sets what moves with time inside the network, before each step."""
     added: Mapping[str, Any] = field(default_factory=dict)

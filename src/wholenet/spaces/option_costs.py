@@ -1,0 +1,86 @@
+"""What each option of a supernet costs by itself: multiply-adds of the modules that it alone runs.
+
+A space says which modules these are (``Space.costs``); counting them is the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wholenet.ops.forms import plain_form
+from wholenet.spaces.catalog import SPACES, create_from
+from wholenet.spaces.space import Space, Spec
+from wholenet.spaces.supernet import Supernet
+
+COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+"""Modules whose multiply-adds count: of each number of the output as many as it has weights."""
+
+
+def check_costs(space: Space) -> None:
+    """Make sure that the options of ``space`` have costs.
+
+    Raises:
+        ValueError: if it does not say which modules they run.
+    """
+    if space.costs is None:
+        raise ValueError(
+            f"regularizer='cost' needs what each option costs, and space {space.name!r} does not say which of its "
+            "modules an option alone runs (Space.costs); give regularizer='none'"
+        )
+
+
+def option_costs(spec: Spec, size: tuple[int, int]) -> dict[str, Tensor]:
+    """Multiply-adds of each option of the supernet of ``spec``, on one image of ``size`` = (H, W), in the plain form.
+
+    Nothing is computed: the network is built without memory. What all options run (stems, what is around them) is in
+    none of the numbers.
+
+    Returns:
+        float64 [G..., O] by architecture parameter, on the CPU; 0 where an option costs nothing, or none exists.
+
+    Raises:
+        ValueError: if the space does not say which modules an option runs.
+    """
+    space = SPACES[spec.space]
+    check_costs(space)
+    assert space.costs is not None
+    with torch.device("meta"):
+        net: Any = create_from(spec).net.eval()
+        weights = {name: torch.ones(mask.shape) for name, mask in net.masks.items()}
+        image = torch.zeros(1, spec.channels, *size)
+    found = {name: torch.zeros(mask.shape, dtype=torch.float64, device="cpu") for name, mask in net.masks.items()}
+    modules: Mapping[str, nn.Module] = dict(net.named_modules())
+
+    def count_into(name: str, index: tuple[int, ...]) -> Any:
+        def count(module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            weight = module.weight
+            assert isinstance(weight, Tensor)
+            found[name][index] += output.numel() * weight[0].numel()
+
+        return count
+
+    for path, (name, index) in space.costs(net).items():
+        for module in modules[path].modules():
+            if isinstance(module, COUNTED):
+                module.register_forward_hook(count_into(name, index))
+    with torch.no_grad(), plain_form(net):
+        net(image, weights)
+    return found
+
+
+def with_costs(model: Supernet[Any], size: tuple[int, int] | None) -> None:
+    """Let the architecture of ``model`` know what its options cost on images of ``size``, as float32 on its device.
+
+    Raises:
+        ValueError: if the space does not say which modules an option runs, or inputs are no images.
+    """
+    if size is None:
+        raise ValueError("regularizer='cost' counts multiply-adds on images, and the inputs of this task are none")
+    found = option_costs(model.spec, size)
+    model.arch.costs = {
+        name: cost.to(model.arch.logits[name]) for name, cost in found.items() if name in model.arch.logits
+    }
