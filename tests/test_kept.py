@@ -192,6 +192,7 @@ def test_a_frozen_stem_keeps_its_statistics_and_how_steps_are_run_is_not_copied(
     class State:
         def __init__(self):
             self.model, self.average = model, None
+            self.weight_optimizer = torch.optim.SGD(model.net.parameters(), lr=1.0)
 
     found = network_kept(State(), Streams(), config).net.state_dict()
     moved = {name.split(".")[0] for name, value in found.items() if not torch.equal(value, before[name])}

@@ -99,7 +99,11 @@ def copies_are_those_of_an_eager_network(model, fast, eager, images):
     before = copy.deepcopy(model.state_dict())
     streams = SimpleNamespace(one=lambda _, number, epoch: Batch((number + 1) * images, None))
     config = FitConfig(data="x", out="y", size="nano", execution="compile", recalibrate=2)
-    found, expected = (network_kept(SimpleNamespace(model=m, average=None), streams, config) for m in (model, eager))
+    states = [
+        SimpleNamespace(model=m, average=None, weight_optimizer=torch.optim.SGD(m.net.parameters(), lr=1.0))
+        for m in (model, eager)
+    ]
+    found, expected = (network_kept(state, streams, config) for state in states)
     for name, value in found.state_dict().items():
         assert torch.equal(value, expected.state_dict()[name]), name
         assert torch.equal(before[name], model.state_dict()[name]), name
