@@ -61,6 +61,12 @@ def exported(folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def program(exported):
+    """The file of ``torch.export``, read: it takes seconds."""
+    return torch.export.load(exported["torch"][0]).module()
+
+
+@pytest.fixture(scope="module")
 def image():
     return np.random.default_rng(0).integers(0, 256, (51, 77, 3), dtype=np.uint8)
 
@@ -116,13 +122,12 @@ def test_the_script_of_the_readme_predicts_what_we_do(exported, image, tmp_path,
 
 
 @pytest.mark.parametrize("size", [(1, SMALLEST, SMALLEST), (3, 40, 130), (1, 128, 64)])
-def test_batch_height_and_width_are_free(exported, folder, size):
+def test_batch_height_and_width_are_free(exported, program, folder, size):
     batch, height, width = size
     x = np.random.default_rng(1).standard_normal((batch, 3, height, width), np.float32)
     with torch.no_grad():
         expected = load_model(folder).network(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(OnnxModel(exported["onnx"][0]).logits(x), expected, atol=1e-5)
-    program = torch.export.load(exported["torch"][0]).module()
     np.testing.assert_allclose(program(torch.from_numpy(x)).numpy(), expected, atol=1e-5)
 
 
