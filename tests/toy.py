@@ -45,9 +45,14 @@ def shallow(layers=2):
     """Let "nano", the smallest grid, have two layers of few channels: enough for every kind of edge, and half the time.
     What is trained meanwhile can only be read meanwhile, and in this process."""
     from wholenet.search import cost  # it imports Triton, which conftest.py has something to say to before
+    from wholenet.spaces.count import count
 
     costs = COSTS.setdefault(layers, lru_cache(cost._step_cost.__wrapped__))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(GRID_SIZES, "nano", GridSize(layers=layers, filters=4, expansion=1, head=64))
         patch.setattr(cost, "_step_cost", costs)
-        yield
+        count.cache_clear()  # by the name of a size, which means another now
+        try:
+            yield
+        finally:
+            count.cache_clear()
