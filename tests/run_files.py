@@ -68,9 +68,9 @@ class Pictures:
         "wholenet.jobs.job.draw_run",
         "wholenet.jobs.segmentation.draw_answers",
         "wholenet.cells.search.draw_search",
-        "wholenet.cells.search.draw_cells",
-        "wholenet.cells.retrain.draw_cells",
-        "wholenet.cells.best_of.draw_cells",
+        "wholenet.cells.search.draw_genotype",
+        "wholenet.cells.retrain.draw_genotype",
+        "wholenet.cells.best_of.draw_genotype",
         "wholenet.control.write_report_or_say",
         "wholenet.cells.best_of.write_report_or_say",
     )

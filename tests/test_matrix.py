@@ -3,7 +3,8 @@ asked and scored, or refused in one sentence that says what goes.
 
 Of the cell spaces, S2 has all methods, each also stopped after its first step, and the others two each (DARTS, whose
 eight operations cost most, one): what a method does is the same on all of them, and they differ in the table of
-operations alone. On images with masks the toy space has the methods whose rule of stopping fits its epochs, and the
+operations alone; but NAS-Bench-201 keeps its edges otherwise, so it also has those that choose in ways of their own.
+On images with masks the toy space has the methods whose rule of stopping fits its epochs, and the
 grid DARTS' (test_grid_methods.py has the others).
 """
 
@@ -18,11 +19,12 @@ import wholenet.cells.search as search_module
 import wholenet.run as run_module
 from run_files import records
 from toy import TOY
+from wholenet.search.cell_config import cell_config
 from wholenet.search.config import grid_methods
 from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.methods import METHODS
 from wholenet.spaces.catalog import SPACES
-from wholenet.spaces.darts_genotype import check_in_space
+from wholenet.spaces.cell_family import family_of
 
 ONE = {"epochs": 1, "device": "cpu", "threads": 1, "warmup_share": 0.0, "search_share": 1.0}
 MASKS = ONE | {"batch": 4, "crop": "32x32"}
@@ -70,10 +72,25 @@ WHOLE = "s2"
 CELLS = [name for name, space in SPACES.items() if "classification" in space.tasks]
 PAIRS = [(WHOLE, method) for method in METHODS]
 PAIRS += [
-    (space, method) for space in CELLS if space not in (WHOLE, "darts") for method in ("sdarts-rs", "single-stage")
+    (space, method)
+    for space in CELLS
+    if space not in (WHOLE, "darts", "dots")
+    for method in ("sdarts-rs", "single-stage")
 ]
 PAIRS += [("darts", "beta-darts")]
-TINY = {"cells": 3, "side": 8, "shift": 1, "images": 12, "epochs": 1, "val_every": 9, "device": "cpu", "threads": 1}
+PAIRS += [("dots", method) for method in ("darts", "beta-darts")]
+PAIRS += [("nb201", method) for method in ("random-ws", "fair-darts", "darts-pt", "pc-darts", "darts-minus")]
+TINY = {
+    "cells": 3,
+    "topology_epochs": 1,
+    "side": 8,
+    "shift": 1,
+    "images": 12,
+    "epochs": 1,
+    "val_every": 9,
+    "device": "cpu",
+    "threads": 1,
+}
 TINY |= {"retrain_epochs": 1, "checkpoint_minutes": 0}
 
 
@@ -135,7 +152,10 @@ def test_a_cell_space_with_a_method(
         assert 0 <= found.test_error <= 1
         assert found.scored_on == "10% of the training images, set aside"
     else:
-        check_in_space(found.genotype, space)
+        assert family_of(space).read(tmp_path / "run" / "genotype.yaml") == found.genotype
+        for kind, edges in cell_config(data="", out="", space=space).table.items():
+            offered = {(edge.source, edge.target): edge.operations for edge in edges}
+            assert all(e.operations[0] in offered[e.source, e.target] for e in found.genotype.table()[kind])
     if of.searches:
         with pytest.raises(ValueError, match=r"kept the best of several searches.*wholenet retrain .*genotype.yaml"):
             wholenet.load(out)

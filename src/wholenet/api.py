@@ -10,7 +10,7 @@ from typing import Any, get_args
 from rich.console import Console
 
 from wholenet.cells.best_of import fit_cells, resume_cells
-from wholenet.cells.retrain import resume_retrain
+from wholenet.cells.retrain import resume_retrain, retrain_config
 from wholenet.cells.retrain import retrain as retrain_genotype
 from wholenet.cells.score import score_labelled
 from wholenet.checked import Dropped, Megapixels, PlannedMinutes, Share, checked_numbers
@@ -324,8 +324,9 @@ def predict(
 
 def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: Any) -> Any:
     """Train the discrete network of a genotype from scratch: a file; on labelled images "darts-v2", "pc-darts"
-    (spaces/published_cells.py) or the text ``Genotype(normal=[...], ...)``, on images with masks "autodeeplab", on text
-    "darts-rnn-v1", "darts-rnn-v2", "enas-rnn", "lstm", "gru" or "random-rnn-0" to "random-rnn-99".
+    (spaces/published_cells.py), the text ``Genotype(normal=[...], ...)`` or a string of NAS-Bench-201, on images with
+    masks "autodeeplab", on text "darts-rnn-v1", "darts-rnn-v2", "enas-rnn", "lstm", "gru" or "random-rnn-0" to
+    "random-rnn-99".
 
     Returns:
         Of labelled images a :class:`wholenet.cells.retrain.Retrained`; of masks, as :func:`fit`, a
@@ -344,7 +345,7 @@ def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: 
         own = genotype_config(str(genotype), SPACES.called(space).recipe, **given)
         check_workers(own.workers)
         return fit_with_control(own)
-    config = RetrainConfig(genotype=str(genotype), data=str(data), out=str(out), **options)
+    config = retrain_config(genotype=str(genotype), data=str(data), out=str(out), **options)
     check_workers(config.workers)
     return retrain_genotype(config)
 

@@ -43,7 +43,7 @@ LOOKED_AT = {"eigenvalue_every": 1, "eigenvalue_tolerance": 0.5}
 CASES = {
     "first-order": {**SEARCH, "space": "s1", **LOOKED_AT},
     "second-order": {**SEARCH, "gradient": "second-order", "cutout": 4},
-    "exact": {**SEARCH, "gradient": "second-order-exact"},
+    "exact": {**SEARCH, "space": "nb201", "gradient": "second-order-exact"},
     "dropped paths, noise, attacks": {**SEARCH, "space": "s4", "drop_path": 0.4, "epochs": 2, "method": "sdarts-adv"},
     "trained": {"genotype": "darts-v2", "drop_path": 0.4, "auxiliary": 0.0, "val_share": 0.25, "epochs": 2},
 }
@@ -54,8 +54,9 @@ WHOLE = {
     "goes back": {**STOPS, "method": "darts-ada", "epochs": 3},
     "by perturbation": {"method": "darts-pt", "tune_epochs": 1},
     "random": {"method": "random-ws", "samples": 3, "sample_batches": 1},
-    "two stages": {"protocol": "two-stage", "retrain_epochs": 1},
+    "two stages": {"space": "nb201", "protocol": "two-stage", "retrain_epochs": 1},
     "several": {"method": "r-darts-l2", "retrain_epochs": 1},
+    "pairs": {"space": "dots", "topology_epochs": 1},
     "control": {"method": "single-stage", "epochs": 3, "warmup_share": 0.34, "search_share": 0.33, "control": True},
 }
 """By name: what is more than its steps, from the config to all that it comes to."""
@@ -95,7 +96,7 @@ def trained(name: str, data: Path, out: Path) -> dict:
     }
 
 
-def two_of_the_edges(_table, score, tune, _seed, _progress):
+def two_of_the_edges(_table, score, tune, _seed, _progress, _family):
     """Selection by perturbation that ends after two edges; what it scored decides between two genotypes."""
     left = Left.all_of(TABLES["s2"])
     scores = []

@@ -63,7 +63,7 @@ def test_a_spec_is_plain_values_that_make_the_model_again(name, mine):
 
 
 def test_what_is_not_registered_is_named_with_what_is(mine):
-    with pytest.raises(ValueError, match=r"unknown model 'yours'; known: grid-nano, .*, s4, mine"):
+    with pytest.raises(ValueError, match=r"unknown model 'yours'; known: grid-nano, .*, s4, nb201, dots, mine"):
         create_model("yours", num_classes=2)
     with pytest.raises(ValueError, match="there is a space 'mine' already"):
         SPACES.add("mine", object())

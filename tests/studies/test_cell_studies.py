@@ -60,8 +60,8 @@ def here(monkeypatch):
     soon = StoppingRule(window=1, lag=1, growth=1.01, centred=False, earliest=0)  # the papers' need eleven epochs
     monkeypatch.setitem(RULES, "paper", soon)
     monkeypatch.setattr("wholenet.cells.search.draw_search", lambda *_args: None)  # most of a tiny run's time
-    monkeypatch.setattr("wholenet.cells.search.draw_cells", lambda *_args: None)
-    monkeypatch.setattr("wholenet.cells.retrain.draw_cells", lambda *_args: None)
+    monkeypatch.setattr("wholenet.cells.search.draw_genotype", lambda *_args: None)
+    monkeypatch.setattr("wholenet.cells.retrain.draw_genotype", lambda *_args: None)
     HerePool.started = 0
 
 

@@ -19,7 +19,7 @@ from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cells.search import Searched, check_unchanged, resume_search, search
 from wholenet.data.sets import place_of
 from wholenet.machine import choose_device
-from wholenet.report.cells import draw_cells
+from wholenet.report.genotype import draw_genotype
 from wholenet.report.progress import own_console, plain
 from wholenet.report.run_page import write_report_or_say
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
@@ -27,9 +27,7 @@ from wholenet.search.cell_folder import CONTROL, RETRAINED, CellFolder
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.methods import METHODS
 from wholenet.search.same_data import data_of
-from wholenet.spaces.cell_space import check_operations
-from wholenet.spaces.cell_tables import TYPES
-from wholenet.spaces.darts_genotype import CellGenotype, write_cell_genotype
+from wholenet.spaces.cell_family import CellsFound, family_of
 
 VAL_SHARE = 0.2
 """Share of the training images that the genotypes are compared on, where the data has no val split."""
@@ -40,7 +38,7 @@ class Best:
     """What several searches came to."""
 
     run: Path
-    genotype: CellGenotype
+    genotype: CellsFound
     errors: tuple[float, ...]
     """Of each search's genotype after its short training, in [0, 1]."""
     chosen: int
@@ -60,7 +58,7 @@ def fit_cells(config: CellConfig, console: Console | None = None) -> Searched | 
         return _with_page(_completed(search(config, console), console), console)
     CellFolder.check_free(config.out)
     choose_device(config.device)
-    check_operations(config.table)
+    family_of(config.space).check(config.table)
     prepare_labels(config, console)
     config = replace(config, data=place_of(config.data))
     run = CellFolder.of_all(config)
@@ -103,6 +101,8 @@ def _completed(found: Searched, console: Console, data: str | Path | None = None
     """What a search came to, with its second stage or its control, as far as its config asks for them."""
     run = CellFolder(found.run)
     config = replace(run.search_config, out=str(run.path))
+    if found.survivors:
+        found = _with_topology(found, run, config, console, data, **machine)
     if config.protocol == "two-stage":
         second = shortly(config, str(run.genotype), str(run.path / RETRAINED), val_share=config.val_share)
         console.print(f"second stage: {second.epochs} epochs from scratch of what was found", highlight=False)
@@ -119,6 +119,23 @@ def _completed(found: Searched, console: Console, data: str | Path | None = None
     return found
 
 
+def _with_topology(
+    found: Searched, run: CellFolder, config: CellConfig, console: Console, data: str | Path | None, **machine: Any
+) -> Searched:
+    """The two searches of DOTS: the second, begun or continued, on what the first left. Its genotype counts."""
+    second = replace(config.topology, survivors=found.survivors)
+    if CellFolder.at(Path(second.out)) is None:
+        console.print(f"operations are chosen; {second.epochs} epochs for pairs of edges", highlight=False)
+        topology = search(second, console)
+    else:
+        topology = resume_search(second.out, console, data, **machine)
+    if parallel.is_first():
+        family_of(config.space).write(topology.genotype, run.genotype, config.space, None)
+        draw_genotype(run.path / "cells.png", topology.genotype, f"{config.space}, {config.method}")
+    parallel.meet()  # what the first one has written, the others read
+    return replace(found, genotype=topology.genotype, topology=topology)
+
+
 def _move_data(run: CellFolder, config: CellConfig, console: Console) -> None:
     """Write where the data is into the configs of the run and of its parts, once it does for all of them."""
     searches = [CellFolder.at(Path(one.out)) for one in config.searches]
@@ -132,7 +149,7 @@ def _move_data(run: CellFolder, config: CellConfig, console: Console) -> None:
 
 def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any) -> Best:
     errors: list[float] = []
-    genotypes: list[CellGenotype | None] = []
+    genotypes: list[CellsFound | None] = []
     for number, one in enumerate(config.searches):
         special = ", ".join(f"{name} {value:g}" for name, value in METHODS[config.method].searches[number].items())
         console.print(f"search {number + 1} of {len(config.searches)}: {special}", highlight=False)
@@ -148,8 +165,8 @@ def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any)
     if chosen is None or genotype is None:
         raise FloatingPointError(f"every search of {run.path} diverged; lower --lr")
     if parallel.is_first():
-        write_cell_genotype(genotype, run.genotype, config.space, config.operations)
-        draw_cells(run.path / "cells.png", {k: getattr(genotype, k) for k in TYPES}, f"{config.space}, {config.method}")
+        family_of(config.space).write(genotype, run.genotype, config.space, config.operations)
+        draw_genotype(run.path / "cells.png", genotype, f"{config.space}, {config.method}")
         run.write_result({"errors": errors, "chosen": chosen})
     parallel.meet()  # what the first one has written, the others read
     return Best(run.path, genotype, tuple(errors), chosen)
@@ -157,7 +174,7 @@ def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any)
 
 def _searched_and_tried(
     config: CellConfig, one: CellConfig, console: Console, **machine: Any
-) -> tuple[CellGenotype, float]:
+) -> tuple[CellsFound, float]:
     """What the search ``one`` found, and its error after a short training."""
     folder = CellFolder.at(Path(one.out))
     found = search(one, console) if folder is None else resume_search(one.out, console, **machine)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from wholenet.data.sets import place_of
 from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
 from wholenet.machine import choose_device, machine
-from wholenet.report.cells import draw_cells
+from wholenet.report.genotype import draw_genotype
 from wholenet.report.progress import own_console
 from wholenet.run import Job, Scored, score_every, train
 from wholenet.search.cell_config import RetrainConfig
@@ -31,14 +31,10 @@ from wholenet.search.phases import retraining
 from wholenet.search.same_data import data_of
 from wholenet.search.state import TrainState
 from wholenet.search.watch import Watch
-from wholenet.spaces.catalog import create_model
-from wholenet.spaces.cell_tables import TYPES
-from wholenet.spaces.darts_genotype import CellGenotype, read_cell_genotype, write_cell_genotype
+from wholenet.spaces.catalog import SPACES, create_model
+from wholenet.spaces.cell_family import CellsFound, family_of_genotype, read_any_genotype
 from wholenet.tasks.classification import ClassificationLoss
 from wholenet.tasks.score import ERROR
-
-ANY_SPACE = "darts"
-"""Named in the model's specification: a discrete network is built from its genotype alone."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,20 @@ class Retrained:
     test_error: float | None
     parameters: int
     """Without the auxiliary head."""
+
+
+def retrain_config(genotype: str, **given: Any) -> RetrainConfig:
+    """The config of the training of ``genotype``: what its space's networks are trained with, and what is ``given`` on
+    top. Of something that is no genotype, with the defaults of DARTS'; :func:`retrain` says what is wrong.
+
+    Raises:
+        ValueError: for an unknown option, or a value that does not do.
+    """
+    try:
+        space = family_of_genotype(read_any_genotype(genotype)).retrained_as
+    except (OSError, ValueError):
+        return RetrainConfig(genotype=genotype, **given)
+    return RetrainConfig(**{**SPACES[space].recipe, **given, "genotype": genotype})
 
 
 def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
@@ -67,13 +77,14 @@ def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
     loggers(config.log)
-    genotype = read_cell_genotype(config.genotype)
+    genotype = read_any_genotype(config.genotype)
+    _check_network(config, genotype)
     data = prepare_labels(config, console)
     config = replace(config, data=place_of(config.data))
     run = CellFolder.of_all(config)
     with run.locked(), run.given_back():
         if parallel.is_first():
-            write_cell_genotype(genotype, run.genotype)
+            family_of_genotype(genotype).write(genotype, run.genotype, None, None)
         return _retrain(run, config, genotype, data, device, console)
 
 
@@ -96,15 +107,16 @@ def resume_retrain(
         if parallel.is_first():
             run.rewrite_config(config)
             if not run.genotype.exists():  # stopped before it was written
-                write_cell_genotype(read_cell_genotype(config.genotype), run.genotype)
+                genotype = read_any_genotype(config.genotype)
+                family_of_genotype(genotype).write(genotype, run.genotype, None, None)
         parallel.meet()
-        return _retrain(run, config, read_cell_genotype(run.genotype), prepared, device, console)
+        return _retrain(run, config, read_any_genotype(run.genotype), prepared, device, console)
 
 
 def _retrain(
     run: CellFolder,
     config: RetrainConfig,
-    genotype: CellGenotype,
+    genotype: CellsFound,
     data: PreparedLabels,
     device: torch.device,
     console: Console,
@@ -113,7 +125,7 @@ def _retrain(
 
 
 def job_of(
-    run: CellFolder, config: RetrainConfig, genotype: CellGenotype, data: PreparedLabels, device: torch.device
+    run: CellFolder, config: RetrainConfig, genotype: CellsFound, data: PreparedLabels, device: torch.device
 ) -> Job[Retrained]:
     """All that the training of ``run`` is told."""
     if config.threads:
@@ -126,7 +138,7 @@ def job_of(
     held_out = data.weights if data.val is None else data.val
 
     def draw(_stop: int | None) -> None:
-        draw_cells(run.path / "cells.png", {kind: getattr(genotype, kind) for kind in TYPES})
+        draw_genotype(run.path / "cells.png", genotype)
 
     def conclude(scored: Scored | None, _stop: int | None) -> Retrained:
         return _scored(run, scorer, scored, state.epoch)
@@ -183,19 +195,31 @@ def _save(run: CellFolder, scorer: Scorer, error: float | None, test_error: floa
     save_model(run.model, "classification", scorer.model, answer, facts)
 
 
-def initial_training(
-    config: RetrainConfig, genotype: CellGenotype, num_classes: int, device: torch.device
-) -> TrainState:
+def initial_training(config: RetrainConfig, genotype: CellsFound, num_classes: int, device: torch.device) -> TrainState:
     """The network and its optimiser before the first step; weights come from torch's global random state."""
-    model = create_model(
-        ANY_SPACE,
-        num_classes=num_classes,
-        channels=config.channels,
-        cells=config.cells,
-        genotype=genotype,
-        auxiliary=bool(config.auxiliary),
-    ).placed(device)
+    name = family_of_genotype(genotype).retrained_as
+    model = create_model(name, num_classes=num_classes, genotype=genotype, **_shape(config, name)).placed(device)
     weights = torch.optim.SGD(
         model.net.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
     )
     return TrainState(model, weights, torch.optim.Adam([{"params": []}]))  # there is no architecture to move
+
+
+def _shape(config: RetrainConfig, space: str) -> dict[str, Any]:
+    """The settings of the network, of those that its space has."""
+    asked = {"channels": config.channels, "cells": config.cells, "auxiliary": bool(config.auxiliary)}
+    known = {field.name for field in fields(SPACES[space].settings)}
+    return {name: value for name, value in asked.items() if name in known}
+
+
+def _check_network(config: RetrainConfig, genotype: CellsFound) -> None:
+    """Make sure that there is such a network, before anything is read or written.
+
+    Raises:
+        ValueError: if its space has no auxiliary head, or not so many cells.
+    """
+    space = family_of_genotype(genotype).retrained_as
+    shape = _shape(config, space)
+    if config.auxiliary and "auxiliary" not in shape:
+        raise ValueError(f"auxiliary={config.auxiliary}: a network of {space} has no auxiliary head; give 0")
+    SPACES[space].settings_of(shape)

@@ -22,7 +22,8 @@ from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
 from wholenet.diagnostics.curvature import curvature
 from wholenet.machine import choose_device, machine
-from wholenet.report.cells import draw_cells
+from wholenet.report.dots import draw_pairs
+from wholenet.report.genotype import draw_genotype
 from wholenet.report.progress import own_console, plain
 from wholenet.report.search_curves import draw_search
 from wholenet.run import Job, Scored, train
@@ -40,20 +41,19 @@ from wholenet.search.steps import make_optimizers
 from wholenet.search.stopping import Stopping
 from wholenet.search.updates import Parts
 from wholenet.search.watch import Watch
-from wholenet.spaces.catalog import create_model
-from wholenet.spaces.cell_space import CellSupernet, check_operations
-from wholenet.spaces.cell_tables import TYPES
-from wholenet.spaces.darts_genotype import (
-    CellGenotype,
-    cell_genotype_from_dict,
-    write_cell_genotype,
-)
+from wholenet.spaces.catalog import SPACES, create_model
+from wholenet.spaces.cell_family import CellsFound, family_of
+from wholenet.spaces.cell_space import CellSupernet
+from wholenet.spaces.dots.network import DotsNet
+from wholenet.spaces.dots.survivors import survivors_of
 from wholenet.spaces.option_costs import with_costs
 from wholenet.tasks.classification import ClassificationLoss
 from wholenet.tasks.score import ERROR
 
 ARCH_BETAS = (0.5, 0.999)
 """Of the architecture's Adam (DARTS' code)."""
+TOPOLOGY_BETAS = (0.9, 0.999)
+"""And in the second search of DOTS."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Searched:
     """What a search came to."""
 
     run: Path
-    genotype: CellGenotype | None
+    genotype: CellsFound | None
     """None where the supernet is the final model."""
     error: float
     """Of the supernet, in [0, 1], on ``scored_on``."""
@@ -73,6 +73,10 @@ class Searched:
     sampled_error: float | None = None
     """Random search: of the genotype, the best of those that were sampled, with the supernet's weights; on
     ``scored_on``."""
+    survivors: str = ""
+    """Of the first search of DOTS: the operations that it leaves."""
+    topology: Searched | None = None
+    """And what the second came to, whose genotype this one's is."""
     second_stage: Any = None
     """Of two stages, what the second came to: a :class:`wholenet.cells.retrain.Retrained`."""
     control: Searched | None = None
@@ -93,7 +97,7 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
     console = console or own_console()
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
-    check_operations(config.table)
+    family_of(config.space).check(config.table)
     data = prepare_labels(config, console)
     config = replace(config, data=place_of(config.data))
     run = CellFolder.of_all(config)
@@ -113,7 +117,7 @@ def resume_search(
     run = CellFolder(path)
     config = replace(run.search_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
-    check_operations(config.table)
+    family_of(config.space).check(config.table)
     loggers(config.log)
     prepared = prepare_labels(config)
     check_unchanged(run, config.data, prepared, console)
@@ -221,21 +225,18 @@ def plan_search(config: CellConfig) -> tuple[Phase, ...]:
     return phases
 
 
+SETTINGS = ("channels", "cells", "affine", "groups", "edge_weights", "auxiliary_skip", "survivors", "operations")
+"""Of the network, where its space has them."""
+
+
 def initial_search(config: CellConfig, num_classes: int, device: torch.device) -> TrainState:
     """The supernet and the optimisers before the first step; weights come from torch's global random state."""
-    model = create_model(
-        config.space,
-        num_classes=num_classes,
-        channels=config.channels,
-        cells=config.cells,
-        relaxation=config.relaxation,
-        affine=config.affine,
-        groups=config.groups,
-        edge_weights=config.edge_weights,
-        auxiliary_skip=config.auxiliary_skip,
-        operations=config.operations,
-    ).placed(device)
-    if not config.moves_architecture or config.relaxation == "sigmoid":  # Fair DARTS begins with all gates at one half
+    known = {field.name for field in dataclasses.fields(SPACES[config.space].settings)}
+    settings = {name: getattr(config, name) for name in SETTINGS if name in known}
+    relaxation = config.relaxation
+    model = create_model(config.space, num_classes=num_classes, relaxation=relaxation, **settings).placed(device)
+    # Fair DARTS begins with all gates at one half, DOTS with all logits at zero.
+    if not config.moves_architecture or config.relaxation == "sigmoid" or config.space == "dots":
         model.arch.set_uniform()
     optimizers = make_optimizers(
         model,
@@ -244,7 +245,7 @@ def initial_search(config: CellConfig, num_classes: int, device: torch.device) -
         weight_decay=config.weight_decay,
         arch_lr=config.arch_lr,
         arch_weight_decay=config.arch_weight_decay,
-        arch_betas=ARCH_BETAS,
+        arch_betas=TOPOLOGY_BETAS if config.survivors else ARCH_BETAS,
     )
     return TrainState(model, *optimizers)
 
@@ -261,7 +262,7 @@ def _describe(config: CellConfig, state: TrainState) -> dict[str, Any]:
         "weight_decay": state.weight_optimizer.param_groups[0]["weight_decay"],
         "entropy": entropy,
         "genotype": genotype.to_dict(),
-        "skips": {kind: genotype.operations(kind)["skip_connect"] for kind in TYPES},
+        "skips": {kind: genotype.operations(kind)["skip_connect"] for kind in config.table},
     }
 
 
@@ -311,7 +312,7 @@ def _conclude(
     genotype = sampled_error = None
     if not final:
         if stop_epoch is not None:
-            genotype = cell_genotype_from_dict(state.records[stop_epoch]["genotype"])
+            genotype = family_of(config.space).from_dict(state.records[stop_epoch]["genotype"])
         elif config.sampling == "random":
             genotype, sampled_error = best_random(config, scorer, console)
         elif config.selection == "perturbation":
@@ -320,20 +321,27 @@ def _conclude(
             with torch.no_grad():
                 genotype = discretized(model.arch(), config)
     found = Searched(run.path, genotype, scored.record["error"], data.val_from, test_error, stop_epoch, sampled_error)
+    if isinstance(model.net, DotsNet) and not config.survivors:
+        found = replace(found, survivors=survivors_of(model.arch()))
+    elif isinstance(model.net, DotsNet) and parallel.is_first():
+        draw_pairs(run.path / "pairs.png", model.net.weights_of_pairs(model.arch()))
     if parallel.is_first():
         _write(run, config, found)
     parallel.meet()  # what the first one has written, the others read
     return found
 
 
+LATER = ("topology", "second_stage", "control")
+"""What is in folders of its own."""
+
+
 def _write(run: CellFolder, config: CellConfig, found: Searched) -> None:
     genotype = found.genotype
     if genotype is not None:
-        write_cell_genotype(genotype, run.genotype, config.space, config.operations)
-        cells = {kind: getattr(genotype, kind) for kind in TYPES}
-        draw_cells(run.path / "cells.png", cells, f"{config.space}, {config.method}")
+        family_of(config.space).write(genotype, run.genotype, config.space, config.operations)
+        draw_genotype(run.path / "cells.png", genotype, f"{config.space}, {config.method}")
     content = {**dataclasses.asdict(found), "run": "", "genotype": genotype and genotype.to_dict()}
-    run.write_result({name: value for name, value in content.items() if name not in ("second_stage", "control")})
+    run.write_result({name: value for name, value in content.items() if name not in LATER})
 
 
 def _result(run: CellFolder, warn: Callable[[str], None]) -> Searched | None:
@@ -342,7 +350,7 @@ def _result(run: CellFolder, warn: Callable[[str], None]) -> Searched | None:
         content = run.result()
         if content is None:
             return None
-        genotype = content["genotype"] and cell_genotype_from_dict(content["genotype"])
+        genotype = content["genotype"] and family_of(run.search_config.space).from_dict(content["genotype"])
         return Searched(**content | {"run": run.path, "genotype": genotype})
     except (ValueError, TypeError) as error:  # not as it was written, or other fields
         warn(f"warning: {error}")

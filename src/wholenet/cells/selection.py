@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -26,18 +27,19 @@ from wholenet.search.random_search import best_of_random, weights_of
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import Tally, TrainState
 from wholenet.search.updates import Parts
+from wholenet.spaces.cell_family import CellsFound, family_of
 from wholenet.spaces.cell_space import CellSupernet
-from wholenet.spaces.darts_genotype import CellGenotype, discretize, discretize_gates
 from wholenet.tasks.classification import ClassificationLoss
 
 
-def discretized(weights: Weights, config: CellConfig) -> CellGenotype:
+def discretized(weights: Weights, config: CellConfig) -> Any:
     """What the rule of ``config.selection`` keeps of ``weights``."""
-    rule = discretize_gates if config.selection == "gates" else discretize
+    family = family_of(config.space)
+    rule = family.discretize_gates if config.selection == "gates" else family.discretize
     return rule(weights, config.table)
 
 
-def best_random(config: CellConfig, scorer: Scorer, console: Console) -> tuple[CellGenotype, float]:
+def best_random(config: CellConfig, scorer: Scorer, console: Console) -> tuple[Any, float]:
     """The best of the sampled genotypes, and its error in [0, 1]; see ``search/random_search.py``."""
     data, model = scorer.data, scorer.model
     table = config.table
@@ -48,21 +50,21 @@ def best_random(config: CellConfig, scorer: Scorer, console: Console) -> tuple[C
     show = counted(console, "scoring random architectures")
     scored = 0
 
-    def accuracy(genotype: CellGenotype, images: Labelled) -> float:
+    def accuracy(genotype: CellsFound, images: Labelled) -> float:
         weights = weights_of(genotype, table, like)
         return 1 - scorer.error(images, _With(model, lambda _: weights))
 
-    def quick(genotype: CellGenotype) -> float:
+    def quick(genotype: CellsFound) -> float:
         nonlocal scored
         scored += 1
         show(scored, config.samples)
         return accuracy(genotype, some)
 
-    def full(genotype: CellGenotype) -> float:
+    def full(genotype: CellsFound) -> float:
         assert data.val is not None
         return accuracy(genotype, data.val)
 
-    genotype, score = best_of_random(table, config.samples, quick, full, config.seed)
+    genotype, score = best_of_random(table, config.samples, quick, full, config.seed, family_of(config.space))
     return genotype, 1 - score
 
 
@@ -85,7 +87,7 @@ def by_perturbation(
     parts: Parts,
     schedule: Schedule,
     console: Console,
-) -> CellGenotype:
+) -> Any:
     """DARTS-PT's selection, the weights tuned at a tenth of their learning rate. The logits stay as they are; in its
     code they go on learning."""
     model, data, device = scorer.model, scorer.data, scorer.device
@@ -112,4 +114,5 @@ def by_perturbation(
             tuned += 1
 
     set_strengths(model)
-    return select(config.table, score, tune, config.seed, counted(console, "deciding edges"))
+    progress = counted(console, "deciding edges")
+    return select(config.table, score, tune, config.seed, progress, family_of(config.space))

@@ -20,8 +20,9 @@ def info(
     """Count the parameters and the arithmetic of a supernet.
 
     Args:
-        size: Size of the grid supernet; a cell space: darts, s1, s2, s3, s4, or one that was registered; or a model of
-            another space by its name: dense-grid-small and the other sizes, autodeeplab-paper, autodeeplab-tiny.
+        size: Size of the grid supernet; a cell space: darts, s1, s2, s3, s4, nb201, dots, or one that was registered;
+            or a model of another space by its name: dense-grid-small and the other sizes, autodeeplab-paper,
+            autodeeplab-tiny.
         classes: Classes to tell apart; default: 19, or 10.
         input: HEIGHTxWIDTH of the image; default: 1024x2048, or 32x32.
         operations: Candidates of each cell, as in fit.

@@ -25,8 +25,9 @@ def retrain(
     masks: wholenet retrain autodeeplab --help
 
     Args:
-        genotype: Genotype file that a search wrote; one by name, as darts-v2, pc-darts, sdarts-rs; or what DARTS' code
-            prints, Genotype(normal=[...], ...), in a file or itself.
+        genotype: Genotype file that a search wrote; one by name, as darts-v2, pc-darts, sdarts-rs; what DARTS' code
+            prints, Genotype(normal=[...], ...), in a file or itself; or a cell of NAS-Bench-201 as
+            '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'.
         data: Folder with labelled images: parquet files, CIFAR's .bin, SVHN's .mat, or a folder per class; or a name.
         out: Run folder to create.
         resume: Continue the run in this folder.
@@ -37,13 +38,15 @@ def retrain(
     typed = {"genotype": genotype, "data": data, "out": out, **options}
     found = given(RetrainConfig, typed, config, resume=resume, moved=moved, print_config=print_config)
     if print_config:
-        print_as_file(RetrainConfig(**{"data": "", "out": "", "genotype": "", **found}), "genotype")
+        from wholenet.cells.retrain import retrain_config  # imports torch
+
+        print_as_file(retrain_config(**{"data": "", "out": "", "genotype": "", **found}), "genotype")
         return
     if resume is None and not {"genotype", "data", "out"} <= set(found):
         raise ValueError("give a genotype, the data and a folder: `wholenet retrain GENOTYPE DATA --out RUN`")
-    started = RetrainConfig(**found) if resume is None else resume
-    from wholenet.cells.retrain import resume_retrain, retrain  # imports torch
+    from wholenet.cells.retrain import resume_retrain, retrain, retrain_config  # imports torch
 
+    started = retrain_config(**found) if resume is None else resume
     if isinstance(started, RetrainConfig):
         ended = in_all_processes(lambda: retrain(started))
     else:

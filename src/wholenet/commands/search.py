@@ -30,7 +30,7 @@ def search(
     task: Task = "classification",  # noqa: ARG001  # what reads it chooses this command
     **options: Annotated[Any, OPTIONS],
 ) -> None:
-    """Search a cell space for a network that classifies images (DARTS, S1-S4). For the options of the other task:
+    """Search a cell space (DARTS, S1-S4, nb201) for a network that classifies images. For the other task's options:
     wholenet fit --task segmentation --help
 
     Args:
@@ -79,6 +79,8 @@ def search(
         _tell(ended)
     if ended.genotype is not None:
         print(f"open {ended.run / 'cells.png'}")
+        if (pairs := ended.run / "topology" / "pairs.png").exists():
+            print(f"open {pairs}")
         if (said := _chance(ended)) is not None:
             print(said)
         print(f"train it: wholenet retrain {ended.run / 'genotype.yaml'} DATA --out RUN")
@@ -98,7 +100,8 @@ def _chance(found: Searched | Best) -> str | None:
         epoch = found.genotype_epoch
     folder = CellFolder(run)
     config = folder.search_config
-    if config.sampling != "none" or config.selection == "perturbation":
+    # The pairs of DOTS are sharpened: their records are of temperature 1, at which a search of its length decides little.
+    if config.sampling != "none" or config.selection == "perturbation" or config.space == "dots":
         return None
     return chance(folder.records()[epoch]["entropy"])
 

@@ -28,7 +28,7 @@ from wholenet.ops.depthwise import depthwise
 from wholenet.ops.forms import total
 from wholenet.ops.layers import shuffle_channels
 from wholenet.ops.norms import BatchNorm, normalized_over_all
-from wholenet.ops.shares import Dense, Halved, Itself, Nothing, Pooled, Separable, Stage, shares_of
+from wholenet.ops.shares import Dense, Fixed, Halved, Itself, Nothing, Pooled, Separable, Stage, shares_of
 from wholenet.ops.statistics import counted_step
 
 
@@ -181,6 +181,10 @@ class Node:
                     pass
                 case Itself():
                     source.weigh(self, "as it is", source.x, weight)
+                case Fixed(layer):
+                    if name not in source.pooled:
+                        source.pooled[name] = layer(source.x)
+                    source.weigh(self, name, source.pooled[name], weight)
                 case Halved() as halved:
                     self.terms.append(_reduced(source, halved, scale))
                 case Dense(convolution, norm):

@@ -24,6 +24,13 @@ class Itself:
 
 
 @dataclass(frozen=True)
+class Fixed:
+    """A layer without weights and without state, which is the same for all operations of one name."""
+
+    layer: nn.Module
+
+
+@dataclass(frozen=True)
 class Pooled:
     """BatchNorm of a pooling, which is the same for all operations of one name."""
 
@@ -65,7 +72,7 @@ class Halved:
     norm: nn.BatchNorm2d
 
 
-Shares = Nothing | Itself | Pooled | Separable | Dense | Halved
+Shares = Nothing | Itself | Fixed | Pooled | Separable | Dense | Halved
 
 
 def shares_of(operation: nn.Module) -> Shares | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path as FilePath
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -33,7 +33,7 @@ KINDS = (
     ("separable conv", BLUE, ("sep_conv",)),
     ("dilated conv", PURPLE, ("dil_conv",)),
     ("noise or none", VERMILION, ("noise", "none")),
-    ("convolution", SKY, ("conv",)),
+    ("convolution", SKY, ("conv", "nor_conv")),
     ("other", MUTED, ("",)),
 )
 """Kinds of operation: name, colour, and how the names of its operations begin. The first that fits counts."""
@@ -100,7 +100,7 @@ def draw_cells(path: str | FilePath, genotype: Genotype, title: str = "") -> Non
             axes.text(layout.MARGIN, 0.33, title, fontsize=14, weight="bold", va="center")
         for i, kind in enumerate(TYPES):
             _draw_cell(axes, layout, layout.top(i), kind, cells[kind])
-        _draw_legend(axes, layout, {kind_of(arrow.operation) for arrow in every})
+        draw_legend(axes, layout, {kind_of(arrow.operation) for arrow in every})
 
 
 def _check(genotype: Genotype, kind: str) -> None:
@@ -121,6 +121,33 @@ def _check(genotype: Genotype, kind: str) -> None:
                     f"node {node} of the {kind} cell has {operation} from source {source}; expected 0 to "
                     f"{INPUTS + node - 1} (0 and 1 are the inputs, 2 is node 0)"
                 )
+
+
+class Layout(Protocol):
+    """What arrows ask of where things are, all in inches."""
+
+    MARGIN: float
+    BEND: float
+    """Part of a gap where arrows leave their source; labels are behind it."""
+    label_in: float
+    """Width of the longest label."""
+    height_in: float
+
+    def left(self, node: int) -> float:
+        """Left side of a node."""
+        ...
+
+    def right(self, node: int) -> float:
+        """Right side of a node, where its arrows begin."""
+        ...
+
+    def row(self, node: int) -> float:
+        """Middle of a node, below the middle of the first row."""
+        ...
+
+    def lane(self, arrow: Arrow) -> float:
+        """Height at which an arrow arrives."""
+        ...
 
 
 class _Layout:
@@ -178,18 +205,20 @@ def _draw_cell(axes: Axes, layout: _Layout, top: float, kind: str, drawn: Sequen
     axes.text(layout.MARGIN, top, HEADINGS[kind], weight="bold", fontsize=11, va="center")
     first = top + layout.HEADING + layout.node_height / 2
     for arrow in drawn:
-        _draw_arrow(axes, layout, first, arrow)
+        draw_arrow(axes, layout, first, arrow)
     rows = (NODES - 1) * layout.step
     for node, name in enumerate(INPUT_NAMES):
-        _box(axes, layout.MARGIN, first + layout.row(node), layout.INPUT_WIDTH, layout.step + layout.node_height, name)
+        draw_box(
+            axes, layout.MARGIN, first + layout.row(node), layout.INPUT_WIDTH, layout.step + layout.node_height, name
+        )
     for node in range(INPUTS, INPUTS + NODES):
         y = first + layout.row(node)
-        _box(axes, layout.left(node), y, layout.NODE, layout.node_height, str(node - INPUTS))
+        draw_box(axes, layout.left(node), y, layout.NODE, layout.node_height, str(node - INPUTS))
         _line(axes, Path([(layout.right(node), y), (layout.output, y)]), JOIN, 1.2, zorder=1)
-    _box(axes, layout.output, first + rows / 2, layout.NODE, rows + layout.node_height, OUTPUT_NAME)
+    draw_box(axes, layout.output, first + rows / 2, layout.NODE, rows + layout.node_height, OUTPUT_NAME)
 
 
-def _draw_arrow(axes: Axes, layout: _Layout, first: float, arrow: Arrow) -> None:
+def draw_arrow(axes: Axes, layout: Layout, first: float, arrow: Arrow) -> None:
     """From its source's right side in a bend to its lane, along it to the target; the label is on its last stretch."""
     _, color = kind_of(arrow.operation)
     start, end = layout.right(arrow.source), layout.left(arrow.target)
@@ -209,7 +238,7 @@ def _line(axes: Axes, path: Path, color: str, width_pt: float, zorder: float) ->
     )
 
 
-def _box(axes: Axes, left: float, y: float, width: float, height: float, name: str) -> None:
+def draw_box(axes: Axes, left: float, y: float, width: float, height: float, name: str) -> None:
     """A node: a rounded box with its name, ``y`` being its middle."""
     look = {"facecolor": "#F1F4F7", "edgecolor": "#B8C1CC", "linewidth": 1.0, "zorder": 3}
     shape = FancyBboxPatch((left, y - height / 2), width, height, boxstyle="round,pad=0,rounding_size=0.07", **look)
@@ -217,11 +246,12 @@ def _box(axes: Axes, left: float, y: float, width: float, height: float, name: s
     axes.text(left + width / 2, y, name, parse_math=True, fontsize=11, ha="center", va="center", zorder=4)
 
 
-def _draw_legend(axes: Axes, layout: _Layout, present: Set[tuple[str, str]]) -> None:
-    """A row at the bottom, of the kinds that occur; their order is the same in every picture."""
+def draw_legend(axes: Axes, layout: Layout, present: Set[tuple[str, str]], *, joined: bool = True) -> None:
+    """A row at the bottom, of the kinds that occur; their order is the same in every picture. ``joined``: with what
+    leads to an output that is the nodes side by side."""
     entries = [(kind, color) for kind, color, _ in KINDS if (kind, color) in present]
     x, y = layout.MARGIN, layout.height_in - 0.3
-    for word, color in [*entries, ("concatenated", JOIN)]:
+    for word, color in [*entries, ("concatenated", JOIN)] if joined else entries:
         _line(axes, Path([(x, y), (x + 0.35, y)]), color, 1.8, zorder=2)
         axes.text(x + 0.43, y, word, color=MUTED, va="center")
         x += 0.7 + 0.078 * len(word)

@@ -17,9 +17,13 @@ from wholenet.report.panels import Phase, curve, from_zero, legend, panels, perc
 from wholenet.report.style import BLUE, GREEN, INK, ORANGE, VERMILION, saved_figure
 from wholenet.search.records import Record
 
-EDGES = 8
+EDGES = {"normal": 8, "reduce": 8, "cell": 6}
 """Edges of a discrete cell, each with one operation: so many skip connections can there be."""
-CELLS = (("normal", "normal cell", BLUE, "-", 6.0), ("reduce", "reduction cell", ORANGE, (0, (3, 1.6)), 3.0))
+CELLS = (
+    ("normal", "normal cell", BLUE, "-", 6.0),
+    ("reduce", "reduction cell", ORANGE, (0, (3, 1.6)), 3.0),
+    ("cell", "cell", BLUE, "-", 6.0),
+)
 """Name in the records, in the legend, colour, line, marker size: dashed above solid and small above large, so that both
 are seen where they agree."""
 
@@ -30,8 +34,9 @@ def draw_search(path: str | Path, records: Sequence[Record], stop_epoch: int | N
     Args:
         path: the picture; its suffix says the format.
         records: the finished epochs, with "epoch" (from 0), "phase", "loss", and, where known, "arch_loss",
-            "eigenvalue", "error" (in [0, 1]), and by type of cell, {"normal": ..., "reduce": ...}, "skips" (of
-            the 8 edges of the cell that the search would be cut to) and "entropy" (normalised).
+            "eigenvalue", "error" (in [0, 1]), and by type of cell, {"normal": ..., "reduce": ...} or
+            {"cell": ...}, "skips" (of the edges of the cell that the search would be cut to) and "entropy"
+            (normalised).
         stop_epoch: the epoch, from 0, whose architecture the stopping rule takes.
     """
     with saved_figure(path, 8.2, 10.4) as figure:
@@ -56,8 +61,9 @@ def draw_search(path: str | Path, records: Sequence[Record], stop_epoch: int | N
         from_zero(error, errors or [100.0])
 
         _by_cell(skips, records, "skips")
-        skips.set_title(f"Skip connections, of {EDGES} edges")
-        skips.set_ylim(-0.4, EDGES + 0.4)
+        most = max(EDGES[kind] for kind in _kinds(records))
+        skips.set_title(f"Skip connections, of {most} edges")
+        skips.set_ylim(-0.4, most + 0.4)
         skips.yaxis.set_major_locator(MultipleLocator(2))
 
         _by_cell(entropy, records, "entropy", last="{:.3f}")
@@ -71,9 +77,16 @@ def _phases(records: Sequence[Record]) -> list[Phase]:
     return [(name, some[0]["epoch"], some[-1]["epoch"] + 1) for name, some in groups if name]
 
 
+def _kinds(records: Sequence[Record]) -> tuple[str, ...]:
+    """The types of cell that the records are of; those of DARTS where there is none yet."""
+    said = {kind for record in records for kind in record.get("skips") or {}}
+    return ("cell",) if "cell" in said else ("normal", "reduce")
+
+
 def _by_cell(axes: Axes, records: Sequence[Record], key: str, last: str = "") -> None:
     """A curve for each type of cell, out of the records' dictionary ``key``."""
-    for kind, label, color, style, size in CELLS:
+    there = _kinds(records)
+    for kind, label, color, style, size in (cell for cell in CELLS if cell[0] in there):
         before = len(axes.lines)
         curve(axes, records, _entry(key, kind), label, color, last=last)
         for line in axes.lines[before:]:

@@ -33,8 +33,15 @@ from wholenet.search.loggers import loggers
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import Gradient, RunConfig, SearchConfig, with_interval
 from wholenet.spaces.cell_tables import EXAMPLE, Table, table_of
-from wholenet.spaces.sizes import operation_names
+from wholenet.spaces.dots.survivors import table_of_stage
+from wholenet.spaces.nb201.genotype import TABLE as NB201_TABLE
+from wholenet.spaces.sizes import OWN_CELLS, operation_names
 
+OF_SPACE: dict[str, dict[str, Any]] = {
+    "nb201": {"cells": 15, "weight_decay": 5e-4},
+    "dots": {"epochs": 30, "gradient": "first-order", "warmup_share": 0.5, "search_share": 0.5},
+}
+"""What searches on a space have otherwise than DARTS', before their method changes it: the benchmark's own."""
 MACHINE = ("device", "workers", "threads", "checkpoint_minutes", "log")
 """Fields that a run may be continued with other values of."""
 
@@ -48,7 +55,7 @@ class ClassifierConfig(RunConfig):
     channels: EvenChannels = 16
     """C of the first cells."""
     cells: Cells = 8
-    """Cells of the network."""
+    """Cells of the network; of nb201 in three equal stages, 15 if nothing is given."""
     epochs: Count = 50
     """Passes over the images that the weights learn from."""
     batch: Batch = 64
@@ -90,7 +97,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
     """A search on a cell space; :func:`cell_config` makes one of a method. The defaults are DARTS'."""
 
     space: str = "darts"
-    """Search space: darts, s1, s2, s3, s4, or one that was registered; `wholenet info SPACE` counts it."""
+    """Search space: darts, s1, s2, s3, s4, nb201, dots, or one that was registered; `wholenet info SPACE` counts it."""
     operations: str | None = None
     """Candidate operations of every edge, joined by commas, in the place of the space's own: of ops/candidates.py, or
     registered from outside (docs/extending.md)."""
@@ -122,6 +129,14 @@ class CellConfig(SearchConfig, ClassifierConfig):
     sample_batches: Count = 10
     """And how many batches; the ten best are scored on all images."""
 
+    topology_epochs: Count = 40
+    """Of dots: epochs of the second search, for pairs of edges, after the `epochs` of the first, for operations. One
+    cosine of the rate spans both."""
+    survivors: str = ""
+    """Of dots: what the first search left; the run itself gives it to its second."""
+    epochs_before: CountOrNone = 0
+    """Of dots: epochs of the first search; likewise."""
+
     protocol: Literal["search", "single-stage", "two-stage"] = "search"
     """Search for a genotype; or keep the supernet as the final classifier; or search, and train what was found from
     scratch in OUT/retrained, for `retrain_epochs`, as large as the search's network."""
@@ -152,12 +167,20 @@ class CellConfig(SearchConfig, ClassifierConfig):
     def __post_init__(self) -> None:
         if self.operations is not None:
             operation_names(self.operations, EXAMPLE)
+            if self.space in OWN_CELLS:
+                raise ValueError(f"operations={self.operations!r}: space {self.space!r} has its own; leave them out")
         if self.method not in METHODS:
             raise ValueError(f"method={self.method!r} is unknown on a cell space; known: {', '.join(METHODS)}")
         if self.channels % (2 * self.groups):
             raise ValueError(
                 f"channels={self.channels}: expected a multiple of {2 * self.groups} with groups={self.groups}"
             )
+        if self.space == "nb201" and self.cells % 3:
+            raise ValueError(f"cells={self.cells}: space 'nb201' has three equal stages; expected a multiple of 3")
+        if self.space == "dots":
+            self._check_dots()
+        elif self.survivors or self.epochs_before:
+            raise ValueError(f"survivors and epochs_before are of space 'dots'; leave them out with {self.space!r}")
         if self.selection == "gates" and self.edge_weights:
             raise ValueError("selection='gates' looks at gates alone; edge_weights=True would make all of them small")
         if self.selection == "gates" and self.relaxation != "sigmoid":
@@ -196,6 +219,29 @@ class CellConfig(SearchConfig, ClassifierConfig):
                 "for a control give architecture='uniform'"
             )
 
+    def _check_dots(self) -> None:
+        """Its two searches have choices and an order of their own."""
+        needed = {"selection": "strength", "sampling": "none", "perturbation": "none", "relaxation": "softmax"}
+        needed |= {"stopping": "none", "groups": 1, "edge_weights": False, "auxiliary_skip": False}
+        if other := [name for name, value in needed.items() if getattr(self, name) != value]:
+            raise ValueError(
+                f"{other[0]}={getattr(self, other[0])!r} does not go with space 'dots', which chooses in groups and "
+                "pairs of its own; take one of the other spaces, or method 'darts'"
+            )
+        if self.protocol == "single-stage" or METHODS[self.method].searches:
+            raise ValueError(
+                f"method {self.method!r} with protocol={self.protocol!r} is no single search for a genotype, and space "
+                "'dots' is two that follow each other; take method 'darts'"
+            )
+
+    @property
+    def topology(self) -> CellConfig:
+        """The second search of DOTS, without what the first will have left: weights and pairs learn together, on all
+        images."""
+        special = {"epochs": self.topology_epochs, "epochs_before": self.epochs, "out": str(Path(self.out) / TOPOLOGY)}
+        special |= {"gradient": "one-level", "split": "same", "eigenvalue_every": 0, "protocol": "search"}
+        return dataclasses.replace(self, **special)
+
     def _check_stopping(self) -> None:
         if self.after_stopping == "stop" and (self.protocol == "single-stage" or self.selection != "strength"):
             raise ValueError(
@@ -216,7 +262,9 @@ class CellConfig(SearchConfig, ClassifierConfig):
         Raises:
             ValueError: for a space that there is not, or operations that it cannot have.
         """
-        return table_of(self.space, self.operations)
+        if self.space == "nb201":
+            return NB201_TABLE
+        return table_of_stage(self.survivors) if self.space == "dots" else table_of(self.space, self.operations)
 
     @property
     def moves_architecture(self) -> bool:
@@ -241,6 +289,8 @@ class CellConfig(SearchConfig, ClassifierConfig):
         return _searches(self)
 
 
+TOPOLOGY = "topology"
+"""Folder, in a run on dots, of its second search."""
 SEARCHES = "searches"
 """Folder of those runs."""
 
@@ -263,9 +313,10 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     varied = {name for special in METHODS[method].searches for name in special}
     if fixed := sorted(varied & set(given)):
         raise ValueError(f"method {method!r} searches with several values of {fixed[0]}; leave it out")
-    config = CellConfig(**with_interval({**METHODS[method].on_cells, **given, "method": method}))
+    of_space = OF_SPACE.get(str(given.get("space")), {})
+    config = CellConfig(**with_interval({**of_space, **METHODS[method].on_cells, **given, "method": method}))
     loggers(config.log)
-    table_of(config.space, config.operations)
+    _ = config.table  # an unknown space is refused here
     return config
 
 
@@ -275,7 +326,8 @@ class RetrainConfig(ClassifierConfig):
     and 20 cells)."""
 
     genotype: str
-    """Genotype file, the name of a published one (spaces/published_cells.py), or the text that DARTS' code prints."""
+    """Genotype file, the name of a published one (spaces/published_cells.py), the text that DARTS' code prints, or a
+    string of NAS-Bench-201."""
     epochs: Count = 600
     """Passes over the training images."""
     batch: Batch = 96
@@ -289,4 +341,5 @@ class RetrainConfig(ClassifierConfig):
 
 
 ADDED = {"control": False, "log": "none", "operations": None}
+ADDED |= {"topology_epochs": 40, "survivors": "", "epochs_before": 0}
 """Fields that the configs of searches did not have before 2026-11-29, and what they were then."""

@@ -5,6 +5,7 @@ result.json     what it came to, once it is done
 genotype.yaml   of a search: what it found; of a training: what is trained
 model/          the network: of a search the supernet, of a training the discrete network
 retrained/      of two stages, the second: a run folder too
+topology/       of DOTS, the search for pairs of edges: a run folder too
 control/        the frozen-uniform control, likewise
 searches/0...   of a method that searches several times: a run folder each, and below it `retrained/`
 epoch-*.pt      of a run that may go back: where to
@@ -25,6 +26,7 @@ from typing import Any
 from wholenet.files import read_json, require_keys, write_whole
 from wholenet.search.cell_config import (
     SEARCHES,
+    TOPOLOGY,
     CellConfig,
     ClassifierConfig,
     RetrainConfig,
@@ -79,6 +81,7 @@ class CellFolder(Folder):
         """Its second stage and its control; of a method that searches several times, each search and the short training
         of what that found."""
         found = {"second stage": self.path / RETRAINED, "control": self.path / CONTROL}
+        found |= {"pairs of edges": self.path / TOPOLOGY}
         for number, search in enumerate(takewhile(Path.is_dir, (self.path / SEARCHES / str(i) for i in count())), 1):
             found |= {f"search {number}": search, f"search {number}, trained": search / RETRAINED}
         return found

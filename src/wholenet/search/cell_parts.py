@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from wholenet.architecture import Weights
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.gradients import GRADIENTS
 from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.perturbation import perturbed
+from wholenet.search.phases import single_stage
 from wholenet.search.random_search import random_genotype, weights_of
 from wholenet.search.schedule import Now, Schedule
 from wholenet.search.steps import Batch
-from wholenet.search.updates import Parts, Turn, architecture_first
+from wholenet.search.updates import Parts, Turn, architecture_first, together
+from wholenet.spaces.cell_family import family_of
 from wholenet.spaces.cell_space import CellSupernet
+from wholenet.spaces.dots.network import DotsNet
+from wholenet.spaces.dots.pairs import COLDEST, temperature
 
 
 def parts_of(config: CellConfig, model: CellSupernet) -> Parts:
     """The parts that ``config`` names."""
     return Parts(
-        update=architecture_first,
+        update=together if config.survivors else architecture_first,
         gradient=GRADIENTS[config.gradient],
         own_batches=config.takes_validation_batches,
         penalties=REGULARIZERS[config.regularizer].penalties,
         weights=_weights_of_step(config, model),
         clip=config.clip,
-        at=lambda now: set_strengths(model, drop_path=config.drop_path * now.rise, auxiliary_skip=1 - now.rise),
+        at=partial(_at, config, model),
     )
+
+
+def _at(config: CellConfig, model: CellSupernet, now: Now) -> None:
+    """Set what moves with the time inside the network."""
+    set_strengths(model, drop_path=config.drop_path * now.rise, auxiliary_skip=1 - now.rise)
+    if config.survivors and isinstance(model.net, DotsNet):
+        search = single_stage(config.epochs, config.warmup_share, min(config.search_share, 1 - config.warmup_share))[1]
+        model.net.temperature = temperature(now.epoch, search.first, search.end)
 
 
 def retraining_parts(config: RetrainConfig, model: CellSupernet) -> Parts:
@@ -40,13 +54,13 @@ def retraining_parts(config: RetrainConfig, model: CellSupernet) -> Parts:
 
 def schedule_of(config: CellConfig | RetrainConfig, steps_per_epoch: int) -> Schedule:
     """How long the run is; its rate is a cosine of one value per epoch."""
+    more: dict[str, Any] = {}
+    if isinstance(config, CellConfig):
+        more = {"lr_end": config.lr_end, "before": config.epochs_before}
+        if config.space == "dots" and not config.epochs_before:
+            more["after"] = config.topology_epochs
     return Schedule(
-        epochs=config.epochs,
-        steps_per_epoch=steps_per_epoch,
-        lr=config.lr,
-        lr_end=config.lr_end if isinstance(config, CellConfig) else 0.0,
-        decay="cosine",
-        by_epoch=True,
+        epochs=config.epochs, steps_per_epoch=steps_per_epoch, lr=config.lr, decay="cosine", by_epoch=True, **more
     )
 
 
@@ -54,12 +68,15 @@ def set_strengths(model: CellSupernet, *, drop_path: float = 0.0, auxiliary_skip
     """Of what moves with the epochs inside the network: drop-path rises, the auxiliary skip fades to nothing."""
     model.net.state.drop_path = drop_path
     model.net.state.auxiliary_skip = auxiliary_skip
+    if isinstance(model.net, DotsNet):
+        model.net.temperature = COLDEST
 
 
 def _weights_of_step(config: CellConfig, model: CellSupernet) -> Callable[[Turn, Batch], Weights | None] | None:
     if config.sampling == "random":
         table, like = config.table, next(iter(model.arch.logits.values()))
-        return lambda _turn, _batch: weights_of(random_genotype(table), table, like)
+        family = family_of(config.space)
+        return lambda _turn, _batch: weights_of(random_genotype(table, family=family), table, like)
     if config.perturbation == "none":
         return None
     return perturbed(config)

@@ -78,6 +78,9 @@ GROUPS = {
         "sampling",
         "samples",
         "sample_batches",
+        "topology_epochs",
+        "survivors",
+        "epochs_before",
     ),
     "Early stopping of the search": (
         "eigenvalue_every",

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.spaces.cell_tables import INPUTS, NODES, TYPES, Table
-from wholenet.spaces.darts_genotype import KEPT, CellGenotype, Choice
+from wholenet.spaces.cell_family import DARTS_CELLS, CellFamily, targets
+from wholenet.spaces.cell_tables import Table
+from wholenet.spaces.darts_genotype import Choice
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,16 @@ class Left:
     """What is left of a supernet."""
 
     options: dict[str, Tensor]
-    """Boolean [14, O] for each type of cell."""
+    """Boolean [edges, O] for each type of cell."""
     decided: dict[str, Tensor]
-    """Boolean [14]: edges that have only one option for good, which then counts fully."""
+    """Boolean [edges]: those that have only one option for good, which then counts fully."""
 
     @classmethod
-    def all_of(cls, table: Table) -> Left:
-        """Every option but ``none``."""
-        options = {k: torch.tensor([[n != "none" for n in edge.operations] for edge in table[k]]) for k in TYPES}
-        return cls(options, {kind: torch.zeros(len(table[kind]), dtype=torch.bool) for kind in TYPES})
+    def all_of(cls, table: Table, family: CellFamily = DARTS_CELLS) -> Left:
+        """Every option, ``none`` only where the ``family`` may keep it."""
+        whole = family.keeps_none
+        options = {k: torch.tensor([[whole or n != "none" for n in e.operations] for e in table[k]]) for k in table}
+        return cls(options, {kind: torch.zeros(len(table[kind]), dtype=torch.bool) for kind in table})
 
     def without(self, kind: str, edge: int, option: int | None = None) -> Left:
         """The same with an option, or all of an edge's, gone."""
@@ -61,7 +64,8 @@ def select(
     tune: Callable[[Left], None],
     seed: int,
     progress: Callable[[int, int], None] | None = None,
-) -> CellGenotype:
+    family: CellFamily = DARTS_CELLS,
+) -> Any:
     """The genotype that is left.
 
     Args:
@@ -70,9 +74,10 @@ def select(
         tune: train the supernet with these options left for a while; after each edge that had a choice.
         seed: of the order of the edges.
         progress: called with (edges decided, edges in all).
+        family: of the space; where it keeps all edges, none is dropped.
     """
-    left = Left.all_of(table)
-    edges = [(kind, i) for kind in TYPES for i in range(len(table[kind]))]
+    left = Left.all_of(table, family)
+    edges = [(kind, i) for kind in table for i in range(len(table[kind]))]
     order = torch.randperm(len(edges), generator=torch.Generator().manual_seed(seed)).tolist()
     for done, place in enumerate(order):
         kind, edge = edges[place]
@@ -84,22 +89,22 @@ def select(
         if progress:
             progress(done + 1, len(order))
     cells = {}
-    for kind in TYPES:
-        left, cells[kind] = _two_edges_each(table, kind, left, score)
-    return CellGenotype(**cells)
+    for kind in table:
+        left, cells[kind] = _edges_kept(table, kind, left, score, family.kept)
+    return family.make(cells)
 
 
-def _two_edges_each(
-    table: Table, kind: str, left: Left, score: Callable[[Left], float]
+def _edges_kept(
+    table: Table, kind: str, left: Left, score: Callable[[Left], float], kept: int | None
 ) -> tuple[Left, tuple[tuple[Choice, ...], ...]]:
-    for target in range(INPUTS, INPUTS + NODES):
+    for target in targets(table[kind]):
         into = [i for i, edge in enumerate(table[kind]) if edge.target == target]
-        while len(into) > KEPT:
+        while kept is not None and len(into) > kept:
             scores = {edge: score(left.without(kind, edge)) for edge in into}
             weakest = max(scores, key=lambda edge: scores[edge])
             left = left.without(kind, weakest)
             into.remove(weakest)
-    return left, tuple(tuple(_choices(table, kind, left, target)) for target in range(INPUTS, INPUTS + NODES))
+    return left, tuple(tuple(_choices(table, kind, left, target)) for target in targets(table[kind]))
 
 
 def _choices(table: Table, kind: str, left: Left, target: int) -> Iterator[Choice]:

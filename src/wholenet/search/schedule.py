@@ -58,6 +58,10 @@ class Schedule:
     """Whether the rate is one value per epoch (DARTS) or moves with every step."""
     warmup: int = 0
     """Steps at the start in which it rises linearly to what it would be without them."""
+    before: int = 0
+    """Epochs of the same decay that are over when this run begins: of a search in two runs."""
+    after: int = 0
+    """Epochs of the same decay that follow it."""
     still: int = 0
     """Epochs at the start in which the weights stay: the rate is 0, and all else begins after them."""
 
@@ -70,6 +74,9 @@ class Schedule:
         >>> darts = Schedule(epochs=50, steps_per_epoch=391, lr=0.025, lr_end=0.001, decay="cosine", by_epoch=True)
         >>> [round(darts.rate(epoch), 8) for epoch in (0, 1, 1.5, 49)]
         [0.025, 0.02497632, 0.02497632, 0.00102368]
+        >>> second = Schedule(epochs=40, before=30, steps_per_epoch=9, lr=0.025, lr_end=0.001, decay="cosine")
+        >>> [round(second.rate(epoch), 7) for epoch in (0, 39)]
+        [0.0156703, 0.0010121]
         >>> late = Schedule(epochs=5, steps_per_epoch=9, lr=1.0, decay="cosine", still=3)
         >>> [late.rate(epoch) for epoch in (2.9, 3, 4)]
         [0.0, 1.0, 0.5]
@@ -79,7 +86,8 @@ class Schedule:
         if time < self.still:
             return 0.0
         done = math.floor(time) if self.by_epoch else time
-        left = DECAYS[self.decay](done - self.still, self.epochs - self.still)
+        whole = self.before + self.epochs + self.after
+        left = DECAYS[self.decay](self.before + done - self.still, whole - self.still)
         return self.lr_end + (self.lr - self.lr_end) * left
 
     def now(self, epoch: int, step: int = 0) -> Now:

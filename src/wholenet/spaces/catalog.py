@@ -15,15 +15,19 @@ from wholenet.registry import Registry
 from wholenet.spaces.autodeeplab.space import AUTODEEPLAB
 from wholenet.spaces.cell_space import CELL_SPACES
 from wholenet.spaces.dense_space import DENSE_GRID
+from wholenet.spaces.dots.space import DOTS
 from wholenet.spaces.grid_space import GRID
 from wholenet.spaces.grid_subnets import GridSubnets
+from wholenet.spaces.nb201.space import NB201
 from wholenet.spaces.recurrent.space import RECURRENT
 from wholenet.spaces.space import Facts, Space, Spec, known_names
 from wholenet.spaces.subnets import Subnets
 from wholenet.spaces.supernet import Supernet, create, subnets_of
 
 SPACES: Registry[Space] = Registry(
-    "space", {space.name: space for space in (GRID, DENSE_GRID, AUTODEEPLAB, RECURRENT, *CELL_SPACES)}, load_plugins
+    "space",
+    {space.name: space for space in (GRID, DENSE_GRID, AUTODEEPLAB, RECURRENT, *CELL_SPACES, NB201, DOTS)},
+    load_plugins,
 )
 """By name; :func:`wholenet.register` adds to them."""
 

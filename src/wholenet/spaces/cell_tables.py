@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from wholenet.files import shown
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
-from wholenet.spaces.sizes import operation_names
+from wholenet.spaces.sizes import OWN_CELLS, operation_names
 
 TYPES = ("normal", "reduce")
 """Types of cell; a reduction cell halves the size and doubles the channels."""
@@ -98,8 +98,9 @@ OTHERS = ("grid", "dense-grid", "autodeeplab", "recurrent")
 
 
 def is_cell_space(name: object) -> bool:
-    """Whether a search space of these cells is called so. Packages are asked for theirs where it is none of ours."""
-    return name not in OTHERS and name in TABLES
+    """Whether a search space of cells, these or others, is called so. Packages are asked for theirs where it is none
+    of ours."""
+    return name in OWN_CELLS or (name not in OTHERS and name in TABLES)
 
 
 def table_of(space: str, operations: str | None = None) -> Table:

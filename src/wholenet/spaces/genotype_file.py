@@ -5,7 +5,7 @@ from __future__ import annotations
 from wholenet.files import read_yaml
 from wholenet.spaces.sizes import PUBLISHED_PATHS
 
-ELSEWHERE = ("cells", "grid")
+ELSEWHERE = ("cells", "grid", "nb201")
 """What files say that ``retrain`` has no network for masks of: cells classify, and grids are trained by
 `fit --genotype`."""
 

@@ -103,6 +103,8 @@ GRIDS = ("grid", "dense-grid")
 """Spaces whose network is the grid's, with one reach or another."""
 DECODINGS = {"dense-grid": ("threshold", "strongest")}
 """Of spaces that take some of the decodings alone, these; the first where none is given."""
+OWN_CELLS = ("nb201", "dots")
+"""Spaces of image classification whose cells are not those of ``spaces/cell_tables.py``."""
 
 
 def grid_size(name: str, filters: int | None = None, layers: int | None = None) -> GridSize:

@@ -17,7 +17,7 @@ from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.config import MACHINE, FitConfig, fit_config, grid_methods
 from wholenet.search.methods import METHODS
 from wholenet.search.run_folder import outside_space, space_of
-from wholenet.spaces.cell_space import check_operations
+from wholenet.spaces.cell_family import family_of
 from wholenet.spaces.cell_tables import is_cell_space
 
 PLACES = ("data", "out")
@@ -102,7 +102,7 @@ def planned(path: Path, group: str, given: Mapping[str, Any], data: str) -> Plan
         if isinstance(config, FitConfig):
             space_of(config)
         else:
-            check_operations(config.table)
+            family_of(config.space).check(config.table)
     except ValueError as error:
         raise ValueError(f"run {path.name}: {error}") from error
     return PlannedRun(path.name, path, group, task, options, config)

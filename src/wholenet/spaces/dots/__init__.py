@@ -1,0 +1,1 @@
+"""DOTS: decoupled operation and topology search on DARTS' space (Gu et al., CVPR 2021)."""

@@ -1,0 +1,83 @@
+"""NAS-Bench-201's search space as a :class:`Space`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wholenet.architecture import Weights
+from wholenet.checked import Cells, Channels, Groups, checked
+from wholenet.spaces.nb201.genotype import (
+    NAME,
+    TABLE,
+    Nb201Genotype,
+    genotype_from_dict,
+    read_genotype,
+    write_genotype,
+)
+from wholenet.spaces.nb201.network import CELLS, STAGES, Nb201Net
+from wholenet.spaces.space import Facts, GenotypeKind, Space
+
+
+@checked
+class Nb201Settings:
+    """What shapes a network of this space."""
+
+    channels: Channels = 16
+    """C of the first stage."""
+    cells: Cells = CELLS
+    """How many, in three equal stages."""
+    affine: bool = False
+    """BatchNorms in the cells of a supernet have an affine map; a discrete network's always have."""
+    groups: Groups = 1
+    """One in so many channels goes through the operations (PC-DARTS)."""
+    edge_weights: bool = False
+    """Edges have weights of their own (PC-DARTS)."""
+    auxiliary_skip: bool = False
+    """A skip connection on each edge, beside the choice (DARTS-)."""
+
+    def __post_init__(self) -> None:
+        if self.cells % STAGES:
+            raise ValueError(f"cells={self.cells}: expected a multiple of {STAGES}, as many in each of the stages")
+
+
+def _build(settings: Nb201Settings, facts: Facts, genotype: Nb201Genotype | None) -> Nb201Net:
+    shape: dict[str, Any] = {"channels": settings.channels, "cells": settings.cells, "in_channels": facts.channels}
+    if genotype is not None:
+        return Nb201Net(genotype.table(), facts.outputs, search=False, **shape)
+    return Nb201Net(
+        TABLE,
+        facts.outputs,
+        affine=settings.affine,
+        groups=settings.groups,
+        edge_weights=settings.edge_weights,
+        auxiliary_skip=settings.auxiliary_skip,
+        **shape,
+    )
+
+
+def _no_weights(_genotype: Nb201Genotype) -> Weights:
+    """The discrete network has nothing to weigh."""
+    return {}
+
+
+RECIPE = {
+    "cells": CELLS,
+    "epochs": 200,
+    "batch": 256,
+    "lr": 0.1,
+    "weight_decay": 5e-4,
+    "clip": 0.0,
+    "drop_path": 0.0,
+    "cutout": 0,
+    "auxiliary": 0.0,
+}
+"""How the benchmark trained its networks; its momentum was Nesterov's, ours is not."""
+NB201 = Space(
+    name=NAME,
+    settings=Nb201Settings,
+    build=_build,
+    tasks=("classification",),
+    recipe=RECIPE,
+    multiple=4,
+    genotype=GenotypeKind(genotype_from_dict, _no_weights, read=read_genotype, write=write_genotype),
+)
