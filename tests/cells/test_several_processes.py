@@ -52,6 +52,7 @@ def test_two_processes_decide_what_one_does(done, name, patches, tmp_path):
     assert first.keys() == second.keys() == expected.keys()
     runs = {key.split("/")[0] for key in first if "/" in key}
     inside = {"two stages": {"retrained"}, "control": {"control"}, "several": {"0", "1", "retrained"}}
+    inside |= {"pairs": {"topology"}}
     assert runs - {name} == inside.get(name, set()) - {name}
     for key, value in expected.items():
         if key == "results":

@@ -100,7 +100,7 @@ def _chance(found: Searched | Best) -> str | None:
         epoch = found.genotype_epoch
     folder = CellFolder(run)
     config = folder.search_config
-    # The pairs of DOTS are sharpened: their records are of temperature 1, at which a search of its length decides little.
+    # DOTS' records are of temperature 1; what it chooses by is sharpened.
     if config.sampling != "none" or config.selection == "perturbation" or config.space == "dots":
         return None
     return chance(folder.records()[epoch]["entropy"])
