@@ -28,6 +28,7 @@ from wholenet.checked import (
     Strength,
     checked,
 )
+from wholenet.search.dots_config import check_dots, topology_fields
 from wholenet.search.early_stopping import RULES
 from wholenet.search.loggers import loggers
 from wholenet.search.methods import METHODS
@@ -178,7 +179,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
         if self.space == "nb201" and self.cells % 3:
             raise ValueError(f"cells={self.cells}: space 'nb201' has three equal stages; expected a multiple of 3")
         if self.space == "dots":
-            self._check_dots()
+            check_dots(self)
         elif self.survivors or self.epochs_before:
             raise ValueError(f"survivors and epochs_before are of space 'dots'; leave them out with {self.space!r}")
         if self.selection == "gates" and self.edge_weights:
@@ -219,28 +220,10 @@ class CellConfig(SearchConfig, ClassifierConfig):
                 "for a control give architecture='uniform'"
             )
 
-    def _check_dots(self) -> None:
-        """Its two searches have choices and an order of their own."""
-        needed = {"selection": "strength", "sampling": "none", "perturbation": "none", "relaxation": "softmax"}
-        needed |= {"stopping": "none", "groups": 1, "edge_weights": False, "auxiliary_skip": False}
-        if other := [name for name, value in needed.items() if getattr(self, name) != value]:
-            raise ValueError(
-                f"{other[0]}={getattr(self, other[0])!r} does not go with space 'dots', which chooses in groups and "
-                "pairs of its own; take one of the other spaces, or method 'darts'"
-            )
-        if self.protocol == "single-stage" or METHODS[self.method].searches:
-            raise ValueError(
-                f"method {self.method!r} with protocol={self.protocol!r} is no single search for a genotype, and space "
-                "'dots' is two that follow each other; take method 'darts'"
-            )
-
     @property
     def topology(self) -> CellConfig:
-        """The second search of DOTS, without what the first will have left: weights and pairs learn together, on all
-        images."""
-        special = {"epochs": self.topology_epochs, "epochs_before": self.epochs, "out": str(Path(self.out) / TOPOLOGY)}
-        special |= {"gradient": "one-level", "split": "same", "eigenvalue_every": 0, "protocol": "search"}
-        return dataclasses.replace(self, **special)
+        """The second search of DOTS, without what the first will have left."""
+        return dataclasses.replace(self, **topology_fields(self))
 
     def _check_stopping(self) -> None:
         if self.after_stopping == "stop" and (self.protocol == "single-stage" or self.selection != "strength"):
@@ -289,8 +272,6 @@ class CellConfig(SearchConfig, ClassifierConfig):
         return _searches(self)
 
 
-TOPOLOGY = "topology"
-"""Folder, in a run on dots, of its second search."""
 SEARCHES = "searches"
 """Folder of those runs."""
 

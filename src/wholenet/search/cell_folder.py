@@ -26,11 +26,11 @@ from typing import Any
 from wholenet.files import read_json, require_keys, write_whole
 from wholenet.search.cell_config import (
     SEARCHES,
-    TOPOLOGY,
     CellConfig,
     ClassifierConfig,
     RetrainConfig,
 )
+from wholenet.search.dots_config import TOPOLOGY
 from wholenet.search.folder import Folder
 
 RESULT = "result.json"
