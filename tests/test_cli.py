@@ -431,8 +431,8 @@ def test_predictions_that_would_overwrite_each_other_or_the_images_are_refused(r
             "from its last checkpoint with `wholenet fit --resume",
         ),
         ("wholenet.cells.retrain.retrain", "retrain darts-v2 x --out OUT/r", "with `wholenet retrain --resume RUN`"),
-        ("wholenet.api.load_model", "predict x x --out OUT/p", "wholenet predict: stopped\n"),
-        ("wholenet.api.load_model", "evaluate x scenes", "wholenet evaluate: stopped\n"),
+        ("wholenet.trained.load_model", "predict x x --out OUT/p", "wholenet predict: stopped\n"),
+        ("wholenet.trained.load_model", "evaluate x scenes", "wholenet evaluate: stopped\n"),
     ],
 )
 def test_who_interrupts_a_command_is_told_how_to_go_on_with_that(place, arguments, said, tmp_path, monkeypatch, capsys):

@@ -38,6 +38,7 @@ ROOMS = [
     "studies",
     "sweeps",
     "old_names",
+    "trained",
     "inspection",
     "api",
     "benchmarks",

@@ -63,7 +63,7 @@ def test_a_model_says_how_it_is_scored_and_what_it_answers(searched, patches, tm
     written = wholenet.predict(searched, [patches / "test"], tmp_path / "classes.csv")
     assert written == [tmp_path / "classes.csv"]
     assert len(written[0].read_text().splitlines()) == 1 + found.images
-    for options in ({"overlay": True}, {"tiling": wholenet.api.Tiling()}):
+    for options in ({"overlay": True}, {"tiling": wholenet.trained.Tiling()}):
         with pytest.raises(ValueError, match="answers for whole images"):
             wholenet.predict(model, [patches / "test"], tmp_path / "x", **options)
     with pytest.raises(ValueError, match="a classifier"):

@@ -80,8 +80,8 @@ class Worked(BaseException):
 
 
 WORK = (
-    *("wholenet.api.load_model", "wholenet.inspection.diagnose_run"),
-    *("wholenet.api.decode_model", "wholenet.data.review.review", "wholenet.data.labelled_review.review_labelled"),
+    *("wholenet.trained.load_model", "wholenet.inspection.diagnose_run"),
+    *("wholenet.trained.decode_model", "wholenet.data.review.review", "wholenet.data.labelled_review.review_labelled"),
     *(
         "wholenet.spaces.count.count",
         "wholenet.bench.available",

@@ -98,8 +98,8 @@ def video(path, frames):
 
 
 def test_the_other_videos_are_predicted_after_images_that_failed(images, tmp_path, monkeypatch):
-    monkeypatch.setattr("wholenet.api.load_any", lambda _: Dark())
-    monkeypatch.setattr("wholenet.api._check_segmenter", lambda _: None)
+    monkeypatch.setattr("wholenet.trained.load_any", lambda _: Dark())
+    monkeypatch.setattr("wholenet.trained._check_segmenter", lambda _: None)
     names = ("empty", "lost", "whole")
     empty, lost, whole = (video(tmp_path / f"{name}.avi", [0, 0, 255 * (name == "lost")]) for name in names)
     empty.write_bytes(b"RIFF" + bytes(200))

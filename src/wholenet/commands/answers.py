@@ -18,7 +18,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 def loaded(model: str, device: str, tile: str | None) -> Any:
     """The model of any task; what is no size is refused before that takes its time."""
-    from wholenet.api import load_any
+    from wholenet.trained import load_any
 
     if tile is not None:
         parse_size(tile)

@@ -24,9 +24,9 @@ def decode(run: str, *, out: str, decoding: Decoding = None, tau: Share | None =
     if tau is not None and decoding != "threshold":
         given = "the usual decoding" if decoding is None else decoding
         raise ValueError(f"--tau is for --decoding threshold alone; {given} does not look at it")
-    from wholenet.api import decode  # imports torch
     from wholenet.deploy.model_folder import load_model
     from wholenet.diagnostics.verdict import chance_in
+    from wholenet.trained import decode  # imports torch
 
     genotype = decode(run, out, decoding, 0.5 if tau is None else tau)
     print(f"{genotype} in {out}")

@@ -43,7 +43,6 @@ def evaluate(
     """
     from rich.console import Console
 
-    from wholenet.api import evaluate
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.language import TrainedLanguageModel
     from wholenet.deploy.score import scores_to_dict
@@ -51,6 +50,7 @@ def evaluate(
     from wholenet.report.data_check import printable
     from wholenet.report.evaluation import evaluation_lines
     from wholenet.report.progress import counted
+    from wholenet.trained import evaluate
 
     network = loaded(model, device, tile)
     if isinstance(network, TrainedClassifier):

@@ -25,8 +25,8 @@ def export(
         data: Data to check the file on; default: the run's, or the scenes.
         drop_below: Leave out edges of less weight, and say what that costs in mIoU.
     """
-    from wholenet.api import export
     from wholenet.report.data_check import printable
+    from wholenet.trained import export
 
     if data is not None:
         print(printable(how_read(data, "segmentation")))

@@ -99,12 +99,12 @@ def _masks(
 ) -> None:
     from rich.console import Console
 
-    from wholenet.api import predict
     from wholenet.data.pictures import bands_shown
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.flips import flipped_as_asked
     from wholenet.deploy.predict import SomeFailed
     from wholenet.report.progress import counted
+    from wholenet.trained import predict
 
     failed = None
     progress = counted(Console(stderr=True), "predicting")
