@@ -89,7 +89,7 @@ class BudgetConfig(BeginConfig):
 
     budget: str | None = None
     """What one image may cost in the end: a share of the whole network (40%), multiply-adds (2GMACs), or time on this
-    machine's CPU (30ms). Default: all is kept."""
+    machine's CPU (30ms). Of `wholenet fit`, several joined by commas train a run for each. Default: all is kept."""
     budget_by: Scoring | None = None
     """How it is met: by a network that is narrower from the start (narrower; the default), or has fewer layers
     (shallower, a control), or by removing units over the search: what the loss needs least per multiply-add (saliency),
