@@ -15,7 +15,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 import wholenet
-from wholenet import api, inspection, old_names
+from wholenet import api, inspection, old_names, trained
 from wholenet.arguments import Typed
 from wholenet.checked import bounds_of, check, checked, names_of
 from wholenet.cli import build_parser
@@ -30,7 +30,9 @@ from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_space import CellSettings
 from wholenet.spaces.dense_space import DenseGridSettings
 from wholenet.spaces.device_table import DeviceTable
+from wholenet.spaces.dots.space import DotsSettings
 from wholenet.spaces.grid_space import GridSettings
+from wholenet.spaces.nb201.space import Nb201Settings
 from wholenet.spaces.recurrent.space import RecurrentSettings
 from wholenet.spaces.space import Facts, Spec
 from wholenet.studies.setting import CellSetting, Setting
@@ -60,6 +62,7 @@ BESIDE = {
         ("warmup_share", 1): {"architecture": "uniform"},
         ("search_share", 0): {"architecture": "uniform"},
         ("groups", 2048): {"channels": 4096},
+        ("epochs_before", 1_000_000): {"space": "dots"},
     },
 }
 """What else a config needs where a field is at its end."""
@@ -73,6 +76,8 @@ MADE = {
     Tiling: {},
     GridSettings: {},
     AutoDeepLabSettings: {},
+    DotsSettings: {},
+    Nb201Settings: {},
     DenseGridSettings: {"layers": 100, "filters": 128},
     RecurrentSettings: {},
     LanguageSettings: {},
@@ -173,7 +178,7 @@ def test_the_command_line_has_the_same_bounds():
 
 
 def test_the_verbs_for_python_have_bounds_and_check_them():
-    homes = [module.__name__ for module in (api, inspection, old_names)]
+    homes = [module.__name__ for module in (api, trained, inspection, old_names)]
     verbs = [f for f in vars(api).values() if inspect.isfunction(f) and f.__module__ in homes]
     verbs = [f for f in [*verbs, create_model] if not f.__name__.startswith("_")]
     seen = 0

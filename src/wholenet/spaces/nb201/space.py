@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from wholenet.architecture import Weights
-from wholenet.checked import Cells, Channels, Groups, checked
+from wholenet.checked import Channels, Groups, checked
 from wholenet.spaces.nb201.genotype import (
     NAME,
     TABLE,
@@ -16,6 +18,8 @@ from wholenet.spaces.nb201.genotype import (
 )
 from wholenet.spaces.nb201.network import CELLS, STAGES, Nb201Net
 from wholenet.spaces.space import Facts, GenotypeKind, Space
+
+Cells = Annotated[int, Field(ge=STAGES, le=66 * STAGES)]
 
 
 @checked
