@@ -15,6 +15,7 @@ from wholenet.search.loop import train_epoch
 from wholenet.search.methods import METHODS
 from wholenet.search.phases import Phase
 from wholenet.spaces.catalog import create_model
+from wholenet.spaces.option_costs import with_costs
 from wholenet.tasks.classification import ClassificationLoss
 
 CPU = torch.device("cpu")
@@ -42,6 +43,8 @@ class Epoch:
         torch.manual_seed(0)
         self.state = initial_search(config, 3, CPU)
         self.state.epoch = epoch
+        if config.regularizer == "cost":
+            with_costs(self.state.model, (8, 8))
         self.parts = parts_of(config, self.state.model)
         self.schedule = replace(schedule_of(config, STEPS), epochs=4)
         self.phase = phase(moves=moves and config.moves_architecture)
@@ -82,9 +85,9 @@ def test_in_every_method_weights_move_and_logits_do_if_and_only_if_they_may(meth
 def test_methods_with_parts_of_their_own_have_them_and_only_these():
     model = create_model("s2", num_classes=3, channels=4, cells=3)
     found = {name: parts_of(config_of(name), model) for name in METHODS}
-    assert {name for name, p in found.items() if p.penalties} == {"beta-darts", "fair-darts"}
+    assert {name for name, p in found.items() if p.penalties} == {"beta-darts", "fair-darts", "drnas", "proxyless"}
     assert {name for name, p in found.items() if p.weights} == {"sdarts-rs", "sdarts-adv", "random-ws"}
-    assert {name for name, p in found.items() if not p.own_batches} == {"one-level", "random-ws"}
+    assert {name for name, p in found.items() if not p.own_batches} == {"one-level", "random-ws", "snas"}
 
 
 def test_random_search_draws_another_architecture_for_each_step(monkeypatch):
