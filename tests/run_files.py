@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+import wholenet.run as run_module
 from wholenet.search.removal import Removal
 
 
@@ -28,6 +29,23 @@ def checkpoint(run):
     """checkpoint.pt: all that the next epoch depends on, and the records so far, :func:`untimed`."""
     saved = torch.load(run / "checkpoint.pt", weights_only=True)
     return saved | {"records": untimed(saved.get("records", []))}
+
+
+def stop_after(steps, train):
+    """Interrupt the training that ``train`` begins after so many steps."""
+    real, done = run_module.train_epoch, []
+
+    def stopping(*arguments):
+        for step in real(*arguments):
+            yield step
+            done.append(step)
+            if len(done) == steps:
+                raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "train_epoch", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            train()
 
 
 @contextmanager

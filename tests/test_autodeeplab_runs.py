@@ -6,8 +6,7 @@ import torch
 import yaml
 
 import wholenet
-import wholenet.run as run_module
-from run_files import PICTURES, assert_equal, checkpoint, records, untimed
+from run_files import PICTURES, assert_equal, checkpoint, records, stop_after, untimed
 from wholenet.cli import main
 from wholenet.search.config import genotype_config
 from wholenet.spaces.autodeeplab.final import FinalNet
@@ -33,23 +32,6 @@ def run(discs, tmp_path_factory):
 def genotype(tmp_path):
     (tmp_path / "g.yaml").write_text(yaml.safe_dump({"genotype": FOUND, "space": "autodeeplab"}))
     return tmp_path / "g.yaml"
-
-
-def stop_after(steps, train):
-    """Interrupt the training that ``train`` begins after so many steps."""
-    real, done = run_module.train_epoch, []
-
-    def stopping(*arguments):
-        for step in real(*arguments):
-            yield step
-            done.append(step)
-            if len(done) == steps:
-                raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "train_epoch", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            train()
 
 
 def test_a_search_moves_both_kinds_of_logits_and_is_drawn(run):

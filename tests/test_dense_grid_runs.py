@@ -8,8 +8,7 @@ import torch
 import yaml
 
 import wholenet
-import wholenet.run as run_module
-from run_files import PICTURES, assert_equal, checkpoint, records, untimed
+from run_files import PICTURES, assert_equal, checkpoint, records, stop_after, untimed
 from wholenet.deploy.fold import Folded
 from wholenet.search import cost
 from wholenet.search.config import fit_config
@@ -29,23 +28,6 @@ def run(discs, tmp_path_factory):
     with PICTURES:
         wholenet.fit(discs, out, **OWN, **SHORT, **PHASES, entropy_beta=0.1, sampled_links=2, tied=True)
     return out
-
-
-def stop_after(steps, train):
-    """Interrupt the training that ``train`` begins after so many steps."""
-    real, done = run_module.train_epoch, []
-
-    def stopping(*arguments):
-        for step in real(*arguments):
-            yield step
-            done.append(step)
-            if len(done) == steps:
-                raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "train_epoch", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            train()
 
 
 def test_a_search_moves_both_kinds_of_logits_and_is_drawn(run):

@@ -12,9 +12,8 @@ import pytest
 import torch
 
 import wholenet
-import wholenet.run as run_module
 from forked import fork_commands
-from run_files import assert_equal, checkpoint, records, untimed
+from run_files import assert_equal, checkpoint, records, stop_after, untimed
 from toy import shallow
 from wholenet import plugins
 from wholenet.architecture import RELAXATIONS
@@ -94,23 +93,6 @@ def test_a_space_of_ones_own_is_trained_and_has_a_control_at_equal_time(run):
     spec = wholenet.load(run, device="cpu").network.spec
     assert (spec.space, spec.settings) == ("kernels", {"width": 4, "layers": 2})
     assert {path.name for path in run.glob("*.png")} <= {"predictions.png", "curves.png", "entropy.png"}
-
-
-def stop_after(steps, fit):
-    """Interrupt the training that ``fit`` begins after so many steps."""
-    real, done = run_module.train_epoch, []
-
-    def stopping(*arguments):
-        for step in real(*arguments):
-            yield step
-            done.append(step)
-            if len(done) == steps:
-                raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "train_epoch", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            fit()
 
 
 def test_it_goes_on_to_the_bit(run, discs, tmp_path):

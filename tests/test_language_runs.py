@@ -13,8 +13,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import wholenet
-import wholenet.run as run_module
-from run_files import PICTURES, assert_equal, checkpoint, records, untimed
+from run_files import PICTURES, assert_equal, checkpoint, records, stop_after, untimed
 from wholenet.cli import main
 from wholenet.data.sample import DataError
 from wholenet.deploy.model_folder import load_model
@@ -53,23 +52,6 @@ def search(text, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "search"
     with PICTURES:
         return out, wholenet.fit(text, out, **SEARCH)
-
-
-def stop_after(steps, fit):
-    """Interrupt the training that ``fit`` begins after so many steps."""
-    real, done = run_module.train_epoch, []
-
-    def stopping(*arguments):
-        for step in real(*arguments):
-            yield step
-            done.append(step)
-            if len(done) == steps:
-                raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "train_epoch", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            fit()
 
 
 def test_a_search_is_scored_beside_its_floors_and_draws_its_cell(search):

@@ -16,8 +16,7 @@ import pytest
 
 import wholenet
 import wholenet.cells.search as search_module
-import wholenet.run as run_module
-from run_files import records
+from run_files import records, stop_after
 from toy import TOY
 from wholenet.search.cell_config import cell_config
 from wholenet.search.config import grid_methods
@@ -115,34 +114,13 @@ def cell_options(monkeypatch):
     return make
 
 
-@pytest.fixture
-def stopped_after_the_first_step(monkeypatch):
-    """Runs are; afterwards they go on."""
-    real = run_module.train_epoch
-
-    def stopping(*arguments):
-        for step in real(*arguments):
-            yield step
-            raise KeyboardInterrupt
-
-    def stopped(start):
-        with monkeypatch.context() as patch:
-            patch.setattr(run_module, "train_epoch", stopping)
-            with pytest.raises(KeyboardInterrupt):
-                start()
-
-    return stopped
-
-
 @pytest.mark.parametrize(("space", "method"), PAIRS)
-def test_a_cell_space_with_a_method(
-    space, method, cell_options, patches, tmp_path, monkeypatch, stopped_after_the_first_step
-):
+def test_a_cell_space_with_a_method(space, method, cell_options, patches, tmp_path, monkeypatch):
     of, out, options = METHODS[method], tmp_path / "run", cell_options(space, method)
     if of.searches:  # two of them are several
         monkeypatch.setitem(METHODS._known, method, replace(of, searches=of.searches[::3]))
     if space == WHOLE:
-        stopped_after_the_first_step(lambda: wholenet.fit(patches, out, **options))
+        stop_after(1, lambda: wholenet.fit(patches, out, **options))
         found = wholenet.resume(out)
     else:
         found = wholenet.fit(patches, out, **options)
