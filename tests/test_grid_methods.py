@@ -15,6 +15,7 @@ import wholenet.run as run_module
 from run_files import assert_equal, checkpoint, records, untimed
 from toy import TOY
 from wholenet.search.config import ADDED, FitConfig, fit_config, grid_methods
+from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.methods import METHODS
 from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import RunFolder
@@ -35,23 +36,25 @@ SMALL = {
     "search_share": 0.5,
     "threads": 1,
 }
+ONCE = SMALL | {"epochs": 2, "warmup_share": 0.5}
+"""A search of an epoch."""
+SHORTEST = StoppingRule(window=1, lag=1, growth=9.0, centred=False, earliest=0)
 WATCHED = SMALL | {"epochs": 15, "warmup_share": 0.07, "search_share": 0.8, "batch": 6, "val_every": 15}
 """Long enough for a stopping rule."""
-
-
-def options_of(method):
-    return {**WATCHED, "stopping": "paper"} if method in ("darts-es", "darts-ada") else SMALL
+ON_TOY = {name: value for name, value in WATCHED.items() if name != "size"} | TOY
 
 
 @pytest.fixture
 def trains(discs, monkeypatch):
-    """``wholenet.fit`` by a method; curvature has tests of its own."""
+    """``wholenet.fit`` by a method; curvature has tests of its own, and what a rule does too: here it is the shortest
+    that there is."""
+    monkeypatch.setitem(RULES, "paper", SHORTEST)
     monkeypatch.setattr(job_module, "_ends_of_spectrum", lambda *_: {"eigenvalue": 1.0, "lowest_eigenvalue": 0.0})
 
     def fits(method, out, **more):
-        options = {"method": method} | options_of(method)
-        if "stopping" in options:
-            options["gradient"] = "first-order"
+        options = {"method": method} | (SMALL if "space" in more else ONCE)
+        if "stopping" in METHODS[method].parts:
+            options |= {**SMALL, "search_share": 0.75, "stopping": "paper", "gradient": "first-order"}
         if "space" in more:
             options.pop("size")
         wholenet.fit(discs, out, **options | more)
@@ -159,7 +162,7 @@ def test_a_search_that_is_stopped_goes_on_with_the_weights_alone_at_the_architec
     discs, tmp_path, monkeypatch, capsys
 ):
     growing(monkeypatch)
-    options = WATCHED | {"method": "darts-es", "stopping": "paper", "gradient": "first-order", "arch_lr": 0.1}
+    options = ON_TOY | {"method": "darts-es", "stopping": "paper", "gradient": "first-order", "arch_lr": 0.1}
     wholenet.fit(discs, tmp_path / "run", **options)
     found = records(tmp_path / "run")
     fired = next(record["epoch"] for record in found if record["phase"] == "fine-tune") - 1
@@ -200,7 +203,7 @@ def test_the_first_of_two_stages_ends_when_its_rule_fires_with_the_genotype_of_b
 
 def test_a_search_goes_back_and_regularises_more(discs, tmp_path, monkeypatch):
     growing(monkeypatch)
-    options = WATCHED | {"method": "darts-ada", "stopping": "paper", "gradient": "first-order", "weight_decay": 3e-3}
+    options = ON_TOY | {"method": "darts-ada", "stopping": "paper", "gradient": "first-order", "weight_decay": 3e-3}
     wholenet.fit(discs, tmp_path / "run", **options)
     gone = [json.loads(line) for line in (tmp_path / "run" / "discarded.jsonl").read_text().splitlines()]
     assert [record["epoch"] for record in gone] == list(range(6, 11))

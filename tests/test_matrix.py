@@ -1,9 +1,10 @@
 """Every search space with every method of the registries: each is trained for two steps, finished, continued, loaded,
 asked and scored, or refused in one sentence that says what goes.
 
-Of the cell spaces, S2 has all methods, each also stopped after its first step, and the others two each (DARTS, whose
-eight operations cost most, one): what a method does is the same on all of them, and they differ in the table of
-operations alone; but NAS-Bench-201 keeps its edges otherwise, so it also has those that choose in ways of their own.
+Of the cell spaces, NAS-Bench-201, whose networks are smallest, has all methods, each also stopped after its first step,
+and the others two each (DARTS, whose eight operations cost most, one): what a method does is the same on all of them,
+and they differ in the table of operations alone; but the spaces of DARTS' cells keep their edges otherwise, so S2 also
+has those that choose in ways of their own, one whose genotype is trained anew, and the one that needs costs of options.
 On images with masks the toy space has the methods whose rule of stopping fits its epochs, and the
 grid DARTS' (test_grid_methods.py has the others).
 """
@@ -66,10 +67,10 @@ def test_masks_with_every_method_train_or_say_what_goes(toy, discs, tmp_path):
                 assert set(GRID) == set(said.split("there are: ")[1].split(", "))
 
 
-WHOLE = "s2"
-"""The cell space that has all methods."""
+WHOLE, CHOOSES = "nb201", "s2"
+"""The cell space that has all methods, and that which has those that choose in ways of their own."""
 CELLS = [name for name, space in SPACES.items() if "classification" in space.tasks]
-PAIRS = [(WHOLE, method) for method in METHODS]
+PAIRS = [(WHOLE, method) for method in METHODS if method != "proxyless"]  # asks what each option costs
 PAIRS += [
     (space, method)
     for space in CELLS
@@ -78,7 +79,10 @@ PAIRS += [
 ]
 PAIRS += [("darts", "beta-darts")]
 PAIRS += [("dots", method) for method in ("darts", "beta-darts")]
-PAIRS += [("nb201", method) for method in ("random-ws", "fair-darts", "darts-pt", "pc-darts", "darts-minus")]
+PAIRS += [
+    (CHOOSES, method)
+    for method in ("random-ws", "fair-darts", "darts-pt", "pc-darts", "darts-minus", "r-darts-l2", "proxyless")
+]
 TINY = {
     "cells": 3,
     "topology_epochs": 1,

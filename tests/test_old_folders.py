@@ -4,6 +4,7 @@ format 1, runs of both kinds. What the folders are, and how they were made: old_
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from old_folders import FIXTURES, build, formula, tensors
 from run_files import checkpoint, records
 from wholenet.cli import main
 from wholenet.data.pixels import MEAN, STD
+from wholenet.diagnostics.run import diagnose as diagnose_run
 from wholenet.ops.layers import lay_out
 from wholenet.search.methods import METHODS
 from wholenet.spaces.catalog import create_model
@@ -135,7 +137,8 @@ def test_a_run_that_was_stopped_in_its_second_stage_goes_on_to_its_end(run):
 
 
 @of("single-stage", "two-stage")
-def test_a_run_is_diagnosed(run):
+def test_a_run_is_diagnosed(run, monkeypatch):
+    monkeypatch.setattr("wholenet.inspection.diagnose_run", partial(diagnose_run, shares=(0.5,)))
     found = wholenet.diagnose(run, images=1, device="cpu")
     assert (found.control is not None) == (run.name == "single-stage")
     assert found.second_stage is None  # the one that there is was stopped

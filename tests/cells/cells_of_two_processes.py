@@ -48,18 +48,20 @@ CASES = {
     "trained": {"genotype": "darts-v2", "drop_path": 0.4, "auxiliary": 0.0, "val_share": 0.25, "epochs": 2},
 }
 """By name: the methods whose numbers are compared, and the training of a genotype."""
+THREE_PHASES = {"epochs": 3, "warmup_share": 0.34, "search_share": 0.33}
 STOPS = {"stopping": "paper", "eigenvalue_every": 1, "val_every": 9}
 WHOLE = {
-    "stops early": {**STOPS, "method": "darts-es", "epochs": 3},
-    "goes back": {**STOPS, "method": "darts-ada", "epochs": 3},
+    "stops early": {**STOPS, "space": "nb201", "method": "darts-es", "epochs": 3},
+    "goes back": {**STOPS, "space": "nb201", "method": "darts-ada", "epochs": 3},
     "by perturbation": {"method": "darts-pt", "tune_epochs": 1},
-    "random": {"method": "random-ws", "samples": 3, "sample_batches": 1},
+    "random": {"space": "nb201", "method": "random-ws", "samples": 3, "sample_batches": 1},
     "two stages": {"space": "nb201", "protocol": "two-stage", "retrain_epochs": 1},
-    "several": {"method": "r-darts-l2", "retrain_epochs": 1},
+    "several": {"space": "nb201", "method": "r-darts-l2", "retrain_epochs": 1},
     "pairs": {"space": "dots", "topology_epochs": 1},
-    "control": {"method": "single-stage", "epochs": 3, "warmup_share": 0.34, "search_share": 0.33, "control": True},
+    "control": {**THREE_PHASES, "space": "nb201", "method": "single-stage", "control": True},
 }
-"""By name: what is more than its steps, from the config to all that it comes to."""
+"""By name: what is more than its steps, from the config to all that it comes to; on the space whose networks are
+smallest, where that is one of what is told apart."""
 
 
 def config_of(name: str, data: Path, out: Path) -> CellConfig | RetrainConfig:

@@ -19,6 +19,8 @@ from rich.console import Console
 import wholenet.studies.figure_2 as figure_2_module
 import wholenet.studies.magnitudes as magnitudes_module
 import wholenet.studies.pays as pays_module
+import wholenet.studies.table_3 as table_3_module
+import wholenet.studies.table_4 as table_4_module
 from forked import fork_commands
 from run_files import untimed
 from toy import shallow
@@ -118,6 +120,8 @@ def patch_studies(monkeypatch):
     monkeypatch.setattr("wholenet.studies.study.Pool", HerePool)
     monkeypatch.setattr(figure_2_module, "SHARES", (0.0, 0.3))
     monkeypatch.setattr(pays_module, "BUDGETS", ("60%",))
+    monkeypatch.setattr(table_3_module, "PAPER", {"small": table_3_module.PAPER["small"]})
+    monkeypatch.setattr(table_4_module, "INPUT", (64, 128))
     monkeypatch.setattr(pays_module, "BASE", pays_module.BASE | {"size": "nano", "steps_per_epoch": 1})
     monkeypatch.setattr(magnitudes_module, "SWEEP", (0.01, 0.1, 1.0))
     HerePool.started = 0
@@ -251,7 +255,8 @@ def test_a_run_is_known_by_all_that_matters_and_not_by_where_it_is(setting):
 def test_the_pool_trains_in_processes_continues_what_stopped_and_leaves_what_is_done(setting, tmp_path, monkeypatch):
     fork_commands(monkeypatch)
     pool = Pool(tmp_path, 2, QUIET)
-    stopped, new, done = configs = replace(setting, seeds=3).over_seeds(setting.config(epochs=3))
+    setting = replace(setting, seeds=3, overrides=(*TINY.items(), ("epochs", 2)))
+    stopped, new, done = configs = setting.over_seeds(setting.config(epochs=3))
     fit(replace(stopped, out=str(pool.path(done))), QUIET)  # in this process, which is quicker
     expected = RunFolder(pool.path(done)).records()
     RunFolder(pool.path(done)).rewrite_config(replace(done, out=str(pool.path(done))))
@@ -259,19 +264,19 @@ def test_the_pool_trains_in_processes_continues_what_stopped_and_leaves_what_is_
     def in_mid_epoch(*args):
         for step in train_epoch(*args):
             yield step
-            if (step.step, args[0].epoch) == (1, 2):
+            if (step.step, args[0].epoch) == (1, 1):
                 os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
         patch.setattr("wholenet.run.train_epoch", in_mid_epoch)
         with pytest.raises(Interrupted):
             fit(replace(stopped, out=str(pool.path(stopped))), QUIET)
-    assert len(RunFolder(pool.path(stopped)).records()) == 2
+    assert len(RunFolder(pool.path(stopped)).records()) == 1
     (pool.path(done) / "done").touch()
     before = (pool.path(done) / "metrics.jsonl").stat().st_mtime_ns
     runs = pool.trained(configs)
     assert [run.path for run in runs] == [pool.path(config) for config in (stopped, new, done)]
-    assert [len(run.records()) for run in runs] == [4, 4, 4]  # the overrides have the last word
+    assert [len(run.records()) for run in runs] == [2, 2, 2]  # the overrides have the last word
     assert untimed(runs[0].records()) == untimed(expected)
     assert (runs[2].path / "metrics.jsonl").stat().st_mtime_ns == before
     assert all((run.path / "done").exists() for run in runs)
@@ -306,6 +311,10 @@ def test_the_command_refuses_what_it_cannot_do(words, message, tmp_path, capsys)
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_prints_the_page(tmp_path, capsys):
+def test_the_command_prints_the_page(tmp_path, capsys, monkeypatch):
+    some = {size: table_3_module.PAPER[size] for size in ("small", "base")}  # tests/spaces/test_grid.py counts all
+    monkeypatch.setattr(table_3_module, "PAPER", some)
     main(["study", "table-3", "--out", str(tmp_path)])
-    assert "| large | 47.29 | 47.3 |" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "| small | 3.23 | 3.2 |" in shown
+    assert "| base | 10." in shown
