@@ -27,6 +27,7 @@ from wholenet.report.genotype import draw_genotype
 from wholenet.report.progress import own_console, plain
 from wholenet.report.search_curves import draw_search
 from wholenet.run import Job, Scored, train
+from wholenet.search.capped_edges import begin
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import parts_of, schedule_of, set_strengths
@@ -225,7 +226,8 @@ def plan_search(config: CellConfig) -> tuple[Phase, ...]:
     return phases
 
 
-SETTINGS = ("channels", "cells", "affine", "groups", "edge_weights", "auxiliary_skip", "survivors", "operations")
+SETTINGS = ("channels", "cells", "affine", "groups", "edge_weights", "capped_edges", "auxiliary_skip")
+SETTINGS += ("survivors", "operations")
 """Of the network, where its space has them."""
 
 
@@ -238,6 +240,8 @@ def initial_search(config: CellConfig, num_classes: int, device: torch.device) -
     # Fair DARTS begins with all gates at one half, DOTS with all logits at zero.
     if not config.moves_architecture or config.relaxation == "sigmoid" or config.space == "dots":
         model.arch.set_uniform()
+    elif config.capped_edges:
+        begin(model.arch)
     optimizers = make_optimizers(
         model,
         lr=config.lr,

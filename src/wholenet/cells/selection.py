@@ -35,7 +35,8 @@ from wholenet.tasks.classification import ClassificationLoss
 def discretized(weights: Weights, config: CellConfig) -> Any:
     """What the rule of ``config.selection`` keeps of ``weights``."""
     family = family_of(config.space)
-    rule = family.discretize_gates if config.selection == "gates" else family.discretize
+    rules = {"gates": family.discretize_gates, "edges": family.discretize_edges}
+    rule = rules.get(config.selection) or family.discretize
     return rule(weights, config.table)
 
 

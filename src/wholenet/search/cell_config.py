@@ -30,6 +30,7 @@ from wholenet.checked import (
 )
 from wholenet.search.dots_config import check_dots, topology_fields
 from wholenet.search.early_stopping import RULES
+from wholenet.search.edge_config import check_edges
 from wholenet.search.loggers import loggers
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import Gradient, RunConfig, SearchConfig, with_interval
@@ -123,6 +124,9 @@ class CellConfig(SearchConfig, ClassifierConfig):
     """One in so many channels goes through the operations (PC-DARTS)."""
     edge_weights: bool = False
     """Edges have weights of their own (PC-DARTS)."""
+    capped_edges: bool = False
+    """And these are capped, so that two edges into a node can win; operations wait for them, a seventh of the search
+    (DA2S)."""
     sampling: Literal["none", "random"] = "none"
     """Train one random architecture per step instead of searching (random search with weight sharing)."""
     samples: Count = 1000
@@ -157,8 +161,9 @@ class CellConfig(SearchConfig, ClassifierConfig):
     eigenvalue_every: CountOrNone = 2
     """Epochs between two looks at the dominant eigenvalue; 0 is never. A stopping rule counts every second (code) or
     every one (paper)."""
-    selection: Literal["strength", "gates", "perturbation"] = "strength"
-    """How the discrete network is chosen: by weight, by open gates, or by what removing an option costs."""
+    selection: Literal["strength", "gates", "edges", "perturbation"] = "strength"
+    """How the discrete network is chosen: by weight, by open gates, first edges by theirs and then operations, or by
+    what removing an option costs."""
     tune_epochs: CountOrNone = 5
     """Selection by perturbation: epochs of tuning after each edge that is decided."""
     retrain_epochs: Count = 100
@@ -188,6 +193,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
             raise ValueError(
                 f"selection='gates' looks at gates; relaxation={self.relaxation!r} has none, give 'sigmoid'"
             )
+        check_edges(self)
         self.check_search(moves_architecture=self.moves_architecture)
         if self.stopping != "none":
             self._check_stopping()
@@ -322,5 +328,5 @@ class RetrainConfig(ClassifierConfig):
 
 
 ADDED = {"control": False, "log": "none", "operations": None}
-ADDED |= {"topology_epochs": 40, "survivors": "", "epochs_before": 0}
+ADDED |= {"topology_epochs": 40, "survivors": "", "epochs_before": 0, "capped_edges": False}
 """Fields that the configs of searches did not have before 2026-11-29, and what they were then."""

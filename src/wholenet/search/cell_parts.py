@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from wholenet.architecture import Weights
+from wholenet.search.capped_edges import waiting
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.gradients import GRADIENTS
 from wholenet.search.penalties import REGULARIZERS
@@ -38,6 +39,8 @@ def parts_of(config: CellConfig, model: CellSupernet) -> Parts:
 def _at(config: CellConfig, model: CellSupernet, now: Now) -> None:
     """Set what moves with the time inside the network."""
     set_strengths(model, drop_path=config.drop_path * now.rise, auxiliary_skip=1 - now.rise)
+    if config.capped_edges:
+        model.arch.waiting = waiting(model.arch)
     if config.survivors and isinstance(model.net, DotsNet):
         search = single_stage(config.epochs, config.warmup_share, min(config.search_share, 1 - config.warmup_share))[1]
         model.net.temperature = temperature(now.epoch, search.first, search.end)

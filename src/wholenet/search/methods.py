@@ -83,6 +83,18 @@ _PUBLISHED = (
         "ProxylessNAS, Sec. 3.2 and 3.3",
         {"gradient": "first-order", "relaxation": "path", "regularizer": "cost", "arch_weight_decay": 0.0},
     ),
+    Method(
+        "da2s",
+        "Discretization-aware Architecture Search (DA2S), as its code has it",
+        {
+            "gradient": "first-order",
+            "relaxation": "sharpened",
+            "regularizer": "scheduled-entropy",
+            "edge_weights": True,
+            "capped_edges": True,
+        },
+        choice={"selection": "edges"},
+    ),
     Method("milenas", "MiLeNAS, Eqs. 5 and 6, lambda = 1", {"gradient": "mixed-level"}),
     Method("darts-pt", "DARTS-PT, Sec. 4", {"gradient": "first-order", "selection": "perturbation"}),
     Method("one-level", "both gradients from the training batch", {"gradient": "one-level", "split": "same"}),

@@ -30,6 +30,7 @@ GROUPS = {
         "auxiliary_skip",
         "groups",
         "edge_weights",
+        "capped_edges",
         "affine",
         "auxiliary",
         "architecture",
