@@ -21,6 +21,7 @@ def check_dots(config: CellConfig) -> None:
         ValueError: naming the first part that does not.
     """
     needed = {"selection": "strength", "sampling": "none", "perturbation": "none", "relaxation": "softmax"}
+    needed |= {"pruning": "none", "arch_optimizer": "adam"}
     needed |= {"stopping": "none", "groups": 1, "edge_weights": False, "capped_edges": False, "auxiliary_skip": False}
     if other := [name for name, value in needed.items() if getattr(config, name) != value]:
         raise ValueError(

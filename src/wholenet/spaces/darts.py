@@ -253,6 +253,8 @@ class DartsNet(nn.Module):
         """Choices whose options compete whatever the relaxation: edges have a softmax (PC-DARTS)."""
         self.relaxations = dict.fromkeys(self.competing if capped_edges else (), CAPPED)
         """Those that have a relaxation of their own (DA2S)."""
+        self.nodes = {kind: torch.tensor([e.target for e in table[kind]], device="cpu") for kind in TYPES if search}
+        """The node that each row of a mask leads to."""
         self.state = CellState()
         style = CellStyle(
             search=search,

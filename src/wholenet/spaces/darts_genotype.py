@@ -104,13 +104,13 @@ def discretize(weights: Weights, table: Table) -> CellGenotype:
     return _by_strength(weights, table, lambda _strength: True)
 
 
-def discretize_gates(weights: Weights, table: Table) -> CellGenotype:
-    """The rule of Fair DARTS: as :func:`discretize`, but only gates above ``GATE``.
+def discretize_gates(weights: Weights, table: Table, above: float = GATE) -> CellGenotype:
+    """The rule of Fair DARTS: as :func:`discretize`, but only gates ``above`` something.
 
     A node without any takes its strongest edge alone: the paper leaves open what becomes of it, and a node has to read
     something.
     """
-    return _by_strength(weights, table, lambda strength: strength > GATE)
+    return _by_strength(weights, table, lambda strength: strength > above)
 
 
 def discretize_edges(weights: Weights, table: Table) -> CellGenotype:
