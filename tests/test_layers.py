@@ -16,6 +16,7 @@ ROOMS = [
     "registry",
     "plugins",
     "checked",
+    "discretization_aware",
     "sampled_weights",
     "architecture",
     "ops",

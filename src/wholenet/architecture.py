@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from wholenet.discretization_aware import capped, sharpened
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.sampled_weights import (
@@ -91,6 +92,7 @@ RELAXATIONS: Registry[Relaxation] = Registry(
         for kind in (
             Relaxation("softmax", masked_softmax),
             Relaxation("sigmoid", masked_sigmoid),
+            Relaxation("sharpened", sharpened),
             Relaxation("gumbel", masked_softmax, StraightThrough(Temperature(10.0, 0.1, "linear")), scored=most_likely),
             Relaxation("concrete", masked_softmax, Concrete(Temperature(2.5, 0.026, "geometric")), scored=most_likely),
             Relaxation("dirichlet", dirichlet_mean, dirichlet),
@@ -101,6 +103,8 @@ RELAXATIONS: Registry[Relaxation] = Registry(
     load=load_plugins,
 )
 """Those that a search can move."""
+CAPPED = Relaxation("capped", capped)
+"""That of edges alone, where a space says so."""
 AS_GIVEN = "given"
 """Name of :func:`as_given` in a model's specification."""
 
@@ -202,6 +206,10 @@ def drop_weakest(weights: Tensor, mask: Tensor, share: float, *, renormalize: bo
     return rescaled(left, weights.sum(-1, keepdim=True)) if renormalize else left
 
 
+def _stays(before: Tensor, _after: Tensor, _gradient: Tensor) -> Tensor:
+    return before
+
+
 class Architecture(nn.Module):
     """Architecture parameters (logits) and the relaxation that turns them into weights.
 
@@ -231,6 +239,8 @@ class Architecture(nn.Module):
         """Whether :meth:`drawn` draws: a search, and the warm-up before it."""
         self.progress = 0.0
         """Share of the search that is over."""
+        self.waiting: frozenset[str] = frozenset()
+        """Parameters that steps leave as they are, though the optimiser's momenta follow."""
         self.costs: Mapping[str, Tensor] | None = None
         """What each option costs, [G..., O] by name, on the logits' device; None where nobody asked."""
         self.logits = nn.ParameterDict()
@@ -283,9 +293,8 @@ class Architecture(nn.Module):
     @torch.no_grad()
     def moving(self, step: Callable[[], object], gradient: Sequence[Tensor]) -> None:
         """Let an optimiser take a ``step`` along the ``gradient``, one per parameter, and correct the logits as the
-        relaxation does."""
-        kinds = [self.others.get(name, self.relaxation) for name in self.logits]
-        correct = [kind.moved if isinstance(kind, Relaxation) else None for kind in kinds]
+        relaxation does; those that are ``waiting`` stay."""
+        correct = [_stays if name in self.waiting else self._correction(name) for name in self.logits]
         before = [
             None if own is None else logits.clone() for own, logits in zip(correct, self.logits.values(), strict=True)
         ]
@@ -293,6 +302,10 @@ class Architecture(nn.Module):
         for own, old, logits, g in zip(correct, before, self.logits.values(), gradient, strict=True):
             if own is not None and old is not None:
                 logits.copy_(own(old, logits, g))
+
+    def _correction(self, name: str) -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+        kind = self.others.get(name, self.relaxation)
+        return kind.moved if isinstance(kind, Relaxation) else None
 
     def _each(self, form: Callable[[Relax], Relax]) -> Weights:
         """The logits of each name by a ``form`` of its relaxation."""

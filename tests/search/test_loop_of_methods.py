@@ -85,9 +85,10 @@ def test_in_every_method_weights_move_and_logits_do_if_and_only_if_they_may(meth
 def test_methods_with_parts_of_their_own_have_them_and_only_these():
     model = create_model("s2", num_classes=3, channels=4, cells=3)
     found = {name: parts_of(config_of(name), model) for name in METHODS}
-    assert {name for name, p in found.items() if p.penalties} == {"beta-darts", "fair-darts", "drnas", "proxyless"}
+    penalised = {"beta-darts", "fair-darts", "drnas", "proxyless", "da2s", "gold-nas"}
+    assert {name for name, p in found.items() if p.penalties} == penalised
     assert {name for name, p in found.items() if p.weights} == {"sdarts-rs", "sdarts-adv", "random-ws"}
-    assert {name for name, p in found.items() if not p.own_batches} == {"one-level", "random-ws", "snas"}
+    assert {name for name, p in found.items() if not p.own_batches} == {"one-level", "random-ws", "snas", "gold-nas"}
 
 
 def test_random_search_draws_another_architecture_for_each_step(monkeypatch):

@@ -27,17 +27,19 @@ from wholenet.report.genotype import draw_genotype
 from wholenet.report.progress import own_console, plain
 from wholenet.report.search_curves import draw_search
 from wholenet.run import Job, Scored, train
+from wholenet.search.capped_edges import begin
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
-from wholenet.search.cell_parts import parts_of, schedule_of, set_strengths
+from wholenet.search.cell_parts import PRUNING, parts_of, schedule_of, set_strengths
 from wholenet.search.draw import batch_of_all, steps_per_epoch
+from wholenet.search.gate_pruning import GatePruning, GateShares
 from wholenet.search.loggers import loggers
 from wholenet.search.memory import batch_advice
 from wholenet.search.phases import Phase, single_stage
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
-from wholenet.search.steps import make_optimizers
+from wholenet.search.steps import make_optimizers, sgd
 from wholenet.search.stopping import Stopping
 from wholenet.search.updates import Parts
 from wholenet.search.watch import Watch
@@ -46,7 +48,7 @@ from wholenet.spaces.cell_family import CellsFound, family_of
 from wholenet.spaces.cell_space import CellSupernet
 from wholenet.spaces.dots.network import DotsNet
 from wholenet.spaces.dots.survivors import survivors_of
-from wholenet.spaces.option_costs import with_costs
+from wholenet.spaces.option_costs import check_costs, with_costs
 from wholenet.tasks.classification import ClassificationLoss
 from wholenet.tasks.score import ERROR
 
@@ -54,6 +56,8 @@ ARCH_BETAS = (0.5, 0.999)
 """Of the architecture's Adam (DARTS' code)."""
 TOPOLOGY_BETAS = (0.9, 0.999)
 """And in the second search of DOTS."""
+ARCH_MOMENTUM = 0.9
+"""Of SGD (GOLD-NAS' code)."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
     family_of(config.space).check(config.table)
+    if counts_costs(config):
+        check_costs(SPACES[config.space], _of_costs(config))
     data = prepare_labels(config, console)
     config = replace(config, data=place_of(config.data))
     run = CellFolder.of_all(config)
@@ -168,9 +174,10 @@ def job_of(
     loss = ClassificationLoss(smoothing=config.smoothing)
     torch.manual_seed(config.seed)
     state = initial_search(config, len(data.classes), device)
-    if config.regularizer == "cost":
+    if counts_costs(config):
         with_costs(state.model, data.weights.images.shape[1:3])
     parts, streams = parts_of(config, state.model), LabelStreams(data, config, schedule, device)
+    pruning = pruning_of(config, state, parts)
     scorer = Scorer(state.model, data, device)
 
     def conclude(scored: Scored | None, stop: int | None) -> Searched:
@@ -200,7 +207,7 @@ def job_of(
         checkpoint_minutes=config.checkpoint_minutes,
         log=config.log,
         environment=lambda: machine(device) | streams.facts(),
-        describe=partial(_describe, config),
+        describe=partial(_describe, config, pruning),
         measured=ERROR,
         score=scorer.val,
         score_every=config.val_every,
@@ -212,6 +219,8 @@ def job_of(
         curvature=partial(_ends_of_spectrum, streams, config, loss),
         curvature_every=config.eigenvalue_every,
         curvature_epochs=range(config.epochs),
+        after_epoch=None if pruning is None else pruning.after_epoch,
+        begin=None if pruning is None else pruning.begin,
         too_large=partial(batch_advice, config.batch, device),
     )
 
@@ -225,7 +234,25 @@ def plan_search(config: CellConfig) -> tuple[Phase, ...]:
     return phases
 
 
-SETTINGS = ("channels", "cells", "affine", "groups", "edge_weights", "auxiliary_skip", "survivors", "operations")
+def _of_costs(config: CellConfig) -> str:
+    return "regularizer" if config.regularizer == "cost" else "pruning"
+
+
+def counts_costs(config: CellConfig) -> bool:
+    """Whether a search has to know what its options cost."""
+    return config.regularizer == "cost" or config.pruning != "none"
+
+
+def pruning_of(config: CellConfig, state: TrainState, parts: Parts) -> GatePruning | None:
+    """What removes options between epochs; None where none are."""
+    penalty = parts.penalties.get(PRUNING)
+    if not isinstance(penalty, GateShares):
+        return None
+    return GatePruning(state, plan_search(config), penalty, config.pruning_floor)
+
+
+SETTINGS = ("channels", "cells", "affine", "groups", "edge_weights", "capped_edges", "auxiliary_skip")
+SETTINGS += ("survivors", "operations")
 """Of the network, where its space has them."""
 
 
@@ -238,6 +265,8 @@ def initial_search(config: CellConfig, num_classes: int, device: torch.device) -
     # Fair DARTS begins with all gates at one half, DOTS with all logits at zero.
     if not config.moves_architecture or config.relaxation == "sigmoid" or config.space == "dots":
         model.arch.set_uniform()
+    elif config.capped_edges:
+        begin(model.arch)
     optimizers = make_optimizers(
         model,
         lr=config.lr,
@@ -247,11 +276,15 @@ def initial_search(config: CellConfig, num_classes: int, device: torch.device) -
         arch_weight_decay=config.arch_weight_decay,
         arch_betas=TOPOLOGY_BETAS if config.survivors else ARCH_BETAS,
     )
+    if config.arch_optimizer == "sgd":
+        decay, logits = config.arch_weight_decay, list(model.arch.parameters())
+        optimizers = optimizers[0], sgd(logits, config.arch_lr, ARCH_MOMENTUM, decay)
     return TrainState(model, *optimizers)
 
 
-def _describe(config: CellConfig, state: TrainState) -> dict[str, Any]:
+def _describe(config: CellConfig, pruning: GatePruning | None, state: TrainState) -> dict[str, Any]:
     """What a record says of the architecture, and of what moves with it."""
+    pruned = {} if pruning is None else pruning.describe()
     with torch.no_grad():
         weights = state.model.arch()
         entropy = {
@@ -263,6 +296,7 @@ def _describe(config: CellConfig, state: TrainState) -> dict[str, Any]:
         "entropy": entropy,
         "genotype": genotype.to_dict(),
         "skips": {kind: genotype.operations(kind)["skip_connect"] for kind in config.table},
+        **pruned,
     }
 
 

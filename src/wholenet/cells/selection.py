@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,13 +30,16 @@ from wholenet.search.state import Tally, TrainState
 from wholenet.search.updates import Parts
 from wholenet.spaces.cell_family import CellsFound, family_of
 from wholenet.spaces.cell_space import CellSupernet
+from wholenet.spaces.darts_genotype import discretize_gates
 from wholenet.tasks.classification import ClassificationLoss
 
 
 def discretized(weights: Weights, config: CellConfig) -> Any:
     """What the rule of ``config.selection`` keeps of ``weights``."""
     family = family_of(config.space)
-    rule = family.discretize_gates if config.selection == "gates" else family.discretize
+    rules = {"gates": family.discretize_gates, "edges": family.discretize_edges}
+    rules["survivors"] = partial(discretize_gates, above=0.0)  # of DARTS' cells alone: they have costs
+    rule = rules.get(config.selection) or family.discretize
     return rule(weights, config.table)
 
 

@@ -30,8 +30,10 @@ from wholenet.checked import (
 )
 from wholenet.search.dots_config import check_dots, topology_fields
 from wholenet.search.early_stopping import RULES
+from wholenet.search.edge_config import check_edges
 from wholenet.search.loggers import loggers
 from wholenet.search.methods import METHODS
+from wholenet.search.pruning_config import check_pruning
 from wholenet.search.search_config import Gradient, RunConfig, SearchConfig, with_interval
 from wholenet.spaces.cell_tables import EXAMPLE, Table, table_of
 from wholenet.spaces.dots.survivors import table_of_stage
@@ -114,15 +116,27 @@ class CellConfig(SearchConfig, ClassifierConfig):
     weights_share: InnerShare = 0.5
     """With disjoint parts, the share that the weights get."""
     arch_lr: Rate = 0.0003
-    """Adam learning rate of the architecture."""
+    """Learning rate of the architecture."""
     arch_weight_decay: Decay = 1e-3
-    """Adam weight decay of the architecture."""
+    """Weight decay of the architecture."""
+    arch_optimizer: Literal["adam", "sgd"] = "adam"
+    """Of the architecture; SGD has a momentum of 0.9."""
+    pruning: Literal["none", "gates"] = "none"
+    """Options whose gates are small go for good, after each epoch of the search, under a growing penalty (GOLD-NAS)."""
+    pruning_floor: InnerShare = 0.12
+    """Share of the multiply-adds of all options: once those that are left have less, no more go. The default is the
+    240 of 779 million of GOLD-NAS' code, of which 166 belong to no option."""
+    pruning_cost: Decay = 0.0
+    """Weight of an option's cost in the penalty, per million multiply-adds (GOLD-NAS' mu)."""
     auxiliary_skip: bool = False
     """A skip connection on each edge, beside the choice, that fades to nothing (DARTS-)."""
     groups: Groups = 1
     """One in so many channels goes through the operations (PC-DARTS)."""
     edge_weights: bool = False
     """Edges have weights of their own (PC-DARTS)."""
+    capped_edges: bool = False
+    """And these are capped, so that two edges into a node can win; operations wait for them, a seventh of the search
+    (DA2S)."""
     sampling: Literal["none", "random"] = "none"
     """Train one random architecture per step instead of searching (random search with weight sharing)."""
     samples: Count = 1000
@@ -157,8 +171,9 @@ class CellConfig(SearchConfig, ClassifierConfig):
     eigenvalue_every: CountOrNone = 2
     """Epochs between two looks at the dominant eigenvalue; 0 is never. A stopping rule counts every second (code) or
     every one (paper)."""
-    selection: Literal["strength", "gates", "perturbation"] = "strength"
-    """How the discrete network is chosen: by weight, by open gates, or by what removing an option costs."""
+    selection: Literal["strength", "gates", "edges", "survivors", "perturbation"] = "strength"
+    """How the discrete network is chosen: by weight, by open gates, by weight of what pruning left, first edges by
+    theirs and then operations, or by what removing an option costs."""
     tune_epochs: CountOrNone = 5
     """Selection by perturbation: epochs of tuning after each edge that is decided."""
     retrain_epochs: Count = 100
@@ -188,6 +203,8 @@ class CellConfig(SearchConfig, ClassifierConfig):
             raise ValueError(
                 f"selection='gates' looks at gates; relaxation={self.relaxation!r} has none, give 'sigmoid'"
             )
+        check_edges(self)
+        check_pruning(self)
         self.check_search(moves_architecture=self.moves_architecture)
         if self.stopping != "none":
             self._check_stopping()
@@ -262,6 +279,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
     def frozen_uniform(self, **changes: Any) -> CellConfig:
         """The control of this run: the same network and data, an architecture that never moves, nothing of a search."""
         nothing = {"stopping": "none", "after_stopping": "stop", "perturbation": "none", "regularizer": "none"}
+        nothing |= {"pruning": "none", "selection": "strength"} if self.pruning != "none" else {}
         nothing |= {"gradient": "first-order", "eigenvalue_every": 0, "method": "single-stage"}
         fixed = {"architecture": "uniform", "control": False}
         return dataclasses.replace(self, **{**fixed, **nothing, **changes})
@@ -322,5 +340,6 @@ class RetrainConfig(ClassifierConfig):
 
 
 ADDED = {"control": False, "log": "none", "operations": None}
-ADDED |= {"topology_epochs": 40, "survivors": "", "epochs_before": 0}
+ADDED |= {"topology_epochs": 40, "survivors": "", "epochs_before": 0, "capped_edges": False}
+ADDED |= {"arch_optimizer": "adam", "pruning": "none", "pruning_floor": 0.12, "pruning_cost": 0.0}
 """Fields that the configs of searches did not have before 2026-11-29, and what they were then."""

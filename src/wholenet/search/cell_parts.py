@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any
 
 from wholenet.architecture import Weights
+from wholenet.search.capped_edges import waiting
 from wholenet.search.cell_config import CellConfig, RetrainConfig
+from wholenet.search.gate_pruning import GateShares, nodes_of
 from wholenet.search.gradients import GRADIENTS
 from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.perturbation import perturbed
@@ -21,23 +23,37 @@ from wholenet.spaces.cell_space import CellSupernet
 from wholenet.spaces.dots.network import DotsNet
 from wholenet.spaces.dots.pairs import COLDEST, temperature
 
+PRUNING = "pruning"
+"""Name of the penalty of pruning."""
+
 
 def parts_of(config: CellConfig, model: CellSupernet) -> Parts:
     """The parts that ``config`` names."""
+    prunes_at_one_level = config.pruning != "none" and config.gradient == "one-level"
     return Parts(
-        update=together if config.survivors else architecture_first,
+        update=together if config.survivors or prunes_at_one_level else architecture_first,
         gradient=GRADIENTS[config.gradient],
         own_batches=config.takes_validation_batches,
-        penalties=REGULARIZERS[config.regularizer].penalties,
+        penalties={**REGULARIZERS[config.regularizer].penalties, **pruning_penalty(config, model)},
         weights=_weights_of_step(config, model),
         clip=config.clip,
         at=partial(_at, config, model),
     )
 
 
+def pruning_penalty(config: CellConfig, model: CellSupernet) -> dict[str, GateShares]:
+    """What pulls gates apart until they are pruned; nothing, where none are."""
+    if config.pruning == "none":
+        return {}
+    nodes = nodes_of(model.arch, getattr(model.net, "nodes", {}))
+    return {PRUNING: GateShares(nodes, config.pruning_cost)}
+
+
 def _at(config: CellConfig, model: CellSupernet, now: Now) -> None:
     """Set what moves with the time inside the network."""
     set_strengths(model, drop_path=config.drop_path * now.rise, auxiliary_skip=1 - now.rise)
+    if config.capped_edges:
+        model.arch.waiting = waiting(model.arch)
     if config.survivors and isinstance(model.net, DotsNet):
         search = single_stage(config.epochs, config.warmup_share, min(config.search_share, 1 - config.warmup_share))[1]
         model.net.temperature = temperature(now.epoch, search.first, search.end)

@@ -21,7 +21,8 @@ def check_dots(config: CellConfig) -> None:
         ValueError: naming the first part that does not.
     """
     needed = {"selection": "strength", "sampling": "none", "perturbation": "none", "relaxation": "softmax"}
-    needed |= {"stopping": "none", "groups": 1, "edge_weights": False, "auxiliary_skip": False}
+    needed |= {"pruning": "none", "arch_optimizer": "adam"}
+    needed |= {"stopping": "none", "groups": 1, "edge_weights": False, "capped_edges": False, "auxiliary_skip": False}
     if other := [name for name, value in needed.items() if getattr(config, name) != value]:
         raise ValueError(
             f"{other[0]}={getattr(config, other[0])!r} does not go with space 'dots', which chooses in groups and "

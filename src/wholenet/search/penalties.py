@@ -5,13 +5,15 @@ Each is called with (architecture, time in epochs) and gives a scalar, different
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from wholenet.architecture import Architecture
+from wholenet.architecture import CAPPED, Architecture, group_entropy
+from wholenet.discretization_aware import CAP, KEPT
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.sampled_weights import concentrations
@@ -158,6 +160,59 @@ def _mean_of_options(values: Tensor, mask: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class ScheduledEntropy:
+    """``magnitude * lin(t) * (log(t) * L_a + edges * L_b)`` (DA2S, as its code has it): draws each edge to one
+    operation, later and more and more, and each node to two edges, from the start.
+
+    L_a is the entropy of the operations, summed over the edges. L_b sums over the nodes with more than two edges the
+    entropy of these and ``pairs`` times (s - 2)^2, with s the sum of their logits, capped at 1, that are positive; it
+    is of edges whose weights are capped, and there is none where no edge has them. The search lasts from t = 1 to
+    ``epochs``, whatever its length. Entropies are in nats.
+    """
+
+    magnitude: float = 0.1
+    edges: float = 4.0
+    pairs: float = 0.2
+    epochs: int = 50
+    still: int = 7
+    """Epochs, of ``epochs``, without L_a."""
+
+    def time(self, progress: float) -> float:
+        """t, of progress in [0, 1] of the search."""
+        return 1 + (self.epochs - 1) * progress
+
+    def linear(self, t: float) -> float:
+        """From 0 at t = 1 to 1 at ``epochs``."""
+        return (t - 1) / (self.epochs - 1)
+
+    def logarithmic(self, t: float) -> float:
+        """0 up to t = ``still`` + 1, then rising; 1.006 at 50."""
+        return 0.0 if t < self.still + 1 else math.log(t - self.still) / math.log(self.epochs - self.still - 1)
+
+    def terms(self, arch: Architecture) -> tuple[Tensor, Tensor]:
+        """L_a and L_b: scalars, differentiable in the logits."""
+        weights = arch()
+        zero = next(iter(weights.values())).new_zeros(())
+        operations = [group_entropy(w, arch.mask(name)).sum() for name, w in weights.items() if name not in arch.others]
+        edges = [self._of_edges(arch, name, weights[name]) for name, own in arch.others.items() if own is CAPPED]
+        return sum(operations, start=zero), sum(edges, start=zero)
+
+    def _of_edges(self, arch: Architecture, name: str, weights: Tensor) -> Tensor:
+        mask = arch.mask(name)
+        number = mask.sum(-1)
+        chooses = number > KEPT
+        entropy = group_entropy(weights / number[..., None], mask)[chooses].sum()
+        positive = torch.where(mask, arch.logits[name].clamp(min=0, max=CAP), 0.0).sum(-1)
+        return entropy + self.pairs * (positive[chooses] - KEPT).square().sum()
+
+    def __call__(self, arch: Architecture, time: float) -> Tensor:  # noqa: ARG002
+        """The term to add: a scalar, differentiable in the logits."""
+        t = self.time(arch.progress)
+        operations, edges = self.terms(arch)
+        return self.magnitude * self.linear(t) * (self.logarithmic(t) * operations + self.edges * edges)
+
+
+@dataclass(frozen=True)
 class Regularizer:
     """A term on the architecture, by name: what ``--regularizer`` takes."""
 
@@ -180,6 +235,7 @@ REGULARIZERS: Registry[Regularizer] = Registry(
             Regularizer("zero-one", ZeroOne()),
             Regularizer("anchor", Anchor()),
             Regularizer("cost", ExpectedCost()),
+            Regularizer("scheduled-entropy", ScheduledEntropy()),
         )
     },
     load=load_plugins,

@@ -15,7 +15,8 @@ Record = dict[str, Any]
 parameter (normalised), "seconds", of which "data_seconds" waiting for batches, "steady_seconds" (what they were at the
 median of its steps; records of before 2026-11-29 lack it), "images_per_second"; on images with
 masks "entropy_paper", "miou" and "pixel_accuracy" (in [0, 1]) or None, "warnings"; on labelled images "error" (in
-[0, 1]) or None, "weight_decay", "genotype", "skips", the ends of the spectrum, "eigenvalue" and "lowest_eigenvalue", or
+[0, 1]) or None, "weight_decay", "genotype", "skips", where options are pruned "options", "options_cost" and
+"pruning_strength", the ends of the spectrum, "eigenvalue" and "lowest_eigenvalue", or
 None."""
 LIMIT = 256 << 20
 """Bytes of the largest file that is read. An epoch takes two kilobytes, with a genotype in it."""

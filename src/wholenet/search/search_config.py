@@ -54,11 +54,12 @@ class SearchConfig(RunConfig):
     gradient: Gradient = "first-order"
     """Architecture gradient (second-order: through one step of the weights, by finite differences)."""
     relaxation: str = "softmax"
-    """Logits to weights: softmax, a choice; sigmoid, a gate for each option; gumbel, concrete, dirichlet, path,
+    """Logits to weights: softmax, a choice; sigmoid, a gate for each option; sharpened, a softmax that what
+    falls behind leaves fast; gumbel, concrete, dirichlet, path,
     two-paths, samples of a distribution, new in each step; or one that was registered."""
     regularizer: str = "none"
-    """Term on the architecture: none, beta-decay, zero-one, anchor, cost (expected multiply-adds), or one that was
-    registered."""
+    """Term on the architecture: none, beta-decay, zero-one, anchor, cost (expected multiply-adds), scheduled-entropy,
+    or one that was registered."""
     perturbation: Literal["none", "random", "adversarial"] = "none"
     """How the architecture weights are disturbed in weight steps of the search (SmoothDARTS)."""
     perturbation_end: Decay = 0.3
@@ -103,6 +104,11 @@ class SearchConfig(RunConfig):
             raise ValueError(
                 f"regularizer='anchor' holds the concentrations of a Dirichlet distribution; relaxation="
                 f"{self.relaxation!r} has none, give 'dirichlet'"
+            )
+        if self.regularizer == "scheduled-entropy" and self.relaxation == "sigmoid":
+            raise ValueError(
+                "regularizer='scheduled-entropy' is on choices that sum to 1; relaxation='sigmoid' has gates, whose "
+                "own term is regularizer='zero-one'"
             )
         if self.relaxation == "dirichlet" and self.gradient == "second-order-exact":
             raise ValueError(

@@ -60,6 +60,8 @@ class CellFamily:
     """The genotype of the strongest options."""
     discretize_gates: Callable[[Weights, Table], Any]
     """That of the open gates (Fair DARTS)."""
+    discretize_edges: Callable[[Weights, Table], Any] | None = None
+    """That of the edges with the largest weights (DA2S); None: its genotypes keep all edges, or choose otherwise."""
     from_dict: Callable[[Any], Any]
     """Plain values, which may come from anywhere -> a genotype."""
     read: Callable[[str | Path], Any]
@@ -77,6 +79,7 @@ DARTS_CELLS = CellFamily(
     make=lambda kept: CellGenotype(**kept),
     discretize=darts_cells.discretize,
     discretize_gates=darts_cells.discretize_gates,
+    discretize_edges=darts_cells.discretize_edges,
     from_dict=darts_cells.cell_genotype_from_dict,
     read=darts_cells.read_cell_genotype,
     write=darts_cells.write_cell_genotype,
@@ -104,6 +107,7 @@ DOTS_CELLS = replace(
     DARTS_CELLS,
     discretize=discretize_stage,
     discretize_gates=discretize_stage,
+    discretize_edges=None,
     write=lambda genotype, path, _space, _operations: darts_cells.write_cell_genotype(genotype, path, "darts"),
 )
 """The cells are those of DARTS, and so are their files; the searches choose otherwise."""

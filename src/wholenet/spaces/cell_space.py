@@ -36,6 +36,8 @@ class CellSettings:
     """One in so many channels goes through the operations (PC-DARTS)."""
     edge_weights: bool = False
     """Edges have weights of their own (PC-DARTS)."""
+    capped_edges: bool = False
+    """And these are capped, so that two edges into a node can win (DA2S)."""
     auxiliary_skip: bool = False
     """A skip connection on each edge, beside the choice (DARTS-)."""
     auxiliary: bool = False
@@ -82,6 +84,7 @@ def _build(name: str, table: Table, settings: CellSettings, facts: Facts, genoty
         affine=settings.affine,
         groups=settings.groups,
         edge_weights=settings.edge_weights,
+        capped_edges=settings.capped_edges,
         auxiliary_skip=settings.auxiliary_skip,
         **shape,
     )
@@ -130,7 +133,7 @@ def _space(name: str, table: Table) -> CellSpace:
         tasks=("classification",),
         multiple=4,
         genotype=GenotypeKind(cell_genotype_from_dict, _no_weights),
-        added={"operations": None},
+        added={"operations": None, "capped_edges": False},
         table=table,
         costs=_costs,
     )

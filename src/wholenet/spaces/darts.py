@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wholenet.architecture import Weights
+from wholenet.architecture import CAPPED, Weights
 from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, ReluConvNorm, drop_path
 from wholenet.ops.cell_forms import Path, shared_cell
 from wholenet.ops.forms import TwoForms, total
@@ -216,6 +216,7 @@ class DartsNet(nn.Module):
         auxiliary: add the auxiliary head, on the second reduction cell; 32 x 32 images.
         groups: see :class:`CellStyle`; of a supernet.
         edge_weights: edges have weights of their own (:func:`masks`); of a supernet.
+        capped_edges: these are capped (:func:`wholenet.discretization_aware.capped`), where they are a softmax else.
         auxiliary_skip: see :class:`CellStyle`; of a supernet.
         in_channels: of the images.
 
@@ -236,6 +237,7 @@ class DartsNet(nn.Module):
         auxiliary: bool = False,
         groups: int = 1,
         edge_weights: bool = False,
+        capped_edges: bool = False,
         auxiliary_skip: bool = False,
         in_channels: int = 3,
     ) -> None:
@@ -249,6 +251,10 @@ class DartsNet(nn.Module):
         self.masks = masks(table, edge_weights=edge_weights) if search else {}
         self.competing = [name for name in self.masks if name.endswith("_edges")]
         """Choices whose options compete whatever the relaxation: edges have a softmax (PC-DARTS)."""
+        self.relaxations = dict.fromkeys(self.competing if capped_edges else (), CAPPED)
+        """Those that have a relaxation of their own (DA2S)."""
+        self.nodes = {kind: torch.tensor([e.target for e in table[kind]], device="cpu") for kind in TYPES if search}
+        """The node that each row of a mask leads to."""
         self.state = CellState()
         style = CellStyle(
             search=search,

@@ -104,13 +104,35 @@ def discretize(weights: Weights, table: Table) -> CellGenotype:
     return _by_strength(weights, table, lambda _strength: True)
 
 
-def discretize_gates(weights: Weights, table: Table) -> CellGenotype:
-    """The rule of Fair DARTS: as :func:`discretize`, but only gates above ``GATE``.
+def discretize_gates(weights: Weights, table: Table, above: float = GATE) -> CellGenotype:
+    """The rule of Fair DARTS: as :func:`discretize`, but only gates ``above`` something.
 
     A node without any takes its strongest edge alone: the paper leaves open what becomes of it, and a node has to read
     something.
     """
-    return _by_strength(weights, table, lambda strength: strength > GATE)
+    return _by_strength(weights, table, lambda strength: strength > above)
+
+
+def discretize_edges(weights: Weights, table: Table) -> CellGenotype:
+    """The rule of DA2S: into each node the two edges of the largest weights, whatever their operations count; on each
+    its strongest operation, never ``none``. Of equally strong ones, the earlier source, and the earlier operation.
+
+    Args:
+        weights: of a supernet whose edges have weights, as its masks.
+        table: of its space.
+    """
+
+    def nodes(kind: str) -> Nodes:
+        best = _best_options(weights[kind], table[kind])
+        rows = weights[f"{kind}_edges"].tolist()
+        chosen = []
+        for target in range(INPUTS, INPUTS + NODES):
+            into = [(name, edge.source) for edge, _, name in best if edge.target == target]
+            into.sort(key=lambda choice: -rows[target - INPUTS][choice[1]])
+            chosen.append(tuple(into[:KEPT]))
+        return tuple(chosen)
+
+    return CellGenotype(**{kind: nodes(kind) for kind in TYPES})
 
 
 def _by_strength(weights: Weights, table: Table, counts: Callable[[float], bool]) -> CellGenotype:

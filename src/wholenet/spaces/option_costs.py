@@ -20,16 +20,20 @@ COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 """Modules whose multiply-adds count: of each number of the output as many as it has weights."""
 
 
-def check_costs(space: Space) -> None:
-    """Make sure that the options of ``space`` have costs.
+ASKS = {"regularizer": "cost", "pruning": "gates"}
+"""Options that ask for costs, and their values that do."""
+
+
+def check_costs(space: Space, by: str = "regularizer") -> None:
+    """Make sure that the options of ``space`` have costs, which the option ``by`` of a run asks for.
 
     Raises:
         ValueError: if it does not say which modules they run.
     """
     if space.costs is None:
         raise ValueError(
-            f"regularizer='cost' needs what each option costs, and space {space.name!r} does not say which of its "
-            "modules an option alone runs (Space.costs); give regularizer='none'"
+            f"{by}={ASKS[by]!r} needs what each option costs, and space {space.name!r} does not say which of its "
+            f"modules an option alone runs (Space.costs); give {by}='none'"
         )
 
 

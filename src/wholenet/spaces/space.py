@@ -69,7 +69,8 @@ class Space:
     ``masks``, the choices of the space: name -> boolean [G..., O], made with ``device="cpu"``, since model folders
     build the network without memory first. All else walks over these.
 
-    A network may also have ``competing``: names of masks whose options compete (softmax) whatever the relaxation.
+    A network may also have ``competing``: names of masks whose options compete (softmax) whatever the relaxation; and
+    ``relaxations``, by name of a mask, of those that have another one of their own.
     """
 
     name: str

@@ -108,8 +108,9 @@ def create(
     elif relax is None:
         arch = Architecture.fixed(uniform_weights(net.masks), net.masks)
     else:
-        competing = {name: RELAXATIONS["softmax"] for name in getattr(net, "competing", ())}
-        arch = Architecture(net.masks, relax, competing, empty=subnet is not None)
+        others = {name: RELAXATIONS["softmax"] for name in getattr(net, "competing", ())}
+        others |= getattr(net, "relaxations", {})
+        arch = Architecture(net.masks, relax, others, empty=subnet is not None)
     return Supernet(net, arch, spec)
 
 
