@@ -188,7 +188,11 @@ def test_methods(options, text, tmp_path, monkeypatch):
         ({"batch": 1}, ValueError, "batch=1: the search cell's BatchNorm"),
         ({"batch": 500}, DataError, r"needs 1,000; the largest batch that works is 96: give --batch 96"),
         ({"space": "grid"}, ValueError, "space='grid' is for segmentation"),
-        ({"units": 16_384, "batch": 65_536, "vocab": 9, "window": 10_000}, DataError, "takes about .* give --vocab"),
+        (
+            {"units": 16_384, "batch": 65_536, "vocab": 9, "window": 10_000},
+            DataError,
+            r"takes about .*\n.* give --vocab",
+        ),
         ({"window": 0}, ValueError, "window=0: expected at least 1"),
         ({"method": "pc-darts"}, ValueError, "'groups', which cell spaces alone have"),
     ],
