@@ -113,10 +113,11 @@ def test_a_cell_learns_a_language_that_cannot_be_known_from_the_last_word_alone(
     text = torch.tensor([0, 1, 0, 2] * 12)
     columns = torch.stack([text[first : first + 41] for first in range(4)])
     optimizer = torch.optim.Adam(model.net.parameters(), lr=0.05)
+    hidden = None
     for step in range(100):
         first = step % 5 * 8
-        hidden = reading.hidden.detach() if first else None  # the state goes on, its gradient does not
-        reading = model(Window(columns[:, first : first + 8], hidden))
+        reading = model(Window(columns[:, first : first + 8], hidden if first else None))
+        hidden = reading.hidden.detach()  # the state goes on, its gradient does not
         loss = cross_entropy(reading.logits.flatten(0, 1), columns[:, first + 1 : first + 9].flatten())
         optimizer.zero_grad()
         loss.backward()

@@ -27,9 +27,10 @@ from wholenet.data.text.texts import Texts, open_texts
 from wholenet.data.text.vocabulary import END, MOST_WORDS
 from wholenet.data.text.windows import Walk, divided, fingerprint, in_columns
 from wholenet.deploy.language import LANGUAGE as ANSWER
-from wholenet.deploy.language import floors_of, language_answer
+from wholenet.deploy.language import floors_of, language_answer, surprise_of_lines
 from wholenet.jobs.task import Task, Watched, settings_of
 from wholenet.report.progress import plain
+from wholenet.report.surprise import SURPRISE, draw_surprise
 from wholenet.run import Scored
 from wholenet.search.averaged_sgd import averaging, brings_nothing, is_averaging
 from wholenet.search.phases import Phase
@@ -41,6 +42,7 @@ from wholenet.search.updates import Batches, Parts
 from wholenet.spaces.recurrent.window import Reading, Window
 from wholenet.spaces.space import Facts
 from wholenet.spaces.supernet import Supernet
+from wholenet.tasks.pace import Pace
 from wholenet.tasks.perplexity import PERPLEXITY, surprise
 
 Words = Annotated[int, Field(ge=0, le=MOST_WORDS)]
@@ -130,6 +132,11 @@ class TextData:
         """Windows in a pass."""
         return len(self._walk(self.weights, batch, 0))
 
+    def pace(self, config: TaskConfig) -> Pace:
+        """Tokens of a window, of which each column has one in a step."""
+        walk = self._walk(self.weights, config.batch, config.seed)
+        return Pace("tokens", walk.rows / len(walk))
+
     def streams(self, config: TaskConfig, schedule: Schedule, device: torch.device) -> TextStreams:
         """What is read."""
         del schedule
@@ -174,8 +181,8 @@ class TextData:
         return language_answer(self.texts.vocabulary)
 
     def facts(self) -> dict[str, Any]:
-        """Lines, tokens, words that are not known, by split."""
-        return self.unchanged()
+        """Lines, tokens, words that are not known, by split; and what models that count come to."""
+        return {**self.unchanged(), "floors": dict(self.floors())}
 
     def unchanged(self) -> dict[str, Any]:
         """What a continued run must find again, by split."""
@@ -197,7 +204,10 @@ class TextData:
         return replace(self, weights=self.texts.splits["train"].tokens)
 
     def draw(self, folder: Path, model: Supernet[Any], device: torch.device) -> None:
-        """No pictures of its own."""
+        """How surprising the words of a few lines of the validation text are, to the network and to Kneser-Ney."""
+        splits, vocabulary = self.texts.splits, self.texts.vocabulary
+        lines = surprise_of_lines(model, splits["train"], splits["val"], vocabulary, device)
+        draw_surprise(folder / SURPRISE, lines, "Words of the text held out, and how surprising each is")
 
 
 def prepare(config: TaskConfig, console: Console) -> TextData:
@@ -308,5 +318,6 @@ LANGUAGE = Task(
     recipe=recipe,
     parts=parts,
     floors=TextData.floors,
+    pace=TextData.pace,
     after_epoch=after_epoch,
 )
