@@ -16,6 +16,8 @@ import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records, stop_after, untimed
 from wholenet.cli import main
 from wholenet.data.sample import DataError
+from wholenet.data.text.texts import open_texts
+from wholenet.deploy.language import surprise_of_lines
 from wholenet.deploy.model_folder import load_model
 from wholenet.jobs.catalog import task_config
 from wholenet.jobs.language import SlownessLoss, divided, next_word_loss
@@ -26,6 +28,8 @@ from wholenet.search.steps import Batch, make_optimizers
 from wholenet.search.unrolled import VirtualStep
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.recurrent.window import Window
+from wholenet.tasks.ngram import KneserNey
+from wholenet.tasks.perplexity import surprises
 
 WORDS = {"det": ("the", "a"), "noun": ("cat", "dog", "bird"), "verb": ("sees", "hears", "likes")}
 MACHINE = {"device": "cpu", "threads": 1}
@@ -61,9 +65,10 @@ def test_a_search_is_scored_beside_its_floors_and_draws_its_cell(search):
     assert set(found.learned.floors) == {"Kneser-Ney of order 3", "unigram"}
     assert found.learned.constant == found.learned.floors["unigram"] < 11
     assert rows[0]["logits"] != rows[-1]["logits"]
-    assert all((out / f"{name}.png").exists() for name in ("architecture", "curves", "entropy"))
+    assert all((out / f"{name}.png").exists() for name in ("architecture", "curves", "entropy", "surprise"))
     facts = json.loads((out / "environment.json").read_text())
     assert facts["train"]["words"] == 10
+    assert facts["floors"] == found.learned.floors
     assert facts["val"] == {"lines": 8, "tokens": 48, "unseen": 0, "text": facts["val"]["text"]}
 
 
@@ -124,7 +129,28 @@ def test_verbs_ask_the_folder_what_it_is(search, text, tmp_path, capsys):
     assert brief.curvature.highest >= brief.curvature.lowest
     assert brief.curvature.images == 4
     page = wholenet.write_report(out, tmp_path / "page.html").read_text()
-    assert "perplexity" in page
+    kneser_ney = wholenet.read_run(out).floors["Kneser-Ney of order 3"]
+    assert f"Kneser-Ney of order 3 has {kneser_ney:.4g}" in page
+    assert f"a perplexity of {records(out)[-1]['perplexity']:.4g} (10 words known" in page
+    assert "Lines of the text held out" in page
+    assert page.count("data:image/png") == 4
+    assert "images" not in page.split("Settings")[0].split("</style>")[1].replace("data:image", "")
+    rows = wholenet.compare([out, out])
+    assert rows[0]["perplexity"] == records(out)[-1]["perplexity"]
+
+
+def test_words_are_shown_with_their_surprise_to_both_models(search, text):
+    model = wholenet.load(search[0], device="cpu")
+    texts = open_texts(text)
+    train, val = texts.splits["train"], texts.splits["val"]
+    lines = surprise_of_lines(model.network, train, val, texts.vocabulary, torch.device("cpu"))
+    held_out = (text / "valid.txt").read_text().splitlines()
+    assert [line.words for line in lines] == [[*held_out[place].split(), "<eos>"] for place in (0, 2, 4, 5, 7)]
+    every = surprises(model.network, val.tokens, texts.vocabulary.index["<eos>"], "cpu") / math.log(2)
+    assert lines[0].network == pytest.approx(every[:6].tolist())
+    kneser_ney = KneserNey(train.tokens.tolist(), 10, 3)
+    word, *before = (texts.vocabulary.index[name] for name in (lines[0].words[2], *lines[0].words[:2]))
+    assert lines[0].counted[2] == pytest.approx(-math.log2(kneser_ney.probability(word, before)))
 
 
 def test_what_was_found_is_trained_from_scratch_and_an_lstm_beside_it(search, text, tmp_path, capsys):
@@ -188,7 +214,11 @@ def test_methods(options, text, tmp_path, monkeypatch):
         ({"batch": 1}, ValueError, "batch=1: the search cell's BatchNorm"),
         ({"batch": 500}, DataError, r"needs 1,000; the largest batch that works is 96: give --batch 96"),
         ({"space": "grid"}, ValueError, "space='grid' is for segmentation"),
-        ({"units": 16_384, "batch": 65_536, "vocab": 9, "window": 10_000}, DataError, "takes about .* give --vocab"),
+        (
+            {"units": 16_384, "batch": 65_536, "vocab": 9, "window": 10_000},
+            DataError,
+            r"takes about .*\n.* give --vocab",
+        ),
         ({"window": 0}, ValueError, "window=0: expected at least 1"),
         ({"method": "pc-darts"}, ValueError, "'groups', which cell spaces alone have"),
     ],
@@ -251,7 +281,10 @@ def test_a_text_is_known_by_its_files_and_its_runs_go_on_from_the_command_line(t
     ]
     run = ["--epochs", "1", "--steps-per-epoch", "2", "--out", str(tmp_path / "run")]
     main(["fit", str(text), *given, *run])
-    assert "Kneser-Ney of order 3" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Kneser-Ney of order 3" in said
+    assert "tokens/s" in said
+    assert "img/s" not in said
     main(["fit", "--resume", str(tmp_path / "run")])
     assert "Kneser-Ney of order 3" in capsys.readouterr().out
     with pytest.raises(SystemExit):

@@ -28,6 +28,7 @@ from wholenet.search.steps import Loss
 from wholenet.search.stopping import Stopping
 from wholenet.search.updates import ADVICE, Batches, Diverged, Parts
 from wholenet.search.watch import Watch
+from wholenet.tasks.pace import IMAGES, Pace
 from wholenet.tasks.score import Score
 
 SCORINGS = 20
@@ -86,6 +87,8 @@ class Job(Generic[Result]):
     """What a record says of the architecture."""
     measured: Score
     """Which of the record's numbers people are told."""
+    pace: Pace = IMAGES
+    """And what is counted in a second."""
     score: Callable[[], Scored] | None
     """None: nothing was held out."""
     score_every: int
@@ -154,6 +157,7 @@ def _train(job: Job[Result], console: Console) -> Result:
             phases=[(p.name, p.first, p.end) for p in job.phases],
             console=console,
             score=job.measured,
+            pace=job.pace,
         ) as progress,
         keeper.watching(saves=state.epoch < epochs and stop is None),
         _naming_data(job.streams),

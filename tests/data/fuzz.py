@@ -23,6 +23,7 @@ from typing import Literal
 import numpy as np
 from fuzz_layouts import LAYOUTS
 from fuzz_outlines import OUTLINES
+from fuzz_texts import TEXTS, good_text
 from PIL import Image
 from tiffs import tiff
 
@@ -48,7 +49,7 @@ class Kind:
     """Of `wholenet check-data`."""
     masks: Mapping[str, np.ndarray] = field(default_factory=dict)
     """What training must see instead of the good data set's mask, by image."""
-    base: Literal["masks", "labelled"] = "masks"
+    base: Literal["masks", "labelled", "text"] = "masks"
     links: bool = False
     """Whether the file system must know links."""
 
@@ -1197,6 +1198,8 @@ KINDS |= {
 KINDS |= {
     name: Kind(row.damage, row.outcome, row.says, masks=row.masks) for name, row in {**OUTLINES, **LAYOUTS}.items()
 }
+KINDS |= {name: Kind(row.damage, row.outcome, row.says, row.options, base="text") for name, row in TEXTS.items()}
+GOOD = {"masks": good, "labelled": good_labelled, "text": good_text}
 
 
 # ---- the page
@@ -1204,18 +1207,19 @@ KINDS |= {
 
 def damaged(kind: Kind, root: Path) -> Path:
     """The data set in the new folder ``root``, good and then damaged."""
-    (good if kind.base == "masks" else good_labelled)(root)
+    GOOD[kind.base](root)
     kind.damage(root)
     return root
 
 
 def said(report: str, root: Path) -> str:
-    """The first error of a report of `check-data`, or the first warning, in one line without this machine's folders."""
+    """The first error of a report of `check-data`, or the first warning; of a text that has none the first note. In one
+    line without this machine's folders."""
     found = {
         severity: [
             block for block in re.split(r"\n(?=error: |warning: |note: |\n)", report) if block.startswith(severity)
         ]
-        for severity in ("error", "warning")
+        for severity in ("error", "warning", *(["note"] if "is read as text" in report else []))
     }
     line = next((blocks[0] for blocks in found.values() if blocks), "")
     first = line.split("\n")[0].partition(": ")[2].replace(f"{root}/", "").replace(str(root), root.name)
@@ -1226,8 +1230,8 @@ def said(report: str, root: Path) -> str:
 HELD = (
     (
         "each row below: `wholenet check-data` says this, and exits with 2 for an error, 0 otherwise; `wholenet fit` "
-        "says it of images with masks, and makes no run folder where it is an error; what training sees of those that "
-        "may be trained on is right",
+        "says it of images with masks and of texts, and makes no run folder where it is an error; what training "
+        "sees of those that may be trained on is right",
         ["test_every_kind_of_damage_is_found"],
     ),
     ("every finding that wholenet knows is met by a row", ["test_every_kind_of_finding_is_met_by_a_kind_of_damage"]),

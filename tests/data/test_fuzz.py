@@ -15,6 +15,8 @@ import wholenet.data
 from wholenet.cli import build_parser, main
 from wholenet.data.finding import SEVERITIES
 from wholenet.data.sample import DataError
+from wholenet.jobs.catalog import task_config
+from wholenet.jobs.language import prepare as prepare_text
 from wholenet.jobs.masks import prepare
 from wholenet.search.config import FitConfig
 
@@ -63,6 +65,8 @@ def test_every_kind_of_damage_is_found(name, tmp_path, capsys):
     assert said(out, root) == rows()[name], "make fuzz-table writes the page anew"
     if kind.base == "masks":
         fitted(kind, root, tmp_path)
+    if kind.base == "text":
+        read_for_training(kind, root, tmp_path)
 
 
 def fitted(kind, root, tmp_path):
@@ -93,6 +97,23 @@ def fitted(kind, root, tmp_path):
     assert seen >= 6
 
 
+def read_for_training(kind, root, tmp_path):
+    """What `fit` makes of a text, before it makes a run folder."""
+    given = {"batch": 2, "data": str(root), "out": str(tmp_path / "run"), "device": "cpu"}
+    given |= {key[2:]: int(value) for key, value in zip(kind.options[::2], kind.options[1::2], strict=True)}
+    shown = io.StringIO()
+    config = task_config("language", **given)
+    if kind.outcome == "error":
+        with pytest.raises(DataError):
+            prepare_text(config, Console(file=shown))
+        return
+    prepare_text(config, Console(file=shown, width=80))
+    assert ("warning: " in shown.getvalue()) == (kind.outcome == "warning")
+    if not any("--batch" in fact for fact in kind.says):
+        for fact in kind.says:
+            assert fact in shown.getvalue()
+
+
 def test_there_are_at_least_sixty_kinds():
     assert len(KINDS) >= 60
     assert sum(kind.outcome == "error" for kind in KINDS.values()) >= 40
@@ -104,7 +125,7 @@ OF_LAYOUTS = {"listed-without-pair"}
 
 def spelled_kinds():
     """The kinds of findings that the source spells out."""
-    for path in Path(wholenet.data.__file__).parent.glob("*.py"):
+    for path in Path(wholenet.data.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             called = isinstance(node, ast.Call) and getattr(node.func, "id", "")
             if called in ("Finding", "of_files", "PictureError") and isinstance(node.args[1], ast.Constant):

@@ -1,6 +1,8 @@
 """A sweep's file: which runs it describes, and what is refused before any is started."""
 
+import json
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from wholenet.spaces.genotype import DiscreteCell, Genotype, write_genotype
 from wholenet.spaces.sizes import grid_size
 from wholenet.sweeps.plan import NAME_LENGTH, read_sweep
 from wholenet.sweeps.run import check_folder, write_settings
+from wholenet.sweeps.table import shown_scores, table
 
 ROOT = Path(__file__).parents[2]
 TINY = {"size": "nano", "epochs": 2}
@@ -67,6 +70,29 @@ def test_labelled_images_are_searched_on_as_fit_would(read, patches):
     assert (first.task, first.config.method, first.config.batch) == ("classification", "darts", 64)
     assert (second.config.groups, second.config.batch) == (4, 256)
     assert "--task=classification" in second.start()
+
+
+def test_texts_are_read_as_fit_would_and_scored_by_perplexity(read, tmp_path):
+    text = tmp_path / "text"
+    text.mkdir()
+    (text / "train.txt").write_text("the cat sees the dog\n" * 9)
+    options = {"units": 4, "batch": 2, "vocab": 9, "gradient": "first-order", "genotype": "lstm"}
+    plan = read(data=str(text), options=options, grid={"seed": [0, 1], "lr": ["1e-1"]})
+    assert [run.task for run in plan.runs] == ["language"] * 2
+    one = plan.runs[0].config
+    assert (one.settings["units"], one.task_settings["vocab"], one.lr, one.genotype) == (4, 9, 0.1, "lstm")
+    assert plan.runs[0].start()[-1] != "--settings={}"
+    for run, perplexity in zip(plan.runs, (120.0, 130.0), strict=True):
+        write_settings(run)
+        run.path.mkdir()
+        (run.path / "config.yaml").write_text(yaml.safe_dump(asdict(run.config)))
+        (run.path / "metrics.jsonl").write_text(json.dumps({"epoch": 0, "perplexity": perplexity}) + "\n")
+        (run.path / "done").touch()
+        check_folder(run)
+    assert "| 2 of 2 | 120.0, 130.0 | 125.0 ± 7.1 |" in table(plan).markdown()
+    assert shown_scores(plan.runs[0]) == "120 perplexity"
+    with pytest.raises(ValueError, match="unknown option 'unit'; did you mean units"):
+        read(data=str(text), options={"unit": 4})
 
 
 def test_names_are_never_paths_and_never_the_same(read, tmp_path, monkeypatch):

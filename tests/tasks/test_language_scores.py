@@ -6,10 +6,12 @@ from collections import Counter
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from wholenet.data.text.texts import open_texts
 from wholenet.spaces.catalog import create_model
-from wholenet.spaces.recurrent.genotype import PUBLISHED
+from wholenet.spaces.recurrent.genotype import PUBLISHED, random_cell
+from wholenet.spaces.recurrent.window import Window
 from wholenet.tasks.ngram import KneserNey
 from wholenet.tasks.perplexity import Surprise, parts_of, surprise, surprises
 
@@ -96,3 +98,30 @@ def test_the_penn_treebank_has_the_counts_and_floors_that_others_found(ptb_small
     train, val = (texts.splits[name].tokens.tolist() for name in ("train", "val"))
     for order, perplexity in ((1, 436.45), (3, 154.29)):
         assert KneserNey(train, 5792, order).perplexity(val, end) == pytest.approx(perplexity, abs=0.005)
+
+
+def test_a_cell_learns_a_language_that_cannot_be_known_from_the_last_word_alone():
+    """a b a c, over and over: what comes after a, the state has to tell. Knowing the last word alone, half of the words
+    would be one of two."""
+    torch.manual_seed(0)
+    no_dropout = dict.fromkeys(("drop_words", "drop_embedding", "drop_cell_input", "drop_hidden", "drop_output"), 0.0)
+    cell = random_cell(0)
+    model = create_model("recurrent", num_classes=4, in_channels=1, genotype=cell, units=16, **no_dropout)
+    with torch.no_grad():
+        for matrix in model.net.cell.parameters():
+            matrix.mul_(10)  # it is to learn in seconds
+    text = torch.tensor([0, 1, 0, 2] * 12)
+    columns = torch.stack([text[first : first + 41] for first in range(4)])
+    optimizer = torch.optim.Adam(model.net.parameters(), lr=0.05)
+    hidden = None
+    for step in range(100):
+        first = step % 5 * 8
+        reading = model(Window(columns[:, first : first + 8], hidden if first else None))
+        hidden = reading.hidden.detach()  # the state goes on, its gradient does not
+        loss = cross_entropy(reading.logits.flatten(0, 1), columns[:, first + 1 : first + 9].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    last_word_alone = KneserNey(text.tolist() * 20, 4, 2).perplexity(text.tolist(), 2)
+    assert last_word_alone == pytest.approx(2**0.5, rel=0.01)
+    assert surprise(model, text, 2, "cpu").perplexity < 1.3 < last_word_alone

@@ -91,6 +91,6 @@ def tell(compared: Compared, score: Score) -> None:
     print()
     for name, value in found.items():
         print(f"{name:{width}}  {value}")
-    for picture in ("architecture", "curves", "entropy"):
+    for picture in ("architecture", "curves", "entropy", "surprise"):
         if (path := learned.run / f"{picture}.png").exists():
             print(f"open {path}")

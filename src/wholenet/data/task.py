@@ -90,11 +90,13 @@ def may_be_labelled(where: str | Path) -> bool:
         return True
 
 
-def how_read(where: str | Path, task: Task) -> str:
+def how_read(where: str | Path, task: str) -> str:
     """One line that says how ``where`` is read: the task, the layout, the folders or files, and how many images.
 
     What cannot be read at all, or counted without reading it, is said by whoever reads it.
     """
+    if task == "language":
+        return f"{where} is read as text (language)"
     what = "images with masks (segmentation)" if task == "segmentation" else "labelled images (classification)"
     root = Path(where).expanduser()
     known = data_set(where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,11 @@ from wholenet.tasks.perplexity import Surprise, surprise, surprises
 
 ORDERS = {"Kneser-Ney of order 3": 3, "unigram": 1}
 """Floors: what people call them, and their order."""
+SHOWN_ORDER = 3
+LINES, FIRST_WORDS = 5, 400
+"""Of a picture of words: lines, and tokens at the beginning of a text that they are of."""
+SHORTEST_LINE = 5
+"""Words of a line, where there are such."""
 COLUMNS = ("line", "tokens", "unseen", "nats", "perplexity")
 
 
@@ -33,6 +39,42 @@ def floors_of(train: Encoded, asked: Encoded, vocabulary: Vocabulary) -> dict[st
         return {}
     counted, text, end = train.tokens.tolist(), asked.tokens.tolist(), vocabulary.index[END]
     return {name: KneserNey(counted, len(vocabulary), order).perplexity(text, end) for name, order in ORDERS.items()}
+
+
+def surprise_of_lines(
+    model: Supernet[Any], train: Encoded, asked: Encoded, vocabulary: Vocabulary, device: torch.device
+) -> list[LineOfWords]:
+    """A few lines of a text word by word: evenly spaced ones of its beginning, each given all before it.
+
+    Args:
+        model: the network.
+        train: where Kneser-Ney counts; not where that is too long.
+        asked: the text.
+        vocabulary: of both.
+        device: where the model is.
+    """
+    end = vocabulary.index[END]
+    tokens = asked.tokens[:FIRST_WORDS]
+    if end in tokens.tolist():
+        tokens = tokens[: int((tokens == end).nonzero()[-1]) + 1]
+    network = surprises(model, tokens, end, device).tolist()
+    counted: list[float] | None = None
+    if len(train.tokens) <= MOST_TOKENS:
+        counting = KneserNey(train.tokens.tolist(), len(vocabulary), SHOWN_ORDER)
+        counted = list(counting.surprises(tokens.tolist(), end))
+    ends = [place + 1 for place, token in enumerate(tokens.tolist()) if token == end] or [len(tokens)]
+    spans = [(a, b) for a, b in zip([0, *ends], ends, strict=False)]
+    spans = [(a, b) for a, b in spans if b - a > SHORTEST_LINE] or spans
+    chosen = [spans[round(place)] for place in torch.linspace(0, len(spans) - 1, min(LINES, len(spans))).tolist()]
+    bits = 1 / math.log(2)
+    return [
+        LineOfWords(
+            [vocabulary.words[token] for token in tokens[a:b].tolist()],
+            [bits * value for value in network[a:b]],
+            None if counted is None else [bits * value for value in counted[a:b]],
+        )
+        for a, b in chosen
+    ]
 
 
 @dataclass(frozen=True)
@@ -76,6 +118,16 @@ class LanguageScores:
                 for name, value in self.floors.items()
             ),
         ]
+
+
+class LineOfWords(NamedTuple):
+    """A line word by word."""
+
+    words: list[str]
+    network: list[float]
+    """Surprise of each to the network, in bits."""
+    counted: list[float] | None
+    """To Kneser-Ney; None where it was not counted."""
 
 
 class LineSurprise(NamedTuple):

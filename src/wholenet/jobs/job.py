@@ -84,6 +84,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
         environment=lambda: machine(device) | data.facts(),
         describe=partial(_describe, config, removal),
         measured=task.score,
+        pace=task.pace(data, config),
         score=outcome.score,
         score_every=score_every(config.val_every, epochs),
         also_scored=before_and_after(phases),

@@ -8,7 +8,6 @@ Letters: B columns of text, T tokens of a window, V words, n units.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,14 +21,16 @@ from torch import Tensor
 
 from wholenet import parallel
 from wholenet.checked import CountOrNone, Decay, Strength, checked
-from wholenet.data.sample import DataError
+from wholenet.data.finding import refuse_errors
+from wholenet.data.text.review import SEARCH_SHARE, UNITS_OF_A_SEARCH, of_memory
 from wholenet.data.text.texts import Texts, open_texts
 from wholenet.data.text.vocabulary import END, MOST_WORDS
-from wholenet.data.text.windows import Walk, fingerprint, in_columns
+from wholenet.data.text.windows import Walk, divided, fingerprint, in_columns
 from wholenet.deploy.language import LANGUAGE as ANSWER
-from wholenet.deploy.language import floors_of, language_answer
+from wholenet.deploy.language import floors_of, language_answer, surprise_of_lines
 from wholenet.jobs.task import Task, Watched, settings_of
 from wholenet.report.progress import plain
+from wholenet.report.surprise import SURPRISE, draw_surprise
 from wholenet.run import Scored
 from wholenet.search.averaged_sgd import averaging, brings_nothing, is_averaging
 from wholenet.search.phases import Phase
@@ -41,6 +42,7 @@ from wholenet.search.updates import Batches, Parts
 from wholenet.spaces.recurrent.window import Reading, Window
 from wholenet.spaces.space import Facts
 from wholenet.spaces.supernet import Supernet
+from wholenet.tasks.pace import Pace
 from wholenet.tasks.perplexity import PERPLEXITY, surprise
 
 Words = Annotated[int, Field(ge=0, le=MOST_WORDS)]
@@ -130,6 +132,11 @@ class TextData:
         """Windows in a pass."""
         return len(self._walk(self.weights, batch, 0))
 
+    def pace(self, config: TaskConfig) -> Pace:
+        """Tokens of a window, of which each column has one in a step."""
+        walk = self._walk(self.weights, config.batch, config.seed)
+        return Pace("tokens", walk.rows / len(walk))
+
     def streams(self, config: TaskConfig, schedule: Schedule, device: torch.device) -> TextStreams:
         """What is read."""
         del schedule
@@ -174,8 +181,8 @@ class TextData:
         return language_answer(self.texts.vocabulary)
 
     def facts(self) -> dict[str, Any]:
-        """Lines, tokens, words that are not known, by split."""
-        return self.unchanged()
+        """Lines, tokens, words that are not known, by split; and what models that count come to."""
+        return {**self.unchanged(), "floors": dict(self.floors())}
 
     def unchanged(self) -> dict[str, Any]:
         """What a continued run must find again, by split."""
@@ -197,7 +204,10 @@ class TextData:
         return replace(self, weights=self.texts.splits["train"].tokens)
 
     def draw(self, folder: Path, model: Supernet[Any], device: torch.device) -> None:
-        """No pictures of its own."""
+        """How surprising the words of a few lines of the validation text are, to the network and to Kneser-Ney."""
+        splits, vocabulary = self.texts.splits, self.texts.vocabulary
+        lines = surprise_of_lines(model, splits["train"], splits["val"], vocabulary, device)
+        draw_surprise(folder / SURPRISE, lines, "Words of the text held out, and how surprising each is")
 
 
 def prepare(config: TaskConfig, console: Console) -> TextData:
@@ -231,35 +241,16 @@ def prepare(config: TaskConfig, console: Console) -> TextData:
     return TextData(texts, settings, weights, architecture)
 
 
-def divided(train: Tensor, share: float, end: int) -> tuple[Tensor, Tensor]:
-    """A text in two, after the line in which ``share`` of its tokens are reached; anywhere, where that is the last."""
-    ends = (train == end).nonzero().flatten() + 1
-    wanted = min(max(round(share * len(train)), 1), len(train) - 1)
-    place = ends[ends >= wanted]
-    cut = int(place[0]) if len(place) and int(place[0]) < len(train) else wanted
-    return train[:cut], train[cut:]
-
-
 def check_memory(words: int, config: TaskConfig) -> None:
     """Make sure that embedding and decoder can be trained in the machine's memory.
 
     Raises:
         DataError: if they cannot.
     """
-    units = int(config.settings.get("units", 300))
-    window = int(config.task_settings.get("window", 35))
-    # Weights, gradient and two averages of an optimiser; logits, their probabilities and their gradient.
-    needed = 4 * (4 * words * (units + 1) + 3 * words * config.batch * window)
-    try:
-        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):  # not everywhere
-        return
-    if config.device != "cuda" and needed > there:
-        raise DataError(
-            f"a vocabulary of {words:,} words with units={units} and batch={config.batch} takes about "
-            f"{needed / 2**30:,.0f} GiB, and the machine has {there / 2**30:,.0f}; give --vocab N, a smaller --batch "
-            "or fewer --units"
-        )
+    units = int(config.settings.get("units", UNITS_OF_A_SEARCH))
+    window = int(config.task_settings.get("window", LanguageSettings.window))
+    if config.device != "cuda":
+        refuse_errors(of_memory(words, units=units, batch=config.batch, window=window), config.data)
 
 
 def next_word_loss(reading: Reading, targets: Tensor) -> Tensor:
@@ -311,7 +302,7 @@ def recipe(given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("genotype") is not None:
         found |= TRAINING | (UNITS if given.get("space", "recurrent") == "recurrent" else {})
     else:
-        found |= {**SEARCH, "arch_lr": 3e-3, "arch_weight_decay": 1e-3, "weights_share": 0.8}
+        found |= {**SEARCH, "arch_lr": 3e-3, "arch_weight_decay": 1e-3, "weights_share": SEARCH_SHARE}
         if given.get("architecture") == "uniform":
             found |= {"method": "single-stage"}
     return found | (ADAM if given.get("optimizer") == "adamw" else SGD)
@@ -327,5 +318,6 @@ LANGUAGE = Task(
     recipe=recipe,
     parts=parts,
     floors=TextData.floors,
+    pace=TextData.pace,
     after_epoch=after_epoch,
 )

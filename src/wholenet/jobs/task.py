@@ -20,6 +20,7 @@ from wholenet.search.task_config import TaskConfig
 from wholenet.search.updates import Parts
 from wholenet.spaces.space import Facts
 from wholenet.spaces.supernet import Supernet
+from wholenet.tasks.pace import IMAGES, Pace
 from wholenet.tasks.score import Score
 
 
@@ -124,6 +125,8 @@ class Task:
     """(parts of a run's steps, its data, its config, device) -> the same with what the task adds to them."""
     floors: Callable[[Any], Mapping[str, float]] = lambda _data: {}
     """Its data -> scores of simple answers that people are told beside the network's, by what they are."""
+    pace: Callable[[Any, Any], Pace] = lambda _data, _config: IMAGES
+    """Its data, its config -> what people are told of how fast a run is."""
     after_epoch: Callable[[TrainState, Any], None] | None = None
     """(state, config), after an epoch's record: what changes from then on."""
 

@@ -108,7 +108,16 @@ def _scores(facts: CardFacts) -> str:
     if facts.score is None or facts.value is None:
         return ""
     lines = [f"| {name} | {facts.score.say(value)} |" for name, value in rows.items() if value is not None]
-    return "\n".join(["## Score", "", "| on the validation images | |", "|---|---|", *lines, ""])
+    return "\n".join(
+        [
+            "## Score",
+            "",
+            f"| on the validation {'images' if facts.score.percent else 'text'} | |",
+            "|---|---|",
+            *lines,
+            "",
+        ]
+    )
 
 
 def _data(model: Any, facts: CardFacts) -> str:

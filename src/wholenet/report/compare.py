@@ -12,7 +12,6 @@ from wholenet.report.progress import duration
 from wholenet.report.run_page import percent
 from wholenet.search.read_run import Row, RunTables, read_run
 from wholenet.spaces.grid_costs import macs_in_words
-from wholenet.tasks.score import MIOU
 
 NEVER_COMPARED = ("out", "settings")
 """Where a run lies differs always; "settings" is told apart into the settings of its space."""
@@ -43,7 +42,7 @@ def compare_runs(runs: Sequence[str | Path]) -> tuple[list[Row], list[RunTables]
             f"of the task {found[0].task!r} it is not known what runs are compared by; read_run has its numbers"
         )
     key = score.name
-    others = ("pixel_accuracy", "constant_miou") if score is MIOU else ("test_error",)
+    others = {"miou": ("pixel_accuracy", "constant_miou"), "error": ("test_error",)}.get(key, ())
     settings = [_settings(run) for run in found]
     names = [name for name in dict.fromkeys(n for own in settings for n in own) if _differs(name, settings)]
     rows = []
@@ -85,7 +84,7 @@ HEADS = {
     "control_miou": "control's mIoU, %",
     "control_error": "control's error, %",
 }
-OTHER_HEADS = {"seconds": "training", "macs": "multiply-adds"}
+OTHER_HEADS = {"seconds": "training", "macs": "multiply-adds", "control_perplexity": "control's perplexity"}
 
 
 def as_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -102,6 +101,8 @@ def _cell(name: str, row: Row) -> str:
         return f"{row['done']} of {row['planned']} epochs"
     if name == "macs":
         return "all" if row[name] is None else macs_in_words(row[name])
+    if name.endswith("perplexity"):
+        return NO_SUCH if row[name] is None else f"{row[name]:.4g}"
     return duration(row[name]) if name == "seconds" else str(row[name])
 
 

@@ -13,14 +13,16 @@ from rich.text import Text
 from wholenet.data.finding import SEVERITIES, Finding
 from wholenet.data.labelled_review import LabelledReview
 from wholenet.data.review import Review
+from wholenet.data.text.review import TextReview
 from wholenet.report.progress import plain
 
+AnyReview = Review | LabelledReview | TextReview
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
-def print_review(review: Review | LabelledReview, console: Console) -> None:
+def print_review(review: AnyReview, console: Console) -> None:
     """Tables of splits and classes, then the findings, errors first."""
-    tables = _tables(review) if isinstance(review, Review) else _labelled_tables(review)
+    tables = _tables_of(review)
     say = plain(console)
     for table in tables:
         if console.is_interactive:
@@ -52,10 +54,12 @@ def print_warnings(findings: Sequence[Finding], console: Console) -> None:
             plain(console)(f"warning: {printable(str(finding))}")
 
 
-def review_to_dict(review: Review | LabelledReview) -> dict[str, Any]:
+def review_to_dict(review: AnyReview) -> dict[str, Any]:
     """The JSON form; shares are in [0, 1]."""
     findings = [{key: _printable_parts(value) for key, value in asdict(finding).items()} for finding in review.findings]
     whole: dict[str, Any] = {"data": printable(review.where), "findings": findings}
+    if isinstance(review, TextReview):
+        return whole | _of_text(review)
     if isinstance(review, LabelledReview):
         classes = () if review.source is None else review.source.classes
         whole["splits"] = {
@@ -93,6 +97,34 @@ def _printable_parts(value: Any) -> Any:
     if isinstance(value, str):
         return printable(value)
     return [printable(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _of_text(review: TextReview) -> dict[str, Any]:
+    if review.texts is None:
+        return {"splits": {}}
+    texts = review.texts
+    splits = {
+        name: {"lines": texts.lines[name], "tokens": len(part.tokens), "unseen": part.unseen}
+        for name, part in texts.splits.items()
+    }
+    return {"vocabulary": len(texts.vocabulary), "splits": splits}
+
+
+def _tables_of(review: AnyReview) -> list[Table]:
+    if isinstance(review, TextReview):
+        return _text_tables(review)
+    return _tables(review) if isinstance(review, Review) else _labelled_tables(review)
+
+
+def _text_tables(review: TextReview) -> list[Table]:
+    if review.texts is None:
+        return []
+    known = f"not among the {len(review.texts.vocabulary):,} words known"
+    table = Table("split", "lines", "tokens", known, box=None)
+    for name, part in review.texts.splits.items():
+        share = f"{part.unseen:,} ({100 * part.share_unseen:.2f} %)"
+        table.add_row(name, f"{review.texts.lines[name]:,}", f"{len(part.tokens):,}", share)
+    return [table]
 
 
 def _tables(review: Review) -> list[Table]:

@@ -16,6 +16,7 @@ from rich.text import Text
 from wholenet import parallel
 from wholenet.report.panels import Phase
 from wholenet.search.records import Record
+from wholenet.tasks.pace import IMAGES, Pace
 from wholenet.tasks.score import MIOU, Score
 
 Clock = Callable[[], float]
@@ -44,6 +45,7 @@ def training_progress(
     console: Console | None = None,
     clock: Clock = time.monotonic,
     score: Score = MIOU,
+    pace: Pace = IMAGES,
 ) -> Iterator[TrainingProgress]:
     """Show how a run proceeds: on a terminal with a bar, elsewhere with exactly one line per epoch.
 
@@ -55,6 +57,7 @@ def training_progress(
         console: where to write; a new one on standard output by default.
         clock: what tells the time.
         score: which number of the records is shown.
+        pace: what is counted in a second.
 
     Raises:
         ValueError: if ``phases`` does not cover epochs 0 to ``total_epochs`` without gap.
@@ -62,9 +65,9 @@ def training_progress(
     console = console or Console()
     time_left = TimeLeft(phases or [("", 0, total_epochs)], total_epochs, clock)
     if not console.is_interactive:
-        yield _Lines(console, total_epochs, time_left, score)
+        yield _Lines(console, total_epochs, time_left, score, pace)
         return
-    with _Bar(console, total_epochs, steps_per_epoch, first_epoch, time_left, clock, score) as bar:
+    with _Bar(console, total_epochs, steps_per_epoch, first_epoch, time_left, clock, score, pace) as bar:
         yield bar
 
 
@@ -145,7 +148,9 @@ def duration(seconds: float) -> str:
 # ---- the two displays
 
 
-def epoch_line(record: Record, total_epochs: int, seconds_left: float | None, score: Score = MIOU) -> str:
+def epoch_line(
+    record: Record, total_epochs: int, seconds_left: float | None, score: Score = MIOU, pace: Pace = IMAGES
+) -> str:
     """One finished epoch in ASCII, columns aligned; what the record lacks leaves its column blank.
 
     >>> record = {"epoch": 11, "phase": "search", "loss": 0.812, "lr": 0.0421, "miou": 0.483, "images_per_second": 36.1}
@@ -169,7 +174,7 @@ def epoch_line(record: Record, total_epochs: int, seconds_left: float | None, sc
         f"lr {record['lr']:<8.3g}",
         f"{score.label} {number}" if number else " " * (len(score.label) + 7),
         *([] if "eigenvalue" not in record else [" " * 10 if eigenvalue is None else f"eig {eigenvalue:6.3f}"]),
-        f"{record['images_per_second']:4.1f} img/s",
+        pace.say(record["images_per_second"]),
         *([f"data {100 * record['data_seconds'] / record['seconds']:4.1f} %"] if "data_seconds" in record else []),
         "" if seconds_left is None else f"left {duration(seconds_left)}",
     )
@@ -179,9 +184,9 @@ def epoch_line(record: Record, total_epochs: int, seconds_left: float | None, sc
 class _Lines:
     """One plain line per epoch: for log files, schedulers and pipes."""
 
-    def __init__(self, console: Console, total_epochs: int, time_left: TimeLeft, score: Score) -> None:
+    def __init__(self, console: Console, total_epochs: int, time_left: TimeLeft, score: Score, pace: Pace) -> None:
         self._console, self._total_epochs, self._time_left = console, total_epochs, time_left
-        self._score = score
+        self._score, self._pace = score, pace
 
     def step(self, *, epoch: int, step: int, phase: str, loss: float, lr: float, images: int) -> None:
         """Nothing: a log is read by epochs."""
@@ -190,7 +195,7 @@ class _Lines:
         """Write the line."""
         self._time_left.epoch_done(record["epoch"])
         left = self._time_left.seconds(record["epoch"] + 1, share=0.0)
-        _print_plain(self._console, epoch_line(record, self._total_epochs, left, self._score))
+        _print_plain(self._console, epoch_line(record, self._total_epochs, left, self._score, self._pace))
 
 
 def own_console() -> Console:
@@ -221,8 +226,9 @@ class _Bar:
         time_left: TimeLeft,
         clock: Clock,
         score: Score,
+        pace: Pace,
     ) -> None:
-        self._lines = _Lines(console, total_epochs, time_left, score)
+        self._lines, self._pace = _Lines(console, total_epochs, time_left, score, pace), pace
         self._total_epochs, self._steps_per_epoch = total_epochs, steps_per_epoch
         self._time_left, self._clock = time_left, clock
         self._recent: deque[tuple[float, int]] = deque(maxlen=20)
@@ -254,7 +260,7 @@ class _Bar:
         numbers = (
             f"loss {loss:5.3f}",
             f"lr {lr:.3g}",
-            f"{self._images_per_second():.1f} img/s",
+            self._pace.say(self._images_per_second()).strip(),
             "" if left is None else f"left {duration(left)}",
         )
         self._progress.update(

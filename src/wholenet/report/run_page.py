@@ -46,6 +46,7 @@ CAPTIONS = {
     "architecture": "The architecture: strength of edges and operations",
     "cells": "The cells that were found",
     "predictions": "Some validation images, their true and their predicted masks",
+    "surprise": "Lines of the text held out: how surprising each word is to the network and to Kneser-Ney of order 3",
 }
 PERCENT = {
     "miou": "mIoU, %",
@@ -128,7 +129,7 @@ def _body(run: RunTables, scored: str) -> str:
     pictures = {name: picture_file(run.path / f"{name}.png", caption) for name, caption in CAPTIONS.items()}
     genotype = run.path / "genotype.yaml"
     named = paragraph("The discrete network is in genotype.yaml.", "muted") if genotype.is_file() else ""
-    chosen = "" if "<figure>" in scored else section("Predictions", pictures["predictions"])
+    chosen = "" if "<figure>" in scored else section("Predictions", pictures["predictions"], pictures["surprise"])
     settings = [(name, _shown(value)) for name, value in run.config.items()]
     return "".join(
         (
@@ -162,7 +163,11 @@ def _numbers(run: RunTables) -> str:
             if row["part"] in ("control", "second stage")
         ]
     shown += [("best constant class", own.get("constant_miou"))]
-    told = [(words, f"{percent(value)} %") for words, value in shown if value is not None]
+    in_percent = run.score is None or run.score.percent
+    told = [
+        (words, f"{percent(value)} %" if in_percent else f"{value:.4g}") for words, value in shown if value is not None
+    ]
+    told += [(f"perplexity of {name}", f"{value:.4g}") for name, value in run.floors.items()]
     told += [("epochs", f"{own['epochs']} of {own['planned']}"), ("training", duration(own["seconds"]))]
     return f'<div class="numbers">{"".join(f"<div><b>{text(n)}</b>{text(words)}</div>" for words, n in told)}</div>\n'
 

@@ -16,6 +16,7 @@ from wholenet.search.keep import best_record
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
+from wholenet.tasks.perplexity import PERPLEXITY
 from wholenet.tasks.score import ERROR, MIOU, Score
 
 Row = dict[str, Any]
@@ -30,7 +31,7 @@ class RunTables:
 
     path: Path
     task: str
-    """"segmentation", "classification", or one from outside."""
+    """"segmentation", "classification", "language", or one from outside."""
     config: Row
     """Every setting."""
     records: list[Row]
@@ -44,10 +45,18 @@ class RunTables:
     outside, whatever numbers its records have. None where there is no such number, or not yet."""
 
     @property
+    def floors(self) -> dict[str, float]:
+        """Of a text: perplexities of models that count, by what they are; none of a run from before 2026-11-30."""
+        found = None if self.task != "language" else (RunFolder(self.path).environment() or {}).get("floors")
+        if not isinstance(found, dict):
+            return {}
+        return {name: value for name, value in found.items() if isinstance(value, int | float)}
+
+    @property
     def score(self) -> Score | None:
         """What runs of the task are compared by; its name is that in ``results``. None of a task from outside, whose
         numbers may mean anything."""
-        return {"segmentation": MIOU, "classification": ERROR}.get(self.task)
+        return {"segmentation": MIOU, "classification": ERROR, "language": PERPLEXITY}.get(self.task)
 
     def frame(self, table: str = "records") -> Any:
         """One of the tables, "records" or "results", as a pandas DataFrame.

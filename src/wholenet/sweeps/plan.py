@@ -12,6 +12,7 @@ from typing import Any
 
 from wholenet.checked import Jobs, built, checked
 from wholenet.data.sets import data_set, known_by_name, place_of
+from wholenet.data.text.files import looks_like_text
 from wholenet.files import check_output, read_yaml, shown
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import space_of
@@ -110,7 +111,7 @@ def _sweep(content: SweepFile, overrides: dict[str, Any]) -> Sweep:
 
 def _data(given: str) -> str:
     place = place_of(given)  # a run is known by its data, from wherever the sweep is called
-    if data_set(given) is None and not Path(place).is_dir():
+    if data_set(given) is None and not (Path(place).is_dir() or looks_like_text(place)):
         raise ValueError(f"data is {given}, and there is no such folder; give a folder, or {known_by_name()}")
     return place
 

@@ -1,4 +1,4 @@
-"""One run of a sweep: its options, its folder, and whether what is in the folder is this run. Imports no torch."""
+"""One run of a sweep: its options, its folder, and whether what is in the folder is this run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
+from wholenet.data.sets import data_set
 from wholenet.data.task import Task, task_of
+from wholenet.data.text.files import looks_like_text
 from wholenet.files import read_yaml, shown
+from wholenet.jobs.catalog import task_called, task_config
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
 from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.config import MACHINE, FitConfig, fit_config, grid_methods
 from wholenet.search.methods import METHODS
 from wholenet.search.run_folder import outside_space, space_of
+from wholenet.search.task_config import SPACES_OF_TASKS, TaskConfig
 from wholenet.spaces.cell_family import family_of
 from wholenet.spaces.cell_tables import is_cell_space
 
+TASKS = (*get_args(Task), *SPACES_OF_TASKS)
 PLACES = ("data", "out")
 """Fields of a config that are not options."""
+PARTS = ("settings", "task", "task_settings")
+"""Fields of a task's config whose parts are."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +41,11 @@ class PlannedRun:
     """Its folder."""
     group: str
     """Its name without the seed: runs of one group are one configuration."""
-    task: Task
+    task: str
+    """Of ``TASKS``."""
     given: Mapping[str, Any]
     """The options that it is given."""
-    config: FitConfig | CellConfig
+    config: FitConfig | CellConfig | TaskConfig
     """All of them, checked."""
 
     @property
@@ -76,7 +84,7 @@ class PlannedRun:
     @property
     def machine(self) -> Sequence[str]:
         """Options that may be others when it is continued."""
-        return MACHINE if self.task == "segmentation" else CELL_MACHINE
+        return CELL_MACHINE if self.task == "classification" else MACHINE
 
 
 def planned(path: Path, group: str, given: Mapping[str, Any], data: str) -> PlannedRun:
@@ -87,19 +95,22 @@ def planned(path: Path, group: str, given: Mapping[str, Any], data: str) -> Plan
     """
     try:
         task = _task(given, data)
-        kind = FitConfig if task == "segmentation" else CellConfig
-        known = [f.name for f in fields(kind) if f.name not in PLACES]
-        space = given.get("space", "grid")
+        kind = {"segmentation": FitConfig, "classification": CellConfig}.get(task, TaskConfig)
+        known = [f.name for f in fields(kind) if f.name not in (*PLACES, *PARTS)]
+        space = given.get("space", SPACES_OF_TASKS.get(task, "grid"))
         if space != "grid" and not is_cell_space(space):
             known += [f.name for f in fields(outside_space(space).settings)]
+        known += _settings_of(task)
         options = {name: value for name, value in given.items() if name != "task"}
         _refuse_unknown(options, [*known, *({"space", "method"} - set(known))])
         hints = get_type_hints(kind)
         options = {name: _number(value, hints.get(name, str)) for name, value in options.items()}
-        if isinstance(options.get("genotype"), str):  # as the data: from wherever the sweep is called
+        if (
+            isinstance(options.get("genotype"), str) and Path(options["genotype"]).suffix
+        ):  # no name of one; as the data: from wherever the sweep is called
             options["genotype"] = str(Path(options["genotype"]).expanduser().resolve())
         config = _config(task, options, data, path)
-        if isinstance(config, FitConfig):
+        if not isinstance(config, CellConfig):
             space_of(config)
         else:
             family_of(config.space).check(config.table)
@@ -146,18 +157,30 @@ def write_settings(run: PlannedRun) -> None:
 # ---- options
 
 
-def _task(given: Mapping[str, Any], data: str) -> Task:
+def _task(given: Mapping[str, Any], data: str) -> str:
     """As `wholenet fit` decides it."""
     if "task" in given:
-        if given["task"] not in get_args(Task):
-            raise ValueError(f"task is {shown(given['task'])}; expected {' or '.join(get_args(Task))}")
+        if given["task"] not in TASKS:
+            raise ValueError(f"task is {shown(given['task'])}; expected {' or '.join(TASKS)}")
         return given["task"]
+    if data_set(data) is None and looks_like_text(data):
+        return "language"
     if "space" in given:
         return "classification" if is_cell_space(given["space"]) else "segmentation"
     return task_of(data)
 
 
-def _config(task: Task, given: Mapping[str, Any], data: str, out: Path) -> FitConfig | CellConfig:
+def _settings_of(task: str) -> list[str]:
+    """Names of the settings that a task has of its own."""
+    if task not in SPACES_OF_TASKS:
+        return []
+    kind = task_called(task).settings
+    return [] if kind is None else [f.name for f in fields(kind)]
+
+
+def _config(task: str, given: Mapping[str, Any], data: str, out: Path) -> FitConfig | CellConfig | TaskConfig:
+    if task in SPACES_OF_TASKS:
+        return task_config(task, data=data, out=str(out), **given)
     return (_fit_config if task == "segmentation" else _cell_config)(given, data, out)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,16 +22,19 @@ COLUMNS = {
     "control_miou": "frozen-uniform mIoU",
     "error": "error",
     "test_error": "test error",
+    "perplexity": "perplexity",
+    "control_perplexity": "frozen-uniform perplexity",
 }
-"""Scores by their names, all shares in [0, 1], and what tables call them."""
+"""Scores by their names, and what tables call them. All but perplexities are shares in [0, 1]."""
 
 
 def scores(run: PlannedRun) -> dict[str, float]:
     """The scores of a finished run, by the names of ``COLUMNS``."""
-    if run.task == "segmentation":
-        found = {"miou": RunFolder(run.path).records()[-1]["miou"]}
+    if run.task != "classification":
+        name = "perplexity" if run.task == "language" else "miou"
+        found = {name: RunFolder(run.path).records()[-1][name]}
         control = RunFolder.at(RunFolder(run.path).control)
-        return found if control is None else {**found, "control_miou": control.records()[-1]["miou"]}
+        return found if control is None else {**found, f"control_{name}": control.records()[-1][name]}
     result = CellFolder(run.path).result() or {}
     if "errors" in result:  # of a method that searches several times: that of the search it chose
         return {"error": result["errors"][result["chosen"]]}
@@ -40,7 +43,14 @@ def scores(run: PlannedRun) -> dict[str, float]:
 
 def shown_scores(run: PlannedRun) -> str:
     """The same in a line."""
-    return ", ".join(f"{100 * value:.1f} % {COLUMNS[name]}" for name, value in scores(run).items())
+    return ", ".join(
+        f"{100 * value:.1f} % {COLUMNS[name]}" if _is_share(name) else f"{value:.4g} {COLUMNS[name]}"
+        for name, value in scores(run).items()
+    )
+
+
+def _is_share(name: str) -> bool:
+    return not name.endswith("perplexity")
 
 
 def table(sweep: Sweep) -> Table:
@@ -53,11 +63,23 @@ def table(sweep: Sweep) -> Table:
         row: list[str | Spread] = [runs[0].group, f"{len(done)} of {len(runs)}"]
         for name in names:
             values = [one[name] for one in done if name in one]
-            row += [", ".join(f"{100 * v:.1f}" for v in values), spread(values)] if values else ["", ""]
+            row += _cells(name, values) if values else ["", ""]
         rows.append(row)
     columns = ["configuration", "runs done"]
-    columns += [text for name in names for text in (f"{COLUMNS[name]} of each, %", f"{COLUMNS[name]}, mean ± sd")]
+    units = {name: ", %" if _is_share(name) else "" for name in names}
+    columns += [text for name in names for text in (f"{COLUMNS[name]} of each{units[name]}", _mean(name))]
     return Table(columns, rows)
+
+
+def _mean(name: str) -> str:
+    return f"{COLUMNS[name]}, mean ± sd"
+
+
+def _cells(name: str, values: Sequence[float]) -> list[str | Spread]:
+    """Those of each run, and their mean with its standard deviation."""
+    if _is_share(name):
+        return [", ".join(f"{100 * v:.1f}" for v in values), spread(values)]
+    return [", ".join(f"{v:.1f}" for v in values), spread(values).shown()]
 
 
 def write_table(sweep: Sweep, failed: Mapping[str, str]) -> Path:

@@ -10,7 +10,7 @@ Letters: V words, N tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 DISCOUNT = 0.75
@@ -72,10 +72,16 @@ class KneserNey:
             value = max(count - self.discount, 0.0) / of.total + self.discount * of.types / of.total * value
         return value
 
-    def perplexity(self, tokens: Sequence[int], start: int) -> float:
-        """Of a text that is taken to follow the token ``start``, the end of a line, as networks are scored."""
-        reach = self.order - 1
-        whole, total = [start, *tokens], 0.0
+    def surprises(self, tokens: Sequence[int], start: int) -> Iterator[float]:
+        """-ln of the probability of each token of a text that is taken to follow the token ``start``, the end of a
+        line, as networks are scored."""
+        reach, whole = self.order - 1, [start, *tokens]
         for place in range(1, len(whole)):
-            total -= math.log(self.probability(whole[place], whole[max(0, place - reach) : place]))
+            yield -math.log(self.probability(whole[place], whole[max(0, place - reach) : place]))
+
+    def perplexity(self, tokens: Sequence[int], start: int) -> float:
+        """Of such a text."""
+        total = 0.0
+        for value in self.surprises(tokens, start):
+            total += value
         return math.exp(total / len(tokens))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wholenet.data.finding import Finding
 from wholenet.data.sample import DataError
 from wholenet.data.text.files import NAMES, Lines, find_texts, read_lines
 from wholenet.data.text.vocabulary import UNKNOWN, Encoded, Found, Vocabulary, find_vocabulary
@@ -32,13 +33,19 @@ class Texts:
     splits: Mapping[str, Encoded]
     """ "train", "val", and "test" where there is one."""
     lines: Mapping[str, int]
-    notes: tuple[str, ...]
-    """For people: how it was read, and warnings."""
+    findings: tuple[Finding, ...]
+    """How it was read, and warnings."""
 
     @property
     def vocabulary(self) -> Vocabulary:
         """Its words."""
         return self.found.vocabulary
+
+    @property
+    def notes(self) -> list[str]:
+        """The findings for people, a line each."""
+        told = [(finding.severity, str(finding).replace("\n", " ")) for finding in self.findings]
+        return [f"warning: {what}" if severity == "warning" else what for severity, what in told]
 
 
 def open_texts(where: str | Path, size: int = 0) -> Texts:
@@ -52,14 +59,14 @@ def open_texts(where: str | Path, size: int = 0) -> Texts:
     Raises:
         DataError: for what cannot be learned from; it names the file.
     """
-    lines, notes = read_splits(where)
+    lines, findings = read_splits(where)
     found = find_vocabulary(lines["train"], size)
     splits = {name: found.vocabulary.encode(part) for name, part in lines.items()}
-    notes += [*_of_vocabulary(found, splits), *_odd(lines, found), *_copied(lines)]
-    return Texts(found, splits, {name: len(part) for name, part in lines.items()}, tuple(notes))
+    findings += [*_of_vocabulary(found, splits), *_odd(lines, found), *_copied(lines)]
+    return Texts(found, splits, {name: len(part) for name, part in lines.items()}, tuple(findings))
 
 
-def read_splits(where: str | Path) -> tuple[dict[str, Lines], list[str]]:
+def read_splits(where: str | Path) -> tuple[dict[str, Lines], list[Finding]]:
     """The lines of each split, val held out where it is missing; and what is said of that.
 
     Raises:
@@ -83,51 +90,56 @@ def read_splits(where: str | Path) -> tuple[dict[str, Lines], list[str]]:
             f"{which} has {len(train)} lines, and its last {count} to be held out, or those before, are empty"
         )
     order = ("train", "val", "test")
-    said = f"no {NAMES['val'][0]}: the last {count:,} of {len(train):,} lines of {which} are held out"
-    return {name: lines[name] for name in order if name in lines}, [said]
+    what = f"no {NAMES['val'][0]}: the last {count:,} of {len(train):,} lines of {which} are held out"
+    return {name: lines[name] for name in order if name in lines}, [Finding("note", "held-out-lines", what)]
 
 
-def _of_vocabulary(found: Found, splits: Mapping[str, Encoded]) -> list[str]:
-    notes = []
+def _of_vocabulary(found: Found, splits: Mapping[str, Encoded]) -> list[Finding]:
+    findings = []
     if found.replaced:
         why = "" if found.replaced > found.once else ", those that are there once"
-        notes.append(
+        what = (
             f"{found.replaced:,} of {found.types:,} words of train{why} count as {UNKNOWN}; "
             f"{len(found.vocabulary):,} are known"
         )
+        findings.append(Finding("note", "words-left-out", what, count=found.replaced))
     for name, part in splits.items():
         if part.unseen and name != "train":
-            notes.append(
+            what = (
                 f"{name}: {part.unseen:,} of {len(part.tokens):,} tokens ({100 * part.share_unseen:.2f} %) are not in "
                 f"the vocabulary and count as {UNKNOWN}: {', '.join(map(shown, part.examples))}"
             )
-    return notes
+            findings.append(Finding("note", "unseen-words", what, count=part.unseen))
+    return findings
 
 
-def _odd(lines: Mapping[str, Lines], found: Found) -> list[str]:
-    notes = []
+def _odd(lines: Mapping[str, Lines], found: Found) -> list[Finding]:
+    findings = []
     for name, part in lines.items():
         if len(part) == 1 and len(part[0]) >= LONG_LINE:
-            notes.append(f"warning: {name} is one sentence of {len(part[0]):,} words; put each sentence into a line")
+            what = f"{name} is one sentence of {len(part[0]):,} words"
+            findings.append(Finding("warning", "one-sentence", what, "Put each sentence into a line."))
     words = found.types - 1
     glued = {word for line in lines["train"] for word in line if len(word) > 1 and word[-1] in GLUED}
     if words and found.once / words > MANY_ONCE:
         examples = f", such as {', '.join(map(shown, sorted(glued)[:3]))}" if glued else ""
-        notes.append(
-            f"warning: {100 * found.once / words:.0f} % of the {words:,} different words of train are there once"
-            f"{examples}: the text seems not to be tokenised. Part punctuation from words by blanks, and write in "
-            "lower case, or give --vocab N"
+        what = (
+            f"{100 * found.once / words:.0f} % of the {words:,} different words of train are there once{examples}: the "
+            "text seems not to be tokenised"
         )
-    return notes
+        advice = "Part punctuation from words by blanks, and write in lower case, or give --vocab N."
+        findings.append(Finding("warning", "not-tokenised", what, advice))
+    return findings
 
 
-def _copied(lines: Mapping[str, Lines]) -> list[str]:
+def _copied(lines: Mapping[str, Lines]) -> list[Finding]:
     train = {tuple(line) for line in lines["train"] if len(line) >= WORDS_OF_A_LINE}
-    notes = []
+    findings = []
     for name, part in lines.items():
         own = [tuple(line) for line in part if len(line) >= WORDS_OF_A_LINE]
         copied = sum(line in train for line in own)
         if name != "train" and own and copied / len(own) > COPIED:
-            share = 100 * copied / len(own)
-            notes.append(f"warning: {share:.0f} % of the lines of {name} are in train too: its score will flatter")
-    return notes
+            what = f"{100 * copied / len(own):.0f} % of the lines of {name} are in train too: its score will flatter"
+            advice = f"Take them out of train or out of {name}."
+            findings.append(Finding("warning", "lines-in-train", what, advice, count=copied))
+    return findings

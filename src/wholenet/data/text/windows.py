@@ -36,6 +36,21 @@ def in_columns(tokens: Tensor, batch: int, what: str) -> Tensor:
     return tokens[: rows * batch].view(batch, rows)
 
 
+def divided(train: Tensor, share: float, end: int) -> tuple[Tensor, Tensor]:
+    """A text in two, after the line in which ``share`` of its tokens are reached; anywhere, where that is the last.
+
+    Args:
+        train: int64 [N].
+        share: of the first part, in (0, 1).
+        end: the token that ends a line.
+    """
+    ends = (train == end).nonzero().flatten() + 1
+    wanted = min(max(round(share * len(train)), 1), len(train) - 1)
+    place = ends[ends >= wanted]
+    cut = int(place[0]) if len(place) and int(place[0]) < len(train) else wanted
+    return train[:cut], train[cut:]
+
+
 def lengths(rows: int, window: int, *, vary: bool, seed: int, turn: int) -> list[int]:
     """How long the windows of a pass over R ``rows`` are: as many in every pass.
 

@@ -147,14 +147,14 @@ class SearchCell(Cell, TwoForms):
     def after(self, first: Tensor, kept: Tensor, prepared: Sequence[Tensor]) -> Tensor:
         """The mean of the nodes after node 0."""
         nodes = self.norm(first)[None]
-        mixed = self._edge_by_edge if self.plain else _mixed
+        mixed = self.edge_by_edge if self.plain else _mixed
         for matrix, weights in zip(self.steps, prepared, strict=True):
             node = self.norm(mixed(nodes, kept, matrix, weights))
             nodes = torch.cat([nodes, node[None]])
         return nodes[1:].mean(0)
 
     @staticmethod
-    def _edge_by_edge(nodes: Tensor, kept: Tensor, matrix: Tensor, weights: Tensor) -> Tensor:
+    def edge_by_edge(nodes: Tensor, kept: Tensor, matrix: Tensor, weights: Tensor) -> Tensor:
         """As papers write it."""
         terms = []
         for source, row in zip(nodes, weights, strict=True):
