@@ -67,7 +67,7 @@ def test_val_is_taken_from_train_where_there_is_none(tmp_path, layout):
     train, val = stems(source.splits["train"]), stems(source.splits["val"])
     assert (len(train), len(val)) == (7, 3)
     assert sorted(train + val) == NAMES
-    assert any("3 of the 10 images" in note and "seed=1" in note for note in source.notes)
+    assert any("3 of the 10 images" in note and "--data-seed 1" in note for note in source.notes)
 
 
 def test_the_val_part_depends_on_seed_and_names_alone(tmp_path):

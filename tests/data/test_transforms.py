@@ -92,5 +92,5 @@ def test_one_that_is_not_there_or_cannot_travel_is_refused_before_anything_begin
     assert not (tmp_path / "run").exists()
     known("inverted", inverted)
     check_transform("inverted", 2)
-    with pytest.raises(ValueError, match=r"transform='fog' are done on the host"):
+    with pytest.raises(ValueError, match=r"transform='fog': done on the host"):
         FitConfig(data="d", out="o", transform="fog", augment_on="device")

@@ -201,7 +201,7 @@ def test_what_is_not_there_is_said_before_training(discs, tmp_path, capsys, monk
         with pytest.raises(SystemExit):
             main([*map(str, words), "--log", "trackio", "--out", str(tmp_path / "run")])
         said = capsys.readouterr().err
-        assert "log='trackio' needs trackio" in said
+        assert "--log=trackio needs trackio" in said
         assert "`pip install 'wholenet[trackio]'`" in said
     assert not (tmp_path / "run").exists()
     with pytest.raises(ValueError, match="needs trackio"):
