@@ -30,6 +30,7 @@ def export(
 
     if data is not None:
         print(printable(how_read(data, "segmentation")))
+    print(f"writing {out}: the network is traced and compared, which may take minutes if it is large", flush=True)
     check, price = export(model, out, format, data, drop_below=drop_below)
     if price is not None:
         print(

@@ -6,6 +6,7 @@ The network is folded first, and the file is compared with the unfolded network 
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import logging
 import warnings
@@ -28,7 +29,7 @@ from wholenet.deploy.segmenter import TrainedModel
 from wholenet.files import check_output
 from wholenet.spaces.grid import Grid
 
-RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33))
+RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33), (1, 227, 419))
 """(B, H, W) of the random inputs that an export is checked on."""
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-3
@@ -145,19 +146,38 @@ def _write_onnx(net: nn.Module, about: dict[str, Any], path: Path) -> None:
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            net,
-            (_example(about),),
-            dynamo=True,
-            dynamic_shapes=(_dynamic(),),
-            input_names=["images"],
-            output_names=["logits"],
-            verbose=False,
-        )
-    assert program is not None
+        program = _traced_twice(net, about) or _program(net, (_example(about),), (_dynamic(),))
     program.model.metadata_props[METADATA] = json.dumps(about)
     program.save(path)
     seal(path)
+
+
+def _traced_twice(net: nn.Module, about: dict[str, Any]) -> Any | None:
+    """The program, without reasoning about free sizes; None if there is no way round that."""
+    sizes = importlib.import_module("wholenet.deploy.free_sizes")  # it needs the packages of ONNX
+    channels = len(about["normalization"]["mean"])
+    first, second = (_program(net, (torch.zeros(b, channels, h, w),), None, optimize=False) for b, h, w in sizes.TRACED)
+    try:
+        sizes.free_sizes(first.model, second.model)
+    except sizes.SizesUnknown:
+        return None
+    first.optimize()
+    return first
+
+
+def _program(net: nn.Module, images: tuple[Tensor], dynamic: Any, *, optimize: bool = True) -> Any:
+    program = torch.onnx.export(
+        net,
+        images,
+        dynamo=True,
+        dynamic_shapes=dynamic,
+        input_names=["images"],
+        output_names=["logits"],
+        verbose=False,
+        optimize=optimize,
+    )
+    assert program is not None
+    return program
 
 
 def _load_onnx(path: Path) -> Run:
