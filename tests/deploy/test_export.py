@@ -16,7 +16,7 @@ from wholenet.cli import main
 from wholenet.data.detect import open_data
 from wholenet.data.pixels import normalize
 from wholenet.data.sample import Classes
-from wholenet.deploy.export import FORMATS, SMALLEST
+from wholenet.deploy.export import FORMATS, RANDOM_SIZES, SMALLEST
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.onnx_check import SEAL
@@ -90,7 +90,7 @@ def labelled(tmp_path_factory):
 def test_the_check_compares_random_and_real_images(exported, form):
     path, check = exported[form]
     assert path.is_file()
-    assert check.inputs == 6
+    assert check.inputs == len(RANDOM_SIZES) + 3
     assert check.max_abs_error < 1e-5 * max(1, check.max_abs_logit)
     assert check.same_class > 0.999
     assert [p.name for p in path.parent.iterdir() if "partial" in p.name] == []
