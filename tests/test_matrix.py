@@ -68,9 +68,12 @@ def test_masks_with_every_method_train_or_say_what_goes(toy, discs, tmp_path):
 
 
 WHOLE, CHOOSES = "nb201", "s2"
-"""The cell space that has all methods, and that which has those that choose in ways of their own."""
+"""The cell space that has nearly all methods, and that which has those that choose in ways of their own."""
 CELLS = [name for name, space in SPACES.items() if "classification" in space.tasks]
-PAIRS = [(WHOLE, method) for method in METHODS if method != "proxyless"]  # asks what each option costs
+NEED_COSTS = "what each option costs"
+REFUSED = {"proxyless": NEED_COSTS, "gold-nas": NEED_COSTS, "da2s": "keeps all of them"}
+"""Of the first, what it has not that a method needs."""
+PAIRS = [(WHOLE, method) for method in METHODS if method not in REFUSED]
 PAIRS += [
     (space, method)
     for space in CELLS
@@ -81,7 +84,7 @@ PAIRS += [("darts", "beta-darts")]
 PAIRS += [("dots", method) for method in ("darts", "beta-darts")]
 PAIRS += [
     (CHOOSES, method)
-    for method in ("random-ws", "fair-darts", "darts-pt", "pc-darts", "darts-minus", "r-darts-l2", "proxyless")
+    for method in ("random-ws", "fair-darts", "darts-pt", "pc-darts", "darts-minus", "r-darts-l2", *REFUSED)
 ]
 TINY = {
     "cells": 3,
@@ -158,4 +161,11 @@ def test_a_cell_space_with_a_method(space, method, cell_options, patches, tmp_pa
 def test_a_search_that_is_too_short_for_its_rule_is_refused(method, patches, tmp_path):
     with pytest.raises(ValueError, match=r"cannot fire in a search of fewer than 24; give more epochs, or"):
         wholenet.fit(patches, tmp_path / "run", space=WHOLE, method=method, **TINY)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("method", REFUSED)
+def test_what_a_cell_space_lacks_for_a_method_is_said_before_the_run(method, cell_options, patches, tmp_path):
+    with pytest.raises(ValueError, match=REFUSED[method]):
+        wholenet.fit(patches, tmp_path / "run", **cell_options(WHOLE, method))
     assert not (tmp_path / "run").exists()

@@ -45,7 +45,7 @@ def capped(logits: Tensor, mask: Tensor) -> Tensor:
     Two edges at the cap stay equally strong, so the weights of a node end as two of n / 2, not as one of n. Where no
     more than ``KEPT`` edges exist, all have weight 1.
 
-    >>> capped(torch.tensor([7.0, 9.0, -99.0]), torch.ones(3, dtype=torch.bool)).tolist()
+    >>> capped(torch.tensor([7.0, 9.0, -999.0]), torch.ones(3, dtype=torch.bool)).tolist()
     [1.5, 1.5, 0.0]
     """
     number = mask.sum(-1, keepdim=True)
