@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import wholenet.run as run_module
+from wholenet.search.cell_folder import CellFolder
 from wholenet.search.removal import Removal
 
 
@@ -44,6 +45,22 @@ def stop_after(steps, train):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "train_epoch", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            train()
+
+
+def stop_after_checkpoints(count, train):
+    """Interrupt the run on cells that ``train`` begins after so many checkpoints."""
+    save, calls = CellFolder.save_checkpoint, []
+
+    def stopping(*arguments):
+        save(*arguments)
+        calls.append(1)
+        if len(calls) == count:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CellFolder, "save_checkpoint", stopping)
         with pytest.raises(KeyboardInterrupt):
             train()
 

@@ -15,7 +15,8 @@ from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
 from wholenet.files import TEXT_BYTES, YAML_BYTES, YAML_VALUES, parse_yaml, read_text, read_yaml
-from wholenet.spaces.genotype import MAX_LAYERS, Genotype
+from wholenet.spaces.genotype import Genotype
+from wholenet.spaces.sizes import MAX_LAYERS
 from wholenet.sweeps.plan import MAX_RUNS, read_sweep
 
 PAGE = (Path(__file__).parents[1] / "docs" / "safety.md").read_text()
@@ -25,7 +26,7 @@ LIMITS = {
     "YAML": {"files.YAML_BYTES": 1 << 20, "files.YAML_VALUES": 100_000},
     "header": {"deploy.model_files.HEADER_BYTES": 16 << 20},
     "genotypes as": {"spaces.genotype_text.TEXT_CHARACTERS": 20_000, "spaces.genotype_text.TEXT_DEPTH": 8},
-    "layers": {"spaces.genotype.MAX_LAYERS": 100},
+    "layers": {"spaces.sizes.MAX_LAYERS": 100},
     "classes": {"data.classes.MAX_CLASSES": 254, "deploy.classifier.MAX_CLASSES": 100_000},
     "network of a classifier": {"deploy.classifier.MAX_SIDE": 4096},
     "every number": {},

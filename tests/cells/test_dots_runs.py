@@ -4,7 +4,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from run_files import PICTURES, assert_equal, checkpoint
+from run_files import PICTURES, assert_equal, checkpoint, stop_after_checkpoints
 from wholenet.cells.best_of import fit_cells, resume_cells
 from wholenet.cells.search import Searched
 from wholenet.deploy.model_folder import load_model
@@ -18,20 +18,9 @@ SPECIAL = {"space": "dots", "topology_epochs": 2, "checkpoint_minutes": 0.0}
 
 
 @pytest.mark.parametrize("stop", [1, 6])
-def test_a_run_stopped_in_either_search_goes_on_to_the_same_bits(small, tmp_path, monkeypatch, stop):
+def test_a_run_stopped_in_either_search_goes_on_to_the_same_bits(small, tmp_path, stop):
     whole = fit_cells(small(out=str(tmp_path / "whole"), **SPECIAL), QUIET)
-    save, calls = CellFolder.save_checkpoint, []
-
-    def stopping(*arguments):
-        save(*arguments)
-        calls.append(1)
-        if len(calls) == stop:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CellFolder, "save_checkpoint", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            fit_cells(small(out=str(tmp_path / "stopped"), **SPECIAL), QUIET)
+    stop_after_checkpoints(stop, lambda: fit_cells(small(out=str(tmp_path / "stopped"), **SPECIAL), QUIET))
     assert (tmp_path / "stopped/topology").exists() == (stop > 4)
     found = resume_cells(tmp_path / "stopped", QUIET)
     for part in (".", "topology"):

@@ -5,7 +5,7 @@ import torch
 from rich.console import Console
 
 import wholenet
-from run_files import PICTURES, assert_equal, checkpoint
+from run_files import PICTURES, assert_equal, checkpoint, stop_after_checkpoints
 from wholenet.cells.best_of import fit_cells, resume_cells
 from wholenet.cells.diagnose import diagnose_search
 from wholenet.cells.retrain import retrain, retrain_config
@@ -20,23 +20,12 @@ QUIET = Console(quiet=True)
 SMALL = {"space": "nb201", "batch": 6, "checkpoint_minutes": 0.0, "drop_path": 0.2}
 
 
-def test_a_search_stopped_on_its_way_goes_on_to_the_same_bits_and_trains_what_it_found(small, tmp_path, monkeypatch):
+def test_a_search_stopped_on_its_way_goes_on_to_the_same_bits_and_trains_what_it_found(small, tmp_path):
     special = {**SMALL, "protocol": "two-stage", "retrain_epochs": 1, "eigenvalue_every": 2}
     with PICTURES:
         whole = fit_cells(small(out=str(tmp_path / "whole"), **special), QUIET)
     assert {path.name for path in whole.run.iterdir()} >= {"cells.png", "search.png", "genotype.yaml", "report.html"}
-    save, calls = CellFolder.save_checkpoint, []
-
-    def stopping(*arguments):
-        save(*arguments)
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CellFolder, "save_checkpoint", stopping)
-        with pytest.raises(KeyboardInterrupt):
-            fit_cells(small(out=str(tmp_path / "stopped"), **special), QUIET)
+    stop_after_checkpoints(2, lambda: fit_cells(small(out=str(tmp_path / "stopped"), **special), QUIET))
     found = resume_cells(tmp_path / "stopped", QUIET)
     for part in (".", "retrained"):
         assert_equal(checkpoint(whole.run / part), checkpoint(found.run / part))

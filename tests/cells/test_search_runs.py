@@ -14,7 +14,7 @@ from rich.console import Console
 
 import wholenet.cells.search as module
 import wholenet.run as run_module
-from run_files import PICTURES
+from run_files import PICTURES, stop_after_checkpoints
 from wholenet.cells import selection
 from wholenet.cells.best_of import Best, fit_cells, resume_cells, shortly
 from wholenet.cells.diagnose import diagnose_search
@@ -66,7 +66,7 @@ def test_a_search_leaves_a_genotype_a_model_and_pictures(small, capsys):
 
 
 @pytest.mark.parametrize(("method", "minutes", "stop"), [("darts", 0.0, 2), ("random-ws", 10.0, 1)])
-def test_a_search_that_was_stopped_goes_on_to_the_same_bits(small, tmp_path, monkeypatch, method, minutes, stop):
+def test_a_search_that_was_stopped_goes_on_to_the_same_bits(small, tmp_path, method, minutes, stop):
     options = {
         "checkpoint_minutes": minutes,  # 0: also in mid-epoch
         "batch": 6,
@@ -79,17 +79,7 @@ def test_a_search_that_was_stopped_goes_on_to_the_same_bits(small, tmp_path, mon
         "sample_batches": 1,
     }
     whole = search(small(method, out=str(tmp_path / "whole"), **options), QUIET)
-    save, calls = CellFolder.save_checkpoint, []
-
-    def stopping(*arguments):
-        save(*arguments)
-        calls.append(1)
-        if len(calls) == stop:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(CellFolder, "save_checkpoint", stopping)
-    with pytest.raises(KeyboardInterrupt):
-        search(small(method, out=str(tmp_path / "stopped"), **options), QUIET)
+    stop_after_checkpoints(stop, lambda: search(small(method, out=str(tmp_path / "stopped"), **options), QUIET))
     found = resume_search(tmp_path / "stopped", QUIET)
     assert_same_weights(weights_of(whole.run), weights_of(found.run))
     assert found.genotype == whole.genotype

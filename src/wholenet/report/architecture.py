@@ -246,6 +246,11 @@ def _draw_words(
     operations = normalized_entropy(torch.from_numpy(alpha), choices["alpha"]).item()
     subtitle = f"Entropy (1 = uniform, 0 = one-hot):   edges {edges:.3f}   operations {operations:.3f}"
     axes.text(0.25, 0.6, subtitle, color=MUTED, va="center", fontsize=10)
+    name_rows_and_columns(axes, layout)
+
+
+def name_rows_and_columns(axes: Axes, layout: Layout) -> None:
+    """Strides at the left, layers above."""
     header = layout.top - 0.36
     for level, stride in enumerate(STRIDES):
         axes.text(layout.x(-1) - 0.28, layout.y(level), f"stride {stride}", color=MUTED, ha="right", va="center")

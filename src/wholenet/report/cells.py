@@ -12,6 +12,7 @@ from pathlib import Path as FilePath
 from typing import NamedTuple, Protocol
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
@@ -93,14 +94,20 @@ def draw_cells(path: str | FilePath, genotype: Genotype, title: str = "") -> Non
     every = [arrow for some in cells.values() for arrow in some]
     layout = _Layout(every, headline=bool(title))
     with saved_figure(path, layout.width_in, layout.height_in) as figure:
-        axes = bare_axes(figure, 0.0, 0.0, layout.width_in, layout.height_in)
-        axes.set_xlim(0, layout.width_in)
-        axes.set_ylim(layout.height_in, 0)
-        if title:
-            axes.text(layout.MARGIN, 0.33, title, fontsize=14, weight="bold", va="center")
+        axes = sheet(figure, layout, title)
         for i, kind in enumerate(TYPES):
             _draw_cell(axes, layout, layout.top(i), kind, cells[kind])
         draw_legend(axes, layout, {kind_of(arrow.operation) for arrow in every})
+
+
+def sheet(figure: Figure, layout: Layout, title: str) -> Axes:
+    """All of ``figure``, in inches from its upper left corner, with its headline if there is one."""
+    axes = bare_axes(figure, 0.0, 0.0, layout.width_in, layout.height_in)
+    axes.set_xlim(0, layout.width_in)
+    axes.set_ylim(layout.height_in, 0)
+    if title:
+        axes.text(layout.MARGIN, 0.33, title, fontsize=14, weight="bold", va="center")
+    return axes
 
 
 def _check(genotype: Genotype, kind: str) -> None:
@@ -131,6 +138,7 @@ class Layout(Protocol):
     """Part of a gap where arrows leave their source; labels are behind it."""
     label_in: float
     """Width of the longest label."""
+    width_in: float
     height_in: float
 
     def left(self, node: int) -> float:

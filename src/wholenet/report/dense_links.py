@@ -15,12 +15,12 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
-from wholenet.report.architecture import Layout, box, draw_cell, draw_frame
+from wholenet.report.architecture import Layout, box, draw_cell, draw_frame, name_rows_and_columns
 from wholenet.report.style import BLUE, CYCLE, INK, MUTED, VERMILION, bare_axes, saved_figure
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.dense_genotype import DenseGenotype, Place, dense_genotype_from_dict
 from wholenet.spaces.grid import Grid
-from wholenet.spaces.links import LEVELS, STRIDES
+from wholenet.spaces.links import LEVELS
 from wholenet.spaces.sizes import operation_label
 from wholenet.spaces.supernet import Supernet
 
@@ -93,13 +93,7 @@ def _draw_words(axes: Axes, layout: Layout, model: Supernet, title: str) -> None
             f"Entropy (1 = uniform, 0 = one-hot):   links {entropies['beta']:.3f}   operations {entropies['alpha']:.3f}"
         )
     axes.text(0.25, 0.6, said, color=MUTED, va="center", fontsize=10)
-    header = layout.top - 0.36
-    for level, stride in enumerate(STRIDES):
-        axes.text(layout.x(-1) - 0.28, layout.y(level), f"stride {stride}", color=MUTED, ha="right", va="center")
-    axes.text(layout.x(0), header, "stems", color=MUTED, ha="center", va="center")
-    for layer in range(1, layout.num_layers + 1):
-        word = f"layer {layer}" if layer == 1 else str(layer)
-        axes.text(layout.x(layer), header, word, color=MUTED, ha="center", va="center")
+    name_rows_and_columns(axes, layout)
 
 
 def _draw_kept(axes: Axes, layout: Layout, kept: Mapping[Place, Mapping[Place, float]]) -> None:

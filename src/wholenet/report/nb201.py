@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wholenet.report.cells import Arrow, draw_arrow, draw_box, draw_legend, kind_of
-from wholenet.report.style import MUTED, bare_axes, saved_figure
+from wholenet.report.cells import Arrow, draw_arrow, draw_box, draw_legend, kind_of, sheet
+from wholenet.report.style import MUTED, saved_figure
 from wholenet.spaces.nb201.genotype import KIND, NODES, Nb201Genotype
 
 NAMES = ("in", *(str(node) for node in range(1, NODES - 1)), "out")
@@ -34,11 +34,7 @@ def draw_cell(path: str | Path, genotype: Nb201Genotype, title: str = "") -> Non
     drawn = arrows(genotype)
     layout = _Layout(drawn, headline=bool(title))
     with saved_figure(path, layout.width_in, layout.height_in) as figure:
-        axes = bare_axes(figure, 0.0, 0.0, layout.width_in, layout.height_in)
-        axes.set_xlim(0, layout.width_in)
-        axes.set_ylim(layout.height_in, 0)
-        if title:
-            axes.text(layout.MARGIN, 0.33, title, fontsize=14, weight="bold", va="center")
+        axes = sheet(figure, layout, title)
         for arrow in drawn:
             draw_arrow(axes, layout, layout.first, arrow)
         for node, name in enumerate(NAMES):

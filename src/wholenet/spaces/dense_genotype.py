@@ -17,10 +17,8 @@ from torch import Tensor
 from wholenet.architecture import Weights
 from wholenet.files import SHOWN, require_keys, shown
 from wholenet.spaces.links import LEVELS, STRIDES, Edge, Reach, check_connected
-from wholenet.spaces.sizes import operation_names
+from wholenet.spaces.sizes import MAX_LAYERS, operation_names
 
-MAX_LAYERS = 100
-"""A file that claims a billion would have us lay out a table of them."""
 Place = tuple[int, int]
 """(layer, level): layers count from 1, and 0 is the stems."""
 

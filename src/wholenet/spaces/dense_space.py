@@ -7,31 +7,32 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field
 
 from wholenet.checked import checked
-from wholenet.ops.operations import check_operation, operations_called
+from wholenet.ops.operations import operations_called
 from wholenet.spaces.dense_decoding import decode_dense
-from wholenet.spaces.dense_genotype import MAX_LAYERS, DenseGenotype, dense_genotype_from_dict
+from wholenet.spaces.dense_genotype import DenseGenotype, dense_genotype_from_dict
 from wholenet.spaces.grid import Grid
+from wholenet.spaces.grid_space import check_same_operations, tried_operations
 from wholenet.spaces.links import LEVELS, Reach
 from wholenet.spaces.sampled_links import MOST_UNBIASED
 from wholenet.spaces.sizes import (
     DECODINGS,
     GRID_SIZES,
     HEAD,
+    MAX_LAYERS,
     OPERATIONS,
     Filters,
     GridSize,
     Head,
+    Layers,
     Size,
     grid_size,
     operation_names,
 )
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 
-Layers = Annotated[int, Field(ge=1, le=MAX_LAYERS)]
 Levels = Annotated[int, Field(ge=1, le=LEVELS - 1)]
 Links = Annotated[int, Field(ge=0, le=LEVELS * MAX_LAYERS)]
 Parts = Annotated[int, Field(ge=1, le=64)]
@@ -104,17 +105,13 @@ class DenseGridSettings:
 
 
 def _build(settings: DenseGridSettings, facts: Facts, genotype: DenseGenotype | None) -> Grid:
-    operations = operations_called(settings.names)
-    if torch.get_default_device().type != "meta":  # a model folder is being looked at: nothing is computed yet
-        for operation in operations:
-            check_operation(operation)
     return Grid(
         settings.shape,
         facts.outputs,
         facts.channels,
         cell=settings.cell,
         activation=settings.activation,
-        operations=operations,
+        operations=tried_operations(settings.names),
         kept=None if genotype is None else genotype.masks(),
         reach=settings.reach if genotype is None else genotype.reach,
         tied=settings.tied,
@@ -130,12 +127,7 @@ def _check(genotype: DenseGenotype, settings: DenseGridSettings) -> None:
             f"the genotype has {genotype.layers} layers, the network {settings.shape.layers}; give the size or the "
             "layers that it was decoded from"
         )
-    if genotype.operations != settings.names:
-        of = ",".join(genotype.operations)
-        raise ValueError(
-            f"the genotype chooses among the operations {of}, the network among {settings.operations}; give "
-            f"--operations {of}"
-        )
+    check_same_operations(genotype.operations, settings.names)
 
 
 def _decoder(settings: DenseGridSettings) -> Decode:

@@ -22,14 +22,12 @@ from wholenet.architecture import Weights
 from wholenet.files import SHOWN, read_yaml, shown, write_whole
 from wholenet.spaces.grid import DEFAULT
 from wholenet.spaces.links import LEVELS, STRIDES, check_connected, masks
-from wholenet.spaces.sizes import operation_label, operation_names
+from wholenet.spaces.sizes import MAX_LAYERS, operation_label, operation_names
 
 FORMAT = 1
 SPACE = "grid"
 KERNELS = tuple(int(operation_label(name).split("x")[0]) for name in DEFAULT)
 """The paper's operations, as files have them."""
-MAX_LAYERS = 100
-"""The paper's deepest grid has 14; a file that claims a billion would have us lay out a table of them."""
 
 
 @dataclass(frozen=True)

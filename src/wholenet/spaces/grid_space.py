@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, cast
 
@@ -10,7 +11,7 @@ import torch
 
 from wholenet.checked import checked
 from wholenet.ops.bottleneck import SeparateCell
-from wholenet.ops.operations import check_operation, operations_called
+from wholenet.ops.operations import Operation, check_operation, operations_called
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.encoder_name import parts_of_name
@@ -73,21 +74,45 @@ class GridSettings:
         return operation_names(self.operations)
 
 
+def tried_operations(names: Sequence[str]) -> list[Operation]:
+    """The operations called so, each tried once; not where a model folder is being looked at, when nothing is computed
+    yet.
+
+    Raises:
+        ValueError: for one that is unknown, or does not do what an operation has to.
+    """
+    operations = operations_called(names)
+    if torch.get_default_device().type != "meta":
+        for operation in operations:
+            check_operation(operation)
+    return operations
+
+
+def check_same_operations(of_genotype: Sequence[str], of_network: Sequence[str]) -> None:
+    """Make sure that a genotype chooses among the operations that the network has.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    if tuple(of_genotype) != tuple(of_network):
+        of = ",".join(of_genotype)
+        raise ValueError(
+            f"the genotype chooses among the operations {of}, the network among {','.join(of_network)}; give "
+            f"--operations {of}"
+        )
+
+
 def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None, subnet: Subgrid | None = None) -> Grid:
     some = genotype if subnet is None else subnet
     kept = None if some is None else some.masks()
     known = None if subnet is None else _subnets(settings, facts)
-    operations = operations_called(settings.names)
-    if torch.get_default_device().type != "meta":  # a model folder is being looked at: nothing is computed yet
-        for operation in operations:
-            check_operation(operation)
     return Grid(
         settings.grid_size,
         facts.outputs,
         facts.channels,
         cell=settings.cell,
         activation=settings.activation,
-        operations=operations,
+        operations=tried_operations(settings.names),
         kept=kept,
         widths=None if known is None or subnet is None else known.widths_of(subnet),
         levels=None if known is None or subnet is None else known.channels_of(subnet),
@@ -119,12 +144,7 @@ def _check(genotype: Genotype, settings: GridSettings) -> None:
             f"the genotype has {genotype.layers} layers, grid-{settings.size} has {layers}; give the size it was "
             "decoded from"
         )
-    if genotype.operations != settings.names:
-        of = ",".join(genotype.operations)
-        raise ValueError(
-            f"the genotype chooses among the operations {of}, the network among {settings.operations}; give "
-            f"--operations {of}"
-        )
+    check_same_operations(genotype.operations, settings.names)
 
 
 def _decoder(settings: GridSettings) -> Decode:

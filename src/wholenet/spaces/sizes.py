@@ -11,7 +11,9 @@ from wholenet.files import shown
 from wholenet.registry import is_name
 
 Filters = Annotated[int, Field(ge=2, le=4096)]
-Layers = Annotated[int, Field(ge=1, le=256)]
+MAX_LAYERS = 100
+"""The paper's deepest grid has 14; a file that claims a billion would have us lay out a table of them."""
+Layers = Annotated[int, Field(ge=1, le=MAX_LAYERS)]
 Head = Literal["plain", "dpc"]
 """Of networks for masks: that of the network's own paper, or one with the dense prediction cell."""
 HEAD: Head = "plain"
