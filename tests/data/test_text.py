@@ -1,5 +1,6 @@
 """Texts: what is read, what is refused in which words, the vocabulary, and windows that cover a text."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -147,6 +148,14 @@ def test_windows_vary_as_awd_lstm_draws_them_and_are_others_in_each_pass():
     assert 34.9 < sum(many) / len(many) <= 35
     assert max(many) <= 57
     assert many != lengths(200_000, 35, vary=True, seed=0, turn=1) != lengths(200_000, 35, vary=True, seed=1, turn=1)
+
+
+def test_windows_of_a_search_are_whole_or_half():
+    """Stretched to fill the pass, by one mean in all: 35 * 0.95 + 17 * 0.05 = 34.1."""
+    found = np.array(lengths(200_000, 35, vary=True, seed=0, turn=0, spread=0.0))
+    assert found.sum() == 200_000
+    assert set(found) <= {17, 18, 35, 36, 37}
+    assert 0.03 < (found < 20).mean() < 0.08
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,8 @@ class LanguageSettings:
     window: Tokens = 35
     """Tokens that are read before the weights move; the state goes on to the next window without gradient."""
     vary_windows: bool = True
-    """Windows of varying lengths, as AWD-LSTM draws them; the rate of a step of SGD is scaled by its length."""
+    """Windows of varying lengths: in a search one in twenty is half as long, as in DARTS' code; in the training of a
+    cell as AWD-LSTM draws them. The rate of a step of SGD is scaled by its length."""
     clip: Strength = 0.25
     """Norm that the gradient of all weights is cut to, in virtual steps too; 0 leaves it."""
     slowness: Decay = 1e-3
@@ -141,6 +142,8 @@ class TextData:
         """What is read."""
         del schedule
         weights = self._walk(self.weights, config.batch, config.seed)
+        if config.genotype is None:  # DARTS' search draws whole and half windows alone
+            weights = replace(weights, spread=0.0)
         own = replace(self._walk(self.architecture, config.batch, config.seed), vary=False)
         return TextStreams({"weights": weights, "architecture": own}, device)
 

@@ -51,7 +51,7 @@ def divided(train: Tensor, share: float, end: int) -> tuple[Tensor, Tensor]:
     return train[:cut], train[cut:]
 
 
-def lengths(rows: int, window: int, *, vary: bool, seed: int, turn: int) -> list[int]:
+def lengths(rows: int, window: int, *, vary: bool, seed: int, turn: int, spread: float = SPREAD) -> list[int]:
     """How long the windows of a pass over R ``rows`` are: as many in every pass.
 
     Args:
@@ -61,6 +61,7 @@ def lengths(rows: int, window: int, *, vary: bool, seed: int, turn: int) -> list
             last one shorter.
         seed: of the run.
         turn: the number of the pass.
+        spread: standard deviation of those drawn; 0, as in DARTS' search, for whole and half windows alone.
 
     >>> lengths(100, 35, vary=False, seed=0, turn=0)
     [35, 35, 30]
@@ -72,8 +73,9 @@ def lengths(rows: int, window: int, *, vary: bool, seed: int, turn: int) -> list
     if not vary or count == 1:
         return [window] * (count - 1) + [rows - window * (count - 1)]
     chance = np.random.default_rng([seed, turn])
-    middles = np.where(chance.random(count) < SHORT_SHARE, window / 2, window)
-    drawn = chance.normal(middles, SPREAD).clip(min(SHORTEST, window), window + LONGER)
+    half = window / 2 if spread else window // 2
+    middles = np.where(chance.random(count) < SHORT_SHARE, half, window)
+    drawn = chance.normal(middles, spread).clip(min(SHORTEST, window), window + LONGER)
     beyond = np.maximum(drawn - 1, 1e-9).cumsum()  # each has one row, and its share of the others
     ends = np.arange(1, count + 1) + np.round(beyond * ((rows - count) / beyond[-1])).astype(int)
     return np.diff(ends, prepend=0).tolist()
@@ -88,6 +90,7 @@ class Walk:
     window: int
     vary: bool
     seed: int
+    spread: float = SPREAD
     _passes: dict[int, Sequence[tuple[int, int]]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -103,7 +106,8 @@ class Walk:
         """First row, and row behind the last, of window ``number``."""
         turn, place = divmod(number, len(self))
         if turn not in self._passes:
-            ends = list(accumulate(lengths(self.rows, self.window, vary=self.vary, seed=self.seed, turn=turn)))
+            drawn = {"vary": self.vary, "seed": self.seed, "turn": turn, "spread": self.spread}
+            ends = list(accumulate(lengths(self.rows, self.window, **drawn)))
             self._passes.clear()  # one at a time
             self._passes[turn] = list(zip([0, *ends], ends, strict=False))
         return self._passes[turn][place]
