@@ -20,13 +20,14 @@ from wholenet.data.text.texts import open_texts
 from wholenet.deploy.language import surprise_of_lines
 from wholenet.deploy.model_folder import load_model
 from wholenet.jobs.catalog import task_config
-from wholenet.jobs.language import SlownessLoss, divided, next_word_loss
+from wholenet.jobs.language import LanguageSettings, SlownessLoss, divided, next_word_loss
 from wholenet.search.averaged_sgd import averaging, has_average, put_average_into
 from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.gradients import Bilevel, second_order
 from wholenet.search.steps import Batch, make_optimizers
 from wholenet.search.unrolled import VirtualStep
 from wholenet.spaces.catalog import create_model
+from wholenet.spaces.recurrent.space import RecurrentSettings
 from wholenet.spaces.recurrent.window import Window
 from wholenet.tasks.ngram import KneserNey
 from wholenet.tasks.perplexity import surprises
@@ -235,6 +236,15 @@ def test_recipes_are_those_of_the_source_below_what_is_given():
     assert (search.method, search.gradient, search.batch, search.lr, search.momentum) == (
         *("darts", "second-order", 256, 20.0, 0.0),
     )
+    assert (search.epochs, search.weight_decay, search.warmup_share, search.search_share) == (50, 5e-7, 0.0, 1.0)
+    assert (search.arch_lr, search.arch_weight_decay, search.lr_schedule) == (3e-3, 1e-3, "constant")
+    network = RecurrentSettings()
+    assert (network.units, network.drop_words, network.drop_embedding, network.drop_cell_input) == (300, 0.0, 0.2, 0.75)
+    assert (network.drop_hidden, network.drop_output) == (0.25, 0.75)
+    asked = LanguageSettings()
+    assert (asked.window, asked.clip, asked.slowness) == (35, 0.25, 1e-3)
+    published = task_config("language", genotype="darts-rnn-v2", **places).settings
+    assert (published["units"], published["drop_words"]) == (850, 0.1)
     training = task_config("language", genotype="darts-rnn-v2", **places, units=100)
     assert (training.batch, training.weight_decay, training.settings["units"]) == (64, 8e-7, 100)
     assert training.task_settings == {"average_after": 5}

@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from wholenet.deploy.fold import fold
-from wholenet.ops.dpc import DensePredictionCell
+from wholenet.ops.dpc import BRANCHES, FEATURES, KEPT, DensePredictionCell
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.spaces.autodeeplab.genotype import PUBLISHED as PATHS
 from wholenet.spaces.catalog import SPACES, create_from, create_model, subnets
@@ -37,6 +37,13 @@ def test_the_cell_of_a_grid_is_counted_likewise(filters, expected):
     with torch.device("meta"):
         net = create_model("grid-small", num_classes=19, filters=filters, head="dpc").net
     assert parameters(net.decoder.cell) == expected
+
+
+def test_the_branches_are_those_of_the_release():
+    features = "features"
+    listed = [(features, (1, 6)), (0, (18, 15)), (1, (6, 3)), (0, (1, 1)), (0, (6, 21))]
+    assert [(features if source == FEATURES else source, rate) for source, rate in BRANCHES] == listed
+    assert KEPT == 0.9
 
 
 @pytest.mark.parametrize("stride", [16, 8])

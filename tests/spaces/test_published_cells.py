@@ -65,6 +65,42 @@ PRINTED = {
         ('sep_conv_5x5', 1, 0.127), ('dil_conv_5x5', 2, 0.1279), ('sep_conv_3x3', 1, 0.1273),
         ('sep_conv_5x5', 0, 0.1283), ('sep_conv_5x5', 1, 0.1275)], reduce_concat=range(2, 6))""",
 }
+# Those of DARTS and DOTS, normal and reduction cell, from their releases too.
+LISTED = {
+    "darts-v1": (
+        "sep3:1 sep3:0 skip:0 sep3:1 skip:0 sep3:1 sep3:0 skip:2",
+        "max:0 max:1 skip:2 max:0 max:0 skip:2 skip:2 avg:0",
+    ),
+    "darts-v2": (
+        "sep3:0 sep3:1 sep3:0 sep3:1 sep3:1 skip:0 skip:0 dil3:2",
+        "max:0 max:1 skip:2 max:1 max:0 skip:2 skip:2 max:1",
+    ),
+    "dots": (
+        "skip:0 sep3:1 sep3:0 sep3:1 sep3:0 sep3:1 skip:1 dil3:3",
+        "sep3:0 sep3:1 max:0 max:1 max:0 dil5:3 max:0 dil5:4",
+    ),
+    "dots-cifar100": (
+        "sep3:0 sep3:1 skip:0 sep3:1 sep3:1 sep3:3 sep3:1 dil3:4",
+        "avg:0 avg:1 sep5:0 sep5:1 sep3:0 dil5:3 sep3:3 dil3:4",
+    ),
+    "dots-imagenet": (
+        "dil5:0 skip:1 skip:0 sep3:1 sep3:0 sep3:1 sep3:0 sep5:1",
+        "sep5:0 sep3:1 sep3:0 sep5:1 max:0 dil5:3 sep3:0 max:1",
+    ),
+}
+WORDS = {"sep3": "sep_conv_3x3", "sep5": "sep_conv_5x5", "dil3": "dil_conv_3x3", "dil5": "dil_conv_5x5"}
+WORDS |= {"max": "max_pool_3x3", "avg": "avg_pool_3x3", "skip": "skip_connect"}
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_published_genotype_is_what_its_release_lists(name):
+    for kind, listed in zip(("normal", "reduce"), LISTED[name], strict=True):
+        found = [choice for node in getattr(PUBLISHED[name], kind) for choice in node]
+        assert found == [(WORDS[word], int(source)) for word, source in (pair.split(":") for pair in listed.split())]
+
+
+def test_all_published_genotypes_are_compared():
+    assert set(PUBLISHED) == set(PRINTED) | set(LISTED)
 
 
 @pytest.mark.parametrize("name", PRINTED)

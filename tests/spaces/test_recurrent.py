@@ -79,6 +79,12 @@ def test_an_lstm_and_a_gru_have_the_parameters_of_a_cell_or_the_units_that_are_a
     assert sum(p.numel() for p in plain.net.parameters()) == 665_792
 
 
+def test_the_cell_of_enas_is_what_its_release_lists():
+    names = ["tanh", "tanh", "relu", "tanh", "tanh", "relu", "relu", "relu", "relu", "relu", "relu"]
+    assert PUBLISHED["enas-rnn"].cell == tuple(zip(names, (0, 1, 1, 3, 3, 3, 4, 7, 8, 8, 8), strict=True))
+    assert PUBLISHED["enas-rnn"].output == (2, 5, 6, 9, 10, 11)
+
+
 @pytest.mark.parametrize(
     ("genotype", "value", "hidden", "norm"),
     [
