@@ -1,0 +1,1 @@
+"""Rectified pairs of images, and how far points stand apart in them."""
