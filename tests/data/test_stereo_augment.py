@@ -78,6 +78,17 @@ def test_a_surface_that_is_cut_and_scaled_obeys_the_scaled_law():
         assert 0.5 < drawn.wider < 2.1
 
 
+def test_nothing_floats_between_two_surfaces():
+    image, steps = np.zeros((64, 128, 3), np.uint8), np.full((64, 128), 4, np.float32)
+    steps[:, 50:] = steps[40:] = 12
+    augment = StereoAugmentation(crop=CROP, strength=2)
+    for seed in range(6):
+        wider = augment.draw((64, 128), np.random.default_rng(seed)).wider
+        found = augment(StereoSample(image, image, steps), np.random.default_rng(seed)).disparity
+        near = found[np.isfinite(found)][:, None] - wider * np.array([4, 12])
+        assert np.abs(near).min(1).max() < 1e-4
+
+
 def test_what_is_drawn_grows_in_proportion_with_the_strength():
     one, two, none = (
         StereoAugmentation(crop=CROP, strength=strength).draw((64, 128), np.random.default_rng(7))
