@@ -52,7 +52,7 @@ class HerePool(Pool):
 
     started = 0
 
-    def trained(self, configs):
+    def done(self, configs):
         self.folder.mkdir(parents=True, exist_ok=True)
         for config in configs:
             path = self.path(config)

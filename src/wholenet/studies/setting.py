@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from wholenet.checked import Count, Jobs, checked
 from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.config import FitConfig
 from wholenet.search.methods import METHODS
+from wholenet.search.search_config import RunConfig
 
+Run = TypeVar("Run", bound=RunConfig)
 Scale = Literal["cpu", "gpu", "paper"]
 
 SCALES: dict[str, dict[str, Any]] = {
@@ -115,6 +117,10 @@ class StudySetting:
         """
         raise NotImplementedError
 
+    def over_seeds(self, config: Run) -> list[Run]:
+        """The same run with each seed."""
+        return [replace(config, seed=seed) for seed in range(self.seeds)]
+
     @property
     def parallel(self) -> int:
         """Runs to train at the same time."""
@@ -160,10 +166,6 @@ class Setting(StudySetting):
         """
         self.refuse_fixed(*changes)
         return replace(config, **changes)
-
-    def over_seeds(self, config: FitConfig) -> list[FitConfig]:
-        """The same run with each seed."""
-        return [replace(config, seed=seed) for seed in range(self.seeds)]
 
 
 class CellSetting(StudySetting):

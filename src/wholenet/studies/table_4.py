@@ -11,7 +11,8 @@ from wholenet.search.cost import run_macs
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.count import macs_as_run
 from wholenet.studies.drawing import draw_arms
-from wholenet.studies.pool import Pool, final_miou, seconds
+from wholenet.studies.outcomes import final_miou, seconds
+from wholenet.studies.pool import Pool
 from wholenet.studies.protocols import protocol_runs
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from wholenet.search.cost import run_macs
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.drawing import draw_arms
-from wholenet.studies.pool import Pool, seconds
+from wholenet.studies.outcomes import seconds
+from wholenet.studies.pool import Pool
 from wholenet.studies.protocols import protocol_runs
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
