@@ -107,6 +107,9 @@ class StudySetting:
     """Where the data has no coarse annotations, make them from the fine ones."""
     overrides: tuple[tuple[str, Any], ...] = ()
     """Fields of the config that every run of the study shall have."""
+    labelled: str | None = None
+    """Of a study on images with masks, labelled images for its rows that are searches on a cell space; these have their
+    scale's own fields."""
 
     @property
     def example(self) -> FitConfig | CellConfig:
@@ -142,6 +145,7 @@ class StudySetting:
         """The options of this call, to put behind ``wholenet study NAME``."""
         words = [f"--scale {self.scale}", f"--data {Path(self.data).name}", f"--seeds {self.seeds}"]
         words += ["--make-coarse"] * self.make_coarse
+        words += [] if self.labelled is None else [f"--labelled {Path(self.labelled).name}"]
         words += [f"--set {name}={value}" for name, value in self.overrides]
         return " ".join(words)
 

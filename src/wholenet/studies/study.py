@@ -72,6 +72,10 @@ def study(name: str, setting: Setting | CellSetting, console: Console | None = N
         check_output(path)
     console = console or Console()
     setting = replace(setting, data=place_of(setting.data))  # a run is known by it: from wherever the study is called
+    if setting.labelled is not None:
+        if not may_be_labelled(setting.labelled):
+            raise ValueError(f"--labelled {setting.labelled}: no labelled images there; give CIFAR10, or leave it out")
+        setting = replace(setting, labelled=place_of(setting.labelled))
     _ = setting.example  # a bad --set is refused here
     task = "classification" if isinstance(setting, CellSetting) else "segmentation"
     if task == "classification" and not may_be_labelled(setting.data):
