@@ -20,6 +20,7 @@ import wholenet.studies.entropies as entropies_module
 import wholenet.studies.figure_2 as figure_2_module
 import wholenet.studies.magnitudes as magnitudes_module
 import wholenet.studies.pays as pays_module
+import wholenet.studies.systems as systems_module
 import wholenet.studies.table_3 as table_3_module
 import wholenet.studies.table_4 as table_4_module
 from forked import fork_commands
@@ -122,6 +123,9 @@ def patch_studies(monkeypatch):
     monkeypatch.setattr(figure_2_module, "SHARES", (0.0, 0.3))
     monkeypatch.setattr(pays_module, "BUDGETS", ("60%",))
     monkeypatch.setattr(table_3_module, "PAPER", {"small": table_3_module.PAPER["small"]})
+    monkeypatch.setitem(systems_module.LENGTH, "cpu", 1)
+    few = {name: systems_module.SYSTEMS[name] for name in ("dense grid, two-stage",)}
+    monkeypatch.setattr(systems_module, "SYSTEMS", few)
     monkeypatch.setitem(entropies_module.TRELLIS, "cpu", {"size": "tiny", "layers": 1, "filters": 2, "blocks": 1})
     monkeypatch.setattr(table_4_module, "INPUT", (64, 128))
     monkeypatch.setattr(pays_module, "BASE", pays_module.BASE | {"size": "nano", "steps_per_epoch": 1})

@@ -99,7 +99,7 @@ def marginal_entropy() -> float:
 def of_autodeeplab(setting: Setting, pool: Pool) -> list[Reading]:
     """The rows of Auto-DeepLab; a supernet is trained with every seed, as the grid's was."""
     settings = TRELLIS[setting.scale]
-    config = setting.varied(setting.config(), space="autodeeplab", settings=settings)
+    config = setting.elsewhere(setting.config(), "autodeeplab", settings)
     ends: dict[str, list[float]] = {"alpha": [], "plain": [], "scaled": []}
     normalized: dict[str, list[float]] = {"alpha": [], "beta": []}
     layers = settings["layers"]

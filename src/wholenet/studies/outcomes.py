@@ -8,6 +8,7 @@ from typing import Any
 from wholenet.jobs.catalog import task_of_run
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.cost import run_macs
 from wholenet.search.folder import Folder
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.run_folder import RunFolder
@@ -33,6 +34,11 @@ def seconds(run: RunFolder) -> float:
     """Time that training took, first stage included if there are two; validation is not counted."""
     first_stage = RunFolder(run.search).training_seconds() if PROTOCOLS[run.config.protocol].retrains else 0
     return run.training_seconds() + first_stage
+
+
+def training_tmacs(run: RunFolder) -> float:
+    """Multiply-adds of its training, in millions of millions, first stage included if there are two."""
+    return run_macs(run) / 1e12
 
 
 def result(run: CellFolder) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from wholenet.checked import Count, Jobs, checked
 from wholenet.search.cell_config import CellConfig, cell_config
-from wholenet.search.config import FitConfig
+from wholenet.search.config import GRID_ALONE, FitConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import RunConfig
 
@@ -170,6 +171,15 @@ class Setting(StudySetting):
         """
         self.refuse_fixed(*changes)
         return replace(config, **changes)
+
+    def elsewhere(self, config: FitConfig, space: str, settings: Mapping[str, Any]) -> FitConfig:
+        """``config`` in a space that is not the grid, of these ``settings``; what shapes a grid has its defaults.
+
+        Raises:
+            ValueError: if space or settings were fixed from outside.
+        """
+        nothing = {field.name: field.default for field in fields(FitConfig) if field.name in GRID_ALONE}
+        return self.varied(replace(config, **nothing), space=space, settings=dict(settings))
 
 
 class CellSetting(StudySetting):
