@@ -26,6 +26,7 @@ from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, result_files, write_result
 from wholenet.studies.robust_darts import robust_darts
 from wholenet.studies.setting import CellSetting, Setting
+from wholenet.studies.spaces import spaces
 from wholenet.studies.table_1 import table_1
 from wholenet.studies.table_2 import table_2
 from wholenet.studies.table_3 import table_3
@@ -52,6 +53,7 @@ STUDIES: Mapping[str, Callable[[Setting, Pool], Result]] = {
 CELL_STUDIES: Mapping[str, Callable[[CellSetting, Pool], Result]] = {
     "figure-4": figure_4,
     "robust-darts": robust_darts,
+    "spaces": spaces,
 }
 """Those on labelled images."""
 
