@@ -150,6 +150,20 @@ def test_windows_vary_as_awd_lstm_draws_them_and_are_others_in_each_pass():
     assert many != lengths(200_000, 35, vary=True, seed=0, turn=1) != lengths(200_000, 35, vary=True, seed=1, turn=1)
 
 
+def test_windows_spread_as_those_of_awd_lstm_do():
+    """Its code draws max(5, int(normal(35, 5))), around 17.5 for one in twenty; here the same are stretched to a mean
+    of 35."""
+    chance, shares = np.random.default_rng(5), (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
+    middles = np.where(chance.random(100_000) < 0.05, 17.5, 35)
+    drawn = np.maximum(5, chance.normal(middles, 5).astype(int))
+    theirs = np.quantile(drawn * (35 / drawn.mean()), shares)
+    found = np.array(lengths(700_000, 35, vary=True, seed=0, turn=0))
+    assert np.abs(np.quantile(found, shares) - theirs).max() < 1.1  # both are of whole tokens
+    # The variance of the mixture, stretched, and that of rounding both ends.
+    exact = 25 * (34 / 33.125) ** 2 + 0.05 * 0.95 * (17.5 * 34 / 33.125) ** 2 + 1 / 6
+    assert found.var() == pytest.approx(exact, rel=0.04)
+
+
 def test_windows_of_a_search_are_whole_or_half():
     """Stretched to fill the pass, by one mean in all: 35 * 0.95 + 17 * 0.05 = 34.1."""
     found = np.array(lengths(200_000, 35, vary=True, seed=0, turn=0, spread=0.0))
