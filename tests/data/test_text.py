@@ -91,6 +91,10 @@ def test_a_file_beyond_the_limit_a_pipe_and_a_folder_without_text_are_refused(tm
         open_texts(tmp_path)
     with pytest.raises(DataError, match="is not there"):
         open_texts(tmp_path / "nothing")
+    with pytest.raises(DataError, match="nothing is not there; give a text file"):
+        read_lines(tmp_path / "nothing")
+    with pytest.raises(DataError, match=r"is a folder; give a text file, for example .*a\.txt"):
+        read_lines(tmp_path)
 
 
 @pytest.mark.parametrize(

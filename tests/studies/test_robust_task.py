@@ -177,6 +177,17 @@ def test_what_cannot_be_studied_is_refused_before_a_run(text, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_command_line_says_which_tasks_a_study_is_on(capsys, tmp_path):
+    for words, said in (
+        (["table-1", "--task", "language"], "study table-1 is on images with masks; leave --task out"),
+        (["robust-darts", "--task", "language"], "study robust-darts --task language: give its --data"),
+        (["robust-darts"], "give --data CIFAR10, without --make-coarse, or --task language with data of its own"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["study", *words, "--out", str(tmp_path)])
+        assert said in capsys.readouterr().err
+
+
 def test_the_pool_asks_the_command_line_for_a_run_as_its_config_says(text, tmp_path, monkeypatch):
     monkeypatch.setitem(tables.TABLES, "language", replace(LANGUAGE, trainings={"cpu": TRAINING}))
     setting = TaskSetting(scale="cpu", data=str(text), out=tmp_path, seeds=1, jobs=1)

@@ -90,7 +90,7 @@ def _setting(
         return partial(TaskSetting, task=task, data=data, overrides=given)
     cells = name in CELL_STUDIES
     if cells and (data is None or make_coarse):
-        other = "".join(f", or --task {task} with data of its" for task in tasks[1:])
+        other = "".join(f", or --task {task} with data of its own" for task in tasks[1:])
         raise ValueError(f"study {name} searches on labelled images: give --data CIFAR10, without --make-coarse{other}")
     config = CellConfig if cells else FitConfig
     given = tuple(assigned(text, _changeable(config)) for text in overrides)
