@@ -36,6 +36,7 @@ from wholenet.spaces.nb201.space import Nb201Settings
 from wholenet.spaces.recurrent.space import RecurrentSettings
 from wholenet.spaces.space import Facts, Spec
 from wholenet.studies.setting import CellSetting, Setting
+from wholenet.studies.task_setting import TaskSetting
 from wholenet.sweeps.plan import SweepFile
 
 PLACES = {"data": "x", "out": "y"}
@@ -72,6 +73,7 @@ MADE = {
     RetrainConfig: {**PLACES, "genotype": "darts-v1"},
     Setting: {"scale": "cpu", "data": "scenes", "out": Path("x")},
     CellSetting: {"scale": "cpu", "data": "x", "out": Path("x")},
+    TaskSetting: {"scale": "cpu", "data": "x", "out": Path("x")},
     SweepFile: PLACES,
     Tiling: {},
     GridSettings: {},

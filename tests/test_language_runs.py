@@ -106,9 +106,14 @@ def test_verbs_ask_the_folder_what_it_is(search, text, tmp_path, capsys):
     assert "48 tokens, 10 words known, 0.00 % of the tokens unseen" in said
     assert "Kneser-Ney of order 3" in said
     assert wholenet.evaluate(out, text, "test").surprise.tokens == 48
+    single = wholenet.evaluate(out, text / "test.txt")
+    assert "the last 1 of 8 lines" in single.lines()[0]
+    assert single.surprise.tokens == 6
 
     (tmp_path / "lines.txt").write_text("the cat sees a zebra\n\nthe dog\n")
     main(["predict", str(out), str(tmp_path / "lines.txt"), "--out", str(tmp_path / "s.csv")])
+    assert "10 tokens at perplexity" in (told := capsys.readouterr().out)
+    assert "(10 words known, 1 of the tokens are none of these)" in told
     rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
     assert [(row["line"], row["tokens"], row["unseen"]) for row in rows] == [
         ("1", "6", "1"),
@@ -129,6 +134,9 @@ def test_verbs_ask_the_folder_what_it_is(search, text, tmp_path, capsys):
     assert brief.supernet == pytest.approx(records(out)[-1]["perplexity"])
     assert brief.curvature.highest >= brief.curvature.lowest
     assert brief.curvature.images == 4
+    assert (
+        wholenet.diagnose(out, out=tmp_path / "d", curvature=True).curvature == brief.curvature
+    )  # masks too are drawn
     page = wholenet.write_report(out, tmp_path / "page.html").read_text()
     kneser_ney = wholenet.read_run(out).floors["Kneser-Ney of order 3"]
     assert f"Kneser-Ney of order 3 has {kneser_ney:.4g}" in page

@@ -104,6 +104,16 @@ TEXTS = {
     "text with capital letters and punctuation glued to words": TextRow(
         rewritten("train", glued), "warning", ("different words of train are there once", "seems not to be tokenised")
     ),
+    "text with punctuation glued to words": TextRow(
+        rewritten("train", lambda lines: [f"{line}." for line in lines]),
+        "warning",
+        ("3 of the 11 different words of train are others with punctuation glued to them: 'bird.', 'cat.', 'dog.'",),
+    ),
+    "text with words that begin lines with capital letters": TextRow(
+        rewritten("train", lambda lines: [line.capitalize() for line in lines]),
+        "fine",
+        ("2 of the 10 different words of train are others with capital letters: 'A', 'The'; each counts as a word",),
+    ),
     "text of more words than can be": TextRow(
         rewritten("train", numbered(100_002)), "error", ("100,004 words", "give --vocab N, at most 100,000")
     ),

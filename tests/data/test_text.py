@@ -91,6 +91,10 @@ def test_a_file_beyond_the_limit_a_pipe_and_a_folder_without_text_are_refused(tm
         open_texts(tmp_path)
     with pytest.raises(DataError, match="is not there"):
         open_texts(tmp_path / "nothing")
+    with pytest.raises(DataError, match="nothing is not there; give a text file"):
+        read_lines(tmp_path / "nothing")
+    with pytest.raises(DataError, match=r"is a folder; give a text file, for example .*a\.txt"):
+        read_lines(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +152,20 @@ def test_windows_vary_as_awd_lstm_draws_them_and_are_others_in_each_pass():
     assert 34.9 < sum(many) / len(many) <= 35
     assert max(many) <= 57
     assert many != lengths(200_000, 35, vary=True, seed=0, turn=1) != lengths(200_000, 35, vary=True, seed=1, turn=1)
+
+
+def test_windows_spread_as_those_of_awd_lstm_do():
+    """Its code draws max(5, int(normal(35, 5))), around 17.5 for one in twenty; here the same are stretched to a mean
+    of 35."""
+    chance, shares = np.random.default_rng(5), (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
+    middles = np.where(chance.random(100_000) < 0.05, 17.5, 35)
+    drawn = np.maximum(5, chance.normal(middles, 5).astype(int))
+    theirs = np.quantile(drawn * (35 / drawn.mean()), shares)
+    found = np.array(lengths(700_000, 35, vary=True, seed=0, turn=0))
+    assert np.abs(np.quantile(found, shares) - theirs).max() < 1.1  # both are of whole tokens
+    # The variance of the mixture, stretched, and that of rounding both ends.
+    exact = 25 * (34 / 33.125) ** 2 + 0.05 * 0.95 * (17.5 * 34 / 33.125) ** 2 + 1 / 6
+    assert found.var() == pytest.approx(exact, rel=0.04)
 
 
 def test_windows_of_a_search_are_whole_or_half():

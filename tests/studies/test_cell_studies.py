@@ -120,8 +120,8 @@ def test_early_stopping_is_read_off_the_run_of_darts(tmp_path, setting):
         run.log({"epoch": epoch, "eigenvalue": value, "genotype": genotype})
     assert RULES["paper"].first(list(enumerate(values))) == 4
     assert robust_module._stopped(run, "paper") == PUBLISHED["darts-v1"]
-    assert robust_module._eigenvalues([run], [4]) == [1.0]
-    assert robust_module._eigenvalues([run], []) == [10.0]
+    assert robust_module.eigenvalues([run], [4]) == [1.0]
+    assert robust_module.eigenvalues([run], []) == [10.0]
 
 
 def test_the_control_of_robust_darts_is_drawn_from_the_space(setting, here):

@@ -93,6 +93,10 @@ def test_texts_are_read_as_fit_would_and_scored_by_perplexity(read, tmp_path):
     assert shown_scores(plan.runs[0]) == "120 perplexity"
     with pytest.raises(ValueError, match="unknown option 'unit'; did you mean units"):
         read(data=str(text), options={"unit": 4})
+    with pytest.raises(ValueError, match=r"'lstmm' is neither a file nor .*; did you mean lstm"):
+        read(data=str(text), options={**options, "genotype": "lstmm"}, out="other")
+    with pytest.raises(ValueError, match="the largest batch that works is 24"):
+        read(data=str(text), options={**options, "batch": 99}, out="other")
 
 
 def test_names_are_never_paths_and_never_the_same(read, tmp_path, monkeypatch):

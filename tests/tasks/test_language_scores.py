@@ -96,8 +96,11 @@ def test_the_penn_treebank_has_the_counts_and_floors_that_others_found(ptb_small
     assert found == {"train": (3033, 66_481, 0), "val": (337, 7279, 343), "test": (3761, 82_430, 3669)}
     end = texts.vocabulary.index["<eos>"]
     train, val = (texts.splits[name].tokens.tolist() for name in ("train", "val"))
-    for order, perplexity in ((1, 436.45), (3, 154.29)):
-        assert KneserNey(train, 5792, order).perplexity(val, end) == pytest.approx(perplexity, abs=0.005)
+    test = texts.splits["test"].tokens.tolist()
+    for order, *perplexities in ((1, 436.45), (2, 170.86, 211.95), (3, 154.29), (4, 152.1, 207.18)):
+        model = KneserNey(train, 5792, order)
+        for text, perplexity in zip((val, test), perplexities, strict=False):
+            assert model.perplexity(text, end) == pytest.approx(perplexity, abs=0.005)
 
 
 def test_a_cell_learns_a_language_that_cannot_be_known_from_the_last_word_alone():

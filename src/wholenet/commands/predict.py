@@ -84,7 +84,8 @@ def predict(
 def _refuse(of_masks: dict[str, bool], this: str) -> None:
     """Refuse options that are about masks."""
     if given := [f"--{name.replace('_', '-')}" for name, asked in of_masks.items() if asked]:
-        raise ValueError(f"{', '.join(given)}: about masks, and this is {this}; leave out what is")
+        are, them = ("is", "it") if len(given) == 1 else ("are", "them")
+        raise ValueError(f"{', '.join(given)} {are} about masks, and this is {this}; leave {them} out")
 
 
 def _masks(
@@ -136,7 +137,10 @@ def _surprises(network: TrainedLanguageModel, texts: list[str], out: str, sample
         if seed is not None:
             raise ValueError("--seed is of the words that --sample draws")
         whole = write_surprises(network, texts, out)
-        print(f"{whole.tokens:,} tokens at perplexity {whole.perplexity:.2f}; each line in {out}")
+        print(
+            f"{whole.surprise.tokens:,} tokens at perplexity {whole.perplexity:.2f} ({whole.words:,} words known, "
+            f"{whole.unseen:,} of the tokens are none of these); each line in {out}"
+        )
         return
     if len(texts) != 1:
         raise ValueError(f"--sample goes on with one text; {len(texts)} were given")

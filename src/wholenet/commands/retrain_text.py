@@ -50,7 +50,7 @@ def retrain_text(
         config: YAML file with any of these options; repeatable, the last wins. What is typed wins over all.
         print_config: Only print what all options come to, as a file for --config.
     """
-    space = space_to_retrain(genotype, resume)
+    space = space_to_retrain(genotype, resume) or SPACES_OF_TASKS["language"]
     task = next(name for name, own in SPACES_OF_TASKS.items() if own == space)
     typed = {"data": data, "out": out, **options} | ({"space": space} if resume is None else {})
     settings = None if resume is not None else task_settings_class(task)

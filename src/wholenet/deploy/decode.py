@@ -9,6 +9,7 @@ from wholenet.deploy.classifier import TrainedClassifier
 from wholenet.deploy.model_folder import load_model
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.space import Space
+from wholenet.spaces.supernet import Supernet
 
 
 def decode_model(path: str | Path, decoding: str | None = None, tau: float = 0.5) -> tuple[Space, Any]:
@@ -39,6 +40,11 @@ def decode_model(path: str | Path, decoding: str | None = None, tau: float = 0.5
         raise ValueError(
             f"{path} met a budget: its network is what is left of the supernet, and is not cut down further"
         )
+    return decode_network(model, decoding, tau)
+
+
+def decode_network(model: Supernet[Any], decoding: str | None = None, tau: float = 0.5) -> tuple[Space, Any]:
+    """:func:`decode_model`, of a supernet as it is now."""
     space = SPACES[model.spec.space]
     if decoding is None:
         usual = () if space.genotype is None else space.genotype.decodings

@@ -88,6 +88,8 @@ class LanguageScores:
     """In the vocabulary."""
     floors: Mapping[str, float] = field(default_factory=dict)
     """Perplexities of models that count, where there was a text to count in."""
+    how: tuple[str, ...] = ()
+    """How the text was divided, where it was not."""
 
     @property
     def perplexity(self) -> float:
@@ -110,6 +112,7 @@ class LanguageScores:
         whole, width = self.surprise, max(map(len, ("bits per word", *self.floors)))
         share = 100 * self.unseen / whole.tokens
         return [
+            *self.how,
             f"{'perplexity':{width}}  {whole.perplexity:8.2f}   of {whole.tokens:,} tokens, {self.words:,} words "
             f"known, {share:.2f} % of the tokens unseen",
             f"{'bits per word':{width}}  {whole.bits_per_word:8.3f}",
@@ -157,12 +160,13 @@ class TrainedLanguageModel:
         Raises:
             DataError: for what is no text, or a split that is not there.
         """
-        lines, _ = read_splits(data)
+        lines, how = read_splits(data)
         if split not in lines:
-            raise DataError(f"{data} has no {split} split; it has {', '.join(lines)}: give --split")
+            raise DataError(f"{data} has no {split} split; it has {', '.join(lines)}: give --split with one of them")
         asked = self.vocabulary.encode(lines[split])
         floors = floors_of(self.vocabulary.encode(lines["train"]), asked, self.vocabulary)
-        return LanguageScores(self.score(asked), asked.unseen, len(self.vocabulary), floors)
+        told = tuple(map(str, how))
+        return LanguageScores(self.score(asked), asked.unseen, len(self.vocabulary), floors, told)
 
     def score(self, text: Encoded) -> Surprise:
         """Of a text in its vocabulary."""
@@ -204,7 +208,7 @@ class TrainedLanguageModel:
         return self.vocabulary.decode(drawn)
 
 
-def write_surprises(model: TrainedLanguageModel, texts: Sequence[str | Path], out: str | Path) -> Surprise:
+def write_surprises(model: TrainedLanguageModel, texts: Sequence[str | Path], out: str | Path) -> LanguageScores:
     """Write a table with a row for each line of some text files, and say what they come to together.
 
     Raises:
@@ -226,7 +230,8 @@ def write_surprises(model: TrainedLanguageModel, texts: Sequence[str | Path], ou
             own = (path,) if beside else ()
             writer.writerows([*own, *line[:3], f"{line.nats:.4f}", f"{line.perplexity:.4f}"] for line in lines)
     every = [line for lines in found.values() for line in lines]
-    return Surprise(sum(line.nats for line in every), sum(line.tokens for line in every))
+    whole = Surprise(sum(line.nats for line in every), sum(line.tokens for line in every))
+    return LanguageScores(whole, sum(line.unseen for line in every), len(model.vocabulary))
 
 
 def language_answer(vocabulary: Vocabulary) -> dict[str, Any]:

@@ -148,10 +148,12 @@ def _some(data: Data, images: int | None) -> Data:
 
 
 def _curvature(network: Supernet[Any], data: Data, config: Any, device: torch.device) -> Curvature:
-    """On the first batch of the architecture's stream."""
+    """On the first batch of the architecture's stream, with masks of dropout that the run's seed draws."""
     drawn = Drawn("architecture", "architecture", 0, config.seed)
     schedule = Schedule(epochs=1, steps_per_epoch=1, lr=config.lr)
     batch = data.streams(config, schedule, device).one(drawn.stream, drawn.number, 0)
     masks = isinstance(data, MaskData)  # of other tasks it is not known what they minimise
     said = loss_in_words(config.loss, config.class_balance, config.focal_gamma) if masks else None
-    return curvature(network, batch, data.loss(config, device), drawn=drawn, said=said)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        return curvature(network, batch, data.loss(config, device), drawn=drawn, said=said)

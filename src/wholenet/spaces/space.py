@@ -5,6 +5,7 @@ Letters: G groups, O options of a group.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -117,6 +118,11 @@ class Space:
         elif kind.read is not None:
             genotype = kind.read(path)
         else:
+            if not Path(path).exists():
+                near = difflib.get_close_matches(str(path)[:50], kind.published, n=3)
+                likely = f"; did you mean {' or '.join(near)}?" if near else ""
+                what = f"{shown(str(path))} is neither a file nor the name of a genotype"
+                raise ValueError(f"{what} of the space {self.name!r}{likely}")
             content = read_yaml(path)
             if isinstance(content, Mapping) and content.get("space", self.name) != self.name:
                 raise ValueError(f"{path} is a genotype of the space {shown(content['space'])}; expected {self.name!r}")

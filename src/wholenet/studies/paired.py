@@ -20,14 +20,19 @@ class Difference:
     high: float
     n: int
 
-    def shown(self) -> str:
-        """In points, for shares.
+    def shown(self, scale: float = 100.0, digits: int = 1) -> str:
+        """Times ``scale``, which makes points of shares.
 
         >>> paired([0.31, 0.32, 0.33], [0.30, 0.30, 0.30]).shown()
         '+2.0 (-0.5 to +4.5)'
         """
-        points = f"{100 * self.mean:+.1f}"
-        return points if self.n < 2 else f"{points} ({100 * self.low:+.1f} to {100 * self.high:+.1f})"
+        mean, low, high = (f"{scale * value:+.{digits}f}" for value in (self.mean, self.low, self.high))
+        return mean if self.n < 2 else f"{mean} ({low} to {high})"
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the interval leaves zero out; never for a single pair."""
+        return self.n > 1 and not self.low <= 0 <= self.high
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> Difference:

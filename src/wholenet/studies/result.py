@@ -77,7 +77,8 @@ class Result:
 
 def result_files(name: str, setting: StudySetting) -> tuple[Path, Path]:
     """Where :func:`write_result` writes: the page, and the same for programs."""
-    return setting.out / f"{name}.md", setting.out / f"{name}.json"
+    stem = f"{name}{setting.suffix}"
+    return setting.out / f"{stem}.md", setting.out / f"{stem}.json"
 
 
 def write_result(result: Result, name: str, setting: StudySetting) -> tuple[Path, Path]:

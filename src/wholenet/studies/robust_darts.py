@@ -15,6 +15,7 @@ from wholenet.cells.prepare import prepare_labels
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.early_stopping import RULES
+from wholenet.search.folder import Folder
 from wholenet.search.random_search import random_genotype
 from wholenet.spaces.cell_tables import TABLES, TYPES, CellEdge
 from wholenet.spaces.cell_tables import Table as SpaceTable
@@ -91,8 +92,8 @@ def robust_darts(setting: CellSetting, pool: Pool) -> Result:
         of_arm = genotypes[space, arm]
         empty = [genotype and float(genotype.without_weights) for genotype in of_arm]
         errors = [config and _error(*pool.done([config])) for config in configs]
-        at = _stops(found[space, "DARTS"], rule) if arm == "DARTS-ES" else []
-        eigenvalue = _eigenvalues(searched, at)
+        at = stops(found[space, "DARTS"], rule) if arm == "DARTS-ES" else []
+        eigenvalue = eigenvalues(searched, at)
         one_shot = [] if arm == "DARTS-ES" else [_error(run) for run in searched]
         missing = sum(e is None for e in errors)
         rows.append(
@@ -177,7 +178,7 @@ def _found(run: CellFolder) -> CellGenotype | None:
     return cell_genotype_from_dict(result(run)["genotype"])
 
 
-def _stops(runs: Sequence[CellFolder], rule: str) -> list[int | None]:
+def stops(runs: Sequence[Folder], rule: str) -> list[int | None]:
     """The epoch that the rule would have gone back to, run by run. After its last epoch a search is not stopped."""
     looks = [run.records() if diverged(run) else run.records()[:-1] for run in runs]
     histories = [[(r["epoch"], r["eigenvalue"]) for r in some if r["eigenvalue"] is not None] for some in looks]
@@ -187,12 +188,12 @@ def _stops(runs: Sequence[CellFolder], rule: str) -> list[int | None]:
 def _stopped(run: CellFolder, rule: str) -> CellGenotype | None:
     """What early stopping would have taken out of this search: RobustDARTS' way to get both results from one run. None
     of a search that diverged without having been stopped before."""
-    (epoch,) = _stops([run], rule)
+    (epoch,) = stops([run], rule)
     records = run.records()
     return _found(run) if epoch is None else cell_genotype_from_dict(records[epoch]["genotype"])
 
 
-def _eigenvalues(runs: Sequence[CellFolder], at: Sequence[int | None]) -> list[float | None]:
+def eigenvalues(runs: Sequence[Folder], at: Sequence[int | None]) -> list[float | None]:
     """At the end of each search, or where it was stopped; None where it diverged before."""
     values: list[float | None] = []
     for i, run in enumerate(runs):

@@ -13,6 +13,7 @@ from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.config import GRID_ALONE, FitConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import RunConfig
+from wholenet.search.task_config import TaskConfig
 
 Run = TypeVar("Run", bound=RunConfig)
 Scale = Literal["cpu", "gpu", "paper"]
@@ -113,7 +114,7 @@ class StudySetting:
     scale's own fields."""
 
     @property
-    def example(self) -> FitConfig | CellConfig:
+    def example(self) -> FitConfig | CellConfig | TaskConfig:
         """A run as this scale makes it, before a study varies anything.
 
         Raises:
@@ -140,6 +141,11 @@ class StudySetting:
         """
         if fixed := [name for name, _ in self.overrides if name in names]:
             raise ValueError(f"--set {fixed[0]}: this study varies {fixed[0]} itself; leave it out")
+
+    @property
+    def suffix(self) -> str:
+        """What the names of a study's files end with, where it is one of several of the same name."""
+        return ""
 
     @property
     def command(self) -> str:

@@ -25,6 +25,7 @@ from wholenet.studies.pays import pays
 from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, result_files, write_result
 from wholenet.studies.robust_darts import robust_darts
+from wholenet.studies.robust_task import robust_task
 from wholenet.studies.setting import CellSetting, Setting
 from wholenet.studies.spaces import spaces
 from wholenet.studies.table_1 import table_1
@@ -33,6 +34,7 @@ from wholenet.studies.table_3 import table_3
 from wholenet.studies.table_4 import table_4
 from wholenet.studies.table_6 import table_6
 from wholenet.studies.table_7 import table_7
+from wholenet.studies.task_setting import TaskSetting
 
 STUDIES: Mapping[str, Callable[[Setting, Pool], Result]] = {
     "table-1": table_1,
@@ -56,9 +58,13 @@ CELL_STUDIES: Mapping[str, Callable[[CellSetting, Pool], Result]] = {
     "spaces": spaces,
 }
 """Those on labelled images."""
+TASK_STUDIES: Mapping[str, Callable[[TaskSetting, Pool], Result]] = {"robust-darts": robust_task}
+"""Those that are also on tasks with a table of their own."""
 
 
-def study(name: str, setting: Setting | CellSetting, console: Console | None = None) -> tuple[Result, Path]:
+def study(
+    name: str, setting: Setting | CellSetting | TaskSetting, console: Console | None = None
+) -> tuple[Result, Path]:
     """Run the study ``name``; returns what it found and the page that was written.
 
     Raises:
@@ -68,8 +74,10 @@ def study(name: str, setting: Setting | CellSetting, console: Console | None = N
     """
     if name not in CATALOG:
         raise ValueError(f"unknown study {name!r}; known: {', '.join(CATALOG)}")
-    if isinstance(setting, CellSetting) != (name in CELL_STUDIES):
-        raise ValueError(f"study {name} takes a {'CellSetting' if name in CELL_STUDIES else 'Setting'}")
+    kinds = {"CellSetting": CELL_STUDIES, "Setting": STUDIES, "TaskSetting": TASK_STUDIES}
+    if name not in kinds[type(setting).__name__]:
+        expected = [kind for kind, studies in kinds.items() if name in studies]
+        raise ValueError(f"study {name} takes a {' or a '.join(expected)}")
     for path in result_files(name, setting):
         check_output(path)
     console = console or Console()
@@ -79,16 +87,29 @@ def study(name: str, setting: Setting | CellSetting, console: Console | None = N
             raise ValueError(f"--labelled {setting.labelled}: no labelled images there; give CIFAR10, or leave it out")
         setting = replace(setting, labelled=place_of(setting.labelled))
     _ = setting.example  # a bad --set is refused here
+    pool = Pool(setting.out / "runs", setting.parallel, console)
+    if isinstance(setting, TaskSetting):
+        result = TASK_STUDIES[name](setting, pool)
+    else:
+        _check_images(name, setting)
+        task = "classification" if isinstance(setting, CellSetting) else "segmentation"
+        plain(console)(printable(how_read(setting.data, task)))
+        result = CELL_STUDIES[name](setting, pool) if isinstance(setting, CellSetting) else STUDIES[name](setting, pool)
+    page, _ = write_result(result, name, setting)
+    return result, page
+
+
+def _check_images(name: str, setting: Setting | CellSetting) -> None:
+    """Make sure that the study ``name`` can be about the data.
+
+    Raises:
+        ValueError: if it cannot.
+    """
     task = "classification" if isinstance(setting, CellSetting) else "segmentation"
     if task == "classification" and not may_be_labelled(setting.data):
         raise ValueError(f"study {name} searches on labelled images; {setting.data} has none: give --data CIFAR10")
     if task == "segmentation" and setting.scale == "paper" and name != "table-3":
         _check_cityscapes(setting)
-    plain(console)(printable(how_read(setting.data, task)))
-    pool = Pool(setting.out / "runs", setting.parallel, console)
-    result = CELL_STUDIES[name](setting, pool) if isinstance(setting, CellSetting) else STUDIES[name](setting, pool)
-    page, _ = write_result(result, name, setting)
-    return result, page
 
 
 def _check_cityscapes(setting: Setting | CellSetting) -> None:

@@ -10,12 +10,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from wholenet.checked import Jobs, built, checked
 from wholenet.data.sets import data_set, known_by_name, place_of
 from wholenet.data.text.files import looks_like_text
 from wholenet.files import check_output, read_yaml, shown
-from wholenet.search.config import FitConfig
+from wholenet.jobs.catalog import task_called
 from wholenet.search.run_folder import space_of
+from wholenet.search.task_config import TaskConfig
+from wholenet.search.train_config import TrainConfig
 from wholenet.sweeps.run import PLACES, PlannedRun, as_text, check_folder, planned
 
 SAFE_NAME = r"[A-Za-z0-9][\w.+-]*"
@@ -106,6 +110,7 @@ def _sweep(content: SweepFile, overrides: dict[str, Any]) -> Sweep:
     for run in runs:
         check_folder(run)
     _check_genotypes(runs)
+    _check_texts(runs)
     return Sweep(out, tuple(runs), content.jobs or 0, slurm)
 
 
@@ -160,11 +165,23 @@ def _refuse_equal(runs: Sequence[PlannedRun]) -> None:
 
 def _check_genotypes(runs: Sequence[PlannedRun]) -> None:
     """Read those that runs will start from, each once."""
-    configs = [run.config for run in runs if isinstance(run.config, FitConfig) and not run.begun]
-    for config in {(config.genotype, config.space, config.size): config for config in configs}.values():
+    configs = [run.config for run in runs if isinstance(run.config, TrainConfig) and not run.begun]
+    for config in {(config.genotype, repr(space_of(config))): config for config in configs}.values():
         if config.genotype is not None:
             space, settings = space_of(config)
             space.read_genotype(config.genotype, settings)
+
+
+def _check_texts(runs: Sequence[PlannedRun]) -> None:
+    """Read the text of runs that will start, once for all that ask the same of it."""
+    configs = [run.config for run in runs if isinstance(run.config, TaskConfig) and not run.begun]
+    asked = {
+        repr((c.batch, c.split, c.weights_share, c.genotype is None, c.settings, c.task_settings)): c
+        for c in configs
+        if c.task == "language"
+    }
+    for config in asked.values():
+        task_called(config.task).prepare(config, Console(quiet=True))
 
 
 def _options(given: Mapping[str, Any], where: str) -> dict[str, Any]:

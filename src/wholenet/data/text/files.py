@@ -69,6 +69,11 @@ def read_lines(path: Path) -> Lines:
     Raises:
         DataError: for a file that is none, too large, empty, or no text; with the place of what is wrong.
     """
+    if path.is_dir():
+        there = sorted(path.glob("*.txt"))
+        raise DataError(f"{path} is a folder; give a text file{f', for example {there[0]}' if there else ''}")
+    if not path.exists():
+        raise DataError(f"{path} is not there; give a text file")
     try:
         content = read_bytes(path, MOST_BYTES)
     except (OSError, ValueError) as error:

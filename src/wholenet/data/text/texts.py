@@ -22,7 +22,10 @@ WORDS_OF_A_LINE = 5
 """Shorter lines may be alike by chance."""
 LONG_LINE = 1000
 """Words."""
-GLUED = ".,;:!?"
+PUNCTUATION = ".,;:!?"
+VARIANTS = 0.05
+"""Share of train's different words that are others with punctuation glued to them, or with capital letters, from which
+on people are told."""
 
 
 @dataclass(frozen=True)
@@ -119,17 +122,40 @@ def _odd(lines: Mapping[str, Lines], found: Found) -> list[Finding]:
         if len(part) == 1 and len(part[0]) >= LONG_LINE:
             what = f"{name} is one sentence of {len(part[0]):,} words"
             findings.append(Finding("warning", "one-sentence", what, "Put each sentence into a line."))
-    words = found.types - 1
-    glued = {word for line in lines["train"] for word in line if len(word) > 1 and word[-1] in GLUED}
-    if words and found.once / words > MANY_ONCE:
-        examples = f", such as {', '.join(map(shown, sorted(glued)[:3]))}" if glued else ""
+    words = {word for line in lines["train"] for word in line}
+    if words and found.once / len(words) > MANY_ONCE:
         what = (
-            f"{100 * found.once / words:.0f} % of the {words:,} different words of train are there once{examples}: the "
+            f"{100 * found.once / len(words):.0f} % of the {len(words):,} different words of train are there once: the "
             "text seems not to be tokenised"
         )
         advice = "Part punctuation from words by blanks, and write in lower case, or give --vocab N."
         findings.append(Finding("warning", "not-tokenised", what, advice))
+    return [*findings, *_variants(words)]
+
+
+def _variants(words: set[str]) -> list[Finding]:
+    """Words of train that are other words of it, but for how they are written."""
+    findings = []
+    glued = [word for word in words if word[-1] in PUNCTUATION and word.rstrip(PUNCTUATION) in words]
+    if len(glued) > VARIANTS * len(words):
+        what = (
+            f"{len(glued):,} of the {len(words):,} different words of train are others with punctuation glued to them: "
+            f"{_some(glued)}"
+        )
+        advice = "Part punctuation from words by blanks: each counts as a word of its own."
+        findings.append(Finding("warning", "punctuation-glued", what, advice, count=len(glued)))
+    capital = [word for word in words if word != word.lower() and word.lower() in words]
+    if len(capital) > VARIANTS * len(words):
+        what = (
+            f"{len(capital):,} of the {len(words):,} different words of train are others with capital letters: "
+            f"{_some(capital)}; each counts as a word of its own"
+        )
+        findings.append(Finding("note", "capital-letters", what, count=len(capital)))
     return findings
+
+
+def _some(words: list[str]) -> str:
+    return ", ".join(map(shown, sorted(words)[:3]))
 
 
 def _copied(lines: Mapping[str, Lines]) -> list[Finding]:

@@ -1,0 +1,226 @@
+"""The page of ``study robust-darts`` on a task with a table: what was found, and whether it can be told from chance.
+
+An arm is told from random cells where the 95 % interval of its difference to their mean, paired by seed, leaves zero
+out *and* its own mean lies outside of what single random cells have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+from typing import Any
+
+from wholenet.jobs.catalog import task_called
+from wholenet.studies.drawing import draw_arms
+from wholenet.studies.paired import Difference, paired
+from wholenet.studies.result import Result, Table, spread
+from wholenet.studies.task_setting import TaskSetting
+from wholenet.tasks.score import Score
+
+Values = Sequence[float | None]
+"""By seed; None of a run that diverged."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of one arm, random cell or control."""
+
+    name: str
+    trained: Sequence[Mapping[str, float] | None]
+    """By seed: its scores by place, "validation", "parameters" and "epochs"; None where the training diverged, or there
+    was nothing to train."""
+    eigenvalue: Values = ()
+    one_shot: Values = ()
+
+    def at(self, place: str) -> list[float | None]:
+        """Its scores at a place."""
+        return [None if found is None else found[place] for found in self.trained]
+
+    def number(self, what: str) -> str:
+        """Parameters or epochs, as people read them."""
+        found = {int(value) for value in self.at(what) if value is not None}
+        return " to ".join(f"{value:,}" for value in sorted({min(found), max(found)})) if found else "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """All that a study found."""
+
+    arms: Sequence[Row]
+    """The first is the one that others are compared with."""
+    stopped_at: Sequence[int | None]
+    """The epoch that early stopping goes back to in each search of the first arm; None where the rule did not fire."""
+    random: Sequence[Row]
+    """Networks without a search, each with every seed."""
+    uniform: Row
+    controls: Sequence[Row]
+    floors: Mapping[str, Mapping[str, float]]
+    """By place."""
+    genotypes: Mapping[str, Sequence[str | None]]
+    lost: Sequence[str] = field(default_factory=tuple)
+    """What is said of runs that diverged."""
+
+
+def page_of(setting: TaskSetting, found: Found, describe: Sequence[str]) -> Result:
+    """Table, sentences and figure; ``describe``: sentences about the runs."""
+    table, score = setting.table, task_called(setting.task).score
+    judged, digits = table.places[0].name, table.digits
+    places = ["validation", *(place.name for place in table.places)]
+    columns = [
+        "network",
+        "parameters",
+        "epochs",
+        "eigenvalue",
+        f"one-shot {score.label}",
+        *(f"{score.label}, {place}" for place in places),
+        f"minus random, {judged}",
+        "against random cells",
+    ]
+    scored = [*found.arms, *found.controls]
+    differences = {row.name: _to_random(row, found.random, judged) for row in scored}
+    said = {row.name: verdict(row, found.random, judged, score) for row in scored}
+    rows = []
+    for row in [*found.arms, _together(found.random), found.uniform, *found.controls]:
+        difference = differences.get(row.name)
+        rows.append(
+            [
+                row.name,
+                row.number("parameters"),
+                row.number("epochs"),
+                _shown(row.eigenvalue, 3),
+                _shown(row.one_shot, digits),
+                *(_shown(row.at(place), digits) for place in places),
+                "-" if difference is None else difference.shown(1, digits),
+                said.get(row.name, "-"),
+            ]
+        )
+    for name in {name: None for of_place in found.floors.values() for name in of_place}:
+        values = [found.floors.get(place, {}).get(name) for place in places]
+        shown = ["-" if value is None else f"{value:.{digits}f}" for value in values]
+        rows.append([name, "-", "-", "-", "-", *shown, "-", "-"])
+    figure = f"robust-darts{setting.suffix}.png"
+    draw_arms(
+        setting.out / figure,
+        {
+            row.name: [value for value in row.at(judged) if value is not None]
+            for row in [*found.arms, *found.random, *found.controls]
+        },
+        {},
+        quantity=f"{score.label}, {judged}",
+        ours="seeds",
+    )
+    return Result(
+        title=table.title,
+        source=table.source,
+        table=Table(columns, rows),
+        values={
+            "arms": {row.name: _plain(row) for row in found.arms},
+            "random": {row.name: _plain(row) for row in found.random},
+            "frozen_uniform": _plain(found.uniform),
+            "controls": {row.name: _plain(row) for row in found.controls},
+            "floors": found.floors,
+            "stopped_at": list(found.stopped_at),
+            "genotypes": {name: list(paths) for name, paths in found.genotypes.items()},
+            "minus_random": {name: _bounds(difference) for name, difference in differences.items()},
+            "against_random": said,
+        },
+        notes=[*_notes(setting, found, score, judged), *describe, *table.notes, *found.lost],
+        figure=figure,
+    )
+
+
+def verdict(row: Row, random: Sequence[Row], place: str, score: Score) -> str:
+    """What can be said of ``row`` against random networks, in a few words."""
+    difference = _to_random(row, random, place)
+    if difference is None:
+        return "diverged"
+    single = _means(random, place)
+    own = mean(value for value in row.at(place) if value is not None)
+    if min(single) <= own <= max(single):
+        return "not told apart: within their range"
+    if difference.n < 2:
+        return "outside their range; one seed, not judged"
+    if not difference.told_apart:
+        return "not told apart"
+    return "better" if (difference.mean > 0) == score.higher else "worse"
+
+
+def _to_random(row: Row, random: Sequence[Row], place: str) -> Difference | None:
+    """``row`` minus the mean of the random networks of the same seed."""
+    own, theirs = row.at(place), zip(*(other.at(place) for other in random), strict=True)
+    means = [[value for value in of_seed if value is not None] for of_seed in theirs]
+    return _paired(own, [mean(some) if some else None for some in means])
+
+
+def _paired(ours: Values, theirs: Values) -> Difference | None:
+    """Over the seeds that both have; None if there are none."""
+    both = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
+    return paired([a for a, _ in both], [b for _, b in both]) if both else None
+
+
+def _means(random: Sequence[Row], place: str) -> list[float]:
+    """Of each random network, over its seeds."""
+    found = [[value for value in row.at(place) if value is not None] for row in random]
+    return [mean(values) for values in found if values] or [float("nan")]
+
+
+def _together(random: Sequence[Row]) -> Row:
+    """A row whose values are the means of single random networks, so that its spread is from one to the next."""
+    trained = []
+    for row in random:
+        there = [found for found in row.trained if found is not None]
+        if there:
+            trained.append({name: mean(found[name] for found in there) for name in there[0]})
+    return Row(f"random cells ({len(random)}; spread from cell to cell)", trained)
+
+
+def _notes(setting: TaskSetting, found: Found, score: Score, judged: str) -> list[str]:
+    table, plain = setting.table, found.arms[0]
+    single = _means(found.random, judged)
+    fired = [epoch for epoch in found.stopped_at if epoch is not None]
+    went_back = f" (to epoch {', '.join(str(epoch + 1) for epoch in fired)})" if fired else ""
+    notes = [
+        f"Mean and sample standard deviation of {setting.seeds} seeds; each genotype is trained once, with the seed of "
+        f"its search, and each random cell with every seed. Random cells range from {min(single):.{table.digits}f} to "
+        f"{max(single):.{table.digits}f} on {judged}, each the mean of its seeds.",
+        "Minus random: the difference to the mean of the random cells of the same seed, and its 95 % interval over "
+        "seeds. A network is told from random cells where that leaves zero out and its own mean is outside of their "
+        "range. No correction is made for the number of comparisons.",
+        f"Early stopping by the {table.rule}'s rule, replayed on the searches of {plain.name}: it fired on "
+        f"{len(fired)} of {len(found.stopped_at)}{went_back}. Where it did not, genotype and number are "
+        f"{plain.name}'s.",
+    ]
+    for row in found.arms[1:]:
+        pairs = {
+            "eigenvalue": (_paired(row.eigenvalue, plain.eigenvalue), 3),
+            f"one-shot {score.label}": (_paired(row.one_shot, plain.one_shot) if row.one_shot else None, table.digits),
+            f"{score.label} on {judged}": (_paired(row.at(judged), plain.at(judged)), table.digits),
+        }
+        told = [
+            f"{what} {difference.shown(1, digits)}, {_apart(difference)}"
+            for what, (difference, digits) in pairs.items()
+            if difference is not None
+        ]
+        notes.append(f"{row.name} minus {plain.name}, paired by seed: {'; '.join(told) or 'no pair is left'}.")
+    return notes
+
+
+def _apart(difference: Difference) -> str:
+    if difference.n < 2:
+        return "one seed, not judged"
+    return "told apart" if difference.told_apart else "not told apart"
+
+
+def _shown(values: Values, digits: int) -> str:
+    return spread(values).shown(digits=digits) if values else "-"
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    return {"trained": list(row.trained), "eigenvalue": list(row.eigenvalue), "one_shot": list(row.one_shot)}
+
+
+def _bounds(difference: Difference | None) -> Any:
+    if difference is None:
+        return None
+    return [difference.mean, difference.low, difference.high] if difference.n > 1 else difference.mean

@@ -1,0 +1,155 @@
+"""What ``study robust-darts`` is on tasks other than classification: a table per task, which ``robust_task.py`` runs.
+
+Sources: RobustDARTS (Zela et al., ICLR 2020), Sec. 5 and its appendix; DARTS' code for the rest of what is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wholenet.search.task_config import TaskConfig
+from wholenet.spaces.sizes import RANDOM_CELLS
+
+Options = Mapping[str, Any]
+"""Of ``wholenet fit`` or ``wholenet retrain``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where trained networks are scored at the end."""
+
+    name: str
+    """For people: "test"."""
+    split: str
+    data: str | None = None
+    """Another data set than that of the study: one by name, or a folder; None: the study's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robustness:
+    """The study on one task."""
+
+    task: str
+    title: str
+    source: str
+    searches: Mapping[str, Options]
+    """By scale, before an arm changes anything."""
+    trainings: Mapping[str, Options]
+    """By scale: of each genotype that was found, of random ones and of controls."""
+    shared: Sequence[str] = ()
+    """Settings of a search that its trainings have too: what makes the data the same."""
+    arms: Callable[[str, TaskConfig, int], Mapping[str, Options]]
+    """(scale, a search, its weight steps in all) -> what each arm changes about the search, by the name of the arm. The
+    first is the one that others are compared with, and that early stopping is replayed on."""
+    rule: str = "paper"
+    """Of early stopping."""
+    random: Sequence[str]
+    """Genotypes without any search, by name."""
+    controls: Sequence[str]
+    """Other networks that are trained as the genotypes are."""
+    timed: Sequence[str] = ()
+    """Those of the controls that are also trained for as much time as the genotypes get, because an epoch of theirs is
+    shorter."""
+    places: Sequence[Place]
+    """The first is the one that arms are judged by."""
+    scores: Callable[[Any], tuple[float, Mapping[str, float]]]
+    """What ``evaluate`` gives of a network -> its score, and those of simple answers by what they are."""
+    digits: int = 1
+    """That a score is shown with."""
+    notes: Sequence[str] = ()
+    """What a reader has to know to compare."""
+
+
+STRENGTHS = (1, 3, 9, 27)
+"""Factors on the strength of L2: RobustDARTS' on its language models, from memory."""
+PAPERS_DECAY = 5e-7
+"""The strength that they are on: that of DARTS' search."""
+SHRINKAGE = 0.053
+"""What rate x decay x steps is in DARTS' search on the Penn Treebank: 20 x 5e-7 x about 5,300. A short search has to
+keep this product, or its L2 does nothing."""
+SMALL_DROPOUT = {"drop_cell_input": 0.25, "drop_output": 0.5}
+"""DARTS' 0.75 is for 300 units and a million words."""
+
+
+def strengths_of_l2(scale: str, search: TaskConfig, steps: int) -> dict[str, Options]:
+    """The searches that differ in the weight decay of the weights alone.
+
+    >>> from wholenet.jobs.catalog import task_config
+    >>> search = task_config("language", data="", out="", gradient="first-order")
+    >>> strengths_of_l2("cpu", search, 265)["L2 x 3"]
+    {'weight_decay': 3e-05}
+    """
+    plain = PAPERS_DECAY if scale == "paper" else SHRINKAGE / (search.lr * steps)
+    return {f"L2 x {factor}": {"weight_decay": float(f"{factor * plain:.3g}")} for factor in STRENGTHS}
+
+
+LANGUAGE = Robustness(
+    task="language",
+    title="RobustDARTS on language: strengths of L2, and stopping early",
+    source="RobustDARTS, Sec. 5 (its numbers for language could not be checked and are not quoted)",
+    searches={
+        # Minutes a search on one core. DARTS' rate of 20 diverges in a network that small: 5 and 10 learn alike, and
+        # faster.
+        "cpu": {
+            "units": 64,
+            "batch": 64,
+            "vocab": 2000,
+            "epochs": 12,
+            "lr": 5.0,
+            "gradient": "first-order",
+            "eigenvalue_every": 1,
+            "eigenvalue_tolerance": 0.03,
+            "val_every": 1000,
+            "device": "cpu",
+            "threads": 1,
+            **SMALL_DROPOUT,
+        },
+        # DARTS' supernet, for a short while.
+        "gpu": {"epochs": 20, "gradient": "first-order", "eigenvalue_every": 1, "val_every": 1000, "device": "cuda"},
+        # DARTS' code: 300 units, 256 columns, 50 epochs, second order.
+        "paper": {"eigenvalue_every": 1, "val_every": 1000, "device": "cuda"},
+    },
+    trainings={
+        "cpu": {
+            "units": 100,
+            "batch": 20,
+            "epochs": 10,
+            "optimizer": "adamw",
+            "val_every": 1000,
+            **SMALL_DROPOUT,
+        },
+        "gpu": {"units": 300, "batch": 64, "epochs": 60, "optimizer": "adamw", "val_every": 1000, **SMALL_DROPOUT},
+        # DARTS' code: 850 units, SGD and averaged SGD; as many epochs as it selects with.
+        "paper": {},
+    },
+    shared=("vocab",),
+    arms=strengths_of_l2,
+    random=RANDOM_CELLS[:5],
+    controls=("darts-rnn-v2", "lstm", "gru"),
+    timed=("lstm", "gru"),
+    places=(Place(name="test", split="test"),),
+    scores=lambda found: (found.perplexity, found.floors),
+    notes=(
+        "Perplexities are of the words known here, others count as <unk>; those of other vocabularies do not compare. "
+        "One-shot scores are of supernets of other sizes than the trained cells, whose BatchNorm mixes nodes and time "
+        "steps: they compare with each other alone.",
+        "An LSTM or a GRU has as many parameters as a cell of eight nodes.",
+    ),
+)
+TABLES: Mapping[str, Robustness] = {LANGUAGE.task: LANGUAGE}
+"""By task."""
+
+
+def robustness_on(task: str) -> Robustness:
+    """The table of ``task``.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    if task not in TABLES:
+        raise ValueError(
+            f"study robust-darts has no table for task {task!r}; it has classification, {', '.join(TABLES)}"
+        )
+    return TABLES[task]
