@@ -111,6 +111,8 @@ def cell_options(monkeypatch):
     def make(space, method):
         of = METHODS[method]
         options = {**TINY, "space": space, "method": method, "channels": 2 * of.parts.get("groups", 2)}
+        if "stages" in of.parts:
+            options["stage_cells"] = 0
         if method != "darts":  # its second-order gradient has tests of its own
             options["gradient"] = of.parts.get("gradient", "first-order")
         options["batch"] = 3 if of.on_cells.get("split", "disjoint") == "disjoint" else 5

@@ -18,6 +18,7 @@ from wholenet.spaces.nb201.genotype import (
 )
 from wholenet.spaces.nb201.network import CELLS, STAGES, Nb201Net
 from wholenet.spaces.space import Facts, GenotypeKind, Space
+from wholenet.spaces.survivors import surviving
 
 Cells = Annotated[int, Field(ge=STAGES, le=66 * STAGES)]
 
@@ -38,10 +39,14 @@ class Nb201Settings:
     """Edges have weights of their own (PC-DARTS)."""
     auxiliary_skip: bool = False
     """A skip connection on each edge, beside the choice (DARTS-)."""
+    survivors: str = ""
+    """What searches before left on each edge; empty: all."""
 
     def __post_init__(self) -> None:
         if self.cells % STAGES:
             raise ValueError(f"cells={self.cells}: expected a multiple of {STAGES}, as many in each of the stages")
+        if self.survivors:
+            surviving(self.survivors, TABLE)
 
 
 def _build(settings: Nb201Settings, facts: Facts, genotype: Nb201Genotype | None) -> Nb201Net:
@@ -49,7 +54,7 @@ def _build(settings: Nb201Settings, facts: Facts, genotype: Nb201Genotype | None
     if genotype is not None:
         return Nb201Net(genotype.table(), facts.outputs, search=False, **shape)
     return Nb201Net(
-        TABLE,
+        surviving(settings.survivors, TABLE) if settings.survivors else TABLE,
         facts.outputs,
         affine=settings.affine,
         groups=settings.groups,
@@ -84,4 +89,5 @@ NB201 = Space(
     recipe=RECIPE,
     multiple=4,
     genotype=GenotypeKind(genotype_from_dict, _no_weights, read=read_genotype, write=write_genotype),
+    added={"survivors": ""},
 )
