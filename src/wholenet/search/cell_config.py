@@ -26,6 +26,7 @@ from wholenet.checked import (
     Rate,
     Share,
     SkipLimit,
+    Stage,
     Stages,
     Strength,
     checked,
@@ -165,7 +166,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
     stage (P-DARTS)."""
     skip_limit: SkipLimit = 8
     """Skip connections that the normal cell has at most: the weakest give way to what is next (P-DARTS)."""
-    stage: CountOrNone = 0
+    stage: Stage = 0
     """Stages that are over; the run itself counts them."""
     survivors: str = ""
     """What the search before left; the run itself gives it to the next one."""

@@ -71,8 +71,8 @@ class CellFamily:
     """What is kept -> a genotype."""
     discretize: Callable[[Weights, Table], Any]
     """The genotype of the strongest options."""
-    discretize_gates: Callable[[Weights, Table], Any]
-    """That of the open gates (Fair DARTS)."""
+    discretize_gates: Callable[..., Any]
+    """That of the open gates (Fair DARTS): (weights, table, above=the weight of an open gate)."""
     discretize_edges: Callable[[Weights, Table], Any] | None = None
     """That of the edges with the largest weights (DA2S); None: its genotypes keep all edges, or choose otherwise."""
     from_dict: Callable[[Any], Any]
@@ -133,7 +133,7 @@ NB201_CELLS = CellFamily(
 DOTS_CELLS = replace(
     DARTS_CELLS,
     discretize=discretize_stage,
-    discretize_gates=discretize_stage,
+    discretize_gates=lambda weights, table, **_above: discretize_stage(weights, table),
     discretize_edges=None,
     write=lambda genotype, path, _space, _operations: darts_cells.write_cell_genotype(genotype, path, "darts"),
     left=lambda weights, _table, _kept: survivors_of(weights),

@@ -197,6 +197,8 @@ class Nb201Net(nn.Module):
         self.masks = masks(table, edge_weights=edge_weights) if search else {}
         self.competing = [EDGES_KIND] if EDGES_KIND in self.masks else []
         """Choices whose options compete whatever the relaxation: edges have a softmax (PC-DARTS)."""
+        self.nodes = {KIND: torch.tensor([edge.target for edge in table[KIND]], device="cpu")} if search else {}
+        """The node that each row of a mask leads to."""
         self.state = CellState()
         style = CellStyle(
             search=search,

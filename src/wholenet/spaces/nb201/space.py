@@ -9,6 +9,7 @@ from pydantic import Field
 from wholenet.architecture import Weights
 from wholenet.checked import Channels, Groups, checked
 from wholenet.spaces.nb201.genotype import (
+    KIND,
     NAME,
     TABLE,
     Nb201Genotype,
@@ -16,7 +17,7 @@ from wholenet.spaces.nb201.genotype import (
     read_genotype,
     write_genotype,
 )
-from wholenet.spaces.nb201.network import CELLS, STAGES, Nb201Net
+from wholenet.spaces.nb201.network import CELLS, STAGES, Nb201Cell, Nb201Net
 from wholenet.spaces.space import Facts, GenotypeKind, Space
 from wholenet.spaces.survivors import surviving
 
@@ -69,6 +70,17 @@ def _no_weights(_genotype: Nb201Genotype) -> Weights:
     return {}
 
 
+def _costs(net: Nb201Net) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Operations, by edge; all cells have the same choice."""
+    return {
+        f"layers.{number}.mixtures.{row}.operations.{name}": (KIND, (row, place))
+        for number, cell in enumerate(net.layers)
+        if isinstance(cell, Nb201Cell)
+        for row, edge in enumerate(cell.edges)
+        for place, name in enumerate(edge.operations)
+    }
+
+
 RECIPE = {
     "cells": CELLS,
     "epochs": 200,
@@ -90,4 +102,5 @@ NB201 = Space(
     multiple=4,
     genotype=GenotypeKind(genotype_from_dict, _no_weights, read=read_genotype, write=write_genotype),
     added={"survivors": ""},
+    costs=_costs,
 )
