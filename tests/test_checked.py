@@ -64,6 +64,7 @@ BESIDE = {
         ("search_share", 0): {"architecture": "uniform"},
         ("groups", 2048): {"channels": 4096},
         ("epochs_before", 1_000_000): {"space": "dots"},
+        ("stage", 15): {"stages": 16},
     },
 }
 """What else a config needs where a field is at its end."""

@@ -4,7 +4,7 @@ asked and scored, or refused in one sentence that says what goes.
 Of the cell spaces, NAS-Bench-201, whose networks are smallest, has all methods, each also stopped after its first step,
 and the others two each (DARTS, whose eight operations cost most, one): what a method does is the same on all of them,
 and they differ in the table of operations alone; but the spaces of DARTS' cells keep their edges otherwise, so S2 also
-has those that choose in ways of their own, one whose genotype is trained anew, and the one that needs costs of options.
+has those that choose in ways of their own, and one whose genotype is trained anew.
 On images with masks the toy space has the methods whose rule of stopping fits its epochs, and the
 grid DARTS' (test_grid_methods.py has the others).
 """
@@ -70,8 +70,7 @@ def test_masks_with_every_method_train_or_say_what_goes(toy, discs, tmp_path):
 WHOLE, CHOOSES = "nb201", "s2"
 """The cell space that has nearly all methods, and that which has those that choose in ways of their own."""
 CELLS = [name for name, space in SPACES.items() if "classification" in space.tasks]
-NEED_COSTS = "what each option costs"
-REFUSED = {"proxyless": NEED_COSTS, "gold-nas": NEED_COSTS, "da2s": "keeps all of them"}
+REFUSED = {"da2s": "keeps all of them"}
 """Of the first, what it has not that a method needs."""
 PAIRS = [(WHOLE, method) for method in METHODS if method not in REFUSED]
 PAIRS += [
@@ -111,6 +110,8 @@ def cell_options(monkeypatch):
     def make(space, method):
         of = METHODS[method]
         options = {**TINY, "space": space, "method": method, "channels": 2 * of.parts.get("groups", 2)}
+        if "stages" in of.parts:
+            options["stage_cells"] = 0
         if method != "darts":  # its second-order gradient has tests of its own
             options["gradient"] = of.parts.get("gradient", "first-order")
         options["batch"] = 3 if of.on_cells.get("split", "disjoint") == "disjoint" else 5

@@ -46,6 +46,12 @@ Groups = Annotated[int, Field(ge=1, le=2048)]
 """Of channels."""
 Cells = Annotated[int, Field(ge=3, le=200)]
 """Of a network of cells; two of them reduce."""
+Stages = Annotated[int, Field(ge=1, le=16)]
+"""Searches that follow each other."""
+Stage = Annotated[int, Field(ge=0, le=15)]
+"""One of them."""
+SkipLimit = Annotated[int, Field(ge=0, le=8)]
+"""Skip connections in a cell, of DARTS' eight edges."""
 Megapixels = Annotated[float, Field(gt=0, le=100_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 InnerShare = Annotated[float, Field(gt=0, lt=1)]

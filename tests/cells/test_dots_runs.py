@@ -32,11 +32,11 @@ def test_the_second_search_is_of_what_the_first_left_and_begins_anew(small):
     with PICTURES:
         found = fit_cells(small(**SPECIAL), QUIET)
     assert isinstance(found, Searched)
-    assert found.topology is not None
+    assert found.following is not None
     first, second = (load_model(run).network for run in (found.run, found.run / "topology"))
     assert second.spec.settings["survivors"] == survivors_of(first.arch()) == found.survivors
     table = table_of_stage(found.survivors)
-    assert discretize_stage(second.arch(), table) == found.genotype == found.topology.genotype
+    assert discretize_stage(second.arch(), table) == found.genotype == found.following.genotype
     assert (found.run / "topology/pairs.png").is_file()
     assert not (found.run / "pairs.png").exists()
     config = CellFolder(found.run / "topology").search_config

@@ -10,6 +10,7 @@ import torch
 import wholenet
 from run_files import records, stop_after
 from wholenet.architecture import RELAXATIONS, Architecture
+from wholenet.cells.selection import discretized
 from wholenet.search.cell_config import cell_config
 from wholenet.search.gate_pruning import GatePruning, GateShares, left_of, nodes_of, prune, strength
 from wholenet.search.phases import Phase
@@ -230,7 +231,28 @@ def test_what_cannot_carry_it_is_refused(given, message):
         cell_config("gold-nas", data="", out="", **given)
 
 
-def test_a_space_without_costs_is_refused_before_anything_is_made(patches, tmp_path):
-    with pytest.raises(ValueError, match=r"pruning='gates' needs what each option costs, and space 'nb201'.*'none'"):
-        wholenet.fit(patches, tmp_path / "run", space="nb201", method="gold-nas", cells=3, channels=4)
-    assert not (tmp_path / "run").exists()
+def test_on_nas_bench_201_gates_into_a_node_share_and_an_edge_without_any_has_none():
+    net = create_model("nb201", num_classes=2, channels=4, cells=3).net
+    assert net.nodes["cell"].tolist() == [1, 2, 2, 3, 3, 3]
+    weights = {"cell": torch.zeros(6, 5)}
+    weights["cell"][0, 3], weights["cell"][2, 1], weights["cell"][4, 2] = 0.2, 0.1, 0.3
+    found = discretized(weights, cell_config("gold-nas", data="", out="", space="nb201", cells=3))
+    assert str(found) == "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|nor_conv_1x1~1|none~2|"
+
+
+def test_the_floor_is_that_of_its_code_as_a_share_of_what_options_cost():
+    """240 M of 779.472448, of which 166.018624 are of no option."""
+    prunable, fixed = 613_453_824, 166_018_624
+    assert prunable + fixed == 779_472_448
+    exact = (240e6 - fixed) / prunable
+    assert round(exact, 4) == 0.1206
+    assert cell_config("gold-nas", data="", out="", space="s2").pruning_floor == round(exact, 2) == 0.12
+
+
+@pytest.mark.parametrize(
+    ("share", "gone"),
+    [(0.01 * (1 - 1e-9), 6), (0.01 * (1 + 1e-9), 4), (0.05 * (1 - 1e-9), 4), (0.05 * (1 + 1e-9), 0)],
+)
+def test_all_shares_up_to_a_hundredth_go_and_four_up_to_a_twentieth(share, gone):
+    arch, penalty = gated(torch.tensor([[1 - share, share]] * 6, dtype=torch.float64).logit())
+    assert prune(arch, penalty) == gone

@@ -1,16 +1,21 @@
 """The methods on cell spaces as configs: what they name exists, what is given wins, and files keep all of it."""
 
 import dataclasses
+import math
 
 import pytest
+import torch
 import yaml
 
+from wholenet.architecture import RELAXATIONS
+from wholenet.cells.search import initial_search
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import FitConfig
 from wholenet.search.config_files import is_cell_run, read_config, write_config, write_options
 from wholenet.search.gradients import GRADIENTS
 from wholenet.search.methods import METHODS
+from wholenet.search.penalties import REGULARIZERS, Anchor, ExpectedCost
 from wholenet.search.run_folder import RunFolder
 
 PLACES = {"data": "images", "out": "runs/a"}
@@ -131,8 +136,8 @@ def test_a_part_of_a_run_is_continued_by_the_command_of_the_whole(tmp_path):
 
 
 def test_a_method_that_is_not_known_is_refused_with_those_that_are():
-    for make in (lambda: config_of("p-darts"), lambda: CellConfig(**PLACES, method="p-darts")):
-        with pytest.raises(ValueError, match=r"'p-darts'.* on a cell space; known: darts, .*, single-stage"):
+    for make in (lambda: config_of("q-darts"), lambda: CellConfig(**PLACES, method="q-darts")):
+        with pytest.raises(ValueError, match=r"'q-darts'.* on a cell space; known: darts, .*, single-stage"):
             make()
 
 
@@ -255,3 +260,36 @@ def test_architecture_steps_take_batches_of_their_own_where_there_are_any_but_on
     assert config.moves_architecture == (name != "random-ws")
     assert config.takes_validation_batches == (name not in ("random-ws", "one-level", "snas", "gold-nas"))
     assert not config_of(gradient="first-order", architecture="uniform").takes_validation_batches
+
+
+def test_drawn_methods_are_what_their_sources_say():
+    """GDAS and SNAS: one draw, no term; SNAS one level, on the same images. DrNAS: an anchor in the place of weight
+    decay. ProxylessNAS: expected cost, no weight decay."""
+    plain = {"gradient": "first-order"}
+    assert {name: METHODS[name].on_cells for name in ("gdas", "snas", "drnas", "proxyless")} == {
+        "gdas": {**plain, "relaxation": "gumbel"},
+        "snas": {"gradient": "one-level", "split": "same", "relaxation": "concrete"},
+        "drnas": {**plain, "relaxation": "dirichlet", "regularizer": "anchor", "arch_weight_decay": 0.0},
+        "proxyless": {**plain, "relaxation": "path", "regularizer": "cost", "arch_weight_decay": 0.0},
+    }
+
+
+def test_the_numbers_of_drawn_methods_are_those_of_their_sources():
+    """GDAS' code: 10 to 0.1, linearly. SNAS' paper has none; ours: about 0.97 per epoch over its 150. DrNAS' anchor has
+    the gradient of its code's decay of 1e-3. ProxylessNAS' script: "add#linear" with 0.1."""
+    linear, geometric = (RELAXATIONS[name].draw.temperature for name in ("gumbel", "concrete"))
+    assert [linear(time) for time in (0.0, 0.5, 1.0)] == pytest.approx([10, 5.05, 0.1])
+    assert [geometric(time) for time in (0.0, 0.5, 1.0)] == pytest.approx([2.5, math.sqrt(2.5 * 0.026), 0.026])
+    assert geometric(1 / 150) / geometric(0.0) == pytest.approx(0.97, abs=5e-4)
+    assert REGULARIZERS["anchor"].term == Anchor(1e-3 / 2)
+    assert REGULARIZERS["cost"].term == ExpectedCost(0.1)
+
+
+def test_adams_betas_are_those_of_darts_and_of_the_second_search_of_dots():
+    first = config_of(space="dots", channels=4, cells=3)
+    assert first.following is not None
+    second = dataclasses.replace(first.following, survivors=" ".join(["none:sep_conv_3x3"] * 28))
+    searches = [first, second, config_of(space="s2", channels=4, cells=3)]
+    with torch.device("meta"):
+        optimizers = [initial_search(config, 2, torch.device("meta")).arch_optimizer for config in searches]
+    assert [found.param_groups[0]["betas"] for found in optimizers] == [(0.5, 0.999), (0.9, 0.999), (0.5, 0.999)]

@@ -3,8 +3,11 @@
 import pytest
 import torch
 
-from wholenet.architecture import Architecture, masked_sigmoid
-from wholenet.search.penalties import BetaDecay, ZeroOne
+from wholenet.architecture import RELAXATIONS, Architecture, masked_sigmoid
+from wholenet.search.cell_config import cell_config
+from wholenet.search.config import fit_config
+from wholenet.search.methods import METHODS
+from wholenet.search.penalties import BetaDecay, EffectiveLinks, ZeroOne
 
 MASKS = {
     "normal": torch.ones(3, 4, dtype=torch.bool),
@@ -84,3 +87,50 @@ def test_the_zero_one_loss_makes_gates_decide():
         optimizer.step()
     gates = torch.cat([w[arch.mask(name)] for name, w in arch().items()])
     assert ((gates < 0.05) | (gates > 0.95)).all()
+
+
+def test_effective_links_count_what_weighs():
+    """After DCNAS: n where n links are equal, 1 where one has all; of (.5, .3, .2) 1 / .38."""
+    mask = torch.tensor(
+        [[[True] * 5, [True, True, False, False, False]], [[True, True, True, False, False], [False] * 5]]
+    )
+    arch = Architecture({"alpha": torch.ones(2, 2, 2, dtype=torch.bool), "beta": mask}, empty=True).double()
+    arch.set_uniform()
+    assert EffectiveLinks.numbers(arch).tolist() == pytest.approx([5, 2, 3])  # a cell without links has no number
+    arch.logits["beta"].data[1, 0, :3] = torch.tensor([0.5, 0.3, 0.2]).log()
+    assert EffectiveLinks.numbers(arch).tolist() == pytest.approx([5, 2, 1 / 0.38])
+    arch.logits["beta"].data[..., 0] += 100
+    assert EffectiveLinks.numbers(arch).tolist() == pytest.approx([1, 1, 1])
+
+
+def test_the_term_on_links_is_its_closed_form_and_starts_at_nothing():
+    arch = Architecture({"beta": torch.ones(1, 2, 5, dtype=torch.bool)}).double()
+    arch.set_uniform()
+    term = EffectiveLinks(magnitude=0.5, most=3)
+    assert term(arch, 0.0) == 0
+    arch.progress = 0.5
+    assert term(arch, 0.0).item() == pytest.approx(0.5 * 0.5 * 2 * (5 - 3) ** 2)
+    arch.logits["beta"].data[0, 1] = torch.tensor([0.5, 0.3, 0.2, 1e-9, 1e-9]).log()
+    assert term(arch, 0.0).item() == pytest.approx(0.5 * 0.5 * (5 - 3) ** 2)  # N = 2.63: below 3 it is free
+    arch.logits["beta"].data[0, 0, 0] += 0.1
+    (gradient,) = torch.autograd.grad(term(arch, 0.0), [arch.logits["beta"]])
+    assert gradient[0, 0, 0] < 0 < gradient[0, 0, 1]  # it draws together
+    assert (gradient[0, 1] == 0).all()
+    gates = Architecture({"beta": torch.ones(1, 1, 3, dtype=torch.bool)}, RELAXATIONS["sigmoid"]).double()
+    gates.set_uniform()
+    gates.progress = 1.0
+    gates.logits["beta"].data += 5  # three open gates: N = 1 / 3
+    assert EffectiveLinks(1.0).numbers(gates).item() == pytest.approx(1 / 3, abs=0.01)
+    assert EffectiveLinks(1.0)(gates, 0.0).item() == pytest.approx((1 - 1 / 3) ** 2, abs=0.01)
+
+
+def test_no_run_has_the_term_on_links_that_did_not_ask_and_only_the_dense_grid_takes_it():
+    assert "effective-links" not in {str(method.parts.get("regularizer")) for method in METHODS.values()}
+    assert fit_config(data="d", out="o", space="dense-grid", regularizer="effective-links").regularizer
+    for space in ("grid", "autodeeplab"):
+        with pytest.raises(
+            ValueError, match="effective-links' counts the links of each cell of the space 'dense-grid'"
+        ):
+            fit_config(data="d", out="o", space=space, regularizer="effective-links")
+    with pytest.raises(ValueError, match="space 'darts' has none"):
+        cell_config("darts", data="", out="", regularizer="effective-links")

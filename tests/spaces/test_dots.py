@@ -113,7 +113,8 @@ def test_the_first_supernet_has_the_parameters_of_the_release():
 
 def test_one_cosine_of_the_rate_spans_both_searches():
     first = cell_config("darts", data="", out="", space="dots")
-    second = first.topology
+    second = first.following
+    assert second is not None
     rates = [schedule_of(config, 5).rate(epoch) for config in (first, second) for epoch in range(config.epochs)]
     expected = [0.001 + 0.024 * (1 + math.cos(math.pi * epoch / 70)) / 2 for epoch in range(70)]
     assert rates == pytest.approx(expected)
@@ -241,5 +242,5 @@ def test_methods_that_choose_otherwise_are_refused(given):
 
 def test_other_networks_have_no_survivors():
     assert isinstance(create_model("darts", num_classes=2, channels=4, cells=3).net, DartsNet)
-    with pytest.raises(ValueError, match="survivors and epochs_before are of space 'dots'"):
+    with pytest.raises(ValueError, match="survivors and epochs_before are given by a run itself"):
         cell_config("darts", data="", out="", survivors=SURVIVORS)

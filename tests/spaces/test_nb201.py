@@ -162,7 +162,7 @@ def test_what_edges_share_is_computed_once_with_the_same_numbers_and_gradients(o
         given = torch.Generator().manual_seed(3)
         weights = {
             name: torch.rand(mask.shape, dtype=torch.float64, generator=given).requires_grad_()
-            for name, mask in masks(edge_weights=edge_weights).items()
+            for name, mask in masks(TABLE, edge_weights=edge_weights).items()
         }
         with plain_form(net, plain=plain):
             out = net(x, weights)

@@ -22,6 +22,8 @@ from wholenet.machine import choose_device
 from wholenet.report.genotype import draw_genotype
 from wholenet.report.progress import own_console, plain
 from wholenet.report.run_page import write_report_or_say
+from wholenet.report.stages import draw_stages
+from wholenet.search import stages
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
 from wholenet.search.cell_folder import CONTROL, RETRAINED, CellFolder
 from wholenet.search.equal_time import equal_time_epochs
@@ -101,10 +103,14 @@ def _completed(found: Searched, console: Console, data: str | Path | None = None
     """What a search came to, with its second stage or its control, as far as its config asks for them."""
     run = CellFolder(found.run)
     config = replace(run.search_config, out=str(run.path))
+    cells = config.cells
     if found.survivors:
-        found = _with_topology(found, run, config, console, data, **machine)
+        found, cells = _with_following(found, config, console, data, **machine)
+        _write_stages(found, run, config)
     if config.protocol == "two-stage":
-        second = shortly(config, str(run.genotype), str(run.path / RETRAINED), val_share=config.val_share)
+        second = shortly(
+            replace(config, cells=cells), str(run.genotype), str(run.path / RETRAINED), val_share=config.val_share
+        )
         console.print(f"second stage: {second.epochs} epochs from scratch of what was found", highlight=False)
         begun = CellFolder.at(Path(second.out)) is not None
         trained = resume_retrain(second.out, console, data, **machine) if begun else retrain(second, console)
@@ -119,21 +125,32 @@ def _completed(found: Searched, console: Console, data: str | Path | None = None
     return found
 
 
-def _with_topology(
-    found: Searched, run: CellFolder, config: CellConfig, console: Console, data: str | Path | None, **machine: Any
-) -> Searched:
-    """The two searches of DOTS: the second, begun or continued, on what the first left. Its genotype counts."""
-    second = replace(config.topology, survivors=found.survivors)
-    if CellFolder.at(Path(second.out)) is None:
-        console.print(f"operations are chosen; {second.epochs} epochs for pairs of edges", highlight=False)
-        topology = search(second, console)
+def _with_following(
+    found: Searched, config: CellConfig, console: Console, data: str | Path | None, **machine: Any
+) -> tuple[Searched, int]:
+    """The search that follows that of ``config``, begun or continued, on what it left, and those after it; the last
+    one's genotype counts, and so does the depth of its network."""
+    following = config.following
+    if following is None:
+        return found, config.cells
+    following = replace(following, survivors=found.survivors)
+    if CellFolder.at(Path(following.out)) is None:
+        console.print(stages.in_words(following), highlight=False)
+        later = search(following, console)
     else:
-        topology = resume_search(second.out, console, data, **machine)
-    if parallel.is_first():
-        family_of(config.space).write(topology.genotype, run.genotype, config.space, None)
-        draw_genotype(run.path / "cells.png", topology.genotype, f"{config.space}, {config.method}")
+        later = resume_search(following.out, console, data, **machine)
+    later, cells = _with_following(later, following, console, data, **machine)
+    return replace(found, genotype=later.genotype, following=later), cells
+
+
+def _write_stages(found: Searched, run: CellFolder, config: CellConfig) -> None:
+    """What the last of several searches found, in the folder of all of them."""
+    if parallel.is_first() and found.genotype is not None:
+        family_of(config.space).write(found.genotype, run.genotype, config.space, config.operations)
+        draw_genotype(run.path / "cells.png", found.genotype, f"{config.space}, {config.method}")
+        later = [CellFolder(Path(one.out)).search_config.table for one in stages.later(config)]
+        draw_stages(run.path / "stages.png", [config.table, *later, found.genotype.table()])
     parallel.meet()  # what the first one has written, the others read
-    return replace(found, genotype=topology.genotype, topology=topology)
 
 
 def _move_data(run: CellFolder, config: CellConfig, console: Console) -> None:

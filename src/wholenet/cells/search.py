@@ -38,6 +38,7 @@ from wholenet.search.memory import batch_advice
 from wholenet.search.phases import Phase, single_stage
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.schedule import Schedule
+from wholenet.search.stages import kept_after
 from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers, sgd
 from wholenet.search.stopping import Stopping
@@ -46,16 +47,12 @@ from wholenet.search.watch import Watch
 from wholenet.spaces.catalog import SPACES, create_model
 from wholenet.spaces.cell_family import CellsFound, family_of
 from wholenet.spaces.cell_space import CellSupernet
-from wholenet.spaces.dots.network import DotsNet
-from wholenet.spaces.dots.survivors import survivors_of
 from wholenet.spaces.option_costs import check_costs, with_costs
 from wholenet.tasks.classification import ClassificationLoss
 from wholenet.tasks.score import ERROR
 
 ARCH_BETAS = (0.5, 0.999)
 """Of the architecture's Adam (DARTS' code)."""
-TOPOLOGY_BETAS = (0.9, 0.999)
-"""And in the second search of DOTS."""
 ARCH_MOMENTUM = 0.9
 """Of SGD (GOLD-NAS' code)."""
 
@@ -78,9 +75,9 @@ class Searched:
     """Random search: of the genotype, the best of those that were sampled, with the supernet's weights; on
     ``scored_on``."""
     survivors: str = ""
-    """Of the first search of DOTS: the operations that it leaves."""
-    topology: Searched | None = None
-    """And what the second came to, whose genotype this one's is."""
+    """The operations that it leaves to the search that follows it, where one does."""
+    following: Searched | None = None
+    """And what that came to, whose genotype this one's is."""
     second_stage: Any = None
     """Of two stages, what the second came to: a :class:`wholenet.cells.retrain.Retrained`."""
     control: Searched | None = None
@@ -262,8 +259,9 @@ def initial_search(config: CellConfig, num_classes: int, device: torch.device) -
     settings = {name: getattr(config, name) for name in SETTINGS if name in known}
     relaxation = config.relaxation
     model = create_model(config.space, num_classes=num_classes, relaxation=relaxation, **settings).placed(device)
+    family = family_of(config.space)
     # Fair DARTS begins with all gates at one half, DOTS with all logits at zero.
-    if not config.moves_architecture or config.relaxation == "sigmoid" or config.space == "dots":
+    if not config.moves_architecture or config.relaxation == "sigmoid" or family.starts_uniform:
         model.arch.set_uniform()
     elif config.capped_edges:
         begin(model.arch)
@@ -274,7 +272,7 @@ def initial_search(config: CellConfig, num_classes: int, device: torch.device) -
         weight_decay=config.weight_decay,
         arch_lr=config.arch_lr,
         arch_weight_decay=config.arch_weight_decay,
-        arch_betas=TOPOLOGY_BETAS if config.survivors else ARCH_BETAS,
+        arch_betas=(family.later.betas if config.survivors else None) or ARCH_BETAS,
     )
     if config.arch_optimizer == "sgd":
         decay, logits = config.arch_weight_decay, list(model.arch.parameters())
@@ -355,17 +353,18 @@ def _conclude(
             with torch.no_grad():
                 genotype = discretized(model.arch(), config)
     found = Searched(run.path, genotype, scored.record["error"], data.val_from, test_error, stop_epoch, sampled_error)
-    if isinstance(model.net, DotsNet) and not config.survivors:
-        found = replace(found, survivors=survivors_of(model.arch()))
-    elif isinstance(model.net, DotsNet) and parallel.is_first():
-        draw_pairs(run.path / "pairs.png", model.net.weights_of_pairs(model.arch()))
+    family = family_of(config.space)
+    if config.following is not None:
+        found = replace(found, survivors=family.left(model.arch(), config.table, kept_after(config)))
+    elif family.pairs is not None and parallel.is_first():
+        draw_pairs(run.path / "pairs.png", family.pairs(model.net, model.arch()))
     if parallel.is_first():
         _write(run, config, found)
     parallel.meet()  # what the first one has written, the others read
     return found
 
 
-LATER = ("topology", "second_stage", "control")
+LATER = ("following", "second_stage", "control")
 """What is in folders of its own."""
 
 

@@ -30,7 +30,7 @@ from wholenet.search.state import Tally, TrainState
 from wholenet.search.updates import Parts
 from wholenet.spaces.cell_family import CellsFound, family_of
 from wholenet.spaces.cell_space import CellSupernet
-from wholenet.spaces.darts_genotype import discretize_gates
+from wholenet.spaces.skip_limit import NO_LIMIT, with_skip_limit
 from wholenet.tasks.classification import ClassificationLoss
 
 
@@ -38,8 +38,10 @@ def discretized(weights: Weights, config: CellConfig) -> Any:
     """What the rule of ``config.selection`` keeps of ``weights``."""
     family = family_of(config.space)
     rules = {"gates": family.discretize_gates, "edges": family.discretize_edges}
-    rules["survivors"] = partial(discretize_gates, above=0.0)  # of DARTS' cells alone: they have costs
+    rules["survivors"] = partial(family.discretize_gates, above=0.0)
     rule = rules.get(config.selection) or family.discretize
+    if config.skip_limit < NO_LIMIT:
+        return with_skip_limit(rule, weights, config.table, config.skip_limit)
     return rule(weights, config.table)
 
 

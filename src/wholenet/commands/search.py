@@ -78,11 +78,17 @@ def search(
         _tell(ended)
     if ended.genotype is not None:
         print(f"open {ended.run / 'cells.png'}")
-        if (pairs := ended.run / "topology" / "pairs.png").exists():
+        if (pairs := _last(ended).run / "pairs.png").exists():
             print(f"open {pairs}")
         if (said := _chance(ended)) is not None:
             print(said)
         print(f"train it: wholenet retrain {ended.run / 'genotype.yaml'} DATA --out RUN")
+
+
+def _last(found: Searched | Best) -> Searched | Best:
+    """The last of searches that follow each other."""
+    following = getattr(found, "following", None)
+    return found if following is None else _last(following)
 
 
 def _chance(found: Searched | Best) -> str | None:
@@ -91,16 +97,16 @@ def _chance(found: Searched | Best) -> str | None:
     from wholenet.cells.best_of import Best
     from wholenet.diagnostics.verdict import chance
     from wholenet.search.cell_folder import CellFolder
+    from wholenet.spaces.cell_family import family_of
 
-    run, epoch = found.run, -1
+    run, epoch = _last(found).run, -1
     if isinstance(found, Best):
         run = run / SEARCHES / str(found.chosen)
     elif found.genotype_epoch is not None:  # what a search that was stopped went back to
         epoch = found.genotype_epoch
     folder = CellFolder(run)
     config = folder.search_config
-    # DOTS' records are of temperature 1; what it chooses by is sharpened.
-    if config.sampling != "none" or config.selection == "perturbation" or config.space == "dots":
+    if config.sampling != "none" or config.selection == "perturbation" or family_of(config.space).sharpens:
         return None
     return chance(folder.records()[epoch]["entropy"])
 

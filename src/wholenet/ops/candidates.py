@@ -228,3 +228,9 @@ def drop_path(x: Tensor, probability: float) -> Tensor:
         return x
     kept = drawn_for_all(x.new_empty(len(x), 1, 1, 1), lambda whole: whole.bernoulli_(1 - probability))
     return x * (kept / (1 - probability))
+
+
+def drop_out(x: Tensor, probability: float) -> Tensor:
+    """Zero each number of ``x`` [B, C, H, W] with ``probability``; divide what is kept by that of keeping it."""
+    kept = drawn_for_all(x.detach(), lambda whole: whole.bernoulli_(1 - probability))
+    return x * (kept / (1 - probability))

@@ -14,7 +14,7 @@ E edges.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, cast
@@ -31,6 +31,9 @@ from wholenet.ops.norms import BatchNorm, normalized_over_all
 from wholenet.ops.shares import Dense, Fixed, Halved, Itself, Nothing, Pooled, Separable, Stage, shares_of
 from wholenet.ops.statistics import counted_step
 
+Operation = Callable[[Tensor], Tensor]
+"""A layer, or what runs in its place."""
+
 
 class Path(NamedTuple):
     """An edge and what it is made of."""
@@ -39,7 +42,7 @@ class Path(NamedTuple):
     target: int
     stride: int
     """The same for all edges that leave a node."""
-    operations: Mapping[str, nn.Module]
+    operations: Mapping[str, Operation]
     """By name; those of one name differ in their weights alone."""
     auxiliary: nn.Module | None
     """A skip connection beside them."""
@@ -172,7 +175,7 @@ class Node:
         # The shuffle of a sum, not the sum of shuffles.
         return shuffle_channels(torch.cat([mixed, total(self.bypass)], dim=1), self.groups)
 
-    def add(self, source: Source, operations: Mapping[str, nn.Module], weights: Tensor) -> None:
+    def add(self, source: Source, operations: Mapping[str, Operation], weights: Tensor) -> None:
         """Let an edge's ``operations`` lead here from ``source``; ``weights`` [O, C], equal over the channels."""
         of_maps, of_norms = weights[:, 0].unbind(), weights.unbind()
         for (name, operation), weight, scale in zip(operations.items(), of_maps, of_norms, strict=True):

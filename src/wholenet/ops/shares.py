@@ -75,7 +75,7 @@ class Halved:
 Shares = Nothing | Itself | Fixed | Pooled | Separable | Dense | Halved
 
 
-def shares_of(operation: nn.Module) -> Shares | None:
+def shares_of(operation: object) -> Shares | None:
     """What ``operation`` declares; None if it declares nothing."""
     found = getattr(operation, "shares", None)
     return found if isinstance(found, Shares) else None

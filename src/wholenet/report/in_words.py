@@ -13,6 +13,7 @@ from wholenet.diagnostics.discretization import current_weights
 from wholenet.diagnostics.entropy import movement
 from wholenet.diagnostics.verdict import credit, search_verdict
 from wholenet.files import read_json
+from wholenet.search import stages
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import FitConfig
@@ -35,6 +36,8 @@ def in_words(run: RunTables) -> list[str]:
         said.append(f"Its network takes {macs_in_words(own['macs'])} for an image of the size that its budget is of.")
     if own["epochs"] < own["planned"] and not _stopped(run):
         said.append(f"The run is not finished: {own['epochs']} of {own['planned']} epochs are done.")
+    if cells and (sentence := _on_stages(run)):
+        said.append(sentence)
     if under_way is not None:
         done = f"{under_way['epochs']} of {under_way['planned']}"
         said.append(
@@ -55,6 +58,13 @@ def in_words(run: RunTables) -> list[str]:
     if segments and searched and RunFolder(run.path).fit_config.budget is None:
         said.append("What cutting the supernet down would cost, `wholenet diagnose` measures.")
     return said
+
+
+def _on_stages(run: RunTables) -> str | None:
+    """What follows a search in its folder."""
+    config = CellFolder(run.path).config
+    following = stages.later(config) if isinstance(config, CellConfig) else []
+    return f"Searches follow it in its folder: {'; '.join(map(stages.in_words, following))}." if following else None
 
 
 def _of_what_went(config: FitConfig) -> list[str]:

@@ -45,6 +45,8 @@ CAPTIONS = {
     "search": "Error, loss and curvature over the epochs",
     "architecture": "The architecture: strength of edges and operations",
     "cells": "The cells that were found",
+    "stages": "Operations that are left, stage by stage",
+    "pairs": "Pairs of edges by strength",
     "predictions": "Some validation images, their true and their predicted masks",
     "surprise": "Lines of the text held out: how surprising each word is to the network and to Kneser-Ney of order 3",
 }
@@ -56,7 +58,7 @@ PERCENT = {
 }
 """Scores that are shares, as the page has them."""
 HOW_IT_WENT = ("curves", "entropy", "search")
-ARCHITECTURE = ("architecture", "cells")
+ARCHITECTURE = ("architecture", "cells", "stages", "pairs")
 
 
 def write_report(

@@ -25,26 +25,33 @@ from wholenet.checked import (
     Pixels,
     Rate,
     Share,
+    SkipLimit,
+    Stage,
+    Stages,
     Strength,
     checked,
 )
-from wholenet.search.dots_config import check_dots, topology_fields
+from wholenet.search.dots_config import check_dots
 from wholenet.search.early_stopping import RULES
 from wholenet.search.edge_config import check_edges
 from wholenet.search.loggers import loggers
 from wholenet.search.methods import METHODS
 from wholenet.search.pruning_config import check_pruning
 from wholenet.search.search_config import Gradient, RunConfig, SearchConfig, with_interval
+from wholenet.search.stages import check_stages, following_fields
 from wholenet.spaces.cell_tables import EXAMPLE, Table, table_of
 from wholenet.spaces.dots.survivors import table_of_stage
 from wholenet.spaces.nb201.genotype import TABLE as NB201_TABLE
 from wholenet.spaces.sizes import OWN_CELLS, operation_names
+from wholenet.spaces.survivors import surviving
 
 OF_SPACE: dict[str, dict[str, Any]] = {
     "nb201": {"cells": 15, "weight_decay": 5e-4},
     "dots": {"epochs": 30, "gradient": "first-order", "warmup_share": 0.5, "search_share": 0.5},
 }
 """What searches on a space have otherwise than DARTS', before their method changes it: the benchmark's own."""
+OF_METHOD_ON_SPACE: dict[tuple[str, str], dict[str, Any]] = {("p-darts", "nb201"): {"cells": 6}}
+"""And what a method has otherwise there: of nb201, three equal stages."""
 MACHINE = ("device", "workers", "threads", "checkpoint_minutes", "log")
 """Fields that a run may be continued with other values of."""
 
@@ -119,6 +126,8 @@ class CellConfig(SearchConfig, ClassifierConfig):
     """Learning rate of the architecture."""
     arch_weight_decay: Decay = 1e-3
     """Weight decay of the architecture."""
+    arch_clip: Strength = 0.0
+    """Norm that the gradient of the architecture is cut to; 0 leaves it."""
     arch_optimizer: Literal["adam", "sgd"] = "adam"
     """Of the architecture; SGD has a momentum of 0.9."""
     pruning: Literal["none", "gates"] = "none"
@@ -147,8 +156,20 @@ class CellConfig(SearchConfig, ClassifierConfig):
     topology_epochs: Count = 40
     """Of dots: epochs of the second search, for pairs of edges, after the `epochs` of the first, for operations. One
     cosine of the rate spans both."""
+    stages: Stages = 1
+    """Searches that follow each other, each with new weights, on the operations that the one before left on each edge:
+    evenly down to one (P-DARTS)."""
+    stage_cells: CountOrNone = 0
+    """Cells that the network of each stage has more than that of the one before."""
+    skip_dropout: str = ""
+    """Dropout on skip connections at the beginning of each stage, probabilities joined by commas; it falls over the
+    stage (P-DARTS)."""
+    skip_limit: SkipLimit = 8
+    """Skip connections that the normal cell has at most: the weakest give way to what is next (P-DARTS)."""
+    stage: Stage = 0
+    """Stages that are over; the run itself counts them."""
     survivors: str = ""
-    """Of dots: what the first search left; the run itself gives it to its second."""
+    """What the search before left; the run itself gives it to the next one."""
     epochs_before: CountOrNone = 0
     """Of dots: epochs of the first search; likewise."""
 
@@ -195,8 +216,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
             raise ValueError(f"cells={self.cells}: space 'nb201' has three equal stages; expected a multiple of 3")
         if self.space == "dots":
             check_dots(self)
-        elif self.survivors or self.epochs_before:
-            raise ValueError(f"survivors and epochs_before are of space 'dots'; leave them out with {self.space!r}")
+        check_stages(self)
         if self.selection == "gates" and self.edge_weights:
             raise ValueError("selection='gates' looks at gates alone; edge_weights=True would make all of them small")
         if self.selection == "gates" and self.relaxation != "sigmoid":
@@ -236,11 +256,13 @@ class CellConfig(SearchConfig, ClassifierConfig):
                 f"warmup_share={self.warmup_share} and search_share={self.search_share} leave no epoch to search in; "
                 "for a control give architecture='uniform'"
             )
+        _ = self.following  # what is wrong with it is said before the first one begins
 
     @property
-    def topology(self) -> CellConfig:
-        """The second search of DOTS, without what the first will have left."""
-        return dataclasses.replace(self, **topology_fields(self))
+    def following(self) -> CellConfig | None:
+        """The search after this one in the same run, without what this one will have left; None: it is the last."""
+        fields = following_fields(self)
+        return None if fields is None else dataclasses.replace(self, **fields)
 
     def _check_stopping(self) -> None:
         if self.after_stopping == "stop" and (self.protocol == "single-stage" or self.selection != "strength"):
@@ -262,9 +284,19 @@ class CellConfig(SearchConfig, ClassifierConfig):
         Raises:
             ValueError: for a space that there is not, or operations that it cannot have.
         """
-        if self.space == "nb201":
-            return NB201_TABLE
-        return table_of_stage(self.survivors) if self.space == "dots" else table_of(self.space, self.operations)
+        if self.space == "dots":
+            return table_of_stage(self.survivors)
+        return surviving(self.survivors, self.whole_table) if self.survivors else self.whole_table
+
+    @property
+    def whole_table(self) -> Table:
+        """The same, of the first of several searches.
+
+        Raises:
+            ValueError: likewise.
+        """
+        own = {"nb201": NB201_TABLE, "dots": table_of_stage("")}
+        return own.get(self.space) or table_of(self.space, self.operations)
 
     @property
     def moves_architecture(self) -> bool:
@@ -313,7 +345,8 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     if fixed := sorted(varied & set(given)):
         raise ValueError(f"method {method!r} searches with several values of {fixed[0]}; leave it out")
     of_space = OF_SPACE.get(str(given.get("space")), {})
-    config = CellConfig(**with_interval({**of_space, **METHODS[method].on_cells, **given, "method": method}))
+    on_space = {**METHODS[method].on_cells, **OF_METHOD_ON_SPACE.get((method, str(given.get("space"))), {})}
+    config = CellConfig(**with_interval({**of_space, **on_space, **given, "method": method}))
     loggers(config.log)
     _ = config.table  # an unknown space is refused here
     return config
@@ -342,4 +375,5 @@ class RetrainConfig(ClassifierConfig):
 ADDED = {"control": False, "log": "none", "operations": None}
 ADDED |= {"topology_epochs": 40, "survivors": "", "epochs_before": 0, "capped_edges": False}
 ADDED |= {"arch_optimizer": "adam", "pruning": "none", "pruning_floor": 0.12, "pruning_cost": 0.0}
+ADDED |= {"stages": 1, "stage_cells": 0, "skip_dropout": "", "skip_limit": 8, "stage": 0, "arch_clip": 0.0}
 """Fields that the configs of searches did not have before 2026-11-29, and what they were then."""

@@ -6,6 +6,7 @@ genotype.yaml   of a search: what it found; of a training: what is trained
 model/          the network: of a search the supernet, of a training the discrete network
 retrained/      of two stages, the second: a run folder too
 topology/       of DOTS, the search for pairs of edges: a run folder too
+stages/2...     of a search in stages, those after the first, each a run folder too
 control/        the frozen-uniform control, likewise
 searches/0...   of a method that searches several times: a run folder each, and below it `retrained/`
 epoch-*.pt      of a run that may go back: where to
@@ -32,6 +33,7 @@ from wholenet.search.cell_config import (
 )
 from wholenet.search.dots_config import TOPOLOGY
 from wholenet.search.folder import Folder
+from wholenet.search.stages import STAGES
 
 RESULT = "result.json"
 MAYBE = (int, float, type(None))
@@ -82,6 +84,8 @@ class CellFolder(Folder):
         of what that found."""
         found = {"second stage": self.path / RETRAINED, "control": self.path / CONTROL}
         found |= {"pairs of edges": self.path / TOPOLOGY}
+        later = takewhile(lambda stage: stage[1].is_dir(), ((i, self.path / STAGES / str(i)) for i in count(2)))
+        found |= {f"stage {number}": path for number, path in later}
         for number, search in enumerate(takewhile(Path.is_dir, (self.path / SEARCHES / str(i) for i in count())), 1):
             found |= {f"search {number}": search, f"search {number}, trained": search / RETRAINED}
         return found

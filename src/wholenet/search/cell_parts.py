@@ -16,12 +16,11 @@ from wholenet.search.perturbation import perturbed
 from wholenet.search.phases import single_stage
 from wholenet.search.random_search import random_genotype, weights_of
 from wholenet.search.schedule import Now, Schedule
+from wholenet.search.stages import skip_rate, skip_rates
 from wholenet.search.steps import Batch
 from wholenet.search.updates import Parts, Turn, architecture_first, together
 from wholenet.spaces.cell_family import family_of
 from wholenet.spaces.cell_space import CellSupernet
-from wholenet.spaces.dots.network import DotsNet
-from wholenet.spaces.dots.pairs import COLDEST, temperature
 
 PRUNING = "pruning"
 """Name of the penalty of pruning."""
@@ -29,14 +28,16 @@ PRUNING = "pruning"
 
 def parts_of(config: CellConfig, model: CellSupernet) -> Parts:
     """The parts that ``config`` names."""
+    later_together = bool(config.survivors) and family_of(config.space).later.together
     prunes_at_one_level = config.pruning != "none" and config.gradient == "one-level"
     return Parts(
-        update=together if config.survivors or prunes_at_one_level else architecture_first,
+        update=together if later_together or prunes_at_one_level else architecture_first,
         gradient=GRADIENTS[config.gradient],
         own_batches=config.takes_validation_batches,
         penalties={**REGULARIZERS[config.regularizer].penalties, **pruning_penalty(config, model)},
         weights=_weights_of_step(config, model),
         clip=config.clip,
+        arch_clip=config.arch_clip,
         at=partial(_at, config, model),
     )
 
@@ -51,12 +52,12 @@ def pruning_penalty(config: CellConfig, model: CellSupernet) -> dict[str, GateSh
 
 def _at(config: CellConfig, model: CellSupernet, now: Now) -> None:
     """Set what moves with the time inside the network."""
-    set_strengths(model, drop_path=config.drop_path * now.rise, auxiliary_skip=1 - now.rise)
+    search = single_stage(config.epochs, config.warmup_share, min(config.search_share, 1 - config.warmup_share))[1]
+    skips = skip_rate(skip_rates(config)[config.stage], now.epoch, search.first, config.epochs)
+    set_strengths(model, drop_path=config.drop_path * now.rise, auxiliary_skip=1 - now.rise, skip_dropout=skips)
     if config.capped_edges:
         model.arch.waiting = waiting(model.arch)
-    if config.survivors and isinstance(model.net, DotsNet):
-        search = single_stage(config.epochs, config.warmup_share, min(config.search_share, 1 - config.warmup_share))[1]
-        model.net.temperature = temperature(now.epoch, search.first, search.end)
+    family_of(config.space).at(model.net, now.epoch, search.first, search.end)
 
 
 def retraining_parts(config: RetrainConfig, model: CellSupernet) -> Parts:
@@ -73,19 +74,22 @@ def schedule_of(config: CellConfig | RetrainConfig, steps_per_epoch: int) -> Sch
     more: dict[str, Any] = {}
     if isinstance(config, CellConfig):
         more = {"lr_end": config.lr_end, "before": config.epochs_before}
-        if config.space == "dots" and not config.epochs_before:
-            more["after"] = config.topology_epochs
+        if (following := config.following) is not None and following.epochs_before:
+            more["after"] = following.epochs
     return Schedule(
         epochs=config.epochs, steps_per_epoch=steps_per_epoch, lr=config.lr, decay="cosine", by_epoch=True, **more
     )
 
 
-def set_strengths(model: CellSupernet, *, drop_path: float = 0.0, auxiliary_skip: float = 0.0) -> None:
-    """Of what moves with the epochs inside the network: drop-path rises, the auxiliary skip fades to nothing."""
+def set_strengths(
+    model: CellSupernet, *, drop_path: float = 0.0, auxiliary_skip: float = 0.0, skip_dropout: float = 0.0
+) -> None:
+    """Of what moves with the epochs inside the network: drop-path rises, the auxiliary skip and dropout on skips fade;
+    what its family alone has is as when it is loaded."""
     model.net.state.drop_path = drop_path
     model.net.state.auxiliary_skip = auxiliary_skip
-    if isinstance(model.net, DotsNet):
-        model.net.temperature = COLDEST
+    model.net.state.skip_dropout = skip_dropout
+    family_of(model.spec.space).rest(model.net)
 
 
 def _weights_of_step(config: CellConfig, model: CellSupernet) -> Callable[[Turn, Batch], Weights | None] | None:

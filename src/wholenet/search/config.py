@@ -219,7 +219,10 @@ def grid_parts(method: str) -> dict[str, Any]:
     parts = {} if method == "single-stage" else {**parts, **METHODS[method].parts}
     fields = {field.name for field in dataclasses.fields(FitConfig)}
     if lacking := [name for name in parts if name not in fields]:
-        raise ValueError(f"method {method!r} is made of {lacking[0]!r}, which cell spaces alone have; {known}")
+        raise ValueError(
+            f"method {method!r} is made of {lacking[0]!r}, which cell spaces alone have (--space darts, s1 to s4, "
+            f"nb201, on labelled images); {known}"
+        )
     return parts
 
 

@@ -22,11 +22,12 @@ def check_dots(config: CellConfig) -> None:
     """
     needed = {"selection": "strength", "sampling": "none", "perturbation": "none", "relaxation": "softmax"}
     needed |= {"pruning": "none", "arch_optimizer": "adam"}
+    needed |= {"stages": 1, "skip_dropout": "", "skip_limit": type(config).skip_limit}
     needed |= {"stopping": "none", "groups": 1, "edge_weights": False, "capped_edges": False, "auxiliary_skip": False}
     if other := [name for name, value in needed.items() if getattr(config, name) != value]:
         raise ValueError(
             f"{other[0]}={getattr(config, other[0])!r} does not go with space 'dots', which chooses in groups and "
-            "pairs of its own; take one of the other spaces, or method 'darts'"
+            "pairs of its own; take one of the other spaces (darts, s1 to s4, nb201), or method 'darts'"
         )
     if config.protocol == "single-stage" or METHODS[config.method].searches:
         raise ValueError(
@@ -35,8 +36,15 @@ def check_dots(config: CellConfig) -> None:
         )
 
 
-def topology_fields(config: CellConfig) -> dict[str, Any]:
-    """What is special about the second search: weights and pairs learn together, on all images."""
+def topology_fields(config: CellConfig) -> dict[str, Any] | None:
+    """What is special about the second search: weights and pairs learn together, on all images. None after it."""
+    if config.survivors or config.epochs_before:
+        return None
     place = {"out": str(Path(config.out) / TOPOLOGY), "protocol": "search"}
     length = {"epochs": config.topology_epochs, "epochs_before": config.epochs}
     return {**place, **length, "gradient": "one-level", "split": "same", "eigenvalue_every": 0}
+
+
+def topology_words(config: CellConfig) -> str:
+    """What the second search is, for people."""
+    return f"operations are chosen; {config.epochs} epochs for pairs of edges"

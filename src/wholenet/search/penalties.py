@@ -21,6 +21,8 @@ from wholenet.sampled_weights import concentrations
 Penalty = Callable[[Architecture, float], Tensor]
 """(architecture, time in epochs) -> the term to add."""
 
+LINKS = "beta"
+"""The architecture parameter of links between cells."""
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda _progress: 1.0,
     "linear": lambda progress: progress,
@@ -213,6 +215,38 @@ class ScheduledEntropy:
 
 
 @dataclass(frozen=True)
+class EffectiveLinks:
+    """``magnitude`` times the share of the search that is over, times the sum over cells of
+    max(0, N - ``most``)^2 + max(0, 1 - N)^2, with N = 1 / (sum of squared weights of the links into the cell): the
+    number of links that count, n where n are equal, 1 where one has all (after DCNAS, which names such a term; the form
+    is ours).
+
+    The second part is 0 wherever the weights of a cell's links sum to one.
+    """
+
+    magnitude: float = 0.1
+    most: float = 3.0
+    """Links of a cell that decoding by threshold keeps at most."""
+
+    @staticmethod
+    def numbers(arch: Architecture) -> Tensor:
+        """N of each cell that has links, [cells].
+
+        Raises:
+            ValueError: if the architecture has none.
+        """
+        if LINKS not in arch.logits:
+            raise ValueError(f"regularizer='effective-links' is on weights of links, {LINKS!r}, and there are none")
+        weights = arch()[LINKS]
+        return 1 / weights.square().sum(-1)[arch.mask(LINKS).any(-1)]
+
+    def __call__(self, arch: Architecture, time: float) -> Tensor:  # noqa: ARG002
+        """The term to add: a scalar, differentiable in the logits."""
+        n = self.numbers(arch)
+        return self.magnitude * arch.progress * ((n - self.most).relu().square() + (1 - n).relu().square()).sum()
+
+
+@dataclass(frozen=True)
 class Regularizer:
     """A term on the architecture, by name: what ``--regularizer`` takes."""
 
@@ -236,6 +270,7 @@ REGULARIZERS: Registry[Regularizer] = Registry(
             Regularizer("anchor", Anchor()),
             Regularizer("cost", ExpectedCost()),
             Regularizer("scheduled-entropy", ScheduledEntropy()),
+            Regularizer("effective-links", EffectiveLinks()),
         )
     },
     load=load_plugins,

@@ -59,7 +59,7 @@ class SearchConfig(RunConfig):
     two-paths, samples of a distribution, new in each step; or one that was registered."""
     regularizer: str = "none"
     """Term on the architecture: none, beta-decay, zero-one, anchor, cost (expected multiply-adds), scheduled-entropy,
-    or one that was registered."""
+    effective-links (of the dense grid), or one that was registered."""
     perturbation: Literal["none", "random", "adversarial"] = "none"
     """How the architecture weights are disturbed in weight steps of the search (SmoothDARTS)."""
     perturbation_end: Decay = 0.3
@@ -109,6 +109,11 @@ class SearchConfig(RunConfig):
             raise ValueError(
                 "regularizer='scheduled-entropy' is on choices that sum to 1; relaxation='sigmoid' has gates, whose "
                 "own term is regularizer='zero-one'"
+            )
+        if self.regularizer == "effective-links" and (space := getattr(self, "space", None)) != "dense-grid":
+            raise ValueError(
+                f"regularizer='effective-links' counts the links of each cell of the space 'dense-grid'; space "
+                f"{space!r} has none, or no more than three: leave it out"
             )
         if self.relaxation == "dirichlet" and self.gradient == "second-order-exact":
             raise ValueError(

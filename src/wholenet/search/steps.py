@@ -240,8 +240,11 @@ def simultaneous_step(
     return whole, gradient
 
 
-def architecture_step(arch: Architecture, gradient: list[Tensor], optimizer: torch.optim.Optimizer) -> None:
-    """Move the logits with ``optimizer`` along a gradient that :func:`architecture_gradient` computed.
+def architecture_step(
+    arch: Architecture, gradient: list[Tensor], optimizer: torch.optim.Optimizer, clip: float = 0.0
+) -> None:
+    """Move the logits with ``optimizer`` along a gradient that :func:`architecture_gradient` computed, cut to the norm
+    ``clip``; 0 leaves it.
 
     Raises:
         NotFinite: if it is not finite; then nothing has moved.
@@ -249,6 +252,8 @@ def architecture_step(arch: Architecture, gradient: list[Tensor], optimizer: tor
     for logits, g in zip(arch.parameters(), gradient, strict=True):
         logits.grad = g
     refuse_nonfinite({}, _gradients(arch))
+    if clip:
+        torch.nn.utils.clip_grad_norm_(arch.parameters(), clip)
     arch.moving(optimizer.step, gradient)
     optimizer.zero_grad(set_to_none=True)
 

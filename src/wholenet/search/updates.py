@@ -71,6 +71,8 @@ class Parts:
     """Architecture weights to take in weight steps instead of the model's own (None: that): disturbed, or random."""
     clip: float = 0.0
     """Norm that the gradient of all weights is cut to; 0 leaves it."""
+    arch_clip: float = 0.0
+    """Norm that the gradient of the architecture is cut to, with its penalties; 0 leaves it."""
     at: Callable[[Now], None] | None = None
     """Told the time before each step: sets what moves with it inside the network."""
     weight_loss: Callable[[Batch], Loss] | None = None
@@ -185,7 +187,7 @@ def together(turn: Turn) -> tuple[Tensor, Tensor]:
             clip=turn.parts.clip,
             seen=turn.seen("weights"),
         )
-        architecture_step(state.model.arch, gradient, state.arch_optimizer)
+        architecture_step(state.model.arch, gradient, state.arch_optimizer, turn.parts.arch_clip)
     state.weight_steps += 1
     state.arch_steps += 1
     return value, value
@@ -217,6 +219,6 @@ def _move_architecture(turn: Turn) -> Tensor:
     with turn.naming_batch(stream):
         value, gradient = turn.parts.gradient(at)
         gradient = with_penalties(model.arch, gradient, turn.penalties(model.arch))
-        architecture_step(model.arch, gradient, state.arch_optimizer)
+        architecture_step(model.arch, gradient, state.arch_optimizer, turn.parts.arch_clip)
     state.arch_steps += 1
     return value

@@ -18,9 +18,12 @@ from wholenet.spaces.cell_space import check_operations
 from wholenet.spaces.cell_tables import CellEdge, Table
 from wholenet.spaces.darts_genotype import KEPT, CellGenotype, Choice
 from wholenet.spaces.dots.decoding import discretize_stage
+from wholenet.spaces.dots.network import DotsNet
 from wholenet.spaces.dots.space import NAME as DOTS
+from wholenet.spaces.dots.survivors import survivors_of
 from wholenet.spaces.nb201 import decoding as nb201_decoding
 from wholenet.spaces.nb201 import genotype as nb201_cells
+from wholenet.spaces.survivors import strongest
 
 
 class CellsFound(Protocol):
@@ -44,6 +47,16 @@ Kept = Mapping[str, tuple[tuple[Choice, ...], ...]]
 """By type of cell, what each of its own nodes reads: (operation, source)."""
 
 
+@dataclass(frozen=True)
+class Later:
+    """How searches that follow another one in the same run learn."""
+
+    together: bool = False
+    """Weights and architecture from one backward pass."""
+    betas: tuple[float, float] | None = None
+    """Of the architecture's Adam; None: as of a first search."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CellFamily:
     """Spaces whose genotypes are of one kind."""
@@ -58,8 +71,8 @@ class CellFamily:
     """What is kept -> a genotype."""
     discretize: Callable[[Weights, Table], Any]
     """The genotype of the strongest options."""
-    discretize_gates: Callable[[Weights, Table], Any]
-    """That of the open gates (Fair DARTS)."""
+    discretize_gates: Callable[..., Any]
+    """That of the open gates (Fair DARTS): (weights, table, above=the weight of an open gate)."""
     discretize_edges: Callable[[Weights, Table], Any] | None = None
     """That of the edges with the largest weights (DA2S); None: its genotypes keep all edges, or choose otherwise."""
     from_dict: Callable[[Any], Any]
@@ -70,6 +83,20 @@ class CellFamily:
     """(genotype, file, the space that it was found in, operations in the place of that space's own)."""
     check: Callable[[Table], None] = lambda _table: None
     """Makes sure that what a table offers is there: raises a ValueError."""
+    left: Callable[[Weights, Table, Mapping[str, int]], str] = strongest
+    """(weights, table, operations to keep on an edge by type of cell) -> what a search leaves to the one after it."""
+    starts_uniform: bool = False
+    """Whether all logits begin at zero."""
+    later: Later = Later()
+    """How searches that follow another one learn."""
+    at: Callable[[Any, int, int, int], None] = lambda _net, _epoch, _first, _end: None
+    """(network, epoch, first and end of the epochs of its search): sets what moves inside it alone."""
+    rest: Callable[[Any], None] = lambda _net: None
+    """Network: sets that as it is when it is loaded."""
+    pairs: Callable[[Any, Weights], Weights] | None = None
+    """(network, weights) -> those of the pairs of edges that its last search chooses among; None: there are none."""
+    sharpens: bool = False
+    """Whether it chooses by sharper weights than the architecture has."""
 
 
 DARTS_CELLS = CellFamily(
@@ -106,9 +133,16 @@ NB201_CELLS = CellFamily(
 DOTS_CELLS = replace(
     DARTS_CELLS,
     discretize=discretize_stage,
-    discretize_gates=discretize_stage,
+    discretize_gates=lambda weights, table, **_above: discretize_stage(weights, table),
     discretize_edges=None,
     write=lambda genotype, path, _space, _operations: darts_cells.write_cell_genotype(genotype, path, "darts"),
+    left=lambda weights, _table, _kept: survivors_of(weights),
+    starts_uniform=True,
+    later=Later(together=True, betas=(0.9, 0.999)),
+    at=DotsNet.at,
+    rest=DotsNet.rest,
+    pairs=DotsNet.weights_of_pairs,
+    sharpens=True,
 )
 """The cells are those of DARTS, and so are their files; the searches choose otherwise."""
 OWN_FAMILIES = {nb201_cells.NAME: NB201_CELLS, DOTS: DOTS_CELLS}

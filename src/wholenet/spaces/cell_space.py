@@ -18,6 +18,7 @@ from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict
 from wholenet.spaces.sizes import operation_names
 from wholenet.spaces.space import Facts, GenotypeKind, Space
 from wholenet.spaces.supernet import Supernet
+from wholenet.spaces.survivors import surviving
 
 CellSupernet = Supernet[DartsNet]
 
@@ -44,6 +45,8 @@ class CellSettings:
     """An auxiliary head; of a discrete network."""
     operations: str | None = None
     """Candidates of every edge, joined by commas, in the place of the table's."""
+    survivors: str = ""
+    """What searches before left on each edge of the table; empty: all."""
 
     def __post_init__(self) -> None:
         if self.operations is not None:
@@ -73,6 +76,8 @@ def _build(name: str, table: Table, settings: CellSettings, facts: Facts, genoty
         table = genotype.table()
     elif settings.operations is not None:
         table = offering(settings.operations, name, table)
+    if genotype is None and settings.survivors:
+        table = surviving(settings.survivors, table)
     if torch.get_default_device().type != "meta":  # a model folder is being looked at: nothing is computed yet
         check_operations(table)
     shape: dict[str, Any] = {"channels": settings.channels, "cells": settings.cells, "in_channels": facts.channels}
@@ -133,7 +138,7 @@ def _space(name: str, table: Table) -> CellSpace:
         tasks=("classification",),
         multiple=4,
         genotype=GenotypeKind(cell_genotype_from_dict, _no_weights),
-        added={"operations": None, "capped_edges": False},
+        added={"operations": None, "capped_edges": False, "survivors": ""},
         table=table,
         costs=_costs,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
@@ -16,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet.architecture import CAPPED, Weights
-from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, ReluConvNorm, drop_path
-from wholenet.ops.cell_forms import Path, shared_cell
+from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, ReluConvNorm, Skip, drop_out, drop_path
+from wholenet.ops.cell_forms import Operation, Path, shared_cell
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import shuffle_channels
 from wholenet.ops.norms import BatchNorm
@@ -83,6 +84,8 @@ class CellState:
     """Probability that a path is dropped, in training mode."""
     auxiliary_skip: float = 0.0
     """Strength of the auxiliary skips, where there are any."""
+    skip_dropout: float = 0.0
+    """Dropout on what skip connections that keep the size let through, in training mode (P-DARTS)."""
 
 
 class CellMixture(nn.Module):
@@ -99,10 +102,10 @@ class CellMixture(nn.Module):
 
     def forward(self, x: Tensor, weights: Tensor | None, state: CellState) -> Tensor:
         """``x`` [B, C, H, W], ``weights`` [O] or None -> [B, C, H / stride, W / stride]."""
-        operations = list(self.operations.values())
+        operations = list(self.running(state).values())
         drop = state.drop_path if self.training else 0.0
         if weights is None:
-            (only,) = operations
+            (only,) = self.operations.values()
             return only(x) if isinstance(only, nn.Identity) else drop_path(only(x), drop)
         through = x[:, : x.shape[1] // self.groups]
         terms = [w * run(through) for w, run in zip(weights, operations, strict=True)]
@@ -114,6 +117,13 @@ class CellMixture(nn.Module):
             bypass = bypass if self.stride == 1 else F.max_pool2d(bypass, 2)
             mixed = shuffle_channels(torch.cat([mixed, bypass], dim=1), self.groups)
         return drop_path(mixed, drop)
+
+    def running(self, state: CellState) -> dict[str, Operation]:
+        """The operations by name, as they run in a pass: in training, skips may lose some of what they let through."""
+        if not self.training or not state.skip_dropout:
+            return dict(self.operations.items())
+        dropping = partial(drop_out, probability=state.skip_dropout)
+        return {name: dropping if isinstance(layer, Skip) else layer for name, layer in self.operations.items()}
 
 
 class Cell(TwoForms):
@@ -179,7 +189,7 @@ class Cell(TwoForms):
         """The cell's own nodes, with what its edges have in common computed once."""
         mixtures = [cast(CellMixture, self.mixtures[f"{edge.source}_{edge.target}"]) for edge in self.edges]
         paths = [
-            Path(edge.source, edge.target, m.stride, dict(m.operations.items()), m.auxiliary)
+            Path(edge.source, edge.target, m.stride, m.running(state), m.auxiliary)
             for edge, m in zip(self.edges, mixtures, strict=True)
         ]
         return shared_cell(nodes, paths, weights, mixtures[0].groups, state.auxiliary_skip)

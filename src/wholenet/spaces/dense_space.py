@@ -14,7 +14,7 @@ from wholenet.ops.operations import operations_called
 from wholenet.spaces.dense_decoding import decode_dense
 from wholenet.spaces.dense_genotype import DenseGenotype, dense_genotype_from_dict
 from wholenet.spaces.grid import Grid
-from wholenet.spaces.grid_space import check_same_operations, tried_operations
+from wholenet.spaces.grid_space import check_same_operations, grid_costs, tried_operations
 from wholenet.spaces.links import LEVELS, Reach
 from wholenet.spaces.sampled_links import MOST_UNBIASED
 from wholenet.spaces.sizes import (
@@ -141,6 +141,7 @@ DENSE_GRID = Space(
     tasks=("segmentation",),
     variants={size: {"size": size} for size in GRID_SIZES},
     added={"head": HEAD},
+    costs=grid_costs,
     genotype=GenotypeKind(
         dense_genotype_from_dict,
         DenseGenotype.weights,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, cast
@@ -151,12 +152,15 @@ def _decoder(settings: GridSettings) -> Decode:
     return partial(decode, operations=settings.names)
 
 
-def _costs(net: Grid) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Edges, and what each operation has of a cell for itself: with cell="mixture" its kernel alone."""
+def grid_costs(net: Grid) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Edges, and what each operation has of a cell for itself: with cell="mixture" its kernel alone. Of edges that
+    share their transition, none has it for itself."""
     found: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for row in net.edges:
-        for edge in itertools.chain.from_iterable(row):
-            found[f"transitions.{edge.key}"] = ("beta", (edge.layer, edge.target, edge.slot))
+    edges = [edge for row in net.edges for edge in itertools.chain.from_iterable(row)]
+    readers = Counter(map(net.transition_of, edges))
+    for edge in edges:
+        if readers[key := net.transition_of(edge)] == 1:
+            found[f"transitions.{key}"] = ("beta", (edge.layer, edge.target, edge.slot))
     for at, partial_cell in net.cells.items():
         layer, level = map(int, at.split("_"))
         cell = cast(Any, partial_cell).cell
@@ -176,7 +180,7 @@ GRID = Space(
     variants={size: {"size": size} for size in GRID_SIZES},
     added={"operations": OPERATIONS, "stem": None, "filters": None, "layers": None, "head": HEAD},
     subnets=_subnets,
-    costs=_costs,
+    costs=grid_costs,
     genotype=GenotypeKind(
         genotype_from_dict,
         Genotype.weights,

@@ -12,9 +12,16 @@ from torch import nn
 from wholenet.architecture import Weights
 from wholenet.checked import checked
 from wholenet.spaces.autodeeplab.final import FinalNet
-from wholenet.spaces.autodeeplab.genotype import MAX_BLOCKS, PUBLISHED, PathGenotype, decode, genotype_from_dict
-from wholenet.spaces.autodeeplab.supernet import Trellis
-from wholenet.spaces.autodeeplab.trellis import Transitions
+from wholenet.spaces.autodeeplab.genotype import (
+    MAX_BLOCKS,
+    OPERATIONS,
+    PUBLISHED,
+    PathGenotype,
+    decode,
+    genotype_from_dict,
+)
+from wholenet.spaces.autodeeplab.supernet import Cell, Trellis
+from wholenet.spaces.autodeeplab.trellis import Transitions, all_moves
 from wholenet.spaces.sizes import HEAD, Filters, Head
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 
@@ -125,6 +132,20 @@ def _no_weights(_genotype: PathGenotype) -> Weights:
     return {}
 
 
+def _costs(net: Trellis) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Operations, by edge, in all cells and all their runs; of a move what brings its source to the cell. The run of
+    the cell that a move adds belongs to the operations."""
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for at, cell in net.cells.items():
+        assert isinstance(cell, Cell)
+        for (i, block), row in cell.rows.items():
+            for place, name in enumerate(OPERATIONS):
+                found[f"cells.{at}.edges.{i}_{block}.{name}"] = ("alpha", (row, place))
+    for move in all_moves(net.layers):
+        found[f"cells.{move.layer}_{move.target}.before.{move.source}"] = ("beta", net.place_of(move))
+    return found
+
+
 def _at(net: nn.Module, time: float) -> None:
     """Drop path rises with the time."""
     if isinstance(net, FinalNet):
@@ -143,4 +164,5 @@ AUTODEEPLAB = Space(
     added={"head": HEAD},
     genotype=GenotypeKind(genotype_from_dict, _no_weights, decoder=_decoder, published=PUBLISHED),
     at=_at,
+    costs=_costs,
 )

@@ -320,13 +320,14 @@ class Trellis(nn.Module):
             now = {}
             for level in levels(layer):
                 moves = moves_into(layer, level)
-                weight = {move.source: beta[self._place(move)] for move in moves}
+                weight = {move.source: beta[self.place_of(move)] for move in moves}
                 read = {move.source: last[move.source] for move in moves}
                 now[level] = self.cells[f"{layer}_{level}"](before.get(level), read, sizes[level], alpha, weight)
             before, last = last, now
         return last
 
-    def _place(self, move: Move) -> tuple[int, int]:
+    def place_of(self, move: Move) -> tuple[int, int]:
+        """Where in ``beta`` a move stands: row, slot."""
         layer, level, slot = move.place(self.transitions)
         return self.row[layer, level], slot
 

@@ -11,7 +11,7 @@ from wholenet.architecture import Weights
 from wholenet.ops.norms import BatchNorm
 from wholenet.spaces.cell_tables import PAIRS, TYPES
 from wholenet.spaces.darts import DartsNet
-from wholenet.spaces.dots.pairs import COLDEST, OF_OPERATIONS, edge_weights, pair_mask, tempered
+from wholenet.spaces.dots.pairs import COLDEST, OF_OPERATIONS, edge_weights, pair_mask, temperature, tempered
 from wholenet.spaces.dots.survivors import GROUPS, strengths, table_of_stage
 
 
@@ -49,6 +49,14 @@ class DotsNet(DartsNet):
         options = self.option_weights(weights) if self.pairs else strengths(weights)
         features, _ = self._features(x, options)
         return self.classify(self.last(features).mean((2, 3)))
+
+    def at(self, epoch: int, first: int, end: int) -> None:
+        """Set the temperature of ``epoch`` in a search that has the epochs from ``first`` to before ``end``."""
+        self.temperature = temperature(epoch, first, end)
+
+    def rest(self) -> None:
+        """Be as a network that is loaded."""
+        self.temperature = COLDEST
 
     def weights_of_pairs(self, weights: Weights) -> Weights:
         """Of the second stage: those of the pairs at ``temperature``, [4, 10] by type of cell."""

@@ -21,15 +21,15 @@ def discretize(weights: Weights, table: Table) -> Nb201Genotype:
     return Nb201Genotype(tuple(edge.operations[i] for edge, i in zip(table[KIND], best, strict=True)))
 
 
-def discretize_gates(weights: Weights, table: Table) -> Nb201Genotype:
-    """The rule of Fair DARTS, as far as it has a meaning here: an edge without a gate above ``GATE`` gets ``none``; a
-    node without any such edge keeps its strongest operation but ``none``, since it has to read something."""
+def discretize_gates(weights: Weights, table: Table, above: float = GATE) -> Nb201Genotype:
+    """The rule of Fair DARTS, as far as it has a meaning here: an edge without a gate ``above`` something gets
+    ``none``; a node without any such edge keeps its strongest operation but ``none``: it has to read something."""
     gates = weights[KIND].tolist()
     kept: list[str] = []
     for target in sorted({edge.target for edge in table[KIND]}):
         into = [(edge, row) for edge, row in zip(table[KIND], gates, strict=True) if edge.target == target]
         names = [max(zip(row, edge.operations, strict=True), key=lambda option: option[0]) for edge, row in into]
-        if all(gate <= GATE or name == "none" for gate, name in names):
+        if all(gate <= above or name == "none" for gate, name in names):
             real = [
                 (gate, place, name)
                 for place, (edge, row) in enumerate(into)
@@ -39,5 +39,5 @@ def discretize_gates(weights: Weights, table: Table) -> Nb201Genotype:
             _, place, name = max(real, key=lambda option: option[0])
             kept += [name if i == place else "none" for i in range(len(into))]
         else:
-            kept += [name if gate > GATE else "none" for gate, name in names]
+            kept += [name if gate > above else "none" for gate, name in names]
     return Nb201Genotype(tuple(kept))

@@ -23,7 +23,7 @@ from wholenet.ops.norms import BatchNorm
 from wholenet.ops.shares import Dense, Fixed
 from wholenet.spaces.cell_tables import CellEdge, Table
 from wholenet.spaces.darts import CellMixture, CellState, CellStyle
-from wholenet.spaces.nb201.genotype import KIND, NODES, OPERATIONS, PAIRS
+from wholenet.spaces.nb201.genotype import KIND, NODES, PAIRS
 
 STAGES = 3
 CELLS = 5 * STAGES
@@ -62,20 +62,20 @@ MAKE: dict[str, Callable[[int, bool], nn.Module]] = {
 """(channels, affine map of the BatchNorm) -> operation; all of stride 1."""
 
 
-def masks(*, edge_weights: bool = False) -> dict[str, Tensor]:
-    """The choices of the space, as boolean masks.
+def masks(table: Table, *, edge_weights: bool = False) -> dict[str, Tensor]:
+    """The choices of a ``table`` of the space, as boolean masks.
 
-    "cell" [6, 5], all real. With ``edge_weights`` also "cell_edges" [3, 3]: for each node which of the nodes before it
-    are there (PC-DARTS).
+    "cell" [6, O], all real; O is five, but for what searches before left. With ``edge_weights`` also "cell_edges"
+    [3, 3]: for each node which of the nodes before it are there (PC-DARTS).
     """
-    found = {KIND: torch.ones(len(PAIRS), len(OPERATIONS), dtype=torch.bool, device="cpu")}
+    found = {KIND: torch.ones(len(PAIRS), len(table[KIND][0].operations), dtype=torch.bool, device="cpu")}
     if edge_weights:
         found[EDGES_KIND] = torch.ones(NODES - 1, NODES - 1, dtype=torch.bool, device="cpu").tril()
     return found
 
 
 def option_weights(weights: Weights) -> Tensor:
-    """What each option counts, [6, 5]: its weight, times that of its edge if edges have any (PC-DARTS)."""
+    """What each option counts, [6, O]: its weight, times that of its edge if edges have any (PC-DARTS)."""
     if EDGES_KIND not in weights:
         return weights[KIND]
     rows = weights[EDGES_KIND]
@@ -118,7 +118,7 @@ class Nb201Cell(TwoForms):
             return self._plainly(x, weights, state)
         mixtures = [cast(Mixture, mixture) for mixture in self.mixtures]
         paths = [
-            Path(edge.source, edge.target, 1, dict(m.operations.items()), m.auxiliary)
+            Path(edge.source, edge.target, 1, m.running(state), m.auxiliary)
             for edge, m in zip(self.edges, mixtures, strict=True)
         ]
         return shared_cell([x], paths, weights, mixtures[0].groups, state.auxiliary_skip)[-1]
@@ -160,7 +160,7 @@ class Nb201Net(nn.Module):
     """Called with data and architecture weights.
 
     Args:
-        table: ``TABLE``, or the edges of a discrete network.
+        table: ``TABLE``, or what searches left of it, or the edges of a discrete network.
         num_classes: classes to tell apart.
         channels: C of the first stage; doubled from stage to stage.
         cells: of all stages together.
@@ -194,9 +194,11 @@ class Nb201Net(nn.Module):
             raise ValueError(f"cells={cells}: expected a multiple of {STAGES}, as many in each of the stages of nb201")
         if channels % groups:
             raise ValueError(f"channels={channels}: expected a multiple of groups={groups}")
-        self.masks = masks(edge_weights=edge_weights) if search else {}
+        self.masks = masks(table, edge_weights=edge_weights) if search else {}
         self.competing = [EDGES_KIND] if EDGES_KIND in self.masks else []
         """Choices whose options compete whatever the relaxation: edges have a softmax (PC-DARTS)."""
+        self.nodes = {KIND: torch.tensor([edge.target for edge in table[KIND]], device="cpu")} if search else {}
+        """The node that each row of a mask leads to."""
         self.state = CellState()
         style = CellStyle(
             search=search,

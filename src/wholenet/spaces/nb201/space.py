@@ -9,6 +9,7 @@ from pydantic import Field
 from wholenet.architecture import Weights
 from wholenet.checked import Channels, Groups, checked
 from wholenet.spaces.nb201.genotype import (
+    KIND,
     NAME,
     TABLE,
     Nb201Genotype,
@@ -16,8 +17,9 @@ from wholenet.spaces.nb201.genotype import (
     read_genotype,
     write_genotype,
 )
-from wholenet.spaces.nb201.network import CELLS, STAGES, Nb201Net
+from wholenet.spaces.nb201.network import CELLS, STAGES, Nb201Cell, Nb201Net
 from wholenet.spaces.space import Facts, GenotypeKind, Space
+from wholenet.spaces.survivors import surviving
 
 Cells = Annotated[int, Field(ge=STAGES, le=66 * STAGES)]
 
@@ -38,10 +40,14 @@ class Nb201Settings:
     """Edges have weights of their own (PC-DARTS)."""
     auxiliary_skip: bool = False
     """A skip connection on each edge, beside the choice (DARTS-)."""
+    survivors: str = ""
+    """What searches before left on each edge; empty: all."""
 
     def __post_init__(self) -> None:
         if self.cells % STAGES:
             raise ValueError(f"cells={self.cells}: expected a multiple of {STAGES}, as many in each of the stages")
+        if self.survivors:
+            surviving(self.survivors, TABLE)
 
 
 def _build(settings: Nb201Settings, facts: Facts, genotype: Nb201Genotype | None) -> Nb201Net:
@@ -49,7 +55,7 @@ def _build(settings: Nb201Settings, facts: Facts, genotype: Nb201Genotype | None
     if genotype is not None:
         return Nb201Net(genotype.table(), facts.outputs, search=False, **shape)
     return Nb201Net(
-        TABLE,
+        surviving(settings.survivors, TABLE) if settings.survivors else TABLE,
         facts.outputs,
         affine=settings.affine,
         groups=settings.groups,
@@ -62,6 +68,17 @@ def _build(settings: Nb201Settings, facts: Facts, genotype: Nb201Genotype | None
 def _no_weights(_genotype: Nb201Genotype) -> Weights:
     """The discrete network has nothing to weigh."""
     return {}
+
+
+def _costs(net: Nb201Net) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Operations, by edge; all cells have the same choice."""
+    return {
+        f"layers.{number}.mixtures.{row}.operations.{name}": (KIND, (row, place))
+        for number, cell in enumerate(net.layers)
+        if isinstance(cell, Nb201Cell)
+        for row, edge in enumerate(cell.edges)
+        for place, name in enumerate(edge.operations)
+    }
 
 
 RECIPE = {
@@ -84,4 +101,6 @@ NB201 = Space(
     recipe=RECIPE,
     multiple=4,
     genotype=GenotypeKind(genotype_from_dict, _no_weights, read=read_genotype, write=write_genotype),
+    added={"survivors": ""},
+    costs=_costs,
 )
