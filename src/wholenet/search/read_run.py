@@ -20,6 +20,8 @@ from wholenet.tasks.perplexity import PERPLEXITY
 from wholenet.tasks.score import ERROR, MIOU, Score
 
 Row = dict[str, Any]
+SCORES = {"segmentation": MIOU, "classification": ERROR, "language": PERPLEXITY}
+"""What runs of a task are compared by."""
 OF_EVERY_RUN = ("epoch", "lr", "loss", "arch_loss", "seconds", "data_seconds", "images_per_second", "weight_decay")
 OF_EVERY_RUN += ("steady_seconds", "eigenvalue", "lowest_eigenvalue")
 """Numbers of a record that are no score."""
@@ -46,8 +48,10 @@ class RunTables:
 
     @property
     def floors(self) -> dict[str, float]:
-        """Of a text: perplexities of models that count, by what they are; none of a run from before 2026-11-30."""
-        found = None if self.task != "language" else (RunFolder(self.path).environment() or {}).get("floors")
+        """Scores of simple answers, by what they are: of a text, perplexities of models that count. None of a task that
+        has no such answers, and of a run from before 2026-11-30."""
+        own = self.task != "classification"
+        found = (RunFolder(self.path).environment() or {}).get("floors") if own else None
         if not isinstance(found, dict):
             return {}
         return {name: value for name, value in found.items() if isinstance(value, int | float)}
@@ -56,7 +60,7 @@ class RunTables:
     def score(self) -> Score | None:
         """What runs of the task are compared by; its name is that in ``results``. None of a task from outside, whose
         numbers may mean anything."""
-        return {"segmentation": MIOU, "classification": ERROR, "language": PERPLEXITY}.get(self.task)
+        return SCORES.get(self.task)
 
     def frame(self, table: str = "records") -> Any:
         """One of the tables, "records" or "results", as a pandas DataFrame.
