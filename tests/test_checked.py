@@ -26,6 +26,7 @@ from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.task_config import TaskConfig
 from wholenet.spaces.autodeeplab.space import AutoDeepLabSettings
+from wholenet.spaces.autodispnet.space import AutoDispNetSettings
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_space import CellSettings
 from wholenet.spaces.dense_space import DenseGridSettings
@@ -80,6 +81,7 @@ MADE = {
     Nb201Settings: {},
     DenseGridSettings: {"layers": 100, "filters": 128},
     RecurrentSettings: {},
+    AutoDispNetSettings: {},
     LanguageSettings: {},
     TaskConfig: {"data": "d", "out": "o", "task": "mine", "space": "s2"},
     CellSettings: {},
