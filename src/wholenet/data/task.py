@@ -16,7 +16,7 @@ from wholenet.data.labelled import form_of
 from wholenet.data.labelled_count import holds_masks, images_of
 from wholenet.data.layouts import SPLIT_FOLDERS, Layout, find_layout, is_cityscapes, subfolders
 from wholenet.data.sample import DataError
-from wholenet.data.sets import Task, data_set
+from wholenet.data.sets import DataTask, data_set
 from wholenet.data.text.files import looks_like_text
 from wholenet.data.tree import Tree
 
@@ -46,7 +46,7 @@ def own_task_of(where: str | Path) -> str | None:
     return next((task for task, looks in LOOKS.items() if looks(where)), None)
 
 
-def task_of(where: str | Path) -> Task:
+def task_of(where: str | Path) -> DataTask:
     """Classification for a folder of labelled images, segmentation for any other; of a data set by name, as it says.
 
     Folders are known by names: a layout of images with masks; files that only labelled images come in; at least two

@@ -10,7 +10,8 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
-from wholenet.data.task import Task, own_task_of, task_of
+from wholenet.data.sets import Task
+from wholenet.data.task import own_task_of, task_of
 from wholenet.files import read_yaml, shown
 from wholenet.jobs.catalog import task_called, task_config
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
