@@ -14,6 +14,9 @@ from wholenet.plugins import load_plugins
 from wholenet.registry import Registry, is_name
 
 Task = Literal["segmentation", "classification"]
+"""Those with commands and configs of their own; all others share one."""
+DataTask = Literal[Task, "stereo"]
+"""What data sets by name are for."""
 BUILT_IN = "scenes"
 """The data set that comes along; for what needs some pictures, whatever they show."""
 
@@ -37,9 +40,10 @@ class DataSet:
     name: str
     open: Callable[[Asked], Any]
     """What opens it: for segmentation a :class:`wholenet.data.sample.DataSource`, for classification a
-    :class:`wholenet.data.labelled.LabelledSource`. "train" must be there; where there is no "val", a part of it is
-    taken. Asked for the same, it must give the same: a run is only continued with equal data."""
-    task: Task = "segmentation"
+    :class:`wholenet.data.labelled.LabelledSource`, for stereo a :class:`wholenet.data.stereo.sample.StereoSource`.
+    "train" must be there; where there is no "val", a part of it is taken. Asked for the same, it must give the same: a
+    run is only continued with equal data."""
+    task: DataTask = "segmentation"
     """What it is for."""
     told: str = "a data set known by name"
     """How people are told of it when it is read: "drawn, the built-in data"."""
@@ -79,7 +83,7 @@ def place_of(data: str | Path) -> str:
     return str(data) if data_set(str(data)) is not None else str(Path(data).expanduser().resolve())
 
 
-def known_by_name(task: Task | None = None) -> str:
+def known_by_name(task: DataTask | None = None) -> str:
     """The names there are, of all tasks or of one, for messages, and why others are missing.
 
     >>> known_by_name("segmentation")
@@ -90,7 +94,7 @@ def known_by_name(task: Task | None = None) -> str:
     return "; ".join([f"the name of a data set: {names}", *load_plugins().values()])
 
 
-def open_as(kind: type[Source], known: DataSet, asked: Asked, task: Task) -> Source:
+def open_as(kind: type[Source], known: DataSet, asked: Asked, task: DataTask) -> Source:
     """Open a data set for ``task``, whose data sets are of the type ``kind``.
 
     Raises:

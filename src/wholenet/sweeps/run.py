@@ -10,8 +10,8 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
-from wholenet.data.sets import data_set
-from wholenet.data.task import Task, task_of
+from wholenet.data.sets import Task, data_set
+from wholenet.data.task import task_of
 from wholenet.data.text.files import looks_like_text
 from wholenet.files import read_yaml, shown
 from wholenet.jobs.catalog import task_called, task_config
