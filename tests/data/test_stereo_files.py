@@ -121,6 +121,22 @@ def test_a_file_that_is_cut_or_changed_anywhere_is_read_or_refused_by_name(suffi
     assert all(str(path) in message for message in refused)
 
 
+def test_what_a_file_claims_is_compared_before_anything_is_allocated(tmp_path):
+    huge = np.lib.format.header_data_from_array_1_0(np.zeros((1, 1), np.float32)) | {"shape": (10**6, 10**6)}
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, huge)
+    claims = {"a.pfm": b"Pf\n1000000 1000000\n-1\n", "a.npy": file.getvalue()}
+    for name, content in claims.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=r"1000000x1000000 \(height x width\), 1e\+06 megapixels; the limit is 100"):
+            read_disparity(tmp_path / name)
+        with pytest.raises(DataError, match=r"takes 4,000,000,000,000 bytes, and has 0"):
+            read_disparity(tmp_path / name, max_megapixels=1e6)
+    (tmp_path / "b.pfm").write_bytes(bytes(5000))
+    with pytest.raises(DataError, match=r"has 5,000 bytes; expected at most 4,104"):
+        read_disparity(tmp_path / "b.pfm", max_megapixels=1e-6)
+
+
 def test_what_is_no_file_or_of_another_kind_is_refused(tmp_path):
     (tmp_path / "a.pfm").mkdir()
     for name, what in (
