@@ -17,6 +17,7 @@ from wholenet.data.labelled_count import holds_masks, images_of
 from wholenet.data.layouts import SPLIT_FOLDERS, Layout, find_layout, is_cityscapes, subfolders
 from wholenet.data.sample import DataError
 from wholenet.data.sets import DataTask, data_set
+from wholenet.data.stereo.trees import looks_like_stereo
 from wholenet.data.text.files import looks_like_text
 from wholenet.data.tree import Tree
 
@@ -27,12 +28,13 @@ PAIRED = ("images", "masks", "labels", "annotations", "leftimg8bit", "gtfine", "
 SPLITS = ("train", "training")
 DECIDE = "Say which with --task segmentation or --task classification."
 _SHOWN = 4
-LOOKS: dict[str, Callable[[str | Path], bool]] = {"language": looks_like_text}
+LOOKS: dict[str, Callable[[str | Path], bool]] = {"language": looks_like_text, "stereo": looks_like_stereo}
 """Whether data is of a task that is neither of images with masks nor of labelled ones, without being asked."""
 READ_AS = {
     "segmentation": "images with masks (segmentation)",
     "classification": "labelled images (classification)",
     "language": "text (language)",
+    "stereo": "pairs of images with disparity (stereo)",
 }
 """What people are told that data is read as."""
 
