@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wholenet.cells.score import score_labelled
-from wholenet.checked import Dropped, Megapixels, Share, checked_numbers
+from wholenet.checked import DisparityScale, Dropped, Megapixels, Share, checked_numbers
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.deploy.classifier import TrainedClassifier
 from wholenet.deploy.classify import classify_files
@@ -23,6 +23,8 @@ from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.predict_inputs import predict_inputs
 from wholenet.deploy.score import score
 from wholenet.deploy.segmenter import TrainedModel
+from wholenet.deploy.stereo import TrainedStereo
+from wholenet.deploy.stereo_files import two_sides, write_disparities
 from wholenet.deploy.tiles import Tiling
 from wholenet.deploy.video import is_video
 from wholenet.diagnostics.drop import Price, drop_edges
@@ -49,7 +51,14 @@ def load(path: str | Path, device: str = "auto") -> Any:
 
 @checked_numbers
 def evaluate(
-    model: TrainedModel | TrainedClassifier | TrainedLanguageModel | TrainedOnSamples[Any] | OnnxModel | str | Path,
+    model: TrainedModel
+    | TrainedClassifier
+    | TrainedLanguageModel
+    | TrainedStereo
+    | TrainedOnSamples[Any]
+    | OnnxModel
+    | str
+    | Path,
     data: str | Path,
     split: str | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
@@ -57,6 +66,7 @@ def evaluate(
     tiling: Tiling | None = None,
     tta: bool = False,
     tta_vertical: bool = False,
+    disparity_scale: DisparityScale | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """IoU, Dice, precision, recall and boundary F per class, the confusion matrix and the score of each image of a
@@ -71,12 +81,14 @@ def evaluate(
         tiling: how large images are cut; by default those over 4 megapixels are. Not of a classifier.
         tta: ask about its left-right mirror image too: the mean of the probabilities. Not of a classifier.
         tta_vertical: with ``tta``, up-down too: four views.
+        disparity_scale: of pairs with disparity, pixels per unit of the files; None is as the files say.
         progress: called with (images scored, images in all); of a classifier at the end.
 
     Returns:
         :class:`wholenet.tasks.evaluation.Evaluation`, or of a classifier
         :class:`wholenet.tasks.classification.Accuracy`, of a language model
-        :class:`wholenet.deploy.language.LanguageScores`.
+        :class:`wholenet.deploy.language.LanguageScores`, of a network for disparity
+        :class:`wholenet.deploy.stereo.StereoScores`.
 
     Raises:
         DataError: for data that cannot be read, or of other classes; a split that is not there; an image that cannot be
@@ -92,15 +104,17 @@ def evaluate(
         if progress:
             progress(found.images, found.images)
         return found
+    if disparity_scale is not None and not isinstance(loaded, TrainedStereo):
+        raise ValueError("disparity_scale is of pairs with disparity; this network is for something else: leave it out")
+    if isinstance(loaded, TrainedLanguageModel | TrainedStereo | TrainedOnSamples) and (
+        tiling is not None or tta or tta_vertical
+    ):
+        raise ValueError(f"{loaded.what} neither cuts nor mirrors what it looks at; leave tiling and tta out")
     if isinstance(loaded, TrainedLanguageModel):
-        if tiling is not None or tta or tta_vertical:
-            raise ValueError("a language model neither cuts nor mirrors its text; leave tiling and tta out")
         return loaded.evaluate(data, split or "val")
+    if isinstance(loaded, TrainedStereo):
+        return loaded.evaluate(data, split or "val", max_megapixels, scale=disparity_scale, progress=progress)
     if isinstance(loaded, TrainedOnSamples):
-        if tiling is not None or tta or tta_vertical:
-            raise ValueError(
-                f"a model of the task {loaded.task!r} neither cuts nor mirrors its inputs; leave tiling and tta out"
-            )
         return loaded.evaluate(str(data), split or "val")
     _check_segmenter(loaded)
     return score(
@@ -110,7 +124,7 @@ def evaluate(
 
 @checked_numbers
 def predict(
-    model: TrainedModel | TrainedClassifier | TrainedLanguageModel | OnnxModel | str | Path,
+    model: TrainedModel | TrainedClassifier | TrainedLanguageModel | TrainedStereo | OnnxModel | str | Path,
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
@@ -120,18 +134,21 @@ def predict(
     tiling: Tiling | None = None,
     tta: bool = False,
     tta_vertical: bool = False,
+    form: Literal["png", "pfm"] | None = None,
+    color: bool = False,
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
 ) -> list[Path]:
     """Write an index PNG for every image file given, or found in a folder given, and one for every frame of a video.
     Of a classifier, write a CSV table of the images' classes, which ``out`` names; of a language model one of how
-    surprising the lines of text files are.
+    surprising the lines of text files are; of a network for disparity, the disparity of each pair.
 
     An input that cannot be answered does not stop the others.
 
     Args:
         model: a trained network, its run or model folder, or an ONNX file that ``export`` wrote.
-        inputs: image files, folders of them, and videos; see ``deploy.predict`` and ``deploy.video``.
+        inputs: image files, folders of them, and videos; see ``deploy.predict`` and ``deploy.video``. Of a network for
+            disparity two: the left and the right images.
         out: folder for the masks; of a classifier, the table.
         overlay: write pictures (of videos, a video) with the masks in colour over them too.
         probabilities: of images, write the probability of every class at every pixel too, as .npz; see
@@ -140,6 +157,8 @@ def predict(
         tiling: how large images are cut; by default those over 4 megapixels are.
         tta: ask about its left-right mirror image too: the mean of the probabilities, in twice the time.
         tta_vertical: with ``tta``, up-down too: four views.
+        form: of disparity, "png" (16 bits, 1/256 pixel; None is this) or "pfm".
+        color: of disparity, write it in colours above a bar in pixels too.
         progress: called with (images done, images in all), for the images and then for each video.
         max_megapixels: larger images are refused before they are decoded.
 
@@ -174,6 +193,15 @@ def predict(
             )
         write_surprises(loaded, inputs, out)
         return [Path(out)]
+    if isinstance(loaded, TrainedStereo):
+        if overlay or probabilities or polygons or tiling is not None or tta or tta_vertical:
+            raise ValueError(
+                "a network for disparity writes numbers; leave overlay, probabilities, polygons, tiling and tta out"
+            )
+        options: dict[str, Any] = {"progress": progress, "max_megapixels": max_megapixels}
+        return write_disparities(loaded, *two_sides(inputs), out, form=form or "png", color=color, **options).files
+    if form is not None or color:
+        raise ValueError("form and color are of a network for disparity, and this is none; leave them out")
     _check_segmenter(loaded)
     loaded = flipped_as_asked(loaded, tta, tta_vertical)
     asked = {"overlay": overlay, "probabilities": probabilities, "polygons": polygons}

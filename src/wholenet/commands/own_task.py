@@ -37,7 +37,7 @@ def fit_own_task(
     task: str | None = None,
     **options: Annotated[Any, OPTIONS],
 ) -> None:
-    """Train a network of another task: language, or one that was registered from outside.
+    """Train a network of another task: language, stereo, or one that was registered from outside.
 
     Args:
         data: What the task opens: a file or a folder.
@@ -91,6 +91,6 @@ def tell(compared: Compared, score: Score) -> None:
     print()
     for name, value in found.items():
         print(f"{name:{width}}  {value}")
-    for picture in ("architecture", "curves", "entropy", "surprise"):
+    for picture in ("architecture", "curves", "entropy", "surprise", "disparity"):
         if (path := learned.run / f"{picture}.png").exists():
             print(f"open {path}")

@@ -283,6 +283,11 @@ class TrainedOnSamples(Generic[Settings]):
     metric: Metric
     score: Score
 
+    @property
+    def what(self) -> str:
+        """What people call it."""
+        return f"a model of the task {self.task!r}"
+
     @torch.no_grad()
     def predict(self, inputs: Any) -> Tensor:
         """Inputs [B, C, ...] -> outputs float32 [B, O, ...], on the CPU."""

@@ -104,11 +104,24 @@ class _Words:
     """What does not compare."""
 
 
+def _on_pairs(_run: RunTables, value: float) -> str:
+    """Its end-point error."""
+    return (
+        f"On the pairs held out the network has an end-point error of {value:.4g} px: it is off by so much on average, "
+        "over all pixels whose disparity is known, at full size and without augmentation. Less is better."
+    )
+
+
 WORDS = {
     "language": _Words(
         _on_text,
         "Of models that only count the same words of train",
         "Perplexities of other vocabularies, or of other texts, do not compare with these.",
+    ),
+    "stereo": _Words(
+        _on_pairs,
+        "Of answers that learn nothing from pairs, in px (the median of train everywhere; block matching)",
+        "Errors on other data, or on pairs of another size, do not compare with these.",
     ),
 }
 """By task."""

@@ -46,6 +46,7 @@ CAPTIONS = {
     "architecture": "The architecture: strength of edges and operations",
     "cells": "The cells that were found",
     "predictions": "Some validation images, their true and their predicted masks",
+    "disparity": "Some pairs held out: what the network estimates, the truth, and the error, in pixels",
     "surprise": "Lines of the text held out: how surprising each word is to the network and to Kneser-Ney of order 3",
 }
 PERCENT = {
@@ -57,7 +58,7 @@ PERCENT = {
 """Scores that are shares, as the page has them."""
 HOW_IT_WENT = ("curves", "entropy", "search")
 ARCHITECTURE = ("architecture", "cells")
-ANSWERS = ("predictions", "surprise")
+ANSWERS = ("predictions", "surprise", "disparity")
 """Pictures of what a network answers, by its task."""
 
 

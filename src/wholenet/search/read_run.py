@@ -16,11 +16,12 @@ from wholenet.search.keep import best_record
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
+from wholenet.tasks.disparity import EPE
 from wholenet.tasks.perplexity import PERPLEXITY
 from wholenet.tasks.score import ERROR, MIOU, Score
 
 Row = dict[str, Any]
-SCORES = {"segmentation": MIOU, "classification": ERROR, "language": PERPLEXITY}
+SCORES = {"segmentation": MIOU, "classification": ERROR, "language": PERPLEXITY, "stereo": EPE}
 """What runs of a task are compared by."""
 OF_EVERY_RUN = ("epoch", "lr", "loss", "arch_loss", "seconds", "data_seconds", "images_per_second", "weight_decay")
 OF_EVERY_RUN += ("steady_seconds", "eigenvalue", "lowest_eigenvalue")
@@ -33,7 +34,7 @@ class RunTables:
 
     path: Path
     task: str
-    """"segmentation", "classification", "language", or one from outside."""
+    """"segmentation", "classification", "language", "stereo", or one from outside."""
     config: Row
     """Every setting."""
     records: list[Row]

@@ -126,6 +126,7 @@ def schedule_of(config: TrainConfig, phases: Sequence[Phase], steps_per_epoch: i
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         lr=config.lr,
+        lr_end=config.lr_end,
         decay=config.lr_schedule,
         warmup=config.warmup_steps((epochs - still) * steps_per_epoch) if isinstance(config, FitConfig) else 0,
         still=still,

@@ -51,6 +51,15 @@ class Shape:
         return STEM_LEVEL + self.features + self.encoder // 2
 
     @property
+    def reach(self) -> int:
+        """The largest disparity that the correlation sees, in pixels of the image.
+
+        >>> FULL.reach, TINY.reach
+        (320, 32)
+        """
+        return self.displacement * 2 ** (STEM_LEVEL + self.features)
+
+    @property
     def multiple(self) -> int:
         """Both sides of an image are a multiple of this."""
         return 2**self.coarsest

@@ -205,6 +205,8 @@ class DisparityNet(nn.Module):
         self.masks = masks(table) if search else {}
         self.multiple = shape.multiple
         """Both sides of an image are a multiple of this."""
+        self.reach = shape.reach
+        """The largest disparity that features are compared at, in pixels of the image."""
         parts = Parts(table, Style(norm, affine=not search), search=search)
         self.stages = nn.ModuleList([Correlating(parts, shape, in_channels, correlation)])
         self.stages.extend(Refining(parts, shape, in_channels) for _ in range(stages - 1))
