@@ -22,6 +22,7 @@ from wholenet.cli import build_parser
 from wholenet.deploy.tiles import Tiling
 from wholenet.files import SHOWN
 from wholenet.jobs.language import LanguageSettings
+from wholenet.jobs.stereo import StereoSettings
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.task_config import TaskConfig
@@ -83,6 +84,7 @@ MADE = {
     RecurrentSettings: {},
     AutoDispNetSettings: {},
     LanguageSettings: {},
+    StereoSettings: {},
     TaskConfig: {"data": "d", "out": "o", "task": "mine", "space": "s2"},
     CellSettings: {},
     Facts: {"outputs": 2},

@@ -6,59 +6,30 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from PIL import Image
 
+import toy_pairs
 import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records, stop_after, untimed
-from wholenet.checked import checked
 from wholenet.cli import main
+from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
 from wholenet.data.stereo.disparity_files import read_disparity, write_disparity
 from wholenet.data.stereo.planes import draw_planes
 from wholenet.deploy.stereo import estimate, estimates
 from wholenet.deploy.stereo_files import pair_files
 from wholenet.jobs.catalog import task_config
-from wholenet.spaces.autodispnet.pair import Disparities
-from wholenet.spaces.catalog import SPACES
-from wholenet.spaces.space import Space
 
 SIZE, TRAIN, VAL = (24, 40), 8, 3
-RUN = {"task": "stereo", "space": "toy-pairs", "epochs": 2, "batch": 2, "lr": 0.01, "device": "cpu", "threads": 1}
+RUN = {"task": "stereo", "space": toy_pairs.NAME, "epochs": 2, "batch": 2, "lr": 0.01, "device": "cpu", "threads": 1}
 ZERO = (0.0, 0.0, 0.0)
 
 
-class ToyNet(torch.nn.Module):
-    """Looks at a quarter of the resolution, by one of two convolutions."""
-
-    multiple, reach = 4, 8
-
-    def __init__(self):
-        super().__init__()
-        self.masks = {"look": torch.ones(1, 2, dtype=torch.bool, device="cpu")}
-        self.looks = torch.nn.ModuleList(torch.nn.Conv2d(6, 4, k, padding=k // 2) for k in (1, 3))
-        self.answer = torch.nn.Conv2d(4, 1, 1)
-
-    def forward(self, pair, weights):
-        x = F.avg_pool2d(torch.cat([pair.left, pair.right], 1), 4)
-        seen = sum(w * look(x) for w, look in zip(weights["look"][0], self.looks, strict=True))
-        found = self.answer(seen.tanh()).square()
-        full = F.interpolate(found, scale_factor=4, mode="bilinear")
-        return Disparities(full[:, 0], (found[:, 0], F.avg_pool2d(found, 2, ceil_mode=True)[:, 0]))
-
-
-@checked
-class NoSettings:
-    """Nothing shapes it."""
-
-
 @pytest.fixture(autouse=True, scope="module")
-def toy_pairs():
-    wholenet.register(
-        Space(name="toy-pairs", settings=NoSettings, build=lambda *_: ToyNet(), tasks=("stereo",), multiple=4)
-    )
+def toy():
+    toy_pairs.register()
     yield
-    SPACES.remove("toy-pairs")
+    toy_pairs.forget()
 
 
 def write_pair(folder, name, pair):
@@ -136,11 +107,11 @@ def test_pairs_of_files_get_their_disparity(search, pairs, tmp_path, capsys):
     sides = [str(pairs / "val" / side) for side in ("left", "right")]
     main(["predict", str(search[0]), *sides, "--out", str(tmp_path / "png"), "--color"])
     assert f"{VAL} disparities in" in capsys.readouterr().out
-    images = [np.array(Image.open(pairs / "val" / side / "08.png")) for side in ("left", "right")]
+    images = [read_image(pairs / "val" / side / "08.png") for side in ("left", "right")]
     expected = model.predict(*images)
     found = read_disparity(tmp_path / "png" / "08.png", 1 / 256)
     assert np.abs(found - expected.clip(1 / 256)).max() <= 1 / 512 + 1e-6
-    assert Image.open(tmp_path / "png" / "08_color.png").size[0] == SIZE[1]
+    assert read_image(tmp_path / "png" / "08_color.png").shape[1] == SIZE[1]
     written = wholenet.predict(model, sides, tmp_path / "pfm", form="pfm")
     assert [path.name for path in written] == ["08.pfm", "09.pfm", "10.pfm"]
     assert np.array_equal(read_disparity(written[0]), expected)

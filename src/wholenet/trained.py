@@ -15,10 +15,11 @@ from wholenet.deploy.decode import decode_model
 from wholenet.deploy.export import Check, check_export
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.export_images import real_images
+from wholenet.deploy.export_stereo import StereoCheck, export_stereo
 from wholenet.deploy.flips import flipped_as_asked
 from wholenet.deploy.hub import PREFIX, local_model
 from wholenet.deploy.language import TrainedLanguageModel, write_surprises
-from wholenet.deploy.model_folder import load_model
+from wholenet.deploy.model_folder import load_model, task_of_model
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.predict_inputs import predict_inputs
 from wholenet.deploy.score import score
@@ -147,8 +148,7 @@ def predict(
 
     Args:
         model: a trained network, its run or model folder, or an ONNX file that ``export`` wrote.
-        inputs: image files, folders of them, and videos; see ``deploy.predict`` and ``deploy.video``. Of a network for
-            disparity two: the left and the right images.
+        inputs: image files, folders of them, videos (``deploy.video``); of disparity the left and the right images.
         out: folder for the masks; of a classifier, the table.
         overlay: write pictures (of videos, a video) with the masks in colour over them too.
         probabilities: of images, write the probability of every class at every pixel too, as .npz; see
@@ -157,8 +157,7 @@ def predict(
         tiling: how large images are cut; by default those over 4 megapixels are.
         tta: ask about its left-right mirror image too: the mean of the probabilities, in twice the time.
         tta_vertical: with ``tta``, up-down too: four views.
-        form: of disparity, "png" (16 bits, 1/256 pixel; None is this) or "pfm".
-        color: of disparity, write it in colours above a bar in pixels too.
+        form: of disparity, "png" (16 bits, 1/256 pixel) or "pfm"; with ``color``, in colours too.
         progress: called with (images done, images in all), for the images and then for each video.
         max_megapixels: larger images are refused before they are decoded.
 
@@ -178,8 +177,9 @@ def predict(
             "of their own, or save the frames as images"
         )
     loaded = load_any(model) if isinstance(model, str | Path) else model
+    of_masks = overlay or probabilities or polygons or tiling is not None or tta or tta_vertical
     if isinstance(loaded, TrainedClassifier):
-        if overlay or probabilities or polygons or tiling is not None or tta or tta_vertical:
+        if of_masks:
             raise ValueError(
                 "a classifier answers for whole images, without masks, and its table has the probabilities; leave "
                 "overlay, probabilities, polygons, tiling and tta out"
@@ -187,19 +187,17 @@ def predict(
         classify_files(loaded, inputs, out, progress, max_megapixels)
         return [Path(out)]
     if isinstance(loaded, TrainedLanguageModel):
-        if overlay or probabilities or polygons or tiling is not None or tta or tta_vertical:
+        if of_masks:
             raise ValueError(
                 "a language model's table is of lines of text; leave overlay, probabilities, polygons, tiling, tta out"
             )
         write_surprises(loaded, inputs, out)
         return [Path(out)]
     if isinstance(loaded, TrainedStereo):
-        if overlay or probabilities or polygons or tiling is not None or tta or tta_vertical:
-            raise ValueError(
-                "a network for disparity writes numbers; leave overlay, probabilities, polygons, tiling and tta out"
-            )
-        options: dict[str, Any] = {"progress": progress, "max_megapixels": max_megapixels}
-        return write_disparities(loaded, *two_sides(inputs), out, form=form or "png", color=color, **options).files
+        if of_masks:
+            raise ValueError("disparities are no masks; leave overlay, probabilities, polygons, tiling and tta out")
+        own: dict[str, Any] = {"form": form or "png", "color": color, "max_megapixels": max_megapixels}
+        return write_disparities(loaded, *two_sides(inputs), out, **own, progress=progress).files
     if form is not None or color:
         raise ValueError("form and color are of a network for disparity, and this is none; leave them out")
     _check_segmenter(loaded)
@@ -251,14 +249,16 @@ def decode(path: str | Path, out: str | Path, decoding: str | None = None, tau: 
 
 @checked_numbers
 def export(
-    model: TrainedModel | str | Path,
+    model: TrainedModel | TrainedStereo | str | Path,
     out: str | Path,
     form: str = "onnx",
     data: str | Path | None = None,
     *,
     drop_below: Dropped | None = None,
-) -> tuple[Check, Price | None]:
-    """Write a trained network, folded, to the file ``out``, compared with the unfolded one; see ``deploy.export``.
+    size: tuple[int, int] | None = None,
+) -> tuple[Check | StereoCheck, Price | None]:
+    """Write a trained network, folded, to the file ``out``, compared with the unfolded one; see ``deploy.export``, and
+    of networks for disparity ``deploy.export_stereo``.
 
     Args:
         model: what ``load`` gives, or takes.
@@ -266,6 +266,7 @@ def export(
         form: "onnx" or "torch".
         data: where the real images of the comparison come from, and what ``drop_below`` is scored on; None is the data
             of the run, or else the built-in scenes.
+        size: of a network for disparity, (height, width) of the pairs that the file takes; None is near 384x768.
         drop_below: leave out the edges of less weight, in (0, 1]; each cell keeps its strongest, and BatchNorm
             statistics are recalculated on the run's own training images. Of a run folder only.
 
@@ -278,6 +279,12 @@ def export(
         DataError: for ``data`` that cannot be read.
     """
     check_export(out, form)
+    if isinstance(model, TrainedStereo) or (isinstance(model, str | Path) and task_of_model(model) == "stereo"):
+        if form != "onnx" or data is not None or drop_below is not None:
+            raise ValueError("networks for disparity are exported as ONNX, whole; leave form, data and drop_below out")
+        return export_stereo(load_any(model) if isinstance(model, str | Path) else model, out, size), None
+    if size is not None:
+        raise ValueError(f"size={size} is of networks for disparity; others take images of any size: leave it out")
     loaded = load_any(model, task="segmentation") if isinstance(model, str | Path) else model
     if isinstance(loaded, TrainedClassifier):
         raise ValueError("this is a classifier; what is exported are segmentation networks")

@@ -97,6 +97,14 @@ def load_model(path: str | Path, device: Device = "cpu", *, task: str | None = N
     return read.kind.predictor(network, read.answer, device)
 
 
+def task_of_model(path: str | Path) -> str | None:
+    """The task of the model in a folder, as its config has it; None where that is no folder of a model: who loads it
+    says so."""
+    folder = place_of(path)
+    found = None if folder is None else read_config(folder).get("task")
+    return found if isinstance(found, str) else None
+
+
 def _model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:
     """The model folder that ``path`` is or holds, and what its config says."""
     folder = place_of(path)
