@@ -4,7 +4,7 @@ Three types of cell, each with three nodes of its own. Normal and reduction cell
 two cells before. Upsampling cells have four: these two, the prediction before, and the encoder's features of their
 level.
 
-Source: AutoDispNet (Saikia et al., ICCV 2019) and its code (lmb-freiburg/autodispnet); docs/disparity.md.
+Source: AutoDispNet (Saikia et al., ICCV 2019) and its code (lmb-freiburg/autodispnet); docs/autodispnet.md.
 """
 
 from __future__ import annotations

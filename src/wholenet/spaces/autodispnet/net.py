@@ -185,7 +185,8 @@ class DisparityNet(nn.Module):
         shape: which cells there are.
         in_channels: of an image.
         search: whether it is a supernet, whose operations are mixed.
-        norm: a BatchNorm after each activation, with an affine map in a discrete network.
+        norm: a BatchNorm after each activation.
+        affine: with an affine map.
         correlation: of the first stage.
         stages: how many.
     """
@@ -198,6 +199,7 @@ class DisparityNet(nn.Module):
         *,
         search: bool,
         norm: bool,
+        affine: bool,
         correlation: Correlation,
         stages: int = 1,
     ) -> None:
@@ -207,7 +209,7 @@ class DisparityNet(nn.Module):
         """Both sides of an image are a multiple of this."""
         self.reach = shape.reach
         """The largest disparity that features are compared at, in pixels of the image."""
-        parts = Parts(table, Style(norm, affine=not search), search=search)
+        parts = Parts(table, Style(norm, affine), search=search)
         self.stages = nn.ModuleList([Correlating(parts, shape, in_channels, correlation)])
         self.stages.extend(Refining(parts, shape, in_channels) for _ in range(stages - 1))
 

@@ -26,11 +26,13 @@ class Style(NamedTuple):
     norm: bool
     """A BatchNorm after each activation."""
     affine: bool
-    """It has an affine map: of a discrete network."""
+    """It has an affine map."""
 
 
 def begun(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
     """``layer`` with the weights of before training."""
+    if layer.weight.is_meta:  # nothing is there to be filled, which takes torch long
+        return layer
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -11,8 +11,10 @@ from torch import nn
 
 from wholenet.architecture import Weights
 from wholenet.checked import Channels, checked
+from wholenet.spaces.autodispnet.cells import Cell
 from wholenet.spaces.autodispnet.correlation import Correlation
 from wholenet.spaces.autodispnet.genotype import (
+    OPERATIONS,
     PUBLISHED,
     DisparityGenotype,
     check_offered,
@@ -22,6 +24,7 @@ from wholenet.spaces.autodispnet.genotype import (
 )
 from wholenet.spaces.autodispnet.layout import FINAL_DECODER, FINAL_WIDTH, FINEST, SIZES, Shape
 from wholenet.spaces.autodispnet.net import DisparityNet
+from wholenet.spaces.autodispnet.pair import Pair
 from wholenet.spaces.cell_tables import Table
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 
@@ -50,6 +53,8 @@ class AutoDispNetSettings:
     """Shifts go both ways. Default: only if `published`; disparities of rectified pairs are not negative."""
     decoder: Upsamplings | None = None
     """Upsampling cells, each with a prediction. Default: 3 in a search, 4 of a discrete network; 2 of tiny."""
+    affine: bool = False
+    """BatchNorms of a supernet have an affine map; a discrete network's always have."""
     stages: Stages = 1
     """1 is AutoDispNet-C; each further one refines what the one before estimates (S): 3 is AutoDispNet-CSS."""
     published: bool = False
@@ -84,6 +89,7 @@ def _build(settings: AutoDispNetSettings, facts: Facts, genotype: DisparityGenot
         facts.channels,
         search=not final,
         norm=not settings.published,
+        affine=settings.affine or final,
         correlation=Correlation(shape.displacement, two_sided=two_sided, normalised=not settings.published),
         stages=settings.stages,
     )
@@ -105,6 +111,17 @@ def _decoder(settings: AutoDispNetSettings) -> Decode:
     return partial(_decode, settings=settings)
 
 
+def _costs(net: DisparityNet) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Operations, by edge; all cells of a type have the same choice."""
+    return {
+        f"{path}.operations.{edge.source}_{edge.target}.{name}": (cell.at.kind, (row, OPERATIONS.index(name)))
+        for path, cell in net.named_modules()
+        if isinstance(cell, Cell)
+        for row, edge in enumerate(cell.edges)
+        for name in edge.operations
+    }
+
+
 def _no_weights(_genotype: DisparityGenotype) -> Weights:
     """A discrete network has nothing to weigh."""
     return {}
@@ -116,5 +133,7 @@ AUTODISPNET = Space(
     build=_build,
     tasks=("stereo",),
     variants={size: {"size": size} for size in SIZES},
+    costs=_costs,
+    example=lambda image: Pair(image, image),
     genotype=GenotypeKind(genotype_from_dict, _no_weights, check=_check, decoder=_decoder, published=PUBLISHED),
 )
