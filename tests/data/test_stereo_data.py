@@ -307,4 +307,4 @@ def test_the_share_beyond_a_reach_is_of_all_known_pixels(reach, share, needed):
     assert [finding.kind for finding in found] == ["beyond-reach"] * (share > 0)
     for finding in found:
         assert f"{share}.00 % of the known pixels" in finding.what
-        assert f"D = {needed} " in finding.advice
+        assert f"--displacement {needed} would" in finding.advice
