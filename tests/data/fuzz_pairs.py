@@ -126,7 +126,9 @@ def part(of: np.ndarray, value: float, where: tuple | slice = HALF) -> np.ndarra
 
 PAIRS = {
     "pairs": PairRow(
-        lambda r: None, "fine", ("disparities up to 12 px: a correlation of D = 2 (2 x 8 px) holds them",)
+        lambda r: None,
+        "fine",
+        ("disparities up to 12 px: --displacement 2 holds them (of 8 px each; with --size tiny 3",),
     ),
     "pairs in KITTI's folders, and frames without truth": PairRow(
         kitti,
@@ -218,7 +220,7 @@ PAIRS = {
     "pairs, disparities beyond what a network sees": PairRow(
         lambda r: None,
         "warning",
-        ("disparity above 8 px", "the largest is 12 px", "D = 2 (2 x 8 px)"),
+        ("disparity above 8 px", "the largest is 12 px", "--displacement 2 would hold them"),
         ("--max-disparity", "8"),
     ),
     "pairs, depth instead of disparity": PairRow(

@@ -207,6 +207,13 @@ def test_a_folder_that_is_none_says_what_is_known(tmp_path):
     assert not looks_like_stereo(tmp_path / "nothing")
 
 
+def test_a_folder_that_is_one_scene_itself_is_known(tmp_path):
+    write_pair(tmp_path, "im0.png", "im1.png", "disp0.pfm", 0)
+    assert looks_like_stereo(tmp_path)
+    with pytest.raises(DataError, match="at least 2 are needed"):
+        open_stereo(tmp_path)
+
+
 def test_before_a_run_some_of_many_pairs_are_looked_at_and_that_is_said(tmp_path, monkeypatch):
     good_pairs(tmp_path)
     write_pfm(tmp_path / "disparity" / "train" / "p1.pfm", -scene(1)[2])
@@ -307,4 +314,4 @@ def test_the_share_beyond_a_reach_is_of_all_known_pixels(reach, share, needed):
     assert [finding.kind for finding in found] == ["beyond-reach"] * (share > 0)
     for finding in found:
         assert f"{share}.00 % of the known pixels" in finding.what
-        assert f"D = {needed} " in finding.advice
+        assert f"--displacement {needed} would" in finding.advice

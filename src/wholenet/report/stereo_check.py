@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from wholenet.data.stereo.facts import BINS, PairFacts
+from wholenet.data.stereo.facts import PairFacts, counted
 from wholenet.data.stereo.review import StereoReview
 
 
@@ -41,7 +41,7 @@ def _of_split(facts: tuple[PairFacts, ...]) -> dict[str, Any]:
     truths = [pair.truth for pair in facts if pair.truth is not None]
     known = sum(truth.known for truth in truths)
     told = [truth for truth in truths if truth.visible is not None and truth.known]
-    counts = sum((truth.counts for truth in truths), np.zeros(BINS, np.int64))
+    counts = counted(facts)
     seen = sum(truth.visible or 0 for truth in told)
     return {
         "pairs": len(facts),

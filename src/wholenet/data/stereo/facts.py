@@ -6,7 +6,7 @@ Letters: H x W pixels.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class TruthFacts:
     """Smallest number, of the sign that the file has; 0 where there is none."""
     high: float
     counts: NDArray[np.int64]
-    """[BINS] pixels whose disparity without sign is above n - 1 and at most n."""
+    """At n the pixels whose disparity without sign is above n - 1 and at most n; as long as it must be."""
     visible: int | None = None
     """Known pixels that the right image sees; None where the data does not say."""
 
@@ -60,6 +60,15 @@ class PairFacts:
     either_sign: bool = False
     """Whether signs in the truth mean nothing."""
     truth: TruthFacts | None = None
+
+
+def counted(facts: Iterable[PairFacts]) -> NDArray[np.int64]:
+    """The ``counts`` of all truths together, [BINS]."""
+    found = np.zeros(BINS, np.int64)
+    for pair in facts:
+        if pair.truth is not None:
+            found[: len(pair.truth.counts)] += pair.truth.counts
+    return found
 
 
 def facts_of(split: StereoSplit, indices: Sequence[int], progress: Progress | None = None) -> list[PairFacts]:
@@ -136,6 +145,6 @@ def _of_truth(truth: NDArray[np.float32], visible: NDArray[np.bool_] | None = No
         zeros=int((known == 0).sum()),
         low=float(known.min()) if known.size else 0.0,
         high=float(known.max()) if known.size else 0.0,
-        counts=np.bincount(whole, minlength=BINS),
+        counts=np.bincount(whole),
         visible=None if visible is None else int((visible & np.isfinite(truth)).sum()),
     )

@@ -25,8 +25,8 @@ ROWS = 1.0
 """Pixels that rows may not differ by."""
 FACTOR = 4 / 3
 """That truth and matches may differ by, either way."""
-LEVEL_PIXELS = 8
-"""Pixels of the image that a pixel of the correlation stands for, at level 3."""
+STEP, STEP_OF_TINY = 8, 4
+"""Pixels of the image that a displacement of the correlation stands for, at levels 3 and 2."""
 
 
 def of_pairs(facts: Sequence[PairFacts]) -> list[Finding]:
@@ -129,11 +129,10 @@ def of_range(counts: np.ndarray, reach: float | None) -> list[Finding]:
     pixels, largest = int(counts.sum()), _largest(counts)
     if not pixels:
         return []
-    needed = max(1, ceil(largest / LEVEL_PIXELS))
+    needed, of_tiny = (max(1, ceil(largest / step)) for step in (STEP, STEP_OF_TINY))
+    units = f"(of {STEP} px each; with --size tiny {of_tiny}, of {STEP_OF_TINY} px)"
     if reach is None:
-        what = (
-            f"disparities up to {largest} px: a correlation of D = {needed} ({needed} x {LEVEL_PIXELS} px) holds them"
-        )
+        what = f"disparities up to {largest} px: --displacement {needed} holds them {units}"
         return [Finding("note", "largest-disparity", what)]
     above = int(counts[min(int(reach), BINS - 1) + 1 :].sum())
     if not above:
@@ -142,15 +141,8 @@ def of_range(counts: np.ndarray, reach: float | None) -> list[Finding]:
         f"{100 * above / pixels:.2f} % of the known pixels have a disparity above {reach:g} px, which the correlation "
         f"does not reach; the largest is {largest} px"
     )
-    return [
-        Finding(
-            "warning",
-            "beyond-reach",
-            what,
-            f"D = {needed} ({needed} x {LEVEL_PIXELS} px) would hold them.",
-            count=above,
-        )
-    ]
+    advice = f"--displacement {needed} would hold them {units}."
+    return [Finding("warning", "beyond-reach", what, advice, count=above)]
 
 
 def _largest(counts: np.ndarray) -> int:

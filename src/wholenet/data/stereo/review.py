@@ -9,14 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from wholenet.checked import Disparity, DisparityScale, InnerShare, Megapixels, Seed, checked_numbers
 from wholenet.data.finding import Finding, by_severity, refuse_errors
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
 from wholenet.data.sets import Asked, data_set, open_as
-from wholenet.data.stereo.facts import BINS, PairFacts, Progress, facts_of
+from wholenet.data.stereo.facts import PairFacts, Progress, counted, facts_of
 from wholenet.data.stereo.findings import of_matches, of_pairs, of_range, of_truths
 from wholenet.data.stereo.matching import matches
 from wholenet.data.stereo.sample import StereoSample, StereoSource, StereoSplit
@@ -96,7 +94,7 @@ def review_stereo(
             what = f"{len(indices)} of the {len(source.splits[name]):,} pairs of {name} were looked at"
             findings.append(Finding("note", "looked-at", what, "wholenet check-data looks at all."))
     findings += of_matches(matches(_good_samples(source.splits["train"], chosen["train"], facts["train"])))
-    findings += of_range(_counts(everything), reach)
+    findings += of_range(counted(everything), reach)
     source = replace(source, splits=_without_unknown(source.splits, chosen, facts))
     empty = [name for name, split in source.splits.items() if not len(split)]
     if empty:
@@ -193,10 +191,6 @@ def _good_samples(split: StereoSplit, indices: list[int], facts: tuple[PairFacts
         if not (pair.problems or pair.differ or pair.alike or mixed):
             good.append(index)
     return [split[good[i]] for i in _spread(len(good), MATCHED)]
-
-
-def _counts(facts: list[PairFacts]) -> np.ndarray:
-    return sum((pair.truth.counts for pair in facts if pair.truth is not None), np.zeros(BINS, np.int64))
 
 
 def _without_unknown(

@@ -109,6 +109,8 @@ def looks_like_stereo(where: str | Path) -> bool:
     root = Path(where).expanduser()
     if not root.is_dir():
         return False
+    if not _folders_in(root):  # seen without a look at each of perhaps many files
+        return _scene_files(root) is not None
     try:
         layout = _layout(root)
     except DataError:
@@ -210,6 +212,8 @@ def find_tree(root: Path) -> StereoTree:
         names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in islice(root.iterdir(), 20))
         raise DataError(f"{root} has no known layout; found there: {', '.join(names) or 'nothing'}.\n{KNOWN}")
     if "train" not in tree.splits:
+        if tree.findings:
+            raise DataError(str(tree.findings[0]))
         found = ", ".join(tree.splits) or "none"
         raise DataError(f"{root} has no train split with disparity; it has {found}.\n{KNOWN}")
     return tree
@@ -220,8 +224,8 @@ def _of_folders(root: Path, layout: _Layout) -> StereoTree:
     for split, folders in layout.splits.items():
         if folders.truth is None:
             if split != "test":
-                what = f"{split} has no folder of disparity beside {folders.left} and {folders.right.name}"
-                findings.append(Finding("error", "no-disparity", what, f"Add one.\n{KNOWN}"))
+                what = f"{split} has no folder of disparity beside {folders.left} and {folders.right}"
+                findings.append(Finding("error", "no-disparity", what, f"Add one, called {TRUTH[0]}.\n{KNOWN}"))
             else:
                 notes.append(f"test is left out: it has no disparity beside {folders.left.relative_to(root)}")
             continue
