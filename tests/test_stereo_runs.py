@@ -11,16 +11,16 @@ from PIL import Image
 import toy_pairs
 import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records, stop_after, untimed
+from toy_pairs import SIZE, TRAIN, VAL, write_pairs
 from wholenet.cli import main
 from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
-from wholenet.data.stereo.disparity_files import read_disparity, write_disparity
+from wholenet.data.stereo.disparity_files import read_disparity
 from wholenet.data.stereo.planes import draw_planes
 from wholenet.deploy.stereo import estimate, estimates
 from wholenet.deploy.stereo_files import pair_files
 from wholenet.jobs.catalog import task_config
 
-SIZE, TRAIN, VAL = (24, 40), 8, 3
 RUN = {"task": "stereo", "space": toy_pairs.NAME, "epochs": 2, "batch": 2, "lr": 0.01, "device": "cpu", "threads": 1}
 ZERO = (0.0, 0.0, 0.0)
 
@@ -32,20 +32,9 @@ def toy():
     toy_pairs.forget()
 
 
-def write_pair(folder, name, pair):
-    for side in ("left", "right", "disparity"):
-        (folder / side).mkdir(parents=True, exist_ok=True)
-    for side in ("left", "right"):
-        Image.fromarray(getattr(pair, side)).save(folder / side / f"{name}.png")
-    write_disparity(folder / "disparity" / f"{name}.pfm", pair.disparity)
-
-
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
-    root = tmp_path_factory.mktemp("pairs")
-    for i in range(TRAIN + VAL):
-        write_pair(root / ("train" if i < TRAIN else "val"), f"{i:02}", draw_planes(0, i, *SIZE, max_disparity=7.0))
-    return root
+    return write_pairs(tmp_path_factory.mktemp("pairs"))
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,19 @@
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 import wholenet
 from wholenet.checked import checked
+from wholenet.data.stereo.disparity_files import write_disparity
+from wholenet.data.stereo.planes import draw_planes
 from wholenet.spaces.autodispnet.pair import Disparities
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.space import Space
 
 NAME = "toy-pairs"
+SIZE, TRAIN, VAL = (24, 40), 8, 3
+"""Height and width of pairs, and how many there are."""
 
 
 class ToyNet(torch.nn.Module):
@@ -42,3 +47,16 @@ def register():
 
 def forget():
     SPACES.remove(NAME)
+
+
+def write_pairs(root, size=SIZE):
+    """A folder of planes in two splits, named by numbers throughout."""
+    for i in range(TRAIN + VAL):
+        pair = draw_planes(0, i, *size, max_disparity=7.0)
+        folder = root / ("train" if i < TRAIN else "val")
+        for side in ("left", "right", "disparity"):
+            (folder / side).mkdir(parents=True, exist_ok=True)
+        for side in ("left", "right"):
+            Image.fromarray(getattr(pair, side)).save(folder / side / f"{i:02}.png")
+        write_disparity(folder / "disparity" / f"{i:02}.pfm", pair.disparity)
+    return root

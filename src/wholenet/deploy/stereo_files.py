@@ -169,7 +169,7 @@ def in_color(disparity: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 def _colored(share: NDArray[np.floating]) -> NDArray[np.uint8]:
     levels = np.rint(255 * share.clip(0, 1)).astype(np.uint8)
-    return np.ascontiguousarray(cv2.applyColorMap(levels, PALETTE)[..., ::-1])
+    return np.asarray(cv2.applyColorMap(levels, PALETTE)[..., ::-1], np.uint8, order="C")
 
 
 def two_sides(inputs: Sequence[str | Path]) -> tuple[str | Path, str | Path]:

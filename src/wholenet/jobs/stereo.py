@@ -143,8 +143,9 @@ class StereoData:
         """One output."""
         return Facts(OUTPUTS, CHANNELS)
 
-    def size(self) -> None:
-        """Inputs are no images by themselves."""
+    def size(self) -> tuple[int, int]:
+        """Of the crops."""
+        return self.crop
 
     def steps_per_epoch(self, batch: int) -> int:
         """Full batches in a pass over what the weights learn from."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -28,6 +29,13 @@ MAX_ASPECT = 1.3
 UNKNOWN = "#E4E7EB"
 """Where the truth is not known."""
 COLUMNS = ("Left image", "Prediction", "Truth", "Error")
+
+
+class _Scale(NamedTuple):
+    """What colours mean."""
+
+    norm: Normalize
+    cmap: Colormap
 
 
 def draw_disparities(
@@ -82,8 +90,8 @@ def _left(column: int) -> float:
     return MARGIN_IN + column * (CELL_IN + GAP_IN)
 
 
-def _scale(name: str, most: float) -> ScalarMappable:
-    return ScalarMappable(Normalize(0, most), matplotlib.colormaps[name].with_extremes(bad=UNKNOWN))
+def _scale(name: str, most: float) -> _Scale:
+    return _Scale(Normalize(0, most), matplotlib.colormaps[name].with_extremes(bad=UNKNOWN))
 
 
 def _caption(page: Axes, y: float, name: str, told: str) -> None:
@@ -91,10 +99,12 @@ def _caption(page: Axes, y: float, name: str, told: str) -> None:
     page.text(_left(3), y, told, color=INK, fontsize=8.5, va="bottom")
 
 
-def _bar(figure: Figure, scale: ScalarMappable, left: float, width: float, label: str, *, beyond: bool = False) -> None:
+def _bar(figure: Figure, scale: _Scale, left: float, width: float, label: str, *, beyond: bool = False) -> None:
     whole, high = figure.get_size_inches()
     axes = figure.add_axes((left / whole, (FOOT_IN - 0.2) / high, width / whole, 0.13 / high))
-    bar = figure.colorbar(scale, cax=axes, orientation="horizontal", extend="max" if beyond else "neither")
+    bar = figure.colorbar(
+        ScalarMappable(*scale), cax=axes, orientation="horizontal", extend="max" if beyond else "neither"
+    )
     bar.set_label(label, fontsize=8.5, color=MUTED)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     axes.tick_params(labelsize=8)

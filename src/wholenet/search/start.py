@@ -139,6 +139,9 @@ def choose_execution(
     """Let the weight steps of ``model`` run as ``config`` says, if that works; ``say`` is told what was found."""
     if config.execution == "eager":
         return
+    if SPACES[config.space].example is not None:
+        say(f"networks for pairs of images run operation by operation: --execution {config.execution} is left")
+        return
     if parallel.processes() > 1:
         say(f"several processes run operation by operation: --execution {config.execution} is left")
         return
