@@ -38,13 +38,15 @@ def retrain_task(
     print_config: Printed = False,
     **options: Annotated[Any, OPTIONS],
 ) -> None:
-    """Train the network of a genotype from scratch, on the data of its task: a recurrent cell on a text, for instance.
+    """Train the network of a genotype from scratch, on the data of its task: a recurrent cell on a text, a network for
+    disparity on pairs.
 
     Args:
         genotype: Genotype file that `wholenet decode` wrote, or one by name. Of text: darts-rnn-v1, darts-rnn-v2,
-            enas-rnn; as controls lstm, gru, random-rnn-0 to random-rnn-99.
+            enas-rnn; as controls lstm, gru, random-rnn-0 to random-rnn-99. Of pairs: autodispnet, and as controls
+            random-autodispnet-0 to random-autodispnet-99; give the --size that was searched.
         data: What `wholenet fit` takes for the task: of text a file, or a folder with train.txt, valid.txt and
-            test.txt.
+            test.txt; of pairs a folder, or a data set by name.
         out: Run folder to create; default: runs/DATA-1, and so on.
         resume: Continue the run in this folder.
         moved: With --resume: where its data is now, if it was moved.
