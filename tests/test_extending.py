@@ -26,6 +26,7 @@ from wholenet.jobs.samples import stacked
 from wholenet.ops.candidates import CANDIDATES
 from wholenet.ops.forms import plain_form
 from wholenet.ops.operations import OPERATIONS
+from wholenet.report.in_words import in_words
 from wholenet.search.loggers import LOGGERS, LoggedRun
 from wholenet.search.methods import METHODS
 from wholenet.search.penalties import REGULARIZERS
@@ -90,6 +91,7 @@ def test_a_space_of_ones_own_is_trained_and_has_a_control_at_equal_time(run):
     ]
     assert moved[0] == 0 < moved[1] == moved[2]
     assert all(np.all(np.array(record["logits"]["kernel"]) == 0) for record in records(run / "control"))
+    assert any(sentence.startswith("Nothing was searched") for sentence in in_words(wholenet.read_run(run / "control")))
     spec = wholenet.load(run, device="cpu").network.spec
     assert (spec.space, spec.settings) == ("kernels", {"width": 4, "layers": 2})
     assert {path.name for path in run.glob("*.png")} <= {"predictions.png", "curves.png", "entropy.png"}

@@ -46,6 +46,7 @@ def test_the_wheel_has_all_code_and_nothing_else(copy):
     with zipfile.ZipFile(made) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
         (points,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
-        assert "[wholenet]\nscenes = wholenet_scenes\n" in archive.read(points).decode()
+        listed = archive.read(points).decode().split("[wholenet]\n")[1].splitlines()
+        assert sorted(listed) == ["planes = wholenet.data.stereo.planes", "scenes = wholenet_scenes"]
     assert "wholenet_scenes/scene.py" in inside
     assert inside == {path.relative_to(copy / "src").as_posix() for path in (copy / "src").rglob("*.py")}

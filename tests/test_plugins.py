@@ -98,12 +98,12 @@ def test_a_folder_is_not_taken_for_a_data_set_whose_package_is_broken(install, t
     assert data_set("./lost") is None
 
 
-def test_the_own_entry_point_is_that_of_the_project():
+def test_the_own_entry_points_are_those_of_the_project():
     import tomllib
     from pathlib import Path
 
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"] == {plugins.GROUP: {plugins.OWN.name: plugins.OWN.value}}
+    assert project["entry-points"] == {plugins.GROUP: {own.name: own.value for own in plugins.OWN}}
 
 
 # ---- register

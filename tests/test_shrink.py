@@ -13,6 +13,7 @@ from toy import shallow
 from wholenet.beginning import beginning_facts, part_of
 from wholenet.cli import main
 from wholenet.deploy.init_weights import given_model
+from wholenet.jobs.job import job_of
 from wholenet.jobs.masks import prepare
 from wholenet.jobs.segmentation import MaskData
 from wholenet.planning.memory import step_bytes
@@ -100,7 +101,7 @@ def _assert_same(one, other):
 
 def test_a_smaller_network_is_made_smaller_still(run, tmp_path):
     whole = records(run)[0]["macs"]
-    further = {**SHRUNK, "budget": "60%"}
+    further = {**SHRUNK, "budget": "60%", "distill": 0.5}
     wholenet.shrink(run, tmp_path / "two", **further)
     found = records(tmp_path / "two")
     assert found[0]["miou"] == records(run)[-1]["miou"]
@@ -111,6 +112,21 @@ def test_a_smaller_network_is_made_smaller_still(run, tmp_path):
         wholenet.shrink(run, tmp_path / "again", **further, checkpoint_minutes=0)
     wholenet.resume(tmp_path / "again")
     _assert_same(tmp_path / "again", tmp_path / "two")
+
+
+def test_what_is_distilled_from_is_the_network_as_it_came(run, tmp_path):
+    """Its answers are those of the folder's model: of scale and statistics, of edges and what was removed before."""
+    config = shrink_config(run, tmp_path / "run", **SHRUNK | {"budget": "60%", "distill": 1.0})
+    console, device = Console(quiet=True), torch.device("cpu")
+    data = MaskData(prepare(config, console))
+    wholenet.shrink(run, tmp_path / "run", **SHRUNK | {"budget": "60%", "distill": 1.0})
+    job = job_of(RunFolder(tmp_path / "run"), data, device, console)
+    batch = data.streams(config, job.schedule, device).one("weights", 0, 0)
+    before, after = (wholenet.load(path).network for path in (run, tmp_path / "run"))
+    with torch.no_grad():
+        loss = job.parts.weight_loss(batch)
+        assert loss(before(batch.images), batch.targets).abs() < 1e-9
+        assert loss(after(batch.images), batch.targets) > 1e-5
 
 
 def test_what_starts_from_a_smaller_network_is_as_small_with_its_control_and_its_plan(run, discs, tmp_path, capsys):
@@ -201,6 +217,7 @@ def test_units_go_in_the_phase_that_is_there_for_it():
         ({"budget": "50%", "size": "tiny"}, "size cannot be given: a network that is to shrink is what it is"),
         ({"budget": "50%", "ema": 0.9}, "ema cannot be given"),
         ({"budget": "50%", "minutes": 3, "epochs": 3}, "leave one of them out"),
+        ({"budget": "50%", "distill": 2}, "distill"),
         ({"budget": "50%", "budget_rounds": 900_000, "minutes": 0.1}, "score and remove units; give at least"),
     ],
 )
@@ -248,6 +265,11 @@ def test_settings_of_another_network_are_refused(trained, discs, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_rounds_are_of_shrinking_alone():
+def test_rounds_and_distillation_are_of_shrinking_alone(trained, tmp_path):
     with pytest.raises(ValueError, match="of protocol='shrink'; here units go over the epochs of the search"):
         fit_config(data="d", out="o", budget="40%", budget_rounds=2)
+    with pytest.raises(ValueError, match="only protocol='shrink' begins with a trained network to learn from"):
+        fit_config(data="d", out="o", budget="40%", distill=0.5)
+    given = {"minutes": 1, "budget": "50%", "budget_rounds": 2}
+    plain, slower = (shrink_config(trained, tmp_path / "run", **given, distill=share) for share in (0.0, 0.5))
+    assert (slower.epochs + 1) / (plain.epochs + 1) == pytest.approx(3 / 4, rel=0.05)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -26,8 +27,9 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.search.shrinking import shrink_training
 from wholenet.search.state import TrainState
 from wholenet.search.train_config import TrainConfig
-from wholenet.spaces.catalog import subnets
+from wholenet.spaces.catalog import create_from, subnets
 from wholenet.spaces.space import Spec
+from wholenet.spaces.supernet import Supernet
 
 ENCODER = "net.encoder."
 """Names of a pretrained encoder's tensors, in a model, begin with it."""
@@ -186,24 +188,47 @@ def begin(run: RunFolder, config: TrainConfig, state: TrainState) -> None:
         state.average_anew()
     if (run.path / CHECKPOINT).exists():
         return
-    whole = run.outermost
-    expected = beginning_facts(run)["sha256"]
-    try:
-        found = file_digest(whole.start)
-        if found != expected:
-            raise ValueError(f"its SHA-256 is {found}, and {shown(expected)} was written down")
-        tensors = read_tensors(whole.start)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{whole.start}, which the run starts from, cannot be used: {error}. Start anew") from error
+    tensors = start_tensors(run)
     if config.architecture == "uniform":
         tensors = {name: value for name, value in tensors.items() if not name.startswith(LOGITS)}
     own = model.state_dict()
     # A discrete network is a part of the supernet.
     tensors = {name: value for name, value in tensors.items() if name in own}
     if other := [name for name, value in tensors.items() if value.shape != own[name].shape]:
-        raise ValueError(f"{whole.start} has {some_of(other)} of another shape than the network; start anew")
+        raise ValueError(f"{run.outermost.start} has {some_of(other)} of another shape than the network; start anew")
     model.load_state_dict(tensors, strict=False)
     state.average_anew()
+
+
+def start_tensors(run: RunFolder) -> dict[str, Tensor]:
+    """What ``run`` starts from, by name, as its folder keeps it.
+
+    Raises:
+        ValueError: if it is not there, or was altered.
+    """
+    start, expected = run.outermost.start, beginning_facts(run)["sha256"]
+    try:
+        found = file_digest(start)
+        if found != expected:
+            raise ValueError(f"its SHA-256 is {found}, and {shown(expected)} was written down")
+        return read_tensors(start)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{start}, which the run starts from, cannot be used: {error}. Start anew") from error
+
+
+def network_at_start(run: RunFolder, spec: Spec) -> Supernet[Any]:
+    """The network that a run which shrinks starts from, whole, in eval mode; nothing is drawn to build it.
+
+    Args:
+        run: whose protocol shrinks, so that its folder keeps all of that network.
+        spec: of the network, with what had been removed from it before.
+
+    Raises:
+        ValueError: as :func:`start_tensors`.
+    """
+    with torch.device("meta"):
+        model = create_from(spec)
+    return model.filled(start_tensors(run)).eval().requires_grad_(False)
 
 
 def beginning_facts(run: RunFolder) -> dict[str, Any]:

@@ -18,8 +18,11 @@ from typing import Any
 
 GROUP = "wholenet"
 """Of entry points."""
-OWN = EntryPoint(name="scenes", value="wholenet_scenes", group=GROUP)
-"""This distribution's own, as pyproject.toml has it."""
+OWN = (
+    EntryPoint(name="scenes", value="wholenet_scenes", group=GROUP),
+    EntryPoint(name="planes", value="wholenet.data.stereo.planes", group=GROUP),
+)
+"""This distribution's own, as pyproject.toml has them."""
 REGISTRIES = {
     "wholenet.data.sets.DataSet": ("wholenet.data.sets", "DATA_SETS"),
     "wholenet.data.transforms.Transform": ("wholenet.data.transforms", "TRANSFORMS"),
@@ -124,10 +127,11 @@ def register(thing: Any) -> None:
 
 
 def _points() -> list[EntryPoint]:
-    """The own comes first, so that nobody else takes its names."""
-    others = {point for point in entry_points(group=GROUP) if point.value != OWN.value}
-    # Named here, too: an editable install made before the entry point was there does not know of it.
-    return [OWN, *sorted(others, key=lambda point: (point.name, point.value))]
+    """The own come first, so that nobody else takes their names."""
+    own = {point.value for point in OWN}
+    others = {point for point in entry_points(group=GROUP) if point.value not in own}
+    # Named here, too: an editable install made before an entry point was there does not know of it.
+    return [*OWN, *sorted(others, key=lambda point: (point.name, point.value))]
 
 
 def _load(point: EntryPoint) -> None:

@@ -25,6 +25,8 @@ SHARE = 0.25
 EPOCHS = 10
 RATE = 0.01
 """Its length and its rate at the start for a model folder, which knows neither; not tuned."""
+ASKED_TWICE = 4 / 3
+"""An epoch's time with a second network that only answers, over that without: a step is about three such passes."""
 SCORING = 0.1
 """Share of the time that is left for validations and pictures."""
 GROUPS_TAKEN = ("Data", "Training", "Augmentation", "Machine")
@@ -110,7 +112,8 @@ def shrink_config(
         found |= {field.name: getattr(before, field.name) for field in fields(before) if field.name in TAKEN}
         found["data"] = before.data
         rounds = options.get("budget_rounds", FitConfig.budget_rounds)
-        length = _length(run, rounds, minutes) if epochs is None else epochs
+        slower = ASKED_TWICE if options.get("distill") else 1.0
+        length = _length(run, rounds, minutes, slower) if epochs is None else epochs
         found["lr"] = rewound(before, length)
     found |= {"out": str(out), **options} | ({} if data is None else {"data": str(data)})
     return fit_config(**found, epochs=found.get("budget_rounds", FitConfig.budget_rounds) + 1 + length)
@@ -142,8 +145,8 @@ def rewound(config: FitConfig, epochs: int) -> float:
     return config.lr * DECAYS[config.lr_schedule](config.epochs - left, config.epochs)
 
 
-def _length(run: RunFolder, rounds: int, minutes: float | None) -> int:
-    """Epochs of fine-tuning of the network of ``run``.
+def _length(run: RunFolder, rounds: int, minutes: float | None, slower: float) -> int:
+    """Epochs of fine-tuning of the network of ``run``, each of which takes ``slower`` times as long as its own.
 
     Raises:
         ValueError: if there is no time for one.
@@ -158,11 +161,12 @@ def _length(run: RunFolder, rounds: int, minutes: float | None) -> int:
     seconds = [record["seconds"] for record in run.records()]
     if not seconds:
         raise ValueError(f"{run.path} has no finished epoch to tell the time by: give epochs")
-    each = median(seconds)
+    each = slower * median(seconds)
     fitting = math.floor((1 - SCORING) * 60 * minutes / each) - rounds - 1
     if fitting < 1:
         raise ValueError(
-            f"minutes={minutes}: an epoch of {run.path} took {each:.3g} s, and {rounds + 1} of them score and remove "
-            f"units; give at least {(rounds + 2) * each / 60 / (1 - SCORING):.2g}, fewer budget_rounds, or epochs=0"
+            f"minutes={minutes}: an epoch takes {each:.3g} s by those of {run.path}, and {rounds + 1} of them score "
+            f"and remove units; give at least {(rounds + 2) * each / 60 / (1 - SCORING):.2g}, fewer budget_rounds, or "
+            "epochs=0"
         )
     return fitting

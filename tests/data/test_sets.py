@@ -132,7 +132,7 @@ def test_a_place_that_is_neither_is_refused_with_the_names(mine, tmp_path):
     ):
         open_data("yours")
     (tmp_path / "s.yaml").write_text("data: yours\nout: x\n")
-    with pytest.raises(ValueError, match=r'data is yours, and there .* or the name of a data set: "scenes", "mine"'):
+    with pytest.raises(ValueError, match=r'data is yours, and there .* or the name of a data set: "scenes", .*"mine"'):
         read_sweep(tmp_path / "s.yaml")
 
 

@@ -8,16 +8,24 @@ import torch
 from wholenet import parallel
 from wholenet.data.sample import IGNORE
 from wholenet.search.config import FitConfig
-from wholenet.tasks.losses import DiceLoss, FocalLoss, SumOfLosses, mask_loss
+from wholenet.tasks.losses import DiceLoss, DistilledLoss, FocalLoss, SumOfLosses, mask_loss
 from wholenet.tasks.segmentation import SegmentationLoss
 
 K = 4
 WEIGHTS = torch.tensor([0.5, 1.0, 2.0, 0.0], dtype=torch.float64)
+
+
+def distilled(logits, target, share=0.25):
+    teacher = 2.0 * (target[:, None] == torch.arange(K)[:, None, None]) + torch.arange(K)[:, None, None]
+    return DistilledLoss(DiceLoss(), teacher.to(logits.dtype), share)(logits, target)
+
+
 LOSSES = {
     "dice": DiceLoss(),
     "focal": FocalLoss(2.0),
     "focal, weighed": FocalLoss(0.5, WEIGHTS),
     "sum": SumOfLosses(SegmentationLoss(WEIGHTS), DiceLoss()),
+    "distilled": distilled,
 }
 every = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 
@@ -64,6 +72,21 @@ def test_focal_is_its_formula_counted_pixel_by_pixel(gamma, weights):
     assert FocalLoss(gamma, weights)(logits, target).item() == pytest.approx(expected, rel=1e-12)
     if gamma == 0:
         torch.testing.assert_close(FocalLoss(0.0, weights)(logits, target), SegmentationLoss(weights)(logits, target))
+
+
+def test_distillation_is_the_mean_divergence_from_the_teacher_beside_the_loss():
+    logits, target = drawn()
+    teacher, _ = drawn(seed=1)
+    found = [
+        sum(q * math.log(q / p) for q, p in zip(qs, ps, strict=True))
+        for (_, ps), (_, qs) in zip(pixels(logits, target), pixels(teacher, target), strict=True)
+    ]
+    expected = 0.75 * DiceLoss()(logits, target).item() + 0.25 * sum(found) / len(found)
+    assert DistilledLoss(DiceLoss(), teacher, 0.25)(logits, target).item() == pytest.approx(expected, rel=1e-12)
+    itself = DistilledLoss(DiceLoss(), logits.detach(), 1.0)(logits, target)
+    assert itself.item() == pytest.approx(0, abs=1e-15)
+    (gradient,) = torch.autograd.grad(itself, logits)
+    assert gradient.abs().max() < 1e-15
 
 
 @every

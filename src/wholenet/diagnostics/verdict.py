@@ -49,9 +49,10 @@ def search_verdict(searched: bool, entropy: Mapping[str, float], movement: Mappi
     on_edges, on_operations = (_word(entropy[name], movement[name]) for name in ("beta", "alpha"))
     repeated = "" if on_operations == on_edges else f"{on_operations} "
     return (
-        f"The search {on_edges} on edges (normalised entropy {entropy['beta']:.3f}) and {repeated}on operations "
-        f"({entropy['alpha']:.3f}): {_whole(movement['beta'].decided)} of the cells prefer one edge, and "
-        f"{_whole(movement['alpha'].decided)} one operation, by {_points(DECIDED_GAIN)} or more over uniform."
+        f"The search {on_edges} on edges (normalised entropy {entropy['beta']:.3f}; 1 is uniform, 0 one choice alone) "
+        f"and {repeated}on operations ({entropy['alpha']:.3f}): {_whole(movement['beta'].decided)} of the cells "
+        f"prefer one edge, and {_whole(movement['alpha'].decided)} one operation, by {_points(DECIDED_GAIN)} or more "
+        "over uniform."
     )
 
 

@@ -17,6 +17,7 @@ from wholenet.beginning import begin, facts_for_model
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.diagnostics.curvature import curvature
 from wholenet.jobs.catalog import task_of_run
+from wholenet.jobs.distillation import distilled
 from wholenet.jobs.kept import network_kept, said_of_network
 from wholenet.jobs.task import Data, Finished, Task, TaskStreams
 from wholenet.machine import machine
@@ -63,6 +64,8 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     if task.parts is not None:
         parts = task.parts(parts, data, config, device)
     streams, loss = data.streams(config, schedule, device), data.loss(config, device)
+    if isinstance(config, FitConfig) and config.distill:
+        parts = replace(parts, weight_loss=distilled(run, state.model, loss, config.distill, device))
     searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
     watched = data.watched()
 

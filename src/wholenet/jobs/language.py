@@ -285,8 +285,9 @@ def parts(own: Parts, data: TextData, config: TaskConfig, device: torch.device) 
         scaled = config.optimizer == "sgd" and not is_averaging(state.weight_optimizer)
         return batch.targets.shape[1] / settings.window if scaled else 1.0
 
-    loss = SlownessLoss(settings.slowness) if settings.slowness else None
-    return replace(own, clip=settings.clip, virtual_clip=settings.clip, weight_loss=loss, rate=rate)
+    slow = SlownessLoss(settings.slowness)
+    weight_loss = (lambda _batch: slow) if settings.slowness else None
+    return replace(own, clip=settings.clip, virtual_clip=settings.clip, weight_loss=weight_loss, rate=rate)
 
 
 def after_epoch(state: TrainState, config: TaskConfig) -> None:

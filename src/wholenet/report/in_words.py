@@ -136,8 +136,9 @@ def _on_search(run: RunFolder) -> str | None:
     weights = {name: rescaled(w) for name, w in current_weights(network).items()}
     entropy = {name: normalized_entropy(w, masks[name]).item() for name, w in weights.items()}
     moved = {name: movement(w, masks[name]) for name, w in weights.items()}
-    if stage.config.space == "grid":
-        return search_verdict(stage.config.architecture != "uniform", entropy, moved)
+    searched = stage.config.architecture != "uniform"
+    if stage.config.space == "grid" or not searched:
+        return search_verdict(searched, entropy, moved)
     parts = [
         f"{name} has a normalised entropy of {entropy[name]:.3f} (1 is uniform), and {100 * moved[name].decided:.0f} % "
         "of its choices prefer one option by 5 points or more over uniform"

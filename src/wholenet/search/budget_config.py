@@ -15,7 +15,7 @@ Scoring = Literal["narrower", "shallower", "saliency", "saliency-by-kind", "magn
 """How a budget is met: by a narrower or a shallower network from the start, or by what goes first
 (:mod:`wholenet.search.scores`)."""
 BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor", "budget_at", "device_table")
-BUDGET += ("budget_rounds",)
+BUDGET += ("budget_rounds", "distill")
 """The fields that it adds."""
 ROUNDS = 4
 """Of scoring and removing units of a trained network, by default."""
@@ -73,6 +73,7 @@ WITH_ANY_BUDGET = {
 WITHOUT_SHRINKING = {
     "protocol": ("single-stage", "another protocol cuts the network in its own way"),
     "budget_rounds": (ROUNDS, "they are of protocol='shrink'; here units go over the epochs of the search"),
+    "distill": (0.0, "only protocol='shrink' begins with a trained network to learn from"),
 }
 WITH_REMOVAL = {
     "architecture": ("learned", "a search is what removes units"),
@@ -112,6 +113,9 @@ class BudgetConfig(BeginConfig):
     budget_rounds: Count = ROUNDS
     """Of `wholenet shrink`: epochs in which units of the trained network are scored, at the end of each of which some
     go."""
+    distill: Share = 0.0
+    """Of `wholenet shrink`: how much of what the smaller network learns is to answer as the network did before, and not
+    as the masks say; 0: the masks alone."""
 
     @property
     def timed(self) -> bool:

@@ -53,6 +53,7 @@ GROUPS = {
         "budget_at",
         "device_table",
         "budget_rounds",
+        "distill",
     ),
     "Search": (
         "method",

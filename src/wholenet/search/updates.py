@@ -73,8 +73,8 @@ class Parts:
     """Norm that the gradient of all weights is cut to; 0 leaves it."""
     at: Callable[[Now], None] | None = None
     """Told the time before each step: sets what moves with it inside the network."""
-    weight_loss: Loss | None = None
-    """What weight steps minimise, where that is not the loss: it with terms on what the network gives."""
+    weight_loss: Callable[[Batch], Loss] | None = None
+    """What weight steps minimise on a batch, where that is not the loss: it with terms on what the network gives."""
     virtual_clip: float = 0.0
     """``clip`` of the virtual step that second-order gradients look through."""
     rate: Callable[[TrainState, Batch], float] | None = None
@@ -107,6 +107,11 @@ class Turn:
             self.drawn[stream] = batch
             self.waited += time.perf_counter() - start
         return self.drawn[stream]
+
+    def weight_loss(self) -> Loss:
+        """What the weights learn in this step."""
+        own = self.parts.weight_loss
+        return self.loss if own is None else own(self.batch("weights"))
 
     def seen(self, stream: str) -> Seen | None:
         """What keeps the state that the network has after the batch of ``stream``, for the next one to begin with: of
@@ -144,27 +149,27 @@ Update = Callable[[Turn], tuple[Tensor, Tensor | None]]
 
 def weights_alone(turn: Turn) -> tuple[Tensor, None]:
     """A weight step; the architecture is frozen (warm-up, fine-tuning, discrete networks)."""
-    return _move_weights(turn), None
+    return _move_weights(turn, turn.weight_loss()), None
 
 
 def weights_stay(turn: Turn) -> tuple[Tensor, None]:
-    """A weight step at a rate of 0: its gradients are there to be looked at. BatchNorm's statistics
-    follow the batches, but not in the first epoch of a run: its network is scored then as it came."""
+    """A weight step at a rate of 0: the gradients of the run's loss alone are there to be looked at. BatchNorm's
+    statistics follow the batches, but not in the first epoch of a run: its network is scored then as it came."""
     set_rate(turn.state.weight_optimizer, 0.0)
     with still_statistics(turn.state.model.net) if turn.now.epoch == 0 else nullcontext():
-        return _move_weights(turn), None
+        return _move_weights(turn, turn.loss), None
 
 
 def weights_first(turn: Turn) -> tuple[Tensor, Tensor]:
     """A weight step, then an architecture step (seed paper, Sec. 3.2)."""
-    value = _move_weights(turn)
+    value = _move_weights(turn, turn.weight_loss())
     return value, _move_architecture(turn)
 
 
 def architecture_first(turn: Turn) -> tuple[Tensor, Tensor]:
     """An architecture step, then a weight step (DARTS, Alg. 1)."""
     above = _move_architecture(turn)
-    return _move_weights(turn), above
+    return _move_weights(turn, turn.weight_loss()), above
 
 
 def together(turn: Turn) -> tuple[Tensor, Tensor]:
@@ -174,7 +179,7 @@ def together(turn: Turn) -> tuple[Tensor, Tensor]:
         value, gradient = simultaneous_step(
             state.model,
             turn.batch("weights"),
-            turn.parts.weight_loss or turn.loss,
+            turn.weight_loss(),
             state.weight_optimizer,
             turn.penalties,
             clip=turn.parts.clip,
@@ -186,14 +191,14 @@ def together(turn: Turn) -> tuple[Tensor, Tensor]:
     return value, value
 
 
-def _move_weights(turn: Turn) -> Tensor:
+def _move_weights(turn: Turn, loss: Loss) -> Tensor:
     state, batch, parts = turn.state, turn.batch("weights"), turn.parts
     with turn.naming_batch("weights"):
         weights = None if parts.weights is None else parts.weights(turn, batch)
         value = weight_step(
             state.model,
             batch,
-            parts.weight_loss or turn.loss,
+            loss,
             state.weight_optimizer,
             weights=weights,
             clip=parts.clip,

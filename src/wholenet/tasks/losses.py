@@ -1,4 +1,5 @@
-"""Losses of images with masks beside cross-entropy: soft Dice, focal, and a sum of two; and all of them by name.
+"""Losses of images with masks beside cross-entropy: soft Dice, focal, a sum of two, and distillation; and those of
+masks alone by name.
 
 Each is in float32 at least, whatever the logits come in, leaves out pixels labelled ``IGNORE``, and is 0 (not NaN)
 where a batch has no others. Where several processes train, each one gets a part: the parts sum to the loss over all
@@ -82,6 +83,33 @@ class SumOfLosses:
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """``logits`` [B, K, H, W], ``target`` int64 [B, H, W] -> scalar."""
         return torch.stack([loss(logits, target) for loss in self.losses]).sum()
+
+
+class DistilledLoss:
+    """``1 - share`` times a loss, and ``share`` times the mean over the pixels that count of the Kullback-Leibler
+    divergence of the network's class probabilities from a teacher's, sum_k q (log q - log p).
+
+    Hinton et al., "Distilling the Knowledge in a Neural Network" (2015), Sec. 2, at temperature 1; pixel by pixel as
+    Liu et al., "Structured Knowledge Distillation for Semantic Segmentation" (2019), Eq. 1.
+
+    Args:
+        loss: against the masks.
+        teacher: its logits [B, K, H, W] on the same images, constants.
+        share: in [0, 1].
+    """
+
+    def __init__(self, loss: MaskLoss, teacher: Tensor, share: float) -> None:
+        self.loss = loss
+        self.teacher = teacher
+        self.share = share
+
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+        """``logits`` [B, K, H, W], ``target`` int64 [B, H, W] -> scalar."""
+        counted = target != IGNORE
+        log_q, log_p = _wide(self.teacher).log_softmax(1), _wide(logits).log_softmax(1)
+        apart = (log_q.exp() * (log_q - log_p)).sum(1).where(counted, 0).sum()
+        mass = parallel.summed(counted.sum())
+        return (1 - self.share) * self.loss(logits, target) + self.share * apart / mass.where(mass > 0, 1)
 
 
 def mask_loss(name: str, class_pixels: tuple[int, ...], balance: float, gamma: float, device: torch.device) -> MaskLoss:

@@ -28,6 +28,11 @@ class StereoSample:
     """[H, W] of the left image; NaN where it is not known. Infinite and negative values do not occur."""
     visible: NDArray[np.bool_] | None = None
     """[H, W]: whether the right image sees what the left one shows there; None where the data does not say."""
+    right_disparity: NDArray[np.float32] | None = None
+    """[H, W] of the right image, whose pixel (y, x) shows what the left one has at (y, x + d); NaN where it is not
+    known, None where the data has no such truth. With it the eyes can change places."""
+    right_visible: NDArray[np.bool_] | None = None
+    """Whether the left image sees what the right one shows there."""
 
 
 class StereoSplit(Protocol):
