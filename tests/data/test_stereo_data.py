@@ -263,6 +263,8 @@ def test_a_data_set_by_name_gives_its_splits_and_val_of_its_own(named, tmp_path,
     assert "boxes is read as pairs of images with disparity (stereo)" in capsys.readouterr().out
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["splits"]["train"]["pairs"] == 8
+    truths = np.concatenate([scene(n)[2] for n in range(10)])
+    assert found["splits"]["train"]["median_disparity"] == np.median(truths)
     assert found["splits"]["val"]["largest_disparity"] in (9, 10, 11, 12)
     with pytest.raises(ValueError, match=r"disparity_scale=0\.5 is of files; the disparity of boxes is in pixels"):
         open_stereo("boxes", scale=0.5)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 
 from wholenet.data.stereo.facts import PairFacts, counted
@@ -47,11 +49,18 @@ def _of_split(facts: tuple[PairFacts, ...]) -> dict[str, Any]:
         "pairs": len(facts),
         "smallest": list(min(sizes, key=lambda size: size[0] * size[1])) if sizes else [],
         "largest": list(max(sizes, key=lambda size: size[0] * size[1])) if sizes else [],
-        "median_disparity": int(np.searchsorted(np.cumsum(counts), known / 2)) if known else None,
+        "median_disparity": _median(counts) if known else None,
         "largest_disparity": max(max(-truth.low, truth.high) for truth in truths) if known else None,
         "unknown_share": 1 - known / sum(truth.pixels for truth in truths) if truths else None,
         "hidden_share": 1 - seen / sum(truth.known for truth in told) if told else None,
     }
+
+
+def _median(counts: NDArray[np.int64]) -> int:
+    """To a whole pixel, as if the disparities of a bin lay evenly in it."""
+    below = np.concatenate([[0], np.cumsum(counts)])
+    n = int(np.searchsorted(below, below[-1] / 2, side="left")) - 1
+    return max(0, floor(n - 0.5 + (below[-1] / 2 - below[n]) / counts[n]))
 
 
 def _percent(share: float | None) -> str:
