@@ -131,6 +131,9 @@ def test_what_is_no_pair_is_refused_by_name(search, pairs, tmp_path, capsys):
         wholenet.evaluate(model, pairs, tta=True)
     with pytest.raises(DataError, match="has no test split; it has train, val"):
         wholenet.evaluate(model, pairs, "test")
+    with pytest.raises(SystemExit):
+        main(["fit", str(pairs), "--size", "tiny", "--crop", "24x42", "--out", str(tmp_path / "run")])
+    assert "this network takes multiples of 16; give --crop 32x48" in capsys.readouterr().err
     with pytest.raises(ValueError, match="crop='24x42': this network takes multiples of 4; give --crop 24x4"):
         wholenet.fit(pairs, tmp_path / "run", **RUN, crop="24x42")
     with pytest.raises(DataError, match=r"no train split|no known layout"):
