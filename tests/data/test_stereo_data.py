@@ -29,6 +29,24 @@ def visible(number):
     return seen
 
 
+def scene_right(number):
+    """Disparity of the right image of a scene."""
+    disparity = scene(number)[2]
+    near, far = disparity.max(), disparity.min()
+    found = np.full((HEIGHT, WIDTH), far, np.float32)
+    found[NEAR[0], NEAR[1].start - int(near) : NEAR[1].stop - int(near)] = near
+    return found
+
+
+def seen_from(truth, other, side):
+    """Pixel by pixel, whether the other image has the same disparity where a point must be."""
+    seen = np.zeros(truth.shape, bool)
+    for (y, x), value in np.ndenumerate(truth):
+        there = int(x + side * value)
+        seen[y, x] = 0 <= there < WIDTH and other[y, there] == value
+    return seen
+
+
 def plain(root):
     good_pairs(root)
     return "the splits in each", {"train": range(4), "val": (4, 5)}, False
@@ -44,7 +62,8 @@ def splits_above(root):
 def without_splits(root):
     for n in range(5):
         write_pair(root, f"image_left/p{n}.png", f"image_right/p{n}.png", f"disp/p{n}.pfm", n)
-    return "read as left, right and disparity", {"train": None, "val": None}, False
+        write_pfm(root / "disp_right" / f"p{n}.pfm", scene_right(n))
+    return "read as left, right and disparity", {"train": None, "val": None}, "both"
 
 
 def kitti(root, left="image_2", right="image_3", truth="disp_occ_0", seen="disp_noc_0", told="KITTI 2015"):
@@ -68,9 +87,9 @@ def scene_flow(root):
                 own = f"{images}/{split}/{place}"
                 truth = f"disparity/{split}/{place}/left/{n:04}.pfm"
                 write_pair(root, f"{own}/left/{n:04}.png", f"{own}/right/{n:04}.png", truth, n)
-            write_pfm(root / "disparity" / split / place / "right" / f"{n:04}.pfm", scene(n)[2])
+            write_pfm(root / "disparity" / split / place / "right" / f"{n:04}.pfm", -scene_right(n))
             write_pfm(root / truth, np.where(np.arange(WIDTH) % 2, -1, 1) * scene(n)[2])
-    return "read as SceneFlow", {"train": None, "val": None, "test": (4,)}, False
+    return "read as SceneFlow", {"train": None, "val": None, "test": (4,)}, "both"
 
 
 def driving(root):
@@ -90,7 +109,8 @@ def middlebury(root):
 def middlebury_2014(root):
     for n in range(3):
         write_pair(root, f"s{n}/im0.png", f"s{n}/im1.png", f"s{n}/disp0.pfm", n)
-    return "Middlebury's names", {"train": None, "val": None}, False
+        write_pfm(root / f"s{n}" / "disp1.pfm", scene_right(n))
+    return "Middlebury's names", {"train": None, "val": None}, "both"
 
 
 def sintel(root):
@@ -142,7 +162,13 @@ def test_every_arrangement_is_known_by_its_names_and_read_as_it_was_written(tree
             _, right, disparity = scene(number_of(sample.left))
             np.testing.assert_array_equal(sample.right, right)
             np.testing.assert_array_equal(sample.disparity, disparity)
-            if seen:
+            if seen == "both":
+                number = number_of(sample.left)
+                np.testing.assert_array_equal(sample.right_disparity, scene_right(number))
+                np.testing.assert_array_equal(sample.visible, seen_from(disparity, scene_right(number), -1))
+                np.testing.assert_array_equal(sample.right_visible, seen_from(scene_right(number), disparity, 1))
+                assert 0.6 < sample.visible.mean() < 0.97
+            elif seen:
                 np.testing.assert_array_equal(sample.visible, visible(0))
             else:
                 assert sample.visible is None
@@ -205,6 +231,16 @@ def test_a_folder_that_is_none_says_what_is_known(tmp_path):
         with pytest.raises(DataError, match=r"does not exist|has no known layout(.|\n)*Accepted layouts of pairs"):
             open_stereo(where)
     assert not looks_like_stereo(tmp_path / "nothing")
+
+
+def test_a_truth_of_the_right_image_that_is_no_good_is_refused(tmp_path):
+    middlebury_2014(tmp_path)
+    write_pfm(tmp_path / "s1" / "disp1.pfm", scene_right(1)[:9])
+    with pytest.raises(DataError, match=r"s1/disp0\.pfm is 64x96 but .*s1/disp1\.pfm is 9x96"):
+        open_stereo(tmp_path)
+    (tmp_path / "s1" / "disp1.pfm").write_bytes(b"Pf")
+    with pytest.raises(DataError, match=r"does not begin with Pf, width, height and scale: .*s1/disp1\.pfm"):
+        open_stereo(tmp_path)
 
 
 def test_a_folder_that_is_one_scene_itself_is_known(tmp_path):

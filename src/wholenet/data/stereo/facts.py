@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
+from wholenet.data.stereo.disparity_files import as_truth
 from wholenet.data.stereo.sample import StereoSplit
 from wholenet.data.stereo.split import FilePairs, size_problem
 from wholenet.data.stereo.trees import PairFiles
@@ -118,7 +119,8 @@ def _of_files(split: FilePairs, pair: PairFiles) -> PairFacts:
     try:
         truth = split.truth(pair)
         facts = _of_truth(truth)
-        facts = _of_truth(truth, split.visible(pair, truth))
+        right_truth = split.right_truth(pair, truth)
+        facts = _of_truth(truth, split.visible(pair, as_truth(truth, pair.truth, either_sign=True), right_truth))
     except DataError as error:
         problems.append(error)
     differ = ""

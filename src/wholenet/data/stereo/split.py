@@ -23,6 +23,8 @@ from wholenet.data.stereo.trees import PairFiles
 
 VISIBLE = 255
 """In Middlebury's masks; 128 is hidden to the right image, 0 unknown."""
+AGREE = 1.0
+"""Pixels by which the truths of both images may differ at one point."""
 
 
 class FilePairs:
@@ -61,7 +63,16 @@ class FilePairs:
         truth = as_truth(self.truth(pair), pair.truth, either_sign=pair.either_sign)
         if problem := size_problem(pair, left.shape[:2], right.shape[:2], truth.shape):
             raise DataError(problem)
-        return StereoSample(left, right, truth, self.visible(pair, truth))
+        other = self.right_truth(pair, truth)
+        visible = self.visible(pair, truth, other)
+        return StereoSample(
+            left,
+            right,
+            truth,
+            visible,
+            other,
+            None if other is None else seen_by(other[:, ::-1], truth[:, ::-1])[:, ::-1],
+        )
 
     def truth(self, pair: PairFiles) -> NDArray[np.float32]:
         """The disparity in a file, of the sign that it has.
@@ -71,14 +82,32 @@ class FilePairs:
         """
         return read_disparity(pair.truth, self.scale, self.max_megapixels, of_sintel=pair.of_sintel)
 
-    def visible(self, pair: PairFiles, truth: NDArray[np.float32]) -> NDArray[np.bool_] | None:
-        """Which pixels of known ``truth`` [H, W] the right image sees; None where no file says it.
+    def right_truth(self, pair: PairFiles, truth: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """The disparity of the right image [H, W], 0 or more; None where no file has it.
+
+        Raises:
+            DataError: if it cannot be read, or is of another size than the left one's, ``truth``.
+        """
+        if pair.right_truth is None:
+            return None
+        found = read_disparity(pair.right_truth, self.scale, self.max_megapixels)
+        if found.shape != truth.shape:
+            raise DataError(_differ(pair.truth, truth.shape, pair.right_truth, found.shape))
+        return as_truth(found, pair.right_truth, either_sign=pair.either_sign)
+
+    def visible(
+        self, pair: PairFiles, truth: NDArray[np.float32], right_truth: NDArray[np.float32] | None
+    ) -> NDArray[np.bool_] | None:
+        """Which pixels of known ``truth`` [H, W] the right image sees, by files that say so, or else by its own truth.
+
+        Returns:
+            bool [H, W]; None where neither is there.
 
         Raises:
             DataError: if a file cannot be read, or has another size.
         """
         if not pair.seen_in:
-            return None
+            return None if right_truth is None else seen_by(truth, right_truth)
         visible = np.isfinite(truth)
         for path in pair.seen_in:
             if pair.sight == "truth":
@@ -91,6 +120,27 @@ class FilePairs:
                 raise DataError(_differ(pair.truth, truth.shape, path, seen.shape))
             visible &= seen
         return visible
+
+
+def seen_by(truth: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which pixels of the left image the right one sees: where its disparity, at the place that ``truth`` says, is
+    known and the same but for a pixel. What lies outside of it is not seen.
+
+    Args:
+        truth: disparity of the left image [H, W], 0 or more; NaN where it is not known.
+        other: of the right image. In the mirror, of both, left and right change places.
+
+    Returns:
+        bool [H, W].
+    """
+    row, column = np.nonzero(np.isfinite(truth))
+    there = np.rint(column - truth[row, column]).astype(int)
+    seen = np.zeros(truth.shape, bool)
+    inside = there >= 0
+    row, column, there = row[inside], column[inside], there[inside]
+    with np.errstate(invalid="ignore"):
+        seen[row, column] = np.abs(other[row, there] - truth[row, column]) <= AGREE
+    return seen
 
 
 def size_problem(

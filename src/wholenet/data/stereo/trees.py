@@ -23,6 +23,7 @@ from wholenet.data.sample import DataError
 LEFT = ("left", "image_left", "images_left", "left_image", "left_images")
 RIGHT = ("right", "image_right", "images_right", "right_image", "right_images")
 TRUTH = ("disparity", "disparities", "disp", "disparity_left", "disp_left", "left_disparity")
+RIGHT_TRUTH = ("disparity_right", "disp_right", "right_disparity")
 TRUTH_SUFFIXES = (".pfm", ".png", ".npy", ".npz")
 KITTI = (
     ("KITTI 2015", "image_2", "image_3", "disp_occ_0", "disp_noc_0"),
@@ -30,8 +31,12 @@ KITTI = (
     ("KITTI 2012, in grey", "image_0", "image_1", "disp_occ", "disp_noc"),
 )
 PASSES = ("frames_cleanpass", "frames_finalpass")
-SCENE_FILES = (("im0", "im1", ("disp0GT", "disp0")), ("view1", "view5", ("disp1",)), ("im2", "im6", ("disp2",)))
-"""Left, right and truth of Middlebury's scenes: of 2014, 2021 and its evaluation; of 2005, 2006; of 2001, 2003."""
+SCENE_FILES = (
+    ("im0", "im1", ("disp0GT", "disp0"), ("disp1GT", "disp1")),
+    ("view1", "view5", ("disp1",), ("disp5",)),
+    ("im2", "im6", ("disp2",), ("disp6",)),
+)
+"""Left, right and their truths in Middlebury's scenes: of 2014, 2021, its evaluation; of 2005, 2006; of 2001, 2003."""
 SINTEL = (("clean_left", "clean_right"), ("final_left", "final_right"))
 MOST_LOOKED_INTO = 5
 """Folders of a folder that are looked into to tell Middlebury's arrangement."""
@@ -54,6 +59,8 @@ class PairFiles:
     left: Path
     right: Path
     truth: Path
+    right_truth: Path | None = None
+    """That of the right image, where there is one."""
     of_sintel: bool = False
     """Whether the truth is in Sintel's colours."""
     either_sign: bool = False
@@ -85,6 +92,7 @@ class _Folders:
     right: Path
     truth: Path | None
     seen: tuple[Path, ...] = ()
+    right_truth: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -130,18 +138,20 @@ def _plain(root: Path) -> _Layout | None:
     for split, folder in split_folders(root).items():
         left, right = one_of(folder, LEFT), one_of(folder, RIGHT)
         if left and right:
-            splits[split] = _Folders(left, right, one_of(folder, TRUTH))
+            splits[split] = _Folders(left, right, one_of(folder, TRUTH), right_truth=one_of(folder, RIGHT_TRUTH))
     if splits:
         return _Layout("left, right and disparity in each split", splits)
-    left, right, truth = one_of(root, LEFT), one_of(root, RIGHT), one_of(root, TRUTH)
+    left, right, truth, other = (one_of(root, names) for names in (LEFT, RIGHT, TRUTH, RIGHT_TRUTH))
     if left is None or right is None:
         return None
     inner = {kind: split_folders(folder) for kind, folder in (("left", left), ("right", right))}
     if not inner["left"]:
-        return _Layout("left, right and disparity", {"train": _Folders(left, right, truth)})
-    truths = {} if truth is None else split_folders(truth)
+        return _Layout("left, right and disparity", {"train": _Folders(left, right, truth, (), other)})
+    truths, others = ({} if folder is None else split_folders(folder) for folder in (truth, other))
     splits = {
-        split: _Folders(folder, inner["right"].get(split, right / folder.name), truths.get(split))
+        split: _Folders(
+            folder, inner["right"].get(split, right / folder.name), truths.get(split), (), others.get(split)
+        )
         for split, folder in inner["left"].items()
     }
     return _Layout("left, right and disparity, the splits in each", splits)
@@ -244,12 +254,15 @@ def _matched(layout: _Layout, folders: _Folders) -> tuple[list[PairFiles], list[
     truths, still = _keyed(folders.truth, TRUTH_SUFFIXES, "left" if both else None)
     findings = [*found, *more, *still, *_lonely(lefts, rights, truths, folders, sparse=layout.sparse)]
     seen = [_keyed(folder, TRUTH_SUFFIXES, None)[0] for folder in folders.seen]
+    other = folders.truth if both else folders.right_truth
+    others = {} if other is None else _keyed(other, TRUTH_SUFFIXES, "right" if both else None)[0]
     pairs = [
         PairFiles(
             key=key,
             left=left,
             right=rights[key],
             truth=truths[key],
+            right_truth=others.get(key),
             of_sintel=layout.of_sintel,
             either_sign=layout.either_sign,
             sight=layout.sight,
@@ -321,13 +334,13 @@ def _folders_in(folder: Path) -> list[Path]:
         return sorted(folder / entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _scene_files(scene: Path) -> tuple[Path, Path, Path] | None:
-    """Left, right and truth of a scene; None if it is none."""
-    for left, right, truths in SCENE_FILES:
+def _scene_files(scene: Path) -> tuple[Path, Path, Path, Path | None] | None:
+    """Left, right and their truths in a scene; None if it is none."""
+    for left, right, truths, others in SCENE_FILES:
         found = [_first(scene, (name,), IMAGE_SUFFIXES) for name in (left, right)]
         found.append(_first(scene, truths, TRUTH_SUFFIXES))
         if found[0] is not None and found[1] is not None and found[2] is not None:
-            return found[0], found[1], found[2]
+            return found[0], found[1], found[2], _first(scene, others, TRUTH_SUFFIXES)
     return None
 
 
