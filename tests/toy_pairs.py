@@ -30,8 +30,8 @@ class ToyNet(torch.nn.Module):
 
     def forward(self, pair, weights):
         x = F.avg_pool2d(torch.cat([pair.left, pair.right], 1), 4)
-        seen = sum(w * look(x) for w, look in zip(weights["look"][0], self.looks, strict=True))
-        found = self.answer(seen.tanh()).square()
+        first, second = (w * look(x) for w, look in zip(weights["look"][0], self.looks, strict=True))
+        found = self.answer((first + second).tanh()).square()
         full = F.interpolate(found, scale_factor=4.0, mode="bilinear")
         return Disparities(full[:, 0], (found[:, 0], F.avg_pool2d(found, 2, ceil_mode=True)[:, 0]))
 
