@@ -179,6 +179,17 @@ def test_print_config_prints_what_all_options_come_to_as_a_file_for_config(words
     assert capsys.readouterr().out == first
 
 
+def test_print_config_of_another_space_has_its_settings_and_not_the_grids(tmp_path, capsys):
+    main(["fit", "--space=autodeeplab", "--size=tiny", "--epochs=2", "--print-config"])
+    first = capsys.readouterr().out
+    told = yaml.safe_load(first)
+    assert told["size"] == "tiny"
+    assert not {"settings", "stem", "budget", "layers"} & set(told)
+    (tmp_path / "all.yaml").write_text(first)
+    main(["fit", "--print-config", f"--config={tmp_path / 'all.yaml'}"])
+    assert capsys.readouterr().out == first
+
+
 def test_an_unknown_option_in_a_file_is_refused_with_the_file_and_names_near_it(tmp_path, capsys):
     (tmp_path / "recipe.yaml").write_text("epocs: 7\n")
     for words in (["fit", "scenes"], ["retrain", "darts-v1", "data"]):

@@ -17,7 +17,6 @@ from wholenet.spaces.dots.decoding import discretize_stage
 from wholenet.spaces.dots.network import DotsNet
 from wholenet.spaces.dots.pairs import edge_weights, incidence, pair_mask, pairs, temperature, tempered
 from wholenet.spaces.dots.survivors import FREE, PARAMETRIC, survivors_of, survivors_table, table_of_stage
-from wholenet.studies.table_1 import DARTS_ROWS, darts_starts
 
 SURVIVORS = " ".join(f"{FREE[i % 4]}:{PARAMETRIC[i // 2 % 4]}" for i in range(28))
 
@@ -104,13 +103,6 @@ def test_entropy_at_the_start_is_that_of_groups_of_four():
     second.arch.set_uniform()
     found = mean_entry_entropy(second.arch()["normal_pairs"], second.arch.mask("normal_pairs"))
     assert found.item() == pytest.approx((math.log(3) + math.log(6) + math.log(10)) / 40, abs=1e-6)  # 0.129824
-
-
-def test_the_rows_of_table_1_start_at_closed_forms():
-    pairs_of_edges = (math.log(3) + math.log(6) + math.log(10)) / 40
-    starts = darts_starts()
-    assert list(starts) == list(DARTS_ROWS)
-    assert list(starts.values()) == pytest.approx([math.log(8) / 8, math.log(4) / 4, pairs_of_edges], abs=1e-6)
 
 
 def test_the_first_supernet_has_the_parameters_of_the_release():

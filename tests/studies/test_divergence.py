@@ -1,6 +1,7 @@
 """Runs of a study that diverge: known from other failures, marked, not tried again, and no end of anything else."""
 
 import os
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from wholenet.cli import main
 from wholenet.search.config import FitConfig
+from wholenet.search.run_folder import RunFolder
 from wholenet.studies import processes
 from wholenet.studies.pool import Pool
 from wholenet.studies.processes import DIVERGED, mark_diverged, run_each, why_diverged
@@ -96,7 +98,7 @@ def test_the_command_line_says_that_a_run_diverged_as_studies_look_for_it(monkey
 def test_a_study_of_segmentation_cannot_do_without_a_run_and_does_not_try_it_again(tmp_path):
     pool = Pool(tmp_path, 1, Console(quiet=True))
     config = FitConfig(data="scenes", out="")
-    pool.path(config).mkdir()
+    RunFolder.create(replace(config, out=str(pool.path(config))))
     mark_diverged(pool.path(config), WHY)
     with pytest.raises(ValueError, match=r"1 of 1 runs .* diverged: .*seed0-.*: the loss became nan in epoch 1.*lower"):
         pool.trained([config])

@@ -16,9 +16,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+import wholenet.studies.entropies as entropies_module
 import wholenet.studies.figure_2 as figure_2_module
 import wholenet.studies.magnitudes as magnitudes_module
 import wholenet.studies.pays as pays_module
+import wholenet.studies.systems as systems_module
 import wholenet.studies.table_3 as table_3_module
 import wholenet.studies.table_4 as table_4_module
 from forked import fork_commands
@@ -52,7 +54,7 @@ class HerePool(Pool):
 
     started = 0
 
-    def trained(self, configs):
+    def done(self, configs):
         self.folder.mkdir(parents=True, exist_ok=True)
         for config in configs:
             path = self.path(config)
@@ -121,6 +123,10 @@ def patch_studies(monkeypatch):
     monkeypatch.setattr(figure_2_module, "SHARES", (0.0, 0.3))
     monkeypatch.setattr(pays_module, "BUDGETS", ("60%",))
     monkeypatch.setattr(table_3_module, "PAPER", {"small": table_3_module.PAPER["small"]})
+    monkeypatch.setitem(systems_module.LENGTH, "cpu", 1)
+    few = {name: systems_module.SYSTEMS[name] for name in ("dense grid, two-stage",)}
+    monkeypatch.setattr(systems_module, "SYSTEMS", few)
+    monkeypatch.setitem(entropies_module.TRELLIS, "cpu", {"size": "tiny", "layers": 1, "filters": 2, "blocks": 1})
     monkeypatch.setattr(table_4_module, "INPUT", (64, 128))
     monkeypatch.setattr(pays_module, "BASE", pays_module.BASE | {"size": "nano", "steps_per_epoch": 1})
     monkeypatch.setattr(magnitudes_module, "SWEEP", (0.01, 0.1, 1.0))
@@ -301,6 +307,7 @@ def test_a_run_that_fails_ends_the_study_with_the_end_of_its_log(setting, tmp_pa
         (["table-2", "--set", "rate=1"], "expected NAME=VALUE with one of data_seed,"),
         (["table-2", "--set", "lr=-1"], "lr=-1: expected above 0"),
         (["table-7"], "--make-coarse"),
+        (["table-2", "--labelled", "x"], "--labelled is of table-1"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_do(words, message, tmp_path, capsys):

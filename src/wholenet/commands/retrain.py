@@ -40,7 +40,7 @@ def retrain(
     if print_config:
         from wholenet.cells.retrain import retrain_config  # imports torch
 
-        print_as_file(retrain_config(**{"data": "", "out": "", "genotype": "", **found}), "genotype")
+        print_as_file(retrain_config(**{"data": "", "out": "", "genotype": "", **found}))
         return
     if resume is None and not {"genotype", "data", "out"} <= set(found):
         raise ValueError("give a genotype, the data and a folder: `wholenet retrain GENOTYPE DATA --out RUN`")

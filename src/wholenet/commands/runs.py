@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import yaml
 
 from wholenet.option_files import OptionFiles
-from wholenet.search.cell_config import ClassifierConfig
 from wholenet.search.config import MACHINE
+from wholenet.search.config_files import options_of
+from wholenet.search.search_config import RunConfig
 from wholenet.search.train_config import TrainConfig
 from wholenet.signatures import Shown
 from wholenet.spaces.cell_tables import is_cell_space
@@ -158,9 +159,7 @@ def in_all_processes(work: Callable[[], Result]) -> Result | None:
     return ended if tells else None
 
 
-def print_as_file(config: TrainConfig | ClassifierConfig, *but: str, **instead: Any) -> None:
-    """Print a config as a file for ``--config``: data and folder are no options. ``instead``: values of some fields."""
-    values = {**asdict(config), **instead}
-    values = {name: value for name, value in values.items() if name not in ("data", "out", *but)}
-    values |= {**values.pop("settings", {}), **values.pop("task_settings", {})}
+def print_as_file(config: RunConfig, *but: str, **instead: Any) -> None:
+    """Print a config as a file for ``--config``, without the options ``but``. ``instead``: values of some of them."""
+    values = {name: value for name, value in {**options_of(config), **instead}.items() if name not in but}
     print(yaml.safe_dump(values, sort_keys=False), end="")

@@ -58,8 +58,7 @@ def search(
             f"{', '.join(METHODS)}"
         )
     if print_config:
-        varied = {name for special in METHODS[method].searches for name in special}
-        print_as_file(cell_config(**{"data": "", "out": "", **found}), *varied)
+        print_as_file(cell_config(**{"data": "", "out": "", **found}))
         return
     if resume is None and ("data" not in found or "out" not in found):
         raise ValueError("give the data and a folder for the run: `wholenet fit DATA --out RUN --space darts`")

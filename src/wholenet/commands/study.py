@@ -26,6 +26,7 @@ def study(
     out: str,
     jobs: Jobs = 0,
     make_coarse: bool = False,
+    labelled: str | None = None,
     overrides: Assignments = (),
 ) -> None:
     """Rerun a table or figure of the papers, their numbers beside ours.
@@ -38,11 +39,14 @@ def study(
         out: Folder for results and runs; finished runs there are used.
         jobs: Runs at the same time; 0: a CPU core each, or one on a GPU.
         make_coarse: Make coarse annotations out of the fine ones.
+        labelled: Labelled images, for the ends of DARTS' rows in table-1.
         overrides: An option of fit for every run; repeatable.
     """
     cells = name in CELL_STUDIES
     if cells and (data is None or make_coarse):
         raise ValueError(f"study {name} searches on labelled images: give --data CIFAR10, without --make-coarse")
+    if labelled is not None and name != "table-1":
+        raise ValueError(f"--labelled is of table-1; study {name} has no rows for it: leave it out")
     kind = CellSetting if cells else Setting
     setting = kind(
         scale=scale,
@@ -51,6 +55,7 @@ def study(
         seeds=seeds,
         jobs=jobs,
         make_coarse=make_coarse,
+        labelled=labelled,
         overrides=tuple(assigned(text, _changeable(CellConfig if cells else FitConfig)) for text in overrides),
     )
     from wholenet import parallel

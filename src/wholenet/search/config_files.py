@@ -17,7 +17,8 @@ from wholenet.checked import built
 from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.search.cell_config import ADDED as ADDED_TO_CELLS
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
-from wholenet.search.config import ADDED, FitConfig
+from wholenet.search.config import ADDED, GRID_ALONE, FitConfig
+from wholenet.search.methods import METHODS
 from wholenet.search.search_config import RunConfig
 from wholenet.search.task_config import TaskConfig
 
@@ -26,8 +27,6 @@ END = "# all of it: without this line, the file was cut short"
 """Last line of a run's config."""
 KINDS: dict[str, type[ClassifierConfig]] = {"search": CellConfig, "retrain": RetrainConfig}
 """Of runs on a cell space."""
-NO_OPTIONS = ("data", "out", "genotype")
-"""Fields that are typed otherwise."""
 
 
 def write_config(config: RunConfig, path: Path) -> None:
@@ -41,10 +40,24 @@ def write_values(values: dict[str, Any], path: Path) -> None:
     write_whole(path, f"{yaml.safe_dump(values, sort_keys=False)}{END}\n")
 
 
-def write_options(config: ClassifierConfig, path: Path) -> None:
-    """Write a file for ``--config``: every field that is an option."""
-    values = {name: value for name, value in dataclasses.asdict(config).items() if name not in NO_OPTIONS}
-    write_whole(path, yaml.safe_dump(values, sort_keys=False))
+def options_of(config: RunConfig) -> dict[str, Any]:
+    """What a file for ``--config`` holds of a run like this: every field that is an option of it, and the settings of
+    its space and its task. Data and folder are typed."""
+    typed = {"data", "out"}
+    if isinstance(config, RetrainConfig):
+        typed.add("genotype")
+    if isinstance(config, CellConfig):  # which gives its searches several values of these
+        typed |= {name for special in METHODS[config.method].searches for name in special}
+    if isinstance(config, FitConfig) and config.space != "grid":
+        typed |= set(GRID_ALONE)
+    values = dataclasses.asdict(config)
+    settings = {**values.pop("settings", {}), **values.pop("task_settings", {})}
+    return {name: value for name, value in values.items() if name not in typed} | settings
+
+
+def write_options(config: RunConfig, path: Path) -> None:
+    """Write a file for ``--config``."""
+    write_whole(path, yaml.safe_dump(options_of(config), sort_keys=False))
 
 
 def read_config(path: Path) -> Any:

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from wholenet.architecture import drop_weakest
 from wholenet.diagnostics.discretization import CurvePoint, current_weights, renormalized
-from wholenet.report.style import CYCLE, INK, saved_figure
 from wholenet.spaces.supernet import Supernet, with_weights
 from wholenet.studies.control import control_epochs
 from wholenet.studies.cutting import Cutting, cut_once
+from wholenet.studies.drawing import draw_curves
 from wholenet.studies.pool import Pool
 from wholenet.studies.protocols import UNIFORM
 from wholenet.studies.result import Result, Spread, Table, spread
@@ -88,7 +88,18 @@ def budget(setting: Setting, pool: Pool) -> Result:
     )
     gains = [spread([a[i] - b[i] for a, b in zip(searched, chance, strict=True)]) for i in range(len(SHARES))]
     rows.append(["gain of the search, paired by seed", *gains])
-    _draw(setting.out / FIGURE, curves)
+    draw_curves(
+        setting.out / FIGURE,
+        {
+            label: [(100 * share, at) for share, at in zip(SHARES, curve, strict=True)]
+            for label, curve in curves.items()
+        },
+        x="edges dropped, %",
+        y="mIoU, %",
+        control=ARMS[UNIFORM, "random"],
+        legend="lower left",
+        bottom=0,
+    )
     return Result(
         title="Does the search pay at a smaller budget?",
         source="Ours; the paper trains no frozen-uniform control",
@@ -128,19 +139,3 @@ def ranked_cut(model: Supernet, ranking: Ranking, share: float, seed: int) -> tu
     kept = drop_weakest(ranking(weights["beta"], mask, seed), mask, share) > 0
     weights["beta"] = weights["beta"] * kept
     return renormalized(with_weights(model, weights)), int(mask.sum() - kept.sum())
-
-
-def _draw(path: Path, curves: Mapping[str, list[Spread]]) -> None:
-    with saved_figure(path, 7.0, 4.2) as figure:
-        ax = figure.subplots()
-        for (label, curve), color in zip(curves.items(), (CYCLE[0], CYCLE[1], CYCLE[2], INK), strict=True):
-            dropped, mean = [100 * share for share in SHARES], [100 * point.mean for point in curve]
-            ax.errorbar(
-                dropped, mean, [100 * (point.sd or 0) for point in curve],
-                fmt="o-", ms=4, lw=1.4, capsize=3, color=color, label=label,
-            )  # fmt: skip
-        ax.set_xlabel("edges dropped, %")
-        ax.set_ylabel("mIoU, %")
-        ax.set_ylim(bottom=0)
-        ax.legend(loc="lower left")
-        figure.tight_layout()

@@ -15,9 +15,10 @@ CATALOG: dict[str, str] = {
     "length": "short and long searches, each against such a control",
     "figure-4": "the dominant eigenvalue during the search on S1-S4, with the data split and without",
     "robust-darts": "early stopping, adaptive and stronger regularisation against DARTS, on two of these spaces",
+    "spaces": "all methods on DARTS' space, against random genotypes and a frozen-uniform supernet",
     "pays": "one network of a budget: searched for in one run, cut by chance, narrower or shallower from the start",
     "budget": "the same once edges are dropped: by learned strength, against chance",
 }
 """What each one shows."""
-CELL_STUDIES = ("figure-4", "robust-darts")
+CELL_STUDIES = ("figure-4", "robust-darts", "spaces")
 """Those on labelled images; the others are on images with masks."""

@@ -17,7 +17,8 @@ from wholenet.search.equal_time import equal_time
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.drawing import draw_arms
 from wholenet.studies.magnitudes import end_entropy
-from wholenet.studies.pool import Pool, final_miou, seconds
+from wholenet.studies.outcomes import final_miou, seconds
+from wholenet.studies.pool import Pool
 from wholenet.studies.protocols import UNIFORM
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting

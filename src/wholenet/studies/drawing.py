@@ -1,14 +1,17 @@
-"""The picture that most tables get: one line per arm, a dot per seed, the mean as a bar; the paper's beside it."""
+"""The pictures that studies get: a row per arm with a dot per seed and the mean as a bar, the paper's beside it; or
+curves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
+from typing import Literal
 
 from matplotlib.axes import Axes
 
 from wholenet.report.style import BLUE, CYCLE, FAINT, INK, MUTED, saved_figure
+from wholenet.studies.result import Spread
 
 Paper = Mapping[str, tuple[float, float]]
 """Mean and standard deviation (0 where there is none) by arm; arms may be missing."""
@@ -49,6 +52,40 @@ def draw_arms(
             ax.set_xlabel(quantity)
             ax.grid(axis="x", color=FAINT)
             ax.grid(axis="y", visible=False)
+        figure.tight_layout()
+
+
+def draw_curves(
+    path: Path,
+    curves: Mapping[str, Sequence[tuple[float, Spread]]],
+    *,
+    x: str,
+    y: str,
+    control: str,
+    legend: Literal["lower left", "lower right"],
+    bottom: float | None = None,
+) -> None:
+    """Draw ``curves`` (name -> x and a share over seeds, in per cent) with their standard deviations, ``control`` in
+    ink."""
+    with saved_figure(path, 7.0, 4.2) as figure:
+        ax = figure.subplots()
+        colors = iter(CYCLE)
+        for name, points in curves.items():
+            ax.errorbar(
+                [at for at, _ in points],
+                [100 * found.mean for _, found in points],
+                [100 * (found.sd or 0) for _, found in points],
+                fmt="o-" if len({at for at, _ in points}) > 1 else "o",
+                ms=4,
+                lw=1.4,
+                capsize=3,
+                color=INK if name == control else next(colors),
+                label=name,
+            )
+        ax.set_xlabel(x)
+        ax.set_ylabel(y)
+        ax.set_ylim(bottom=bottom)
+        ax.legend(loc=legend)
         figure.tight_layout()
 
 

@@ -14,7 +14,8 @@ from wholenet.report.style import BLUE, VERMILION, saved_figure
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.spaces.darts_genotype import cell_genotype_from_dict
-from wholenet.studies.cell_pool import CellPool, diverged, error, notes_on_diverged
+from wholenet.studies.outcomes import diverged, error, notes_on_diverged
+from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import CellSetting
 
@@ -36,10 +37,10 @@ def searches(setting: CellSetting, space: str, arm: str) -> list[CellConfig]:
     if arm == "no split" and setting.scale != "paper":
         epochs, every = (max(1, round(n * base.weights_share)) for n in (base.epochs, base.eigenvalue_every))
         base = replace(base, epochs=epochs, eigenvalue_every=every)
-    return [setting.seeded(base, seed) for seed in range(setting.seeds)]
+    return setting.over_seeds(base)
 
 
-def figure_4(setting: CellSetting, pool: CellPool) -> Result:
+def figure_4(setting: CellSetting, pool: Pool) -> Result:
     """A search of each kind for each seed."""
     if not setting.example.eigenvalue_every:
         raise ValueError("--set eigenvalue_every=0: this study is about the eigenvalue; leave it out")

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from wholenet.report.style import CYCLE, INK, saved_figure
 from wholenet.search.config import FitConfig
 from wholenet.search.removal import begun_with, goal_for
 from wholenet.search.run_folder import RunFolder, recorded_facts, spec_of
 from wholenet.spaces.catalog import subnets
 from wholenet.spaces.space import Facts, Spec
+from wholenet.studies.drawing import draw_curves
+from wholenet.studies.outcomes import final_miou
 from wholenet.studies.paired import paired
-from wholenet.studies.pool import Pool, final_miou
+from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
 from wholenet.studies.step_times import relative_times
@@ -132,7 +132,15 @@ def _result(
                 "miou": ours,
                 "searched_minus_this": [gain.mean, gain.low, gain.high] if gain.n > 1 else gain.mean,
             }
-    _draw(setting.out / FIGURE, values)
+    points = {arm: [values[f"{budget}, {arm}"] for budget in BUDGETS] for arm in ARMS}
+    draw_curves(
+        setting.out / FIGURE,
+        {arm: [(one["macs"] / 1e6, spread(one["miou"])) for one in found] for arm, found in points.items()},
+        x="multiply-adds of the final network, millions",
+        y="mIoU, %",
+        control=WHOLE,
+        legend="lower right",
+    )
     columns = ["budget", "network", "multiply-adds", "epochs", "cost", "mIoU, %", "searched minus this, points"]
     return Result(
         title="Why search, then? What a budget buys",
@@ -152,27 +160,3 @@ def _result(
         ],
         figure=FIGURE,
     )
-
-
-def _draw(path: Path, values: Mapping[str, Mapping[str, Any]]) -> None:
-    """mIoU against multiply-adds, a line for each way to a network."""
-    with saved_figure(path, 7.0, 4.2) as figure:
-        ax = figure.subplots()
-        for arm, color in zip(ARMS, (*CYCLE[: len(ARMS) - 1], INK), strict=True):
-            points = [values[f"{budget}, {arm}"] for budget in BUDGETS]
-            found = [spread(point["miou"]) for point in points]
-            ax.errorbar(
-                [point["macs"] / 1e6 for point in points],
-                [100 * one.mean for one in found],
-                [100 * (one.sd or 0) for one in found],
-                fmt="o-" if arm != WHOLE else "o",
-                ms=4,
-                lw=1.4,
-                capsize=3,
-                color=color,
-                label=arm,
-            )
-        ax.set_xlabel("multiply-adds of the final network, millions")
-        ax.set_ylabel("mIoU, %")
-        ax.legend(loc="lower right")
-        figure.tight_layout()

@@ -19,8 +19,9 @@ from wholenet.search.random_search import random_genotype
 from wholenet.spaces.cell_tables import TABLES, TYPES, CellEdge
 from wholenet.spaces.cell_tables import Table as SpaceTable
 from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict, write_cell_genotype
-from wholenet.studies.cell_pool import CellPool, diverged, error, notes_on_diverged, result
 from wholenet.studies.drawing import draw_arms
+from wholenet.studies.outcomes import diverged, error, notes_on_diverged, result
+from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import CellSetting
 
@@ -45,7 +46,7 @@ FIGURE = "robust-darts.png"
 COLUMNS = ("space", "method", "skip or noise, of 16", "eigenvalue", "one-shot error, %", "retrained error, %")
 
 
-def robust_darts(setting: CellSetting, pool: CellPool) -> Result:
+def robust_darts(setting: CellSetting, pool: Pool) -> Result:
     """A search and a training of each kind for each seed."""
     rule = RULE[setting.scale]
     _check_data(setting)
@@ -147,7 +148,7 @@ def training(setting: CellSetting, genotype: str, seed: int) -> RetrainConfig:
     return RetrainConfig(out="", genotype=genotype, seed=seed, **{**options, **RETRAINING[setting.scale]})
 
 
-def written(pool: CellPool, space: str, genotype: CellGenotype) -> str:
+def written(pool: Pool, space: str, genotype: CellGenotype) -> str:
     """The file of ``genotype``, which was found in ``space``."""
     digest = hashlib.sha256(json.dumps(genotype.to_dict()).encode()).hexdigest()[:10]
     path = (pool.folder / "genotypes" / f"{space}-{digest}.yaml").resolve()

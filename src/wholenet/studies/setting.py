@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from wholenet.checked import Count, Jobs, checked
 from wholenet.search.cell_config import CellConfig, cell_config
-from wholenet.search.config import FitConfig
+from wholenet.search.config import GRID_ALONE, FitConfig
 from wholenet.search.methods import METHODS
+from wholenet.search.search_config import RunConfig
 
+Run = TypeVar("Run", bound=RunConfig)
 Scale = Literal["cpu", "gpu", "paper"]
 
 SCALES: dict[str, dict[str, Any]] = {
@@ -105,6 +108,9 @@ class StudySetting:
     """Where the data has no coarse annotations, make them from the fine ones."""
     overrides: tuple[tuple[str, Any], ...] = ()
     """Fields of the config that every run of the study shall have."""
+    labelled: str | None = None
+    """Of a study on images with masks, labelled images for its rows that are searches on a cell space; these have their
+    scale's own fields."""
 
     @property
     def example(self) -> FitConfig | CellConfig:
@@ -114,6 +120,10 @@ class StudySetting:
             ValueError: for overrides that no run can have.
         """
         raise NotImplementedError
+
+    def over_seeds(self, config: Run) -> list[Run]:
+        """The same run with each seed."""
+        return [replace(config, seed=seed) for seed in range(self.seeds)]
 
     @property
     def parallel(self) -> int:
@@ -136,6 +146,7 @@ class StudySetting:
         """The options of this call, to put behind ``wholenet study NAME``."""
         words = [f"--scale {self.scale}", f"--data {Path(self.data).name}", f"--seeds {self.seeds}"]
         words += ["--make-coarse"] * self.make_coarse
+        words += [] if self.labelled is None else [f"--labelled {Path(self.labelled).name}"]
         words += [f"--set {name}={value}" for name, value in self.overrides]
         return " ".join(words)
 
@@ -161,9 +172,14 @@ class Setting(StudySetting):
         self.refuse_fixed(*changes)
         return replace(config, **changes)
 
-    def over_seeds(self, config: FitConfig) -> list[FitConfig]:
-        """The same run with each seed."""
-        return [replace(config, seed=seed) for seed in range(self.seeds)]
+    def elsewhere(self, config: FitConfig, space: str, settings: Mapping[str, Any]) -> FitConfig:
+        """``config`` in a space that is not the grid, of these ``settings``; what shapes a grid has its defaults.
+
+        Raises:
+            ValueError: if space or settings were fixed from outside.
+        """
+        nothing = {field.name: field.default for field in fields(FitConfig) if field.name in GRID_ALONE}
+        return self.varied(replace(config, **nothing), space=space, settings=dict(settings))
 
 
 class CellSetting(StudySetting):

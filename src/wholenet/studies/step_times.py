@@ -17,18 +17,24 @@ from typing import Any
 import torch
 
 from wholenet.files import read_text, write_whole
+from wholenet.search.cell_config import ClassifierConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.steps import Batch, weight_step
 from wholenet.spaces.catalog import create_from
 from wholenet.spaces.space import Spec
+from wholenet.tasks.classification import ClassificationLoss
 from wholenet.tasks.segmentation import SegmentationLoss
 
+Sized = FitConfig | ClassifierConfig
+"""A run on images with masks, or on labelled ones: whose batches are of a size."""
+SIDE = 32
+"""Of labelled images that are left as they are: CIFAR's."""
 ROUNDS = 5
 """Steps of each network that are timed, after one that is not."""
 
 
-def relative_times(specs: Mapping[str, Spec], to: Spec, config: FitConfig, path: Path) -> dict[str, float]:
-    """Time of a weight step of each of ``specs`` over one of ``to``, on a batch of ``config``'s size: the median of
+def relative_times(specs: Mapping[str, Spec], to: Spec, config: Sized, path: Path) -> dict[str, float]:
+    """Time of a weight step of each of ``specs`` over one of ``to``, on a batch as ``config`` has them: the median of
     rounds. Kept in the file ``path``: a study that is continued goes on with what it began with."""
     kept: dict[str, float] = json.loads(read_text(path)) if path.exists() else {}
     keys = {name: _key(spec, to, config) for name, spec in specs.items()}
@@ -40,8 +46,9 @@ def relative_times(specs: Mapping[str, Spec], to: Spec, config: FitConfig, path:
     return {name: kept[key] for name, key in keys.items()}
 
 
-def _key(spec: Spec, to: Spec, config: FitConfig) -> str:
-    said = [_told(spec), _told(to), config.batch, config.crop, config.threads]
+def _key(spec: Spec, to: Spec, config: Sized) -> str:
+    size = config.crop if isinstance(config, FitConfig) else config.side
+    said = [_told(spec), _told(to), config.batch, size, config.threads]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -52,13 +59,15 @@ def _told(spec: Spec) -> dict[str, Any]:
     return {**values, "settings": settings}
 
 
-def _step(spec: Spec, config: FitConfig) -> Callable[[], object]:
+def _step(spec: Spec, config: Sized) -> Callable[[], object]:
     torch.manual_seed(0)
     model = create_from(spec).train()
-    optimizer, loss = torch.optim.SGD(model.net.parameters(), lr=0.0, momentum=0.9), SegmentationLoss()
-    shape = (config.batch, *config.crop_size)
-    images = torch.randn(shape[0], spec.channels, *shape[1:]).contiguous(memory_format=torch.channels_last)
-    batch = Batch(images, torch.randint(spec.outputs, shape))
+    optimizer = torch.optim.SGD(model.net.parameters(), lr=0.0, momentum=0.9)
+    masks = isinstance(config, FitConfig)
+    size = config.crop_size if masks else (config.side or SIDE,) * 2
+    loss = SegmentationLoss() if masks else ClassificationLoss()
+    images = torch.randn(config.batch, spec.channels, *size).contiguous(memory_format=torch.channels_last)
+    batch = Batch(images, torch.randint(spec.outputs, (config.batch, *(size if masks else ()))))
     return lambda: weight_step(model, batch, loss, optimizer)
 
 

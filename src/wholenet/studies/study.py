@@ -17,7 +17,6 @@ from wholenet.report.data_check import printable
 from wholenet.report.progress import plain
 from wholenet.studies.budget import budget
 from wholenet.studies.catalog import CATALOG
-from wholenet.studies.cell_pool import CellPool
 from wholenet.studies.control import control, length
 from wholenet.studies.figure_2 import figure_2
 from wholenet.studies.figure_3 import figure_3
@@ -27,6 +26,7 @@ from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, result_files, write_result
 from wholenet.studies.robust_darts import robust_darts
 from wholenet.studies.setting import CellSetting, Setting
+from wholenet.studies.spaces import spaces
 from wholenet.studies.table_1 import table_1
 from wholenet.studies.table_2 import table_2
 from wholenet.studies.table_3 import table_3
@@ -50,9 +50,10 @@ STUDIES: Mapping[str, Callable[[Setting, Pool], Result]] = {
 }
 
 
-CELL_STUDIES: Mapping[str, Callable[[CellSetting, CellPool], Result]] = {
+CELL_STUDIES: Mapping[str, Callable[[CellSetting, Pool], Result]] = {
     "figure-4": figure_4,
     "robust-darts": robust_darts,
+    "spaces": spaces,
 }
 """Those on labelled images."""
 
@@ -72,24 +73,25 @@ def study(name: str, setting: Setting | CellSetting, console: Console | None = N
     for path in result_files(name, setting):
         check_output(path)
     console = console or Console()
-    say = plain(console)
     setting = replace(setting, data=place_of(setting.data))  # a run is known by it: from wherever the study is called
+    if setting.labelled is not None:
+        if not may_be_labelled(setting.labelled):
+            raise ValueError(f"--labelled {setting.labelled}: no labelled images there; give CIFAR10, or leave it out")
+        setting = replace(setting, labelled=place_of(setting.labelled))
     _ = setting.example  # a bad --set is refused here
-    if isinstance(setting, CellSetting):
-        if not may_be_labelled(setting.data):
-            raise ValueError(f"study {name} searches on labelled images; {setting.data} has none: give --data CIFAR10")
-        say(printable(how_read(setting.data, "classification")))
-        result = CELL_STUDIES[name](setting, CellPool(setting.out / "runs", setting.parallel, console))
-    else:
-        if setting.scale == "paper" and name != "table-3":
-            _check_cityscapes(setting)
-        say(printable(how_read(setting.data, "segmentation")))
-        result = STUDIES[name](setting, Pool(setting.out / "runs", setting.parallel, console))
+    task = "classification" if isinstance(setting, CellSetting) else "segmentation"
+    if task == "classification" and not may_be_labelled(setting.data):
+        raise ValueError(f"study {name} searches on labelled images; {setting.data} has none: give --data CIFAR10")
+    if task == "segmentation" and setting.scale == "paper" and name != "table-3":
+        _check_cityscapes(setting)
+    plain(console)(printable(how_read(setting.data, task)))
+    pool = Pool(setting.out / "runs", setting.parallel, console)
+    result = CELL_STUDIES[name](setting, pool) if isinstance(setting, CellSetting) else STUDIES[name](setting, pool)
     page, _ = write_result(result, name, setting)
     return result, page
 
 
-def _check_cityscapes(setting: Setting) -> None:
+def _check_cityscapes(setting: Setting | CellSetting) -> None:
     source = open_data(setting.data)
     if source.classes.names != CITYSCAPES.names:
         raise ValueError(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from wholenet.studies.drawing import draw_arms
 from wholenet.studies.magnitudes import end_entropy, penalized_arms
-from wholenet.studies.pool import Pool, final_miou
+from wholenet.studies.outcomes import final_miou
+from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
 

@@ -1,20 +1,22 @@
 """Table 4 (Sec. 4.4): the supernet as the final model, against searching, cutting and training again.
 
 The paper sets its supernets beside other people's, trained for other lengths on other data. Here all is one space, one
-data set and one total cost, and the network that never searched is a row too.
+data set and one total cost, and the network that never searched is a row too. Other systems follow (systems.py), at
+a total cost of their own, beside the grid at the same.
 """
 
 from __future__ import annotations
 
 from wholenet.deploy.model_folder import load_model
-from wholenet.search.cost import run_macs
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.count import macs_as_run
 from wholenet.studies.drawing import draw_arms
-from wholenet.studies.pool import Pool, final_miou, seconds
-from wholenet.studies.protocols import protocol_runs
+from wholenet.studies.outcomes import final_miou, seconds, training_tmacs
+from wholenet.studies.pool import Pool
+from wholenet.studies.protocols import SINGLE
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
+from wholenet.studies.systems import notes, ways
 
 PAPER = [
     ("Auto-DeepLab", 695, "34.9", "80.3"),
@@ -31,28 +33,38 @@ INPUT = (1024, 2048)
 
 
 def table_4(setting: Setting, pool: Pool) -> Result:
-    """Train every protocol with every seed."""
-    arms = protocol_runs(setting, pool)
+    """Train every protocol and every other system with every seed."""
+    arms = ways(setting, pool)
     rows: list[list[str | Spread]] = []
     values, finals = {}, {}
-    for name, runs in arms.items():
-        two_stage = runs[0].config.protocol == "two-stage"
-        one_shot = spread([final_miou(RunFolder(run.search) if two_stage else run) for run in runs])
-        final = spread([final_miou(run) for run in runs])
-        finals[name] = [100 * final_miou(run) for run in runs]
-        macs, time_s = spread([run_macs(run) / 1e12 for run in runs]), spread([seconds(run) for run in runs])
-        network = spread([_network_macs(run) / 1e9 for run in runs])
-        rows.append([name, one_shot, final, network.shown(digits=2), macs.shown(digits=3), time_s.shown(digits=0)])
+    for name, way in arms.items():
+        one_shot, final = (spread([final_miou(run) for run in runs]) for runs in (way.searched, way.final))
+        finals[name] = [100 * final_miou(run) for run in way.final]
+        macs, time_s = (spread(way.costs(of)[1]) for of in (training_tmacs, seconds))
+        counted = [_counted(run) for run in way.final]
+        parameters, network = (spread([one[i] for one in counted]) for i in range(2))
+        rows.append(
+            [
+                name,
+                one_shot,
+                final,
+                parameters.shown(digits=2),
+                network.shown(digits=2),
+                macs.shown(digits=3),
+                time_s.shown(digits=0),
+            ]
+        )
         values[name] = {
             "one_shot_miou": one_shot,
             "final_miou": final,
+            "final_mparameters": parameters,
             "final_gmacs": network,
             "training_tmacs": macs,
             "training_seconds": time_s,
-            "retrain_epochs": [run.config.retrain_epochs for run in runs] if two_stage else None,
+            "retrain_epochs": [len(run.records()) for run in way.final] if way.retrains else None,
         }
     draw_arms(setting.out / FIGURE, finals, {}, quantity="mIoU of the final network, %", ours="at one total cost")
-    base = next(iter(arms.values()))[0].config
+    base = arms[SINGLE].final[0].config
     return Result(
         title="Table 4: one stage or two",
         source="Seed paper, Table 4 and Sec. 4.4",
@@ -61,6 +73,7 @@ def table_4(setting: Setting, pool: Pool) -> Result:
                 "protocol",
                 "one-shot mIoU, %",
                 "final mIoU, %",
+                "parameters, M",
                 "final network, G multiply-adds",
                 "training, T multiply-adds",
                 "training, s",
@@ -73,6 +86,7 @@ def table_4(setting: Setting, pool: Pool) -> Result:
             "trained from scratch.",
             f"Single-stage: {base.epochs} epochs. Two-stage: the same search, and as much retraining as the "
             "multiply-adds of the fine-tuning pay for. Frozen-uniform: as many epochs as fit into single-stage's time.",
+            *notes(setting),
             "Final network: multiply-adds as run, for one image of {}x{} pixels.".format(*INPUT),
             "The paper (other lengths, other data, no control): "
             + "; ".join(f"{name} {s} one-shot, {t} retrained" for name, _, s, t in PAPER)
@@ -83,5 +97,7 @@ def table_4(setting: Setting, pool: Pool) -> Result:
     )
 
 
-def _network_macs(run: RunFolder) -> int:
-    return macs_as_run(load_model(run.path, task="segmentation").network, *INPUT)
+def _counted(run: RunFolder) -> tuple[float, float]:
+    """Of the final network: parameters in millions, multiply-adds in thousands of millions."""
+    network = load_model(run.path, task="segmentation").network
+    return sum(p.numel() for p in network.net.parameters()) / 1e6, macs_as_run(network, *INPUT) / 1e9

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wholenet.search.cost import run_macs
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.drawing import draw_arms
-from wholenet.studies.pool import Pool, seconds
-from wholenet.studies.protocols import protocol_runs
+from wholenet.studies.outcomes import seconds, training_tmacs
+from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
+from wholenet.studies.systems import notes, ways
 
 PAPER = [
     ("Auto-DeepLab", "40", "3", "16000"),
@@ -26,22 +26,17 @@ def table_6(setting: Setting, pool: Pool) -> Result:
     """The costs of the runs of Table 4."""
     rows: list[list[str | Spread]] = []
     values, shown = {}, {}
-    for name, runs in protocol_runs(setting, pool).items():
-        two_stage = runs[0].config.protocol == "two-stage"
-        first = [RunFolder(run.search) for run in runs] if two_stage else runs
-        cells: list[str | Spread] = [name]
-        costs = {}
-        for stage, parts in (("first", first), ("all", runs)):
-            costs[stage] = {
-                "tmacs": spread([run_macs(run) / 1e12 for run in parts]),
-                "seconds": spread([seconds(run) for run in parts]),
-            }
-        epochs = _epochs(first), _epochs(runs) if two_stage else "-"
-        cells += [*epochs, costs["first"]["tmacs"].shown(digits=3), costs["all"]["tmacs"].shown(digits=3)]
-        cells += [costs["first"]["seconds"].shown(digits=0), costs["all"]["seconds"].shown(digits=0)]
+    for name, way in ways(setting, pool).items():
+        tmacs, time_s = way.costs(training_tmacs), way.costs(seconds)
+        costs = {
+            stage: {"tmacs": spread(tmacs[i]), "seconds": spread(time_s[i])} for i, stage in enumerate(("first", "all"))
+        }
+        cells: list[str | Spread] = [name, _epochs(way.searched), _epochs(way.final) if way.retrains else "-"]
+        cells += [costs[stage]["tmacs"].shown(digits=3) for stage in ("first", "all")]
+        cells += [costs[stage]["seconds"].shown(digits=0) for stage in ("first", "all")]
         rows.append(cells)
-        values[name] = {"epochs": [len(run.records()) for run in first], **costs}
-        shown[name] = [run_macs(run) / 1e12 for run in runs]
+        values[name] = {"epochs": [len(run.records()) for run in way.searched], **costs}
+        shown[name] = tmacs[1]
     draw_arms(setting.out / FIGURE, shown, {}, quantity="training, T multiply-adds", ours="cost, all stages")
     return Result(
         title="Table 6: cost",
@@ -61,6 +56,7 @@ def table_6(setting: Setting, pool: Pool) -> Result:
         values=values,
         notes=[
             "The cost was made equal on purpose (Table 4 says how); what differs is where it goes.",
+            *notes(setting),
             "Multiply-adds of forward and backward passes, convolutions and matrix products, counted once each. "
             f"Seconds: training alone, {setting.parallel} runs at a time.",
             "The paper (search epochs, GPU-days, retraining epochs): "

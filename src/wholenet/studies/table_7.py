@@ -15,7 +15,8 @@ from wholenet.data.sample import DataError
 from wholenet.search.config import FitConfig
 from wholenet.studies.drawing import draw_arms
 from wholenet.studies.magnitudes import end_entropy
-from wholenet.studies.pool import Pool, final_miou
+from wholenet.studies.outcomes import final_miou
+from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
 

@@ -1,0 +1,151 @@
+"""All methods against chance: what searches are told, whole on told runs, and the parts of the page."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from wholenet.search.cell_config import CellConfig, RetrainConfig
+from wholenet.search.cell_folder import RETRAINED, SEARCHES, CellFolder
+from wholenet.search.methods import METHODS
+from wholenet.spaces.catalog import create_model
+from wholenet.spaces.darts_genotype import PUBLISHED, read_cell_genotype
+from wholenet.studies import spaces as module
+from wholenet.studies.paired import Difference
+from wholenet.studies.pool import Pool
+from wholenet.studies.processes import mark_diverged
+from wholenet.studies.robust_darts import RETRAINING
+from wholenet.studies.setting import CellSetting
+from wholenet.studies.spaces import (
+    CONTROLS,
+    KEPT,
+    LONGER,
+    RANDOM,
+    UNIFORM,
+    compared,
+    methods,
+    search_config,
+    search_seconds,
+    verdict,
+)
+from wholenet.studies.study import study
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture
+def setting(patches, tmp_path):
+    return CellSetting(scale="cpu", data=str(patches), out=tmp_path / "out", seeds=2, jobs=1)
+
+
+@pytest.mark.parametrize("scale", ["cpu", "gpu", "paper"])
+def test_methods_keep_their_parts_and_share_length_batch_and_rate(setting, scale):
+    found = {name: search_config(replace(setting, scale=scale), name) for name in methods()}
+    assert {"darts", "random-ws", "gold-nas", "darts-pt"} <= set(found)
+    assert not {"single-stage", "mixed-level"} & set(found)
+    for name, config in found.items():
+        parts = {**METHODS[name].parts, **METHODS[name].choice}
+        parts.pop("stopping", None)
+        assert {field: getattr(config, field) for field in parts} == parts, name
+        assert (config.method, config.space) == (name, "darts")
+    if scale != "paper":
+        assert len({(c.epochs, c.batch, c.lr, c.channels, c.images) for c in found.values()}) == 1
+        assert {c.arch_lr for c in found.values() if c.arch_optimizer == "adam"} == {found["darts"].arch_lr}
+    assert found["gold-nas"].arch_lr == 1.0
+
+
+def test_what_a_method_is_made_of_cannot_be_set(setting):
+    fixed = replace(setting, overrides=(("relaxation", "gumbel"),))
+    with pytest.raises(ValueError, match="--set relaxation: this study varies"):
+        [search_config(fixed, name) for name in methods()]
+
+
+def test_seeds_that_diverged_on_either_side_are_in_no_difference():
+    found = compared([0.5, None, 0.4, 0.6], [0.4, 0.1, None, 0.4])
+    assert (found.mean, found.n) == (pytest.approx(0.15), 2)
+    assert compared([None], [0.1]) is None
+    assert compared([0.5], [0.1]).n == 1
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (None, "not told apart"),
+        (compared([0.5], [0.1]), "not told apart"),  # a single pair has no interval
+        (Difference(0.1, -0.01, 0.21, 3), "not told apart"),
+        (Difference(0.1, 0.01, 0.19, 3), "better"),
+        (Difference(-0.1, -0.19, -0.01, 3), "worse"),
+    ],
+)
+def test_a_verdict_wants_an_interval_without_zero(difference, said):
+    assert verdict(difference) == said
+
+
+def test_the_time_of_several_searches_is_that_of_all_and_of_their_short_trainings(setting, tmp_path):
+    run = CellFolder.create(replace(search_config(setting, "r-darts-l2"), out=str(tmp_path / "run")))
+    assert search_seconds(run) == 0
+    for i in range(2):
+        part = CellFolder.create(replace(search_config(setting, "darts"), out=str(run.path / SEARCHES / str(i))))
+        part.log({"epoch": 0, "seconds": 50.0, "steady_seconds": 10.0})
+        training = RetrainConfig(data="x", out=str(part.path / RETRAINED), genotype="darts-v1")
+        CellFolder.create(training).log({"epoch": 0, "seconds": 1.0})
+    assert search_seconds(run) == 22.0
+
+
+class Told(Pool):
+    """Runs that are told: DARTS searches for 30 s, others for 60; darts-ada is 20 points better than chance, others are
+    alike, and one search of snas diverges."""
+
+    def done(self, configs):
+        for config in configs:
+            if not self.path(config).exists():
+                self.tell(config)
+        return [CellFolder(self.path(config)) for config in configs]
+
+    def tell(self, config):
+        run = CellFolder.create(replace(config, out=str(self.path(config))))
+        if isinstance(config, CellConfig):
+            run.log({"epoch": 0, "seconds": 30.0 if config.method == "darts" else 60.0})
+            if config.method == "snas" and config.seed == 1:
+                mark_diverged(run.path, "nan")
+                return
+            genotype = PUBLISHED["darts-v1" if config.method == "darts-ada" else "darts-v2"]
+            found = {"error": 0.5, "test_error": 0.6, "genotype": genotype.to_dict()}
+        else:
+            run.log({"epoch": 0, "seconds": 10.0})
+            v1 = PUBLISHED["darts-v1"].to_dict() == json.loads(
+                json.dumps(read_cell_genotype(config.genotype).to_dict())
+            )
+            found = {"error": None, "test_error": (0.3 if v1 else 0.5) + config.seed / 100}
+        (run.path / "result.json").write_text(json.dumps(found))
+
+
+def test_the_page_says_who_beats_random(setting, monkeypatch):
+    monkeypatch.setattr("wholenet.studies.study.Pool", Told)
+    monkeypatch.setitem(RETRAINING, "cpu", {"channels": 4, "cells": 3, "epochs": 10, "batch": 24, "images": 24})
+    monkeypatch.setattr(module, "methods", lambda: ["darts", "darts-ada", "gdas", "snas"])
+    model = create_model("darts", num_classes=2, channels=4, cells=3)
+    monkeypatch.setattr(module, "load_model", lambda *_, **__: SimpleNamespace(network=model))
+    monkeypatch.setattr(module, "relative_times", lambda specs, *_: dict.fromkeys(specs, 8.0))
+    result, page = study("spaces", setting, QUIET)
+    rows = {row[0]: dict(zip(result.table.columns, row, strict=True)) for row in result.table.rows}
+    assert list(rows) == ["darts", "darts-ada", "gdas", "snas", *CONTROLS]
+    assert {name: row["told apart from random"] for name, row in rows.items()} == {
+        **dict.fromkeys(["darts", "gdas", "snas", LONGER], "not told apart"),
+        "darts-ada": "better",
+        RANDOM: "-",
+        **dict.fromkeys([UNIFORM, KEPT], "worse"),
+    }
+    assert rows["darts-ada"]["search, DARTS = 1"].startswith("2.00")
+    assert rows["darts-ada"]["better than random, points"].startswith("+20.0")
+    assert rows["snas"]["test error, %"].n == 1
+    # A search of 30 s and a training of 10 s, which is 10 epochs: 40 epochs, and an eighth of them for the supernet.
+    assert [result.values[name]["epochs"] for name in (LONGER, UNIFORM, KEPT)] == [40, 5, 4]
+    text = page.read_text()
+    assert "better: darts-ada; worse: none; not told apart: darts, gdas, snas." in text
+    assert "Diverged, and left out of all means: darts-snas-seed1-" in text
+    with Image.open(setting.out / result.figure) as picture:
+        assert picture.width > 500
