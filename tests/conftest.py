@@ -54,7 +54,7 @@ TOGETHER = {
         "test_soak.py",
         "test_extending.py",
     ),
-    "onnx": ("test_export.py", "test_measured.py", "test_removal.py", "test_operations.py"),
+    "onnx": ("test_export.py", "test_export_stereo.py", "test_measured.py", "test_removal.py", "test_operations.py"),
 }
 """Files that one worker runs, for they share what takes it seconds: the process that others are forked from
 (tests/forked.py); torch's exporter, which imports for ten seconds."""

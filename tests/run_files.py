@@ -102,6 +102,7 @@ class Pictures:
     PLACES = (
         "wholenet.jobs.job.draw_run",
         "wholenet.jobs.segmentation.draw_answers",
+        "wholenet.jobs.stereo.draw_disparities",
         "wholenet.cells.search.draw_search",
         "wholenet.cells.search.draw_genotype",
         "wholenet.cells.retrain.draw_genotype",

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from wholenet.bench import ONE_BY_ONE, SHARED, WITHOUT_CROP, available, bench
-from wholenet.benchmarks import cell_epochs, cell_steps, eigenvalue, inference, measure, recurrent, shrunk
+from wholenet.benchmarks import cell_epochs, cell_steps, correlation, eigenvalue, inference, measure, recurrent, shrunk
 from wholenet.benchmarks.row import Setting
 from wholenet.cli import main
 from wholenet.spaces.count import macs_as_run
@@ -39,6 +39,7 @@ def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp
         monkeypatch.setattr(cell_steps, name, value)
     monkeypatch.setattr(eigenvalue, "SPACE", "s2")
     monkeypatch.setattr(recurrent, "SIZES", (recurrent.Size(4, 9, 3),))
+    monkeypatch.setattr(correlation, "SIZES", (correlation.Size(2, 3, 9, 4),))
     out = tmp_path / "rows.json"
     main(["bench", *(f"--{name}={value}" for name, value in SMALL.items()), "--json", str(out)])
     rows = json.loads(out.read_text())
@@ -58,6 +59,8 @@ def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp
     steps = {row["baseline"]: row["max_abs_error"] for row in rows if row["name"].startswith("recurrent search step")}
     assert steps.keys() == {"plain", "DARTS' code"}
     assert 0 < max(steps.values()) < 1e-12
+    (shifts,) = [row["max_abs_error"] for row in rows if row["name"].startswith("correlation")]
+    assert 0 < shifts < 1e-12
     products = [row["max_abs_error"] for row in rows if "1x1" in row["name"]]
     assert len(products) == 9
     assert max(products) < 1e-9

@@ -22,10 +22,12 @@ from wholenet.cli import build_parser
 from wholenet.deploy.tiles import Tiling
 from wholenet.files import SHOWN
 from wholenet.jobs.language import LanguageSettings
+from wholenet.jobs.stereo import StereoSettings
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.task_config import TaskConfig
 from wholenet.spaces.autodeeplab.space import AutoDeepLabSettings
+from wholenet.spaces.autodispnet.space import AutoDispNetSettings
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.cell_space import CellSettings
 from wholenet.spaces.dense_space import DenseGridSettings
@@ -83,7 +85,9 @@ MADE = {
     Nb201Settings: {},
     DenseGridSettings: {"layers": 100, "filters": 128},
     RecurrentSettings: {},
+    AutoDispNetSettings: {},
     LanguageSettings: {},
+    StereoSettings: {},
     TaskConfig: {"data": "d", "out": "o", "task": "mine", "space": "s2"},
     CellSettings: {},
     Facts: {"outputs": 2},

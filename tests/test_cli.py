@@ -206,7 +206,7 @@ def test_a_file_of_options_says_of_which_task_it_is(tmp_path, capsys):
     main(["fit", "scenes", "--print-config", f"--config={tmp_path / 's.yaml'}"])
     assert yaml.safe_load(capsys.readouterr().out)["method"] == "darts"
     (tmp_path / "s.yaml").write_text("task: regression\n")
-    assert "unknown task 'regression'; known: segmentation, language, classification" in refused(
+    assert "unknown task 'regression'; known: segmentation, language, stereo, classification" in refused(
         capsys, "fit", "scenes", f"--config={tmp_path / 's.yaml'}"
     )
 

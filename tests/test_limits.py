@@ -34,6 +34,7 @@ LIMITS = {
     "an image": {"data.opening.MAX_MEGAPIXELS": 100},
     "a parquet file": {"data.labelled.MAX_ROWS": 20_000_000, "data.labelled.MAX_PACKED": 50},
     "texts to learn": {"data.text.files.MOST_BYTES": 512 << 20, "data.text.vocabulary.MOST_WORDS": 100_000},
+    "files of disparity": {"data.stereo.arrays.BYTES_OF_A_NUMBER": 8, "data.stereo.arrays.HEADER_BYTES": 4096},
     "runs of a sweep": {"sweeps.plan.MAX_RUNS": 10_000},
 }
 """By how the rows of the page's table begin."""

@@ -6,7 +6,8 @@ and the others two each (DARTS, whose eight operations cost most, one): what a m
 and they differ in the table of operations alone; but the spaces of DARTS' cells keep their edges otherwise, so S2 also
 has those that choose in ways of their own, and one whose genotype is trained anew.
 On images with masks the toy space has the methods whose rule of stopping fits its epochs, and the
-grid DARTS' (test_grid_methods.py has the others).
+grid DARTS' (test_grid_methods.py has the others). On pairs a toy space has three
+methods, and AutoDispNet's what comes after a search.
 """
 
 import math
@@ -15,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import toy_pairs
 import wholenet
 import wholenet.cells.search as search_module
 from run_files import records, stop_after
@@ -65,6 +67,41 @@ def test_masks_with_every_method_train_or_say_what_goes(toy, discs, tmp_path):
             else:
                 assert method not in GRID
                 assert set(GRID) == set(said.split("there are: ")[1].split(", "))
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    toy_pairs.register()
+    yield toy_pairs.write_pairs(tmp_path_factory.mktemp("pairs"), (16, 32))
+    toy_pairs.forget()
+
+
+@pytest.mark.parametrize("method", ["darts", "sdarts-rs", "beta-darts"])
+def test_pairs_with_a_method(method, pairs, tmp_path):
+    options = ONE | {
+        "batch": 2,
+        "lr": 0.01,
+        "optimizer": "sgd",
+        "gradient": METHODS[method].parts.get("gradient", "second-order"),
+    }
+    wholenet.fit(pairs, tmp_path / "run", task="stereo", space=toy_pairs.NAME, method=method, **options)
+    assert math.isfinite(records(tmp_path / "run")[-1]["epe"])
+
+
+def test_pairs_on_autodispnet_are_searched_cut_and_trained_anew(pairs, tmp_path):
+    tiny = ONE | {"task": "stereo", "size": "tiny", "width": 2, "displacement": 2, "batch": 2}
+    wholenet.fit(pairs, tmp_path / "run", **tiny, steps_per_epoch=1)
+    wholenet.decode(tmp_path / "run", tmp_path / "cells.yaml")
+    del tiny["warmup_share"], tiny["search_share"]
+    wholenet.fit(pairs, tmp_path / "cells", **tiny, genotype=str(tmp_path / "cells.yaml"))
+    before = records(tmp_path / "cells")
+    wholenet.resume(tmp_path / "cells")
+    assert records(tmp_path / "cells") == before
+    model = wholenet.load(tmp_path / "cells", device="cpu")
+    assert model.network.discrete
+    found = model.predict(*[np.zeros((20, 37, 3), np.uint8)] * 2)
+    assert found.shape == (20, 37)
+    assert (found >= 0).all()
 
 
 WHOLE, CHOOSES = "nb201", "s2"

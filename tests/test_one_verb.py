@@ -36,7 +36,9 @@ def test_data_says_what_is_trained(discs, patches, tmp_path):
     labels = {name: value for name, value in LABELS.items() if name != "space"}
     found = wholenet.fit(patches, tmp_path / "labels", method="sdarts-rs", **labels, eigenvalue_every=0)
     assert isinstance(found, Searched)
-    with pytest.raises(ValueError, match="unknown task 'labels'; known: segmentation, language, classification"):
+    with pytest.raises(
+        ValueError, match="unknown task 'labels'; known: segmentation, language, stereo, classification"
+    ):
         wholenet.fit(patches, tmp_path / "x", task="labels")
     with pytest.raises(ValueError, match="has no layout"):
         wholenet.fit(patches, tmp_path / "x", task="segmentation", **MASKS)

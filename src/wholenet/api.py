@@ -12,10 +12,9 @@ from wholenet.cells.retrain import resume_retrain, retrain_config
 from wholenet.cells.retrain import retrain as retrain_genotype
 from wholenet.checked import PlannedMinutes, checked_numbers
 from wholenet.control import fit_with_control, resume_with_control
-from wholenet.data.sets import Task, data_set
+from wholenet.data.sets import Task
 from wholenet.data.stream import check_workers
-from wholenet.data.task import task_of
-from wholenet.data.text.files import looks_like_text
+from wholenet.data.task import own_task_of, task_of
 from wholenet.frontier import Frontier, fit_frontier, frontier_configs, is_frontier, resume_frontier
 from wholenet.inspection import compare as compare
 from wholenet.inspection import diagnose as diagnose
@@ -77,8 +76,8 @@ def fit(
         ValueError: for an unknown option or a bad value, a folder in use, or a device that is not there; for workers
             in a script that would train again when they import it.
     """
-    if task is None and "space" not in options and data_set(data) is None and looks_like_text(data):
-        task = "language"
+    if task is None and "space" not in options:
+        task = own_task_of(data)
     masks = task in (None, "segmentation")
     if minutes is not None and (not masks or is_cell_space(options.get("space", "grid"))):
         raise ValueError(f"minutes={minutes} plans runs on images with masks; give epochs")

@@ -70,6 +70,10 @@ Classes = Annotated[int, Field(ge=1, le=100_000)]
 """ImageNet's largest release has 21841."""
 Overlap = Annotated[int, Field(ge=0, le=1 << 20)]
 """Of tiles, in pixels."""
+DisparityScale = Annotated[float, Field(gt=0, le=1_000_000)]
+"""Pixels of disparity that one unit in a file stands for."""
+Disparity = Annotated[float, Field(ge=1, le=1_000_000)]
+"""Largest, in pixels."""
 Dropped = Annotated[float, Field(gt=0, le=1)]
 """The weight below which edges are dropped."""
 

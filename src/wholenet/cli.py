@@ -10,7 +10,7 @@ from typing import Any
 
 from wholenet.arguments import ArgumentParser, as_python_names, as_typed
 from wholenet.commands.asked import Asked, asked, named_modules
-from wholenet.commands.catalog import COMMANDS, RETRAIN_MASKS, RETRAIN_TEXT, commands_for
+from wholenet.commands.catalog import COMMANDS, RETRAIN_MASKS, RETRAIN_TASK, commands_for
 from wholenet.commands.runs import settings_class, task_settings_class
 from wholenet.files import check_output
 from wholenet.plugins import import_modules
@@ -49,11 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def build_parser(task: str = "segmentation", space: str = "grid") -> ArgumentParser:
     """The parser of all commands; `fit` has other options for each task, and for spaces and tasks from outside;
-    `retrain` has others for masks, and for text."""
+    `retrain` has others for masks, and for tasks with a space of their own."""
     parser = ArgumentParser(prog="wholenet", description=DESCRIPTION, version=VERSION)
     commands = parser.add_subcommands(dest="command")
     for name, command in commands_for(task).items():
-        asked_of = "retrain" if task in (RETRAIN_MASKS, RETRAIN_TEXT) else "fit"
+        asked_of = "retrain" if task.startswith(RETRAIN_TASK) else "fit"
         settings, meaningless = _settings(task, space) if name == asked_of else ({}, ())
         own = parser_of(command, settings, meaningless)
         commands.add_subcommand(name, own, help=own.description)
@@ -69,7 +69,7 @@ def _settings(task: str, space: str) -> tuple[dict[str, type[Any]], Sequence[str
     of_space = settings_class(space, ours=masks)
     found = {} if of_space is None else {"space": of_space}
     if not masks:
-        found["task"] = task_settings_class("language" if task == RETRAIN_TEXT else task)
+        found["task"] = task_settings_class(task.removeprefix(RETRAIN_TASK))
     return found, GRID_ALONE if found else ()
 
 

@@ -50,7 +50,7 @@ def read_bytes(path: str | Path, limit: int) -> bytes:
     path = Path(path)
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):  # a pipe or a device may never end
-        raise ValueError(f"{path} is no regular file; expected a text file")
+        raise ValueError(f"{path} is no regular file, as a folder or a pipe is none; expected a file")
     if found.st_size > limit:
         raise ValueError(f"{path} has {found.st_size:,} bytes; expected at most {limit:,} of a file of its kind")
     return path.read_bytes()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wholenet.cells.score import score_labelled
-from wholenet.checked import Dropped, Megapixels, Share, checked_numbers
+from wholenet.checked import DisparityScale, Dropped, Megapixels, Share, checked_numbers
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.deploy.classifier import TrainedClassifier
 from wholenet.deploy.classify import classify_files
@@ -15,14 +15,17 @@ from wholenet.deploy.decode import decode_model
 from wholenet.deploy.export import Check, check_export
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.export_images import real_images
+from wholenet.deploy.export_stereo import StereoCheck, export_stereo
 from wholenet.deploy.flips import flipped_as_asked
 from wholenet.deploy.hub import PREFIX, local_model
 from wholenet.deploy.language import TrainedLanguageModel, write_surprises
-from wholenet.deploy.model_folder import load_model
+from wholenet.deploy.model_folder import load_model, task_of_model
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.predict_inputs import predict_inputs
 from wholenet.deploy.score import score
 from wholenet.deploy.segmenter import TrainedModel
+from wholenet.deploy.stereo import TrainedStereo
+from wholenet.deploy.stereo_files import two_sides, write_disparities
 from wholenet.deploy.tiles import Tiling
 from wholenet.deploy.video import is_video
 from wholenet.diagnostics.drop import Price, drop_edges
@@ -49,7 +52,14 @@ def load(path: str | Path, device: str = "auto") -> Any:
 
 @checked_numbers
 def evaluate(
-    model: TrainedModel | TrainedClassifier | TrainedLanguageModel | TrainedOnSamples[Any] | OnnxModel | str | Path,
+    model: TrainedModel
+    | TrainedClassifier
+    | TrainedLanguageModel
+    | TrainedStereo
+    | TrainedOnSamples[Any]
+    | OnnxModel
+    | str
+    | Path,
     data: str | Path,
     split: str | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
@@ -57,6 +67,7 @@ def evaluate(
     tiling: Tiling | None = None,
     tta: bool = False,
     tta_vertical: bool = False,
+    disparity_scale: DisparityScale | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """IoU, Dice, precision, recall and boundary F per class, the confusion matrix and the score of each image of a
@@ -71,12 +82,14 @@ def evaluate(
         tiling: how large images are cut; by default those over 4 megapixels are. Not of a classifier.
         tta: ask about its left-right mirror image too: the mean of the probabilities. Not of a classifier.
         tta_vertical: with ``tta``, up-down too: four views.
+        disparity_scale: of pairs with disparity, pixels per unit of the files; None is as the files say.
         progress: called with (images scored, images in all); of a classifier at the end.
 
     Returns:
         :class:`wholenet.tasks.evaluation.Evaluation`, or of a classifier
         :class:`wholenet.tasks.classification.Accuracy`, of a language model
-        :class:`wholenet.deploy.language.LanguageScores`.
+        :class:`wholenet.deploy.language.LanguageScores`, of a network for disparity
+        :class:`wholenet.deploy.stereo.StereoScores`.
 
     Raises:
         DataError: for data that cannot be read, or of other classes; a split that is not there; an image that cannot be
@@ -92,15 +105,17 @@ def evaluate(
         if progress:
             progress(found.images, found.images)
         return found
+    if disparity_scale is not None and not isinstance(loaded, TrainedStereo):
+        raise ValueError("disparity_scale is of pairs with disparity; this network is for something else: leave it out")
+    if isinstance(loaded, TrainedLanguageModel | TrainedStereo | TrainedOnSamples) and (
+        tiling is not None or tta or tta_vertical
+    ):
+        raise ValueError(f"{loaded.what} neither cuts nor mirrors what it looks at; leave tiling and tta out")
     if isinstance(loaded, TrainedLanguageModel):
-        if tiling is not None or tta or tta_vertical:
-            raise ValueError("a language model neither cuts nor mirrors its text; leave tiling and tta out")
         return loaded.evaluate(data, split or "val")
+    if isinstance(loaded, TrainedStereo):
+        return loaded.evaluate(data, split or "val", max_megapixels, scale=disparity_scale, progress=progress)
     if isinstance(loaded, TrainedOnSamples):
-        if tiling is not None or tta or tta_vertical:
-            raise ValueError(
-                f"a model of the task {loaded.task!r} neither cuts nor mirrors its inputs; leave tiling and tta out"
-            )
         return loaded.evaluate(str(data), split or "val")
     _check_segmenter(loaded)
     return score(
@@ -110,7 +125,7 @@ def evaluate(
 
 @checked_numbers
 def predict(
-    model: TrainedModel | TrainedClassifier | TrainedLanguageModel | OnnxModel | str | Path,
+    model: TrainedModel | TrainedClassifier | TrainedLanguageModel | TrainedStereo | OnnxModel | str | Path,
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
@@ -120,18 +135,20 @@ def predict(
     tiling: Tiling | None = None,
     tta: bool = False,
     tta_vertical: bool = False,
+    form: Literal["png", "pfm"] | None = None,
+    color: bool = False,
     progress: Callable[[int, int], None] | None = None,
     max_megapixels: Megapixels = MAX_MEGAPIXELS,
 ) -> list[Path]:
     """Write an index PNG for every image file given, or found in a folder given, and one for every frame of a video.
     Of a classifier, write a CSV table of the images' classes, which ``out`` names; of a language model one of how
-    surprising the lines of text files are.
+    surprising the lines of text files are; of a network for disparity, the disparity of each pair.
 
     An input that cannot be answered does not stop the others.
 
     Args:
         model: a trained network, its run or model folder, or an ONNX file that ``export`` wrote.
-        inputs: image files, folders of them, and videos; see ``deploy.predict`` and ``deploy.video``.
+        inputs: image files, folders of them, videos (``deploy.video``); of disparity the left and the right images.
         out: folder for the masks; of a classifier, the table.
         overlay: write pictures (of videos, a video) with the masks in colour over them too.
         probabilities: of images, write the probability of every class at every pixel too, as .npz; see
@@ -140,6 +157,7 @@ def predict(
         tiling: how large images are cut; by default those over 4 megapixels are.
         tta: ask about its left-right mirror image too: the mean of the probabilities, in twice the time.
         tta_vertical: with ``tta``, up-down too: four views.
+        form: of disparity, "png" (16 bits, 1/256 pixel) or "pfm"; with ``color``, in colours too.
         progress: called with (images done, images in all), for the images and then for each video.
         max_megapixels: larger images are refused before they are decoded.
 
@@ -159,8 +177,9 @@ def predict(
             "of their own, or save the frames as images"
         )
     loaded = load_any(model) if isinstance(model, str | Path) else model
+    of_masks = overlay or probabilities or polygons or tiling is not None or tta or tta_vertical
     if isinstance(loaded, TrainedClassifier):
-        if overlay or probabilities or polygons or tiling is not None or tta or tta_vertical:
+        if of_masks:
             raise ValueError(
                 "a classifier answers for whole images, without masks, and its table has the probabilities; leave "
                 "overlay, probabilities, polygons, tiling and tta out"
@@ -168,12 +187,19 @@ def predict(
         classify_files(loaded, inputs, out, progress, max_megapixels)
         return [Path(out)]
     if isinstance(loaded, TrainedLanguageModel):
-        if overlay or probabilities or polygons or tiling is not None or tta or tta_vertical:
+        if of_masks:
             raise ValueError(
                 "a language model's table is of lines of text; leave overlay, probabilities, polygons, tiling, tta out"
             )
         write_surprises(loaded, inputs, out)
         return [Path(out)]
+    if isinstance(loaded, TrainedStereo):
+        if of_masks:
+            raise ValueError("disparities are no masks; leave overlay, probabilities, polygons, tiling and tta out")
+        own: dict[str, Any] = {"form": form or "png", "color": color, "max_megapixels": max_megapixels}
+        return write_disparities(loaded, *two_sides(inputs), out, **own, progress=progress).files
+    if form is not None or color:
+        raise ValueError("form and color are of a network for disparity, and this is none; leave them out")
     _check_segmenter(loaded)
     loaded = flipped_as_asked(loaded, tta, tta_vertical)
     asked = {"overlay": overlay, "probabilities": probabilities, "polygons": polygons}
@@ -223,14 +249,16 @@ def decode(path: str | Path, out: str | Path, decoding: str | None = None, tau: 
 
 @checked_numbers
 def export(
-    model: TrainedModel | str | Path,
+    model: TrainedModel | TrainedStereo | str | Path,
     out: str | Path,
     form: str = "onnx",
     data: str | Path | None = None,
     *,
     drop_below: Dropped | None = None,
-) -> tuple[Check, Price | None]:
-    """Write a trained network, folded, to the file ``out``, compared with the unfolded one; see ``deploy.export``.
+    size: tuple[int, int] | None = None,
+) -> tuple[Check | StereoCheck, Price | None]:
+    """Write a trained network, folded, to the file ``out``, compared with the unfolded one; see ``deploy.export``, and
+    of networks for disparity ``deploy.export_stereo``.
 
     Args:
         model: what ``load`` gives, or takes.
@@ -238,6 +266,7 @@ def export(
         form: "onnx" or "torch".
         data: where the real images of the comparison come from, and what ``drop_below`` is scored on; None is the data
             of the run, or else the built-in scenes.
+        size: of a network for disparity, (height, width) of the pairs that the file takes; None is near 384x768.
         drop_below: leave out the edges of less weight, in (0, 1]; each cell keeps its strongest, and BatchNorm
             statistics are recalculated on the run's own training images. Of a run folder only.
 
@@ -250,6 +279,12 @@ def export(
         DataError: for ``data`` that cannot be read.
     """
     check_export(out, form)
+    if isinstance(model, TrainedStereo) or (isinstance(model, str | Path) and task_of_model(model) == "stereo"):
+        if form != "onnx" or data is not None or drop_below is not None:
+            raise ValueError("networks for disparity are exported as ONNX, whole; leave form, data and drop_below out")
+        return export_stereo(load_any(model) if isinstance(model, str | Path) else model, out, size), None
+    if size is not None:
+        raise ValueError(f"size={size} is of networks for disparity; others take images of any size: leave it out")
     loaded = load_any(model, task="segmentation") if isinstance(model, str | Path) else model
     if isinstance(loaded, TrainedClassifier):
         raise ValueError("this is a classifier; what is exported are segmentation networks")

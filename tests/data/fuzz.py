@@ -23,8 +23,10 @@ from typing import Literal
 import numpy as np
 from fuzz_layouts import LAYOUTS
 from fuzz_outlines import OUTLINES
+from fuzz_pairs import PAIRS
 from fuzz_texts import TEXTS, good_text
 from PIL import Image
+from stereo_trees import good_pairs
 from tiffs import tiff
 
 HEIGHT, WIDTH = 40, 48
@@ -49,7 +51,7 @@ class Kind:
     """Of `wholenet check-data`."""
     masks: Mapping[str, np.ndarray] = field(default_factory=dict)
     """What training must see instead of the good data set's mask, by image."""
-    base: Literal["masks", "labelled", "text"] = "masks"
+    base: Literal["masks", "labelled", "text", "pairs"] = "masks"
     links: bool = False
     """Whether the file system must know links."""
 
@@ -1199,7 +1201,8 @@ KINDS |= {
     name: Kind(row.damage, row.outcome, row.says, masks=row.masks) for name, row in {**OUTLINES, **LAYOUTS}.items()
 }
 KINDS |= {name: Kind(row.damage, row.outcome, row.says, row.options, base="text") for name, row in TEXTS.items()}
-GOOD = {"masks": good, "labelled": good_labelled, "text": good_text}
+KINDS |= {name: Kind(row.damage, row.outcome, row.says, row.options, base="pairs") for name, row in PAIRS.items()}
+GOOD = {"masks": good, "labelled": good_labelled, "text": good_text, "pairs": good_pairs}
 
 
 # ---- the page
@@ -1213,14 +1216,15 @@ def damaged(kind: Kind, root: Path) -> Path:
 
 
 def said(report: str, root: Path) -> str:
-    """The first error of a report of `check-data`, or the first warning; of a text that has none the first note. In one
-    line without this machine's folders."""
+    """The first error of a report of `check-data`, or the first warning; of texts and pairs that have none the first
+    note. In one line without this machine's folders."""
     found = {
         severity: [
             block for block in re.split(r"\n(?=error: |warning: |note: |\n)", report) if block.startswith(severity)
         ]
-        for severity in ("error", "warning", *(["note"] if "is read as text" in report else []))
+        for severity in ("error", "warning", *(["note"] if re.search("is read as (text|pairs)", report) else []))
     }
+    found["note"] = [block for block in found.get("note", []) if not block.startswith("note: read as ")]
     line = next((blocks[0] for blocks in found.values() if blocks), "")
     first = line.split("\n")[0].partition(": ")[2].replace(f"{root}/", "").replace(str(root), root.name)
     first = re.sub(r"\(for example ", "(", first).replace("|", "\\|").strip()
@@ -1230,8 +1234,8 @@ def said(report: str, root: Path) -> str:
 HELD = (
     (
         "each row below: `wholenet check-data` says this, and exits with 2 for an error, 0 otherwise; `wholenet fit` "
-        "says it of images with masks and of texts, and makes no run folder where it is an error; what training "
-        "sees of those that may be trained on is right",
+        "says it of images with masks, of texts and of pairs, and makes no run folder where it is an error; what "
+        "training sees of those that may be trained on is right",
         ["test_every_kind_of_damage_is_found"],
     ),
     ("every finding that wholenet knows is met by a row", ["test_every_kind_of_finding_is_met_by_a_kind_of_damage"]),

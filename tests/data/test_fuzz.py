@@ -15,6 +15,7 @@ import wholenet.data
 from wholenet.cli import build_parser, main
 from wholenet.data.finding import SEVERITIES
 from wholenet.data.sample import DataError
+from wholenet.data.stereo.review import open_stereo
 from wholenet.jobs.catalog import task_config
 from wholenet.jobs.language import prepare as prepare_text
 from wholenet.jobs.masks import prepare
@@ -67,6 +68,8 @@ def test_every_kind_of_damage_is_found(name, tmp_path, capsys):
         fitted(kind, root, tmp_path)
     if kind.base == "text":
         read_for_training(kind, root, tmp_path)
+    if kind.base == "pairs":
+        opened_for_training(kind, root)
 
 
 def fitted(kind, root, tmp_path):
@@ -114,13 +117,36 @@ def read_for_training(kind, root, tmp_path):
             assert fact in shown.getvalue()
 
 
+def opened_for_training(kind, root):
+    """What `fit` makes of pairs, before it makes a run folder."""
+    words = {"--disparity-scale": ("scale", float), "--max-disparity": ("reach", float)}
+    words |= {"--max-megapixels": ("max_megapixels", float)}
+    pairs = zip(kind.options[::2], kind.options[1::2], strict=True)
+    given = {words[word][0]: words[word][1](value) for word, value in pairs if word in words}
+    if kind.outcome == "error":
+        with pytest.raises(DataError) as error:
+            open_stereo(root, **given)
+        for fact in kind.says:
+            assert fact in str(error.value)
+        return
+    source = open_stereo(root, **given)
+    assert any(note.startswith("warning: ") for note in source.notes) == (kind.outcome == "warning")
+    for fact in kind.says:
+        assert any(fact in note for note in source.notes)
+    for split in source.splits.values():
+        for i in range(len(split)):
+            sample = split[i]
+            assert np.nanmin(sample.disparity) >= 0
+            assert sample.left.shape == (*sample.disparity.shape, 3) == sample.right.shape
+
+
 def test_there_are_at_least_sixty_kinds():
     assert len(KINDS) >= 60
     assert sum(kind.outcome == "error" for kind in KINDS.values()) >= 40
 
 
-OF_LAYOUTS = {"listed-without-pair"}
-"""Of the lists of Pascal VOC: tests/data/test_detect.py meets it."""
+OF_LAYOUTS = {"listed-without-pair", "looked-at"}
+"""Of the lists of Pascal VOC, and of many pairs before a run: test_detect.py and test_stereo_data.py meet them."""
 
 
 def spelled_kinds():

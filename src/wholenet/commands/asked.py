@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-from wholenet.commands.catalog import CLASSIFICATION, COMMANDS, RETRAIN_MASKS, RETRAIN_TEXT, commands_for
+from wholenet.commands.catalog import CLASSIFICATION, COMMANDS, RETRAIN_MASKS, RETRAIN_TASK, commands_for
 from wholenet.commands.retrain_masks import space_to_retrain
 from wholenet.data.sets import DATA_SETS, Task
-from wholenet.data.task import task_of
-from wholenet.data.text.files import looks_like_text
+from wholenet.data.task import own_task_of, task_of
 from wholenet.files import read_yaml, shown
 from wholenet.option_files import NONE, OptionFiles, read_option_files
 from wholenet.search.config_files import is_cell_run
@@ -82,7 +81,8 @@ def asked(words: Sequence[str]) -> Asked:
             space = SPACES_OF_TASKS["language"]  # which says what is wrong with the genotype
         if space is None:
             return Asked(left, files)
-        return Asked(left, files, RETRAIN_TEXT if space in SPACES_OF_TASKS.values() else RETRAIN_MASKS, space)
+        own = next((task for task, of in SPACES_OF_TASKS.items() if of == space), None)
+        return Asked(left, files, RETRAIN_MASKS if own is None else RETRAIN_TASK + own, space)
     if words[0] not in CLASSIFICATION:
         return Asked(left, files)
     return Asked(left, files, *_task_and_space(words[0], left, files))
@@ -103,8 +103,8 @@ def _task_and_space(command: str, words: Sequence[str], files: OptionFiles) -> t
         return task, SPACES_OF_TASKS.get(task, "grid")
     in_file = files.values.get("data")
     candidates = [*bare, in_file] if isinstance(in_file, str) else bare
-    if any(word not in DATA_SETS and looks_like_text(word) for word in candidates):
-        return "language", SPACES_OF_TASKS["language"]
+    if (own := next(filter(None, map(own_task_of, candidates)), None)) is not None:
+        return own, SPACES_OF_TASKS[own]
     data = next((word for word in candidates if word in DATA_SETS or Path(word).is_dir()), None)
     return "segmentation" if data is None else task_of(data), space
 
@@ -141,7 +141,7 @@ def _typed(command: str, words: Sequence[str]) -> tuple[dict[str, str], list[str
     first = _FirstPass()
     names = [
         name
-        for task in (*get_args(Task), "", RETRAIN_MASKS, RETRAIN_TEXT)
+        for task in (*get_args(Task), "", RETRAIN_MASKS, RETRAIN_TASK)
         for name in option_names(commands_for(task)[command])
     ]
     for name in dict.fromkeys(names):

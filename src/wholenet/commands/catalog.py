@@ -21,7 +21,7 @@ from wholenet.commands.push import push
 from wholenet.commands.report import report
 from wholenet.commands.retrain import retrain
 from wholenet.commands.retrain_masks import retrain_masks
-from wholenet.commands.retrain_text import retrain_text
+from wholenet.commands.retrain_task import retrain_task
 from wholenet.commands.search import search
 from wholenet.commands.shrink import shrink
 from wholenet.commands.study import study
@@ -55,18 +55,18 @@ RETRAIN_MASKS = "retrain masks"
 """What is asked then, in the place of a task."""
 
 
-TEXT: dict[str, Callable[..., None]] = {"retrain": retrain_text}
-"""What is another command where a text is learned."""
-RETRAIN_TEXT = "retrain text"
-"""What is asked then."""
+OWN_TASK: dict[str, Callable[..., None]] = {"retrain": retrain_task}
+"""What is another command where a task has a space of its own: language, for instance."""
+RETRAIN_TASK = "retrain "
+"""What is asked then, followed by the task."""
 
 
 def commands_for(task: str) -> dict[str, Callable[..., None]]:
-    """The commands, where ``fit`` is asked for this task; or ``retrain`` for masks, or for text."""
+    """The commands, where ``fit`` is asked for this task; or ``retrain`` for masks, or such a task."""
     if task == RETRAIN_MASKS:
         return COMMANDS | MASKS
-    if task == RETRAIN_TEXT:
-        return COMMANDS | TEXT
+    if task.startswith(RETRAIN_TASK):
+        return COMMANDS | OWN_TASK
     if task in get_args(Task):
         return COMMANDS | (CLASSIFICATION if task == "classification" else {})
     return COMMANDS | {"fit": fit_own_task}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wholenet.checked import Megapixels, Overlap
+from wholenet.checked import DisparityScale, Megapixels, Overlap
 from wholenet.commands.answers import Device, loaded, tiling_of, write_json
 from wholenet.data.task import how_read
 from wholenet.search.config import FitConfig
@@ -24,14 +24,17 @@ def evaluate(
     tta: bool = False,
     tta_vertical: bool = False,
     max_megapixels: Megapixels = FitConfig.max_megapixels,
+    disparity_scale: DisparityScale | None = None,
     device: Device = "auto",
 ) -> None:
     """Score a trained network: IoU, Dice, precision, recall and boundary F per class; the worst images. Of a language
-    model the perplexity, beside that of models that count.
+    model the perplexity, beside that of models that count; of a network for disparity the errors in pixels, beside
+    those of block matching.
 
     Args:
         model: Run folder, model folder, hf://USER/NAME, or ONNX file that `wholenet export` wrote.
-        data: Folder with images and masks, or with labelled images; or a data set by name: "scenes". A text.
+        data: Folder with images and masks, or with labelled images; or a data set by name: "scenes". A text; pairs of
+            images with disparity.
         split: Split to score; default: val, or test of labelled images.
         json: Write the scores to this file.
         tile: HEIGHTxWIDTH of pieces to cut images into; default: only images over 4 megapixels.
@@ -39,6 +42,7 @@ def evaluate(
         tta: Ask about left-right mirror images too: the mean of the probabilities, in twice the time.
         tta_vertical: With it, about up-down ones too: four views.
         max_megapixels: Images and masks that decode to more are refused.
+        disparity_scale: Of disparity: pixels that one unit in the files stands for; default: as the files say.
         device: Where to compute.
     """
     from rich.console import Console
@@ -46,6 +50,7 @@ def evaluate(
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.language import TrainedLanguageModel
     from wholenet.deploy.score import scores_to_dict
+    from wholenet.deploy.stereo import TrainedStereo
     from wholenet.jobs.samples import TrainedOnSamples
     from wholenet.report.data_check import printable
     from wholenet.report.evaluation import evaluation_lines
@@ -53,6 +58,10 @@ def evaluate(
     from wholenet.trained import evaluate
 
     network = loaded(model, device, tile)
+    stereo = isinstance(network, TrainedStereo)
+    if disparity_scale is not None and not stereo:
+        raise ValueError("--disparity-scale is of pairs of images with disparity; this network is for something else")
+    progress = counted(Console(stderr=True), "scoring")
     if isinstance(network, TrainedClassifier):
         if tile or overlap is not None or tta or tta_vertical:
             raise ValueError("--tile, --overlap and --tta are about masks; this is a classifier")
@@ -62,10 +71,11 @@ def evaluate(
         per_class = dict(zip(network.classes, scores.per_class, strict=True))
         write_json(json, {"accuracy": scores.top1, "per_class": per_class, "images": scores.images})
         return
-    if isinstance(network, TrainedLanguageModel):
+    if isinstance(network, TrainedLanguageModel | TrainedStereo):
         if tile or overlap is not None or tta or tta_vertical:
-            raise ValueError("--tile, --overlap and --tta are about masks; this is a language model")
-        scores = evaluate(network, data, split)
+            raise ValueError(f"--tile, --overlap and --tta are about masks; this is {network.what}")
+        own = {"disparity_scale": disparity_scale, "progress": progress} if stereo else {}
+        scores = evaluate(network, data, split, max_megapixels, **own)
         print("\n".join(scores.lines()))
         write_json(json, scores.to_dict())
         return
@@ -78,7 +88,6 @@ def evaluate(
         return
     tiling = tiling_of(tile, overlap)
     print(printable(how_read(data, "segmentation")))
-    progress = counted(Console(stderr=True), "scoring")
     mirrored = {"tta": tta, "tta_vertical": tta_vertical}
     scores = evaluate(network, data, split, max_megapixels, tiling=tiling, progress=progress, **mirrored)
     print("\n".join(evaluation_lines(scores, network.classes.names)))

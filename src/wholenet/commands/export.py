@@ -6,6 +6,7 @@ from typing import Literal
 
 from wholenet.checked import Dropped
 from wholenet.data.task import how_read
+from wholenet.search.config import parse_size
 
 
 def export(
@@ -15,6 +16,7 @@ def export(
     out: str,
     data: str | None = None,
     drop_below: Dropped | None = None,
+    size: str | None = None,
 ) -> None:
     """Write a trained network as one file that runs without wholenet.
 
@@ -24,14 +26,24 @@ def export(
         out: File to write.
         data: Data to check the file on; default: the run's, or the scenes.
         drop_below: Leave out edges of less weight, and say what that costs in mIoU.
+        size: Of a network for disparity: HEIGHTxWIDTH of the pairs that the file takes (384x768).
     """
+    from wholenet.deploy.export_stereo import StereoCheck
     from wholenet.report.data_check import printable
     from wholenet.trained import export
 
+    parsed = None if size is None else parse_size(size)
     if data is not None:
         print(printable(how_read(data, "segmentation")))
     print(f"writing {out}: the network is traced and compared, which may take minutes if it is large", flush=True)
-    check, price = export(model, out, format, data, drop_below=drop_below)
+    check, price = export(model, out, format, data, drop_below=drop_below, size=parsed)
+    if isinstance(check, StereoCheck):
+        height, width = check.size
+        print(
+            f"{out}: takes pairs of {height}x{width}; on {check.inputs} of them disparities differ by at most "
+            f"{check.max_abs_error:.1e} px (of {check.largest:.3g})"
+        )
+        return
     if price is not None:
         print(
             f"{price.dropped} of {price.edges} edges dropped: {100 * price.miou_before:.1f} % mIoU before, "

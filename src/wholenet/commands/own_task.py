@@ -15,6 +15,7 @@ from wholenet.commands.runs import (
     task_settings_class,
     trained,
 )
+from wholenet.data.task import own_task_of
 from wholenet.option_files import NONE
 from wholenet.search.task_config import SPACES_OF_TASKS, TaskConfig
 from wholenet.signatures import Fields
@@ -37,7 +38,7 @@ def fit_own_task(
     task: str | None = None,
     **options: Annotated[Any, OPTIONS],
 ) -> None:
-    """Train a network of another task: language, or one that was registered from outside.
+    """Train a network of another task: language, stereo, or one that was registered from outside.
 
     Args:
         data: What the task opens: a file or a folder.
@@ -48,7 +49,9 @@ def fit_own_task(
         print_config: Only print what all options come to, as a file for --config.
         task: The task, by its name.
     """
-    name = str(task or config.values.get("task", "language"))  # which alone is known by how data looks
+    where = data or config.values.get("data")
+    looks = own_task_of(where) if isinstance(where, str) else None
+    name = str(task or config.values.get("task") or looks or "language")
     if name in SPACES_OF_TASKS and resume is None and not (options.get("space") or config.values.get("space")):
         options["space"] = SPACES_OF_TASKS[name]
     settings = None if resume is not None else task_settings_class(name)
@@ -91,6 +94,6 @@ def tell(compared: Compared, score: Score) -> None:
     print()
     for name, value in found.items():
         print(f"{name:{width}}  {value}")
-    for picture in ("architecture", "curves", "entropy", "surprise"):
+    for picture in ("architecture", "curves", "entropy", "surprise", "disparity"):
         if (path := learned.run / f"{picture}.png").exists():
             print(f"open {path}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from wholenet.checked import Count, Megapixels, Overlap, Seed
 from wholenet.commands.answers import Device, loaded, refuse, tiling_of
@@ -12,6 +12,7 @@ from wholenet.search.config import FitConfig
 if TYPE_CHECKING:
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.language import TrainedLanguageModel
+    from wholenet.deploy.stereo import TrainedStereo
     from wholenet.deploy.tiles import Tiling
 
 
@@ -30,16 +31,19 @@ def predict(
     cityscapes_submission: bool = False,
     sample: Count | None = None,
     seed: Seed | None = None,
+    format: Literal["png", "pfm"] | None = None,
+    color: bool = False,
     max_megapixels: Megapixels = FitConfig.max_megapixels,
     device: Device = "auto",
 ) -> None:
     """Write a mask for every image: PNG, pixel value = class index. Of a language model, a table of how surprising
-    each line of a text is.
+    each line of a text is; of a network for disparity, the disparity of each pair.
 
     Args:
         model: Run folder, model folder, hf://USER/NAME, or ONNX file that `wholenet export` wrote.
-        images: Image files, folders of them, or videos; of a language model text files.
-        out: Folder for the masks; of a classifier or a language model, the CSV file to write.
+        images: Image files, folders of them, or videos; of a language model text files; of a
+            network for disparity the left and the right images, as two files or two folders.
+        out: Folder for the masks or disparities; of a classifier or a language model, the CSV file to write.
         overlay: Also write the mask in colour over the image.
         probabilities: Also STEM.npz: every class's probability, float16 [K, H, W].
         polygons: Also STEM.geojson: polygons in pixel coordinates.
@@ -50,11 +54,14 @@ def predict(
         cityscapes_submission: Write label ids under the names that the Cityscapes evaluation server expects.
         sample: Of a language model: write so many words that go on where the text ends, in the place of the table.
         seed: With it, of the drawing (0).
+        format: Of disparity: 16-bit PNG of 1/256 pixel (the default), or PFM.
+        color: Of disparity: also in colours, above a bar in pixels.
         max_megapixels: Images and masks that decode to more are refused.
         device: Where to compute.
     """
     from wholenet.deploy.classifier import TrainedClassifier
     from wholenet.deploy.language import TrainedLanguageModel
+    from wholenet.deploy.stereo import TrainedStereo
 
     if overlay and cityscapes_submission:
         raise ValueError(
@@ -68,12 +75,20 @@ def predict(
     flips = {"tta": tta, "tta_vertical": tta_vertical}
     of_masks = {**beside, "cityscapes_submission": cityscapes_submission, **flips}
     of_masks |= {"tile": tile is not None, "overlap": overlap is not None}
+    if isinstance(network, TrainedStereo):
+        _refuse(of_masks, network.what)
+        if sample is not None or seed is not None:
+            raise ValueError(f"--sample and --seed are of a language model, and this is {network.what}")
+        _disparities(network, images, out, format or "png", color, max_megapixels)
+        return
+    if format is not None or color:
+        raise ValueError("--format and --color are of a network for disparity, and this is none")
     if isinstance(network, TrainedClassifier):
         _refuse(of_masks, "a classifier, whose table has the probabilities of its classes")
         _classify(network, images, out, max_megapixels)
         return
     if isinstance(network, TrainedLanguageModel):
-        _refuse(of_masks, "a language model")
+        _refuse(of_masks, network.what)
         _surprises(network, images, out, sample, seed)
         return
     if sample is not None or seed is not None:
@@ -124,6 +139,31 @@ def _masks(
     if beside["overlay"] and written and not network.pixels.photo:
         shown = bands_shown(network.pixels.channels)
         print(f"overlays show {shown}, each stretched from its 2nd to its 98th percentile in the image")
+    refuse(failed)
+
+
+def _disparities(
+    network: TrainedStereo, images: list[str], out: str, form: str, color: bool, max_megapixels: float
+) -> None:
+    from rich.console import Console
+
+    from wholenet.deploy.predict import SomeFailed
+    from wholenet.deploy.stereo_files import two_sides, write_disparities
+    from wholenet.report.data_check import printable
+    from wholenet.report.progress import counted
+
+    failed, count = None, 0
+    told = counted(Console(stderr=True), "predicting")
+    try:
+        written = write_disparities(
+            network, *two_sides(images), out, form=form, color=color, progress=told, max_megapixels=max_megapixels
+        )
+        count = len(written.files)
+        for note in written.notes():
+            print(printable(note))
+    except SomeFailed as some:
+        count, failed = len(some.written), some
+    print(f"{count} disparities in {out}")
     refuse(failed)
 
 

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from wholenet.data.sample import Sample, SegmentationData
+from typing import Any, Generic
+
+import numpy as np
+
+from wholenet.data.splits import Item, Numbered
 
 
-class Cached:
-    """A data set whose samples are read once and then kept, until they fill ``limit`` bytes."""
+class Cached(Generic[Item]):
+    """A data set whose samples, of which arrays are a part, are read once and then kept, until they fill ``limit``
+    bytes."""
 
-    def __init__(self, data: SegmentationData, limit: int) -> None:
+    def __init__(self, data: Numbered[Item], limit: int) -> None:
         self.data = data
         self.room = limit
-        self.kept: dict[int, Sample] = {}
+        self.kept: dict[int, Item] = {}
 
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> Item:
         if index in self.kept:
             return self.kept[index]
         sample = self.data[index]
-        size = sample.image.nbytes + sample.mask.nbytes
+        size = _bytes(sample)
         if size <= self.room:
             self.room -= size
             self.kept[index] = sample
         return sample
+
+
+def _bytes(sample: Any) -> int:
+    """Of its arrays."""
+    parts = sample if isinstance(sample, tuple) else vars(sample).values()
+    return sum(part.nbytes for part in parts if isinstance(part, np.ndarray))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from wholenet.data.class_folders import class_layout, split_of
@@ -17,6 +17,8 @@ from wholenet.data.labelled_count import holds_masks, images_of
 from wholenet.data.layouts import SPLIT_FOLDERS, Layout, find_layout, is_cityscapes, subfolders
 from wholenet.data.sample import DataError
 from wholenet.data.sets import DataTask, data_set
+from wholenet.data.stereo.trees import looks_like_stereo
+from wholenet.data.text.files import looks_like_text
 from wholenet.data.tree import Tree
 
 FILES = ("*.parquet", "data/*.parquet", "data_batch_*", "*/data_batch_*", "train.bin", "*/train.bin", "*_32x32.mat")
@@ -26,6 +28,24 @@ PAIRED = ("images", "masks", "labels", "annotations", "leftimg8bit", "gtfine", "
 SPLITS = ("train", "training")
 DECIDE = "Say which with --task segmentation or --task classification."
 _SHOWN = 4
+LOOKS: dict[str, Callable[[str | Path], bool]] = {"language": looks_like_text, "stereo": looks_like_stereo}
+"""Whether data is of a task that is neither of images with masks nor of labelled ones, without being asked."""
+READ_AS = {
+    "segmentation": "images with masks (segmentation)",
+    "classification": "labelled images (classification)",
+    "language": "text (language)",
+    "stereo": "pairs of images with disparity (stereo)",
+}
+"""What people are told that data is read as."""
+
+
+def own_task_of(where: str | Path) -> str | None:
+    """The task of a data set by name, or the one that data looks as if it were of, where that is neither segmentation
+    nor classification; None where it is one of these."""
+    known = data_set(where)
+    if known is not None:
+        return known.task if known.task in LOOKS else None
+    return next((task for task, looks in LOOKS.items() if looks(where)), None)
 
 
 def task_of(where: str | Path) -> DataTask:
@@ -95,13 +115,13 @@ def how_read(where: str | Path, task: str) -> str:
 
     What cannot be read at all, or counted without reading it, is said by whoever reads it.
     """
-    if task == "language":
-        return f"{where} is read as text (language)"
-    what = "images with masks (segmentation)" if task == "segmentation" else "labelled images (classification)"
+    what = READ_AS[task]
     root = Path(where).expanduser()
     known = data_set(where)
     if known is not None and known.task == task:
         return f"{where} is read as {what}: {known.told}"
+    if task in LOOKS:
+        return f"{where} is read as {what}"
     try:
         if task == "classification":
             detail = _how_labelled(root)

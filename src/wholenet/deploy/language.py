@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 
@@ -153,6 +153,7 @@ class TrainedLanguageModel:
     """In eval mode."""
     vocabulary: Vocabulary
     device: torch.device
+    what: ClassVar[str] = "a language model"
 
     def evaluate(self, data: str | Path, split: str = "val") -> LanguageScores:
         """Its scores on a split of a text, beside those of models that count words in the text's train.

@@ -20,6 +20,7 @@ from wholenet.deploy.language import LANGUAGE
 from wholenet.deploy.model_files import DIGEST, load_network, place_of, read_config, write_model
 from wholenet.deploy.old_formats import is_old, renewed
 from wholenet.deploy.segmenter import SEGMENTATION, TrainedModel
+from wholenet.deploy.stereo import STEREO
 from wholenet.files import parse_json, require_keys, shown
 from wholenet.registry import Registry, UnknownName
 from wholenet.search.cell_config import SEARCHES
@@ -29,7 +30,7 @@ from wholenet.spaces.supernet import Supernet
 
 FORMAT = 3
 ANSWERS: Registry[AnswerKind[Any]] = Registry(
-    "task", {"segmentation": SEGMENTATION, "classification": CLASSIFICATION, "language": LANGUAGE}
+    "task", {"segmentation": SEGMENTATION, "classification": CLASSIFICATION, "language": LANGUAGE, "stereo": STEREO}
 )
 """By the name of the task."""
 KEYS = {"format": int, "task": str, "model": dict, "answer": dict, "facts": dict, DIGEST: str}
@@ -94,6 +95,14 @@ def load_model(path: str | Path, device: Device = "cpu", *, task: str | None = N
 
     network = load_network(build, folder, config).placed(device).eval()
     return read.kind.predictor(network, read.answer, device)
+
+
+def task_of_model(path: str | Path) -> str | None:
+    """The task of the model in a folder, as its config has it; None where that is no folder of a model: who loads it
+    says so."""
+    folder = place_of(path)
+    found = None if folder is None else read_config(folder).get("task")
+    return found if isinstance(found, str) else None
 
 
 def _model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:

@@ -53,6 +53,11 @@ class OnnxModel:
             about = parse_json(text) if text else {}
         except ValueError as error:
             raise ValueError(f"{path}: what it says of itself cannot be read: {error}") from error
+        if isinstance(about, dict) and about.get("task", "segmentation") != "segmentation":
+            raise ValueError(
+                f"{path} is a network for {shown(about['task'])}, which is run by onnxruntime itself: what goes in and "
+                "comes out stands in its metadata. Give the run or model folder here"
+            )
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             found = about.get("format") if isinstance(about, dict) else about
             raise ValueError(

@@ -8,15 +8,19 @@ from typing import Any
 from wholenet.checked import settings_from
 from wholenet.jobs.language import LANGUAGE
 from wholenet.jobs.segmentation import SEGMENTATION
+from wholenet.jobs.stereo import STEREO
 from wholenet.jobs.task import Task
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.search.config import grid_parts
+from wholenet.search.methods import METHODS
 from wholenet.search.search_config import with_interval
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
 
-TASKS: Registry[Task] = Registry("task", {"segmentation": SEGMENTATION, "language": LANGUAGE}, load_plugins)
+TASKS: Registry[Task] = Registry(
+    "task", {"segmentation": SEGMENTATION, "language": LANGUAGE, "stereo": STEREO}, load_plugins
+)
 """By name; :func:`wholenet.register` adds to them. Classification is the cells' own so far (``cells/``)."""
 
 
@@ -69,6 +73,8 @@ def task_config(task: str, method: str | None = None, **given: Any) -> TaskConfi
     settings = {name: value for name, value in recipe.items() if name not in options | of_task}
     config["settings"] = {**settings, **config["settings"]}
     config["task_settings"] = {n: v for n, v in recipe.items() if n in of_task} | config["task_settings"]
-    made = TaskConfig(**with_interval({**ours, **grid_parts(method), **config, "task": task, "method": method}))
+    own = {} if method == "single-stage" else METHODS[method].parts  # of the method itself: a recipe stands below that
+    parts = {**grid_parts(method), **ours, **own}
+    made = TaskConfig(**with_interval({**parts, **config, "task": task, "method": method}))
     made.check_asked()
     return made

@@ -19,19 +19,17 @@ from wholenet import parallel
 from wholenet.checked import Channels, Classes, check, settings_from
 from wholenet.data.sample import DataError
 from wholenet.data.splits import Numbered, Part, seeded_indices, share_count, split_train
-from wholenet.data.stream import Order, batches
+from wholenet.data.stream import Order
 from wholenet.deploy.answer import AnswerKind
 from wholenet.files import require_keys
+from wholenet.jobs.streams import DrawnStreams
 from wholenet.jobs.task import Task, Watched, settings_of
 from wholenet.report.progress import plain
 from wholenet.run import Scored
-from wholenet.search.draw import order_of, steps_per_epoch
-from wholenet.search.phases import Phase
+from wholenet.search.draw import steps_per_epoch
 from wholenet.search.schedule import Schedule
-from wholenet.search.state import TrainState
-from wholenet.search.steps import Batch, Loss
+from wholenet.search.steps import Loss
 from wholenet.search.task_config import TaskConfig
-from wholenet.search.updates import Batches
 from wholenet.spaces.space import Facts
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.score import Score
@@ -160,43 +158,6 @@ def stacked(pairs: Sequence[tuple[Any, Any]]) -> tuple[Tensor, Tensor]:
     return x, y.float() if y.is_floating_point() else y.long()
 
 
-class SampleStreams:
-    """The two streams of a run; batch k of each is always the same."""
-
-    def __init__(self, data: _Divided, config: TaskConfig, schedule: Schedule, device: torch.device) -> None:
-        self.data = data
-        self.config = config
-        self.total = schedule.epochs * schedule.steps_per_epoch
-        self.device = device
-
-    def epoch(self, state: TrainState, phase: Phase) -> tuple[Batches, Batches]:
-        """The batches of the epoch to come: for the weights, and for the architecture."""
-        del phase
-        return self._drawn("weights", state.weight_steps), self._drawn("architecture", state.arch_steps)
-
-    def names(self, stream: str, number: int) -> list[str]:
-        """The samples of a batch by their place in what the stream draws from, over all processes."""
-        whole = {**order_of(self.config, stream), "shares": 1, "share": 0}
-        order = SampleStream(self._of(stream), None, batches=number + 1, **whole)
-        return [f"sample {index}" for index in order.indices(number)]
-
-    def one(self, stream: str, number: int, epoch: int) -> Batch:  # noqa: ARG002
-        """Batch ``number`` of a stream, on the device."""
-        x, y = self._stream(stream, number + 1)[number]
-        return Batch(x, y).to(self.device)
-
-    def _of(self, stream: str) -> Pairs:
-        return self.data.architecture if stream == "architecture" else self.data.weights
-
-    def _stream(self, stream: str, length: int) -> SampleStream:
-        order = order_of(self.config, stream)
-        return SampleStream(self._of(stream), self.data.samples.augment, batches=length, **order)
-
-    def _drawn(self, stream: str, first: int) -> Batches:
-        own = self._stream(stream, self.total)
-        return batches(own, first, self.config.workers, pinned=self.device.type == "cuda")
-
-
 @dataclass(frozen=True)
 class SampleData:
     """Samples, divided; a :class:`wholenet.jobs.task.Data`."""
@@ -219,9 +180,14 @@ class SampleData:
         """Full batches in a pass over what the weights learn from."""
         return steps_per_epoch(len(self.divided.weights), batch)
 
-    def streams(self, config: TaskConfig, schedule: Schedule, device: torch.device) -> SampleStreams:
+    def streams(self, config: TaskConfig, schedule: Schedule, device: torch.device) -> DrawnStreams:
         """What is drawn from it."""
-        return SampleStreams(self.divided, config, schedule, device)
+        parts, augment = (self.divided.weights, self.divided.architecture), self.divided.samples.augment
+
+        def make(data: Pairs, **order: Any) -> SampleStream:
+            return SampleStream(data, augment, **order)
+
+        return DrawnStreams(*parts, make, config=config, schedule=schedule, device=device)
 
     def loss(self, config: TaskConfig, device: torch.device) -> Loss:  # noqa: ARG002
         """The task's own; of several processes, each one's share of the mean over all."""
@@ -316,6 +282,11 @@ class TrainedOnSamples(Generic[Settings]):
     opens: Callable[[str, Settings], Samples]
     metric: Metric
     score: Score
+
+    @property
+    def what(self) -> str:
+        """What people call it."""
+        return f"a model of the task {self.task!r}"
 
     @torch.no_grad()
     def predict(self, inputs: Any) -> Tensor:

@@ -112,7 +112,7 @@ def _scores(facts: CardFacts) -> str:
         [
             "## Score",
             "",
-            f"| on the validation {'images' if facts.score.percent else 'text'} | |",
+            f"| {'on the validation images' if facts.score.percent else 'on what was held out'} | |",
             "|---|---|",
             *lines,
             "",

@@ -222,7 +222,7 @@ def _draw_cell(axes: Axes, layout: _Layout, top: float, kind: str, drawn: Sequen
     for node in range(INPUTS, INPUTS + NODES):
         y = first + layout.row(node)
         draw_box(axes, layout.left(node), y, layout.NODE, layout.node_height, str(node - INPUTS))
-        _line(axes, Path([(layout.right(node), y), (layout.output, y)]), JOIN, 1.2, zorder=1)
+        draw_join(axes, layout.right(node), layout.output, y)
     draw_box(axes, layout.output, first + rows / 2, layout.NODE, rows + layout.node_height, OUTPUT_NAME)
 
 
@@ -244,6 +244,11 @@ def _line(axes: Axes, path: Path, color: str, width_pt: float, zorder: float) ->
     axes.add_patch(
         FancyArrowPatch(path=path, arrowstyle=head, mutation_scale=1, color=color, linewidth=width_pt, zorder=zorder)
     )
+
+
+def draw_join(axes: Axes, start: float, end: float, y: float) -> None:
+    """From a node to the output, which has it beside the others."""
+    _line(axes, Path([(start, y), (end, y)]), JOIN, 1.2, zorder=1)
 
 
 def draw_box(axes: Axes, left: float, y: float, width: float, height: float, name: str) -> None:

@@ -10,7 +10,7 @@ from wholenet.report.html import paragraph, picture_file, section, table, write_
 from wholenet.report.in_words import in_words
 from wholenet.report.progress import duration
 from wholenet.report.run_page import percent
-from wholenet.search.read_run import Row, RunTables, read_run
+from wholenet.search.read_run import SCORES, Row, RunTables, read_run
 from wholenet.spaces.grid_costs import macs_in_words
 
 NEVER_COMPARED = ("out", "settings")
@@ -84,7 +84,12 @@ HEADS = {
     "control_miou": "control's mIoU, %",
     "control_error": "control's error, %",
 }
-OTHER_HEADS = {"seconds": "training", "macs": "multiply-adds", "control_perplexity": "control's perplexity"}
+UNBOUNDED = {f"{of}{score.name}": score for score in SCORES.values() if not score.percent for of in ("", "control_")}
+"""Scores that are no shares, and those of their controls."""
+OTHER_HEADS = {"seconds": "training", "macs": "multiply-adds"}
+OTHER_HEADS |= {
+    name: f"control's {score.label}" if name != score.name else score.label for name, score in UNBOUNDED.items()
+}
 
 
 def as_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -101,7 +106,7 @@ def _cell(name: str, row: Row) -> str:
         return f"{row['done']} of {row['planned']} epochs"
     if name == "macs":
         return "all" if row[name] is None else macs_in_words(row[name])
-    if name.endswith("perplexity"):
+    if name in UNBOUNDED:
         return NO_SUCH if row[name] is None else f"{row[name]:.4g}"
     return duration(row[name]) if name == "seconds" else str(row[name])
 

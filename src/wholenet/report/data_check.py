@@ -13,10 +13,12 @@ from rich.text import Text
 from wholenet.data.finding import SEVERITIES, Finding
 from wholenet.data.labelled_review import LabelledReview
 from wholenet.data.review import Review
+from wholenet.data.stereo.review import StereoReview
 from wholenet.data.text.review import TextReview
 from wholenet.report.progress import plain
+from wholenet.report.stereo_check import splits_of_stereo, stereo_tables
 
-AnyReview = Review | LabelledReview | TextReview
+AnyReview = Review | LabelledReview | TextReview | StereoReview
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
@@ -60,6 +62,8 @@ def review_to_dict(review: AnyReview) -> dict[str, Any]:
     whole: dict[str, Any] = {"data": printable(review.where), "findings": findings}
     if isinstance(review, TextReview):
         return whole | _of_text(review)
+    if isinstance(review, StereoReview):
+        return whole | {"splits": splits_of_stereo(review)}
     if isinstance(review, LabelledReview):
         classes = () if review.source is None else review.source.classes
         whole["splits"] = {
@@ -113,6 +117,8 @@ def _of_text(review: TextReview) -> dict[str, Any]:
 def _tables_of(review: AnyReview) -> list[Table]:
     if isinstance(review, TextReview):
         return _text_tables(review)
+    if isinstance(review, StereoReview):
+        return stereo_tables(review)
     return _tables(review) if isinstance(review, Review) else _labelled_tables(review)
 
 

@@ -3,6 +3,8 @@ decided anything."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -31,7 +33,8 @@ def in_words(run: RunTables) -> list[str]:
     under_way = None if control is None or control["epochs"] >= control["planned"] else control
     segments, cells = run.task == "segmentation", run.task == "classification"
     compared = control if under_way is None else None
-    said = _on_text(run, own, compared) if run.task == "language" else [_on_score(own, compared, run.score)]
+    beside = run.score is not None and not run.score.percent
+    said = _beside_floors(run, own, compared) if beside else [_on_score(own, compared, run.score)]
     if "macs" in own:
         said.append(f"Its network takes {macs_in_words(own['macs'])} for an image of the size that its budget is of.")
     if own["epochs"] < own["planned"] and not _stopped(run):
@@ -52,7 +55,7 @@ def in_words(run: RunTables) -> list[str]:
     if segments and len({record.get("macs") for record in RunFolder(run.path).records()}) > 1:
         if controls := _of_what_went(RunFolder(run.path).fit_config):
             said.append(f"What choosing what goes was worth, more runs say: with {' and with '.join(controls)}.")
-    elif run.task != "language" and score is not None and searched and under_way is None:
+    elif not beside and score is not None and searched and under_way is None:
         end = credit(searched, score, None if control is None else _good(control, run.score))
         said.append(end.removeprefix("and ")[:1].upper() + end.removeprefix("and ")[1:] + ".")
     if segments and searched and RunFolder(run.path).fit_config.budget is None:
@@ -88,31 +91,72 @@ def _on_score(own: Row, control: Row | None, score: Score | None) -> str:
     return "; ".join(parts) + "."
 
 
-def _on_text(run: RunTables, own: Row, control: Row | None) -> list[str]:
-    """Its perplexity, beside models that count the same words, and beside its control."""
-    value = own["perplexity"]
-    if value is None:
-        return ["Nothing was scored yet."]
+def _on_text(run: RunTables, value: float) -> str:
+    """Its perplexity."""
     facts = (RunFolder(run.path).environment() or {}).get("train")
     words = facts.get("words") if isinstance(facts, dict) else None
     known = f" ({words:,} words known, others count as <unk>)" if isinstance(words, int) else ""
-    said = [
+    return (
         f"On the text held out the network has a perplexity of {value:.4g}{known}: it is as unsure of the next word as "
         f"if {value:.4g} were equally likely. Less is better."
-    ]
+    )
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What is said of a score that is no share."""
+
+    reached: Callable[[RunTables, float], str]
+    """A sentence on the score."""
+    floors: str
+    """What simple answers are, before their scores."""
+    apart: str
+    """What does not compare."""
+
+
+def _on_pairs(_run: RunTables, value: float) -> str:
+    """Its end-point error."""
+    return (
+        f"On the pairs held out the network has an end-point error of {value:.4g} px: it is off by so much on average, "
+        "over all pixels whose disparity is known, at full size and without augmentation. Less is better."
+    )
+
+
+WORDS = {
+    "language": _Words(
+        _on_text,
+        "Of models that only count the same words of train",
+        "Perplexities of other vocabularies, or of other texts, do not compare with these.",
+    ),
+    "stereo": _Words(
+        _on_pairs,
+        "Of answers that learn nothing from pairs, in px (the median of train everywhere; block matching)",
+        "Errors on other data, or on pairs of another size, do not compare with these.",
+    ),
+}
+"""By task."""
+
+
+def _beside_floors(run: RunTables, own: Row, control: Row | None) -> list[str]:
+    """A score of which less is better, beside those of simple answers, and beside its control's."""
+    words, score = WORDS[run.task], run.score
+    assert score is not None
+    value = own[score.name]
+    if value is None:
+        return ["Nothing was scored yet."]
+    said = [words.reached(run, value)]
     if floors := run.floors:
         listed = ", ".join(
             f"{name} has {floor:.4g} ({'better' if floor <= value else 'worse'})" for name, floor in floors.items()
         )
-        said.append(f"Of models that only count the same words of train: {listed}.")
-    if control is not None and (other := control["perplexity"]) is not None:
+        said.append(f"{words.floors}: {listed}.")
+    if control is not None and (other := control[score.name]) is not None:
         better = "better" if value < other else "no better"
         said.append(
             f"Its frozen-uniform control, trained for as long, has {other:.4g}: the run is {better}, by one seed, "
             "which says little."
         )
-    said.append("Perplexities of other vocabularies, or of other texts, do not compare with these.")
-    return said
+    return [*said, words.apart]
 
 
 def _good(row: Row, score: Score | None) -> float | None:

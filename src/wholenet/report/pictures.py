@@ -13,6 +13,7 @@ import torch
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.report.architecture import draw_architecture
+from wholenet.report.autodispnet import draw_disparity_cells
 from wholenet.report.dense_links import draw_dense_links
 from wholenet.report.recurrent import draw_recurrent
 from wholenet.report.trellis import draw_trellis
@@ -61,6 +62,7 @@ PICTURES: Registry[Picture] = Registry(
             Picture("dense-grid", draw_dense_links),
             Picture("autodeeplab", draw_trellis),
             Picture("recurrent", draw_recurrent),
+            Picture("autodispnet", draw_disparity_cells),
         )
     },
     load_plugins,

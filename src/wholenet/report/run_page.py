@@ -48,6 +48,7 @@ CAPTIONS = {
     "stages": "Operations that are left, stage by stage",
     "pairs": "Pairs of edges by strength",
     "predictions": "Some validation images, their true and their predicted masks",
+    "disparity": "Some pairs held out: what the network estimates, the truth, and the error, in pixels",
     "surprise": "Lines of the text held out: how surprising each word is to the network and to Kneser-Ney of order 3",
 }
 PERCENT = {
@@ -59,6 +60,8 @@ PERCENT = {
 """Scores that are shares, as the page has them."""
 HOW_IT_WENT = ("curves", "entropy", "search")
 ARCHITECTURE = ("architecture", "cells", "stages", "pairs")
+ANSWERS = ("predictions", "surprise", "disparity")
+"""Pictures of what a network answers, by its task."""
 
 
 def write_report(
@@ -131,7 +134,7 @@ def _body(run: RunTables, scored: str) -> str:
     pictures = {name: picture_file(run.path / f"{name}.png", caption) for name, caption in CAPTIONS.items()}
     genotype = run.path / "genotype.yaml"
     named = paragraph("The discrete network is in genotype.yaml.", "muted") if genotype.is_file() else ""
-    chosen = "" if "<figure>" in scored else section("Predictions", pictures["predictions"], pictures["surprise"])
+    chosen = "" if "<figure>" in scored else section("Predictions", *(pictures[name] for name in ANSWERS))
     settings = [(name, _shown(value)) for name, value in run.config.items()]
     return "".join(
         (
@@ -169,7 +172,8 @@ def _numbers(run: RunTables) -> str:
     told = [
         (words, f"{percent(value)} %" if in_percent else f"{value:.4g}") for words, value in shown if value is not None
     ]
-    told += [(f"perplexity of {name}", f"{value:.4g}") for name, value in run.floors.items()]
+    label = "" if run.score is None else run.score.label
+    told += [(f"{label} of {name}", f"{value:.4g}") for name, value in run.floors.items()]
     told += [("epochs", f"{own['epochs']} of {own['planned']}"), ("training", duration(own["seconds"]))]
     return f'<div class="numbers">{"".join(f"<div><b>{text(n)}</b>{text(words)}</div>" for words, n in told)}</div>\n'
 

@@ -16,10 +16,13 @@ from wholenet.search.keep import best_record
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.records import Record
 from wholenet.search.run_folder import RunFolder
+from wholenet.tasks.disparity import EPE
 from wholenet.tasks.perplexity import PERPLEXITY
 from wholenet.tasks.score import ERROR, MIOU, Score
 
 Row = dict[str, Any]
+SCORES = {"segmentation": MIOU, "classification": ERROR, "language": PERPLEXITY, "stereo": EPE}
+"""What runs of a task are compared by."""
 OF_EVERY_RUN = ("epoch", "lr", "loss", "arch_loss", "seconds", "data_seconds", "images_per_second", "weight_decay")
 OF_EVERY_RUN += ("steady_seconds", "eigenvalue", "lowest_eigenvalue")
 """Numbers of a record that are no score."""
@@ -31,7 +34,7 @@ class RunTables:
 
     path: Path
     task: str
-    """"segmentation", "classification", "language", or one from outside."""
+    """"segmentation", "classification", "language", "stereo", or one from outside."""
     config: Row
     """Every setting."""
     records: list[Row]
@@ -46,8 +49,10 @@ class RunTables:
 
     @property
     def floors(self) -> dict[str, float]:
-        """Of a text: perplexities of models that count, by what they are; none of a run from before 2026-11-30."""
-        found = None if self.task != "language" else (RunFolder(self.path).environment() or {}).get("floors")
+        """Scores of simple answers, by what they are: of a text, perplexities of models that count. None of a task that
+        has no such answers, and of a run from before 2026-11-30."""
+        own = self.task != "classification"
+        found = (RunFolder(self.path).environment() or {}).get("floors") if own else None
         if not isinstance(found, dict):
             return {}
         return {name: value for name, value in found.items() if isinstance(value, int | float)}
@@ -56,7 +61,7 @@ class RunTables:
     def score(self) -> Score | None:
         """What runs of the task are compared by; its name is that in ``results``. None of a task from outside, whose
         numbers may mean anything."""
-        return {"segmentation": MIOU, "classification": ERROR, "language": PERPLEXITY}.get(self.task)
+        return SCORES.get(self.task)
 
     def frame(self, table: str = "records") -> Any:
         """One of the tables, "records" or "results", as a pandas DataFrame.

@@ -126,6 +126,7 @@ def schedule_of(config: TrainConfig, phases: Sequence[Phase], steps_per_epoch: i
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         lr=config.lr,
+        lr_end=config.lr_end,
         decay=config.lr_schedule,
         warmup=config.warmup_steps((epochs - still) * steps_per_epoch) if isinstance(config, FitConfig) else 0,
         still=still,
@@ -137,6 +138,9 @@ def choose_execution(
 ) -> None:
     """Let the weight steps of ``model`` run as ``config`` says, if that works; ``say`` is told what was found."""
     if config.execution == "eager":
+        return
+    if SPACES[config.space].example is not None:
+        say(f"networks for pairs of images run operation by operation: --execution {config.execution} is left")
         return
     if parallel.processes() > 1:
         say(f"several processes run operation by operation: --execution {config.execution} is left")

@@ -9,7 +9,7 @@ from wholenet.checked import checked
 from wholenet.files import shown
 from wholenet.search.train_config import TrainConfig
 
-SPACES_OF_TASKS = {"language": "recurrent"}
+SPACES_OF_TASKS = {"language": "recurrent", "stereo": "autodispnet"}
 """The space of a task where none is named."""
 
 

@@ -71,7 +71,9 @@ class TrainConfig(SearchConfig):
     lr: Rate = 3e-3
     """Learning rate of the weights at the start."""
     lr_schedule: Literal["poly", "cosine", "constant"] = "poly"
-    """Decay to zero over the whole run (open; poly with power 0.9 as Auto-DeepLab), or none."""
+    """Decay over the whole run (open; poly with power 0.9 as Auto-DeepLab), or none."""
+    lr_end: Decay = 0.0
+    """Learning rate that the decay ends with."""
     momentum: BelowOne = 0.9
     """Momentum of the weights (open)."""
     weight_decay: Decay = 5e-4

@@ -13,6 +13,7 @@ from wholenet.ops.layers import lay_out
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.spaces.autodeeplab.space import AUTODEEPLAB
+from wholenet.spaces.autodispnet.space import AUTODISPNET
 from wholenet.spaces.cell_space import CELL_SPACES
 from wholenet.spaces.dense_space import DENSE_GRID
 from wholenet.spaces.dots.space import DOTS
@@ -26,7 +27,7 @@ from wholenet.spaces.supernet import Supernet, create, subnets_of
 
 SPACES: Registry[Space] = Registry(
     "space",
-    {space.name: space for space in (GRID, DENSE_GRID, AUTODEEPLAB, RECURRENT, *CELL_SPACES, NB201, DOTS)},
+    {space.name: space for space in (GRID, DENSE_GRID, AUTODEEPLAB, RECURRENT, AUTODISPNET, *CELL_SPACES, NB201, DOTS)},
     load_plugins,
 )
 """By name; :func:`wholenet.register` adds to them."""

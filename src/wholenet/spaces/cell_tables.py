@@ -93,7 +93,7 @@ PUBLISHED: dict[str, Table] = {
 """Those of the papers."""
 TABLES: Registry[Table] = Registry("cell space", PUBLISHED, load_plugins)
 """By the names of their search spaces; :func:`wholenet.register` adds to them."""
-OTHERS = ("grid", "dense-grid", "autodeeplab", "recurrent")
+OTHERS = ("grid", "dense-grid", "autodeeplab", "recurrent", "autodispnet")
 """Our spaces that are not of these cells."""
 
 

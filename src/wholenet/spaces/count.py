@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from wholenet.checked import Classes, Side
 from wholenet.ops.forms import plain_form
 from wholenet.ops.mixture import OperationMixture
-from wholenet.spaces.catalog import create_model, find
+from wholenet.spaces.catalog import SPACES, create_model, find
 from wholenet.spaces.links import STRIDES
 from wholenet.spaces.sizes import GRIDS
 from wholenet.spaces.supernet import Supernet
@@ -44,7 +44,8 @@ class Counts:
 
 @lru_cache(maxsize=32)
 def count(name: str, *, num_classes: Classes = 19, height: Side = 1024, width: Side = 2048, **settings: Any) -> Counts:
-    """Count the model ``name`` of :func:`wholenet.spaces.catalog.create_model` on one image of height x width pixels.
+    """Count the model ``name`` of :func:`wholenet.spaces.catalog.create_model` on one image, or pair, of height x width
+    pixels.
 
     Raises:
         ValueError: for an unknown name, a number out of bounds, or a size that the space cannot have.
@@ -88,10 +89,12 @@ def meta_flops(model: Supernet, height: int, width: int) -> tuple[int, int]:
 
 def _both_forms(model: Supernet, x: Tensor) -> tuple[int, int]:
     weights = {name: torch.zeros(mask.shape, device=x.device) for name, mask in model.net.masks.items()}
+    example = SPACES[model.spec.space].example
+    inputs = x if example is None else example(x)
 
     def flops(plain: bool) -> int:
         with plain_form(model, plain=plain), FlopCounterMode(display=False) as counter, torch.no_grad():
-            model.net(x, weights)
+            model.net(inputs, weights)
         return counter.get_total_flops()
 
     return flops(True), flops(False)

@@ -38,7 +38,8 @@ def check_costs(space: Space, by: str = "regularizer") -> None:
 
 
 def option_costs(spec: Spec, size: tuple[int, int]) -> dict[str, Tensor]:
-    """Multiply-adds of each option of the supernet of ``spec``, on one image of ``size`` = (H, W), in the plain form.
+    """Multiply-adds of each option of the supernet of ``spec``, on one image, or pair, of ``size`` = (H, W), in the
+    plain form.
 
     Nothing is computed: the network is built without memory. What all options run (stems, what is around them) is in
     none of the numbers.
@@ -56,6 +57,7 @@ def option_costs(spec: Spec, size: tuple[int, int]) -> dict[str, Tensor]:
         net: Any = create_from(spec).net.eval()
         weights = {name: torch.ones(mask.shape) for name, mask in net.masks.items()}
         image = torch.zeros(1, spec.channels, *size)
+        inputs = image if space.example is None else space.example(image)
     found = {name: torch.zeros(mask.shape, dtype=torch.float64, device="cpu") for name, mask in net.masks.items()}
     modules: Mapping[str, nn.Module] = dict(net.named_modules())
 
@@ -72,7 +74,7 @@ def option_costs(spec: Spec, size: tuple[int, int]) -> dict[str, Tensor]:
             if isinstance(module, COUNTED):
                 module.register_forward_hook(count_into(name, index))
     with torch.no_grad(), plain_form(net):
-        net(image, weights)
+        net(inputs, weights)
     return found
 
 

@@ -99,8 +99,15 @@ FUSED = ("lstm", "gru")
 RANDOM_CELLS = tuple(f"random-rnn-{seed}" for seed in range(100))
 """Recurrent cells drawn at random, each by its seed: what a search has to beat."""
 RECURRENT_NAMES = ("darts-rnn-v1", "darts-rnn-v2", "enas-rnn", *FUSED, *RANDOM_CELLS)
-PUBLISHED_PATHS = {"autodeeplab": "autodeeplab", **dict.fromkeys(RECURRENT_NAMES, "recurrent")}
-"""Genotypes by name of networks that segment, or model language, and their spaces."""
+RANDOM_DISPARITY_CELLS = tuple(f"random-autodispnet-{seed}" for seed in range(100))
+"""Likewise, of networks that estimate disparity."""
+DISPARITY_NAMES = ("autodispnet", *RANDOM_DISPARITY_CELLS)
+PUBLISHED_PATHS = {
+    "autodeeplab": "autodeeplab",
+    **dict.fromkeys(RECURRENT_NAMES, "recurrent"),
+    **dict.fromkeys(DISPARITY_NAMES, "autodispnet"),
+}
+"""Genotypes by name of networks that segment, model language, or estimate disparity, and their spaces."""
 GRIDS = ("grid", "dense-grid")
 """Spaces whose network is the grid's, with one reach or another."""
 DECODINGS = {"dense-grid": ("threshold", "strongest")}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from torch import Tensor
 
 from wholenet.architecture import Weights
 from wholenet.checked import Channels, Classes, built, checked, checked_in_order, settings_from
@@ -96,6 +97,9 @@ class Space:
     costs: Callable[[Any], Mapping[str, tuple[str, tuple[int, ...]]]] | None = None
     """Network -> which of its modules one option alone runs: the module's name -> (mask, index of the option in it).
     What they cost is counted from that (``spaces/option_costs.py``). None: nobody can tell."""
+    example: Callable[[Tensor], Any] | None = None
+    """An image [1, channels, H, W] -> what the networks are called with in the place of images, to count what that
+    costs; None: images."""
     at: Callable[[Any, float], None] | None = None
     """(network, share of the run that is over): sets what moves with time inside the network, before each step."""
     added: Mapping[str, Any] = field(default_factory=dict)

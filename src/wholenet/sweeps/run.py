@@ -10,9 +10,8 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
-from wholenet.data.sets import Task, data_set
-from wholenet.data.task import task_of
-from wholenet.data.text.files import looks_like_text
+from wholenet.data.sets import Task
+from wholenet.data.task import own_task_of, task_of
 from wholenet.files import read_yaml, shown
 from wholenet.jobs.catalog import task_called, task_config
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
@@ -163,8 +162,8 @@ def _task(given: Mapping[str, Any], data: str) -> str:
         if given["task"] not in TASKS:
             raise ValueError(f"task is {shown(given['task'])}; expected {' or '.join(TASKS)}")
         return given["task"]
-    if data_set(data) is None and looks_like_text(data):
-        return "language"
+    if (own := own_task_of(data)) is not None:
+        return own
     if "space" in given:
         return "classification" if is_cell_space(given["space"]) else "segmentation"
     return task_of(data)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.read_run import SCORES
 from wholenet.search.run_folder import RunFolder
 from wholenet.studies.processes import last_line, log_of
 from wholenet.studies.result import Spread, Table, spread
@@ -22,16 +23,21 @@ COLUMNS = {
     "control_miou": "frozen-uniform mIoU",
     "error": "error",
     "test_error": "test error",
-    "perplexity": "perplexity",
-    "control_perplexity": "frozen-uniform perplexity",
 }
-"""Scores by their names, and what tables call them. All but perplexities are shares in [0, 1]."""
+"""Scores by their names, and what tables call them."""
+UNBOUNDED = [score for score in SCORES.values() if not score.percent]
+"""Those that are no shares in [0, 1]."""
+COLUMNS |= {
+    name: label
+    for score in UNBOUNDED
+    for name, label in ((score.name, score.label), (f"control_{score.name}", f"frozen-uniform {score.label}"))
+}
 
 
 def scores(run: PlannedRun) -> dict[str, float]:
     """The scores of a finished run, by the names of ``COLUMNS``."""
     if run.task != "classification":
-        name = "perplexity" if run.task == "language" else "miou"
+        name = SCORES[run.task].name
         found = {name: RunFolder(run.path).records()[-1][name]}
         control = RunFolder.at(RunFolder(run.path).control)
         return found if control is None else {**found, f"control_{name}": control.records()[-1][name]}
@@ -50,7 +56,7 @@ def shown_scores(run: PlannedRun) -> str:
 
 
 def _is_share(name: str) -> bool:
-    return not name.endswith("perplexity")
+    return not any(name.endswith(score.name) for score in UNBOUNDED)
 
 
 def table(sweep: Sweep) -> Table:

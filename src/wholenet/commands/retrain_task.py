@@ -1,4 +1,4 @@
-"""``wholenet retrain`` of a recurrent cell."""
+"""``wholenet retrain`` of a genotype whose network is of another task than images with masks or labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOT_ASKED += ("protocol", "decoding", "decoding_tau", "retrain_epochs", *sorted(
 OPTIONS = Fields(TaskConfig, but=NOT_ASKED)
 
 
-def retrain_text(
+def retrain_task(
     genotype: str | None = None,
     data: str | None = None,
     *,
@@ -38,12 +38,15 @@ def retrain_text(
     print_config: Printed = False,
     **options: Annotated[Any, OPTIONS],
 ) -> None:
-    """Train a recurrent cell from scratch, on a text.
+    """Train the network of a genotype from scratch, on the data of its task: a recurrent cell on a text, a network for
+    disparity on pairs.
 
     Args:
-        genotype: Genotype file that `wholenet decode` wrote, or darts-rnn-v1, darts-rnn-v2, enas-rnn; as controls lstm,
-            gru, random-rnn-0 to random-rnn-99.
-        data: Text file, or a folder with train.txt, valid.txt and test.txt.
+        genotype: Genotype file that `wholenet decode` wrote, or one by name. Of text: darts-rnn-v1, darts-rnn-v2,
+            enas-rnn; as controls lstm, gru, random-rnn-0 to random-rnn-99. Of pairs: autodispnet, and as controls
+            random-autodispnet-0 to random-autodispnet-99; give the --size that was searched.
+        data: What `wholenet fit` takes for the task: of text a file, or a folder with train.txt, valid.txt and
+            test.txt; of pairs a folder, or a data set by name.
         out: Run folder to create; default: runs/DATA-1, and so on.
         resume: Continue the run in this folder.
         moved: With --resume: where its data is now, if it was moved.
