@@ -53,8 +53,8 @@ ROOMS = [
 ]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 SCENES = PACKAGE.parent / "wholenet_scenes"
-OPEN_TO_SCENES = {"wholenet", "wholenet.data.sample", "wholenet.data.sets"}
-"""What the street scenes need, as anybody's data set does."""
+OPEN_TO_SCENES = {"wholenet", "wholenet.data.sample", "wholenet.data.sets", "wholenet.data.stereo.sample"}
+"""What the street scenes need, as anybody's data sets do."""
 
 
 def imported(path: Path) -> set[str]:

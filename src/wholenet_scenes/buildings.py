@@ -31,9 +31,8 @@ def draw_awning(canvas: Canvas, style: Facade, x: float, zs: Point, side: int) -
     edge = [z0 + (z1 - z0) * (0.1 + 0.8 * k / stripes) for k in range(stripes + 1)]
     out = x - side * 1.1
     bands = [[(x, 2.95, a), (x, 2.95, b), (out, 2.35, b), (out, 2.35, a)] for a, b in pairwise(edge)]
-    quads = [canvas.dots(band) for band in bands]
-    canvas.fill(quads[::2], canvas.tint(style.shop, z0, 0.95), BUILDING)
-    canvas.fill(quads[1::2], canvas.tint((226, 220, 208), z0, 0.95), BUILDING)
+    canvas.faces(bands[::2], canvas.tint(style.shop, z0, 0.95), BUILDING)
+    canvas.faces(bands[1::2], canvas.tint((226, 220, 208), z0, 0.95), BUILDING)
 
 
 def draw_building(

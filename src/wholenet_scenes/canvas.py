@@ -1,4 +1,4 @@
-"""The canvas: one call paints a thing into the image and into the mask.
+"""The canvas: one call paints a thing into the image and into the mask, and of a pair into the plane of depth.
 
 Colours are albedos (RGB 0..255 in white light); the canvas turns them into what the camera sees, through light and
 haze. "Dots" are int32 [N, 2], columns and rows as the fixed-point numbers that OpenCV draws (``ONE`` to a pixel).
@@ -14,6 +14,7 @@ import numpy as np
 
 from wholenet.data.sample import IGNORE
 from wholenet_scenes.camera import ONE, SHIFT, Camera, Point, Point3
+from wholenet_scenes.depth import Depth, Place
 from wholenet_scenes.moods import Mood
 from wholenet_scenes.palette import RGB
 
@@ -27,17 +28,26 @@ def fixed(points: Sequence[Point] | np.ndarray) -> np.ndarray:
 
 
 class Canvas:
-    """An image and its mask, painted by the same calls: whatever covers a thing in one covers it in the other."""
+    """An image and its mask, painted by the same calls: whatever covers a thing in one covers it in the other.
 
-    def __init__(self, camera: Camera, mood: Mood, sun_side: int) -> None:
+    Of one eye of a pair it also holds ``depth``, painted by the same calls again, and the camera of the pair's
+    ``first`` eye: what is chosen by how things look from the camera must be chosen for both eyes alike.
+    """
+
+    def __init__(
+        self, camera: Camera, mood: Mood, sun_side: int, depth: Depth | None = None, first: Camera | None = None
+    ) -> None:
         self.camera = camera
+        self.depth = depth
+        self.first = camera if first is None else first
         self.mood = mood
         self.sun_side = sun_side
         """-1: the light comes from the left, 1: from the right."""
         self.image = np.zeros((camera.height, camera.width, 3), np.uint8)
         self.mask = np.full((camera.height, camera.width), IGNORE, np.uint8)
-        self.glows: list[tuple[float, float, float, RGB, int]] = []
-        """(column, row, radius, colour, label it must not be covered in), all in pixels; added after everything."""
+        self.glows: list[tuple[float, float, float, float, RGB, int]] = []
+        """(column, row, distance in metres, radius, colour, label it must not be covered in), the others in pixels;
+        added after everything."""
 
     def tint(self, albedo: RGB, z: float, gain: float = 1.0, lit: bool = False) -> RGB:
         """What the camera sees of a colour at distance z. ``lit`` things shine by themselves."""
@@ -51,20 +61,49 @@ class Canvas:
             min(255.0, albedo[2] * b * gain) * keep + haze[2] * veil,
         )
 
-    def fill(self, dots: np.ndarray | Sequence[np.ndarray], color: RGB, label: int | None = None) -> None:
-        """Fill polygons. Without a label: a detail on something that has one already."""
+    @property
+    def of_pair(self) -> bool:
+        """Whether it is one eye's of a pair."""
+        return self.depth is not None
+
+    @property
+    def is_second(self) -> bool:
+        """Whether it is the second eye's of a pair."""
+        return self.first is not self.camera
+
+    def fill(
+        self,
+        dots: np.ndarray | Sequence[np.ndarray],
+        color: RGB,
+        label: int | None = None,
+        place: Place | None = None,
+    ) -> None:
+        """Fill polygons. Without a label: a detail on something that has one already, and lies where that does.
+
+        ``place``: where what has a label stands, all of it on one face; None if ``depth`` is told otherwise.
+        """
         polygons = [dots] if isinstance(dots, np.ndarray) else dots
         cv2.fillPoly(self.image, polygons, color, cv2.LINE_AA, SHIFT)
         if label is not None:
             cv2.fillPoly(self.mask, polygons, (label,), cv2.LINE_8, SHIFT)
+            if self.depth is not None and place is not None:
+                self.depth.fill(polygons, place)
 
-    def dots(self, points: Sequence[Point3]) -> np.ndarray:
-        """Where the camera sees world points."""
-        return np.array(self.camera.project(points)).astype(np.int32).reshape(-1, 2)
+    def dots(self, points: Sequence[Point3], camera: Camera | None = None) -> np.ndarray:
+        """Where the camera, or another one, sees world points."""
+        return np.array((camera or self.camera).project(points)).astype(np.int32).reshape(-1, 2)
 
     def face(self, points: Sequence[Point3], color: RGB, label: int | None = None) -> None:
-        """Fill one world polygon."""
-        self.fill(self.dots(points), color, label)
+        """Fill one flat world polygon."""
+        self.fill(self.dots(points), color, label, points)
+
+    def faces(self, shapes: Sequence[Sequence[Point3]], color: RGB, label: int | None = None) -> None:
+        """Fill several flat world polygons with one colour. They may not overlap: OpenCV leaves a hole there."""
+        polygons = [self.dots(points) for points in shapes]
+        self.fill(polygons, color, label)
+        if self.depth is not None and label is not None:
+            for dots, points in zip(polygons, shapes, strict=True):
+                self.depth.fill([dots], points)
 
     def window(self, dots: np.ndarray) -> tuple[slice, slice] | None:
         """The part of the picture around dots, or None if they lie outside."""
@@ -93,6 +132,8 @@ class Canvas:
         color = (level, level, min(255.0, level * 0.9 + 13))
         offset = (-columns.start * ONE, -rows.start * ONE)
         cv2.fillPoly(gains, [dots + np.array(offset, np.int32)], color, cv2.LINE_AA, SHIFT)
+        if self.depth is not None:  # on what stands behind, its two eyes' shadows would not fit
+            gains[~self.depth.is_ground(window)] = 128
         self.multiply(window, gains)
 
     def lay(self, dots: np.ndarray, sheet: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
@@ -106,6 +147,13 @@ class Canvas:
         return cv2.warpPerspective(sheet, matrix, size, borderMode=cv2.BORDER_CONSTANT, borderValue=(128,))
 
     def glow(self, x: float, y: float, z: float, radius_m: float, color: RGB, label: int) -> None:
-        """Remember a light at a world point; it shines if its pixel still carries ``label`` in the end."""
+        """Remember a light at a world point; it shines if nothing covers it in the end (``is_open``)."""
         u, v = self.camera.pixel(x, y, z)
-        self.glows.append((u, v, radius_m * self.camera.focal_px / z, color, label))
+        self.glows.append((u, v, z, radius_m * self.camera.focal_px / z, color, label))
+
+    def is_open(self, u: float, v: float, z: float, label: int) -> bool:
+        """Whether what shines at a pixel of the picture, ``z`` metres away on something of ``label``, is covered by
+        nothing of another label; and of a pair by nothing nearer, which its halo would not fit."""
+        if self.mask[int(v), int(u)] != label:
+            return False
+        return self.depth is None or not self.depth.is_nearer(int(u), int(v), z)

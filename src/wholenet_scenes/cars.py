@@ -61,8 +61,8 @@ class CarBody:
     ) -> None:
         """Fill polygons given along, across and above the car. A ``detail`` lies on painted body and needs no mask."""
         color = self.canvas.tint(albedo, self.z, gain, lit)
-        dots = [self.canvas.dots([self.at(*point) for point in points]) for points in shapes]
-        self.canvas.fill(dots, color, None if detail else CAR)
+        faces = [[self.at(*point) for point in points] for points in shapes]
+        self.canvas.faces(faces, color, None if detail else CAR)
 
     def sees(self, along: float, across: float) -> bool:
         """Whether the camera sees the side whose middle and normal are (along, across)."""
@@ -79,7 +79,7 @@ def draw_car(
     shape = rng.choice(CAR_SHAPES + CAR_SHAPES[:2]) if shape is None else shape
     car = CarBody(canvas, shape, x, z, yaw, vary(rng, rng.choice(PAINT)))
     ground = [car.at(a, b, 0.0) for a, b in ((-0.52, -1.08), (-0.52, 1.08), (0.52, 1.08), (0.52, -1.08))]
-    if canvas.window(canvas.dots([*ground, (x, 2.2, z)])) is None:
+    if canvas.window(canvas.dots([*ground, (x, 2.2, z)])) is None and not canvas.of_pair:
         return
     if z < 45:
         cast_car_shadow(canvas, ground, x)

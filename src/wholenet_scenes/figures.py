@@ -24,8 +24,10 @@ class Spot:
         self.right = self.up * canvas.camera.mirror * (-1 if flip else 1)
 
     def in_view(self, half: float) -> bool:
-        """Whether a figure that reaches ``half`` to either side is in the picture."""
-        return abs(self.u - self.canvas.camera.width / 2) < self.canvas.camera.width / 2 + half * self.up
+        """Whether a figure that reaches ``half`` to either side is in the picture; of pairs all are painted, as the
+        other eye may see one, or the one's shadow."""
+        middle = self.canvas.camera.width / 2
+        return self.canvas.of_pair or abs(self.u - middle) < middle + half * self.up
 
     def dots(self, points: Sequence[Point]) -> np.ndarray:
         """Where points of the figure lie on the canvas."""
@@ -40,11 +42,13 @@ class Spot:
         self, points: Sequence[Point], albedo: RGB, label: int | None = None, gain: float = 1.0, lit: bool = False
     ) -> None:
         """Fill one polygon."""
-        self.canvas.fill(self.dots(points), self.canvas.tint(albedo, self.z, gain, lit), label)
+        self.canvas.fill(self.dots(points), self.canvas.tint(albedo, self.z, gain, lit), label, self.z)
 
     def polys(self, shapes: Iterable[Sequence[Point]], albedo: RGB, label: int, gain: float = 1.0) -> None:
         """Fill several polygons with one colour. They may not overlap: OpenCV leaves a hole where two of a call do."""
-        self.canvas.fill([self.dots(points) for points in shapes], self.canvas.tint(albedo, self.z, gain), label)
+        self.canvas.fill(
+            [self.dots(points) for points in shapes], self.canvas.tint(albedo, self.z, gain), label, self.z
+        )
 
     def rings(self, centers: Sequence[Point], radius: float, width: float, albedo: RGB, label: int) -> None:
         """Outlines of circles."""
@@ -52,6 +56,8 @@ class Spot:
         thick = max(1, round(width * self.up))
         cv2.polylines(self.canvas.image, dots, True, self.canvas.tint(albedo, self.z), thick, cv2.LINE_AA, SHIFT)
         cv2.polylines(self.canvas.mask, dots, True, (label,), thick, cv2.LINE_8, SHIFT)
+        if (depth := self.canvas.depth) is not None:
+            cv2.polylines(depth.faces, dots, True, (depth.number(self.z),), thick, cv2.LINE_8, SHIFT)
 
 
 def round_shape(center: Point, radii: Point) -> list[Point]:

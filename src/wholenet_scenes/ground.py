@@ -11,6 +11,7 @@ import numpy as np
 from wholenet_scenes.camera import Point3
 from wholenet_scenes.canvas import Canvas, fixed
 from wholenet_scenes.classes import PAVEMENT, ROAD, VEGETATION
+from wholenet_scenes.depth import GROUND
 from wholenet_scenes.palette import RGB, mix, vary
 from wholenet_scenes.street import FAR_M, Street
 from wholenet_scenes.textures import sheet
@@ -33,7 +34,7 @@ def draw_ground(canvas: Canvas, street: Street, rng: Random) -> None:
     stone, tar = vary(rng, (158, 152, 146), 0.2), vary(rng, (98, 98, 102), 0.28)
     edge = camera.horizon_px - camera.roll * camera.width / 2, camera.horizon_px + camera.roll * camera.width / 2
     below = fixed([(0, edge[0]), (camera.width, edge[1]), (camera.width, camera.height), (0, camera.height)])
-    canvas.fill(below, canvas.tint(land, 2.0), VEGETATION if land[1] > land[0] else PAVEMENT)
+    canvas.fill(below, canvas.tint(land, 2.0), VEGETATION if land[1] > land[0] else PAVEMENT, GROUND)
 
     def paint(points: list[Point3], albedo: RGB, label: int) -> None:
         canvas.face(points, canvas.tint(albedo, 2.0), label)
@@ -56,7 +57,7 @@ def draw_ground(canvas: Canvas, street: Street, rng: Random) -> None:
     haze_ground(canvas)
     if canvas.mood.name == "night":
         for reach in (19.0, 14.0, 10.0):  # our own headlights
-            x = camera.x_m
+            x = canvas.first.x_m
             canvas.shade([(x - 1.3, 0.0, 2.0), (x + 1.3, 0.0, 2.0), (x + 3.2, 0.0, reach), (x - 3.2, 0.0, reach)], 1.28)
     draw_building_shadow(canvas, street, rng)
 

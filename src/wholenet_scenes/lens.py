@@ -45,8 +45,8 @@ def add_glows(canvas: Canvas) -> None:
     h, w = canvas.mask.shape
     scale = 64 / h
     halo = np.zeros((64, max(1, round(w * scale)), 3), np.uint8)
-    for u, v, radius, color, label in canvas.glows:
-        if 0 <= u < w and 0 <= v < h and canvas.mask[int(v), int(u)] == label:
+    for u, v, z, radius, color, label in canvas.glows:
+        if 0 <= u < w and 0 <= v < h and canvas.is_open(u, v, z, label):
             center = (int(u * scale * ONE), int(v * scale * ONE))
             reach = radius * scale
             dim = min(1.0, reach / 0.5)  # a circle cannot be smaller than a pixel: it is made darker instead
@@ -59,13 +59,16 @@ def add_glows(canvas: Canvas) -> None:
 
 
 def draw_rain(canvas: Canvas, rng: Random) -> None:
-    """Slanted streaks across the whole picture."""
+    """Slanted streaks across the whole picture, elsewhere in each eye: at one place in both they would look far off."""
     h, w = canvas.mask.shape
     layer = np.zeros((h, w), np.uint8)
     slant = rng.uniform(-0.25, 0.25)
+    other = Random(12)
     streaks = []
     for _ in range(110):
         u, v, length = rng.random() * w, rng.random() * h, rng.uniform(0.03, 0.1) * h
+        if canvas.is_second:
+            u, v = (u + other.random() * w) % w, (v + other.random() * h) % h
         streaks.append(fixed([(u, v), (u + slant * length, v + length)]))
     cv2.polylines(layer, streaks, False, (46,), max(1, h // 300), cv2.LINE_AA, SHIFT)
     cv2.add(canvas.image, cv2.merge([layer, layer, layer]), dst=canvas.image)
@@ -80,13 +83,14 @@ def draw_bonnet(canvas: Canvas, rng: Random) -> None:
     for lift, gain in ((0.0, 0.55), (0.012 * h, 0.9)):
         arc = [(w / 2 - half * math.cos(a), h + 1 - (h - top) * math.sin(a) ** 0.5 + lift) for a in steps]
         color = canvas.tint(mix(paint, canvas.mood.sky_top, 0.25 if lift else 0.0), 1.0, gain)
-        canvas.fill(fixed([(w / 2 - half, h + 2.0), *arc, (w / 2 + half, h + 2.0)]), color, None if lift else IGNORE)
+        shape = fixed([(w / 2 - half, h + 2.0), *arc, (w / 2 + half, h + 2.0)])
+        canvas.fill(shape, color, None if lift else IGNORE, math.nan)
 
 
 @lru_cache(maxsize=8)
-def sensor_noise(height: int, width: int) -> np.ndarray:
+def sensor_noise(height: int, width: int, seed: int) -> np.ndarray:
     """Grey noise around 128 with deviation 32: uint8 [height + 61, width + 67, 3], to be cut out at any offset."""
-    noise = np.random.default_rng(11).standard_normal((height + 61, width + 67, 1), np.float32)
+    noise = np.random.default_rng(seed).standard_normal((height + 61, width + 67, 1), np.float32)
     return np.repeat(np.clip(128 + 32 * noise, 0, 255).astype(np.uint8), 3, axis=2)
 
 
@@ -107,5 +111,5 @@ def expose(canvas: Canvas, rng: Random) -> None:
     table = np.minimum(np.arange(256)[:, None] * balance, 255).astype(np.uint8)[None]
     image = cv2.LUT(cv2.GaussianBlur(canvas.image, (0, 0), blur * max(1.0, h / 256)), table)
     image = cv2.multiply(image, darkening(h, w, dark), scale=1 / 255)
-    noise = sensor_noise(h, w)[top : top + h, left : left + w]
+    noise = sensor_noise(h, w, 12 if canvas.is_second else 11)[top : top + h, left : left + w]
     canvas.image[:] = cv2.addWeighted(image, 1.0, noise, grain, -128 * grain)

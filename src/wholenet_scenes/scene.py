@@ -9,16 +9,17 @@ the classes apart is shape and place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import numpy as np
 
-from wholenet_scenes.camera import draw_camera
+from wholenet_scenes.camera import Camera, draw_camera
 from wholenet_scenes.canvas import Canvas
 from wholenet_scenes.compose import child, compose
 from wholenet_scenes.ground import draw_ground
 from wholenet_scenes.lens import finish
-from wholenet_scenes.moods import draw_mood
+from wholenet_scenes.moods import Mood, draw_mood
 from wholenet_scenes.sky import draw_sky, draw_skyline
 from wholenet_scenes.street import draw_street
 
@@ -40,15 +41,23 @@ def draw_scene(seed: int, index: int, height: int = 192, width: int = 256) -> tu
     >>> image.shape, mask.shape
     ((96, 128, 3), (96, 128))
     """
+    canvas = paint_scene(seed, index, height, width)
+    return canvas.image, canvas.mask
+
+
+def paint_scene(
+    seed: int, index: int, height: int, width: int, canvas_for: Callable[[Camera, Mood, int], Canvas] = Canvas
+) -> Canvas:
+    """Paint a scene, on the canvas that ``canvas_for`` makes for its camera, mood and side of the sun."""
     rng = Random(f"wholenet scene {seed} {index}")
     mood = draw_mood(rng)
     street = draw_street(rng)
     camera = draw_camera(rng, street.half, height, width)
-    canvas = Canvas(camera, mood, rng.choice((-1, 1)))
+    canvas = canvas_for(camera, mood, rng.choice((-1, 1)))
     draw_sky(canvas, child(rng))
     draw_ground(canvas, street, child(rng))
     draw_skyline(canvas, child(rng), street)
     for _, draw in sorted(compose(street, mood, child(rng)), key=lambda item: -item[0]):
         draw(canvas)
     finish(canvas, child(rng))
-    return canvas.image, canvas.mask
+    return canvas

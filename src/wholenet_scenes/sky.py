@@ -100,4 +100,4 @@ def draw_skyline(canvas: Canvas, rng: Random, street: Street) -> None:
         u += w
     for green, color, shapes in hues:
         if shapes:
-            canvas.fill(shapes, color, VEGETATION if green else BUILDING)
+            canvas.fill(shapes, color, VEGETATION if green else BUILDING, math.inf)

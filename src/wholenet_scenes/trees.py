@@ -46,7 +46,10 @@ def stamp(spot: Spot, kind: int, half: float, span: tuple[float, float], albedo:
     canvas, reach = spot.canvas, half * spot.up
     left, top, bottom = spot.u - reach, spot.v - span[1] * spot.up, spot.v - span[0] * spot.up
     x, y, w, h = round(left), round(top), max(2, round(spot.u + reach - left)), max(2, round(bottom - top))
-    x0, x1, y0, y1 = max(0, x), min(canvas.camera.width, x + w), max(0, y), min(canvas.camera.height, y + h)
+    if canvas.of_pair:  # to a fraction of a pixel: its place is its disparity
+        x, y, w, h = left, top, max(2.0, 2 * reach), max(2.0, bottom - top)
+    x0, x1 = max(0, math.floor(x)), min(canvas.camera.width, math.ceil(x + w))
+    y0, y1 = max(0, math.floor(y)), min(canvas.camera.height, math.ceil(y + h))
     if x0 >= x1 or y0 >= y1:
         return
     levels = crown(kind)
@@ -65,6 +68,8 @@ def stamp(spot: Spot, kind: int, half: float, span: tuple[float, float], albedo:
     _, solid = cv2.threshold(cover, 110, 255, cv2.THRESH_BINARY)
     cv2.copyTo(cv2.LUT(cv2.merge([light, light, light]), table), solid, canvas.image[y0:y1, x0:x1])
     cv2.copyTo(np.full(solid.shape, VEGETATION, np.uint8), solid, canvas.mask[y0:y1, x0:x1])
+    if canvas.depth is not None:
+        canvas.depth.faces[y0:y1, x0:x1][solid > 0] = canvas.depth.number(spot.z)
 
 
 def draw_tree(canvas: Canvas, rng: Random, x: float, z: float) -> None:

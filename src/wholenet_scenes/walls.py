@@ -112,14 +112,16 @@ class Wall:
 def draw_wall(wall: Wall, rng: Random, street: bool) -> None:
     """A wall with its texture, windows and, towards the street, its ground floor."""
     canvas, height, ((x0, z0), (x1, z1)) = wall.canvas, wall.height, wall.foot
-    dots = canvas.dots([(x0, height, z0), (x1, height, z1), (x1, 0.0, z1), (x0, 0.0, z0)])
+    corners = [(x0, height, z0), (x1, height, z1), (x1, 0.0, z1), (x0, 0.0, z0)]
+    dots = canvas.dots(corners)
     window = canvas.window(dots)
-    if window is None:
+    if window is None and not canvas.of_pair:  # of a pair all that rng gives is asked for, in view of one eye or not
         return
-    canvas.fill(dots, wall.tint(wall.style.wall), BUILDING)
-    if abs(int(dots[0, 0]) - int(dots[1, 0])) < 0.04 * ONE * canvas.camera.height:
+    canvas.fill(dots, wall.tint(wall.style.wall), BUILDING, corners)
+    first = canvas.dots(corners, canvas.first) if canvas.is_second else dots
+    if abs(int(first[0, 0]) - int(first[1, 0])) < 0.04 * ONE * canvas.camera.height:
         return  # a sliver: its windows would be narrower than a pixel or two
-    if wall.near < 28:
+    if wall.near < 28 and window is not None:
         h, w = round(min(height, 24) * SHEET_PX_PER_M), round(min(wall.length, 20) * SHEET_PX_PER_M)
         texture = sheet(wall.style.kind, 0.16 if wall.near < 16 else 0.08)[-h:, :w]
         canvas.multiply(window, cv2.merge([canvas.lay(dots, texture, window)] * 3))
