@@ -77,8 +77,8 @@ def asked(words: Sequence[str]) -> Asked:
         typed, bare = _typed("retrain", left)
         genotype = bare[0] if bare else None
         space = space_to_retrain(genotype, typed.get("resume"))
-        if space is None and any(word not in DATA_SETS and looks_like_text(word) for word in bare[1:]):
-            space = SPACES_OF_TASKS["language"]  # which says what is wrong with the genotype
+        if space is None and (of_data := next(filter(None, map(own_task_of, bare[1:])), None)) is not None:
+            space = SPACES_OF_TASKS[of_data]  # which says what is wrong with the genotype
         if space is None:
             return Asked(left, files)
         own = next((task for task, of in SPACES_OF_TASKS.items() if of == space), None)
