@@ -430,6 +430,9 @@ def test_predictions_that_would_overwrite_each_other_or_the_images_are_refused(r
     (tmp_path / "empty").mkdir()
     message = refused(capsys, "predict", run, tmp_path / "empty", "--out", tmp_path / "out")
     assert "holds no images" in message
+    assert "parquet" not in message
+    (tmp_path / "empty" / "train.parquet").touch()
+    assert "write those in its .parquet as files" in refused(capsys, "predict", run, tmp_path / "empty", "--out", "out")
 
 
 @pytest.mark.parametrize(

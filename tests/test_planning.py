@@ -76,7 +76,17 @@ def test_a_crop_lies_in_every_image_and_is_not_much_larger_than_asked(smallest, 
     assert 0.5 <= least <= 0.8 < 1 < most
 
 
-@pytest.mark.parametrize("steps", [1, 7, 100, 999, 1001, 50_000])
+@pytest.mark.parametrize("steps", [1, 2, 9, 10, 11, 100, 999, 1001, 50_000])
+def test_no_batch_of_a_short_search_moves_a_logit_by_more_than_a_tenth_of_a_decision(steps):
+    rate = rules.arch_rate_for(steps)
+    assert rate <= rules.TRAVEL / 10
+    if steps >= 10:
+        assert rate == max(rules.PAPER_ARCH_RATE, rules.TRAVEL / steps)  # longer searches have what they had
+    noise = rate * math.sqrt(steps)  # of signs that are chance: the spread of a logit, beside what a decision takes
+    assert noise <= rules.TRAVEL / math.sqrt(10) or rate == rules.PAPER_ARCH_RATE
+
+
+@pytest.mark.parametrize("steps", [10, 17, 100, 999, 1001, 50_000])
 def test_adam_at_the_planned_rate_can_decide_a_choice_between_two(steps):
     """Adam's first moments on a constant gradient: the rate in each step, so the logits can be 2 * TRAVEL apart."""
     logits = torch.zeros(2, requires_grad=True)

@@ -1,10 +1,12 @@
 """Runs that start from a pretrained encoder, or from another model. timm is a stand-in here, but in the last tests."""
 
 import importlib
+import inspect
 import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from torch import nn
 import fake_timm
 import wholenet
 from run_files import assert_equal, checkpoint
+from wholenet.beginning import Beginning, check_frozen
 from wholenet.data.pixels import MEAN, STD
 from wholenet.deploy.fold import fold
 from wholenet.deploy.init_weights import given_model, what_fits
@@ -202,24 +205,79 @@ def test_weights_that_do_not_fit_are_named(tmp_path):
         stem_weights(f"{STEM}.other", path)
 
 
-def test_without_network_both_ways_are_named_and_with_it_the_hubs_file_is_taken(timm, weights):
-    class Hub:
-        @staticmethod
-        def hf_hub_download(repository, name):
-            if not online:
-                raise ConnectionError("no route to host")
-            assert (repository, name) == ("fake/small_net", "model.safetensors")
-            return str(weights)
+class Hub:
+    """A stand-in for huggingface_hub, of the calls that a download needs, with their arguments there."""
 
-    timm.setitem(sys.modules, "huggingface_hub", Hub)
-    online = False
+    errors = SimpleNamespace(HfHubHTTPError=FileNotFoundError)
+
+    def __init__(self, file, down=None, cached=False):
+        self.file, self.down, self.cached, self.asked = file, down, cached, []
+
+    def _ask(self, call, *about):
+        self.asked.append(call)
+        assert about in {("fake/small_net", "model.safetensors"), ("address",)}
+        return self.file
+
+    def try_to_load_from_cache(self, repo_id, filename):
+        return self.file if self.cached else None
+
+    def hf_hub_url(self, repo_id, filename):
+        return "address"
+
+    def get_hf_file_metadata(self, url):
+        self._ask("look", url)
+        if self.down is not None:
+            raise self.down
+
+    def hf_hub_download(self, repo_id, filename):
+        return self._ask("download", repo_id, filename)
+
+
+def test_without_network_both_ways_are_named_after_one_question_and_with_it_the_hubs_file_is_taken(timm, weights):
+    said, away = [], Hub(str(weights), down=ConnectionError("no route to host"))
+    timm.setitem(sys.modules, "huggingface_hub", away)
     with pytest.raises(ValueError, match=r"no route to host.*HF_HOME.*--stem-weights FILE"):
-        stem_weights(STEM)
-    online = True
-    found, of_file = stem_weights(STEM), stem_weights(STEM, weights)
-    assert_equal(found.tensors, of_file.tensors)
-    assert found.facts["stem_weights"] == "fake/small_net"
-    assert "licence cc-by-nc-4.0" in str(found)
+        stem_weights(STEM, say=said.append)
+    assert away.asked == ["look"]  # a download would ask six times
+    assert said == [f"fetching the weights of {STEM} from the Hugging Face hub (fake/small_net)"]
+    of_file = stem_weights(STEM, weights)
+    # A hub that answers, if only that it is busy, is asked for the file; a file of the cache needs no first question.
+    for there, asked in (
+        (Hub(str(weights)), ["look", "download"]),
+        (Hub(str(weights), down=FileNotFoundError("busy")), ["look", "download"]),
+        (Hub(str(weights), cached=True), ["download"]),
+    ):
+        said.clear()
+        timm.setitem(sys.modules, "huggingface_hub", there)
+        found = stem_weights(STEM, say=said.append)
+        assert there.asked == asked
+        assert len(said) == (not there.cached)
+        assert_equal(found.tensors, of_file.tensors)
+        assert found.facts["stem_weights"] == "fake/small_net"
+        assert "licence cc-by-nc-4.0" in str(found)
+
+
+def test_the_hub_has_the_calls_of_its_stand_in():
+    hub = pytest.importorskip("huggingface_hub")
+    assert issubclass(hub.errors.HfHubHTTPError, Exception)
+    for name in ("try_to_load_from_cache", "hf_hub_url", "get_hf_file_metadata", "hf_hub_download"):
+        named = list(inspect.signature(getattr(Hub, name)).parameters)[1:]
+        assert list(inspect.signature(getattr(hub, name)).parameters)[: len(named)] == named
+
+
+def test_a_stem_that_the_given_model_does_not_have_is_not_frozen(run, discs, models, tmp_path):
+    """Beside an encoder the grid has no stems of its own; and those of other images are others."""
+    said = r"that has learned nothing: .* does not have 'net\.stems\..*\(stem is timm/small_net there, None here\)"
+    for asked in ({"freeze_stem": True}, {"stem_freeze_epochs": 1}):
+        with pytest.raises(ValueError, match=said):  # twice, for there is no run after the first
+            wholenet.fit(discs, tmp_path / "run", init=str(run), **SMALL, **asked)
+        assert not (tmp_path / "run" / "config.yaml").exists()
+    given, config = given_model(models / "masks"), fit_config(data="x", out="y", init="z", freeze_stem=True)
+    spec = given.model.spec
+    check_frozen(config, Beginning(given=given), what_fits(given, spec, given.classes), spec)
+    more = replace(spec, channels=4)
+    with pytest.raises(ValueError, match=r"'net\.stems\.[0-9.]*weight \[\d+, 3, 3, 3\] there"):
+        check_frozen(config, Beginning(given=given), what_fits(given, more, given.classes), more)
 
 
 def test_without_timm_the_error_says_what_to_install(timm, monkeypatch, discs, tmp_path):

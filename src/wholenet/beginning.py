@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from wholenet.deploy.init_weights import Given, differences, given_model, what_fits
+from wholenet.deploy.init_weights import Fit, Given, differences, given_model, what_fits
 from wholenet.deploy.model_files import file_digest, read_tensors, some_of
 from wholenet.deploy.stem_weights import StemWeights, check_stem, stem_weights
 from wholenet.files import read_json, require_keys, shown, write_whole
@@ -33,6 +33,8 @@ from wholenet.spaces.supernet import Supernet
 
 ENCODER = "net.encoder."
 """Names of a pretrained encoder's tensors, in a model, begin with it."""
+STEMS = "net.stems."
+"""Likewise of the grid's own stems."""
 LOGITS = "arch.logits."
 KEYS = {"sha256": str, "facts": dict}
 """Of start.json. A run that starts with a network which is smaller than its supernet already has "subnet" too."""
@@ -77,7 +79,7 @@ def find_beginning(config: TrainConfig, say: Callable[[str], None]) -> Beginning
     has_encoder = given is not None and given.model.spec.settings.get("stem") == config.stem
     stem = None
     if config.stem is not None and (config.stem_weights is not None or not has_encoder):
-        stem = stem_weights(config.stem, config.stem_weights)
+        stem = stem_weights(config.stem, config.stem_weights, say)
         say(str(stem))
     elif config.stem is not None and given is not None:
         licence = given.facts.get("stem_licence", "not stated")
@@ -100,6 +102,7 @@ def write_beginning(
         subnet, why = part_of(run.config, beginning.given, spec)
         spec = replace(spec, subnet=subnet)
         fit = what_fits(beginning.given, spec, classes)
+        check_frozen(run.config, beginning, fit, spec)
         tensors |= fit.tensors
         facts |= beginning.given.facts
         report = fit.lines(beginning.given.path)
@@ -119,6 +122,31 @@ def write_beginning(
     partial.replace(run.start)
     about = {"sha256": digest, "facts": facts, "report": report} | ({} if subnet is None else {"subnet": subnet})
     write_whole(run.start_facts, json.dumps(about, indent=2) + "\n")  # last: where it is, the other is whole
+
+
+def check_frozen(config: TrainConfig, beginning: Beginning, fit: Fit, spec: Spec) -> None:
+    """Make sure that a stem which is to stay as it is, for all epochs or some, is one that has learned something.
+
+    Args:
+        config: of the run.
+        beginning: what it starts from.
+        fit: how much of the given model the run's network takes.
+        spec: of that network.
+
+    Raises:
+        ValueError: if the model does not have the stem.
+    """
+    if not isinstance(config, FitConfig) or beginning.given is None or beginning.stem is not None:
+        return
+    asked = next((f"{name}={value!r}" for name, value in config.frozen.items() if value), None)
+    stem = STEMS if config.stem is None else ENCODER
+    lacking = [name for name in (*fit.missing, *fit.other_shape) if name.startswith(stem)]
+    if asked is not None and lacking:
+        raise ValueError(
+            f"{asked} would keep a stem as it is that has learned nothing: {beginning.given.path} does not have "
+            f"{some_of(lacking)}{differences(beginning.given, spec)}; give the stem and the settings of that model, or "
+            "let the stem move"
+        )
 
 
 def part_of(config: TrainConfig, given: Given, spec: Spec) -> tuple[Mapping[str, Any] | None, str]:

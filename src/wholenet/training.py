@@ -29,7 +29,7 @@ from wholenet.run import train
 from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
 from wholenet.search.draw import augments_on_device, batch_of_all
-from wholenet.search.loggers import loggers
+from wholenet.search.loggers import check_loggers
 from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.phases import single_stage
 from wholenet.search.protocols import PROTOCOLS, plan_phases
@@ -193,7 +193,7 @@ def resume(
     configs = [replace(part.config, **machine, **moved) for part in parts]
     data_of(run, configs[0].data, None)
     device = choose_device(configs[0].device)
-    loggers(configs[0].log)
+    check_loggers(configs[0].log)
     before = run.environment(plain(console))
     if before is None and first is not None:  # a two-stage run, still in its first stage
         before = first.environment(plain(console))

@@ -237,7 +237,7 @@ YOLO: dict[str, Row] = {
     "YOLO, image without a label file": Row(
         lambda r: (as_yolo(r), (r / "labels/train/t1.txt").unlink()),
         "warning",
-        ("1 image without a label file, which is background throughout", "t1.png", "an empty label file"),
+        ("1 image without a label file, taken for background throughout", "t1.png", "an empty label file"),
         {"t1": np.full((40, 48), 255, np.uint8)},  # by the class file, which names no background
     ),
     "YOLO, label file that is no text": Row(

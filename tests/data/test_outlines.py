@@ -303,7 +303,7 @@ def test_smaller_objects_lie_above_larger_ones_and_crowds_below(tmp_path):
     expected[9:11, 9:11] = expected[9:11, 13:15] = 1
     np.testing.assert_array_equal(only(tmp_path), expected)
     notes = [finding.what for finding in find_tree(tmp_path).findings if finding.severity == "note"]
-    assert notes == ["1 object that is a crowd (iscrowd), which is ignored"]
+    assert notes == ["1 object marked as a crowd (iscrowd), ignored"]
 
 
 def test_a_point_a_little_outside_is_cut_off(tmp_path):

@@ -13,7 +13,7 @@ from run_files import assert_equal, checkpoint, records
 from wholenet import parallel
 from wholenet.cli import main
 from wholenet.search.cell_config import cell_config
-from wholenet.search.loggers import LOGGERS, Logger, loggers
+from wholenet.search.loggers import LOGGERS, Logger, check_loggers, check_wandb, loggers
 from wholenet.search.logs import Logs, numbers_of
 from wholenet.search.run_folder import RunFolder
 
@@ -262,6 +262,45 @@ def test_wandb_and_trackio_are_told_the_run_and_its_steps(name, folder, monkeypa
         ({"loss": 0.5}, 2),
         ({"loss": 1.0 / 3}, 3),
     ]
+
+
+def wandb_of(monkeypatch, mode="online", **content):
+    settings = SimpleNamespace(mode=mode)
+    module_of(monkeypatch, "wandb", setup=lambda: SimpleNamespace(settings=settings), **content)
+    check_wandb.cache_clear()
+
+
+def test_wandb_without_a_login_is_refused_before_a_run_and_is_never_asked_for_one(discs, tmp_path, monkeypatch):
+    """In a terminal wandb asks who is there once it is told the first epoch, and the run waits for the answer."""
+    asked = []
+
+    def login(prompt=True, verify=True):
+        asked.append((prompt, verify))
+        return known
+
+    known = False
+    wandb_of(monkeypatch, login=login)
+    with pytest.raises(ValueError, match=r"nobody is logged in.*`wandb login`.*WANDB_MODE=offline.*--log none"):
+        wholenet.fit(discs, tmp_path / "run", **SMALL, log="wandb")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ValueError, match="nobody is logged in"):
+        cell_config(data="d", out="o", log="wandb")
+    known = True
+    check_loggers("wandb")
+    check_loggers("wandb")
+    assert asked == 3 * [(False, False)]  # a second look at one that is logged in is none
+    # A version that cannot look without asking has its key looked at; what stays on this machine needs none.
+    for key in ("k", None):
+        wandb_of(monkeypatch, login=lambda verify=True: pytest.fail("asks"), api=SimpleNamespace(api_key=key))
+        if key is None:
+            with pytest.raises(ValueError, match="nobody is logged in"):
+                check_loggers("wandb")
+        else:
+            check_loggers("wandb")
+    wandb_of(monkeypatch, mode="offline", login=login)
+    check_loggers("wandb")
+    assert len(asked) == 3
+    check_wandb.cache_clear()
 
 
 def test_tensorboard_has_every_step_once(folder):

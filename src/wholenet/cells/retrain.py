@@ -25,7 +25,7 @@ from wholenet.search.cell_config import RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import retraining_parts, schedule_of
 from wholenet.search.draw import batch_of_all, steps_per_epoch
-from wholenet.search.loggers import loggers
+from wholenet.search.loggers import check_loggers
 from wholenet.search.memory import batch_advice
 from wholenet.search.phases import retraining
 from wholenet.search.same_data import data_of
@@ -76,7 +76,7 @@ def retrain(config: RetrainConfig, console: Console | None = None) -> Retrained:
     console = console or own_console()
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
-    loggers(config.log)
+    check_loggers(config.log)
     genotype = read_any_genotype(config.genotype)
     _check_network(config, genotype)
     data = prepare_labels(config, console)
@@ -100,7 +100,7 @@ def resume_retrain(
     run = CellFolder(path)
     config = replace(run.retrain_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
-    loggers(config.log)
+    check_loggers(config.log)
     prepared = prepare_labels(config)
     check_unchanged(run, config.data, prepared, console)
     with run.locked():

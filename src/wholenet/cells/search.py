@@ -33,7 +33,7 @@ from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import PRUNING, parts_of, schedule_of, set_strengths
 from wholenet.search.draw import batch_of_all, steps_per_epoch
 from wholenet.search.gate_pruning import GatePruning, GateShares
-from wholenet.search.loggers import loggers
+from wholenet.search.loggers import check_loggers
 from wholenet.search.memory import batch_advice
 from wholenet.search.phases import Phase, single_stage
 from wholenet.search.same_data import check_same, data_of
@@ -121,7 +121,7 @@ def resume_search(
     config = replace(run.search_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
     family_of(config.space).check(config.table)
-    loggers(config.log)
+    check_loggers(config.log)
     prepared = prepare_labels(config)
     check_unchanged(run, config.data, prepared, console)
     with run.locked():

@@ -138,7 +138,8 @@ def _masks(
     print(f"{sum(not path.is_dir() for path in written)} masks in {out}")
     if beside["overlay"] and written and not network.pixels.photo:
         shown = bands_shown(network.pixels.channels)
-        print(f"overlays show {shown}, each stretched from its 2nd to its 98th percentile in the image")
+        each = "each " if network.pixels.channels > 2 else ""
+        print(f"overlays show {shown}, {each}stretched from its 2nd to its 98th percentile in the image")
     refuse(failed)
 
 

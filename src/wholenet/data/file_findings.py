@@ -118,7 +118,7 @@ def of_images(images: Mapping[Image, ImageFacts]) -> list[Finding]:
             "flat-image",
             [path for path, facts in images.items() if facts.flat],
             "of one colour throughout",
-            "Nothing can be seen in it: a failed capture? Remove it with its mask.",
+            "Nothing can be seen in such an image: a failed capture? Remove it with its mask.",
         ),
         *of_files(
             "note",

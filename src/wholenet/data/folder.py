@@ -298,7 +298,7 @@ def _left_out(folder: Path, suffixes: tuple[str, ...], said: Container[Path] = (
         "warning",
         "folder-called-as-file",
         [path for path in wanted if path.is_dir()],
-        "called like a picture, which is searched as a folder",
+        "called like a picture, searched as a folder",
         "Rename it; if a picture was to be there, put it there.",
         noun="folder",
     )
@@ -306,7 +306,7 @@ def _left_out(folder: Path, suffixes: tuple[str, ...], said: Container[Path] = (
         "warning",
         "linked-folder",
         [path for path in entries if path.is_symlink() and path.is_dir()],
-        "below that is a link, and not searched",
+        "below behind a link, not searched",
         "Links in the data set's upper folders are followed, those below are not: move the files here, or link each.",
         noun="folder",
     )

@@ -116,7 +116,8 @@ _KINDS: dict[str, tuple[Severity, str, str, str]] = {
         "error",
         "outline",
         "that cannot be drawn",
-        "Draw it anew, or take it out of the file. Expected: three or more points, x and y of each a number.",
+        "Draw it anew, or take it out of the file. Expected: three or more points, x and y of each a number; or run "
+        "lengths of all pixels of an image of that size.",
     ),
     "boxes": (
         "error",
@@ -170,13 +171,13 @@ _KINDS: dict[str, tuple[Severity, str, str, str]] = {
     "no-label": (
         "warning",
         "image",
-        "without a label file, which is background throughout",
+        "without a label file, taken for background throughout",
         "If it has objects, annotate it; an empty label file says that there are none.",
     ),
     "crowd": (
         "note",
         "object",
-        "that is a crowd (iscrowd), which is ignored",
+        "marked as a crowd (iscrowd), ignored",
         "Its pixels count neither in the loss nor in the score, but where other objects are drawn over it.",
     ),
 }

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError, DataSource
 from wholenet.data.splits import Part, seeded_indices, share_count
+from wholenet.data.validation import set_aside_note
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry, is_name
 
@@ -127,8 +128,6 @@ def open_set(known: DataSet, asked: Asked) -> DataSource:
     count = share_count(len(train), asked.val_share, f"{known.name}: train, of which a part must become val")
     order = seeded_indices(len(train), asked.seed)
     parts = {"train": Part(train, sorted(order[count:])), "val": Part(train, sorted(order[:count]))}
-    note = (
-        f"no val split: {count} of the {len(train)} images of train were set aside for it "
-        f"(--val-share {asked.val_share}, --data-seed {asked.seed})"
-    )
+    whole = f"{count} of the {len(train)} images of train"
+    note = set_aside_note(whole, count, asked.val_share, asked.seed)
     return replace(source, splits={**source.splits, **parts}, notes=(*source.notes, note))

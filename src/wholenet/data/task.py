@@ -174,7 +174,7 @@ def _where(root: Path, layout: Layout, counts: Mapping[str, int]) -> str:
         else:
             of = "no masks" if masks is None else f"masks in {_at(root, masks)}"
             told.append(f"{split}: {many} in {_at(root, images)}, {of}")
-    listed = [f"{split}: {count} of these images" for split, count in counts.items() if split not in layout.folders]
+    listed = [f"{split}: {count} there, as listed" for split, count in counts.items() if split not in layout.folders]
     return "; ".join([*told, *listed])
 
 

@@ -53,8 +53,18 @@ def with_val(
         "train": [pair for name, pair in by_name.items() if name not in chosen],
         "val": [pair for name, pair in by_name.items() if name in chosen],
     }
-    note = f"no val split: {whole} were set aside for it (--val-share {val_share}, --data-seed {seed})"
+    note = set_aside_note(whole, len(chosen), val_share, seed)
     return {**divided, **{split: own for split, own in pairs.items() if split != "train"}}, (note,)
+
+
+def set_aside_note(whole: str, count: int, share: float, seed: int) -> str:
+    """The sentence on ``count`` images, called ``whole``, that became val.
+
+    >>> set_aside_note("1 of the 4 images of train", 1, 0.2, 0)
+    'no val split: 1 of the 4 images of train was set aside for it (--val-share 0.2, --data-seed 0)'
+    """
+    was = "was" if count == 1 else "were"
+    return f"no val split: {whole} {was} set aside for it (--val-share {share}, --data-seed {seed})"
 
 
 def _folders(names: Iterable[str]) -> dict[str, list[str]]:

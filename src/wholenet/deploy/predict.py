@@ -143,7 +143,11 @@ def list_images(inputs: Sequence[str | Path]) -> list[Path]:
         if path.is_dir():
             found = files_below(path, IMAGE_SUFFIXES)
             if not found:
-                raise DataError(f"{path} holds no images ({', '.join(IMAGE_SUFFIXES)})")
+                packed = files_below(path, (".parquet",))
+                how = (
+                    "; docs/data.md (Tables) has the lines that write those in its .parquet as files" if packed else ""
+                )
+                raise DataError(f"{path} holds no images ({', '.join(IMAGE_SUFFIXES)}){how}")
             images += found
         elif path.is_file():
             images.append(path)

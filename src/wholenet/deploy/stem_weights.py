@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,12 +60,13 @@ def check_stem(stem: str) -> str | None:
     return f"{stem} is not among the encoders that were trained and exported here ({', '.join(TRIED)}); it may do too"
 
 
-def stem_weights(stem: str, file: str | Path | None = None) -> StemWeights:
+def stem_weights(stem: str, file: str | Path | None = None, say: Callable[[str], None] = lambda _: None) -> StemWeights:
     """The weights of the encoder ``stem``, "timm/NAME" or "timm/NAME.TAG".
 
     Args:
         stem: its name.
         file: a safetensors file of timm's network; None: the one that timm names on the hub, or its copy in the cache.
+        say: told before anything is fetched.
 
     Raises:
         ValueError: if there are none, they cannot be had (both ways are named), or do not fit (the tensors are named).
@@ -71,7 +74,7 @@ def stem_weights(stem: str, file: str | Path | None = None) -> StemWeights:
     timm, name = timm_module(), architecture_of(stem)
     about = _about(timm, stem)
     if file is None:
-        path, source = _from_hub(stem, about), str(about["hf_hub_id"])
+        path, source = _from_hub(stem, about, say), str(about["hf_hub_id"])
     else:
         path, source = Path(file), Path(file).name
         if not path.is_file():
@@ -115,25 +118,40 @@ def _about(timm: Any, stem: str) -> dict[str, Any]:
     return {key: getattr(found, key, default) or default for key, default in keys.items()}
 
 
-def _from_hub(stem: str, about: dict[str, Any]) -> Path:
+def _from_hub(stem: str, about: dict[str, Any], say: Callable[[str], None]) -> Path:
     """The file on the hub that timm names, or its copy in the cache.
 
     Raises:
         ValueError: if timm names none, or it cannot be had.
     """
     by_hand = "give them as a file (--stem-weights FILE, in Python stem_weights), in safetensors and with timm's names"
-    if not about["hf_hub_id"]:
+    place = about["hf_hub_id"]
+    if not place:
         raise ValueError(f"timm names no weights of {stem} on the Hugging Face hub; {by_hand}, or choose another stem")
     try:
         hub = importlib.import_module("huggingface_hub")
-        return Path(hub.hf_hub_download(about["hf_hub_id"], FILE_NAME))
+        if not isinstance(hub.try_to_load_from_cache(place, FILE_NAME), str):
+            say(f"fetching the weights of {stem} from the Hugging Face hub ({place})")
+            _ask_once(hub, place)
+        return Path(hub.hf_hub_download(place, FILE_NAME))
     except Exception as error:  # of the network, of the hub, of the cache: whatever it raises
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise ValueError(
-            f"the weights of {stem}, {about['hf_hub_id']}, cannot be had from the Hugging Face hub ({reason}). Go "
+            f"the weights of {stem}, {place}, cannot be had from the Hugging Face hub ({reason}). Go "
             "online once, so that they are in its cache (HF_HOME says where; copied to this machine it does too); or "
             f"{by_hand}"
         ) from error
+
+
+def _ask_once(hub: Any, place: str) -> None:
+    """Look whether the hub can be reached, by one question. A download asks six times, which takes 23 seconds and is no
+    setting of huggingface_hub's. What the hub answers is the download's affair, which asks a busy one again.
+
+    Raises:
+        Exception: whatever kept the question from being answered.
+    """
+    with suppress(hub.errors.HfHubHTTPError):
+        hub.get_hf_file_metadata(hub.hf_hub_url(place, FILE_NAME))
 
 
 def _check_fit(timm: Any, name: str, path: Path) -> None:

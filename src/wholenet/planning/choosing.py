@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from wholenet.beginning import Beginning, part_of
+from wholenet.beginning import Beginning, check_frozen, part_of
 from wholenet.deploy.init_weights import what_fits
 from wholenet.jobs.segmentation import MaskData
 from wholenet.planning import rules
@@ -108,6 +108,7 @@ def check_start(chosen: Chosen, data: MaskData, beginning: Beginning) -> str | N
         return None
     chosen.subnet, why = part_of(config, beginning.given, spec)
     found = what_fits(beginning.given, replace(spec, subnet=chosen.subnet), data.classes().names)
+    check_frozen(config, beginning, found, spec)
     return "; ".join([found.lines(beginning.given.path)[0], *([why] if why else [])])
 
 
@@ -266,14 +267,15 @@ def _choose_rates(chosen: Chosen, length: Length) -> None:
     moved = (search.end - search.first) * length.steps
     if config.moves_architecture and moved:
         rate = math.ceil(1e4 * rules.arch_rate_for(moved)) / 1e4
-        chosen.choose(
-            "arch_lr", rate, f"lets a logit go as far as {rate * moved:.1f} in {count(moved, 'step')} of the search"
-        )
+        why = f"lets a logit go as far as {rate * moved:.1f} in {count(moved, 'step')} of the search"
+        if moved < rules.LEAST_ARCH_STEPS:
+            why += ", too few to decide much: at a higher rate single batches would"
+        chosen.choose("arch_lr", rate, why)
 
 
 def _choose_recalibration(chosen: Chosen, steps: int) -> None:
     batches = rules.recalibration_for(steps)
     reason = f"for more than {rules.STALE_STEPS} steps it depends on the data"
     if batches:
-        reason = f"batches; in {steps:,} steps the running statistics lag behind the weights"
+        reason = f"batches; in a run of at most {rules.STALE_STEPS} steps the running statistics lag behind the weights"
     chosen.choose("recalibrate", batches, reason)

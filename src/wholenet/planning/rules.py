@@ -33,6 +33,10 @@ ADAMW_RATE = 1e-3
 TRAVEL = 3.0
 """How far a logit must be able to go: two options that went so far apart in opposite directions are decided (0.998)."""
 PAPER_ARCH_RATE = TrainConfig.arch_lr
+LEAST_ARCH_STEPS = 10
+"""In how many steps a logit may travel so far, at the least. Adam's step is about its rate, whatever a gradient's size:
+at the rate that just lets a logit travel in a search, noise alone moves it by about ``TRAVEL / sqrt(steps)``. That is
+all the way in a search of one step, and a third of it in one of 10; shorter ones have the rate of 10 steps."""
 STALE_STEPS = 40
 RECALIBRATION_BATCHES = 8
 """Runs of at most so many steps score better with BatchNorm's statistics estimated anew, on so many batches; more do
@@ -99,12 +103,13 @@ def rate_for(steps: int) -> float:
 
 def arch_rate_for(arch_steps: int) -> float:
     """Adam's rate of a search of so many steps. Adam moves a logit by its rate in a step and no more, so this is the
-    paper's where that lets a logit travel by ``TRAVEL``, and else as much as does.
+    paper's where that lets a logit travel by ``TRAVEL``, and else as much as does, but never more than lets it travel
+    so far in ``LEAST_ARCH_STEPS``.
 
-    >>> arch_rate_for(39_000), arch_rate_for(100)
-    (0.003, 0.03)
+    >>> arch_rate_for(39_000), arch_rate_for(100), arch_rate_for(1)
+    (0.003, 0.03, 0.3)
     """
-    return max(PAPER_ARCH_RATE, TRAVEL / max(1, arch_steps))
+    return max(PAPER_ARCH_RATE, TRAVEL / max(LEAST_ARCH_STEPS, arch_steps))
 
 
 def recalibration_for(steps: int) -> int:

@@ -52,7 +52,7 @@ class BeginConfig(TrainConfig):
         """
         if self.stem is not None:
             parts_of_name(self.stem)
-        for name, found in self._frozen.items():
+        for name, found in self.frozen.items():
             if found and execution.endswith("graph"):
                 raise ValueError(
                     f"{name}={found!r} changes what a step runs, which execution={execution!r} captures once; use "
@@ -67,7 +67,8 @@ class BeginConfig(TrainConfig):
             )
 
     @property
-    def _frozen(self) -> dict[str, int]:
+    def frozen(self) -> dict[str, int]:
+        """How long the stem stays as it is: the settings that say so."""
         return {"stem_freeze_epochs": self.stem_freeze_epochs, "freeze_stem": self.freeze_stem}
 
     def check_begin_asked(self) -> None:
@@ -82,7 +83,7 @@ class BeginConfig(TrainConfig):
                     raise ValueError(
                         f"{name}={found!r} is of a pretrained stem, and there is none; give stem=timm/NAME with it"
                     )
-        for name, found in self._frozen.items():
+        for name, found in self.frozen.items():
             if found and not self.pretrained:
                 raise ValueError(
                     f"{name}={found!r} would keep a stem as it is that has learned nothing; give stem=timm/NAME or "

@@ -34,7 +34,7 @@ from wholenet.checked import (
 from wholenet.search.dots_config import check_dots
 from wholenet.search.early_stopping import RULES
 from wholenet.search.edge_config import check_edges
-from wholenet.search.loggers import loggers
+from wholenet.search.loggers import check_loggers
 from wholenet.search.methods import METHODS
 from wholenet.search.pruning_config import check_pruning
 from wholenet.search.search_config import Gradient, RunConfig, SearchConfig, with_interval
@@ -347,7 +347,7 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     of_space = OF_SPACE.get(str(given.get("space")), {})
     on_space = {**METHODS[method].on_cells, **OF_METHOD_ON_SPACE.get((method, str(given.get("space"))), {})}
     config = CellConfig(**with_interval({**of_space, **on_space, **given, "method": method}))
-    loggers(config.log)
+    check_loggers(config.log)
     _ = config.table  # an unknown space is refused here
     return config
 

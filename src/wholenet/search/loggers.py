@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -60,6 +61,8 @@ class Logger:
     """What must be importable for it."""
     install: str = ""
     """What has to be typed where that is not."""
+    check: Callable[[], None] | None = None
+    """Called before a run begins; raises ValueError for what would make the log fail, or ask, later."""
 
 
 class TensorBoard:
@@ -106,6 +109,32 @@ class WandB:
         self.run.finish()
 
 
+@cache  # a session is logged in once
+def check_wandb() -> None:
+    """Make sure that wandb will not ask who is there: it would ask after the first epoch, and the run would wait.
+
+    Raises:
+        ValueError: if nobody is logged in, and runs are to be sent.
+    """
+    wandb: Any = import_module("wandb")
+    try:
+        if wandb.setup().settings.mode not in (None, "online", "shared", "run"):
+            return  # what stays on this machine, by WANDB_MODE or `wandb offline`, asks for nobody
+        known = wandb.login(prompt=False, verify=False)
+    except TypeError:  # of a version that cannot look without asking
+        known = bool(wandb.api.api_key)
+    except Exception as error:  # such as of a key that can be none
+        raise ValueError(f"log='wandb': {error}. {_LOG_IN}") from error
+    if not known:
+        raise ValueError(f"log='wandb': nobody is logged in to Weights & Biases. {_LOG_IN}")
+
+
+_LOG_IN = (
+    "`wandb login` does it, or WANDB_API_KEY; `wandb offline`, or WANDB_MODE=offline, keeps runs on this machine until "
+    f"`wandb sync` sends them. Or go on without it: --log {NOBODY}. Every record is in metrics.jsonl in any case"
+)
+
+
 class Trackio:
     """A run of trackio, in its data base."""
 
@@ -130,7 +159,7 @@ LOGGERS: Registry[Logger] = Registry(
     "logger",
     {
         "tensorboard": Logger("tensorboard", TensorBoard, "tensorboard", "pip install 'wholenet[tensorboard]'"),
-        "wandb": Logger("wandb", WandB, "wandb", "pip install 'wholenet[wandb]'"),
+        "wandb": Logger("wandb", WandB, "wandb", "pip install 'wholenet[wandb]'", check_wandb),
         "trackio": Logger("trackio", Trackio, "trackio", "pip install 'wholenet[trackio]'"),
     },
     load_plugins,
@@ -153,6 +182,17 @@ def loggers(names: str) -> list[Logger]:
     for logger in found:
         _check_importable(logger)
     return found
+
+
+def check_loggers(names: str) -> None:
+    """Make sure that a run which begins, or goes on, can use the loggers of ``names``.
+
+    Raises:
+        ValueError: as :func:`loggers`; or for one that is not ready.
+    """
+    for logger in loggers(names):
+        if logger.check is not None:
+            logger.check()
 
 
 def _check_importable(logger: Logger) -> None:

@@ -21,7 +21,7 @@ from wholenet.checked import (
     checked,
 )
 from wholenet.search.early_stopping import RULES
-from wholenet.search.loggers import loggers
+from wholenet.search.loggers import check_loggers
 from wholenet.search.phases import single_stage
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import OF_EVERY_RUN, SearchConfig
@@ -216,7 +216,7 @@ class TrainConfig(SearchConfig):
         Raises:
             ValueError: naming it.
         """
-        loggers(self.log)
+        check_loggers(self.log)
         for field in dataclasses.fields(self):
             if self.genotype and field.name in OF_SEARCH and getattr(self, field.name) != field.default:
                 raise ValueError(

@@ -20,6 +20,7 @@ from wholenet.data.splits import seeded_indices, seeded_order, share_count
 from wholenet.data.stereo.disparity_files import as_truth, read_disparity
 from wholenet.data.stereo.sample import StereoSample, StereoSource, StereoSplit
 from wholenet.data.stereo.trees import PairFiles
+from wholenet.data.validation import set_aside_note
 
 VISIBLE = 255
 """In Middlebury's masks; 128 is hidden to the right image, 0 unknown."""
@@ -211,7 +212,8 @@ def files_with_val(
         "train": [pair for pair in train if pair.key not in chosen],
         "val": [pair for pair in train if pair.key in chosen],
     }
-    return {**parts, **{name: own for name, own in splits.items() if name != "train"}}, (_note(what, val_share, seed),)
+    note = set_aside_note(what, len(chosen), val_share, seed)
+    return {**parts, **{name: own for name, own in splits.items() if name != "train"}}, (note,)
 
 
 def with_val(source: StereoSource, where: str, val_share: float, seed: int) -> StereoSource:
@@ -226,9 +228,5 @@ def with_val(source: StereoSource, where: str, val_share: float, seed: int) -> S
     count = share_count(len(train), val_share, f"{where}: train, of which a part must become val")
     order = seeded_indices(len(train), seed)
     parts = {"train": SomePairs(train, sorted(order[count:])), "val": SomePairs(train, sorted(order[:count]))}
-    note = _note(f"{count} of the {len(train)} pairs of train", val_share, seed)
+    note = set_aside_note(f"{count} of the {len(train)} pairs of train", count, val_share, seed)
     return replace(source, splits={**source.splits, **parts}, notes=(*source.notes, note))
-
-
-def _note(what: str, val_share: float, seed: int) -> str:
-    return f"no val split: {what} were set aside for it (--val-share {val_share}, --data-seed {seed})"
