@@ -40,9 +40,9 @@ def info(
     if not in_cells and not of_other:
         grid_size(size)
     tasks = _tasks_of(size) if of_other else ()
-    if tasks == ("stereo",) and classes is not None:
+    of_pairs, of_text = tasks == ("stereo",), tasks == ("language",)
+    if of_pairs and classes is not None:
         raise ValueError(f"--classes: {size} estimates disparity, which has no classes; leave it out")
-    of_text = tasks == ("language",)
     if of_text and input is not None:
         raise ValueError(f"--input: {size} reads text, whose words are counted one by one; leave it out")
     height, width = parse_size(input or ("32x32" if in_cells else "1024x2048"))
@@ -51,11 +51,12 @@ def info(
 
     name = size if in_cells or of_other else f"grid-{size}"
     counts = count(name, num_classes=classes, height=height, width=width, **settings)
-    read = {
-        ("stereo",): f"one pair of {height}x{width}",
-        ("language",): f"one word, of a vocabulary of {classes:,}",
-    }
-    print(f"{name}, {read.get(tasks, f'{classes} classes, one image of {height}x{width}')}")
+    read = f"{classes} classes, one image of {height}x{width}"
+    if of_text:
+        read = f"one word, of a vocabulary of {classes:,}"
+    elif of_pairs:
+        read = f"one pair of {height}x{width}"
+    print(f"{name}, {read}")
     print(f"parameters   {counts.parameters:14,}   (architecture parameters not included)")
     print(f"architecture {counts.architecture_parameters:14,}")
     print(f"FLOPs        {counts.flops / 1e9:14.3f} G (plain form, as papers count; 2 per multiply-add)")
