@@ -25,7 +25,8 @@ from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.config import FitConfig
-from wholenet.spaces.catalog import create_model
+from wholenet.spaces import count as counting
+from wholenet.spaces.catalog import SPACES, create_model
 from wholenet.spaces.decoding import DECODINGS
 from wholenet.spaces.genotype import read_genotype
 
@@ -349,6 +350,47 @@ def test_info_counts_and_writes_json(tmp_path, capsys):
     assert counts["flops"] == 2 * counts["macs"]
     assert counts["macs_merged"] < counts["macs"]
     assert "2 per multiply-add" in capsys.readouterr().out
+
+
+class Passes:
+    """In the place of the counter: a pass of a network is run and counted as one."""
+
+    def __init__(self, **_):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def get_total_flops(self):
+        return 2 * 10**9
+
+
+def test_info_calls_a_network_of_every_space_as_it_wants_to_be_called(capsys, monkeypatch):
+    """On few real pixels: counting, and pretending to compute, take many times as long."""
+    monkeypatch.setattr(counting, "FlopCounterMode", Passes)
+    monkeypatch.setattr(
+        counting, "meta_flops", lambda model, *size: counting._both_forms(model, torch.zeros(1, 3, *size))
+    )
+    for space, kind in SPACES.items():
+        size = next((name for name in ("nano", "tiny") if name in kind.variants), None)
+        name = size if space == "grid" else space if size is None else f"{space}-{size}"
+        main(["info", name, *([] if kind.tasks == ("language",) else ["--input", "80x48"])])
+        assert re.search(r"parameters +[1-9][0-9,]* ", capsys.readouterr().out), name
+    counting.count.cache_clear()
+
+
+def test_info_counts_what_a_word_costs(tmp_path, capsys):
+    main(["info", "recurrent", "--classes", "50", "--json", str(tmp_path / "info.json")])
+    counts = json.loads((tmp_path / "info.json").read_text())
+    units = 300
+    # Input and state, 36 edges, and the decoder; parameters as in DARTS, with a bias for each word.
+    assert counts["macs"] == 76 * units**2 + 50 * units
+    assert counts["parameters"] == 20 * units**2 + 50 * (units + 1)
+    assert "one word, of a vocabulary of 50" in capsys.readouterr().out
+    assert "--input: recurrent reads text" in refused(capsys, "info", "recurrent", "--input", "64x64")
 
 
 def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):

@@ -8,6 +8,9 @@ from wholenet.search.config import parse_size
 from wholenet.spaces.cell_tables import is_cell_space
 from wholenet.spaces.sizes import GRID_SIZES, grid_size
 
+WORDS = 10_000
+"""Of the vocabulary of the Penn Treebank."""
+
 
 def info(
     size: str,
@@ -22,9 +25,10 @@ def info(
     Args:
         size: Size of the grid supernet; a cell space: darts, s1, s2, s3, s4, nb201, dots, or one that was registered;
             or a model of another space by its name: dense-grid-small and the other sizes, autodeeplab-paper,
-            autodeeplab-tiny; of pairs of images, autodispnet-full, autodispnet-tiny.
-        classes: Classes to tell apart; default: 19, or 10. Disparity has none.
-        input: HEIGHTxWIDTH of the image, or of each of a pair; default: 1024x2048, or 32x32.
+            autodeeplab-tiny; of pairs of images, autodispnet-full, autodispnet-tiny; of text, recurrent.
+        classes: Classes to tell apart; default: 19, or 10. Of text, words of the vocabulary; default: 10000. Disparity
+            has none.
+        input: HEIGHTxWIDTH of the image, or of each of a pair; default: 1024x2048, or 32x32. Text has none.
         operations: Candidates of each cell, as in fit.
         json: Write the counts to this file.
     """
@@ -35,17 +39,24 @@ def info(
         raise ValueError(f"--operations are of the grid and the cell spaces; {size} has its own")
     if not in_cells and not of_other:
         grid_size(size)
-    of_pairs = of_other and _tasks_of(size) == ("stereo",)
+    tasks = _tasks_of(size) if of_other else ()
+    of_pairs, of_text = tasks == ("stereo",), tasks == ("language",)
     if of_pairs and classes is not None:
         raise ValueError(f"--classes: {size} estimates disparity, which has no classes; leave it out")
+    if of_text and input is not None:
+        raise ValueError(f"--input: {size} reads text, whose words are counted one by one; leave it out")
     height, width = parse_size(input or ("32x32" if in_cells else "1024x2048"))
-    classes = classes if classes is not None else 10 if in_cells else 19
+    classes = classes if classes is not None else WORDS if of_text else 10 if in_cells else 19
     from wholenet.spaces.count import count  # imports torch
 
     name = size if in_cells or of_other else f"grid-{size}"
     counts = count(name, num_classes=classes, height=height, width=width, **settings)
-    what = "one pair" if of_pairs else f"{classes} classes, one image"
-    print(f"{name}, {what} of {height}x{width}")
+    read = f"{classes} classes, one image of {height}x{width}"
+    if of_text:
+        read = f"one word, of a vocabulary of {classes:,}"
+    elif of_pairs:
+        read = f"one pair of {height}x{width}"
+    print(f"{name}, {read}")
     print(f"parameters   {counts.parameters:14,}   (architecture parameters not included)")
     print(f"architecture {counts.architecture_parameters:14,}")
     print(f"FLOPs        {counts.flops / 1e9:14.3f} G (plain form, as papers count; 2 per multiply-add)")

@@ -14,7 +14,7 @@ CATALOG: dict[str, str] = {
     "control": "ways to search, each against a frozen-uniform control of the same time",
     "length": "short and long searches, each against such a control",
     "figure-4": "the dominant eigenvalue during the search on S1-S4, with the data split and without",
-    "robust-darts": "early stopping, adaptive and stronger regularisation against DARTS, on two of them; on language",
+    "robust-darts": "early stopping, adaptive and stronger regularisation against DARTS; on text and disparity too",
     "spaces": "all methods on DARTS' space, against random genotypes and a frozen-uniform supernet",
     "pays": "one network of a budget: searched for in one run, cut by chance, narrower or shallower from the start",
     "budget": "the same once edges are dropped: by learned strength, against chance",
@@ -22,5 +22,5 @@ CATALOG: dict[str, str] = {
 """What each one shows."""
 CELL_STUDIES = ("figure-4", "robust-darts", "spaces")
 """Those on labelled images; the others are on images with masks."""
-TASKS_OF_STUDIES: dict[str, tuple[str, ...]] = {"robust-darts": ("classification", "language")}
+TASKS_OF_STUDIES: dict[str, tuple[str, ...]] = {"robust-darts": ("classification", "language", "stereo")}
 """Of those that are on several tasks; the first is meant where none is named."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import mean
+from statistics import correlation, mean
 from typing import Any
 
 from wholenet.jobs.catalog import task_called
@@ -65,8 +65,8 @@ class Found:
 def page_of(setting: TaskSetting, found: Found, describe: Sequence[str]) -> Result:
     """Table, sentences and figure; ``describe``: sentences about the runs."""
     table, score = setting.table, task_called(setting.task).score
-    judged, digits = table.places[0].name, table.digits
-    places = ["validation", *(place.name for place in table.places)]
+    judged, digits = [place.name for place in table.places], table.digits
+    places = ["validation", *judged]
     columns = [
         "network",
         "parameters",
@@ -74,15 +74,18 @@ def page_of(setting: TaskSetting, found: Found, describe: Sequence[str]) -> Resu
         "eigenvalue",
         f"one-shot {score.label}",
         *(f"{score.label}, {place}" for place in places),
-        f"minus random, {judged}",
-        "against random cells",
+        *(title for place in judged for title in (f"minus random, {place}", f"against random cells, {place}")),
     ]
     scored = [*found.arms, *found.controls]
-    differences = {row.name: _to_random(row, found.random, judged) for row in scored}
-    said = {row.name: verdict(row, found.random, judged, score) for row in scored}
+    differences = {row.name: {at: _to_random(row, found.random, at) for at in judged} for row in scored}
+    said = {row.name: {at: verdict(row, found.random, at, score) for at in judged} for row in scored}
     rows = []
     for row in [*found.arms, _together(found.random), found.uniform, *found.controls]:
-        difference = differences.get(row.name)
+        judgements = []
+        for place in judged:
+            difference = differences.get(row.name, {}).get(place)
+            shown = "-" if difference is None else difference.shown(1, digits)
+            judgements += [shown, said.get(row.name, {}).get(place, "-")]
         rows.append(
             [
                 row.name,
@@ -91,23 +94,22 @@ def page_of(setting: TaskSetting, found: Found, describe: Sequence[str]) -> Resu
                 _shown(row.eigenvalue, 3),
                 _shown(row.one_shot, digits),
                 *(_shown(row.at(place), digits) for place in places),
-                "-" if difference is None else difference.shown(1, digits),
-                said.get(row.name, "-"),
+                *judgements,
             ]
         )
     for name in {name: None for of_place in found.floors.values() for name in of_place}:
         values = [found.floors.get(place, {}).get(name) for place in places]
         shown = ["-" if value is None else f"{value:.{digits}f}" for value in values]
-        rows.append([name, "-", "-", "-", "-", *shown, "-", "-"])
+        rows.append([name, "-", "-", "-", "-", *shown, *["-"] * (2 * len(judged))])
     figure = f"robust-darts{setting.suffix}.png"
     draw_arms(
         setting.out / figure,
         {
-            row.name: [value for value in row.at(judged) if value is not None]
+            row.name: [value for value in row.at(judged[0]) if value is not None]
             for row in [*found.arms, *found.random, *found.controls]
         },
         {},
-        quantity=f"{score.label}, {judged}",
+        quantity=f"{score.label}, {judged[0]}",
         ours="seeds",
     )
     return Result(
@@ -122,7 +124,10 @@ def page_of(setting: TaskSetting, found: Found, describe: Sequence[str]) -> Resu
             "floors": found.floors,
             "stopped_at": list(found.stopped_at),
             "genotypes": {name: list(paths) for name, paths in found.genotypes.items()},
-            "minus_random": {name: _bounds(difference) for name, difference in differences.items()},
+            "minus_random": {
+                name: {place: _bounds(difference) for place, difference in of_row.items()}
+                for name, of_row in differences.items()
+            },
             "against_random": said,
         },
         notes=[*_notes(setting, found, score, judged), *describe, *table.notes, *found.lost],
@@ -175,15 +180,14 @@ def _together(random: Sequence[Row]) -> Row:
     return Row(f"random cells ({len(random)}; spread from cell to cell)", trained)
 
 
-def _notes(setting: TaskSetting, found: Found, score: Score, judged: str) -> list[str]:
+def _notes(setting: TaskSetting, found: Found, score: Score, judged: Sequence[str]) -> list[str]:
     table, plain = setting.table, found.arms[0]
-    single = _means(found.random, judged)
     fired = [epoch for epoch in found.stopped_at if epoch is not None]
     went_back = f" (to epoch {', '.join(str(epoch + 1) for epoch in fired)})" if fired else ""
     notes = [
         f"Mean and sample standard deviation of {setting.seeds} seeds; each genotype is trained once, with the seed of "
-        f"its search, and each random cell with every seed. Random cells range from {min(single):.{table.digits}f} to "
-        f"{max(single):.{table.digits}f} on {judged}, each the mean of its seeds.",
+        f"its search, and each random cell with every seed. Random cells, each the mean of its seeds, range from "
+        f"{' and from '.join(_range(found.random, place, table.digits) for place in judged)}.",
         "Minus random: the difference to the mean of the random cells of the same seed, and its 95 % interval over "
         "seeds. A network is told from random cells where that leaves zero out and its own mean is outside of their "
         "range. No correction is made for the number of comparisons.",
@@ -191,11 +195,19 @@ def _notes(setting: TaskSetting, found: Found, score: Score, judged: str) -> lis
         f"{len(fired)} of {len(found.stopped_at)}{went_back}. Where it did not, genotype and number are "
         f"{plain.name}'s.",
     ]
+    alike = {place: size_and_score([*found.arms, *found.random], place) for place in judged}
+    if told := [f"{value:+.2f} on {place}" for place, value in alike.items() if value is not None]:
+        notes.append(
+            f"Parameters and {score.label} of all trained genotypes, single seeds, have a rank correlation of "
+            f"{', '.join(told)}: what a search does to sizes alone is in the differences above, too."
+        )
     for row in found.arms[1:]:
         pairs = {
             "eigenvalue": (_paired(row.eigenvalue, plain.eigenvalue), 3),
             f"one-shot {score.label}": (_paired(row.one_shot, plain.one_shot) if row.one_shot else None, table.digits),
-            f"{score.label} on {judged}": (_paired(row.at(judged), plain.at(judged)), table.digits),
+            **{
+                f"{score.label} on {place}": (_paired(row.at(place), plain.at(place)), table.digits) for place in judged
+            },
         }
         told = [
             f"{what} {difference.shown(1, digits)}, {_apart(difference)}"
@@ -204,6 +216,30 @@ def _notes(setting: TaskSetting, found: Found, score: Score, judged: str) -> lis
         ]
         notes.append(f"{row.name} minus {plain.name}, paired by seed: {'; '.join(told) or 'no pair is left'}.")
     return notes
+
+
+def size_and_score(rows: Sequence[Row], place: str) -> float | None:
+    """Spearman's rank correlation of parameters and score at ``place`` over all that was trained; None where sizes or
+    scores are all the same, or fewer than three.
+
+    >>> size_and_score([Row("own", [{"parameters": n, "test": n * n} for n in (1, 2, 4)])], "test")
+    1.0
+    """
+    pairs = [(found["parameters"], found[place]) for row in rows for found in row.trained if found is not None]
+    sizes, scores = (_ranks([pair[i] for pair in pairs]) for i in (0, 1))
+    if len(pairs) < 3 or len(set(sizes)) == 1 or len(set(scores)) == 1:
+        return None
+    return correlation(sizes, scores)
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """The place of each among the others, equal ones in the middle of theirs."""
+    return [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
+
+
+def _range(random: Sequence[Row], place: str, digits: int) -> str:
+    single = _means(random, place)
+    return f"{min(single):.{digits}f} to {max(single):.{digits}f} on {place}"
 
 
 def _apart(difference: Difference) -> str:

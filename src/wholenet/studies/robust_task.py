@@ -113,19 +113,31 @@ def _check_data(setting: TaskSetting, search: TaskConfig) -> int:
     task, quiet = task_called(setting.task), Console(quiet=True)
     data = task.prepare(search, quiet)
     task.prepare(setting.training(setting.table.controls[0]), quiet)
-    known = data.facts()
+    if any(place.data == setting.data for place in setting.table.places):
+        raise ValueError(
+            f"study robust-darts --task {setting.task} scores how networks do on {setting.data} without having seen "
+            "it: search on other data"
+        )
     for place in setting.table.places:
-        if place.data is None and place.split not in known:
+        where, options = _scored_on(setting, place)
+        known = setting.table.splits(where, options)
+        if place.split not in known:
             raise ValueError(
-                f"study robust-darts scores on the {place.split} split, and {setting.data} has none; it has "
-                f"{', '.join(name for name, value in known.items() if isinstance(value, dict) and name != 'floors')}"
+                f"study robust-darts scores on the {place.split} split, and {where} has none; it has {', '.join(known)}"
             )
     return search.epochs * (search.steps_per_epoch or data.steps_per_epoch(search.batch))
 
 
+def _scored_on(setting: TaskSetting, place: Place) -> tuple[str, Mapping[str, Any]]:
+    """The data of a place, and the settings that it is read with: the study's own has those of its searches."""
+    if place.data is not None:
+        return place.data, {}
+    return setting.data, setting.example.task_settings
+
+
 def _frozen_uniform(search: TaskConfig) -> TaskConfig:
     """The control of a search: it learns from all of train, and for as many steps."""
-    share = search.weights_share if search.separate_data else 1.0
+    share = search.weights_share if search.separate_data and not search.steps_per_epoch else 1.0
     return search.frozen_uniform(epochs=max(1, round(search.epochs * share)))
 
 
@@ -199,12 +211,12 @@ class _Scorer:
 
     def _at(self, run: RunFolder, place: Place) -> float:
         """The score at a place; kept in the run's folder, as scoring takes a while."""
-        data = self.setting.data if place.data is None else place.data
+        data, options = _scored_on(self.setting, place)
         digest = hashlib.sha256(json.dumps([data, place.split]).encode()).hexdigest()[:10]
         kept = run.path / f"scored-{digest}.json"
         if not kept.exists():
             model: Any = load_model(run.path, choose_device(self.setting.example.device))
-            value, floors = self.setting.table.scores(model.evaluate(data, place.split))
+            value, floors = self.setting.table.scores(model, data, place.split, options)
             write_whole(kept, json.dumps({"value": value, "floors": dict(floors)}))
         values = read_json(kept)
         self.floors[place.name] = values["floors"]

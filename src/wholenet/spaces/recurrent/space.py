@@ -23,6 +23,7 @@ from wholenet.spaces.recurrent.genotype import (
     genotype_from_dict,
 )
 from wholenet.spaces.recurrent.net import RecurrentNet
+from wholenet.spaces.recurrent.window import Window
 from wholenet.spaces.space import Facts, GenotypeKind, Space
 
 Units = Annotated[int, Field(ge=1, le=16_384)]
@@ -85,4 +86,6 @@ RECURRENT = Space(
     build=_build,
     tasks=("language",),
     genotype=GenotypeKind(genotype_from_dict, _no_weights, decode=decode, published=PUBLISHED),
+    # A word costs the same wherever it stands.
+    example=lambda image: Window(torch.zeros(1, 1, dtype=torch.int64, device=image.device)),
 )
