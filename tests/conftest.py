@@ -54,7 +54,14 @@ TOGETHER = {
         "test_soak.py",
         "test_extending.py",
     ),
-    "onnx": ("test_export.py", "test_export_stereo.py", "test_measured.py", "test_removal.py", "test_operations.py"),
+    "onnx": (
+        "test_export.py",
+        "test_export_stereo.py",
+        "test_free_sizes.py",
+        "test_measured.py",
+        "test_removal.py",
+        "test_operations.py",
+    ),
 }
 """Files that one worker runs, for they share what takes it seconds: the process that others are forked from
 (tests/forked.py); torch's exporter, which imports for ten seconds."""
@@ -62,14 +69,21 @@ TOGETHER = {
 LONG = (
     *TOGETHER["forks"],
     *TOGETHER["onnx"],
+    "test_matrix.py",
     "test_search_runs.py",
     "test_old_folders.py",
+    "test_shrink.py",
+    "test_stages.py",
     "test_grid_methods.py",
     "test_diagnose_run.py",
     "test_loop_of_methods.py",
     "test_cell_forms.py",
+    "test_subgrid.py",
     "test_fit.py",
     "test_cli.py",
+    "test_dots_runs.py",
+    "test_fuzz.py",
+    "test_autodeeplab.py",
     "test_formats.py",
     "test_discrete.py",
     "test_two_stage.py",

@@ -103,12 +103,17 @@ class Pictures:
         "wholenet.jobs.job.draw_run",
         "wholenet.jobs.segmentation.draw_answers",
         "wholenet.jobs.stereo.draw_disparities",
+        "wholenet.jobs.language.surprise_of_lines",
+        "wholenet.jobs.language.draw_surprise",
         "wholenet.cells.search.draw_search",
         "wholenet.cells.search.draw_genotype",
+        "wholenet.cells.search.draw_pairs",
         "wholenet.cells.retrain.draw_genotype",
         "wholenet.cells.best_of.draw_genotype",
+        "wholenet.cells.best_of.draw_stages",
         "wholenet.control.write_report_or_say",
         "wholenet.cells.best_of.write_report_or_say",
+        "wholenet.report.diagnosis.draw_diagnosis",
     )
 
     def __init__(self):

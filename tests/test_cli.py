@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import asdict, fields
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -23,6 +24,7 @@ from wholenet.commands.decode import DECODING_NAMES
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.segmenter import segmentation_answer
+from wholenet.diagnostics.run import diagnose as diagnose_run
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.config import FitConfig
 from wholenet.spaces import count as counting
@@ -68,15 +70,15 @@ def refused(capsys, *arguments):
 
 
 def test_help_imports_no_torch():
-    for arguments in (["--help"], ["fit", "--help"], ["fit", "--task=classification", "--help-all"]):
-        code = (
-            "import sys\nfrom wholenet.cli import main\n"
-            f"try:\n    main({arguments!r})\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
-            "sys.exit('torch' in sys.modules)"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert "usage: wholenet" in done.stdout
+    asked = [["--help"], ["fit", "--help"], ["fit", "--task=classification", "--help-all"]]
+    code = (
+        f"import sys\nfrom wholenet.cli import main\nfor arguments in {asked!r}:\n"
+        "    try:\n        main(arguments)\n    except SystemExit as stop:\n        assert stop.code == 0\n"
+        "    assert 'torch' not in sys.modules, arguments\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("usage: wholenet") == len(asked)
 
 
 @pytest.mark.parametrize(
@@ -307,8 +309,10 @@ def test_a_cityscapes_submission_of_other_classes_or_with_overlays_is_refused(ru
     assert not (tmp_path / "out").exists()
 
 
-def test_diagnose_prints_a_table_and_three_sentences_and_writes_them(run, tmp_path, capsys):
-    main(["diagnose", str(run), "--out", str(tmp_path / "found"), "--images", "1", "--device", "cpu"])
+def test_diagnose_prints_a_table_and_three_sentences_and_writes_them(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("wholenet.inspection.diagnose_run", partial(diagnose_run, shares=(0.5,)))
+    with PICTURES:
+        main(["diagnose", str(run), "--out", str(tmp_path / "found"), "--images", "1", "--device", "cpu"])
     shown = capsys.readouterr().out
     content = json.loads((tmp_path / "found" / "diagnosis.json").read_text())
     assert content["images"] == 1

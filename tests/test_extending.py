@@ -46,7 +46,8 @@ pytestmark = pytest.mark.usefixtures("shallow")
 MINE = ("cross_7x7", "dil_conv_5x5", "softened")
 SMALL = {"epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.02, "device": "cpu", "threads": 1}
 PHASES = {"warmup_share": 0.34, "search_share": 0.33}
-OWN = {"space": "kernels", "width": 4, "layers": 2, **SMALL, **PHASES}
+SHAPE = {"space": "kernels", "width": 4, "layers": 2}
+OWN = {**SHAPE, **SMALL, **PHASES}
 
 
 def forget_cells():
@@ -124,10 +125,9 @@ def test_its_decoding_makes_a_second_stage(discs, tmp_path):
     wholenet.resume(tmp_path / "run")
     text = (tmp_path / "run" / "genotype.yaml").read_text()
     assert text.splitlines()[-1] == "space: kernels"
-    shape = {"space": "kernels", "width": 4, "layers": 2}
     (tmp_path / "cut.yaml").write_text(text.rsplit("space", 1)[0])
     with pytest.raises(ValueError, match=r"cut.yaml has no 'space'"):
-        wholenet.fit(discs, tmp_path / "other", **shape, **SMALL, genotype=str(tmp_path / "cut.yaml"))
+        wholenet.fit(discs, tmp_path / "other", **SHAPE, **SMALL, genotype=str(tmp_path / "cut.yaml"))
 
 
 def test_operations_of_ones_own_stand_in_the_grid_s_cell(discs, tmp_path):
@@ -242,14 +242,14 @@ def test_a_method_of_ones_own_searches_the_grid_the_cells_and_ones_own_space(dis
 
 def test_a_protocol_of_ones_own_has_its_phases_and_a_control_that_never_moves(discs, tmp_path):
     out = tmp_path / "run"
-    options = {**SMALL, "epochs": 10, "size": "nano", "protocol": "two-searches", "control": True}
+    options = {**SHAPE, **SMALL, "epochs": 10, "protocol": "two-searches", "control": True}
     wholenet.fit(discs, out, **options)
     names = [record["phase"] for record in records(out)]
     assert names == ["warm-up", *["search"] * 2, *["fine-tune"] * 2, *["search"] * 2, *["fine-tune"] * 3]
-    logits = [np.array(record["logits"]["beta"]) for record in records(out)]
+    logits = [np.array(record["logits"]["kernel"]) for record in records(out)]
     moved = [bool(np.any(after != before)) for before, after in pairwise(logits)]
     assert moved == [name == "search" for name in names[1:]]
-    assert all(np.all(np.array(record["logits"]["beta"]) == 0) for record in records(out / "control"))
+    assert all(np.all(np.array(record["logits"]["kernel"]) == 0) for record in records(out / "control"))
     assert RunFolder(out / "control").config.protocol == "two-searches"
 
 

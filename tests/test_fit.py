@@ -19,7 +19,7 @@ from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.loop import train_epoch
 from wholenet.search.protocols import plan_phases
 
-pytestmark = pytest.mark.usefixtures("shallow")
+pytestmark = pytest.mark.usefixtures("sliver")
 SMALL = {"size": "nano", "epochs": 5, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 2}
 
 SHORT = {"epochs": 3, "warmup_share": 0.34, "search_share": 0.33}
@@ -31,7 +31,7 @@ def folder(discs):
 
 
 @pytest.fixture(scope="module")
-def run(folder, shallow, tmp_path_factory):
+def run(folder, sliver, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "one"
     with PICTURES:
         wholenet.fit(folder, out, **SMALL)

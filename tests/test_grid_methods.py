@@ -23,7 +23,7 @@ from wholenet.search.start import parts_of
 from wholenet.spaces.decoding import decode
 from wholenet.studies.pool import folder_name
 
-pytestmark = pytest.mark.usefixtures("shallow", "toy")
+pytestmark = pytest.mark.usefixtures("sliver", "toy")
 GRID_METHODS = grid_methods()
 SMALL = {
     "size": "nano",
@@ -257,5 +257,5 @@ def test_runs_of_studies_from_before_there_were_methods_keep_their_folders():
     old = {name: value for name, value in dataclasses.asdict(config).items() if name not in ADDED} | {"out": ""}
     old = {name: old[name] for name in old if name not in ("checkpoint_minutes", "max_megapixels")}
     digest = hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()[:10]
-    assert folder_name("label", config) == f"label-{digest}"
-    assert folder_name("label", dataclasses.replace(config, regularizer="beta-decay")) != f"label-{digest}"
+    assert folder_name(config) == f"small-single-stage-seed0-{digest}"
+    assert not folder_name(dataclasses.replace(config, regularizer="beta-decay")).endswith(digest)

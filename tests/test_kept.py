@@ -26,7 +26,7 @@ from wholenet.spaces.catalog import create_model
 from wholenet.spaces.space import Spec
 from wholenet.spaces.supernet import Supernet
 
-pytestmark = pytest.mark.usefixtures("shallow")
+pytestmark = pytest.mark.usefixtures("sliver")
 
 SMALL = {"size": "nano", "epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 1}
 SMALL |= {"warmup_share": 0.34, "search_share": 0.33, "class_balance": 1.0}

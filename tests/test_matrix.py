@@ -117,7 +117,7 @@ PAIRS += [
     for method in ("sdarts-rs", "single-stage")
 ]
 PAIRS += [("darts", "beta-darts")]
-PAIRS += [("dots", method) for method in ("darts", "beta-darts")]
+PAIRS += [("dots", "beta-darts")]  # by darts: tests/cells/test_dots_runs.py
 PAIRS += [
     (CHOOSES, method)
     for method in ("random-ws", "fair-darts", "darts-pt", "pc-darts", "darts-minus", "r-darts-l2", *REFUSED)

@@ -72,7 +72,7 @@ def test_a_segmentation_model_answers_as_the_network_with_its_weights(name, tmp_
     network = directly(name, "grid-nano", num_classes=2, **spec)
     x = torch.from_numpy((image(40, 70) / 255 - MEAN) / STD).float().permute(2, 0, 1)[None]
     shutil.copytree(run / "model", tmp_path / "alone")
-    for place in (run, run / "model", tmp_path / "alone"):
+    for place in (run, run / "model", tmp_path / "alone") if name == GRIDS[0] else (run,):
         model = wholenet.load(place, device="cpu")
         assert model.classes.names == ("ground", "disc")
         assert model.held_out == {"val_share": 0.25, "seed": 0}

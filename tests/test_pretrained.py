@@ -35,7 +35,7 @@ from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.links import STRIDES
 from wholenet.tasks.segmentation import SegmentationLoss
 
-pytestmark = pytest.mark.usefixtures("shallow")
+pytestmark = pytest.mark.usefixtures("sliver")
 
 STEM = "timm/small_net"
 SMALL = {"size": "nano", "epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "val_every": 3}

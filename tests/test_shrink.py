@@ -18,6 +18,7 @@ from wholenet.jobs.masks import prepare
 from wholenet.jobs.segmentation import MaskData
 from wholenet.planning.memory import step_bytes
 from wholenet.planning.plan import plan_run
+from wholenet.planning.timing import Measured
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import phase_at, removing, shrinking
@@ -35,7 +36,7 @@ SHRUNK = {"budget": "70%", "epochs": 1, "budget_rounds": 2}
 
 @pytest.fixture(scope="module", autouse=True)
 def grid():
-    with shallow(3):
+    with shallow():
         yield
 
 
@@ -129,7 +130,9 @@ def test_what_is_distilled_from_is_the_network_as_it_came(run, tmp_path):
         assert loss(after(batch.images), batch.targets) > 1e-5
 
 
-def test_what_starts_from_a_smaller_network_is_as_small_with_its_control_and_its_plan(run, discs, tmp_path, capsys):
+def test_what_starts_from_a_smaller_network_is_as_small_with_its_control_and_its_plan(
+    run, discs, tmp_path, capsys, monkeypatch
+):
     given = {**SMALL, "init": str(run), "ema": 0.5, "lr": 1e-9, "arch_lr": 1e-9, "warmup_share": 0.5}
     wholenet.fit(discs, tmp_path / "one", **given, control=True)
     said = capsys.readouterr().out
@@ -153,6 +156,7 @@ def test_what_starts_from_a_smaller_network_is_as_small_with_its_control_and_its
     wholenet.resume(tmp_path / "two")
     _assert_same(tmp_path / "one", tmp_path / "two")
 
+    monkeypatch.setattr("wholenet.planning.choosing.measure", lambda *_: Measured(0.5, 0.5, 0.1, 2**30))
     plan = plan_run({"data": str(discs), "init": str(run), "device": "cpu"}, 0.5, Console(quiet=True))
     assert "and so is the network of this run" in dict(plan.facts)["start"]
     config = plan.config(out="")

@@ -206,4 +206,16 @@ def test_all_commands_are_listed_with_what_they_do(capsys):
     for name in COMMANDS:
         assert name in told
     assert "Count the parameters and the arithmetic of a supernet." in told
-    assert set(COMMANDS) == set(next(one for one in build_parser()._actions if one.dest == "command").choices)
+    assert set(COMMANDS) == set(commands_of(build_parser()))
+
+
+def commands_of(parser):
+    return next(one for one in parser._actions if one.dest == "command").choices
+
+
+@pytest.mark.parametrize("name", ["fit", "retrain", "evaluate"])
+def test_behind_the_name_of_a_command_no_other_is_made(name):
+    alone, every = build_parser(first=name), build_parser()
+    assert list(commands_of(alone)) == [name]
+    assert commands_of(alone)[name].format_help() == commands_of(every)[name].format_help()
+    assert set(commands_of(build_parser(first="--help"))) == set(COMMANDS)

@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
@@ -141,13 +142,9 @@ def as_typed(text: str, names: Iterable[str]) -> str:
     >>> as_typed("plan.yaml: lr_warmup=-1: expected 0 or more", ["lr_warmup"])
     'plan.yaml: lr_warmup=-1: expected 0 or more'
     """
-    known = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    known = frozenset(names)
     if not known or _IN_A_FILE.match(text):
         return text
-    value = r"'(?P<quoted>[^'\n]*)'|(?P<flag>True|False|None)\b|(?=\S)"
-    pattern = (
-        rf"(?P<tick>`)?(?<![\w./'\"-])(?<!in Python )(?P<name>{known})(?![\w/'\"-])(?P<equals>=(?:{value}))?(?(tick)`)"
-    )
 
     def typed(found: re.Match[str]) -> str:
         name, equals = found["name"], found["equals"]
@@ -161,4 +158,14 @@ def as_typed(text: str, names: Iterable[str]) -> str:
         tick = found["tick"] or ""
         return f"{tick}--{name.replace('_', '-')}{behind}{tick}"
 
-    return re.sub(pattern, typed, text)
+    return _pattern(known).sub(typed, text)
+
+
+@cache
+def _pattern(names: frozenset[str]) -> re.Pattern[str]:
+    """What finds these settings in a text."""
+    known = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    value = r"'(?P<quoted>[^'\n]*)'|(?P<flag>True|False|None)\b|(?=\S)"
+    return re.compile(
+        rf"(?P<tick>`)?(?<![\w./'\"-])(?<!in Python )(?P<name>{known})(?![\w/'\"-])(?P<equals>=(?:{value}))?(?(tick)`)"
+    )

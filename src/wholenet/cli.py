@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         modules, typed = named_modules(typed)
         import_modules(modules)
         found = asked(typed)
-        parser = build_parser(found.task, found.space)
+        parser = build_parser(found.task, found.space, found.words[0] if found.words else None)
     except (ValueError, OSError) as error:  # --config, or the config of the run that --resume names
         said = _as_typed(typed[0], "segmentation", error) if typed else error
         sys.stderr.write(f"wholenet {typed[0] if typed else ''}: {said}\n")
@@ -47,12 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _run(parser, found, typed)
 
 
-def build_parser(task: str = "segmentation", space: str = "grid") -> ArgumentParser:
+def build_parser(task: str = "segmentation", space: str = "grid", first: str | None = None) -> ArgumentParser:
     """The parser of all commands; `fit` has other options for each task, and for spaces and tasks from outside;
-    `retrain` has others for masks, and for tasks with a space of their own."""
+    `retrain` has others for masks, and for tasks with a space of their own.
+
+    Args:
+        task: what `fit` is asked for, or `retrain`.
+        space: what is searched.
+        first: the first word, if that is known: where it is a command, no other can follow, and none is made.
+    """
     parser = ArgumentParser(prog="wholenet", description=DESCRIPTION, version=VERSION)
     commands = parser.add_subcommands(dest="command")
-    for name, command in commands_for(task).items():
+    known = commands_for(task)
+    for name, command in ({first: known[first]} if first in known else known).items():
         asked_of = "retrain" if task.startswith(RETRAIN_TASK) else "fit"
         settings, meaningless = _settings(task, space) if name == asked_of else ({}, ())
         own = parser_of(command, settings, meaningless)

@@ -166,13 +166,15 @@ def _add_fields(parser: ArgumentParser, config: Fields, meaningless: Collection[
             parser.add_value(f"--{name}", _hints(config.config)[name], default=one.default, help=help, to=group)
 
 
-def _explained(config: type[Any]) -> list[tuple[dataclasses.Field[Any], str]]:
+@cache
+def _explained(config: type[Any]) -> Sequence[tuple[dataclasses.Field[Any], str]]:
     """The fields of a dataclass with their docstrings."""
     classes = [cls for cls in reversed(config.__mro__) if dataclasses.is_dataclass(cls)]
     told = {part.arg_name: part.description for cls in classes for part in _field_docstrings(cls)}
-    return [(one, str(told.get(one.name) or "A setting.")) for one in dataclasses.fields(config)]
+    return tuple((one, str(told.get(one.name) or "A setting.")) for one in dataclasses.fields(config))
 
 
+@cache
 def _field_docstrings(config: type[Any]) -> Sequence[docstring_parser.DocstringParam]:
     try:
         return docstring_parser.parse_from_object(config).params

@@ -14,12 +14,18 @@ from wholenet.spaces.dots.decoding import discretize_stage
 from wholenet.spaces.dots.survivors import survivors_of, table_of_stage
 
 QUIET = Console(quiet=True)
-SPECIAL = {"space": "dots", "topology_epochs": 2, "checkpoint_minutes": 0.0}
+SPECIAL = {"space": "dots", "topology_epochs": 2, "checkpoint_minutes": 0.0, "side": 8, "images": 12, "batch": 6}
+
+
+@pytest.fixture(scope="module")
+def whole(small_of, tmp_path_factory):
+    """What a run that was never stopped came to."""
+    with PICTURES:
+        return fit_cells(small_of(tmp_path_factory.mktemp("dots") / "whole", **SPECIAL), QUIET)
 
 
 @pytest.mark.parametrize("stop", [1, 6])
-def test_a_run_stopped_in_either_search_goes_on_to_the_same_bits(small, tmp_path, stop):
-    whole = fit_cells(small(out=str(tmp_path / "whole"), **SPECIAL), QUIET)
+def test_a_run_stopped_in_either_search_goes_on_to_the_same_bits(whole, small, tmp_path, stop):
     stop_after_checkpoints(stop, lambda: fit_cells(small(out=str(tmp_path / "stopped"), **SPECIAL), QUIET))
     assert (tmp_path / "stopped/topology").exists() == (stop > 4)
     found = resume_cells(tmp_path / "stopped", QUIET)
@@ -28,9 +34,8 @@ def test_a_run_stopped_in_either_search_goes_on_to_the_same_bits(small, tmp_path
     assert found.genotype == whole.genotype == read_cell_genotype(found.run / "genotype.yaml", "darts")
 
 
-def test_the_second_search_is_of_what_the_first_left_and_begins_anew(small):
-    with PICTURES:
-        found = fit_cells(small(**SPECIAL), QUIET)
+def test_the_second_search_is_of_what_the_first_left_and_begins_anew(whole):
+    found = whole
     assert isinstance(found, Searched)
     assert found.following is not None
     first, second = (load_model(run).network for run in (found.run, found.run / "topology"))

@@ -12,7 +12,7 @@ from fuzz import KINDS, damaged, rows, said, truth
 from rich.console import Console
 
 import wholenet.data
-from wholenet.cli import build_parser, main
+from wholenet.cli import main
 from wholenet.data.finding import SEVERITIES
 from wholenet.data.sample import DataError
 from wholenet.data.stereo.review import open_stereo
@@ -20,16 +20,6 @@ from wholenet.jobs.catalog import task_config
 from wholenet.jobs.language import prepare as prepare_text
 from wholenet.jobs.masks import prepare
 from wholenet.search.config import FitConfig
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_parser():
-    """Building it takes longer than most of these checks."""
-    parser = build_parser()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wholenet.cli.build_parser", lambda *_: parser)
-        yield
-
 
 RAN, FOUND = set(), set()
 """Kinds of damage that were tried, and kinds of findings that came of it."""

@@ -101,7 +101,7 @@ def kinds(path):
     save_model(
         path / "m", "segmentation", wholenet.create_model("grid-nano", num_classes=2), segmentation_answer(CLASSES), {}
     )
-    cells = create_model("s2", num_classes=2, channels=4, cells=3)
+    cells = create_model("nb201", num_classes=2, channels=4, cells=3)
     save_model(
         path / "c", "classification", cells, classification_answer(("a", "b"), (0.5,) * 3, (0.2,) * 3, (16, 16)), {}
     )

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 import wholenet
+from run_files import PICTURES
 from wholenet import api
 from wholenet.cli import main
 from wholenet.data.check import check_split
@@ -199,7 +200,8 @@ def test_data_of_other_classes_and_no_images_are_refused(run):
 
 
 def test_from_python_a_diagnosis_is_written_into_the_run_or_elsewhere(run, found, tmp_path):
-    own = api.diagnose(run.path, out=tmp_path / "own", device="cpu")
+    with PICTURES:
+        own = api.diagnose(run.path, out=tmp_path / "own", device="cpu")
     assert (own.miou, own.discrete, own.control) == (found.miou, found.discrete, found.control)
     assert {path.name for path in (tmp_path / "own").iterdir()} == {"diagnosis.json", "diagnosis.png", "genotype.yaml"}
     assert json.loads((tmp_path / "own" / "diagnosis.json").read_text())["miou"] == found.miou

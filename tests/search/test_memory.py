@@ -14,7 +14,7 @@ from wholenet.search.memory import memory_advice, ran_out_of_memory, what_fits
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.space import Facts
 
-pytestmark = pytest.mark.usefixtures("shallow")
+pytestmark = pytest.mark.usefixtures("sliver")
 
 SMALL = {"size": "nano", "epochs": 3, "batch": 2, "crop": "32x32", "device": "cpu", "val_every": 3}
 REASON = "CUDA out of memory. Tried to allocate 2.00 GiB."

@@ -11,7 +11,7 @@ import torch
 
 import toy as toy_space
 import wholenet
-from run_files import assert_equal, checkpoint, records, stopped_looking, untimed
+from run_files import PICTURES, assert_equal, checkpoint, records, stopped_looking, untimed
 from wholenet.architecture import normalized_entropy
 from wholenet.data.sample import Classes
 from wholenet.deploy.model_folder import save_model
@@ -108,7 +108,8 @@ def test_runs_are_compared_by_what_their_networks_cost(run, discs, tmp_path):
 
 def test_a_diagnosis_is_of_what_is_left(run, tmp_path):
     network = wholenet.load(run).network
-    found = wholenet.diagnose(run, images=1, curvature=True, out=tmp_path / "d")
+    with PICTURES:
+        found = wholenet.diagnose(run, images=1, curvature=True, out=tmp_path / "d")
     left = left_of(network.spec)
     assert found.edges == sum(len(part.inputs) for part in left.cells.values())
     assert found.left == pytest.approx(0.45, abs=0.08)  # images are larger than the crop that the budget is of

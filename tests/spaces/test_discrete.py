@@ -49,8 +49,7 @@ def pair(cell, sampling, genotype):
 @pytest.mark.parametrize("decoding", DECODINGS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("sampling", [1, 4])
-@pytest.mark.parametrize("mode", ["train", "eval"])
-@pytest.mark.parametrize("shape", [(64, 64), (33, 47)])
+@pytest.mark.parametrize(("mode", "shape"), [("train", (33, 47)), ("eval", (64, 64))])
 def test_the_discrete_network_alone_is_the_supernet_with_its_weights(decoding, cell, sampling, mode, shape):
     genotype = decode(random_weights(), decoding, 0.7)
     whole, alone = (net.train(mode == "train") for net in pair(cell, sampling, genotype))
