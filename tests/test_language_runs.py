@@ -174,6 +174,7 @@ def test_what_was_found_is_trained_from_scratch_and_an_lstm_beside_it(search, te
         assert network.discrete
         assert not network.net.masks
         assert records(out)[0]["lr"] == 4e-3
+        assert not (out / "entropy.png").exists()  # a discrete network has nothing to decide
 
 
 def test_two_stages_and_a_control_are_those_of_every_space(text, tmp_path):

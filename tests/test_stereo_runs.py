@@ -91,6 +91,13 @@ def test_verbs_ask_the_folder_what_it_is(search, pairs, tmp_path, capsys):
         wholenet.decode(out, tmp_path / "g.yaml")
 
 
+def test_genotype_of_another_task_is_told_by_the_space_of_the_pairs(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["retrain", "darts-v1", "planes", "--size", "tiny", "--out", str(tmp_path / "run")])
+    assert "not of 'autodispnet'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_pairs_of_files_get_their_disparity(search, pairs, tmp_path, capsys):
     model = wholenet.load(search[0], device="cpu")
     sides = [str(pairs / "val" / side) for side in ("left", "right")]

@@ -164,7 +164,7 @@ def _disparities(
             print(printable(note))
     except SomeFailed as some:
         count, failed = len(some.written), some
-    print(f"{count} disparities in {out}")
+    print(f"{count} {'disparity' if count == 1 else 'disparities'} in {out}")
     refuse(failed)
 
 

@@ -17,6 +17,7 @@ from wholenet.commands.runs import (
     task_settings_class,
     trained,
 )
+from wholenet.data.task import own_task_of
 from wholenet.option_files import NONE
 from wholenet.search.task_config import SPACES_OF_TASKS, TaskConfig
 from wholenet.search.train_config import OF_SEARCH
@@ -53,7 +54,8 @@ def retrain_task(
         config: YAML file with any of these options; repeatable, the last wins. What is typed wins over all.
         print_config: Only print what all options come to, as a file for --config.
     """
-    space = space_to_retrain(genotype, resume) or SPACES_OF_TASKS["language"]
+    looks = own_task_of(data) if isinstance(data, str) else None
+    space = space_to_retrain(genotype, resume) or SPACES_OF_TASKS[looks or "language"]
     task = next(name for name, own in SPACES_OF_TASKS.items() if own == space)
     typed = {"data": data, "out": out, **options} | ({"space": space} if resume is None else {})
     settings = None if resume is not None else task_settings_class(task)

@@ -180,7 +180,7 @@ def two_sides(inputs: Sequence[str | Path]) -> tuple[str | Path, str | Path]:
     """
     if len(inputs) != 2:
         raise ValueError(
-            f"a network for disparity looks at pairs; {len(inputs)} inputs were given: give the left images and the "
-            "right images, two files or two folders"
+            "a network for disparity looks at pairs: give the left images and the right images, two files or two "
+            f"folders; found: {len(inputs)}"
         )
     return inputs[0], inputs[1]

@@ -35,11 +35,13 @@ def draw_run(
     score: Score,
     floors: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
-    """Draw curves, entropy and, where its space has a picture, the architecture anew, over what was drawn before;
-    ``model`` is the network after so many epochs as ``epoch`` says, ``floors`` are scores of simple answers."""
+    """Draw curves, entropy if there is any, and, where its space has a picture, the architecture anew, over what was
+    drawn before; ``model`` is the network after so many epochs as ``epoch`` says, ``floors`` are scores of simple
+    answers."""
     spans = [(phase.name, phase.first, phase.end) for phase in phases]
     draw_curves(run.path / "curves.png", records, spans, score, floors)
-    draw_entropy(run.path / "entropy.png", records, spans)
+    if not records or any(record.get("entropy") for record in records):  # a discrete network has nothing to decide
+        draw_entropy(run.path / "entropy.png", records, spans)
     if run.config.space in PICTURES:
         title = f"{run.path.name} after epoch {epoch} of {phases[-1].end}"
         PICTURES[run.config.space].draw(run.path / "architecture.png", model, title)
