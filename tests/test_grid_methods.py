@@ -97,7 +97,7 @@ def test_a_method_goes_on_to_the_bit(method, trains, tmp_path, monkeypatch):
 def test_methods_that_the_grid_cannot_carry_say_why_and_which_it_can():
     for method in set(METHODS) - set(GRID_METHODS):
         with pytest.raises(
-            ValueError, match=rf"{method}.*(cell space|cell spaces alone).*on the grid there are: darts, "
+            ValueError, match=rf"{method}.*(cell space|cell spaces alone).*elsewhere there are: darts, "
         ):
             fit_config(method, data="x", out="y")
     with pytest.raises(ValueError, match="unknown method 'sdarts-sr'; did you mean 'sdarts-rs'"):

@@ -45,8 +45,8 @@ def draw_pair(
         ValueError: if ``baseline_m`` is not above 0 and finite.
 
     >>> pair = draw_pair(seed=0, index=3, height=96, width=128)
-    >>> pair.disparity.shape, float(pair.disparity[0, 0])
-    ((96, 128), 0.0)
+    >>> pair.left.shape, pair.disparity.shape
+    ((96, 128, 3), (96, 128))
     """
     left, right = (paint_eye(seed, index, height, width, baseline_m, second) for second in (False, True))
     return StereoSample(left.image, right.image, *seen_by_both(left, right, -1), *seen_by_both(right, left, 1))

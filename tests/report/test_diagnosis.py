@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from run_files import PICTURES
 from wholenet.diagnostics.diagnosis import Comparison, Diagnosis
 from wholenet.diagnostics.discrete import DiscreteNetwork, decoded
 from wholenet.diagnostics.discretization import CurvePoint
@@ -79,7 +80,8 @@ def test_every_state_can_be_drawn(tmp_path, state):
 
 def test_the_folder_holds_the_picture_the_values_with_the_verdict_and_the_best_genotype(tmp_path):
     own = diagnosis()
-    files = write_diagnosis(own, tmp_path / "new" / "folder")
+    with PICTURES:
+        files = write_diagnosis(own, tmp_path / "new" / "folder")
     assert [path.name for path in files] == ["diagnosis.png", "diagnosis.json", "genotype.yaml"]
     assert sorted(path.name for path in files[0].parent.iterdir()) == sorted(path.name for path in files)
     content = json.loads(files[1].read_text())

@@ -20,6 +20,7 @@ from wholenet.studies.paired import paired
 from wholenet.studies.pool import Pool
 from wholenet.studies.robust_page import Row, verdict
 from wholenet.studies.robust_tables import LANGUAGE, strengths_of_l2
+from wholenet.studies.setting import CellSetting, Setting
 from wholenet.studies.study import study
 from wholenet.studies.task_setting import TaskSetting
 from wholenet.tasks.perplexity import PERPLEXITY
@@ -189,6 +190,16 @@ def test_the_command_line_says_which_tasks_a_study_is_on(capsys, tmp_path):
         with pytest.raises(SystemExit):
             main(["study", *words, "--out", str(tmp_path)])
         assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "of"), [("table-4", Setting, "images with masks"), ("spaces", CellSetting, "labelled images")]
+)
+def test_a_study_of_images_is_not_begun_on_other_data(name, kind, of, text, tmp_path):
+    for data, own in ((str(text), "language"), ("planes", "stereo")):
+        with pytest.raises(ValueError, match=rf"study {name} is about {of}, and .* is read as .* \({own}\)"):
+            study(name, kind(scale="cpu", data=data, out=tmp_path, seeds=1, jobs=1), QUIET)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_pool_asks_the_command_line_for_a_run_as_its_config_says(text, tmp_path, monkeypatch):

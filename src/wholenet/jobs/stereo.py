@@ -60,6 +60,7 @@ from wholenet.spaces.space import Facts
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.disparity import EPE, DisparityLoss, target_of
 from wholenet.tasks.disparity_floors import floors_of, known_of
+from wholenet.tasks.pace import Pace
 
 LARGEST_CROP = 384, 768
 """(h, w) of what is trained on where the pairs are larger, as DispNet's authors have it."""
@@ -150,6 +151,10 @@ class StereoData:
     def steps_per_epoch(self, batch: int) -> int:
         """Full batches in a pass over what the weights learn from."""
         return steps_per_epoch(len(self.weights), batch)
+
+    def pace(self, config: TaskConfig) -> Pace:  # noqa: ARG002
+        """Pairs, one a sample."""
+        return Pace("pairs")
 
     def streams(self, config: TaskConfig, schedule: Schedule, device: torch.device) -> DrawnStreams:
         """What is drawn from it."""
@@ -324,4 +329,5 @@ STEREO = Task(
     unscored={EPE.name: None, "over_3": None, "d1": None},
     recipe=recipe,
     floors=StereoData.floors,
+    pace=StereoData.pace,
 )

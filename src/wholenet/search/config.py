@@ -212,7 +212,7 @@ def grid_parts(method: str) -> dict[str, Any]:
     Raises:
         ValueError: for a method that is unknown, or that the grid cannot carry (those that it can are named).
     """
-    known = f"on the grid there are: {', '.join(grid_methods())}"
+    known = f"elsewhere there are: {', '.join(grid_methods())}"
     if METHODS[method].searches:
         raise ValueError(f"method {method!r} compares the genotypes of several searches on a cell space; {known}")
     parts = {"gradient": "second-order", "split": "disjoint", "arch_update": "architecture-first"}

@@ -11,7 +11,7 @@ from rich.console import Console
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.detect import open_data
 from wholenet.data.sets import place_of
-from wholenet.data.task import how_read, may_be_labelled
+from wholenet.data.task import how_read, may_be_labelled, own_task_of
 from wholenet.files import check_output
 from wholenet.report.data_check import printable
 from wholenet.report.progress import plain
@@ -106,6 +106,9 @@ def _check_images(name: str, setting: Setting | CellSetting) -> None:
         ValueError: if it cannot.
     """
     task = "classification" if isinstance(setting, CellSetting) else "segmentation"
+    if (own := own_task_of(setting.data)) is not None:
+        of = "labelled images" if task == "classification" else "images with masks"
+        raise ValueError(f"study {name} is about {of}, and {how_read(setting.data, own)}; give other --data")
     if task == "classification" and not may_be_labelled(setting.data):
         raise ValueError(f"study {name} searches on labelled images; {setting.data} has none: give --data CIFAR10")
     if task == "segmentation" and setting.scale == "paper" and name != "table-3":
