@@ -11,6 +11,7 @@ from rich.console import Console
 from wholenet.architecture import uniform_weights
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.config_files import options_of
+from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import RunFolder, spec_of
 from wholenet.spaces.autodeeplab.genotype import edges
 from wholenet.spaces.autodeeplab.trellis import beta_mask, packed
@@ -113,7 +114,16 @@ def test_at_the_papers_scale_each_has_its_own_protocol(pool, tmp_path):
         for runs in (found["Auto-DeepLab, two-stage"].searched, found["Auto-DeepLab, two-stage"].final)
     )
     assert (first.epochs, first.batch, first.crop, first.settings["layers"]) == (40, 2, "321x321", 12)
+    assert (first.split, first.scale_min, first.scale_max) == ("disjoint", 0.5, 0.5)
+    assert (first.lr, first.lr_end, first.lr_schedule, first.weight_decay) == (0.025, 0.001, "cosine", 3e-4)
+    assert (first.arch_lr, first.arch_weight_decay) == (3e-3, 1e-3)
+    phases = {phase.name: (phase.first, phase.end) for phase in plan_phases(first)}
+    assert (phases["warm-up"], phases["search"]) == ((0, 20), (20, 40))
     assert (second.epochs * second.steps_per_epoch, second.lr) == (1_500_000, 0.05)
+    assert (second.batch, second.crop, second.weight_decay) == (16, "769x769", 4e-5)
+    grid = setting.config()
+    for name in ("lr_schedule", "lr_end", "scale_max"):  # of the search alone
+        assert getattr(second, name) == getattr(grid, name) != getattr(first, name), name
     assert second.settings["final_filters"] == 20
     dense = found["dense grid, two-stage"]
     assert (dense.searched[0].config.epochs, dense.final[0].config.epochs) == (120, 800)

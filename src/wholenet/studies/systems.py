@@ -48,11 +48,12 @@ class System:
     search: Mapping[str, Any] = field(default_factory=dict)
     """What its paper's own protocol has otherwise than the seed's, at the scale "paper" alone."""
     training: Mapping[str, Any] = field(default_factory=dict)
-    """And in the training of what was found."""
+    """And in the training of what was found; what the search alone has otherwise is the seed's again."""
 
 
 AUTODEEPLAB = {"epochs": 40, "batch": 2, "crop": "321x321", "scale_min": 0.5, "scale_max": 0.5, "split": "disjoint"}
-AUTODEEPLAB |= {"lr": 0.025, "lr_schedule": "cosine", "weight_decay": 3e-4, "warmup_share": 0.5, "search_share": 0.5}
+AUTODEEPLAB |= {"lr": 0.025, "lr_end": 1e-3, "lr_schedule": "cosine", "weight_decay": 3e-4}
+AUTODEEPLAB |= {"arch_lr": 3e-3, "arch_weight_decay": 1e-3, "warmup_share": 0.5, "search_share": 0.5}
 """Its paper, Sec. 4.1: images of half the size; the architecture moves in the second half, on the other images."""
 AUTODEEPLAB_TRAINING = {"epochs": 1500, "steps_per_epoch": 1000, "batch": 16, "crop": "769x769"}
 AUTODEEPLAB_TRAINING |= {"lr": 0.05, "weight_decay": 4e-5}
@@ -177,7 +178,8 @@ class Length:
         nothing = {f.name: f.default for f in fields(FitConfig) if f.name in OF_SEARCH}
         base = replace(searched[0].fit_config, data=self.setting.data, out="", **nothing)
         if self.own:
-            length = dict(system.training)
+            of_search = {name: getattr(self.grid, name) for name in system.search if name not in OF_SEARCH}
+            length = {**of_search, **system.training}
         else:
             left = (
                 self.grid.epochs - single_stage(self.grid.epochs, self.grid.warmup_share, self.grid.search_share)[1].end
