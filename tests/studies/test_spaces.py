@@ -14,7 +14,7 @@ from wholenet.search.methods import METHODS
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.darts_genotype import PUBLISHED, read_cell_genotype
 from wholenet.studies import spaces as module
-from wholenet.studies.paired import Difference
+from wholenet.studies.paired import Difference, paired_where_both
 from wholenet.studies.pool import Pool
 from wholenet.studies.processes import mark_diverged
 from wholenet.studies.robust_darts import RETRAINING
@@ -25,7 +25,6 @@ from wholenet.studies.spaces import (
     LONGER,
     RANDOM,
     UNIFORM,
-    compared,
     methods,
     search_config,
     search_seconds,
@@ -64,17 +63,17 @@ def test_what_a_method_is_made_of_cannot_be_set(setting):
 
 
 def test_seeds_that_diverged_on_either_side_are_in_no_difference():
-    found = compared([0.5, None, 0.4, 0.6], [0.4, 0.1, None, 0.4])
+    found = paired_where_both([0.5, None, 0.4, 0.6], [0.4, 0.1, None, 0.4])
     assert (found.mean, found.n) == (pytest.approx(0.15), 2)
-    assert compared([None], [0.1]) is None
-    assert compared([0.5], [0.1]).n == 1
+    assert paired_where_both([None], [0.1]) is None
+    assert paired_where_both([0.5], [0.1]).n == 1
 
 
 @pytest.mark.parametrize(
     ("difference", "said"),
     [
         (None, "not told apart"),
-        (compared([0.5], [0.1]), "not told apart"),  # a single pair has no interval
+        (paired_where_both([0.5], [0.1]), "not told apart"),  # a single pair has no interval
         (Difference(0.1, -0.01, 0.21, 3), "not told apart"),
         (Difference(0.1, 0.01, 0.19, 3), "better"),
         (Difference(-0.1, -0.19, -0.01, 3), "worse"),

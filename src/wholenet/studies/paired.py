@@ -34,6 +34,16 @@ class Difference:
         """Whether the interval leaves zero out; never for a single pair."""
         return self.n > 1 and not self.low <= 0 <= self.high
 
+    def bounds(self) -> list[float] | float:
+        """Plain values: the mean and its interval, or of a single pair the mean."""
+        return [self.mean, self.low, self.high] if self.n > 1 else self.mean
+
+
+def paired_where_both(ours: Sequence[float | None], theirs: Sequence[float | None]) -> Difference | None:
+    """:func:`paired`, over the seeds that both have; None if there are none."""
+    both = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
+    return paired([a for a, _ in both], [b for _, b in both]) if both else None
+
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
     """``ours`` minus ``theirs``, seed by seed.

@@ -130,7 +130,7 @@ def _result(
                 "epochs": epochs,
                 "cost": cost,
                 "miou": ours,
-                "searched_minus_this": [gain.mean, gain.low, gain.high] if gain.n > 1 else gain.mean,
+                "searched_minus_this": gain.bounds(),
             }
     points = {arm: [values[f"{budget}, {arm}"] for budget in BUDGETS] for arm in ARMS}
     draw_curves(

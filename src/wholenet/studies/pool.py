@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -93,6 +93,16 @@ class Pool:
         """:meth:`trained`, all arms of a study at once, by name."""
         self.trained([config for configs in arms.values() for config in configs])
         return {name: self.trained(configs) for name, configs in arms.items()}
+
+    def genotype_file(self, space: str, genotype: Any, write: Callable[[Any, Path], object]) -> str:
+        """The file of a genotype of ``space``, which ``write`` writes where it is not there yet. It is named after what
+        it holds, so that a training of the same genotype is the same run."""
+        digest = hashlib.sha256(json.dumps(genotype.to_dict()).encode()).hexdigest()[:10]
+        path = (self.folder / "genotypes" / f"{space}-{digest}.yaml").resolve()
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(genotype, path)
+        return str(path)
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -3,10 +3,9 @@ which it fails; each genotype trained from scratch, and random genotypes of the 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -151,11 +150,7 @@ def training(setting: CellSetting, genotype: str, seed: int) -> RetrainConfig:
 
 def written(pool: Pool, space: str, genotype: CellGenotype) -> str:
     """The file of ``genotype``, which was found in ``space``."""
-    digest = hashlib.sha256(json.dumps(genotype.to_dict()).encode()).hexdigest()[:10]
-    path = (pool.folder / "genotypes" / f"{space}-{digest}.yaml").resolve()
-    if not path.exists():
-        write_cell_genotype(genotype, path, space)
-    return str(path)
+    return pool.genotype_file(space, genotype, partial(write_cell_genotype, space=space))
 
 
 def _error(run: CellFolder) -> float | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from wholenet.jobs.catalog import task_called
 from wholenet.studies.drawing import draw_arms
-from wholenet.studies.paired import Difference, paired
+from wholenet.studies.paired import Difference, paired_where_both
 from wholenet.studies.result import Result, Table, spread
 from wholenet.studies.task_setting import TaskSetting
 from wholenet.tasks.score import Score
@@ -125,7 +125,7 @@ def page_of(setting: TaskSetting, found: Found, describe: Sequence[str]) -> Resu
             "stopped_at": list(found.stopped_at),
             "genotypes": {name: list(paths) for name, paths in found.genotypes.items()},
             "minus_random": {
-                name: {place: _bounds(difference) for place, difference in of_row.items()}
+                name: {place: difference and difference.bounds() for place, difference in of_row.items()}
                 for name, of_row in differences.items()
             },
             "against_random": said,
@@ -155,13 +155,7 @@ def _to_random(row: Row, random: Sequence[Row], place: str) -> Difference | None
     """``row`` minus the mean of the random networks of the same seed."""
     own, theirs = row.at(place), zip(*(other.at(place) for other in random), strict=True)
     means = [[value for value in of_seed if value is not None] for of_seed in theirs]
-    return _paired(own, [mean(some) if some else None for some in means])
-
-
-def _paired(ours: Values, theirs: Values) -> Difference | None:
-    """Over the seeds that both have; None if there are none."""
-    both = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
-    return paired([a for a, _ in both], [b for _, b in both]) if both else None
+    return paired_where_both(own, [mean(some) if some else None for some in means])
 
 
 def _means(random: Sequence[Row], place: str) -> list[float]:
@@ -202,17 +196,14 @@ def _notes(setting: TaskSetting, found: Found, score: Score, judged: Sequence[st
             f"{', '.join(told)}: what a search does to sizes alone is in the differences above, too."
         )
     for row in found.arms[1:]:
-        pairs = {
-            "eigenvalue": (_paired(row.eigenvalue, plain.eigenvalue), 3),
-            f"one-shot {score.label}": (_paired(row.one_shot, plain.one_shot) if row.one_shot else None, table.digits),
-            **{
-                f"{score.label} on {place}": (_paired(row.at(place), plain.at(place)), table.digits) for place in judged
-            },
-        }
+        pairs = {"eigenvalue": (row.eigenvalue, plain.eigenvalue, 3)}
+        if row.one_shot:
+            pairs[f"one-shot {score.label}"] = (row.one_shot, plain.one_shot, table.digits)
+        pairs |= {f"{score.label} on {place}": (row.at(place), plain.at(place), table.digits) for place in judged}
         told = [
             f"{what} {difference.shown(1, digits)}, {_apart(difference)}"
-            for what, (difference, digits) in pairs.items()
-            if difference is not None
+            for what, (ours, theirs, digits) in pairs.items()
+            if (difference := paired_where_both(ours, theirs)) is not None
         ]
         notes.append(f"{row.name} minus {plain.name}, paired by seed: {'; '.join(told) or 'no pair is left'}.")
     return notes
@@ -254,9 +245,3 @@ def _shown(values: Values, digits: int) -> str:
 
 def _plain(row: Row) -> dict[str, Any]:
     return {"trained": list(row.trained), "eigenvalue": list(row.eigenvalue), "one_shot": list(row.one_shot)}
-
-
-def _bounds(difference: Difference | None) -> Any:
-    if difference is None:
-        return None
-    return [difference.mean, difference.low, difference.high] if difference.n > 1 else difference.mean

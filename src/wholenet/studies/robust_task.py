@@ -152,12 +152,7 @@ def _genotype(pool: Pool, run: RunFolder, epoch: int | None = None) -> str | Non
             for name, own in network.arch.logits.items():
                 own.copy_(torch.tensor(logits[name], dtype=torch.float64))
     space, genotype = decode_network(network)
-    digest = hashlib.sha256(json.dumps(genotype.to_dict()).encode()).hexdigest()[:10]
-    path = (pool.folder / "genotypes" / f"{space.name}-{digest}.yaml").resolve()
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        space.write_genotype(genotype, path)
-    return str(path)
+    return pool.genotype_file(space.name, genotype, space.write_genotype)
 
 
 def _equal_time(pool: Pool, known: Mapping[str, Sequence[TaskConfig]], table: Robustness, name: str) -> int:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 from statistics import mean, median
 from typing import Any
 
@@ -32,7 +31,7 @@ from wholenet.spaces.cell_tables import PUBLISHED
 from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict
 from wholenet.studies.drawing import draw_arms
 from wholenet.studies.outcomes import diverged, notes_on_diverged, result
-from wholenet.studies.paired import Difference, paired
+from wholenet.studies.paired import Difference, paired_where_both
 from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.robust_darts import RULE, training, written
@@ -208,23 +207,15 @@ def search_seconds(run: CellFolder) -> float:
     return sum(_steady(one) for one in inside or [run])
 
 
-def compared(control: Sequence[float | None], errors: Sequence[float | None]) -> Difference | None:
-    """How much lower ``errors`` are than the ``control``'s, over seeds that have both; None if there are none."""
-    both = [(a, b) for a, b in zip(control, errors, strict=True) if a is not None and b is not None]
-    return paired([a for a, _ in both], [b for _, b in both]) if both else None
-
-
 def verdict(difference: Difference | None) -> str:
     """What the 95 % interval of a difference says.
 
     >>> [verdict(Difference(0.02, low, high, 3)) for low, high in ((0.01, 0.03), (-0.01, 0.05))]
     ['better', 'not told apart']
     """
-    if difference is None or not isfinite(difference.low):
+    if difference is None or not difference.told_apart:
         return "not told apart"
-    if difference.low > 0:
-        return "better"
-    return "worse" if difference.high < 0 else "not told apart"
+    return "better" if difference.mean > 0 else "worse"
 
 
 def _result(setting: CellSetting, arms: Mapping[str, Arm], epochs: Mapping[str, int], lost: Sequence[str]) -> Result:
@@ -233,7 +224,7 @@ def _result(setting: CellSetting, arms: Mapping[str, Arm], epochs: Mapping[str, 
     rows: list[list[str | Spread]] = []
     values: dict[str, dict[str, Any]] = {}
     for name, arm in arms.items():
-        gain, of_cost = compared(control, arm.errors), compared(longer, arm.errors)
+        gain, of_cost = (paired_where_both(own, arm.errors) for own in (control, longer))  # positive: fewer errors
         cost = spread([s and s / median(times) for s in arm.seconds]).shown(digits=2) if arm.seconds else "-"
         skips = spread(arm.skips).shown() if arm.skips else "-"
         told = ["-" if name == own or d is None else d.shown() for own, d in ((RANDOM, gain), (LONGER, of_cost))]

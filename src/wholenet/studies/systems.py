@@ -12,11 +12,8 @@ three seeds, two at a time: 37 minutes; the rows of the protocols at 12 epochs: 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -164,17 +161,13 @@ class Length:
         assert system.decoding is not None
         decoding, tau = system.decoding
         specs: dict[str, Spec] = {}
-        paths: list[Path] = []
+        paths: list[str] = []
         for run in searched:
             space, settings = space_of(run.config)
             model = load_model(run.path, task="segmentation").network
             found = space.decode(model.arch(), decoding, tau, settings)  # pyright: ignore[reportArgumentType]
             specs[f"{name}, seed {run.config.seed}"] = replace(model.spec, genotype=found.to_dict())
-            digest = hashlib.sha256(json.dumps(found.to_dict()).encode()).hexdigest()[:10]
-            paths.append((pool.folder / "genotypes" / f"{space.name}-{digest}.yaml").resolve())
-            if not paths[-1].exists():
-                paths[-1].parent.mkdir(parents=True, exist_ok=True)
-                space.write_genotype(found, paths[-1])
+            paths.append(pool.genotype_file(space.name, found, space.write_genotype))
         nothing = {f.name: f.default for f in fields(FitConfig) if f.name in OF_SEARCH}
         base = replace(searched[0].fit_config, data=self.setting.data, out="", **nothing)
         if self.own:
@@ -186,6 +179,6 @@ class Length:
             )
             length = {"epochs": max(1, round(left / median(self.times(specs).values())))}
         return [
-            replace(base, **length, genotype=str(path), seed=run.config.seed)
+            replace(base, **length, genotype=path, seed=run.config.seed)
             for path, run in zip(paths, searched, strict=True)
         ]
