@@ -37,6 +37,7 @@ from wholenet.data.outlines import (
 )
 from wholenet.data.regions import Region, Runs, runs_of_text
 from wholenet.data.sample import IGNORE, DataError
+from wholenet.data.splits import spread
 from wholenet.files import read_json, read_start, shown
 
 _FIRST_KEYS = rb'\s*\{\s*"(info|images|licenses|annotations|categories|type)"\s*:\s*[\[{"]'
@@ -271,7 +272,7 @@ def _pairs(
 
 def _base(root: Path, split: str, file: Path, names: Sequence[PurePosixPath]) -> Path:
     """The folder that the names of images begin in: the one in which most of a few are found."""
-    tried = [names[i * len(names) // _TRIED] for i in range(min(_TRIED, len(names)))] if names else []
+    tried = [names[index] for index in spread(len(names), _TRIED)]
     others = [Path(top) for top, _, _ in islice(os.walk(root), _FOLDERS)]
     others.sort(key=lambda folder: split_named(folder.name) != split)  # train2017/a.jpg before val2017/a.jpg
     folders = [file.parent, *others]

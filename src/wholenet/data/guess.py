@@ -16,6 +16,7 @@ from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, called_as_mask, 
 from wholenet.data.layouts import Layout, split_folders, subfolders
 from wholenet.data.naming import DERIVED_WORDS, IMAGE_FOLDER_WORDS, MASK_FOLDER_WORDS, MASK_WORDS, words_of
 from wholenet.data.sample import DataError
+from wholenet.data.splits import spread
 
 MOST_FOLDERS = 4
 """More folders with pictures are not compared, each with each: they are classes."""
@@ -112,8 +113,7 @@ def _mixed(top: Path) -> bool:
 
 def _spread(folders: Sequence[Path]) -> list[Path]:
     """At most ``OPENED`` of them, evenly spaced: what comes first is often of one kind."""
-    count = min(OPENED, len(folders))
-    return [folders[i * len(folders) // count] for i in range(count)]
+    return [folders[index] for index in spread(len(folders), OPENED)]
 
 
 # ---- two folders of one another

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError, DataSource
-from wholenet.data.splits import Part, seeded_indices, share_count
+from wholenet.data.splits import Part, set_aside
 from wholenet.data.validation import set_aside_note
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry, is_name
@@ -125,9 +125,8 @@ def open_set(known: DataSet, asked: Asked) -> DataSource:
     if "val" in source.splits:
         return source
     train = source.splits["train"]
-    count = share_count(len(train), asked.val_share, f"{known.name}: train, of which a part must become val")
-    order = seeded_indices(len(train), asked.seed)
-    parts = {"train": Part(train, sorted(order[count:])), "val": Part(train, sorted(order[:count]))}
-    whole = f"{count} of the {len(train)} images of train"
-    note = set_aside_note(whole, count, asked.val_share, asked.seed)
+    left, held = set_aside(len(train), asked.val_share, asked.seed, known.name)
+    parts = {"train": Part(train, left), "val": Part(train, held)}
+    whole = f"{len(held)} of the {len(train)} images of train"
+    note = set_aside_note(whole, len(held), asked.val_share, asked.seed)
     return replace(source, splits={**source.splits, **parts}, notes=(*source.notes, note))

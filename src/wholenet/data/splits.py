@@ -35,11 +35,20 @@ class Part(Generic[Item]):
         return self.data[self.indices[index]]
 
 
+def spread(length: int, count: int | None) -> list[int]:
+    """So many indices of ``length``, spread evenly; all if there are no more, or None are asked for.
+
+    >>> spread(10, 4), spread(3, 5), spread(2, None)
+    ([0, 2, 5, 7], [0, 1, 2], [0, 1])
+    """
+    if count is None or count >= length:
+        return list(range(length))
+    return [i * length // count for i in range(count)]
+
+
 def evenly_spaced(data: SegmentationData, count: int | None) -> SegmentationData:
     """So many samples of ``data``, spread evenly over it; all of it if there are no more, or None are asked for."""
-    if count is None or count >= len(data):
-        return data
-    return Part(data, [i * len(data) // count for i in range(count)])
+    return data if count is None or count >= len(data) else Part(data, spread(len(data), count))
 
 
 class Joined:
@@ -89,6 +98,18 @@ def share_count(total: int, share: float, what: str) -> int:
     if total < 2:
         raise DataError(f"{what}: {total} image(s) cannot be divided in two; at least 2 are needed")
     return min(max(round(share * total), 1), total - 1)
+
+
+def set_aside(total: int, share: float, seed: int, what: str) -> tuple[list[int], list[int]]:
+    """Of ``total`` samples the indices of those that stay in train, and of those that become val.
+
+    Raises:
+        ValueError: if ``share`` is not between 0 and 1.
+        DataError: if there are fewer than two samples.
+    """
+    count = share_count(total, share, f"{what}: train, of which a part must become val")
+    order = seeded_indices(total, seed)
+    return sorted(order[count:]), sorted(order[:count])
 
 
 def split_train(data: Numbered[Item], share: float, seed: int) -> tuple[Part[Item], Part[Item]]:

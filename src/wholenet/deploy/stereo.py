@@ -20,6 +20,7 @@ from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import check_image
 from wholenet.data.pixels import normalize
 from wholenet.data.sample import DataError
+from wholenet.data.splits import spread
 from wholenet.data.stereo.review import open_stereo
 from wholenet.data.stereo.sample import StereoSample, StereoSplit
 from wholenet.deploy.answer import AnswerKind
@@ -252,8 +253,7 @@ class TrainedStereo:
 
 def mean_of(split: StereoSplit, pairs: int) -> tuple[float, ...]:
     """Mean of red, green and blue, in [0, 1], of so many pairs, evenly spread."""
-    count = min(pairs, len(split))
-    samples = (split[i * len(split) // count] for i in range(count))
+    samples = (split[index] for index in spread(len(split), pairs))
     found = np.mean([sample.left.mean((0, 1)) + sample.right.mean((0, 1)) for sample in samples], 0)
     return tuple(round(float(value), 6) for value in found / 2 / 255)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from wholenet import parallel
 from wholenet.checked import Channels, Classes, check, settings_from
 from wholenet.data.sample import DataError
-from wholenet.data.splits import Numbered, Part, seeded_indices, share_count, split_train
+from wholenet.data.splits import Numbered, Part, set_aside, split_train
 from wholenet.data.stream import Order
 from wholenet.deploy.answer import AnswerKind
 from wholenet.files import require_keys
@@ -115,9 +115,7 @@ class _Divided(NamedTuple):
 def _divided(name: str, samples: Samples, config: TaskConfig) -> _Divided:
     train, val = samples.train, samples.val
     if val is None:
-        count = share_count(len(train), config.val_share, f"{name}: train, of which a part must become val")
-        order = seeded_indices(len(train), config.data_seed)
-        train, val = Part(train, sorted(order[count:])), Part(train, sorted(order[:count]))
+        train, val = (Part(train, own) for own in set_aside(len(train), config.val_share, config.data_seed, name))
     if not len(train) or not len(val):
         raise DataError(f"task {name!r} has {len(train)} samples to train on and {len(val)} to score; expected some")
     weights = architecture = train

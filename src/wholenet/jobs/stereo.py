@@ -25,7 +25,7 @@ from wholenet.checked import DisparityScale, Megapixels, checked
 from wholenet.data.cache import Cached
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
-from wholenet.data.splits import Numbered, split_train
+from wholenet.data.splits import Numbered, split_train, spread
 from wholenet.data.stereo.augment import MOST_STRENGTH, StereoAugmentation
 from wholenet.data.stereo.review import open_stereo
 from wholenet.data.stereo.sample import StereoSample, StereoSource, StereoSplit
@@ -220,7 +220,7 @@ class StereoData:
     def draw(self, folder: Path, model: Supernet[Any], device: torch.device) -> None:
         """A few pairs of what is held out: prediction, truth and error."""
         val = self.source.splits["val"]
-        indices = [i * len(val) // min(SHOWN, len(val)) for i in range(min(SHOWN, len(val)))]
+        indices = spread(len(val), SHOWN)
         found = list(estimates(model, (val[index] for index in indices), self.mean, device))
         draw_disparities(folder / DISPARITY, found, [val.names[index] for index in indices])
 

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import torch
 
-from wholenet.architecture import Weights
 from wholenet.checked import Cells, Channels, Groups, checked
 from wholenet.ops.candidates import CANDIDATES
 from wholenet.ops.cell_trial import check_cell_operation
@@ -95,11 +94,6 @@ def _build(name: str, table: Table, settings: CellSettings, facts: Facts, genoty
     )
 
 
-def _no_weights(_genotype: CellGenotype) -> Weights:
-    """A discrete network of cells has nothing to weigh."""
-    return {}
-
-
 def _costs(net: DartsNet) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Operations, by edge; all cells of a type have the same choice."""
     return {
@@ -137,7 +131,7 @@ def _space(name: str, table: Table) -> CellSpace:
         build=partial(_build, name, table),
         tasks=("classification",),
         multiple=4,
-        genotype=GenotypeKind(cell_genotype_from_dict, _no_weights),
+        genotype=GenotypeKind(cell_genotype_from_dict),
         added={"operations": None, "capped_edges": False, "survivors": ""},
         table=table,
         costs=_costs,

@@ -42,8 +42,9 @@ class GenotypeKind:
 
     from_dict: Callable[[Any], Any]
     """Plain values, which may come from anywhere -> a genotype, which has ``to_dict``."""
-    weights: Callable[[Any], Weights]
-    """Genotype -> the architecture weights that its discrete network is called with."""
+    weights: Callable[[Any], Weights] = lambda _genotype: {}
+    """Genotype -> the architecture weights that its discrete network is called with; by default it has nothing to
+    weigh."""
     check: Callable[[Any, Any], None] | None = None
     """(genotype, settings): raises a ValueError if it is of another space or size."""
     decode: Decode | None = None

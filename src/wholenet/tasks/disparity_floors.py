@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wholenet.data.sample import DataError
+from wholenet.data.splits import spread
 from wholenet.data.stereo.sample import StereoSplit
 from wholenet.tasks.block_matching import BlockMatcher
 from wholenet.tasks.disparity import DisparityErrors, DisparityScores, Errors
@@ -59,7 +60,7 @@ def known_of(split: StereoSplit, pairs: int | None = None) -> Known:
         DataError: if there are none.
     """
     counts, largest = np.zeros(PARTS * MOST + 1, np.int64), 0.0
-    for index in _spread(len(split), pairs):
+    for index in spread(len(split), pairs):
         disparity = split[index].disparity
         known = disparity[~np.isnan(disparity)].astype(np.float64)
         if known.size:
@@ -88,7 +89,7 @@ def floors_of(known: Known, held_out: StereoSplit, pairs: int | None = None) -> 
     """
     matcher = BlockMatcher(known.largest, known.median)
     median, sgbm, alone = DisparityErrors(), DisparityErrors(), DisparityErrors()
-    for index in _spread(len(held_out), pairs):
+    for index in spread(len(held_out), pairs):
         sample = held_out[index]
         truth: NDArray[np.float32] = sample.disparity
         found = matcher(sample.left, sample.right)
@@ -97,9 +98,3 @@ def floors_of(known: Known, held_out: StereoSplit, pairs: int | None = None) -> 
         alone.update(found.disparity, np.where(found.matched, truth, np.float32(math.nan)))
     matched = alone.scores().all if alone.sums[0, -1] else None
     return DisparityFloors(known.median, median.scores(), sgbm.scores(), matched)
-
-
-def _spread(length: int, count: int | None) -> list[int]:
-    if count is None or count >= length:
-        return list(range(length))
-    return [i * length // count for i in range(count)]

@@ -19,11 +19,10 @@ from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
 from wholenet.data.stereo.arrays import BYTES_OF_A_NUMBER, HEADER_BYTES, parse_array
 from wholenet.data.stereo.pfm import ADVICE, parse_pfm, pfm_of
+from wholenet.data.stereo.trees import TRUTH_SUFFIXES
 from wholenet.data.stored import PictureError
 from wholenet.files import read_bytes
 
-SUFFIXES = (".pfm", ".png", ".npy", ".npz")
-"""Files that disparity is read from."""
 KITTI = 1 / 256
 """Pixels per unit of a 16-bit PNG."""
 _MOST = 65_535
@@ -65,8 +64,8 @@ def read_disparity(
     suffix = path.suffix.lower()
     if suffix == ".png":
         return _of_sintel(path, max_megapixels) if of_sintel else _of_png(path, scale, max_megapixels)
-    if suffix not in SUFFIXES:
-        reason = f"no file of disparity; expected one of {', '.join(SUFFIXES)}"
+    if suffix not in TRUTH_SUFFIXES:
+        reason = f"no file of disparity; expected one of {', '.join(TRUTH_SUFFIXES)}"
         raise PictureError(path, "unreadable", reason, "Save it in one of these.")
     limit = int(BYTES_OF_A_NUMBER * max_megapixels * 1e6) + HEADER_BYTES
     try:

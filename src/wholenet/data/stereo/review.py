@@ -14,6 +14,7 @@ from wholenet.data.finding import Finding, by_severity, refuse_errors
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
 from wholenet.data.sets import Asked, data_set, open_as
+from wholenet.data.splits import spread
 from wholenet.data.stereo.facts import PairFacts, Progress, counted, facts_of
 from wholenet.data.stereo.findings import of_matches, of_pairs, of_range, of_truths
 from wholenet.data.stereo.matching import matches
@@ -76,7 +77,7 @@ def review_stereo(
         if not any(finding.severity == "error" for finding in findings):
             findings.append(Finding("error", "no-stereo", str(error)))
         return StereoReview(str(where), tuple(by_severity(findings)))
-    chosen = {name: _spread(len(split), most) for name, split in source.splits.items()}
+    chosen = {name: spread(len(split), most) for name, split in source.splits.items()}
     total = sum(map(len, chosen.values()))
     facts: dict[str, tuple[PairFacts, ...]] = {}
     for name, indices in chosen.items():
@@ -177,20 +178,13 @@ def _opened(
     )
 
 
-def _spread(count: int, most: int | None) -> list[int]:
-    """So many of ``count`` indices, evenly spread."""
-    if most is None or most >= count:
-        return list(range(count))
-    return [i * count // most for i in range(most)]
-
-
 def _good_samples(split: StereoSplit, indices: list[int], facts: tuple[PairFacts, ...]) -> list[StereoSample]:
     good = []
     for index, pair in zip(indices, facts, strict=True):
         mixed = pair.truth is not None and pair.truth.low < 0 < pair.truth.high and not pair.either_sign
         if not (pair.problems or pair.differ or pair.alike or mixed):
             good.append(index)
-    return [split[good[i]] for i in _spread(len(good), MATCHED)]
+    return [split[good[i]] for i in spread(len(good), MATCHED)]
 
 
 def _without_unknown(

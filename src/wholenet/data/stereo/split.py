@@ -6,7 +6,7 @@ Letters: H x W pixels.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
-from wholenet.data.splits import seeded_indices, seeded_order, share_count
+from wholenet.data.splits import Part, seeded_order, set_aside, share_count
 from wholenet.data.stereo.disparity_files import as_truth, read_disparity
 from wholenet.data.stereo.sample import StereoSample, StereoSource, StereoSplit
 from wholenet.data.stereo.trees import PairFiles
@@ -163,23 +163,16 @@ def _differ(one: Path, size: tuple[int, ...], other: Path, other_size: tuple[int
     return f"{one} is {shown[0]} but {other} is {shown[1]} (height x width); both must have one size"
 
 
-class SomePairs:
+class SomePairs(Part[StereoSample]):
     """Some pairs of another split, by their indices there; a ``StereoSplit``."""
 
-    def __init__(self, data: StereoSplit, indices: Iterable[int]) -> None:
-        self.data = data
-        self.indices = tuple(indices)
+    data: StereoSplit
 
     @property
     def names(self) -> tuple[str, ...]:
         """As the other split calls them."""
-        return tuple(self.data.names[index] for index in self.indices)
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> StereoSample:
-        return self.data[self.indices[index]]
+        names = self.data.names
+        return tuple(names[index] for index in self.indices)
 
 
 def files_with_val(
@@ -225,8 +218,7 @@ def with_val(source: StereoSource, where: str, val_share: float, seed: int) -> S
     if "val" in source.splits:
         return source
     train = source.splits["train"]
-    count = share_count(len(train), val_share, f"{where}: train, of which a part must become val")
-    order = seeded_indices(len(train), seed)
-    parts = {"train": SomePairs(train, sorted(order[count:])), "val": SomePairs(train, sorted(order[:count]))}
-    note = set_aside_note(f"{count} of the {len(train)} pairs of train", count, val_share, seed)
+    left, held = set_aside(len(train), val_share, seed, where)
+    parts = {"train": SomePairs(train, left), "val": SomePairs(train, held)}
+    note = set_aside_note(f"{len(held)} of the {len(train)} pairs of train", len(held), val_share, seed)
     return replace(source, splits={**source.splits, **parts}, notes=(*source.notes, note))

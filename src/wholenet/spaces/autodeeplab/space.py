@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
-from wholenet.architecture import Weights
 from wholenet.checked import checked
 from wholenet.spaces.autodeeplab.final import FinalNet
 from wholenet.spaces.autodeeplab.genotype import (
@@ -127,11 +126,6 @@ def _decoder(settings: AutoDeepLabSettings) -> Decode:
     return partial(decode, layers=settings.shape.layers, transitions=settings.transitions)
 
 
-def _no_weights(_genotype: PathGenotype) -> Weights:
-    """The discrete network has nothing to weigh."""
-    return {}
-
-
 def _costs(net: Trellis) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Operations, by edge, in all cells and all their runs; of a move what brings its source to the cell. The run of
     the cell that a move adds belongs to the operations."""
@@ -162,7 +156,7 @@ AUTODEEPLAB = Space(
     variants={size: {"size": size} for size in SIZES},
     recipe=RECIPE,
     added={"head": HEAD},
-    genotype=GenotypeKind(genotype_from_dict, _no_weights, decoder=_decoder, published=PUBLISHED),
+    genotype=GenotypeKind(genotype_from_dict, decoder=_decoder, published=PUBLISHED),
     at=_at,
     costs=_costs,
 )

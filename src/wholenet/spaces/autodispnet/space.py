@@ -122,11 +122,6 @@ def _costs(net: DisparityNet) -> dict[str, tuple[str, tuple[int, ...]]]:
     }
 
 
-def _no_weights(_genotype: DisparityGenotype) -> Weights:
-    """A discrete network has nothing to weigh."""
-    return {}
-
-
 AUTODISPNET = Space(
     name="autodispnet",
     settings=AutoDispNetSettings,
@@ -135,5 +130,5 @@ AUTODISPNET = Space(
     variants={size: {"size": size} for size in SIZES},
     costs=_costs,
     example=lambda image: Pair(image, image),
-    genotype=GenotypeKind(genotype_from_dict, _no_weights, check=_check, decoder=_decoder, published=PUBLISHED),
+    genotype=GenotypeKind(genotype_from_dict, check=_check, decoder=_decoder, published=PUBLISHED),
 )

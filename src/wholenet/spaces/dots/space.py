@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from wholenet.architecture import Weights
 from wholenet.checked import Cells, Channels, checked
 from wholenet.spaces.darts import DartsNet
 from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict
@@ -40,16 +39,11 @@ def _build(settings: DotsSettings, facts: Facts, genotype: CellGenotype | None) 
     return DotsNet(facts.outputs, settings.survivors, affine=settings.affine, **shape)
 
 
-def _no_weights(_genotype: CellGenotype) -> Weights:
-    """The discrete network has nothing to weigh."""
-    return {}
-
-
 DOTS = Space(
     name=NAME,
     settings=DotsSettings,
     build=_build,
     tasks=("classification",),
     multiple=4,
-    genotype=GenotypeKind(cell_genotype_from_dict, _no_weights),
+    genotype=GenotypeKind(cell_genotype_from_dict),
 )

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from wholenet.architecture import Weights
 from wholenet.checked import Channels, Groups, checked
 from wholenet.spaces.nb201.genotype import (
     KIND,
@@ -65,11 +64,6 @@ def _build(settings: Nb201Settings, facts: Facts, genotype: Nb201Genotype | None
     )
 
 
-def _no_weights(_genotype: Nb201Genotype) -> Weights:
-    """The discrete network has nothing to weigh."""
-    return {}
-
-
 def _costs(net: Nb201Net) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Operations, by edge; all cells have the same choice."""
     return {
@@ -100,7 +94,7 @@ NB201 = Space(
     tasks=("classification",),
     recipe=RECIPE,
     multiple=4,
-    genotype=GenotypeKind(genotype_from_dict, _no_weights, read=read_genotype, write=write_genotype),
+    genotype=GenotypeKind(genotype_from_dict, read=read_genotype, write=write_genotype),
     added={"survivors": ""},
     costs=_costs,
 )

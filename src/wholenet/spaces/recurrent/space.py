@@ -8,7 +8,6 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from wholenet.architecture import Weights
 from wholenet.checked import BelowOne, checked
 from wholenet.spaces.recurrent.cells import DiscreteCell, SearchCell
 from wholenet.spaces.recurrent.fused import FusedCell, hidden_of_equal_size
@@ -75,17 +74,12 @@ def _build(settings: RecurrentSettings, facts: Facts, genotype: Genotype | None)
     )
 
 
-def _no_weights(_genotype: Genotype) -> Weights:
-    """A discrete network has nothing to weigh."""
-    return {}
-
-
 RECURRENT = Space(
     name="recurrent",
     settings=RecurrentSettings,
     build=_build,
     tasks=("language",),
-    genotype=GenotypeKind(genotype_from_dict, _no_weights, decode=decode, published=PUBLISHED),
+    genotype=GenotypeKind(genotype_from_dict, decode=decode, published=PUBLISHED),
     # A word costs the same wherever it stands.
     example=lambda image: Window(torch.zeros(1, 1, dtype=torch.int64, device=image.device)),
 )
