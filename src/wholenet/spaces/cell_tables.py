@@ -64,17 +64,19 @@ def _pairs(text: str) -> tuple[CellEdge, ...]:
     return edges([tuple(_SHORT[name] for name in pair.split()) for pair in text.split(",")])
 
 
+OPERATIONS = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+"""What an edge of the DARTS space offers, in the order of the columns of its masks."""
 PUBLISHED: dict[str, Table] = {
-    "darts": uniform(
-        "none",
-        "max_pool_3x3",
-        "avg_pool_3x3",
-        "skip_connect",
-        "sep_conv_3x3",
-        "sep_conv_5x5",
-        "dil_conv_3x3",
-        "dil_conv_5x5",
-    ),
+    "darts": uniform(*OPERATIONS),
     # What was left of the DARTS space after the two weightiest operations of each edge were kept.
     "s1": {
         "normal": _pairs(

@@ -18,20 +18,9 @@ import torch
 
 from wholenet.architecture import Weights
 from wholenet.files import require_keys, shown
-from wholenet.spaces.cell_tables import CellEdge, Table
+from wholenet.spaces.cell_tables import OPERATIONS, CellEdge, Table
 from wholenet.spaces.sizes import DISPARITY_NAMES, RANDOM_DISPARITY_CELLS
 
-OPERATIONS = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
-"""In the order of the columns of the masks."""
 CHOSEN = OPERATIONS[1:]
 """What a discrete cell may have."""
 DILATED = ("dil_conv_3x3", "dil_conv_5x5")
