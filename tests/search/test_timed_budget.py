@@ -96,3 +96,78 @@ def test_units_are_chosen_by_the_time_that_they_save(run, discs, tmp_path):
         return sum(fine) / len(fine) / (sum(others) / len(others))
 
     assert share_of_fine(tmp_path / "run") < min(1, share_of_fine(run))
+
+
+@pytest.mark.parametrize(
+    ("given", "change", "told"),
+    [
+        ({"budget": "30 seconds"}, {}, "a time for one image in milliseconds, such as 30ms"),
+        ({"budget": "0ms"}, {}, "a time for one image in milliseconds"),
+        (
+            {"budget": "0.1ms"},
+            {},
+            r"is 0.1 ms for an image of 48x64; what cannot be removed costs .* ms, \d+\.\d% of the whole",
+        ),
+        ({"budget": "900ms"}, {}, "is no less than the .* ms of the whole network for an image of 48x64"),
+        ({}, {"device": "Abacus"}, "measured on 'Abacus', and this machine is"),
+        ({}, {"height": 96}, "is of images of 96x64, and the budget is of 48x64; give budget_at=96x64"),
+        ({"budget_at": "32x32"}, {}, "is of images of 48x64, and the budget is of 32x32"),
+        ({"activation": "relu"}, {}, "with activation='hardswish', and this run's has 'relu'"),
+        ({"size": "tiny"}, {}, "with size='nano', and this run's has 'tiny'"),
+        ({}, {"outputs": 19}, "with classes=19, and this run's has 2"),
+        ({"operations": "conv_3x3,conv_7x7"}, {}, "lacks 4 of the 32 units .* 'bottleneck 4 7x7 4'"),
+        ({"budget": "40%"}, {}, "has times, and budget='40%' is of multiply-adds"),
+        ({"budget_units": "edge,width"}, {}, "what narrower levels take is not measured"),
+        ({"budget_units": "edge", "budget": "0.5ms"}, {}, "what cannot be removed costs"),
+        ({"budget_at": "large"}, {}, "is not a size"),
+        ({"cell": "separate"}, {}, "bottleneck per operation"),
+        ({"device_table": "nowhere.json"}, {}, "nowhere.json"),
+        ({"architecture": "uniform"}, {}, "a search is what removes units"),
+        ({"budget": None}, {}, "is about a budget, and there is none"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_folder_is_made(discs, tmp_path, given, change, told):
+    write_table(replace(TABLE, **change), tmp_path / "t.json")
+    options = {**SMALL, "budget": share(0.5), "device_table": str(tmp_path / "t.json"), **given}
+    with pytest.raises((ValueError, OSError), match=told):
+        wholenet.fit(discs, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_plan_is_made_for_a_time(capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "scenes", "--budget", "30ms", "--plan-only"])
+    assert "say what a plan would choose, --epochs first" in capsys.readouterr().err
+
+
+def test_a_budget_is_of_the_size_that_is_named():
+    whole = goal_of(SPEC, "50%", (64, 64)).whole
+    assert goal_of(SPEC, "50%", (128, 128)).whole == pytest.approx(4 * whole, rel=0.01)
+    with pytest.raises(ValueError, match="is a time, and there is no table of times"):
+        goal_of(SPEC, "30ms", (64, 64))
+
+
+def test_the_command_measures_a_table_that_a_run_takes(discs, tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def measure(spec, size, **options):
+        asked.append((spec, size, options))
+        return made_table(spec, size)
+
+    monkeypatch.setattr("wholenet.deploy.device_times.measure_table", measure)
+    out = tmp_path / "new" / "t.json"
+    main(["device-table", str(discs), "--size", "nano", "--out", str(out), "--threads", "2"])
+    assert asked[0][0].outputs == 2
+    assert asked[0][1:] == (LARGEST, {"threads": 2, "seconds": 20.0})
+    assert f"wrote {out}: 54 units" in capsys.readouterr().out
+    assert json.loads(out.read_text())["height"] == 48
+    main(["device-table", "tiny", "--classes", "7", "--at", "64x96", "--operations", "conv_3x3", "--out", str(out)])
+    assert (asked[1][0].outputs, asked[1][0].settings["size"], asked[1][1]) == (7, "tiny", (64, 96))
+    for wrong, told in (
+        (["tiny", "--size", "nano"], "'tiny' is a size, and --size nano another"),
+        ([str(discs), "--classes", "3"], "are what data says"),
+        (["tiny", "--at", "big"], "is not a size"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["device-table", *wrong])
+        assert told in capsys.readouterr().err
