@@ -281,6 +281,32 @@ def test_units_of_other_kinds_stay(kind):
         assert len(gone) == 1
 
 
+def test_a_penalty_presses_what_costs_much_and_grows_over_the_search():
+    """Its gradient is that of its definition by autograd, beside what the loss has there already."""
+    found, _ = removal("pressed", "50%", epochs=4, pressure=0.8)
+    net, before = found.state.model.net, left_of(found.state.model.spec)
+    units = found.known.units(before)
+    own = dict(net.named_parameters())
+    saved = {unit: found.known.cost(before, found.goal.cost) for unit in units}
+    for unit in units:
+        saved[unit] -= found.known.cost(found.known.without(before, unit), found.goal.cost)
+    for epoch, strength in ((0, 0.2), (3, 0.8), (4, 0.0)):
+        found.state.epoch = epoch
+        penalty = torch.zeros(())
+        for unit, some in zip(units, found.known.factors(net, before, units), strict=True):
+            alike = [cost for other, cost in saved.items() if other.kind == unit.kind]
+            penalty = penalty + strength * saved[unit] / (sum(alike) / len(alike)) * some.abs().sum()
+        expected = torch.autograd.grad(penalty, list(own.values()), allow_unused=True)
+        for parameter in own.values():
+            parameter.grad = torch.ones_like(parameter)
+        found.state.weight_optimizer.param_groups[0]["lr"] = 0.0
+        found.state.weight_optimizer.step()
+        for (name, parameter), slope in zip(own.items(), expected, strict=True):
+            alone = torch.ones_like(parameter)
+            torch.testing.assert_close(parameter.grad, alone if slope is None else alone + slope)
+            assert not strength or not name.endswith("norm.weight") or name.startswith("decoder") or slope is not None
+
+
 def test_chance_is_the_seed_alone():
     first, again, other = (removal("random", seed=seed)[0] for seed in (0, 0, 1))
     for one in (first, again, other):
@@ -353,6 +379,7 @@ def test_a_shallower_network_is_that_from_the_start_and_its_control_too(discs, t
         ({**RANDOM, "ema": 0.9}, "weights of one size"),
         ({"budget": "9%"}, "the narrowest grid with all cells and edges costs"),
         ({"budget": "50%", "budget_by": "narrower", "budget_over": 0.5}, "about units that are removed"),
+        ({**RANDOM, "budget_pressure": 0.1}, "budget_pressure=0.1 is of budget_by='pressed', and this is"),
         ({"budget": "5ms", "budget_by": "narrower"}, "does not go with a budget in ms"),
         ({"budget": "50%", "cell": "separate"}, "bottleneck per operation"),
         ({**RANDOM, "search_share": 0.0}, "this run has 0 and"),

@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from wholenet.checked import BelowOne, Count, Share, checked
+from wholenet.checked import BelowOne, Count, Share, Strength, checked
 from wholenet.files import shown
 from wholenet.search.begin_config import BeginConfig
 from wholenet.search.protocols import PROTOCOLS
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-Scoring = Literal["narrower", "shallower", "saliency", "saliency-by-kind", "magnitude", "weights", "random"]
+Scoring = Literal["narrower", "shallower", "saliency", "saliency-by-kind", "magnitude", "weights", "pressed", "random"]
 """How a budget is met: by a narrower or a shallower network from the start, or by what goes first
 (:mod:`wholenet.search.scores`)."""
-BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor", "budget_at", "device_table")
-BUDGET += ("budget_rounds", "distill")
+BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor", "budget_pressure", "budget_at")
+BUDGET += ("device_table", "budget_rounds", "distill")
 """The fields that it adds."""
 ROUNDS = 4
 """Of scoring and removing units of a trained network, by default."""
+PRESSURE = 0.01
+"""By default. At a rate of 0.05 and a momentum of 0.9 it moves a BatchNorm's scale by 0.6 in 240 steps."""
 REMOVING = ("budget_units", "budget_over", "budget_floor")
 """Those that say what is removed, and when."""
 
@@ -95,8 +97,8 @@ class BudgetConfig(BeginConfig):
     """How it is met: by a network that is narrower from the start (narrower; the default), or has fewer layers
     (shallower, a control), or by removing units over the search: what the loss needs least per multiply-add (saliency),
     in means of its kind (saliency-by-kind; the default where something is said of units, in ms, and of a trained
-    network), what BatchNorms scale least (magnitude), edges and operations of the least weight (weights), or what
-    chance says (random, the control)."""
+    network), what BatchNorms scale least (magnitude), edges and operations of the least weight (weights), what
+    BatchNorms scale least under a penalty on what it costs (pressed), or what chance says (random, the control)."""
     budget_units: str | None = None
     """Kinds of units that may go, joined by commas; of a grid edge, operation, channels, bottleneck, width. Default:
     all; with a budget in ms all but width, which is not timed."""
@@ -104,6 +106,9 @@ class BudgetConfig(BeginConfig):
     """Share of the search's epochs over which units go, from its first: 1 is gradually, 0 at once after that one."""
     budget_floor: BelowOne = 0.125
     """Share of each bottleneck's and each level's channels that stays, as long as the budget can be met so."""
+    budget_pressure: Strength = PRESSURE
+    """Of budget_by=pressed: strength, in the last epoch in which units go, of the penalty on what multiplies their
+    outputs, in proportion to what each costs; it grows from the first of those epochs in equal steps."""
     budget_at: str | None = None
     """HEIGHTxWIDTH of the image that a budget is of; default: the crop, and of a budget in ms the largest image that is
     held out, which is predicted whole."""
@@ -169,6 +174,16 @@ class BudgetConfig(BeginConfig):
             raise ValueError(
                 f"{told}={getattr(self, told)!r} is about units that are removed, and with "
                 f"budget_by={self.budget_by!r} none are; give another budget_by, or leave one of them out"
+            )
+        if self._given("budget_pressure") and self.budget_by != "pressed":
+            raise ValueError(
+                f"budget_pressure={self.budget_pressure:g} is of budget_by='pressed', and this is "
+                f"budget_by={self.scoring!r}; give one, or leave the other out"
+            )
+        if self.shrinks and self.budget_by == "pressed":
+            raise ValueError(
+                "budget_by='pressed' presses weights towards 0 as they learn, and protocol='shrink' removes units "
+                "while weights stand still; give another, such as magnitude"
             )
         if self.narrower and (self.shrinks or self.timed):
             what = "a network that is trained" if self.shrinks else "a budget in ms"

@@ -50,6 +50,7 @@ GROUPS = {
         "budget_units",
         "budget_over",
         "budget_floor",
+        "budget_pressure",
         "budget_at",
         "device_table",
         "budget_rounds",

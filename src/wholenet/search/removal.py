@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +22,7 @@ from wholenet.files import shown
 from wholenet.search.budget_config import parse_budget
 from wholenet.search.config import FitConfig
 from wholenet.search.phases import Phase
-from wholenet.search.scores import SCORES, Seen
+from wholenet.search.scores import SCORES, Seen, press
 from wholenet.search.shallower import layers_within, with_all_layers, with_layers
 from wholenet.search.shrinking import shrink_training
 from wholenet.search.state import TrainState
@@ -194,6 +195,7 @@ def removal_for(
         goal,
         None if config.narrower else search,
         by="random" if config.narrower else config.scoring,
+        pressure=config.budget_pressure,
         kinds=config.budget_kinds,
         over=config.budget_over if over is None else over,
         floor=config.budget_floor,
@@ -230,6 +232,8 @@ class Removal:
         kinds: of units that may go; None: all.
         over: the share of the search's epochs over which they go, from its beginning.
         floor: share of each bottleneck and each level that stays, as long as the goal can be met so.
+        pressure: strength, in the last epoch of removal, of the penalty of a score that has one; it grows from epoch to
+            epoch in equal steps.
         seed: of chance.
         say: told what went.
     """
@@ -244,6 +248,7 @@ class Removal:
         kinds: tuple[str, ...] | None = None,
         over: float = 1.0,
         floor: float,
+        pressure: float = 0.0,
         seed: int,
         say: Callable[[str], None],
     ) -> None:
@@ -255,10 +260,11 @@ class Removal:
         self.epochs = 0 if search is None else max(1, round(over * (search.end - search.first)))
         """In which units go, from the first."""
         self.floor = floor
+        self.pressure = pressure
         self.seed = seed
         self.say = say
         self.known = subnets(state.model.spec)
-        self._read: tuple[Spec, Any, Sequence[Unit]] | None = None
+        self._read: tuple[Spec, Any, Sequence[Unit], Callable[[], Mapping[Unit, int]]] | None = None
         state.weight_optimizer.register_step_pre_hook(self._look)
 
     def describe(self) -> dict[str, Any]:
@@ -280,10 +286,10 @@ class Removal:
         """
         if not self._removing:
             return False
-        before, units = self._now()
+        before, units, saved = self._now()
         target = self.goal.after(self.state.epoch + 1 - self.first, self.epochs)
         chance = random.Random(f"{self.seed} {self.state.epoch}")
-        seen = Seen(self.state.model, self.known, before, units, self._saved(before, units), self.state.gates, chance)
+        seen = Seen(self.state.model, self.known, before, units, saved(), self.state.gates, chance)
         ranks, left = self.score.ranks(seen), before
         for floor in (self.floor, 0.0):
             left = self._reduced(left, target, ranks, floor)
@@ -330,10 +336,14 @@ class Removal:
         return left
 
     @torch.no_grad()
-    def _look(self, *_: Any) -> None:
-        """Before each weight step: add the derivatives in the gates up."""
+    def _look(self, *given: Any) -> None:  # noqa: ARG002
+        """Before each weight step: add the derivatives in the gates up, or the penalty's gradient to the weights'."""
+        if self._removing and self.score.pressed:
+            strength = self.pressure * (self.state.epoch + 1 - self.first) / self.epochs
+            left, _, saved = self._now()
+            press(self.state.model, self.known, left, saved(), strength)
         if self._removing and self.score.looks:
-            found = self.known.gates(self.state.model.net, *self._now()).abs()
+            found = self.known.gates(self.state.model.net, *self._now()[:2]).abs()
             self.state.gates = found if self.state.gates is None else self.state.gates + found
 
     @property
@@ -344,12 +354,13 @@ class Removal:
         """What may go next."""
         return [unit for unit in self.known.units(left, floor) if self.kinds is None or unit.kind in self.kinds]
 
-    def _now(self) -> tuple[Any, Sequence[Unit]]:
-        """What is left, and what can go of it; read anew only when the network has another spec."""
+    def _now(self) -> tuple[Any, Sequence[Unit], Callable[[], Mapping[Unit, int]]]:
+        """What is left, what can go of it, and what that saves; read anew only when the network has another spec."""
         spec = self.state.model.spec
         if self._read is None or self._read[0] is not spec:
             left = left_of(spec)
-            self._read = spec, left, self._units(left)
+            units = self._units(left)
+            self._read = spec, left, units, cache(lambda: self._saved(left, units))
         return self._read[1:]
 
     def _saved(self, left: Any, units: Sequence[Unit]) -> dict[Unit, int]:

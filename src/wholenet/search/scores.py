@@ -8,8 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from wholenet.spaces.subnets import Subnets, Unit
@@ -47,6 +49,8 @@ class UnitScore:
     for it. Otherwise a kind that the loss sees less of, such as the bottlenecks early on, goes before all others."""
     per_cost: bool = True
     """Whether it is divided by what the unit saves."""
+    pressed: bool = False
+    """Whether a penalty presses what multiplies the units' outputs towards 0 meanwhile (:func:`press`)."""
 
     def ranks(self, seen: Seen) -> Mapping[Unit, float]:
         """The score of each unit, to be divided by what it saves if it is ``per_cost``."""
@@ -57,7 +61,7 @@ class UnitScore:
         for kind in {unit.kind for unit in found}:
             # By measured time, a smaller kernel may be the slower one: what saves nothing does not go.
             own = [unit for unit in found if unit.kind == kind and seen.saved[unit] > 0]
-            worth = [found[unit] / seen.saved[unit] for unit in own]
+            worth = [found[unit] / (seen.saved[unit] if self.per_cost else 1) for unit in own]
             scale[kind] = sum(worth) / len(worth) if sum(worth) else 1.0
         return {unit: value / scale[unit.kind] for unit, value in found.items()}
 
@@ -71,7 +75,8 @@ def _saliency(seen: Seen) -> list[float]:
 def _magnitude(seen: Seen) -> list[float]:
     """What the unit's BatchNorms multiply by (Liu et al., "Learning Efficient Convolutional Networks through Network
     Slimming", 2017, Sec. 3)."""
-    return seen.known.magnitudes(seen.model.net, seen.left, seen.units).tolist()
+    factors = seen.known.factors(seen.model.net, seen.left, seen.units)
+    return [some.detach().abs().mean().item() for some in factors]
 
 
 def _weights(seen: Seen) -> list[float]:
@@ -86,11 +91,27 @@ def _chance(seen: Seen) -> list[float]:
     return [seen.chance.random() for _ in seen.units]
 
 
+def press(model: Supernet[Any], known: Subnets[Any], left: Any, saved: Mapping[Unit, int], strength: float) -> None:
+    """Add to the gradients of ``model`` those of a penalty: ``strength`` times the sum over the units of what each
+    saves, in means of its kind, times the absolute values of what its output is multiplied by.
+
+    After Gordon et al., "MorphNet", CVPR 2018, where channels are pressed by their multiply-adds; here units of all
+    kinds are, and each kind alike.
+    """
+    means = {kind: mean(cost for unit, cost in saved.items() if unit.kind == kind) for kind, _ in saved}
+    costs = [cost / (means[unit.kind] or 1) for unit, cost in saved.items()]
+    with torch.enable_grad():
+        factors = known.factors(model.net, left, list(saved))
+        terms = [cost * some.abs().sum() for cost, some in zip(costs, factors, strict=True)]
+        (strength * torch.stack(terms).sum()).backward()
+
+
 SCORES: dict[str, UnitScore] = {
     "saliency": UnitScore(_saliency, by_kind=False),
     "saliency-by-kind": UnitScore(_saliency),
     "magnitude": UnitScore(_magnitude, looks=False),
     "weights": UnitScore(_weights),
+    "pressed": UnitScore(_magnitude, looks=False, per_cost=False, pressed=True),
     "random": UnitScore(_chance, looks=False, by_kind=False, per_cost=False),
 }
 """By the names of ``search.budget_config.Scoring``."""

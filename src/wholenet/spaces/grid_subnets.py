@@ -232,15 +232,15 @@ class GridSubnets:
             found.append(torch.stack([_some(slopes[name], which).sum() for name, which in gated]).sum())
         return torch.stack(found)
 
-    def magnitudes(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit]) -> Tensor:
-        """Of the scales of the BatchNorms that the units' gates are on, or of the entries of an operation's kernels."""
+    def factors(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit]) -> list[Tensor]:
+        """The scales of the BatchNorms that the units' gates are on, or the entries of an operation's kernels."""
         own = dict(net.named_parameters())
         found = []
         for unit in units:
             gated = self._gated(subnet, unit, own)
-            scales = [_some(own[name].detach(), which) for name, which in gated if not name.endswith(".bias")]
-            found.append(torch.cat([scale.flatten() for scale in scales]).abs().mean())
-        return torch.stack(found)
+            scales = [_some(own[name], which) for name, which in gated if not name.endswith(".bias")]
+            found.append(torch.cat([scale.flatten() for scale in scales]))
+        return found
 
     def choice(self, unit: Unit) -> tuple[str, tuple[int, ...]] | None:
         """An edge is one of beta's options, an operation one of alpha's."""

@@ -97,8 +97,8 @@ class Subnets(Protocol[Subnet]):
         ``net`` hold: float [number of units]. To first order, removing a unit adds minus that to the loss."""
         ...
 
-    def magnitudes(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit]) -> Tensor:
-        """How large the factors are that each unit's output is multiplied by, none below 0: float [number of units]."""
+    def factors(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit]) -> list[Tensor]:
+        """What multiplies each unit's output, differentiable in the parameters of ``net``: float [some] of each."""
         ...
 
     def choice(self, unit: Unit) -> tuple[str, tuple[int, ...]] | None:
