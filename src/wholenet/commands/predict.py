@@ -118,10 +118,14 @@ def _masks(
     from wholenet.data.pictures import bands_shown
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.flips import flipped_as_asked
-    from wholenet.deploy.predict import SomeFailed
+    from wholenet.deploy.predict import SomeFailed, left_out
     from wholenet.report.progress import counted
     from wholenet.trained import predict
 
+    if masks := left_out(images):
+        print(
+            f"left out, as masks of images beside them: {len(masks)} ({masks[0].name}, ...); name a file to predict it"
+        )
     failed = None
     progress = counted(Console(stderr=True), "predicting")
     try:

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from wholenet.data.bands import read_bands
-from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, called_as_mask, files_below, match
+from wholenet.data.folder import IMAGE_SUFFIXES, MASK_ENDING, MASK_SUFFIXES, called_as_mask, files_below, match
 from wholenet.data.layouts import Layout, split_folders, subfolders
-from wholenet.data.naming import DERIVED_WORDS, IMAGE_FOLDER_WORDS, MASK_FOLDER_WORDS, MASK_WORDS, words_of
+from wholenet.data.naming import DERIVED_WORDS, IMAGE_FOLDER_WORDS, MASK_FOLDER_WORDS, MASK_WORDS, composed, words_of
 from wholenet.data.sample import DataError
 from wholenet.data.splits import spread
 
@@ -66,6 +66,27 @@ def each_has_its_mask(folders: Sequence[Path]) -> bool:
     pairs = [pair for folder in folders for pair in match(folder, folder).pairs]
     pictures = sum(len(_pictures(folder, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))) for folder in folders)
     return 2 * len(pairs) == pictures > 0 and all(_is_mask_of(pairs[i][1], pairs[i][0]) for i in _looks(len(pairs)))
+
+
+def masks_among(folder: Path, pictures: Sequence[Path]) -> list[Path]:
+    """Those of the ``pictures`` below ``folder`` that are the masks of others, by their names: "a_mask.png" beside
+    "a.jpg", "mask.png" beside "image.png", what is in a folder "masks" beside a folder "images". None where all are."""
+    folders = {inner for path in pictures for inner in path.relative_to(folder).parents if inner.name}
+    of_images = {inner.parent for inner in folders if words_of(inner.name) & IMAGE_FOLDER_WORDS}
+    of_masks = {inner for inner in folders if inner.parent in of_images and words_of(inner.name) & MASK_FOLDER_WORDS}
+    others = [path for path in pictures if not called_as_mask(path.stem)]
+    beside = {composed(path.with_suffix("")) for path in others}
+    named = {path.parent for path in others if words_of(path.stem) & IMAGE_FOLDER_WORDS}
+
+    def is_mask(path: Path) -> bool:
+        if of_masks & {*path.relative_to(folder).parents}:
+            return True
+        if MASK_ENDING.search(path.stem):
+            return composed(path.with_name(MASK_ENDING.sub("", path.stem))) in beside
+        return called_as_mask(path.stem) and path.parent in named
+
+    found = [path for path in pictures if is_mask(path)]
+    return found if len(found) < len(pictures) else []
 
 
 def doubt(classes: Sequence[Path]) -> str | None:

@@ -14,6 +14,7 @@ from PIL import Image
 from wholenet.data.bands import read_bands
 from wholenet.data.channels import joined_channels
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
+from wholenet.data.guess import masks_among
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import picture_of, write_mask
 from wholenet.data.pieces import Image as ImagePieces
@@ -74,7 +75,8 @@ def predict_files(
 
     Args:
         model: see :func:`wholenet.load`.
-        inputs: image files, and folders that are searched for them, sub-folders included. Files called a_0000.png,
+        inputs: image files, and folders that are searched for them, sub-folders included, but for masks of images there
+            (:func:`wholenet.data.guess.masks_among`). Files called a_0000.png,
             a_0001.png, as many as ``model`` has channels, are one image, whose mask is a.png.
         out: folder for the masks; made if it is not there.
         with_overlay: write STEM_overlay.png too. of bands as :func:`wholenet.data.pictures.picture_of`
@@ -132,7 +134,7 @@ def _answer(
 
 
 def list_images(inputs: Sequence[str | Path]) -> list[Path]:
-    """The image files named, and those in the folders named, without repeats.
+    """The image files named, and those in the folders named but for the masks of others, without repeats.
 
     Raises:
         DataError: for an input that does not exist, or a folder without images.
@@ -148,12 +150,19 @@ def list_images(inputs: Sequence[str | Path]) -> list[Path]:
                     "; docs/data.md (Tables) has the lines that write those in its .parquet as files" if packed else ""
                 )
                 raise DataError(f"{path} holds no images ({', '.join(IMAGE_SUFFIXES)}){how}")
-            images += found
+            masks = {*masks_among(path, found)}
+            images += [file for file in found if file not in masks]
         elif path.is_file():
             images.append(path)
         else:
             raise DataError(f"{path} does not exist; give image files or folders of images")
     return list(dict.fromkeys(images))
+
+
+def left_out(inputs: Sequence[str | Path]) -> list[Path]:
+    """What :func:`list_images` leaves out of the folders named: files called as the masks of images there."""
+    folders = [path for path in map(Path, inputs) if path.is_dir()]
+    return [mask for folder in folders for mask in masks_among(folder, files_below(folder, IMAGE_SUFFIXES))]
 
 
 def target_in(out: Path, name: str, source: Path) -> Path:
