@@ -35,6 +35,12 @@ def choose_device(name: str) -> torch.device:
     return own
 
 
+def use_threads(threads: int) -> None:
+    """Let torch compute on so many threads of the CPU; 0: on as many as it does."""
+    if threads:
+        torch.set_num_threads(threads)
+
+
 def machine(device: torch.device) -> dict[str, Any]:
     """Versions, commit and device: what any run records."""
     return {

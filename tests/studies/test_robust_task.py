@@ -21,6 +21,7 @@ from wholenet.studies.pool import Pool
 from wholenet.studies.robust_page import Row, verdict
 from wholenet.studies.robust_tables import LANGUAGE, strengths_of_l2
 from wholenet.studies.setting import CellSetting, Setting
+from wholenet.studies.step_times import relative_run_times
 from wholenet.studies.study import study
 from wholenet.studies.task_setting import TaskSetting
 from wholenet.tasks.perplexity import PERPLEXITY
@@ -105,6 +106,12 @@ def test_the_study_on_language_tells_of_all_its_networks_and_runs_nothing_twice(
         "one seed" in rows["lstm"]["against random cells, test"]
         or "range" in rows["lstm"]["against random cells, test"]
     )
+    (control,) = pool.done([setting.training("lstm")])
+    cells = {name: pool.done([setting.training(name)])[0] for name in LANGUAGE.random[:2]}
+    kept = relative_run_times(cells, control, tmp_path / "robust-darts-language-times.json")  # nothing is timed anew
+    epochs = max(1, round(control.config.epochs * sum(kept.values()) / 2))
+    assert rows["lstm, equal time"]["epochs"] == str(epochs)
+
     (uniform,) = pool.done([plain.frozen_uniform(epochs=2)])
     assert rows["supernet, frozen-uniform"]["one-shot perplexity"] == f"{uniform.records()[-1]['perplexity']:.1f}"
 

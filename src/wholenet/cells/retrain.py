@@ -17,7 +17,7 @@ from wholenet.cells.search import check_unchanged
 from wholenet.data.sets import place_of
 from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
-from wholenet.machine import choose_device, machine
+from wholenet.machine import choose_device, machine, use_threads
 from wholenet.report.genotype import draw_genotype
 from wholenet.report.progress import own_console
 from wholenet.run import Job, Scored, score_every, train
@@ -128,8 +128,7 @@ def job_of(
     run: CellFolder, config: RetrainConfig, genotype: CellsFound, data: PreparedLabels, device: torch.device
 ) -> Job[Retrained]:
     """All that the training of ``run`` is told."""
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    use_threads(config.threads)
     images = batch_of_all(config)
     schedule = schedule_of(config, steps_per_epoch(len(data.weights), images))
     torch.manual_seed(config.seed)

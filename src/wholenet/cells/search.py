@@ -21,7 +21,7 @@ from wholenet.data.sets import place_of
 from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
 from wholenet.diagnostics.curvature import curvature
-from wholenet.machine import choose_device, machine
+from wholenet.machine import choose_device, machine, use_threads
 from wholenet.report.dots import draw_pairs
 from wholenet.report.genotype import draw_genotype
 from wholenet.report.progress import own_console, plain
@@ -164,8 +164,7 @@ def job_of(
 ) -> Job[Searched]:
     """All that the training of ``run`` is told."""
     assert data.val is not None
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    use_threads(config.threads)
     images = batch_of_all(config)
     schedule = schedule_of(config, steps_per_epoch(len(data.weights), images))
     loss = ClassificationLoss(smoothing=config.smoothing)

@@ -20,7 +20,7 @@ from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.distillation import distilled
 from wholenet.jobs.kept import network_kept, said_of_network
 from wholenet.jobs.task import Data, Finished, Task, TaskStreams
-from wholenet.machine import machine
+from wholenet.machine import machine, use_threads
 from wholenet.report.progress import plain
 from wholenet.report.run import draw_run
 from wholenet.run import Job, Scored, score_every
@@ -50,8 +50,7 @@ NOT_LOOKED_AT = {"eigenvalue": None, "lowest_eigenvalue": None}
 def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -> Job[Finished]:
     """All that the training of ``run`` is told."""
     config, task = run.config, task_of_run(run.config)
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    use_threads(config.threads)
     phases = plan_phases(config)
     epochs, images = phases[-1].end, batch_of_all(config)
     steps = config.steps_per_epoch or data.steps_per_epoch(images)

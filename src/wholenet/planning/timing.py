@@ -18,6 +18,7 @@ from wholenet.data.splits import evenly_spaced
 from wholenet.deploy.tiles import Tiling
 from wholenet.jobs.kept import STATISTICS
 from wholenet.jobs.segmentation import MaskData, MaskStreams
+from wholenet.machine import use_threads
 from wholenet.planning.memory import step_bytes
 from wholenet.search.config import FitConfig
 from wholenet.search.loop import train_epoch
@@ -95,8 +96,7 @@ def measure(
     """
     if config.regularizer == "cost":
         check_costs(SPACES[config.space])
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    use_threads(config.threads)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:

@@ -24,7 +24,7 @@ from wholenet.diagnostics.batchnorm import recalibration_batches
 from wholenet.diagnostics.discretization import CurvePoint
 from wholenet.files import read_json, write_whole
 from wholenet.jobs.masks import prepare
-from wholenet.machine import choose_device
+from wholenet.machine import choose_device, use_threads
 from wholenet.search.draw import draw, steps_per_epoch
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.schedule import Schedule
@@ -44,8 +44,7 @@ class Cutting:
 
     def __init__(self, path: Path, val_images: int | None = None) -> None:
         self.config = RunFolder(path).fit_config
-        if self.config.threads:
-            torch.set_num_threads(self.config.threads)
+        use_threads(self.config.threads)
         self.device = choose_device(self.config.device)
         self.data = prepare(self.config, Console(quiet=True))
         self.model = load_model(path, self.device, task="segmentation").network

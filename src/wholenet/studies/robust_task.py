@@ -17,7 +17,7 @@ from wholenet.deploy.decode import decode_network
 from wholenet.deploy.model_folder import load_model
 from wholenet.files import read_json, write_whole
 from wholenet.jobs.catalog import task_called
-from wholenet.machine import choose_device
+from wholenet.machine import choose_device, use_threads
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.task_config import TaskConfig
 from wholenet.studies.outcomes import diverged, notes_on_diverged
@@ -25,8 +25,12 @@ from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result
 from wholenet.studies.robust_darts import eigenvalues, stops
 from wholenet.studies.robust_page import Found, Row, page_of
-from wholenet.studies.robust_tables import Place, Robustness
+from wholenet.studies.robust_tables import Place
+from wholenet.studies.step_times import relative_run_times
 from wholenet.studies.task_setting import TaskSetting
+
+TIMES = "robust-darts{}-times.json"
+"""What steps were timed to take."""
 
 
 def robust_task(setting: TaskSetting, pool: Pool) -> Result:
@@ -55,7 +59,7 @@ def robust_task(setting: TaskSetting, pool: Pool) -> Result:
     }
     pool.done([config for configs in trainings.values() for config in configs if config is not None])
     timed = {
-        name: [replace(config, epochs=_equal_time(pool, known, table, name)) for config in known[name]]
+        name: [replace(config, epochs=_equal_time(setting, pool, known, name)) for config in known[name]]
         for name in table.timed
     }
     pool.done([config for configs in timed.values() for config in configs])
@@ -155,16 +159,12 @@ def _genotype(pool: Pool, run: RunFolder, epoch: int | None = None) -> str | Non
     return pool.genotype_file(space.name, genotype, space.write_genotype)
 
 
-def _equal_time(pool: Pool, known: Mapping[str, Sequence[TaskConfig]], table: Robustness, name: str) -> int:
-    """Epochs of the control ``name`` in the time of a training of a random cell: medians over epochs and runs, as other
-    work on the machine makes single ones long."""
-
-    def seconds(names: Sequence[str]) -> float:
-        runs = pool.done([config for one in names for config in known[one]])
-        every = [r.get("steady_seconds", r["seconds"]) for run in runs for r in run.records()]
-        return median(every) if every else 1.0
-
-    return max(1, round(known[name][0].epochs * seconds(table.random) / seconds([name])))
+def _equal_time(setting: TaskSetting, pool: Pool, known: Mapping[str, Sequence[TaskConfig]], name: str) -> int:
+    """Epochs of the control ``name`` in the CPU time of a training of a random cell, the median of them."""
+    (control,), cells = pool.done(known[name][:1]), pool.done([known[cell][0] for cell in setting.table.random])
+    names = dict(zip(setting.table.random, cells, strict=True))
+    times = relative_run_times(names, control, setting.out / TIMES.format(setting.suffix))
+    return max(1, round(control.config.epochs * median(times.values())))
 
 
 @dataclass
@@ -180,6 +180,8 @@ class _Scorer:
 
     def __post_init__(self) -> None:
         self.score = task_called(self.setting.task).score
+        # As in the runs: threads that wait for each other at every word of a text take minutes for seconds of work.
+        use_threads(self.setting.example.threads)
 
     def one_shot(self, runs: Sequence[RunFolder]) -> list[float | None]:
         """Of supernets on what is held out, at their end."""

@@ -10,15 +10,25 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+from rich.console import Console
 
 from wholenet.files import read_text, write_whole
+from wholenet.jobs.catalog import task_of_run
+from wholenet.machine import choose_device, use_threads
 from wholenet.search.cell_config import ClassifierConfig
 from wholenet.search.config import FitConfig
+from wholenet.search.draw import batch_of_all
+from wholenet.search.loop import train_epoch
+from wholenet.search.protocols import plan_phases
+from wholenet.search.run_folder import RunFolder
+from wholenet.search.start import initial_state, moves_with_time, parts_of, schedule_of
+from wholenet.search.state import Tally
 from wholenet.search.steps import Batch, weight_step
 from wholenet.spaces.catalog import create_from
 from wholenet.spaces.space import Spec
@@ -29,6 +39,8 @@ Sized = FitConfig | ClassifierConfig
 """A run on images with masks, or on labelled ones: whose batches are of a size."""
 SIDE = 32
 """Of labelled images that are left as they are: CIFAR's."""
+Step = Callable[[], object]
+"""Takes a step of a training."""
 ROUNDS = 5
 """Steps of each network that are timed, after one that is not."""
 
@@ -36,11 +48,22 @@ ROUNDS = 5
 def relative_times(specs: Mapping[str, Spec], to: Spec, config: Sized, path: Path) -> dict[str, float]:
     """Time of a weight step of each of ``specs`` over one of ``to``, on a batch as ``config`` has them: the median of
     rounds. Kept in the file ``path``: a study that is continued goes on with what it began with."""
-    kept: dict[str, float] = json.loads(read_text(path)) if path.exists() else {}
     keys = {name: _key(spec, to, config) for name, spec in specs.items()}
-    if missing := {name: spec for name, spec in specs.items() if keys[name] not in kept}:
-        steps = {name: _step(spec, config) for name, spec in missing.items()}
-        ratios = _ratios(steps, _step(to, config))
+    return _kept(path, keys, lambda name: _step(specs[name], config), lambda: _step(to, config))
+
+
+def relative_run_times(runs: Mapping[str, RunFolder], to: RunFolder, path: Path) -> dict[str, float]:
+    """Likewise of a step of the last phase of each of ``runs``, on its own data, over one of ``to``. All begin as the
+    runs did; windows of a text, say, are as long in each round as in that step of the run."""
+    keys = {name: f"{run.path.name} over {to.path.name}" for name, run in runs.items()}
+    return _kept(path, keys, lambda name: _step_of(runs[name]), lambda: _step_of(to))
+
+
+def _kept(path: Path, keys: Mapping[str, str], step: Callable[[str], Step], to: Callable[[], Step]) -> dict[str, float]:
+    """What the file ``path`` has under ``keys``, and what it lacks, timed and written there."""
+    kept: dict[str, float] = json.loads(read_text(path)) if path.exists() else {}
+    if missing := [name for name, key in keys.items() if key not in kept]:
+        ratios = _ratios({name: step(name) for name in missing}, to())
         kept |= {keys[name]: ratio for name, ratio in ratios.items()}
         write_whole(path, json.dumps(kept, indent=1) + "\n")
     return {name: kept[key] for name, key in keys.items()}
@@ -59,7 +82,22 @@ def _told(spec: Spec) -> dict[str, Any]:
     return {**values, "settings": settings}
 
 
-def _step(spec: Spec, config: Sized) -> Callable[[], object]:
+def _step_of(run: RunFolder) -> Step:
+    config, task = run.config, task_of_run(run.config)
+    use_threads(config.threads)
+    device, data, phases = choose_device(config.device), task.prepare(config, Console(quiet=True)), plan_phases(config)
+    schedule = schedule_of(config, phases, config.steps_per_epoch or data.steps_per_epoch(batch_of_all(config)))
+    state, parts = initial_state(run, data.network(), device), parts_of(config, phases)
+    parts = replace(parts, at=moves_with_time(state.model, config))
+    if task.parts is not None:
+        parts = task.parts(parts, data, config, device)
+    state.epoch, state.tally = phases[-1].first, Tally()
+    batches = data.streams(config, schedule, device).epoch(state, phases[-1])
+    steps = train_epoch(state, phases[-1], schedule, parts, data.loss(config, device), *batches, device)
+    return lambda: next(steps)
+
+
+def _step(spec: Spec, config: Sized) -> Step:
     torch.manual_seed(0)
     model = create_from(spec).train()
     optimizer = torch.optim.SGD(model.net.parameters(), lr=0.0, momentum=0.9)
@@ -71,7 +109,7 @@ def _step(spec: Spec, config: Sized) -> Callable[[], object]:
     return lambda: weight_step(model, batch, loss, optimizer)
 
 
-def _ratios(steps: Mapping[str, Callable[[], object]], to: Callable[[], object]) -> dict[str, float]:
+def _ratios(steps: Mapping[str, Step], to: Step) -> dict[str, float]:
     found: dict[str, list[float]] = {name: [] for name in steps}
     for round_ in range(ROUNDS + 1):
         base = _cpu_seconds(to)
@@ -82,7 +120,7 @@ def _ratios(steps: Mapping[str, Callable[[], object]], to: Callable[[], object])
     return {name: median(ratios) for name, ratios in found.items()}
 
 
-def _cpu_seconds(step: Callable[[], object]) -> float:
+def _cpu_seconds(step: Step) -> float:
     began = time.process_time()
     step()
     return time.process_time() - began
