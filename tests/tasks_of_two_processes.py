@@ -52,9 +52,14 @@ CASES = {
     "text, two stages": {**SEARCH, **FIRST, "protocol": "two-stage", "retrain_epochs": 1},
     "text, averaged": {**CELL, "genotype": "darts-rnn-v1", "average_after": 1, "lr": 8.0, "clip": 1.0, "epochs": 5},
     "text, fused": {**CELL, "genotype": "lstm", "optimizer": "adamw", "lr": 0.01, "steps_per_epoch": 3},
+    "pairs, searched": {**SMALL, **FIRST},
+    "pairs, statistics anew": {**SMALL, "genotype": "random-autodispnet-0", "recalibrate": 1},
+    "pairs, second order": {**TOY, **SGD, **LOOKED_AT, "gradient": "second-order"},
+    "pairs, attacked": {**TOY, "method": "sdarts-adv"},
+    "pairs, control": {**TOY, **HALVES, "method": "single-stage", "control": True},
 }
 """By name."""
-CONTINUED = ("text, two stages",)
+CONTINUED = ("text, two stages", "pairs, control")
 """Once they are done."""
 SHORT = StoppingRule(window=1, lag=1, growth=1e-9, centred=False, earliest=0)
 
