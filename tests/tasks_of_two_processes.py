@@ -52,7 +52,7 @@ CASES = {
     "text, two stages": {**SEARCH, **FIRST, "protocol": "two-stage", "retrain_epochs": 1},
     "text, averaged": {**CELL, "genotype": "darts-rnn-v1", "average_after": 1, "lr": 8.0, "clip": 1.0, "epochs": 5},
     "text, fused": {**CELL, "genotype": "lstm", "optimizer": "adamw", "lr": 0.01, "steps_per_epoch": 3},
-    "pairs, searched": {**SMALL, **FIRST},
+    "pairs, searched": {**SMALL, **FIRST, "steps_per_epoch": 1},
     "pairs, statistics anew": {**SMALL, "genotype": "random-autodispnet-0", "recalibrate": 1},
     "pairs, second order": {**TOY, **SGD, **LOOKED_AT, "gradient": "second-order"},
     "pairs, attacked": {**TOY, "method": "sdarts-adv"},
@@ -75,10 +75,10 @@ def write_data(root: Path) -> Path:
     return root
 
 
-def config_of(options: dict, data: Path, out: Path) -> TaskConfig:
+def config_of(options: dict, data: Path, out: Path, batch: int = BATCH) -> TaskConfig:
     """Each process has its share of a batch."""
     where = data / ("text" if options["task"] == "language" else "pairs")
-    given = {**options, "data": str(where), "out": str(out), "batch": BATCH // parallel.processes()}
+    given = {**options, "data": str(where), "out": str(out), "batch": batch // parallel.processes()}
     return task_config(given.pop("task"), **given)
 
 
@@ -135,6 +135,7 @@ def flat(name: str, value: Any) -> dict[str, torch.Tensor]:
 
 
 NOISY = {**SEARCH, **FIRST, "epochs": 2, "steps_per_epoch": 4}
+"""A search of one column in each process."""
 
 
 def both(argument: tuple[Path, Path]) -> None:
@@ -147,11 +148,11 @@ def both(argument: tuple[Path, Path]) -> None:
     folder = out.with_name(f"{out.name}-found")
     for name in CASES:
         torch.save(came_to(name, data, out), folder / f"{name}-{parallel.rank()}.pt")
-    fit_with_control(config_of(NOISY, data, out / "whole"), QUIET)
+    fit_with_control(config_of(NOISY, data, out / "whole", 2), QUIET)
     epochs = run_module.train_epoch
     run_module.train_epoch = stopping_after(2, epochs)
     try:
-        fit_with_control(config_of(NOISY, data, out / "stopped"), QUIET)
+        fit_with_control(config_of(NOISY, data, out / "stopped", 2), QUIET)
     except Interrupted as ended:
         message = ended.message
     run_module.train_epoch = epochs

@@ -65,7 +65,7 @@ def test_a_search_stops_after_the_same_step_goes_on_to_the_bit_and_one_process_w
     (first, *carried), (second, *written) = ((found / f"told-{rank}.txt").read_text().splitlines() for rank in (0, 1))
     assert first == second
     assert "stopped in epoch 1, after step 3 of" in first
-    assert sorted(carried) == ["architecture (4, 6)", "weights (4, 6)"]  # of the columns of both
+    assert sorted(carried) == ["architecture (2, 6)", "weights (2, 6)"]  # of the columns of both
     assert_equal(checkpoint(out / "stopped"), checkpoint(out / "whole"))
     assert untimed(records(out / "stopped")) == untimed(records(out / "whole"))
     assert written == []
@@ -73,4 +73,5 @@ def test_a_search_stops_after_the_same_step_goes_on_to_the_bit_and_one_process_w
         wholenet.resume(out / "whole")
     brief = wholenet.diagnose(out / "whole", out=tmp_path, curvature=True)
     assert brief.supernet == pytest.approx(records(out / "whole")[-1]["perplexity"])
+    assert brief.curvature.images == 2  # of one column there would be no variance
     assert brief.curvature.highest >= brief.curvature.lowest
