@@ -51,6 +51,7 @@ TOGETHER = {
         "test_parallel.py",
         "test_cell_studies.py",
         "test_several_processes.py",
+        "test_tasks_of_two_processes.py",
         "test_soak.py",
         "test_extending.py",
     ),

@@ -121,6 +121,7 @@ def test_one_process_is_alone():
     x = torch.ones(3)
     parallel.sum_each([x])
     assert torch.equal(parallel.summed(x), x)
+    assert torch.equal(parallel.all_rows(parallel.own_rows(x)), x)
     assert parallel.largest(7) == 7
     with parallel.first_alone():
         pass

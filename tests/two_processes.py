@@ -4,6 +4,7 @@ The processes are forked (tests/forked.py), with the environment that torchrun g
 where those of torchrun take seconds each.
 """
 
+import importlib
 import multiprocessing
 import os
 import signal
@@ -23,6 +24,7 @@ from torch.distributed.launcher.api import elastic_launch
 
 import fake_timm
 from forked import COMMAND
+from run_files import Pictures
 from toy import shallow
 from wholenet import parallel
 from wholenet.cli import main
@@ -206,3 +208,40 @@ def launched(words: list[str]) -> None:
 
     torchrun.elastic_launch = launch
     torchrun.main(["--standalone", "--nproc-per-node", "2", "-m", "wholenet", *words])
+
+
+def draw_nothing() -> None:
+    for place in Pictures.PLACES:
+        module, _, name = place.rpartition(".")
+        setattr(importlib.import_module(module), name, lambda *_: None)
+
+
+def watch_writing(out: Path) -> list[str]:
+    """Every path below ``out`` that this process opens to write, makes, renames or removes, from now on; without the
+    file without a name, by which it is tried whether one could be written: what is opened for that is the folder."""
+    written: list[str] = []
+
+    def hook(event: str, arguments: tuple) -> None:
+        if event == "open":
+            path, mode, flags = arguments
+            changes = any(c in (mode or "") for c in "wax+") or flags & (os.O_WRONLY | os.O_RDWR)
+            changes = changes and not Path(str(path)).is_dir()
+        else:
+            path, changes = arguments[0] if arguments else "", event in ("os.mkdir", "os.rename", "os.remove")
+        if changes and str(path).startswith(f"{out}/"):
+            written.append(str(path))
+
+    sys.addaudithook(hook)
+    return written
+
+
+def stopping_after(steps: int, epochs):
+    """A training loop in which the last process alone gets a signal after so many steps of an epoch."""
+
+    def some(*arguments):
+        for step in epochs(*arguments):
+            if step.step == steps and parallel.rank() == parallel.processes() - 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield step
+
+    return some

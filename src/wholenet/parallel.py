@@ -120,6 +120,18 @@ def gathered(x: Tensor) -> Tensor:
     return torch.stack(out)
 
 
+def own_rows(x: Tensor) -> Tensor:
+    """Of the rows of ``x`` [B, ...], which all processes share equally, those of this one: [B / processes, ...]."""
+    own = len(x) // processes()
+    return x[rank() * own : (rank() + 1) * own]
+
+
+def all_rows(x: Tensor) -> Tensor:
+    """The rows of all processes, each of which brings equally many: the inverse of :func:`own_rows`; no gradient."""
+    x = x.detach()
+    return x if processes() == 1 else gathered(x.contiguous()).flatten(0, 1)
+
+
 def largest(number: int) -> int:
     """The largest of the numbers that the processes bring."""
     if processes() == 1:

@@ -56,10 +56,12 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
 
     Raises:
         DataError: for data that cannot be trained on.
-        ValueError: for a folder that is in use, or a device that is not there.
+        ValueError: for a folder that is in use, or a device that is not there; under torchrun without
+            ``parallel.start()``.
         FloatingPointError: if the loss stops being a finite number.
         Interrupted: if the run was asked to stop, and has been saved.
     """
+    parallel.refuse_stragglers()
     console = console or own_console()
     RunFolder.check_free(config.out)
     device = choose_device(config.device)
@@ -178,8 +180,9 @@ def resume(
 
     Raises:
         ValueError: if the folder holds no run, its data is gone or has changed, something else is to be changed, or the
-            run was begun with another number of processes.
+            run was begun with another number of processes, or this one has not joined the others.
     """
+    parallel.refuse_stragglers()
     console = console or own_console()
     if others := sorted(set(machine) - set(MACHINE)):
         raise ValueError(

@@ -5,11 +5,7 @@ OUT-found/NAME-0.pt and OUT-found/NAME-1.pt; then a search is run through, and a
 process alone and continued, in OUT/whole and OUT/stopped. OUT-found/told-1.txt lists what the second one wrote.
 """
 
-import importlib
 import json
-import os
-import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +14,8 @@ import torch
 from rich.console import Console
 
 import wholenet.run as run_module
-from run_files import TIMED, Pictures, checkpoint
+from run_files import TIMED, checkpoint
+from two_processes import draw_nothing, stopping_after, watch_writing
 from wholenet import parallel
 from wholenet.cells import best_of, retrain, search, selection
 from wholenet.cells.prepare import prepare_labels
@@ -137,43 +134,6 @@ def whole_run(name: str, data: Path, out: Path) -> dict:
     weights = {f"{run.name}/{key}": value for run in runs for key, value in checkpoint(run)["model"].items()}
     results = {run.name: json.loads((run / "result.json").read_text()) for run in runs}
     return {**weights, "results": json.dumps(results), "random": torch.get_rng_state()}
-
-
-def draw_nothing() -> None:
-    for place in Pictures.PLACES:
-        module, _, name = place.rpartition(".")
-        setattr(importlib.import_module(module), name, lambda *_: None)
-
-
-def watch_writing(out: Path) -> list[str]:
-    """Every path below ``out`` that this process opens to write, makes, renames or removes, from now on; without the
-    file without a name, by which it is tried whether one could be written: what is opened for that is the folder."""
-    written: list[str] = []
-
-    def hook(event: str, arguments: tuple) -> None:
-        if event == "open":
-            path, mode, flags = arguments
-            changes = any(c in (mode or "") for c in "wax+") or flags & (os.O_WRONLY | os.O_RDWR)
-            changes = changes and not Path(str(path)).is_dir()
-        else:
-            path, changes = arguments[0] if arguments else "", event in ("os.mkdir", "os.rename", "os.remove")
-        if changes and str(path).startswith(f"{out}/"):
-            written.append(str(path))
-
-    sys.addaudithook(hook)
-    return written
-
-
-def stopping_after(steps: int, epochs):
-    """A training loop in which the last process alone gets a signal after so many steps of an epoch."""
-
-    def some(*arguments):
-        for step in epochs(*arguments):
-            if step.step == steps and parallel.rank() == parallel.processes() - 1:
-                os.kill(os.getpid(), signal.SIGTERM)
-            yield step
-
-    return some
 
 
 NOISY = {**SMALL, **SEARCH, "space": "s4", "images": 4 * BATCH, "batch": BATCH // 2}

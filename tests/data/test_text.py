@@ -128,6 +128,9 @@ def test_odd_texts_are_warned_of(tmp_path, splits, said):
 def test_a_text_shorter_than_its_columns_is_refused_with_the_batch_that_works():
     with pytest.raises(DataError, match=r"has 7 tokens, and a batch of 4 columns needs 8.*--batch 3"):
         in_columns(torch.arange(7), 4, "train")
+    with pytest.raises(DataError, match=r"4 columns in each of 2 processes needs 16; .* works is 3: give --batch 3"):
+        in_columns(torch.arange(15), 4, "train", processes=2)
+    assert torch.equal(in_columns(torch.arange(9), 2, "train", processes=2), in_columns(torch.arange(9), 4, "train"))
     assert in_columns(torch.arange(9), 4, "train").tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
 
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wholenet import parallel
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import check_image
 from wholenet.data.pixels import normalize
@@ -142,6 +143,8 @@ def split_scores(
 ) -> DisparityScores:
     """Errors of a network on the pairs of a split as they are: of their own size, never augmented.
 
+    Several processes share the pairs; each of them returns the scores on all.
+
     Raises:
         DataError: for a pair that cannot be read, or is too small; it is named.
         FloatingPointError: for disparities that are not finite.
@@ -149,7 +152,7 @@ def split_scores(
     least, errors, names = least_size(model.net), DisparityErrors(), split.names
 
     def read() -> Iterator[StereoSample]:
-        for index in range(len(split)):
+        for index in range(parallel.rank(), len(split), parallel.processes()):
             sample = split[index]
             try:
                 check_pair(sample.left, sample.right, least)
@@ -160,8 +163,8 @@ def split_scores(
     for done, (sample, found) in enumerate(estimates(model, read(), mean, device), 1):
         errors.update(found, sample.disparity, sample.visible)
         if progress is not None:
-            progress(done, len(split))
-    return errors.scores()
+            progress(min(len(split), done * parallel.processes()), len(split))
+    return errors.over_processes().scores()
 
 
 @dataclass(frozen=True)

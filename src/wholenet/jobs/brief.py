@@ -104,7 +104,7 @@ def diagnose_any(
     network = load_model(run.path, device, task=task.name).network
     if network.discrete:
         raise ValueError(f"{run.path} trained a discrete network, which has no architecture weights to diagnose")
-    config = replace(config, data=data or config.data)
+    config = replace(config, data=data or config.data, batch=_batch(run))
     held = _some(task.prepare(config, Console(quiet=True)), images)
     if held.network().outputs != network.spec.outputs:
         raise ValueError(
@@ -137,6 +137,13 @@ def diagnose_any(
         curvature=ends,
         **scores,
     )
+
+
+def _batch(run: RunFolder) -> int:
+    """Samples of a batch: as many as each process of the run had; where that is one, of which a BatchNorm may know no
+    variance, as many as all of them had."""
+    own, facts = run.config.batch, run.environment(lambda _damaged: None) or {}
+    return own if own > 1 else own * facts.get("processes", 1)
 
 
 def _some(data: Data, images: int | None) -> Data:

@@ -33,6 +33,7 @@ from wholenet.report.progress import plain
 from wholenet.report.surprise import SURPRISE, draw_surprise
 from wholenet.run import Scored
 from wholenet.search.averaged_sgd import averaging, brings_nothing, is_averaging
+from wholenet.search.draw import batch_of_all
 from wholenet.search.phases import Phase
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
@@ -81,7 +82,8 @@ class LanguageSettings:
 
 
 class TextStreams:
-    """The two streams of a run: window k of each is always the same; the state between them is the run's."""
+    """The two streams of a run: window k of each is always the same; the state between them is the run's. Where several
+    processes train, ``walks`` are over the columns of all, of which each reads its own."""
 
     def __init__(self, walks: Mapping[str, Walk], device: torch.device) -> None:
         self.walks = walks
@@ -100,13 +102,13 @@ class TextStreams:
 
     def one(self, stream: str, number: int, epoch: int) -> Batch:  # noqa: ARG002
         """Window ``number`` of a stream, on the device, read from a state of zeros."""
-        tokens, targets = self.walks.get(stream, self.walks["weights"])[number]
+        tokens, targets = map(parallel.own_rows, self.walks.get(stream, self.walks["weights"])[number])
         return Batch(Window(tokens), targets).to(self.device)
 
     def _from(self, stream: str, first: int) -> Batches:
         number = first
         while True:
-            tokens, targets = self.walks[stream][number]
+            tokens, targets = map(parallel.own_rows, self.walks[stream][number])
             yield Window(tokens), targets
             number += 1
 
@@ -130,21 +132,22 @@ class TextData:
         """There are no images."""
 
     def steps_per_epoch(self, batch: int) -> int:
-        """Windows in a pass."""
+        """Windows in a pass over ``batch`` columns."""
         return len(self._walk(self.weights, batch, 0))
 
     def pace(self, config: TaskConfig) -> Pace:
         """Tokens of a window, of which each column has one in a step."""
-        walk = self._walk(self.weights, config.batch, config.seed)
+        walk = self._walk(self.weights, batch_of_all(config), config.seed)
         return Pace("tokens", walk.rows / len(walk))
 
     def streams(self, config: TaskConfig, schedule: Schedule, device: torch.device) -> TextStreams:
         """What is read."""
         del schedule
-        weights = self._walk(self.weights, config.batch, config.seed)
+        columns = batch_of_all(config)
+        weights = self._walk(self.weights, columns, config.seed)
         if config.genotype is None:  # DARTS' search draws whole and half windows alone
             weights = replace(weights, spread=0.0)
-        own = replace(self._walk(self.architecture, config.batch, config.seed), vary=False)
+        own = replace(self._walk(self.architecture, columns, config.seed), vary=False)
         return TextStreams({"weights": weights, "architecture": own}, device)
 
     def _walk(self, tokens: Tensor, batch: int, seed: int) -> Walk:
@@ -218,10 +221,8 @@ def prepare(config: TaskConfig, console: Console) -> TextData:
 
     Raises:
         DataError: for a text that cannot be learned from.
-        ValueError: where several processes are to train; where the network would not fit into memory.
+        ValueError: for a batch that does not do.
     """
-    if parallel.processes() > 1:
-        raise ValueError("a text is read on from window to window by one process: start the run without torchrun")
     settings = settings_of(LANGUAGE, config)
     texts = open_texts(config.data, settings.vocab)
     say = plain(console)
@@ -238,8 +239,8 @@ def prepare(config: TaskConfig, console: Console) -> TextData:
         else:
             weights, architecture = divided(train, config.weights_share, texts.vocabulary.index[END])
     for what, tokens in (("the text for the weights", weights), ("the text for the architecture", architecture)):
-        in_columns(tokens, config.batch, what)
-    if config.genotype is None and config.batch < 2:
+        in_columns(tokens, config.batch, what, parallel.processes())
+    if config.genotype is None and batch_of_all(config) < 2:
         raise ValueError("batch=1: the search cell's BatchNorm needs at least 2 columns; give --batch 2 or more")
     return TextData(texts, settings, weights, architecture)
 
@@ -257,8 +258,11 @@ def check_memory(words: int, config: TaskConfig) -> None:
 
 
 def next_word_loss(reading: Reading, targets: Tensor) -> Tensor:
-    """Cross-entropy of the words [B, T] that come next, in nats, a mean."""
-    return F.cross_entropy(reading.logits.flatten(0, 1).float(), targets.flatten())
+    """Cross-entropy of the words [B, T] that come next, in nats, a mean; where several processes train, each one's part
+    of the mean over all their words, of which they have equally many: the parts sum to it."""
+    logits = reading.logits.flatten(0, 1)
+    wide = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
+    return F.cross_entropy(wide, targets.flatten()) / parallel.processes()
 
 
 @dataclass(frozen=True)
@@ -273,7 +277,8 @@ class SlownessLoss:
         value = next_word_loss(reading, targets)
         if reading.states.shape[1] < 2:
             return value
-        return value + self.strength * reading.states.diff(dim=1).square().mean()
+        moved = reading.states.diff(dim=1).square().mean() / parallel.processes()
+        return value + self.strength * moved
 
 
 def parts(own: Parts, data: TextData, config: TaskConfig, device: torch.device) -> Parts:

@@ -20,7 +20,6 @@ from pydantic import Field
 from rich.console import Console
 from torch import Tensor
 
-from wholenet import parallel
 from wholenet.checked import DisparityScale, Megapixels, checked
 from wholenet.data.cache import Cached
 from wholenet.data.opening import MAX_MEGAPIXELS
@@ -240,10 +239,8 @@ def prepare(config: TaskConfig, console: Console) -> StereoData:
 
     Raises:
         DataError: for pairs that cannot be learned from.
-        ValueError: for a crop that the network does not take; where several processes are to train.
+        ValueError: for a crop that the network does not take.
     """
-    if parallel.processes() > 1:
-        raise ValueError("networks for disparity are trained by one process so far: start the run without torchrun")
     settings = settings_of(STEREO, config)
     network = _network(config)
     reach = getattr(network, "reach", None)

@@ -100,7 +100,8 @@ class TrainState:
     average: WeightAverage | None = None
     """Of the weights, where the run takes one."""
     carried: dict[str, torch.Tensor] = field(default_factory=dict)
-    """What a network that reads on has kept of the last batch of each stream, where it does; each epoch begins anew."""
+    """What a network that reads on has kept of the last batch of each stream, over all processes, where it does; each
+    epoch begins anew."""
 
     def average_anew(self) -> None:
         """The average, where there is one, begins with the weights as they are: the network was made another."""

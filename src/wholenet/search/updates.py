@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wholenet import parallel
 from wholenet.architecture import Architecture, Weights
 from wholenet.ops.statistics import still_statistics
 from wholenet.search.gradients import Bilevel, Gradient, first_order
@@ -105,7 +106,7 @@ class Turn:
             images, targets = next(self.streams[stream])
             batch = Batch(images, targets).to(self.device)
             if (hidden := self.state.carried.get(stream)) is not None:
-                batch = batch._replace(images=batch.images._replace(hidden=hidden))
+                batch = batch._replace(images=batch.images._replace(hidden=parallel.own_rows(hidden)))
             self.drawn[stream] = batch
             self.waited += time.perf_counter() - start
         return self.drawn[stream]
@@ -122,7 +123,7 @@ class Turn:
             return None
 
         def keep(output: Any) -> None:
-            self.state.carried[stream] = output.hidden.detach()
+            self.state.carried[stream] = parallel.all_rows(output.hidden)
 
         return keep
 

@@ -12,11 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wholenet import parallel
 from wholenet.spaces.recurrent.window import Window
 from wholenet.tasks.score import Score
 
 PERPLEXITY = Score("perplexity", "perplexity", higher=False)
 WINDOW = 35
+LOST = "the network's outputs are not finite, so there is nothing to score"
 SIDE_BY_SIDE, LEAST = 10, 1000
 """Parts that a text is scored in, and the fewest tokens of one: each begins from a state of zeros."""
 
@@ -69,31 +71,56 @@ def surprises(
     Raises:
         FloatingPointError: for logits that are not finite.
     """
+    every = _read(model, *_side_by_side(tokens, start, parts), device, window).flatten()[: len(tokens)]
+    if not every.isfinite().all():
+        raise FloatingPointError(LOST)
+    return every
+
+
+def _side_by_side(tokens: Tensor, start: int, parts: int) -> tuple[Tensor, Tensor]:
+    """What is read and what is asked of each part, [B, N / B] both; behind the N-th token there is padding."""
     length = -(-len(tokens) // parts)
     padding = length * parts - len(tokens)  # at the end of the last part, or of the last ones
     before = torch.cat([tokens.new_tensor([start]), tokens, tokens.new_full((padding,), start)])
-    given, asked = before[:-1].view(parts, length), before[1:].view(parts, length)
+    return before[:-1].view(parts, length), before[1:].view(parts, length)
+
+
+def _read(model: nn.Module, given: Tensor, asked: Tensor, device: torch.device | str, window: int) -> Tensor:
+    """-ln of the probability of each token that is ``asked``; float64 [B, N / B], on the CPU."""
     training = model.training
     model.eval()
     found, hidden = [], None
     try:
-        for first in range(0, length, window):
+        for first in range(0, given.shape[1], window):
             reading = model(Window(given[:, first : first + window].to(device), hidden))
             hidden = reading.hidden
             logits = reading.logits.flatten(0, 1)
             values = F.cross_entropy(logits, asked[:, first : first + window].flatten().to(device), reduction="none")
-            found.append(values.double().view(parts, -1).cpu())
+            found.append(values.double().view(len(given), -1).cpu())
     finally:
         model.train(training)
-    every = torch.cat(found, 1).flatten()[: len(tokens)]
-    if not every.isfinite().all():
-        raise FloatingPointError("the network's outputs are not finite, so there is nothing to score")
-    return every
+    return torch.cat(found, 1)
 
 
+@torch.no_grad()
 def surprise(
     model: nn.Module, tokens: Tensor, start: int, device: torch.device | str, window: int = WINDOW
 ) -> Surprise:
-    """Of a whole text, in as many parts as it is scored in; arguments as :func:`surprises` has them."""
-    every = surprises(model, tokens, start, device, parts=parts_of(len(tokens)), window=window)
-    return Surprise(every.sum().item(), len(tokens))
+    """Of a whole text, in as many parts as it is scored in; arguments as :func:`surprises` has them.
+
+    Several processes share the parts; each of them returns the sum over all.
+
+    Raises:
+        FloatingPointError: for logits that are not finite.
+    """
+    parts, share, shares = parts_of(len(tokens)), parallel.rank(), parallel.processes()
+    own = slice(parts * share // shares, parts * (share + 1) // shares)
+    given, asked = _side_by_side(tokens, start, parts)
+    nats = torch.zeros((), dtype=torch.float64)
+    if len(given[own]):  # there may be fewer parts than processes
+        counted = (torch.arange(given.numel()) < len(tokens)).view(given.shape)[own]
+        nats = _read(model, given[own], asked[own], device, window)[counted].sum()
+    nats = parallel.summed(nats)
+    if not nats.isfinite():
+        raise FloatingPointError(LOST)
+    return Surprise(nats.item(), len(tokens))

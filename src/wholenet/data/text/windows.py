@@ -20,20 +20,28 @@ SHORT_SHARE, SPREAD, SHORTEST, LONGER = 0.05, 5.0, 5, 20
 and how far they may exceed the whole."""
 
 
-def in_columns(tokens: Tensor, batch: int, what: str) -> Tensor:
+def in_columns(tokens: Tensor, batch: int, what: str, processes: int = 1) -> Tensor:
     """[N] -> [B, N // B], each row of the result a part of the text; up to B - 1 tokens at the end are left out.
+
+    Args:
+        tokens: int64 [N].
+        batch: B; where several ``processes`` share the columns, those of each.
+        what: the text, for people.
+        processes: how many.
 
     Raises:
         DataError: if a column would have fewer than two tokens.
     """
-    if len(tokens) < 2 * batch:
-        most = len(tokens) // 2
+    columns = batch * processes
+    if len(tokens) < 2 * columns:
+        most = len(tokens) // 2 // processes
+        each = f" in each of {processes} processes" if processes > 1 else ""
         advice = f"the largest batch that works is {most}: give --batch {most}" if most else "give more text"
         raise DataError(
-            f"{what} has {len(tokens):,} tokens, and a batch of {batch} columns needs {2 * batch:,}; {advice}"
+            f"{what} has {len(tokens):,} tokens, and a batch of {batch} columns{each} needs {2 * columns:,}; {advice}"
         )
-    rows = len(tokens) // batch
-    return tokens[: rows * batch].view(batch, rows)
+    rows = len(tokens) // columns
+    return tokens[: rows * columns].view(columns, rows)
 
 
 def divided(train: Tensor, share: float, end: int) -> tuple[Tensor, Tensor]:
