@@ -147,6 +147,8 @@ def test_what_is_no_pair_is_refused_by_name(search, pairs, tmp_path, capsys):
         wholenet.fit(left, tmp_path / "run", **RUN)
     with pytest.raises(ValueError, match="'stereo'"):
         wholenet.fit(pairs, tmp_path / "run", task="stereo", space="recurrent")
+    with pytest.raises(ValueError, match=r"space='grid' is for segmentation; .*leave it out, or give 'autodispnet'"):
+        wholenet.fit(pairs, tmp_path / "run", space="grid")
     assert not (tmp_path / "run").exists()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wholenet.data.sample import DataError
+from wholenet.data.sets import data_set
 from wholenet.files import read_bytes
 
 MOST_BYTES = 512 << 20
@@ -37,6 +38,10 @@ def find_texts(where: str | Path) -> TextFiles:
     if root.is_file():
         return TextFiles({"train": root}, folder=False)
     if not root.is_dir():
+        if (known := data_set(where)) is not None:
+            raise DataError(
+                f"{where} is a data set for {known.task}, and text is needed; give a folder or a file of it"
+            )
         raise DataError(f"{root} is not there; give a text file, or a folder with train.txt, valid.txt and test.txt")
     found: dict[str, Path] = {}
     for split, names in NAMES.items():
