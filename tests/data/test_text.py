@@ -71,8 +71,14 @@ def test_texts_are_known_by_their_files_and_lists_of_images_are_none(tmp_path):
     assert looks_like_text(folder)
     assert looks_like_text(folder / "train.txt")
     assert not looks_like_text(tmp_path)
+    (folder / "a.png").touch()
+    assert not looks_like_text(folder)
+    (folder / "a.png").rename(folder / "images")
+    assert looks_like_text(folder)
+    (folder / "images").unlink()
     (folder / "images").mkdir()
     assert not looks_like_text(folder)
+    assert looks_like_text(written(tmp_path / "u", val=LINES))  # whose train.txt is missed then
     assert not looks_like_text(tmp_path / "nothing")
 
 

@@ -140,7 +140,7 @@ def open_stereo(
     )
     refuse_errors(found.findings, str(where))
     assert found.source is not None  # there is one where there is no error
-    told = [(finding.severity, "; ".join(str(finding).split("\n", 1)).replace("\n", " ")) for finding in found.findings]
+    told = [(finding.severity, finding.in_one_line) for finding in found.findings]
     notes = [f"warning: {what}" if severity == "warning" else what for severity, what in told]
     return replace(found.source, notes=tuple(notes))
 
