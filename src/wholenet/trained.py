@@ -283,7 +283,10 @@ def export(
     check_export(out, form)
     if isinstance(model, TrainedStereo) or (isinstance(model, str | Path) and task_of_model(model) == "stereo"):
         if form != "onnx" or data is not None or drop_below is not None:
-            raise ValueError("networks for disparity are exported as ONNX, whole; leave form, data and drop_below out")
+            raise ValueError(
+                "networks for disparity are exported as ONNX, whole, and compared on pairs that are drawn: no other "
+                "format, no data and no drop_below"
+            )
         return export_stereo(load_any(model) if isinstance(model, str | Path) else model, out, size, begin), None
     if size is not None:
         raise ValueError(f"size={size} is of networks for disparity; others take images of any size: leave it out")
