@@ -72,7 +72,7 @@ def test_a_real_pair_is_read_is_found_in_order_and_has_its_floors(name, tmp_path
     assert np.isnan(truth).mean() == pytest.approx(pair.unknown, abs=5e-5)
     assert np.nanmax(truth) == pytest.approx(pair.largest, abs=0.005)
     found = review_stereo(tmp_path, scale=pair.scale)
-    assert [finding for finding in found.findings if finding.severity != "note"] == []
+    assert [finding.kind for finding in found.findings if finding.severity != "note"] == ["in-train-and-val"]
     assert found.source is not None
     floors = floors_of(known_of(found.source.splits["train"]), found.source.splits["val"])
     assert floors.median.all.epe == pytest.approx(pair.median_error, abs=0.005)

@@ -62,11 +62,13 @@ def of_files(
     return [Finding(severity, kind, f"{counted} {what}", advice, examples, len(files))]
 
 
-def of_two_splits(one: str, other: str, pairs: Sequence[Sequence[object]], advice: str) -> list[Finding]:
+def of_two_splits(
+    one: str, other: str, pairs: Sequence[Sequence[object]], advice: str, *, noun: str = "image"
+) -> list[Finding]:
     """A finding about images that are in two splits, each as (the one in ``one``, the one in ``other``); or none."""
     if not pairs:
         return []
-    what = f"{len(pairs)} image{'s' * (len(pairs) > 1)} both in {one} and in {other}, with the same pixels"
+    what = f"{len(pairs)} {noun}{'s' * (len(pairs) > 1)} both in {one} and in {other}, with the same pixels"
     examples = tuple(" = ".join(map(str, pair)) for pair in pairs[:EXAMPLES])
     return [Finding("warning", f"in-{one}-and-{other}", what, advice, examples, len(pairs))]
 
