@@ -404,6 +404,18 @@ def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):
     assert "--arch-lr" in message
 
 
+def test_an_option_of_another_task_is_refused_with_that_task(capsys, patches):
+    for data, task in (("planes", "stereo"), (str(patches), "classification")):
+        told = f"{{}} is no option of --task {task}, but of --task segmentation; leave it out"
+        for words in (["--minutes", "3"], ["--plan-only"]):
+            message = refused(capsys, "fit", data, "--out", "x", *words)
+            assert f"{told.format(words[0])}, and give --epochs: such runs are not planned\n" in message
+            assert "Did you mean" not in message
+        assert f"{told.format('--preset')}\n" in refused(capsys, "fit", data, "--preset", "paper")
+    message = refused(capsys, "fit", "scenes", "--skip-dropout=x")
+    assert "--skip-dropout is no option of --task segmentation, but of --task classification; leave it out" in message
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

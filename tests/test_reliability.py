@@ -27,6 +27,7 @@ from wholenet.search.folder import Folder
 from wholenet.search.interruption import Interrupted
 from wholenet.search.loop import train_epoch
 from wholenet.search.run_folder import RunFolder
+from wholenet.search.state import TrainState
 from wholenet.search.steps import Batch, NotFinite, simultaneous_step, with_penalties
 from wholenet.search.watch import Watch
 from wholenet.spaces.catalog import create_model
@@ -90,6 +91,13 @@ def test_a_run_that_is_asked_to_stop_is_saved_in_mid_epoch_and_goes_on_to_the_bi
     assert len(records(out)) == epoch if epoch else not (out / "metrics.jsonl").exists()
     wholenet.resume(out)
     assert_same_run(out, run)
+
+
+def test_a_run_that_is_stopped_between_epochs_names_the_one_that_ended(discs, tmp_path, monkeypatch):
+    ends = TrainState.end_epoch
+    monkeypatch.setattr(TrainState, "end_epoch", lambda self: (ends(self), os.kill(os.getpid(), signal.SIGINT)))
+    with pytest.raises(Interrupted, match=r"^stopped after epoch 1; saved\. Continue with "):
+        wholenet.fit(discs, tmp_path / "run", **SMALL)
 
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_over(run, discs, tmp_path, monkeypatch):

@@ -189,6 +189,15 @@ def test_the_value_of_an_option_is_not_taken_for_the_data(tmp_path, patches, dis
     assert asked(["fit", str(discs), "--space", "s1"]).task == "classification"
 
 
+def test_data_or_a_space_of_a_task_of_its_own_say_which_it_is():
+    for words in (["planes", "--space", "grid"], ["planes", "--space", "s1"], ["nothing", "--space", "autodispnet"]):
+        assert asked(["fit", *words]).task == "stereo"
+    assert asked(["fit", "planes", "--space", "grid"]).space == "grid"  # which the task refuses
+    assert asked(["fit", "planes"]).space == "autodispnet"
+    assert asked(["fit", "scenes", "--space", "recurrent"]).task == "language"
+    assert asked(["fit", "planes", "--space", "s1", "--task", "classification"]).task == "classification"
+
+
 def test_a_file_of_options_is_read_once(tmp_path, monkeypatch, capsys):
     from wholenet import option_files
 

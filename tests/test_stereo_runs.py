@@ -17,9 +17,11 @@ from wholenet.data.pictures import read_image
 from wholenet.data.sample import DataError
 from wholenet.data.stereo.disparity_files import read_disparity
 from wholenet.data.stereo.planes import draw_planes
-from wholenet.deploy.stereo import estimate, estimates
+from wholenet.deploy.stereo import StereoScores, estimate, estimates
 from wholenet.deploy.stereo_files import pair_files
 from wholenet.jobs.catalog import task_config
+from wholenet.tasks.disparity import DisparityScores, Errors
+from wholenet.tasks.disparity_floors import DisparityFloors
 
 RUN = {"task": "stereo", "space": toy_pairs.NAME, "epochs": 2, "batch": 2, "lr": 0.01, "device": "cpu", "threads": 1}
 ZERO = (0.0, 0.0, 0.0)
@@ -79,6 +81,7 @@ def test_verbs_ask_the_folder_what_it_is(search, pairs, tmp_path, capsys):
     assert scores["floors"]["median"]["all"]["epe"] == pytest.approx(search[1].learned.constant)
     said = capsys.readouterr().out
     assert all(words in said for words in ("EPE, px", "D1", "SGBM", f"{VAL} pairs"))
+    assert "visible" not in said  # which this folder does not tell
     assert wholenet.evaluate(out, pairs, "train").network.pairs == TRAIN
 
     brief = wholenet.diagnose(out, out=tmp_path / "d", curvature=True)
@@ -89,6 +92,14 @@ def test_verbs_ask_the_folder_what_it_is(search, pairs, tmp_path, capsys):
     assert "epe" in wholenet.read_run(out).results[0]
     with pytest.raises(ValueError, match=r"no discrete networks|has no decoding"):
         wholenet.decode(out, tmp_path / "g.yaml")
+
+
+def test_scores_of_one_pair_are_told_in_the_singular_and_what_is_visible_where_that_is_known():
+    errors = Errors(1.0, 0.0, 0.0, 0.0, 0.0, 5)
+    one, two = DisparityScores(errors, None, 1), DisparityScores(errors, errors, 2)
+    floors = DisparityFloors(3.0, one, one, None)
+    assert StereoScores(one, floors).lines()[-1].startswith("1 pair, 5 pixels of known disparity. D1: ")
+    assert StereoScores(two, floors).lines()[-1].startswith("2 pairs, 5 pixels of known disparity; visible: ")
 
 
 def test_genotype_of_another_task_is_told_by_the_space_of_the_pairs(tmp_path, capsys):
@@ -147,6 +158,8 @@ def test_what_is_no_pair_is_refused_by_name(search, pairs, tmp_path, capsys):
         wholenet.fit(left, tmp_path / "run", **RUN)
     with pytest.raises(ValueError, match="'stereo'"):
         wholenet.fit(pairs, tmp_path / "run", task="stereo", space="recurrent")
+    with pytest.raises(ValueError, match=r"space='grid' is for segmentation; .*leave it out, or give 'autodispnet'"):
+        wholenet.fit(pairs, tmp_path / "run", space="grid")
     assert not (tmp_path / "run").exists()
 
 

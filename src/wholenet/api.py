@@ -33,7 +33,7 @@ from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import fit_config, genotype_config
 from wholenet.search.config_files import is_cell_run
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.task_config import SPACES_OF_TASKS
+from wholenet.search.task_config import task_of_space
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.cell_tables import is_cell_space
 from wholenet.spaces.genotype_file import space_of_genotype
@@ -76,8 +76,8 @@ def fit(
         ValueError: for an unknown option or a bad value, a folder in use, or a device that is not there; for workers
             in a script that would train again when they import it.
     """
-    if task is None and "space" not in options:
-        task = own_task_of(data)
+    if task is None:
+        task = own_task_of(data) or task_of_space(options.get("space", "grid"))
     masks = task in (None, "segmentation")
     if minutes is not None and (not masks or is_cell_space(options.get("space", "grid"))):
         raise ValueError(f"minutes={minutes} plans runs on images with masks; give epochs")
@@ -170,7 +170,7 @@ def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: 
     """
     if (space := space_of_genotype(str(genotype))) is not None:
         given = {"data": str(data), "out": str(out), "space": space, **options}
-        if (task := next((name for name, own in SPACES_OF_TASKS.items() if own == space), None)) is not None:
+        if (task := task_of_space(space)) is not None:
             own = task_config(task, genotype=str(genotype), **given)
             check_workers(own.workers)
             return fit_with_control(own)

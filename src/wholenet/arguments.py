@@ -9,7 +9,7 @@ import argparse
 import re
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -26,6 +26,8 @@ class ArgumentParser(jsonargparse.ArgumentParser):
     def __init__(self, *args: Any, rare: Collection[str] | None = None, **kwargs: Any) -> None:
         """``rare``: the parameters that ``--help`` leaves to ``--help-all``; None makes no ``--help-all``."""
         self.rare: Collection[str] = () if rare is None else rare
+        self.elsewhere: Mapping[str, str] = {}
+        """Options that this command has for another task -> what is said of them; set by who knows the others."""
         # print_config: ours is of a run's config
         super().__init__(*args, allow_abbrev=False, print_config=None, add_help=False, **kwargs)
         if rare is None:
@@ -49,7 +51,9 @@ class ArgumentParser(jsonargparse.ArgumentParser):
         if unknown := re.search(r"[Uu]nrecognized arguments: (--[\w-]+)", message):
             known = sorted(option for action in self._actions for option in action.option_strings if option[:2] == "--")
             known = [option.replace("_", "-") for option in known]
-            if question := near(unknown[1].replace("_", "-"), known):
+            if (said := self.elsewhere.get(unknown[1].replace("_", "-"))) is not None:
+                message += f"\n{said}"
+            elif question := near(unknown[1].replace("_", "-"), known):
                 message += "\n" + question.strip(" ()").replace("did", "Did", 1)
             message += f"\nKnown options: {' '.join(known)}"
         sys.stderr.write(f"{self.prog.replace(' [options]', '')}: {message}\n")

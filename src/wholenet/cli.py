@@ -10,7 +10,7 @@ from typing import Any
 
 from wholenet.arguments import ArgumentParser, as_python_names, as_typed
 from wholenet.commands.asked import Asked, asked, named_modules
-from wholenet.commands.catalog import COMMANDS, RETRAIN_MASKS, RETRAIN_TASK, commands_for
+from wholenet.commands.catalog import COMMANDS, RETRAIN_MASKS, RETRAIN_TASK, commands_for, of_other_tasks
 from wholenet.commands.runs import settings_class, task_settings_class
 from wholenet.files import check_output
 from wholenet.plugins import import_modules
@@ -63,6 +63,8 @@ def build_parser(task: str = "segmentation", space: str = "grid", first: str | N
         asked_of = "retrain" if task.startswith(RETRAIN_TASK) else "fit"
         settings, meaningless = _settings(task, space) if name == asked_of else ({}, ())
         own = parser_of(command, settings, meaningless)
+        if name == "fit":
+            own.elsewhere = of_other_tasks(task)
         commands.add_subcommand(name, own, help=own.description)
     return parser
 

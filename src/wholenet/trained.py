@@ -256,6 +256,7 @@ def export(
     *,
     drop_below: Dropped | None = None,
     size: tuple[int, int] | None = None,
+    begin: Callable[[], None] = lambda: None,
 ) -> tuple[Check | StereoCheck, Price | None]:
     """Write a trained network, folded, to the file ``out``, compared with the unfolded one; see ``deploy.export``, and
     of networks for disparity ``deploy.export_stereo``.
@@ -269,6 +270,7 @@ def export(
         size: of a network for disparity, (height, width) of the pairs that the file takes; None is near 384x768.
         drop_below: leave out the edges of less weight, in (0, 1]; each cell keeps its strongest, and BatchNorm
             statistics are recalculated on the run's own training images. Of a run folder only.
+        begin: called once all that is asked for can be done, before what takes long.
 
     Returns:
         The comparison, and what dropping cost (None if nothing was to be dropped).
@@ -281,8 +283,11 @@ def export(
     check_export(out, form)
     if isinstance(model, TrainedStereo) or (isinstance(model, str | Path) and task_of_model(model) == "stereo"):
         if form != "onnx" or data is not None or drop_below is not None:
-            raise ValueError("networks for disparity are exported as ONNX, whole; leave form, data and drop_below out")
-        return export_stereo(load_any(model) if isinstance(model, str | Path) else model, out, size), None
+            raise ValueError(
+                "networks for disparity are exported as ONNX, whole, and compared on pairs that are drawn: no other "
+                "format, no data and no drop_below"
+            )
+        return export_stereo(load_any(model) if isinstance(model, str | Path) else model, out, size, begin), None
     if size is not None:
         raise ValueError(f"size={size} is of networks for disparity; others take images of any size: leave it out")
     loaded = load_any(model, task="segmentation") if isinstance(model, str | Path) else model
@@ -290,10 +295,12 @@ def export(
         raise ValueError("this is a classifier; what is exported are segmentation networks")
     if isinstance(loaded, OnnxModel):
         raise ValueError(f"{model} is exported already; give the run or model folder that it was made of")
+    if drop_below is not None and isinstance(model, TrainedModel):
+        raise ValueError("drop_below needs the run that trained the model: give the run's folder")
+    begin()
     price = None
     if drop_below is not None:
-        if isinstance(model, TrainedModel):
-            raise ValueError("drop_below needs the run that trained the model: give the run's folder")
+        assert not isinstance(model, TrainedModel)
         loaded, price = drop_edges(RunFolder(model), loaded, drop_below, None if data is None else str(data))
     where = None if isinstance(model, TrainedModel) else model
     return export_model(loaded, out, form, real_images(loaded, where, data)), price

@@ -180,6 +180,11 @@ PAIRS = {
         "warning",
         ("1 pair with the same pixels in left and right", "p1.png"),
     ),
+    "pairs, one of train in val too": PairRow(
+        lambda r: [shutil.copy(of(r, "train", 1), of(r, "val", 4)) for of in (left, right, truth)],
+        "warning",
+        ("1 pair both in train and in val, with the same pixels", "left/train/p1.png = ", "left/val/p4.png"),
+    ),
     "pairs, left and right exchanged": PairRow(
         exchanged, "warning", ("left and right seem exchanged", "matches is at -", "Exchange the folders")
     ),

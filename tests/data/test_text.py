@@ -6,7 +6,7 @@ import torch
 
 from wholenet.data.sample import DataError
 from wholenet.data.text import files as files_module
-from wholenet.data.text.files import looks_like_text, read_lines
+from wholenet.data.text.files import find_texts, looks_like_text, read_lines
 from wholenet.data.text.texts import open_texts
 from wholenet.data.text.vocabulary import find_vocabulary, vocabulary_from
 from wholenet.data.text.windows import Walk, in_columns, lengths
@@ -71,8 +71,14 @@ def test_texts_are_known_by_their_files_and_lists_of_images_are_none(tmp_path):
     assert looks_like_text(folder)
     assert looks_like_text(folder / "train.txt")
     assert not looks_like_text(tmp_path)
+    (folder / "a.png").touch()
+    assert not looks_like_text(folder)
+    (folder / "a.png").rename(folder / "images")
+    assert looks_like_text(folder)
+    (folder / "images").unlink()
     (folder / "images").mkdir()
     assert not looks_like_text(folder)
+    assert looks_like_text(written(tmp_path / "u", val=LINES))  # whose train.txt is missed then
     assert not looks_like_text(tmp_path / "nothing")
 
 
@@ -91,6 +97,8 @@ def test_a_file_beyond_the_limit_a_pipe_and_a_folder_without_text_are_refused(tm
         open_texts(tmp_path)
     with pytest.raises(DataError, match="is not there"):
         open_texts(tmp_path / "nothing")
+    with pytest.raises(DataError, match="planes is a data set for stereo, and text is needed"):
+        find_texts("planes")
     with pytest.raises(DataError, match="nothing is not there; give a text file"):
         read_lines(tmp_path / "nothing")
     with pytest.raises(DataError, match=r"is a folder; give a text file, for example .*a\.txt"):

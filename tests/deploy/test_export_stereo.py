@@ -8,6 +8,7 @@ import torch
 
 import toy_pairs
 import wholenet
+from wholenet.cli import main
 from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.stereo import normalized, stereo_answer
 from wholenet.spaces.catalog import create_model
@@ -42,9 +43,13 @@ def test_a_file_computes_what_the_network_does(folder, tmp_path):
         wholenet.predict(tmp_path / "m.onnx", ["a", "b"], tmp_path / "x")
 
 
-def test_what_cannot_be_exported_is_refused_first(folder, tmp_path):
+def test_what_cannot_be_exported_is_refused_first(folder, tmp_path, capsys):
+    for wrong in (["--format", "torch"], ["--data", "planes"], ["--size", "24x42"], ["--drop-below", "0.1"]):
+        with pytest.raises(SystemExit):
+            main(["export", str(folder), "--out", str(tmp_path / "m.onnx"), *wrong])
+        assert capsys.readouterr().out == ""  # no word of writing what is then not written
     with pytest.raises(ValueError, match="size 24x42: this network takes multiples of 4; give 24x4"):
         wholenet.export(folder, tmp_path / "m.onnx", size=(24, 42))
-    with pytest.raises(ValueError, match="exported as ONNX, whole; leave form"):
+    with pytest.raises(ValueError, match=r"exported as ONNX, whole, .*: no other format"):
         wholenet.export(folder, tmp_path / "m.pt2", "torch")
     assert not list(tmp_path.iterdir())

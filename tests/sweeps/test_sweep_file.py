@@ -97,6 +97,9 @@ def test_texts_are_read_as_fit_would_and_scored_by_perplexity(read, tmp_path):
         read(data=str(text), options={**options, "genotype": "lstmm"}, out="other")
     with pytest.raises(ValueError, match="the largest batch that works is 24"):
         read(data=str(text), options={**options, "batch": 99}, out="other")
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ValueError, match=r"none has no train\.txt"):  # the space says which task it is
+        read(data=str(tmp_path / "none"), options={"space": "recurrent"}, out="other")
 
 
 def test_names_are_never_paths_and_never_the_same(read, tmp_path, monkeypatch):

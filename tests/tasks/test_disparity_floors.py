@@ -97,6 +97,9 @@ def test_a_shift_is_found_at_every_column_that_both_eyes_see(shift):
     assert found.matched[:, shift + 4 :].mean() > 0.9
     assert np.isfinite(found.disparity).all()
     assert found.disparity.min() >= 0
+    # In a mirror the eyes change places, and disparities stay: those of the other eye's pixels.
+    mirrored = BlockMatcher(shift, otherwise=3.0)(texture[:, shift:][:, ::-1], texture[:, : 120 - shift][:, ::-1])
+    assert np.abs(mirrored.disparity[:, shift + 4 :] - shift).max() < 0.5
 
 
 def test_a_pair_of_different_things_gets_what_else_there_is():

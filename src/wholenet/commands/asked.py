@@ -18,7 +18,7 @@ from wholenet.data.task import own_task_of, task_of
 from wholenet.files import read_yaml, shown
 from wholenet.option_files import NONE, OptionFiles, read_option_files
 from wholenet.search.config_files import is_cell_run
-from wholenet.search.task_config import SPACES_OF_TASKS
+from wholenet.search.task_config import SPACES_OF_TASKS, task_of_space
 from wholenet.signatures import config_of, option_names
 from wholenet.spaces.cell_tables import is_cell_space
 
@@ -81,7 +81,7 @@ def asked(words: Sequence[str]) -> Asked:
             space = SPACES_OF_TASKS[of_data]  # which says what is wrong with the genotype
         if space is None:
             return Asked(left, files)
-        own = next((task for task, of in SPACES_OF_TASKS.items() if of == space), None)
+        own = task_of_space(space)
         return Asked(left, files, RETRAIN_MASKS if own is None else RETRAIN_TASK + own, space)
     if words[0] not in CLASSIFICATION:
         return Asked(left, files)
@@ -96,15 +96,16 @@ def _task_and_space(command: str, words: Sequence[str], files: OptionFiles) -> t
         raise ValueError(f"space={shown(space)}: expected a name")
     if "task" in found:
         return _task_called(found["task"]), space
-    if "space" in found:
-        return "classification" if is_cell_space(space) else "segmentation", space
-    if "resume" in typed:
+    if "resume" in typed and "space" not in found:
         task = task_of_folder(Path(typed["resume"]))
         return task, SPACES_OF_TASKS.get(task, "grid")
     in_file = files.values.get("data")
     candidates = [*bare, in_file] if isinstance(in_file, str) else bare
-    if (own := next(filter(None, map(own_task_of, candidates)), None)) is not None:
-        return own, SPACES_OF_TASKS[own]
+    own = next(filter(None, map(own_task_of, candidates)), None) or task_of_space(space)
+    if own is not None:  # which refuses a space that is of another task
+        return own, space if "space" in found else SPACES_OF_TASKS[own]
+    if "space" in found:
+        return "classification" if is_cell_space(space) else "segmentation", space
     data = next((word for word in candidates if word in DATA_SETS or Path(word).is_dir()), None)
     return "segmentation" if data is None else task_of(data), space
 

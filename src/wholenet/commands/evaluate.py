@@ -98,6 +98,5 @@ def _tell_accuracy(scores: Accuracy, classes: tuple[str, ...]) -> None:
     width = max(map(len, (*classes, "accuracy")))
     for name, share in zip(classes, scores.per_class, strict=True):
         print(f"{name:{width}}  {'     -' if share is None else f'{100 * share:5.1f} %'}")
-    print(
-        f"{'accuracy':{width}}  {100 * scores.top1:5.1f} %   error {100 * scores.error:.2f} %, {scores.images} images"
-    )
+    images = f"{scores.images} image{'s' * (scores.images != 1)}"
+    print(f"{'accuracy':{width}}  {100 * scores.top1:5.1f} %   error {100 * scores.error:.2f} %, {images}")

@@ -32,11 +32,13 @@ def export(
     from wholenet.report.data_check import printable
     from wholenet.trained import export
 
+    def begin() -> None:
+        if data is not None:
+            print(printable(how_read(data, "segmentation")))
+        print(f"writing {out}: the network is traced and compared, which may take minutes if it is large", flush=True)
+
     parsed = None if size is None else parse_size(size)
-    if data is not None:
-        print(printable(how_read(data, "segmentation")))
-    print(f"writing {out}: the network is traced and compared, which may take minutes if it is large", flush=True)
-    check, price = export(model, out, format, data, drop_below=drop_below, size=parsed)
+    check, price = export(model, out, format, data, drop_below=drop_below, size=parsed, begin=begin)
     if isinstance(check, StereoCheck):
         height, width = check.size
         print(

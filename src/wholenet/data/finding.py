@@ -32,9 +32,23 @@ class Finding:
     """How many files, classes, or whatever it is about, there are."""
 
     def __str__(self) -> str:
+        return f"{self._found}\n{self.advice}".strip()
+
+    @property
+    def in_one_line(self) -> str:
+        """The same as sentences behind each other, for the notes of a run.
+
+        >>> Finding("warning", "no-truth", "1 file without truth", "Remove it.", ("a.pfm",)).in_one_line
+        '1 file without truth: a.pfm. Remove it.'
+        """
+        told = self._found.replace("\n", " ")
+        stop = "" if not self.advice or told.endswith(".") else "."
+        return f"{told}{stop} {self.advice}".strip().replace("\n", " ")
+
+    @property
+    def _found(self) -> str:
         shown = f": {', '.join(self.files)}{', ...' if self.count > len(self.files) else ''}" if self.files else ""
-        what = self.what.removesuffix(".") if shown else self.what
-        return f"{what}{shown}\n{self.advice}".strip()
+        return (self.what.removesuffix(".") if shown else self.what) + shown
 
 
 def of_files(
@@ -48,11 +62,13 @@ def of_files(
     return [Finding(severity, kind, f"{counted} {what}", advice, examples, len(files))]
 
 
-def of_two_splits(one: str, other: str, pairs: Sequence[Sequence[object]], advice: str) -> list[Finding]:
+def of_two_splits(
+    one: str, other: str, pairs: Sequence[Sequence[object]], advice: str, *, noun: str = "image"
+) -> list[Finding]:
     """A finding about images that are in two splits, each as (the one in ``one``, the one in ``other``); or none."""
     if not pairs:
         return []
-    what = f"{len(pairs)} image{'s' * (len(pairs) > 1)} both in {one} and in {other}, with the same pixels"
+    what = f"{len(pairs)} {noun}{'s' * (len(pairs) > 1)} both in {one} and in {other}, with the same pixels"
     examples = tuple(" = ".join(map(str, pair)) for pair in pairs[:EXAMPLES])
     return [Finding("warning", f"in-{one}-and-{other}", what, advice, examples, len(pairs))]
 

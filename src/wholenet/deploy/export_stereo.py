@@ -9,6 +9,7 @@ import importlib
 import json
 import logging
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ class _Estimating(nn.Module):
         return self.network(Pair(left, right)).full  # pyright: ignore[reportArgumentType]
 
 
-def export_stereo(model: TrainedStereo, out: str | Path, size: tuple[int, int] | None = None) -> StereoCheck:
+def export_stereo(
+    model: TrainedStereo, out: str | Path, size: tuple[int, int] | None = None, begin: Callable[[], None] = lambda: None
+) -> StereoCheck:
     """Write ``model`` to the ONNX file ``out``.
 
     Inputs "left" and "right": float32 [1, 3, H, W], RGB / 255 minus the mean that stands in the file's metadata; output
@@ -66,6 +69,7 @@ def export_stereo(model: TrainedStereo, out: str | Path, size: tuple[int, int] |
         model: see :func:`wholenet.load`.
         out: file to write.
         size: (H, W), multiples of what the network takes; None is near 384x768.
+        begin: called once the size is known to do, before the network is traced.
 
     Raises:
         ValueError: for a file that exists, packages that are not installed, a size that the network does not take, or
@@ -77,6 +81,7 @@ def export_stereo(model: TrainedStereo, out: str | Path, size: tuple[int, int] |
     if height % least or width % least:
         near = "x".join(str(max(1, round(side / least)) * least) for side in (height, width))
         raise ValueError(f"size {height}x{width}: this network takes multiples of {least}; give {near}")
+    begin()
     out = Path(out)
     partial = out.with_name(f"{out.stem}.partial{out.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)

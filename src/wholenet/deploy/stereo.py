@@ -191,11 +191,11 @@ class StereoScores:
         found = {name: errors for name, errors in rows.items() if errors is not None}
         width = max(map(len, found))
         head = f"{'':{width}}  " + "  ".join(f"{name:>8}" for name in HEADS.values())
-        pixels = self.network.all.pixels
+        pairs, pixels = self.network.pairs, self.network.all.pixels
+        visible = "; visible: what the right image sees as well" if self.network.visible is not None else ""
         note = (
-            f"{self.network.pairs} pairs, {pixels:,} pixels of known disparity; visible: what the right image sees as "
-            "well. D1: off by more than 3 px and 5 %. The constant is the median of "
-            f"train, of {LOOKED_AT} pairs at most."
+            f"{pairs} pair{'s' * (pairs != 1)}, {pixels:,} pixels of known disparity{visible}. D1: off by more than "
+            f"3 px and 5 %. The constant is the median of train, of {LOOKED_AT} pairs at most."
         )
         return [head, *(f"{name:{width}}  {_row(errors)}" for name, errors in found.items()), note]
 

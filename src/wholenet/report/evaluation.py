@@ -29,7 +29,8 @@ def evaluation_lines(found: Evaluation, names: Sequence[str]) -> list[str]:
         lines.append(f"{name:{width}}  {'  '.join(cells)}".rstrip())
     lines[-1] = lines[-1].removesuffix("-").rstrip()
     lines += [
-        f"mIoU {100 * found.miou:.1f} %   pixel accuracy {100 * found.pixel_accuracy:.1f} %, {found.images} images",
+        f"mIoU {100 * found.miou:.1f} %   pixel accuracy {100 * found.pixel_accuracy:.1f} %, {found.images} "
+        f"image{'s' * (found.images != 1)}",
         f"boundary F: within {100 * TOLERANCE:g} % of the diagonal (Csurka et al., 2013), counted over all images",
     ]
     if confusions := found.confusions():

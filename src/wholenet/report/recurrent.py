@@ -27,7 +27,8 @@ HIGHEST = 1.8
 
 
 def draw_recurrent(file: Path, model: Supernet, title: str) -> None:
-    """Draw the cell of a network: of a supernet the one that decoding finds, with the weight of each choice.
+    """Draw the cell of a network: of a supernet the one that decoding finds, with the weight of each choice; of torch's
+    layers, which have no cell, nothing.
 
     Args:
         file: the picture; its suffix says the format.
@@ -46,16 +47,14 @@ def draw_recurrent(file: Path, model: Supernet, title: str) -> None:
     else:
         genotype = genotype_from_dict(model.spec.genotype)
         said = "A discrete cell"
-    nodes = 1 if isinstance(genotype, FusedGenotype) else len(genotype.cell)
-    width, height = max(7.4, 2.6 + STEP * (nodes + 1)), 4.6
+    if isinstance(genotype, FusedGenotype):
+        return
+    width, height = max(7.4, 2.6 + STEP * (len(genotype.cell) + 1)), 4.6
     with saved_figure(file, width, height) as figure:
         axes = bare_axes(figure, 0.0, 0.0, width, height)
         axes.set_xlim(0, width)
         axes.set_ylim(height, 0)
         axes.text(0.25, 0.3, title, fontsize=14, weight="bold", va="center")
-        if isinstance(genotype, FusedGenotype):
-            axes.text(0.25, 0.6, f"torch's {genotype.fused.upper()}, which no search made", color=MUTED, va="center")
-            return
         axes.text(0.25, 0.6, said, color=MUTED, va="center")
         _draw_cell(axes, genotype, weights, height)
 

@@ -100,9 +100,9 @@ class Keeper:
                     with self._interruption.held(to_the_end=False):  # schedulers send SIGTERM more than once
                         self.save()
                         parallel.meet()  # a process that ends may take the others with it
-                    kept = (
-                        f"in epoch {state.epoch + 1}, after step {state.tally.steps} of {self.steps_per_epoch}; saved"
-                    )
+                    place = f"in epoch {state.epoch + 1}, after step {state.tally.steps} of {self.steps_per_epoch}"
+                    between = state.epoch and not state.tally.steps  # and perhaps there is no further one
+                    kept = f"{f'after epoch {state.epoch}' if between else place}; saved"
                 message = f"stopped {kept}. Continue with `{command}`"
                 raise Interrupted(stop.number, at_once=stop.at_once, message=message) from None
 

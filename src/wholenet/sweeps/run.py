@@ -19,7 +19,7 @@ from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.config import MACHINE, FitConfig, fit_config, grid_methods
 from wholenet.search.methods import METHODS
 from wholenet.search.run_folder import outside_space, space_of
-from wholenet.search.task_config import SPACES_OF_TASKS, TaskConfig
+from wholenet.search.task_config import SPACES_OF_TASKS, TaskConfig, task_of_space
 from wholenet.spaces.cell_family import family_of
 from wholenet.spaces.cell_tables import is_cell_space
 
@@ -162,7 +162,7 @@ def _task(given: Mapping[str, Any], data: str) -> str:
         if given["task"] not in TASKS:
             raise ValueError(f"task is {shown(given['task'])}; expected {' or '.join(TASKS)}")
         return given["task"]
-    if (own := own_task_of(data)) is not None:
+    if (own := own_task_of(data) or task_of_space(given.get("space", "grid"))) is not None:
         return own
     if "space" in given:
         return "classification" if is_cell_space(given["space"]) else "segmentation"

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,8 @@ class PairFacts:
     """What to say of sizes that differ."""
     alike: bool = False
     """Whether left and right are the same image."""
+    digest: bytes = b""
+    """Of the pixels of both, where they can be read: equal of equal pairs."""
     either_sign: bool = False
     """Whether signs in the truth mean nothing."""
     truth: TruthFacts | None = None
@@ -104,7 +107,8 @@ def _look(split: StereoSplit, index: int) -> PairFacts:
         return PairFacts(name, name, differ=f"{name}: images {kinds}; expected uint8 [H, W, 3] twice, and [H, W]")
     alike = bool((sample.left == sample.right).all())
     truth = _of_truth(sample.disparity, sample.visible)
-    return PairFacts(name, name, (shapes[2][0], shapes[2][1]), alike=alike, truth=truth)
+    digest = _digest((sample.left, sample.right))
+    return PairFacts(name, name, (shapes[2][0], shapes[2][1]), alike=alike, digest=digest, truth=truth)
 
 
 def _of_files(split: FilePairs, pair: PairFiles) -> PairFacts:
@@ -133,9 +137,18 @@ def _of_files(split: FilePairs, pair: PairFiles) -> PairFacts:
         tuple(problems),
         differ,
         len(images) == 2 and not differ and bool((images[0] == images[1]).all()),
+        _digest(images) if len(images) == 2 else b"",
         pair.either_sign,
         facts,
     )
+
+
+def _digest(images: Iterable[NDArray[np.uint8]]) -> bytes:
+    found = blake2b(digest_size=16)
+    for image in images:
+        found.update(repr(image.shape).encode())
+        found.update(image.tobytes())
+    return found.digest()
 
 
 def _of_truth(truth: NDArray[np.float32], visible: NDArray[np.bool_] | None = None) -> TruthFacts:

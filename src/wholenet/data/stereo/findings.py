@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from math import ceil
 
 import numpy as np
 
-from wholenet.data.finding import EXAMPLES, Finding, of_files
+from wholenet.data.finding import EXAMPLES, Finding, of_files, of_two_splits
 from wholenet.data.sample import DataError
 from wholenet.data.stereo.facts import BINS, PairFacts, TruthFacts
 from wholenet.data.stereo.matching import Matches, rank_correlation
@@ -27,6 +28,17 @@ FACTOR = 4 / 3
 """That truth and matches may differ by, either way."""
 STEP, STEP_OF_TINY = 8, 4
 """Pixels of the image that a displacement of the correlation stands for, at levels 3 and 2."""
+
+
+def of_splits(facts: Mapping[str, Sequence[PairFacts]]) -> list[Finding]:
+    """Of pairs that are in two splits, by their pixels."""
+    places = {name: {pair.digest: pair.place for pair in found if pair.digest} for name, found in facts.items()}
+    findings = []
+    for one, other in combinations(places, 2):
+        shared = [(place, places[other][digest]) for digest, place in places[one].items() if digest in places[other]]
+        advice = f"The score on {other} is not of unseen pairs. Remove one of each."
+        findings += of_two_splits(one, other, shared, advice, noun="pair")
+    return findings
 
 
 def of_pairs(facts: Sequence[PairFacts]) -> list[Finding]:

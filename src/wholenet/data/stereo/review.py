@@ -16,7 +16,7 @@ from wholenet.data.sample import DataError
 from wholenet.data.sets import Asked, data_set, open_as
 from wholenet.data.splits import spread
 from wholenet.data.stereo.facts import PairFacts, Progress, counted, facts_of
-from wholenet.data.stereo.findings import of_matches, of_pairs, of_range, of_truths
+from wholenet.data.stereo.findings import of_matches, of_pairs, of_range, of_splits, of_truths
 from wholenet.data.stereo.matching import matches
 from wholenet.data.stereo.sample import StereoSample, StereoSource, StereoSplit
 from wholenet.data.stereo.split import FilePairs, SomePairs, files_with_val, with_val
@@ -89,7 +89,7 @@ def review_stereo(
 
         facts[name] = tuple(facts_of(source.splits[name], indices, show))
     everything = [pair for found in facts.values() for pair in found]
-    findings += [*of_pairs(everything), *of_truths(everything)]
+    findings += [*of_pairs(everything), *of_splits(facts), *of_truths(everything)]
     for name, indices in chosen.items():
         if len(indices) < len(source.splits[name]):
             what = f"{len(indices)} of the {len(source.splits[name]):,} pairs of {name} were looked at"
@@ -140,7 +140,7 @@ def open_stereo(
     )
     refuse_errors(found.findings, str(where))
     assert found.source is not None  # there is one where there is no error
-    told = [(finding.severity, "; ".join(str(finding).split("\n", 1)).replace("\n", " ")) for finding in found.findings]
+    told = [(finding.severity, finding.in_one_line) for finding in found.findings]
     notes = [f"warning: {what}" if severity == "warning" else what for severity, what in told]
     return replace(found.source, notes=tuple(notes))
 

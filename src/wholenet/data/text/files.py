@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wholenet.data.folder import IMAGE_SUFFIXES
 from wholenet.data.sample import DataError
+from wholenet.data.sets import data_set
 from wholenet.files import read_bytes
 
 MOST_BYTES = 512 << 20
@@ -37,6 +39,10 @@ def find_texts(where: str | Path) -> TextFiles:
     if root.is_file():
         return TextFiles({"train": root}, folder=False)
     if not root.is_dir():
+        if (known := data_set(where)) is not None:
+            raise DataError(
+                f"{where} is a data set for {known.task}, and text is needed; give a folder or a file of it"
+            )
         raise DataError(f"{root} is not there; give a text file, or a folder with train.txt, valid.txt and test.txt")
     found: dict[str, Path] = {}
     for split, names in NAMES.items():
@@ -55,12 +61,14 @@ def find_texts(where: str | Path) -> TextFiles:
 
 
 def looks_like_text(where: str | Path) -> bool:
-    """Whether ``where`` is a text without being asked: a .txt file, or a folder with train.txt and no folder in it, as
-    lists of images have beside them."""
+    """Whether ``where`` is a text without being asked: a .txt file, or a folder with a file of a split and neither
+    folders nor images in it, as lists of images have beside them."""
     root = Path(where).expanduser()
     if root.is_file():
         return root.suffix.lower() == ".txt"
-    return (root / "train.txt").is_file() and not any(path.is_dir() for path in root.iterdir())
+    if not any((root / name).is_file() for names in NAMES.values() for name in names):
+        return False
+    return not any(path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES for path in root.iterdir())
 
 
 def read_lines(path: Path) -> Lines:

@@ -47,7 +47,7 @@ class Texts:
     @property
     def notes(self) -> list[str]:
         """The findings for people, a line each."""
-        told = [(finding.severity, str(finding).replace("\n", " ")) for finding in self.findings]
+        told = [(finding.severity, finding.in_one_line) for finding in self.findings]
         return [f"warning: {what}" if severity == "warning" else what for severity, what in told]
 
 
