@@ -17,7 +17,7 @@ from wholenet.studies import spaces as module
 from wholenet.studies.paired import Difference, paired_where_both
 from wholenet.studies.pool import Pool
 from wholenet.studies.processes import mark_diverged
-from wholenet.studies.robust_darts import RETRAINING
+from wholenet.studies.robust_darts import RETRAINING, training
 from wholenet.studies.setting import CellSetting
 from wholenet.studies.spaces import (
     CONTROLS,
@@ -60,6 +60,14 @@ def test_what_a_method_is_made_of_cannot_be_set(setting):
     fixed = replace(setting, overrides=(("relaxation", "gumbel"),))
     with pytest.raises(ValueError, match="--set relaxation: this study varies"):
         [search_config(fixed, name) for name in methods()]
+
+
+def test_fewer_images_are_those_of_searches_and_of_trainings(setting):
+    fewer = replace(setting, overrides=(("images", 24), ("batch", 8)))
+    assert search_config(fewer, "darts").images == training(fewer, "darts-v1", 0).images == 24
+    own = RETRAINING["cpu"]
+    assert training(fewer, "darts-v1", 0).batch == own["batch"]  # trainings have their scale's
+    assert training(setting, "darts-v1", 0).images == own["images"] != 24
 
 
 def test_seeds_that_diverged_on_either_side_are_in_no_difference():

@@ -159,7 +159,10 @@ def some_of_each(data: Labelled, images: int, seed: int) -> Labelled:
     if not images:
         return data
     if images > len(data):
-        raise ValueError(f"--images {images}, but there are only {len(data)} training images")
+        raise ValueError(
+            f"images={images}, but there are only {len(data)} training images; give images={len(data)} at most, or 0 "
+            "for all"
+        )
     order = seeded_indices(len(data), seed)
     # The n-th of each class comes before the n+1-th of any.
     seen: dict[int, int] = {}
