@@ -22,12 +22,13 @@ from torch import Tensor, nn
 
 from wholenet.data.classes import classes_to_dict
 from wholenet.data.pixels import Pixels
-from wholenet.deploy.fold import fold
+from wholenet.deploy.fold import fold, without_norms
 from wholenet.deploy.onnx_check import seal
 from wholenet.deploy.onnx_model import FORMAT, METADATA, SMALLEST, OnnxModel
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.files import check_output
 from wholenet.spaces.grid import Grid
+from wholenet.spaces.supernet import Supernet
 
 RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33), (1, 227, 419))
 """(B, H, W) of the random inputs that an export is checked on."""
@@ -75,8 +76,7 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
     partial = out.with_name(f"{out.stem}.partial{out.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        flat = fold(network) if isinstance(network.net, Grid) else copy.deepcopy(network).eval()
-        write(_exportable(flat), description(model), partial)
+        write(_exportable(_flat(network)), description(model), partial)
         check = _compare(load(partial), network, images, model.pixels)
         if not check.max_abs_error <= TOLERANCE * check.max_abs_logit:  # not a number is not equal either
             raise ValueError(
@@ -88,6 +88,13 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
         partial.unlink(missing_ok=True)
         network.to(model.device)
     return check
+
+
+def _flat(network: Supernet) -> nn.Module:
+    """A copy of ``network``, with as few operations as we know to make of it: what each costs a tracer is the same."""
+    if isinstance(network.net, Grid):
+        return fold(network)
+    return without_norms(network) if network.discrete else copy.deepcopy(network).eval()
 
 
 def _exportable(net: nn.Module) -> nn.Module:
