@@ -62,6 +62,18 @@ def test_what_a_method_is_made_of_cannot_be_set(setting):
         [search_config(fixed, name) for name in methods()]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("epochs", 8), "the search by darts-es: epochs=8: .* fewer than 11; give more epochs$"),
+        (("channels", 4), "the search by pc-darts: channels=4: expected a multiple of 8"),
+    ],
+)
+def test_what_one_method_cannot_have_is_said_with_its_name(given, said, setting):
+    with pytest.raises(ValueError, match=said):
+        [search_config(replace(setting, overrides=(given,)), name) for name in methods()]
+
+
 def test_fewer_images_are_those_of_searches_and_of_trainings(setting):
     fewer = replace(setting, overrides=(("images", 24), ("batch", 8)))
     assert search_config(fewer, "darts").images == training(fewer, "darts-v1", 0).images == 24

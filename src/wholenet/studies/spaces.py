@@ -82,7 +82,10 @@ def search_config(setting: CellSetting, name: str) -> CellConfig:
     if "stopping" in method.parts:
         values.pop("eigenvalue_every", 0)  # which the rule says
         values["stopping"] = RULE[setting.scale]
-    return cell_config(name, data=setting.data, out="", **{**values, **dict(setting.overrides), "space": SPACE})
+    try:
+        return cell_config(name, data=setting.data, out="", **{**values, **dict(setting.overrides), "space": SPACE})
+    except ValueError as error:
+        raise ValueError(f"the search by {name}: {error}") from error
 
 
 @dataclass(frozen=True)
