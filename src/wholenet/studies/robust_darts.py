@@ -225,7 +225,7 @@ def _notes(setting: CellSetting, rule: str, values: Mapping[str, Any]) -> list[s
     fired = {space: sum(epoch is not None for epoch in found) for space, found in stops.items()}
     trained = RetrainConfig(data="", out="", genotype="", **_retraining(setting))
     return [
-        f"Mean and sample standard deviation of {setting.seeds} seeds. The control: random genotypes of the same "
+        f"Mean and sample standard deviation of {setting.counted_seeds}. The control: random genotypes of the same "
         "space, without any search. Each genotype is trained once, with the seed of its search.",
         f"Early stopping by the {rule}'s rule, replayed on DARTS' own runs as RobustDARTS does it; it fired on "
         + " and ".join(f"{n} of {setting.seeds} ({space.upper()})" for space, n in fired.items())

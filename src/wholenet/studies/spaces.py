@@ -246,7 +246,7 @@ def _result(setting: CellSetting, arms: Mapping[str, Arm], epochs: Mapping[str, 
         for said in ("better", "worse", "not told apart")
     }
     shown = {name: [100 * e for e in arm.errors if e is not None] for name, arm in arms.items()}
-    draw_arms(setting.out / FIGURE, shown, {}, quantity="test error, %", ours=f"{setting.seeds} seeds")
+    draw_arms(setting.out / FIGURE, shown, {}, quantity="test error, %", ours=f"{setting.counted_seeds}")
     columns = ["method", "search, DARTS = 1", "skips, of 16", "test error, %", "better than random, points"]
     return Result(
         title="All methods on DARTS' space, against chance",
@@ -273,5 +273,5 @@ def _notes(setting: CellSetting, by_verdict: Mapping[str, Sequence[str]], epochs
         f"Searches: {search.cells} cells of {search.channels} channels, {search.epochs} epochs, methods' own parts, "
         f"one length, batch and rate for all. Trainings: {trained.cells} cells of {trained.channels} channels, "
         f"{trained.epochs} epochs; scored on the test split after the last. Each genotype is trained once.",
-        f"{setting.seeds} seeds, mean ± standard deviation.",
+        f"{setting.counted_seeds}, mean ± standard deviation.",
     ]
