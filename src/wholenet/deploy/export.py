@@ -11,6 +11,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +33,8 @@ from wholenet.spaces.supernet import Supernet
 
 RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33), (1, 227, 419))
 """(B, H, W) of the random inputs that an export is checked on."""
+ENDS = ["images"], ["logits"]
+"""Names of what goes in and comes out."""
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-3
 """Largest difference allowed, relative to the largest logit: far above rounding, far below a mistake."""
@@ -48,7 +51,7 @@ class Check:
     """Largest difference between any two logits."""
     max_abs_logit: float
     same_class: float
-    """Share of the pixels, of random and real images, that get the same class."""
+    """Share of the pixels, of random and real images, that get the same class; of a classifier, of the images."""
     inputs: int
 
 
@@ -76,7 +79,7 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
     partial = out.with_name(f"{out.stem}.partial{out.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write(_exportable(_flat(network)), description(model), partial)
+        write(exportable(_flat(network)), description(model), partial)
         check = _compare(load(partial), network, images, model.pixels)
         if not check.max_abs_error <= TOLERANCE * check.max_abs_logit:  # not a number is not equal either
             raise ValueError(
@@ -97,7 +100,7 @@ def _flat(network: Supernet) -> nn.Module:
     return without_norms(network) if network.discrete else copy.deepcopy(network).eval()
 
 
-def _exportable(net: nn.Module) -> nn.Module:
+def exportable(net: nn.Module) -> nn.Module:
     """As torch.export wants it: in-place operations take it minutes to undo, other memory layouts make it warn."""
     for module in net.modules():
         if isinstance(module, nn.ReLU | nn.ReLU6 | nn.Hardswish):
@@ -149,14 +152,26 @@ def _example(about: dict[str, Any]) -> Tensor:
 
 
 def _write_onnx(net: nn.Module, about: dict[str, Any], path: Path) -> None:
-    # It warns of packages that nothing here needs, and of torch's own deprecations.
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         program = _traced_twice(net, about) or _program(net, (_example(about),), (_dynamic(),))
     program.model.metadata_props[METADATA] = json.dumps(about)
     program.save(path)
     seal(path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's warnings: of packages that nothing here needs, and of torch's own deprecations."""
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def quiet_program(net: nn.Module, images: tuple[Tensor], dynamic: Any) -> Any:
+    """The ONNX program of a network that answers images with logits; torch reasons about the sizes in ``dynamic``."""
+    with _quiet():
+        return _program(net, images, dynamic)
 
 
 def _traced_twice(net: nn.Module, about: dict[str, Any]) -> Any | None:
@@ -178,8 +193,8 @@ def _program(net: nn.Module, images: tuple[Tensor], dynamic: Any, *, optimize: b
         images,
         dynamo=True,
         dynamic_shapes=dynamic,
-        input_names=["images"],
-        output_names=["logits"],
+        input_names=ENDS[0],
+        output_names=ENDS[1],
         verbose=False,
         optimize=optimize,
     )
