@@ -8,6 +8,7 @@ import torch
 
 import wholenet
 from wholenet.deploy.classifier import classification_answer
+from wholenet.deploy.export import Check
 from wholenet.deploy.model_folder import save_model
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.nb201.genotype import genotype_from_string
@@ -34,6 +35,7 @@ def test_an_onnx_file_classifies_as_the_model_does_and_says_how(folder, tmp_path
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     check, price = wholenet.export(folder, tmp_path / "m.onnx")
+    assert isinstance(check, Check)
     assert (price, check.same_class) == (None, 1.0)
     assert check.max_abs_error < 1e-5 * max(1, check.max_abs_logit)
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]

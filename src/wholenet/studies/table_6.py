@@ -59,7 +59,7 @@ def table_6(setting: Setting, pool: Pool) -> Result:
             "goes.",
             *notes(setting),
             "Multiply-adds of forward and backward passes, convolutions and matrix products, counted once each. "
-            f"Seconds: training alone, {setting.parallel} runs at a time.",
+            f"Seconds: training alone, {setting.parallel} run{'s' * (setting.parallel > 1)} at a time.",
             "The paper (search epochs, GPU-days, retraining epochs): "
             + "; ".join(f"{name} {e}, {d}, {r}" for name, e, d, r in PAPER)
             + ".",
