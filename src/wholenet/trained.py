@@ -289,8 +289,10 @@ def export(
     if isinstance(model, TrainedClassifier) or (
         isinstance(model, str | Path) and task_of_model(model) == "classification"
     ):
-        if data is not None or drop_below is not None:
-            raise ValueError("a classifier is exported whole, compared on random images; leave data and drop_below out")
+        if wrong := [name for name, value in (("data", data), ("drop_below", drop_below)) if value is not None]:
+            raise ValueError(
+                f"a classifier is exported whole, and compared on random images: leave {' and '.join(wrong)} out"
+            )
         return export_classifier(load_any(model) if isinstance(model, str | Path) else model, out, form), None
     loaded = load_any(model, task="segmentation") if isinstance(model, str | Path) else model
     if isinstance(loaded, OnnxModel):

@@ -112,6 +112,12 @@ def test_the_time_of_several_searches_is_that_of_all_and_of_their_short_training
         training = RetrainConfig(data="x", out=str(part.path / RETRAINED), genotype="darts-v1")
         CellFolder.create(training).log({"epoch": 0, "seconds": 1.0})
     assert search_seconds(run) == 22.0
+    deeper = CellFolder.create(replace(search_config(setting, "p-darts"), out=str(tmp_path / "deeper")))
+    assert deeper.config.following is not None
+    second = CellFolder.create(deeper.config.following)
+    for seconds, part in ((5.0, deeper), (7.0, second)):
+        part.log({"epoch": 0, "seconds": 2 * seconds, "steady_seconds": seconds})
+    assert search_seconds(deeper) == 12.0  # of the third there is nothing yet
 
 
 class Told(Pool):

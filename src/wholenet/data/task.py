@@ -110,6 +110,16 @@ def may_be_labelled(where: str | Path) -> bool:
         return True
 
 
+def surely_labelled(where: str | Path) -> bool:
+    """Whether a folder holds labelled images, and nothing that speaks for masks."""
+    if data_set(where) is not None or not Path(where).expanduser().is_dir():
+        return False
+    try:
+        return task_of(where) == "classification"
+    except DataError:
+        return False
+
+
 def surely_masks(where: str | Path) -> bool:
     """Whether folders of ``where`` lie as those of images with masks do, whatever else may be in it."""
     root = Path(where).expanduser()

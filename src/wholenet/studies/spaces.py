@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
@@ -23,6 +24,7 @@ import torch
 
 from wholenet.cells.prepare import prepare_labels
 from wholenet.deploy.model_folder import load_model
+from wholenet.search import stages
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.cell_folder import SEARCHES, CellFolder
 from wholenet.search.methods import METHODS
@@ -204,10 +206,13 @@ def _steady(run: CellFolder) -> float:
 
 def search_seconds(run: CellFolder) -> float:
     """What a search took at the median of its steps; of a method that searches several times all of it, the short
-    trainings too."""
+    trainings too, and of one whose searches follow each other all of these."""
     parts = [part for path in sorted((run.path / SEARCHES).glob("*")) if (part := CellFolder.at(path)) is not None]
     inside = [one for part in parts for one in (part, CellFolder.at(part.parts["second stage"])) if one is not None]
-    return sum(_steady(one) for one in inside or [run])
+    config = run.config
+    assert isinstance(config, CellConfig)
+    following = [CellFolder.at(Path(one.out)) for one in stages.later(replace(config, out=str(run.path)))]
+    return sum(_steady(one) for one in inside or [run, *(one for one in following if one is not None)])
 
 
 def verdict(difference: Difference | None) -> str:
