@@ -57,6 +57,7 @@ TOGETHER = {
     ),
     "onnx": (
         "test_export.py",
+        "test_export_labels.py",
         "test_export_stereo.py",
         "test_free_sizes.py",
         "test_measured.py",

@@ -8,6 +8,7 @@ import yaml
 import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records, stop_after, untimed
 from wholenet.cli import main
+from wholenet.data.sample import DataError
 from wholenet.search.config import genotype_config
 from wholenet.spaces.autodeeplab.final import FinalNet
 from wholenet.spaces.catalog import SPACES, create_model
@@ -136,3 +137,11 @@ def test_a_path_is_no_genotype_of_other_spaces(genotype, discs, tmp_path):
         wholenet.fit(discs, tmp_path / "run", size="nano", genotype=str(genotype), **SHORT)
     with pytest.raises(ValueError, match="about a search"):
         wholenet.retrain("autodeeplab", discs, tmp_path / "run", relaxation="sigmoid")
+
+
+def test_labelled_images_are_none_with_masks(genotype, patches, tmp_path):
+    said = r"labelled images .* 3 classes .*; networks of the space 'autodeeplab' are for images with masks\..* darts"
+    with pytest.raises(DataError, match=said):
+        wholenet.retrain(genotype, patches, tmp_path / "run", size="tiny", filters=2, **SHORT)
+    with pytest.raises(DataError, match=said):
+        wholenet.fit(patches, tmp_path / "run", **OWN, **SHORT)

@@ -221,6 +221,24 @@ def test_options_are_not_abbreviated(capsys):
         assert "Did you mean --epochs?" in message
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("fit scenes --space dense-grid --budget 0.5", "--budget is of the space grid, not of dense-grid"),
+        ("fit scenes --space autodeeplab --sampled-links 3", "--sampled-links is of the space dense-grid, not of auto"),
+        ("fit scenes --cells 8", "--cells is for labelled images (classification), not for images with masks"),
+        ("fit scenes --space s2 --crop 32x32", "--crop is for images with masks (segmentation), not for labelled"),
+        ("retrain autodeeplab scenes --space grid", "the space that its genotype says: leave --space out"),
+        ("retrain autodeeplab scenes --arch-lr 1", "--arch-lr is about a search, of `wholenet fit`"),
+        ("retrain darts-v2 data --method darts", "--method is about a search, of `wholenet fit`"),
+    ],
+)
+def test_an_option_of_something_else_is_told_of_what(words, said, capsys):
+    message = refused(capsys, *words.split())
+    assert said in message
+    assert "Known options" not in message
+
+
 def test_one_option_by_two_names_is_refused_where_they_differ(capsys):
     words = ["fit", "scenes", "--print-config", "--method=two-stage"]
     assert "keep one" in refused(capsys, *words, "--protocol=single-stage")
@@ -405,15 +423,14 @@ def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):
 
 
 def test_an_option_of_another_task_is_refused_with_that_task(capsys, patches):
-    for data, task in (("planes", "stereo"), (str(patches), "classification")):
-        told = f"{{}} is no option of --task {task}, but of --task segmentation; leave it out"
+    for data, what in (("planes", "pairs of images with disparity"), (str(patches), "labelled images")):
         for words in (["--minutes", "3"], ["--plan-only"]):
             message = refused(capsys, "fit", data, "--out", "x", *words)
-            assert f"{told.format(words[0])}, and give --epochs: such runs are not planned\n" in message
+            assert f"{words[0]} is for images with masks (segmentation), not for {what} (" in message
+            assert "give --epochs: such runs are not planned\n" in message
             assert "Did you mean" not in message
-        assert f"{told.format('--preset')}\n" in refused(capsys, "fit", data, "--preset", "paper")
-    message = refused(capsys, "fit", "scenes", "--skip-dropout=x")
-    assert "--skip-dropout is no option of --task segmentation, but of --task classification; leave it out" in message
+        assert "--preset is for images with masks (segmentation)" in refused(capsys, "fit", data, "--preset", "paper")
+    assert "--skip-dropout is " in refused(capsys, "fit", "scenes", "--skip-dropout=x")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Runs on the dense grid: what every space has of verbs, at a toy size."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -72,17 +73,23 @@ def test_what_a_search_found_is_written_read_trained_and_diagnosed(run, discs, t
     assert network.discrete
     assert len(network.net.cells) == len(found.cells)
     brief = wholenet.diagnose(run, out=tmp_path / "diagnosis", images=1, curvature=True)
-    assert set(brief.entropy) == {"alpha", "beta"}
+    assert (set(brief.entropy), brief.retrained) == ({"alpha", "beta"}, None)
     assert brief.curvature.highest >= brief.curvature.lowest
 
 
-def test_two_stages_decode_by_threshold_where_nothing_else_is_said(discs, tmp_path):
+def test_two_stages_decode_by_threshold_where_nothing_else_is_said(discs, tmp_path, capsys):
     with PICTURES:
         wholenet.fit(discs, tmp_path / "two", **OWN, **SHORT, **PHASES, protocol="two-stage", retrain_epochs=1)
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("second stage")]
+    assert len(told) == 1
+    assert re.fullmatch(r"second stage: 1 epoch from .* cells, \d+ links \(threshold 0\.5 at most 3\)", told[0])
     content = yaml.safe_load((tmp_path / "two" / "genotype.yaml").read_text())
     assert (content["space"], content["genotype"]["decoding"]) == ("dense-grid", "threshold 0.5 at most 3")
     assert wholenet.load(tmp_path / "two", device="cpu").network.discrete
     assert (tmp_path / "two" / "architecture.png").stat().st_size > 5000
+    brief = wholenet.diagnose(tmp_path / "two", images=1)
+    assert brief.retrained == records(tmp_path / "two")[-1]["miou"]
+    assert sum(line.endswith(" mIoU, trained from scratch") for line in brief.lines()) == 1
 
 
 def test_the_usual_decoding_is_that_of_the_space():

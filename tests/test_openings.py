@@ -69,6 +69,11 @@ ALLOWED = {
     },
     "deploy/onnx_check.py": {"path.open": "ONNX, before onnxruntime may see it", "mmap.mmap": "likewise"},
     "deploy/onnx_model.py": {"runtime.InferenceSession": "ONNX, after check_onnx"},
+    "deploy/export_labels.py": {
+        "runtime.InferenceSession": "the file that was just written",
+        "torch.export.load": "likewise",
+        "load": "likewise",
+    },
     "deploy/export_stereo.py": {"runtime.InferenceSession": "the file that was just written"},
     "deploy/video.py": {"path.open": "16 bytes: is it a video itself?", "cv2.VideoCapture": "videos, after that"},
     "search/checkpoint.py": {

@@ -9,7 +9,7 @@ import argparse
 import re
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -26,8 +26,8 @@ class ArgumentParser(jsonargparse.ArgumentParser):
     def __init__(self, *args: Any, rare: Collection[str] | None = None, **kwargs: Any) -> None:
         """``rare``: the parameters that ``--help`` leaves to ``--help-all``; None makes no ``--help-all``."""
         self.rare: Collection[str] = () if rare is None else rare
-        self.elsewhere: Mapping[str, str] = {}
-        """Options that this command has for another task -> what is said of them; set by who knows the others."""
+        self.elsewhere: Callable[[str], str | None] = lambda _: None
+        """What an option that is not known here is of, in a sentence; None where nothing has it."""
         # print_config: ours is of a run's config
         super().__init__(*args, allow_abbrev=False, print_config=None, add_help=False, **kwargs)
         if rare is None:
@@ -49,15 +49,16 @@ class ArgumentParser(jsonargparse.ArgumentParser):
         message = re.sub(r"^argument --\S+: (?=--)", "", message)  # of Typed, which names the option itself
         message = re.sub(r"--\w+", lambda found: found[0].replace("_", "-"), message)
         if unknown := re.search(r"[Uu]nrecognized arguments: (--[\w-]+)", message):
-            known = sorted(option for action in self._actions for option in action.option_strings if option[:2] == "--")
-            known = [option.replace("_", "-") for option in known]
-            if (said := self.elsewhere.get(unknown[1].replace("_", "-"))) is not None:
-                message += f"\n{said}"
-            elif question := near(unknown[1].replace("_", "-"), known):
-                message += "\n" + question.strip(" ()").replace("did", "Did", 1)
-            message += f"\nKnown options: {' '.join(known)}"
+            message += "\n" + (self.elsewhere(unknown[1]) or self._near(unknown[1]))
         sys.stderr.write(f"{self.prog.replace(' [options]', '')}: {message}\n")
         raise SystemExit(2)
+
+    def _near(self, unknown: str) -> str:
+        """The options there are, and those that are called like one that is not."""
+        known = sorted(option for action in self._actions for option in action.option_strings if option[:2] == "--")
+        known = [option.replace("_", "-") for option in known]
+        question = near(unknown, known).strip(" ()").replace("did", "Did", 1)
+        return (f"{question}\n" if question else "") + f"Known options: {' '.join(known)}"
 
 
 class FullHelp(argparse._HelpAction):

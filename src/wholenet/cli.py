@@ -6,11 +6,12 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from wholenet.arguments import ArgumentParser, as_python_names, as_typed
 from wholenet.commands.asked import Asked, asked, named_modules
-from wholenet.commands.catalog import COMMANDS, RETRAIN_MASKS, RETRAIN_TASK, commands_for, of_other_tasks
+from wholenet.commands.catalog import COMMANDS, RETRAIN_MASKS, RETRAIN_TASK, commands_for
 from wholenet.commands.runs import settings_class, task_settings_class
 from wholenet.files import check_output
 from wholenet.plugins import import_modules
@@ -63,10 +64,15 @@ def build_parser(task: str = "segmentation", space: str = "grid", first: str | N
         asked_of = "retrain" if task.startswith(RETRAIN_TASK) else "fit"
         settings, meaningless = _settings(task, space) if name == asked_of else ({}, ())
         own = parser_of(command, settings, meaningless)
-        if name == "fit":
-            own.elsewhere = of_other_tasks(task)
+        own.elsewhere = partial(_elsewhere, name, task, space)
         commands.add_subcommand(name, own, help=own.description)
     return parser
+
+
+def _elsewhere(command: str, task: str, space: str, option: str) -> str | None:
+    from wholenet.commands.elsewhere import of_something_else  # imports torch
+
+    return of_something_else(option, command, task, space)
 
 
 def _settings(task: str, space: str) -> tuple[dict[str, type[Any]], Sequence[str]]:

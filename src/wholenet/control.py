@@ -64,5 +64,5 @@ def _control(config: TrainConfig, console: Console) -> Finished:
         epochs = equal_time_epochs(RunFolder(run.search).records(), run.records())
     else:
         epochs = equal_time_epochs(run.records())
-    console.print(f"frozen-uniform control: {epochs} epochs, as long as the run itself", highlight=False)
+    plain(console)(f"frozen-uniform control: {epochs} epoch{'s' * (epochs > 1)}, as long as the run itself")
     return fit(config.frozen_uniform(out=str(out), epochs=epochs), console)

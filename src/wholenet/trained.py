@@ -15,6 +15,7 @@ from wholenet.deploy.decode import decode_model
 from wholenet.deploy.export import Check, check_export
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.export_images import real_images
+from wholenet.deploy.export_labels import export_classifier
 from wholenet.deploy.export_stereo import StereoCheck, export_stereo
 from wholenet.deploy.flips import flipped_as_asked
 from wholenet.deploy.hub import PREFIX, local_model
@@ -259,7 +260,7 @@ def export(
     begin: Callable[[], None] = lambda: None,
 ) -> tuple[Check | StereoCheck, Price | None]:
     """Write a trained network, folded, to the file ``out``, compared with the unfolded one; see ``deploy.export``, and
-    of networks for disparity ``deploy.export_stereo``.
+    of networks for disparity ``deploy.export_stereo``, of classifiers ``deploy.export_labels``.
 
     Args:
         model: what ``load`` gives, or takes.
@@ -276,7 +277,7 @@ def export(
         The comparison, and what dropping cost (None if nothing was to be dropped).
 
     Raises:
-        ValueError: if there is no model, it is a classifier, the file exists, packages are not installed, or the
+        ValueError: if there is no model, the file exists, packages are not installed, or the
             comparison fails.
         DataError: for ``data`` that cannot be read.
     """
@@ -290,9 +291,17 @@ def export(
         return export_stereo(load_any(model) if isinstance(model, str | Path) else model, out, size, begin), None
     if size is not None:
         raise ValueError(f"size={size} is of networks for disparity; others take images of any size: leave it out")
+    if isinstance(model, TrainedClassifier) or (
+        isinstance(model, str | Path) and task_of_model(model) == "classification"
+    ):
+        if wrong := [name for name, value in (("data", data), ("drop_below", drop_below)) if value is not None]:
+            raise ValueError(
+                f"a classifier is exported whole, and compared on random images: leave {' and '.join(wrong)} out"
+            )
+        classifier = load_any(model) if isinstance(model, str | Path) else model
+        begin()
+        return export_classifier(classifier, out, form), None
     loaded = load_any(model, task="segmentation") if isinstance(model, str | Path) else model
-    if isinstance(loaded, TrainedClassifier):
-        raise ValueError("this is a classifier; what is exported are segmentation networks")
     if isinstance(loaded, OnnxModel):
         raise ValueError(f"{model} is exported already; give the run or model folder that it was made of")
     if drop_below is not None and isinstance(model, TrainedModel):

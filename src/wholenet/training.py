@@ -258,7 +258,7 @@ def _search_and_decode(run: RunFolder, data: Data, device: torch.device, console
     if isinstance(search_config, FitConfig):
         later = min(1.0, search_config.entropy_start * config.epochs / searched)
         search_config = replace(search_config, entropy_start=later)
-    console.print(f"first stage: {searched} epochs of warm-up and search", highlight=False)
+    plain(console)(f"first stage: {searched} epoch{'s' * (searched > 1)} of warm-up and search")
     with parallel.first_alone():
         search = RunFolder.at(run.search) or RunFolder.create(search_config)
     with search.locked():
@@ -277,8 +277,8 @@ def _search_and_decode(run: RunFolder, data: Data, device: torch.device, console
         steps = 1.0 if config.steps_per_epoch else data.steps_per_epoch(batch) / data.undivided().steps_per_epoch(batch)
         epochs = max(1, round((config.epochs - searched) * steps * supernet.weight / discrete.weight))
     if (said := chance_in(model)) is not None:
-        console.print(said, highlight=False)
-    console.print(f"second stage: {epochs} epochs from scratch of {genotype}", highlight=False)
+        plain(console)(said)
+    plain(console)(f"second stage: {epochs} epoch{'s' * (epochs > 1)} from scratch of {genotype}")
     if parallel.is_first():
         run.rewrite_config(replace(config, retrain_epochs=epochs))
         space.write_genotype(genotype, run.genotype)  # last: where it is, the first stage is done

@@ -325,7 +325,7 @@ def test_the_same_seed_is_the_same_start(small):
     [
         ({"batch": 30, "images": 0}, "batch=30, but there are only 24 images"),
         ({"side": 18}, "must be multiples of 4.*--side 16"),
-        ({"images": 99}, "--images 99, but there are only 48"),
+        ({"images": 99}, "images=99, but there are only 48 training images; give images=48 at most"),
         ({"device": "cuda"}, "sees no GPU"),
         ({"val_share": 0.5, "weights_share": 0.1, "batch": 4, "images": 0}, "only 2 images for the weights"),
         ({"data": "nowhere"}, "is not a folder"),

@@ -1,6 +1,7 @@
 """Runs on labelled images warn and say what went wrong as runs on images with masks do: the training is one."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ import wholenet.run as run_module
 from wholenet import parallel
 from wholenet.cells.retrain import retrain
 from wholenet.cells.search import search
+from wholenet.data.sample import DataError
 from wholenet.search.cell_config import RetrainConfig
 from wholenet.search.keeper import Keeper
 from wholenet.search.updates import Diverged
@@ -77,3 +79,12 @@ def test_where_a_process_is_lost_the_command_that_continues_the_run_is_named(sma
                 start()
         with pytest.raises(ValueError, match=f"already holds a run; continue it with `wholenet {verb} --resume"):
             start()
+
+
+def test_images_with_masks_are_no_images_of_two_classes(small, discs, tmp_path):
+    said = r"read as images with masks .*; these cells are for labelled images\. .* grid, dense-grid or autodeeplab"
+    with pytest.raises(DataError, match=said):
+        search(replace(small(), data=str(discs)), QUIET)
+    with pytest.raises(DataError, match=said):
+        retrain(RetrainConfig(data=str(discs), out=str(tmp_path / "net"), genotype="darts-v2", auxiliary=0), QUIET)
+    assert not (tmp_path / "net").exists()

@@ -7,7 +7,7 @@ from wholenet.data.detect import find_tree
 from wholenet.data.labelled import open_labelled
 from wholenet.data.layouts import find_layout
 from wholenet.data.sample import DataError
-from wholenet.data.task import how_read, may_be_labelled, task_of
+from wholenet.data.task import how_read, may_be_labelled, surely_masks, task_of
 
 LABELLED = [
     "train-00000-of-00001.parquet",
@@ -202,6 +202,7 @@ def test_a_folder_that_can_be_read_in_two_ways_is_asked_about(case, tmp_path):
     assert str(tmp_path) in str(e.value)
     assert "--task segmentation or --task classification" in str(e.value)
     assert may_be_labelled(tmp_path)
+    assert not surely_masks(tmp_path)
 
 
 def test_equal_names_of_classes_whose_pictures_are_alike_leave_no_doubt(tmp_path):

@@ -1,16 +1,19 @@
 """The folded network computes what the model does, in float64 to the last digits, and holds nothing that is dead."""
 
 import copy
+import itertools
 
 import pytest
 import torch
 from torch import nn
 
-from wholenet.deploy.fold import fold, live_edges
+from wholenet.deploy.fold import fold, live_edges, without_norms
 from wholenet.diagnostics.discretization import without_weakest_edges
 from wholenet.spaces.catalog import create_model, discrete_from
+from wholenet.spaces.darts_genotype import PUBLISHED
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.links import LEVELS, incoming
+from wholenet.spaces.nb201.genotype import genotype_from_string
 from wholenet.spaces.sizes import GRID_SIZES, GridSize
 
 pytestmark = pytest.mark.usefixtures("shallow")
@@ -106,3 +109,30 @@ def test_it_has_the_type_of_the_model():
 def test_a_model_in_training_is_refused():
     with pytest.raises(ValueError, match=r"call model\.eval\(\) first"):
         fold(trained().train())
+
+
+PATH = {"path": "0 1", "cell": ["atrous_conv_5x5(H-2) + sep_conv_3x3(H-1)", "skip_connect(H-2) + max_pool_3x3(H-1)"]}
+CHAIN = "|nor_conv_3x3~0|+|skip_connect~0|none~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("autodeeplab-tiny", {"filters": 2, "genotype": {**PATH, "decoding": "by hand"}}),
+        ("autodeeplab-tiny", {"filters": 2, "head": "dpc", "genotype": {**PATH, "decoding": "by hand"}}),
+        ("darts", {"channels": 4, "cells": 3, "genotype": PUBLISHED["darts-v2"]}),
+        ("nb201", {"channels": 4, "cells": 3, "genotype": genotype_from_string(CHAIN)}),
+    ],
+)
+def test_a_discrete_network_of_another_space_loses_its_batchnorms_and_is_the_same(name, options):
+    model = trained(name, **options)
+    before = copy.deepcopy(model.state_dict())
+    flat = without_norms(model)
+    assert difference(model, flat, (64, 96)) < 1e-12
+    for module in flat.modules():
+        if isinstance(module, nn.Sequential):
+            pairs = itertools.pairwise(module)
+            assert not [1 for conv, norm in pairs if type(conv) is nn.Conv2d and isinstance(norm, nn.BatchNorm2d)]
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    norms = [sum(isinstance(m, nn.BatchNorm2d) for m in of.modules()) for of in (model, flat)]
+    assert norms[1] < norms[0] / 4

@@ -440,13 +440,15 @@ def test_the_verbs_say_which_models_they_are_for(tmp_path):
         for call in (
             lambda given=given: wholenet.evaluate(given, "scenes"),
             lambda given=given: wholenet.predict(given, ["x.png"], out, overlay=True),
-            lambda given=given: wholenet.export(given, out, "torch"),
         ):
             with pytest.raises(
                 ValueError, match=r"is a classifier|a classifier answers|one for classification is needed"
             ):
                 call()
     with pytest.raises(ValueError, match="labels is a classifier; this is for a segmentation model"):
+        wholenet.decode(labels, out)
+    (labels / "genotype.yaml").touch()
+    with pytest.raises(ValueError, match=r"what was chosen is a file already: .*labels.genotype\.yaml"):
         wholenet.decode(labels, out)
     for given in (masks, load_model(masks)):
         for call in (

@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.patches import FancyBboxPatch, PathPatch, Rectangle
 
-from wholenet.report.dense_links import draw_dense_links, relative_strengths
+from wholenet.report.dense_links import PALE, draw_dense_links, relative_strengths
 from wholenet.spaces.catalog import SPACES, create_model, discrete_from
 
 OWN = {"layers": 3, "filters": 4}
@@ -43,6 +43,9 @@ def test_all_links_are_in_the_table_and_those_that_decoding_keeps_are_drawn(draw
     assert len([p for p in drawn if isinstance(p, PathPatch)]) == found.links == len(framed(drawn))
     fields = [p for p in drawn if isinstance(p, Rectangle) and p.get_fill() and p.get_width() == p.get_height()]
     assert len(fields) == 16 * (1 + 2 + 3)
+    parts = [p.get_alpha() for p in drawn if isinstance(p, Rectangle) and p.get_clip_path() is not None]
+    assert parts.count(PALE) == 2 * (12 - len(found.cells)) > 0  # two operations
+    assert parts.count(1.0) == 2 * len(found.cells)
     assert (tmp_path / "a.png").stat().st_size > 5000
 
 

@@ -63,3 +63,11 @@ def test_an_even_choice_is_drawn_alike_however_many_there_are():
     model.arch.set_uniform()
     weights = picture.unpacked(model.arch()["beta"].detach(), 5, "outgoing").numpy()
     assert {round(strong, 6) for _, strong in picture._weighed(weights, "outgoing")} == {0.5}
+
+
+def test_a_choice_that_is_even_is_half_as_dark_as_can_be(drawn, tmp_path):
+    model = model_of()
+    model.arch.set_uniform()
+    draw_trellis(tmp_path / "a.png", model, "a run")
+    fields = [p.get_facecolor()[3] for p in drawn if isinstance(p, Rectangle) and p.get_fill()]
+    assert fields == pytest.approx([0.04 + 0.9 / 2] * 8 * (2 + 3))

@@ -182,6 +182,22 @@ def test_what_is_in_the_way_of_the_page_is_told_and_the_run_goes_on(run, tmp_pat
     assert said[0].startswith(f"warning: {other}/report.html was not written")
 
 
+def test_what_to_try_next_is_a_command_of_the_runs_own_network(run):
+    found = wholenet.read_run(run)
+    own = {**found.results[0], "constant_miou": 0.3, "epochs": 2, "planned": 2}
+    rose = dataclasses.replace(found, results=[own], records=[{"epoch": e, "miou": 0.5 + e / 10} for e in (0, 1)])
+    kept = {"space": "autodeeplab", "settings": {"size": "tiny", "path_keep": 0.5}}
+    trellis = dataclasses.replace(rose, config={**found.config, **kept})
+    assert f"`wholenet fit {found.config['data']} --init {run} --minutes N`" in next_steps(rose)[0]
+    like = "--size tiny --path-keep 0.5"
+    assert f"--space autodeeplab {like} --init {run} --minutes N`" in next_steps(trellis)[0]
+    of_genotype = dataclasses.replace(rose, config={**trellis.config, "genotype": "g.yaml"})
+    assert f"retrain g.yaml {found.config['data']} {like} --init {run} --epochs N`" in next_steps(of_genotype)[0]
+    own["constant_miou"] = 0.7
+    assert "more time (--epochs)" in next_steps(of_genotype)[0]
+    assert "more time (--minutes)" in next_steps(trellis)[0]
+
+
 @pytest.mark.parametrize(
     ("scores", "said"),
     [

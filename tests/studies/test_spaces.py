@@ -17,7 +17,7 @@ from wholenet.studies import spaces as module
 from wholenet.studies.paired import Difference, paired_where_both
 from wholenet.studies.pool import Pool
 from wholenet.studies.processes import mark_diverged
-from wholenet.studies.robust_darts import RETRAINING
+from wholenet.studies.robust_darts import RETRAINING, training
 from wholenet.studies.setting import CellSetting
 from wholenet.studies.spaces import (
     CONTROLS,
@@ -62,6 +62,26 @@ def test_what_a_method_is_made_of_cannot_be_set(setting):
         [search_config(fixed, name) for name in methods()]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("epochs", 8), "the search by darts-es: epochs=8: .* fewer than 11; give more epochs$"),
+        (("channels", 4), "the search by pc-darts: channels=4: expected a multiple of 8"),
+    ],
+)
+def test_what_one_method_cannot_have_is_said_with_its_name(given, said, setting):
+    with pytest.raises(ValueError, match=said):
+        [search_config(replace(setting, overrides=(given,)), name) for name in methods()]
+
+
+def test_fewer_images_are_those_of_searches_and_of_trainings(setting):
+    fewer = replace(setting, overrides=(("images", 24), ("batch", 8)))
+    assert search_config(fewer, "darts").images == training(fewer, "darts-v1", 0).images == 24
+    own = RETRAINING["cpu"]
+    assert training(fewer, "darts-v1", 0).batch == own["batch"]  # trainings have their scale's
+    assert training(setting, "darts-v1", 0).images == own["images"] != 24
+
+
 def test_seeds_that_diverged_on_either_side_are_in_no_difference():
     found = paired_where_both([0.5, None, 0.4, 0.6], [0.4, 0.1, None, 0.4])
     assert (found.mean, found.n) == (pytest.approx(0.15), 2)
@@ -92,6 +112,12 @@ def test_the_time_of_several_searches_is_that_of_all_and_of_their_short_training
         training = RetrainConfig(data="x", out=str(part.path / RETRAINED), genotype="darts-v1")
         CellFolder.create(training).log({"epoch": 0, "seconds": 1.0})
     assert search_seconds(run) == 22.0
+    deeper = CellFolder.create(replace(search_config(setting, "p-darts"), out=str(tmp_path / "deeper")))
+    assert deeper.config.following is not None
+    second = CellFolder.create(deeper.config.following)
+    for seconds, part in ((5.0, deeper), (7.0, second)):
+        part.log({"epoch": 0, "seconds": 2 * seconds, "steady_seconds": seconds})
+    assert search_seconds(deeper) == 12.0  # of the third there is nothing yet
 
 
 class Told(Pool):

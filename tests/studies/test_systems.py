@@ -20,9 +20,9 @@ from wholenet.spaces.links import masks
 from wholenet.spaces.space import Facts
 from wholenet.studies import systems
 from wholenet.studies.pool import Pool
-from wholenet.studies.protocols import SINGLE, Way
+from wholenet.studies.protocols import SINGLE, TWO_STAGE, UNIFORM, Way
 from wholenet.studies.setting import Setting
-from wholenet.studies.systems import SYSTEMS, notes, system_ways, ways
+from wholenet.studies.systems import LENGTH, SYSTEMS, at_what_cost, notes, system_ways, ways
 
 QUIET = Console(quiet=True)
 TIMES = {"Auto-DeepLab": 4.0, "dense": 1.5, "DPC": 1.25, "discrete": 0.5}
@@ -106,6 +106,14 @@ def test_every_run_is_one_that_the_command_line_takes(scale, pool, tmp_path):
         assert fit_config(**{**options, "data": config.data, "out": ""}) == config
 
 
+def test_it_is_said_which_rows_have_one_cost(tmp_path):
+    said = {scale: at_what_cost(Setting(scale=scale, data="x", out=tmp_path)) for scale in ("cpu", "gpu", "paper")}
+    assert (len({SINGLE, UNIFORM, *TWO_STAGE}), LENGTH["cpu"], LENGTH["gpu"]) == (4, 3, 1)
+    assert said["cpu"] == "first 4 rows at one total cost, others at 3 times that"
+    assert said["gpu"] == "at one total cost"
+    assert "as in their papers" in said["paper"]
+
+
 def test_at_the_papers_scale_each_has_its_own_protocol(pool, tmp_path):
     setting = Setting(scale="paper", data="x", out=tmp_path, seeds=1)
     found = system_ways(setting, pool, pool.done([replace(setting.config(), crop="512x1024")])[0])
@@ -166,3 +174,8 @@ def test_the_grid_is_a_row_at_the_systems_length_too(pool, tmp_path, monkeypatch
     found = ways(Setting(scale="cpu", data="x", out=tmp_path, seeds=1), pool)
     assert list(found) == [SINGLE, f"grid, {SINGLE}, 36 epochs", *SYSTEMS]
     assert found[f"grid, {SINGLE}, 36 epochs"].final[0].config.epochs == 36
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(1, "1 seed"), (3, "3 seeds")])
+def test_seeds_are_counted_in_words(seeds, said, tmp_path):
+    assert Setting(scale="cpu", data="x", out=tmp_path, seeds=seeds).counted_seeds == said

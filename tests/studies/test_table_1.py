@@ -15,7 +15,15 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.dots.pairs import COLDEST
 from wholenet.studies import entropies
-from wholenet.studies.entropies import DEPTHS, marginal_entropy, of_autodeeplab, of_darts, printing, trellis_entropy
+from wholenet.studies.entropies import (
+    DEPTHS,
+    _images,
+    marginal_entropy,
+    of_autodeeplab,
+    of_darts,
+    printing,
+    trellis_entropy,
+)
 from wholenet.studies.pool import Pool
 from wholenet.studies.processes import mark_diverged
 from wholenet.studies.setting import Setting
@@ -120,6 +128,11 @@ def test_rows_of_darts_start_at_closed_forms_and_end_where_their_searches_do(can
     assert max(cold.ends) < ends.ends[0]
     assert cold.normalized[0] < 0.2
     assert str(COLDEST) in cold.name
+
+
+def test_fewer_labelled_images_than_a_scale_takes_are_all_taken(patches, tmp_path):
+    assert [_images(str(patches), wanted) for wanted in (10, 1280)] == [10, 48]
+    assert _images(str(tmp_path / "nothing"), 1280) == 1280  # which is said where it is opened
 
 
 def test_labelled_images_are_of_table_1(discs, tmp_path):

@@ -111,7 +111,7 @@ def _completed(found: Searched, console: Console, data: str | Path | None = None
         second = shortly(
             replace(config, cells=cells), str(run.genotype), str(run.path / RETRAINED), val_share=config.val_share
         )
-        console.print(f"second stage: {second.epochs} epochs from scratch of what was found", highlight=False)
+        plain(console)(f"second stage: {second.epochs} epoch{'s' * (second.epochs > 1)} from scratch of what was found")
         begun = CellFolder.at(Path(second.out)) is not None
         trained = resume_retrain(second.out, console, data, **machine) if begun else retrain(second, console)
         return replace(found, second_stage=trained)
@@ -120,7 +120,7 @@ def _completed(found: Searched, console: Console, data: str | Path | None = None
         if CellFolder.at(out) is not None:
             return replace(found, control=resume_search(out, console, data, **machine))
         epochs = equal_time_epochs(run.records())
-        console.print(f"frozen-uniform control: {epochs} epochs, as long as the run itself", highlight=False)
+        plain(console)(f"frozen-uniform control: {epochs} epoch{'s' * (epochs > 1)}, as long as the run itself")
         return replace(found, control=search(config.frozen_uniform(out=str(out), epochs=epochs), console))
     return found
 
@@ -135,7 +135,7 @@ def _with_following(
         return found, config.cells
     following = replace(following, survivors=found.survivors)
     if CellFolder.at(Path(following.out)) is None:
-        console.print(stages.in_words(following), highlight=False)
+        plain(console)(stages.in_words(following))
         later = search(following, console)
     else:
         later = resume_search(following.out, console, data, **machine)
@@ -169,11 +169,11 @@ def _best(run: CellFolder, config: CellConfig, console: Console, **machine: Any)
     genotypes: list[CellsFound | None] = []
     for number, one in enumerate(config.searches):
         special = ", ".join(f"{name} {value:g}" for name, value in METHODS[config.method].searches[number].items())
-        console.print(f"search {number + 1} of {len(config.searches)}: {special}", highlight=False)
+        plain(console)(f"search {number + 1} of {len(config.searches)}: {special}")
         try:
             genotype, error = _searched_and_tried(config, one, console, **machine)
         except FloatingPointError as diverged:  # strong regularisation may do that; the other searches count
-            console.print(f"search {number + 1} is out: {diverged}", highlight=False, markup=False, soft_wrap=True)
+            plain(console)(f"search {number + 1} is out: {diverged}")
             genotype, error = None, 1.0
         errors.append(error)
         genotypes.append(genotype)

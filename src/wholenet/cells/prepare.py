@@ -19,7 +19,7 @@ from wholenet.data.labelled_stream import LabelledStream, SmallAugmentation, sta
 from wholenet.data.sample import DataError
 from wholenet.data.splits import seeded_indices, share_count
 from wholenet.data.stream import batches
-from wholenet.data.task import how_read
+from wholenet.data.task import how_read, surely_masks
 from wholenet.report.data_check import print_warnings, printable
 from wholenet.report.progress import plain
 from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
@@ -75,6 +75,11 @@ def prepare_labels(config: ClassifierConfig, console: Console | None = None) -> 
 
 
 def _prepared(config: ClassifierConfig, console: Console | None) -> PreparedLabels:
+    if surely_masks(config.data):
+        raise DataError(
+            f"{how_read(config.data, 'segmentation')}; these cells are for labelled images. Of images with masks "
+            "search the space grid, dense-grid or autodeeplab, or train a genotype of one of these"
+        )
     if console is not None:
         plain(console)(printable(how_read(config.data, "classification")))
     source = open_labelled(config.data, config.max_megapixels)
@@ -159,7 +164,10 @@ def some_of_each(data: Labelled, images: int, seed: int) -> Labelled:
     if not images:
         return data
     if images > len(data):
-        raise ValueError(f"--images {images}, but there are only {len(data)} training images")
+        raise ValueError(
+            f"images={images}, but there are only {len(data)} training images; give images={len(data)} at most, or 0 "
+            "for all"
+        )
     order = seeded_indices(len(data), seed)
     # The n-th of each class comes before the n+1-th of any.
     seen: dict[int, int] = {}

@@ -27,7 +27,6 @@ from wholenet.commands.shrink import shrink
 from wholenet.commands.study import study
 from wholenet.commands.sweep import sweep
 from wholenet.data.sets import Task
-from wholenet.signatures import setting_names
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "check-data": check_data,
@@ -58,8 +57,6 @@ RETRAIN_MASKS = "retrain masks"
 
 OWN_TASK: dict[str, Callable[..., None]] = {"retrain": retrain_task}
 """What is another command where a task has a space of its own: language, for instance."""
-PLANS = ("--minutes", "--plan-only")
-"""Options of `fit` that let a run be planned."""
 RETRAIN_TASK = "retrain "
 """What is asked then, followed by the task."""
 
@@ -73,17 +70,3 @@ def commands_for(task: str) -> dict[str, Callable[..., None]]:
     if task in get_args(Task):
         return COMMANDS | (CLASSIFICATION if task == "classification" else {})
     return COMMANDS | {"fit": fit_own_task}
-
-
-def of_other_tasks(task: str) -> dict[str, str]:
-    """The options that ``fit`` has for images with masks or labelled ones, and not for ``task``, as they are typed ->
-    what is said of them."""
-    own, others = setting_names(commands_for(task)["fit"]), {}
-    for other in get_args(Task):
-        for name in setting_names(commands_for(other)["fit"]) - own:
-            others.setdefault(f"--{name.replace('_', '-')}", []).append(f"--task {other}")
-    return {
-        option: f"{option} is no option of --task {task}, but of {' and '.join(of)}; leave it out"
-        + (", and give --epochs: such runs are not planned" if option in PLANS else "")
-        for option, of in others.items()
-    }

@@ -24,13 +24,16 @@ def export(
         model: Run folder or model folder.
         format: ONNX, or torch's exported program.
         out: File to write.
-        data: Data to check the file on; default: the run's, or the scenes.
+        data: Data to check the file on; default: the run's, or the scenes. A classifier is checked on random images.
         drop_below: Leave out edges of less weight, and say what that costs in mIoU.
         size: Of a network for disparity: HEIGHTxWIDTH of the pairs that the file takes (384x768).
     """
     from wholenet.deploy.export_stereo import StereoCheck
+    from wholenet.deploy.model_folder import task_of_model
     from wholenet.report.data_check import printable
     from wholenet.trained import export
+
+    labels = task_of_model(model) == "classification"
 
     def begin() -> None:
         if data is not None:
@@ -53,7 +56,8 @@ def export(
         )
         if price.macs_before is not None and price.macs_after is not None:
             print(f"{price.macs_before / 1e6:,.4g} MMACs before, {price.macs_after / 1e6:,.4g} MMACs after")
+    compared, what = ("random", "images") if labels else ("random and real", "pixels")
     print(
-        f"{out}: on {check.inputs} random and real inputs logits differ by at most {check.max_abs_error:.1e} (of "
-        f"{check.max_abs_logit:.3g}), and {100 * check.same_class:.3f} % of the pixels get the same class"
+        f"{out}: on {check.inputs} {compared} inputs logits differ by at most {check.max_abs_error:.1e} (of "
+        f"{check.max_abs_logit:.3g}), and {100 * check.same_class:.3f} % of the {what} get the same class"
     )

@@ -110,6 +110,27 @@ def may_be_labelled(where: str | Path) -> bool:
         return True
 
 
+def surely_labelled(where: str | Path) -> bool:
+    """Whether a folder holds labelled images, and nothing that speaks for masks."""
+    if data_set(where) is not None or not Path(where).expanduser().is_dir():
+        return False
+    try:
+        return task_of(where) == "classification"
+    except DataError:
+        return False
+
+
+def surely_masks(where: str | Path) -> bool:
+    """Whether folders of ``where`` lie as those of images with masks do, whatever else may be in it."""
+    root = Path(where).expanduser()
+    if data_set(where) is not None or not root.is_dir():
+        return False
+    try:
+        return is_cityscapes(root) or _masks_in(find_layout(root))
+    except DataError:
+        return False
+
+
 def how_read(where: str | Path, task: str) -> str:
     """One line that says how ``where`` is read: the task, the layout, the folders or files, and how many images.
 
@@ -197,6 +218,10 @@ def _has_masks(root: Path) -> bool:
         layout = find_layout(root)
     except DataError:
         return True
+    return _masks_in(layout)
+
+
+def _masks_in(layout: Layout | None) -> bool:
     return layout is not None and any(masks is not None for _, masks in layout.folders.values())
 
 

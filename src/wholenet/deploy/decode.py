@@ -29,7 +29,10 @@ def decode_model(path: str | Path, decoding: str | None = None, tau: float = 0.5
             none.
     """
     loaded = load_model(path)
-    if isinstance(loaded, TrainedClassifier):  # a search on a cell space has chosen already; it is said what is needed
+    chosen = Path(path) / "genotype.yaml"
+    if isinstance(loaded, TrainedClassifier) and chosen.is_file():
+        raise ValueError(f"{path} holds a classifier, of whose cells what was chosen is a file already: {chosen}")
+    if isinstance(loaded, TrainedClassifier):  # it is said what is needed
         loaded = load_model(path, task="segmentation")
     model = loaded.network
     if model.discrete:

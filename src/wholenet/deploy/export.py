@@ -11,6 +11,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,15 +23,18 @@ from torch import Tensor, nn
 
 from wholenet.data.classes import classes_to_dict
 from wholenet.data.pixels import Pixels
-from wholenet.deploy.fold import fold
+from wholenet.deploy.fold import fold, without_norms
 from wholenet.deploy.onnx_check import seal
 from wholenet.deploy.onnx_model import FORMAT, METADATA, SMALLEST, OnnxModel
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.files import check_output
 from wholenet.spaces.grid import Grid
+from wholenet.spaces.supernet import Supernet
 
 RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33), (1, 227, 419))
 """(B, H, W) of the random inputs that an export is checked on."""
+ENDS = ["images"], ["logits"]
+"""Names of what goes in and comes out."""
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-3
 """Largest difference allowed, relative to the largest logit: far above rounding, far below a mistake."""
@@ -47,7 +51,7 @@ class Check:
     """Largest difference between any two logits."""
     max_abs_logit: float
     same_class: float
-    """Share of the pixels, of random and real images, that get the same class."""
+    """Share of the pixels, of random and real images, that get the same class; of a classifier, of the images."""
     inputs: int
 
 
@@ -75,8 +79,7 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
     partial = out.with_name(f"{out.stem}.partial{out.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        flat = fold(network) if isinstance(network.net, Grid) else copy.deepcopy(network).eval()
-        write(_exportable(flat), description(model), partial)
+        write(exportable(_flat(network)), description(model), partial)
         check = _compare(load(partial), network, images, model.pixels)
         if not check.max_abs_error <= TOLERANCE * check.max_abs_logit:  # not a number is not equal either
             raise ValueError(
@@ -90,7 +93,14 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
     return check
 
 
-def _exportable(net: nn.Module) -> nn.Module:
+def _flat(network: Supernet) -> nn.Module:
+    """A copy of ``network``, with as few operations as we know to make of it: what each costs a tracer is the same."""
+    if isinstance(network.net, Grid):
+        return fold(network)
+    return without_norms(network) if network.discrete else copy.deepcopy(network).eval()
+
+
+def exportable(net: nn.Module) -> nn.Module:
     """As torch.export wants it: in-place operations take it minutes to undo, other memory layouts make it warn."""
     for module in net.modules():
         if isinstance(module, nn.ReLU | nn.ReLU6 | nn.Hardswish):
@@ -142,14 +152,26 @@ def _example(about: dict[str, Any]) -> Tensor:
 
 
 def _write_onnx(net: nn.Module, about: dict[str, Any], path: Path) -> None:
-    # It warns of packages that nothing here needs, and of torch's own deprecations.
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         program = _traced_twice(net, about) or _program(net, (_example(about),), (_dynamic(),))
     program.model.metadata_props[METADATA] = json.dumps(about)
     program.save(path)
     seal(path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's warnings: of packages that nothing here needs, and of torch's own deprecations."""
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def quiet_program(net: nn.Module, images: tuple[Tensor], dynamic: Any) -> Any:
+    """The ONNX program of a network that answers images with logits; torch reasons about the sizes in ``dynamic``."""
+    with _quiet():
+        return _program(net, images, dynamic)
 
 
 def _traced_twice(net: nn.Module, about: dict[str, Any]) -> Any | None:
@@ -171,8 +193,8 @@ def _program(net: nn.Module, images: tuple[Tensor], dynamic: Any, *, optimize: b
         images,
         dynamo=True,
         dynamic_shapes=dynamic,
-        input_names=["images"],
-        output_names=["logits"],
+        input_names=ENDS[0],
+        output_names=ENDS[1],
         verbose=False,
         optimize=optimize,
     )

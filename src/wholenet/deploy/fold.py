@@ -10,20 +10,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
 
 from wholenet.ops.bottleneck import BareCell, MixtureCell, SeparateCell
 from wholenet.ops.forms import total
 from wholenet.ops.layers import ConvNorm, PartialChannels, lay_out
 from wholenet.ops.mixture import OperationMixture
+from wholenet.ops.norms import BatchNorm
 from wholenet.ops.resize import resize
 from wholenet.spaces.grid import Decoder, Grid, Stem, Transition, level_features, stem_features
 from wholenet.spaces.links import LEVELS, Edge
 from wholenet.spaces.supernet import Supernet
+
+IN_ORDER = (nn.Sequential.forward, ConvNorm.forward)
+"""Forward passes of sequences that run one layer after the other."""
+NORMS = (BatchNorm, nn.BatchNorm2d)
 
 
 def fold(model: Supernet) -> Folded:
@@ -44,6 +50,18 @@ def fold(model: Supernet) -> Folded:
     folded.to(some.device, some.dtype).requires_grad_(False)
     lay_out(folded)
     return folded.eval()
+
+
+def without_norms(model: Supernet) -> Supernet:
+    """A copy of a discrete network of any space, for inference: BatchNorms that stand behind a convolution are in it.
+
+    Folded in float64, then cast to the model's own type. ``model`` is not changed.
+    """
+    some = next(model.net.parameters())
+    with torch.no_grad():
+        flat = copy.deepcopy(model).eval().double()
+        _flat(flat.net)
+    return flat.to(some.dtype).requires_grad_(False)
 
 
 class Folded(nn.Module):
@@ -282,15 +300,13 @@ def _stem(stem: nn.Module) -> nn.Sequential:
 
 
 def _flat(module: nn.Module) -> nn.Module:
-    """``module`` with each BatchNorm that stands behind a convolution in it."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.Sequential) and isinstance(child[0], nn.Conv2d):
-            conv, norm, *rest = child
-            how: dict[str, Any] = {"padding": conv.padding, "dilation": conv.dilation, "groups": conv.groups}
-            flat = _fused(cast(Tensor, conv.weight), cast(nn.BatchNorm2d, norm), **how)
-            module.add_module(name, nn.Sequential(flat, *rest))
-        else:
-            _flat(child)
+    """``module`` with each BatchNorm that stands behind a convolution, in a sequence, in that convolution."""
+    for child in module.modules():
+        if isinstance(child, nn.Sequential) and type(child).forward in IN_ORDER:
+            for at, (conv, norm) in enumerate(pairwise(list(child))):
+                # Types, not instances: another's forward may do something else.
+                if type(conv) is nn.Conv2d and type(norm) in NORMS:
+                    child[at], child[at + 1] = fuse_conv_bn_eval(conv, cast(nn.BatchNorm2d, norm)), nn.Identity()
     return module
 
 

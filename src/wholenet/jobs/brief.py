@@ -47,6 +47,8 @@ class Brief:
     """At the strongest option of each choice, with the supernet's weights: what cutting costs before any retraining."""
     uniform: float
     """At all options equally strong, likewise."""
+    retrained: float | None
+    """Of the discrete network that a two-stage run trained from scratch, as the run scored it last; None of others."""
     entropy: Mapping[str, float]
     """Normalised, of each architecture parameter: 1 is uniform, 0 one-hot."""
     movement: Mapping[str, Movement]
@@ -63,6 +65,8 @@ class Brief:
             f"strongest options only  {self.score.say(self.strongest)}, before any retraining",
             f"all options equal       {self.score.say(self.uniform)}",
         ]
+        if self.retrained is not None:
+            found.append(f"what it was cut to      {self.score.say(self.retrained)}, trained from scratch")
         if self.constant is not None:
             found.append(f"best constant answer    {self.score.say(self.constant)}")
         for name, value in self.entropy.items():
@@ -97,9 +101,9 @@ def diagnose_any(
         DataError: for data that cannot be read, or of other classes.
         ValueError: for a run without a model, or of a discrete network; ``images`` of another task.
     """
-    device = torch.device(device)
+    device, second = torch.device(device), None
     if PROTOCOLS[run.config.protocol].retrains and (first := RunFolder.at(run.search)) is not None:
-        run = first
+        run, second = first, run
     config, task = run.config, task_of_run(run.config)
     network = load_model(run.path, device, task=task.name).network
     if network.discrete:
@@ -132,6 +136,7 @@ def diagnose_any(
         parameters=sum(parameter.numel() for parameter in network.net.parameters()),
         score=task.score,
         constant=held.constant(),
+        retrained=None if second is None else _last(second, task.score.name),
         entropy={name: normalized_entropy(w, masks[name]).item() for name, w in shares.items()},
         movement={name: movement(w, masks[name]) for name, w in shares.items()},
         curvature=ends,
@@ -144,6 +149,11 @@ def _batch(run: RunFolder) -> int:
     variance, as many as all of them had."""
     own, facts = run.config.batch, run.environment(lambda _damaged: None) or {}
     return own if own > 1 else own * facts.get("processes", 1)
+
+
+def _last(run: RunFolder, score: str) -> float | None:
+    """The last score that a run has on record, if it has one."""
+    return next((found for record in reversed(run.records()) if (found := record.get(score)) is not None), None)
 
 
 def _some(data: Data, images: int | None) -> Data:

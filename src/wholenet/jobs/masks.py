@@ -17,7 +17,7 @@ from wholenet.data.review import Review, review
 from wholenet.data.sample import DataError, DataSource, SegmentationData
 from wholenet.data.sets import data_set
 from wholenet.data.splits import Joined, split_train
-from wholenet.data.task import how_read
+from wholenet.data.task import how_read, surely_labelled
 from wholenet.report.data_check import print_warnings, printable
 from wholenet.report.progress import counted, plain
 from wholenet.search.config import Annotations, FitConfig, parse_size
@@ -63,6 +63,11 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
     Raises:
         DataError: for data that cannot be trained on; the message names files and what to do.
     """
+    if surely_labelled(config.data):
+        raise DataError(
+            f"{how_read(config.data, 'classification')}; networks of the space {config.space!r} are for images with "
+            "masks. Of labelled images search the space darts, s1 to s4, nb201 or dots, or train a genotype of these"
+        )
     plain(console)(printable(how_read(config.data, "segmentation")))
     asked_crop = parse_size(config.crop) if config.crop else None
     by_name = data_set(config.data) is not None  # once, here below, into the cache: it may take long

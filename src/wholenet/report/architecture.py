@@ -221,7 +221,9 @@ def _lines(curves: Sequence[Path], strengths: Sequence[float]) -> PathCollection
     )
 
 
-def draw_cell(axes: Axes, layout: Layout, layer: int, level: int, shares: np.ndarray, kept: float) -> None:
+def draw_cell(
+    axes: Axes, layout: Layout, layer: int, level: int, shares: np.ndarray, kept: float, opacity: float = 1.0
+) -> None:
     """The cell at (layer, level): a box split from left to right by ``shares`` [K], as high as the share of its
     channels that is ``kept``; without any, a bar for its residual path."""
     x, y, width = layout.x(layer + 1), layout.y(level), layout.BOX_WIDTH
@@ -233,7 +235,7 @@ def draw_cell(axes: Axes, layout: Layout, layer: int, level: int, shares: np.nda
     left = x - width / 2
     for k, share in enumerate(shares):
         part = Rectangle((left, y - height / 2), share * width, height, color=CYCLE[k % len(CYCLE)], linewidth=0)
-        part.set(zorder=3.5, clip_path=outline)
+        part.set(alpha=opacity, zorder=3.5, clip_path=outline)
         axes.add_patch(part)
         left += share * width
 

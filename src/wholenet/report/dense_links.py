@@ -26,14 +26,16 @@ from wholenet.spaces.supernet import Supernet
 
 TAU = 0.5
 """Threshold of the links that are shown as kept: that of a run where none is given."""
+PALE = 0.25
+"""Opacity of cells that decoding leaves out."""
 LEFT, BESIDE = 1.3, 0.75
 """Inches on the left of the table, and between the two parts."""
 
 
 def draw_dense_links(file: FilePath, model: Supernet, title: str) -> None:
-    """Draw the cells, each split by the weights of its operations, with the links that decoding by threshold keeps; and
-    below a table of all links, a row per cell and a column per place that it may read, the darker the stronger, those
-    that are kept framed. Of a discrete network what is there.
+    """Draw the cells, each split by the weights of its operations, with the links that decoding by threshold keeps, and
+    pale those that it leaves out; below a table of all links, a row per cell and a column per place that it may read,
+    the darker the stronger, those that are kept framed. Of a discrete network what is there.
 
     Args:
         file: the picture; its suffix says the format.
@@ -68,8 +70,10 @@ def draw_dense_links(file: FilePath, model: Supernet, title: str) -> None:
         for layer in range(net.layers):
             for level in range(LEVELS):
                 if f"{layer}_{level}" in net.cells:
-                    draw_cell(axes, layout, layer, level, alpha[layer, level], 1.0)
-        _draw_legend(axes, layout, [operation_label(name) for name in net.operations])
+                    opacity = 1.0 if (layer + 1, level) in kept else PALE
+                    draw_cell(axes, layout, layer, level, alpha[layer, level], 1.0, opacity)
+        whose = "links that decoding by threshold keeps" if model.spec.genotype is None else "its links"
+        _draw_legend(axes, layout, [operation_label(name) for name in net.operations], whose)
         _draw_table(axes, strengths, kept, (LEFT, top), side, net.layers)
 
 
@@ -118,7 +122,7 @@ def _link(start: tuple[float, float], end: tuple[float, float], back: int, row: 
     return Path(points, [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3])
 
 
-def _draw_legend(axes: Axes, layout: Layout, operations: list[str]) -> None:
+def _draw_legend(axes: Axes, layout: Layout, operations: list[str], whose: str) -> None:
     y, x = layout.y(LEVELS - 1) + 0.66, 0.25
     for k, name in enumerate(operations):
         box(axes, x + 0.1, y, 0.2, 0.2, facecolor=CYCLE[k % len(CYCLE)], edgecolor="none")
@@ -126,7 +130,7 @@ def _draw_legend(axes: Axes, layout: Layout, operations: list[str]) -> None:
         x += max(0.75, 0.48 + 0.085 * len(name))
     x += 0.25
     axes.plot((x, x + 0.35), (y, y), color=VERMILION, linewidth=2)
-    axes.text(x + 0.43, y, "links that decoding by threshold keeps, the thicker the stronger", va="center", color=MUTED)
+    axes.text(x + 0.43, y, f"{whose}, the thicker the stronger", va="center", color=MUTED)
 
 
 def _draw_table(

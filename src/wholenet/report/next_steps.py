@@ -24,15 +24,17 @@ def next_steps(run: RunTables) -> list[str]:
     reached, constant = max(score for _, score in scores), own.get("constant_miou")
     said = list[str]()
     data, at = run.config["data"], run.path
+    # The training of a genotype has no plan.
+    more = "--minutes" if run.config["genotype"] is None else "--epochs"
     if constant is not None and reached < constant + ABOVE:
         said.append(
             "The network is no better than one constant answer: look at predictions.png and at the masks (`wholenet "
-            f"check-data {data}`), and give it more time (--minutes)."
+            f"check-data {data}`), and give it more time ({more})."
         )
     elif len(scores) > 1 and scores[-1][1] - scores[-2][1] >= RISE:
         said.append(
             f"The score still rose by {100 * (scores[-1][1] - scores[-2][1]):.1f} points in the last validation: give "
-            f"the run more time, or go on from here (`wholenet fit {data} --init {at} --minutes N`)."
+            f"the run more time, or go on from here (`{_same_network(run)} --init {at} {more} N`)."
         )
     elif reached - scores[-1][1] >= FALL:
         epoch = max(scores, key=lambda one: one[1])[0]
@@ -45,7 +47,7 @@ def next_steps(run: RunTables) -> list[str]:
     if not said and 0 < steps < FEW_STEPS:
         said.append(
             f"Its {steps:,} step{'s' * (steps > 1)} are few; a network like this learns for {FEW_STEPS:,} and more: "
-            "give it more time (--minutes)."
+            f"give it more time ({more})."
         )
     if all(run.config[name] is None for name in ("stem", "init", "budget", "genotype")) and _photo(run):
         said.append(
@@ -53,8 +55,21 @@ def next_steps(run: RunTables) -> list[str]:
             "timm/tf_efficientnet_lite0` (pip install 'wholenet[timm]')."
         )
     if not said:
-        said.append("More time (--minutes) or another --seed shows how far the score can be trusted.")
+        said.append(f"More time ({more}) or another --seed shows how far the score can be trusted.")
     return said
+
+
+def _same_network(run: RunTables) -> str:
+    """The command that trains a network like that of the run; of the grid `--init` says which."""
+    config = run.config
+    settings = config["settings"] if config["space"] != "grid" else {"size": config["size"]}
+    if config["genotype"] is not None:
+        command = f"wholenet retrain {config['genotype']} {config['data']}"
+    elif config["space"] == "grid":
+        return f"wholenet fit {config['data']}"
+    else:
+        command = f"wholenet fit {config['data']} --space {config['space']}"
+    return command + "".join(f" --{name.replace('_', '-')} {value}" for name, value in settings.items())
 
 
 def _photo(run: RunTables) -> bool:

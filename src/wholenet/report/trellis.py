@@ -28,6 +28,8 @@ ROW, BOX = 0.72, 0.26
 TOP, LEFT = 1.4, 1.5
 CELL = 0.26
 """Inches of a field of the cell's table."""
+EVEN = 2.0
+"""Of an even choice, the least that the darkest field has: a search that decided nothing is not dark."""
 PATH_PT, MIN_PATH_PT = 3.0, 1.6
 
 
@@ -159,7 +161,7 @@ def _draw_cell(axes: Axes, top: float, alpha: np.ndarray, genotype: PathGenotype
     axes.text(0.25, top - 0.36, "The cell", weight="bold", va="center")
     for row, name in enumerate(OPERATIONS):
         axes.text(left - 0.1, top + (row + 0.5) * CELL, name, color=MUTED, ha="right", va="center")
-    darkest = max(float(alpha.max()), 1e-9)
+    darkest = max(float(alpha.max()), EVEN / len(OPERATIONS))
     x = left
     bottom = top + len(OPERATIONS) * CELL
     for column, (i, block) in enumerate(edges(len(genotype.cell))):

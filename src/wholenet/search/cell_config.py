@@ -270,11 +270,12 @@ class CellConfig(SearchConfig, ClassifierConfig):
                 f"stopping={self.stopping!r} ends a search with a genotype chosen by strength; it goes neither with "
                 "protocol='single-stage' nor with another selection"
             )
-        least = RULES[self.stopping].least_epochs(self.eigenvalue_every)
+        least, quickest = RULES[self.stopping].least_epochs(self.eigenvalue_every), RULES["paper"].least_epochs(1)
         if self.epochs < least:
+            other = f", or stopping='paper', which needs {quickest}" if quickest < least else ""
             raise ValueError(
                 f"epochs={self.epochs}: stopping={self.stopping!r} cannot fire in a search of fewer than {least}; give "
-                f"more epochs, or stopping='paper', which needs {RULES['paper'].least_epochs(1)}"
+                f"more epochs{other}"
             )
 
     @property

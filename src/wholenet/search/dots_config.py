@@ -47,4 +47,4 @@ def topology_fields(config: CellConfig) -> dict[str, Any] | None:
 
 def topology_words(config: CellConfig) -> str:
     """What the second search is, for people."""
-    return f"operations are chosen; {config.epochs} epochs for pairs of edges"
+    return f"operations are chosen; {config.epochs} epoch{'s' * (config.epochs > 1)} for pairs of edges"

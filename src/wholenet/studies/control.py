@@ -107,7 +107,7 @@ def _against_control(
         }
         shown[name] = [100 * miou for miou in ours]
         shown[f"{UNIFORM}, {epochs[name]} epochs"] = [100 * miou for miou in theirs]
-    draw_arms(setting.out / figure, shown, {}, quantity="mIoU, %", ours=f"{setting.seeds} seeds")
+    draw_arms(setting.out / figure, shown, {}, quantity="mIoU, %", ours=f"{setting.counted_seeds}")
     return Result(
         title=title,
         source="Ours; the paper trains no frozen-uniform control",
@@ -128,7 +128,7 @@ def _against_control(
         notes=[
             "Frozen-uniform control: as many epochs as fit into the same time. Gain: points over it, paired by seed.",
             "Multiply-adds of the search's training over those of its control's.",
-            f"{setting.seeds} seeds, mean ± standard deviation.",
+            f"{setting.counted_seeds}, mean ± standard deviation.",
         ],
         figure=figure,
     )

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from wholenet.architecture import mean_entry_entropy, normalized_entropy, uniform_weights
+from wholenet.data.labelled_count import images_of
 from wholenet.deploy.model_folder import load_model
 from wholenet.search.dots_config import TOPOLOGY
 from wholenet.spaces.autodeeplab.trellis import Transitions, beta_mask, unpacked
@@ -151,7 +152,7 @@ def of_darts(setting: Setting, pool: Pool) -> list[Reading]:
     }
     if setting.labelled is not None:
         labelled = CellSetting(scale=setting.scale, data=setting.labelled, out=setting.out, seeds=setting.seeds)
-        quiet = {"eigenvalue_every": 0}
+        quiet = {"eigenvalue_every": 0, "images": _images(setting.labelled, labelled.example.images)}
         darts = labelled.config("darts", space="darts", **quiet)
         dots = labelled.config("darts", space="dots", topology_epochs=TOPOLOGY_EPOCHS[setting.scale], **quiet)
         runs = pool.done([*labelled.over_seeds(darts), *labelled.over_seeds(dots)])
@@ -169,6 +170,12 @@ def of_darts(setting: Setting, pool: Pool) -> list[Reading]:
         Reading("DARTS, the same pairs in one list of 20", "-", flat),
         Reading(f"DARTS, what each edge counts (2 / n) in [4, {MARGINAL_SLOTS}]", "-", marginal_entropy()),
     ]
+
+
+def _images(where: str, wanted: int) -> int:
+    """So many training images, or all where there are fewer."""
+    there = images_of(Path(where)) if Path(where).is_dir() else {}
+    return min(wanted, there.get("train", wanted))
 
 
 def _ends(path: Path, temperature: float) -> tuple[float, float]:

@@ -51,7 +51,7 @@ def figure_3(setting: Setting, pool: Pool) -> Result:
         notes=[
             "Normalised entropy: 1 is uniform, 0 one-hot. Lines are means over seeds, bands their range.",
             "The paper shows a sharp drop for the constant schedule and a gradual one for the linear.",
-            f"{setting.seeds} seeds.",
+            f"{setting.counted_seeds}.",
         ],
         figure=FIGURE,
     )

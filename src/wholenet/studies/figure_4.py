@@ -95,7 +95,7 @@ def figure_4(setting: CellSetting, pool: Pool) -> Result:
             "Eigenvalue: highest of the Hessian of the loss in the logits, on a batch of what the architecture learns "
             "from, BatchNorm by the batch, the logits' weight decay counted in as RobustDARTS' code does; means over "
             "the first and the last quarter of the search. Growth is their ratio, run by run. Mean and sample standard "
-            f"deviation of {setting.seeds} seeds; lines in the figure are means, bands ranges.",
+            f"deviation of {setting.counted_seeds}; lines in the figure are means, bands ranges.",
             "The paper: with the split the eigenvalue grows during the search, without it stays small on all of S1-S4.",
             *_verdict(values),
             f"Each search: {example.cells} cells of {example.channels} channels, {example.gradient} gradient, "

@@ -156,7 +156,7 @@ def _result(
             "interleaved in one process. Narrower, shallower and whole networks got as many epochs as the search's "
             "cost pays for; chance got the search's epochs.",
             "Last column: mean difference paired by seed, with its 95 % interval (Student's t).",
-            f"{setting.seeds} seeds, mean ± standard deviation.",
+            f"{setting.counted_seeds}, mean ± standard deviation.",
         ],
         figure=FIGURE,
     )

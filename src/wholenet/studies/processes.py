@@ -52,7 +52,7 @@ def run_each(
     waiting = [path for path in work if not (path / "done").exists()]
     done = len(work) - len(waiting)
     if waiting:
-        say(f"{len(work)} runs, {done} done before; {min(jobs, len(waiting))} at a time")
+        say(f"{len(work)} run{'s' * (len(work) > 1)}, {done} done before; {min(jobs, len(waiting))} at a time")
     working: dict[Path, subprocess.Popen[bytes]] = {}
     started: dict[Path, tuple[float, int]] = {}
     with _terminated_like_interrupted(), _stopped_at_the_end(working):

@@ -42,6 +42,8 @@ RETRAINING = {
     "paper": {"channels": 16, "cells": 20, "epochs": 600, "images": 0, "batch": 96},
 }
 """Fields of ``RetrainConfig`` by scale. CIFAR-10 in the paper: 20 cells of 16 or 36 channels."""
+OF_DATA = ("images",)
+"""Fields of these that ``--set`` replaces, as it does those of the searches."""
 FIGURE = "robust-darts.png"
 COLUMNS = ("space", "method", "skip or noise, of 16", "eigenvalue", "one-shot error, %", "retrained error, %")
 
@@ -145,7 +147,13 @@ def training(setting: CellSetting, genotype: str, seed: int) -> RetrainConfig:
     options = {name: getattr(example, name) for name in ("data", "side", "shift", "device", "threads", "workers")}
     if example.side:
         options["auxiliary"] = 0.0  # that head is made for images of 32 x 32
-    return RetrainConfig(out="", genotype=genotype, seed=seed, **{**options, **RETRAINING[setting.scale]})
+    return RetrainConfig(out="", genotype=genotype, seed=seed, **{**options, **_retraining(setting)})
+
+
+def _retraining(setting: CellSetting) -> dict[str, Any]:
+    """The scale's, on as many images as are asked for, which there may be fewer of."""
+    asked = {name: value for name, value in setting.overrides if name in OF_DATA}
+    return {**RETRAINING[setting.scale], **asked}
 
 
 def written(pool: Pool, space: str, genotype: CellGenotype) -> str:
@@ -215,9 +223,9 @@ def _notes(setting: CellSetting, rule: str, values: Mapping[str, Any]) -> list[s
     back = {space: sum(values[f"{space}, DARTS-ADA"]["went_back"]) for space in CHOSEN}
     stops = {space: values[f"{space}, DARTS-ES"]["stopped_at"] for space in CHOSEN}
     fired = {space: sum(epoch is not None for epoch in found) for space, found in stops.items()}
-    trained = RetrainConfig(data="", out="", genotype="", **RETRAINING[setting.scale])
+    trained = RetrainConfig(data="", out="", genotype="", **_retraining(setting))
     return [
-        f"Mean and sample standard deviation of {setting.seeds} seeds. The control: random genotypes of the same "
+        f"Mean and sample standard deviation of {setting.counted_seeds}. The control: random genotypes of the same "
         "space, without any search. Each genotype is trained once, with the seed of its search.",
         f"Early stopping by the {rule}'s rule, replayed on DARTS' own runs as RobustDARTS does it; it fired on "
         + " and ".join(f"{n} of {setting.seeds} ({space.upper()})" for space, n in fired.items())

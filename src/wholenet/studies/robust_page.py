@@ -179,8 +179,8 @@ def _notes(setting: TaskSetting, found: Found, score: Score, judged: Sequence[st
     fired = [epoch for epoch in found.stopped_at if epoch is not None]
     went_back = f" (to epoch {', '.join(str(epoch + 1) for epoch in fired)})" if fired else ""
     notes = [
-        f"Mean and sample standard deviation of {setting.seeds} seeds; each genotype is trained once, with the seed of "
-        f"its search, and each random cell with every seed. Random cells, each the mean of its seeds, range from "
+        f"Mean and sample standard deviation of {setting.counted_seeds}; each genotype is trained once, with the seed "
+        f"of its search, and each random cell with every seed. Random cells, each the mean of its seeds, range from "
         f"{' and from '.join(_range(found.random, place, table.digits) for place in judged)}.",
         "Minus random: the difference to the mean of the random cells of the same seed, and its 95 % interval over "
         "seeds. A network is told from random cells where that leaves zero out and its own mean is outside of their "

@@ -122,6 +122,11 @@ class StudySetting:
         """
         raise NotImplementedError
 
+    @property
+    def counted_seeds(self) -> str:
+        """ "3 seeds"."""
+        return f"{self.seeds} seed{'s' * (self.seeds > 1)}"
+
     def over_seeds(self, config: Run) -> list[Run]:
         """The same run with each seed."""
         return [replace(config, seed=seed) for seed in range(self.seeds)]

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
@@ -23,6 +24,7 @@ import torch
 
 from wholenet.cells.prepare import prepare_labels
 from wholenet.deploy.model_folder import load_model
+from wholenet.search import stages
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.cell_folder import SEARCHES, CellFolder
 from wholenet.search.methods import METHODS
@@ -82,7 +84,10 @@ def search_config(setting: CellSetting, name: str) -> CellConfig:
     if "stopping" in method.parts:
         values.pop("eigenvalue_every", 0)  # which the rule says
         values["stopping"] = RULE[setting.scale]
-    return cell_config(name, data=setting.data, out="", **{**values, **dict(setting.overrides), "space": SPACE})
+    try:
+        return cell_config(name, data=setting.data, out="", **{**values, **dict(setting.overrides), "space": SPACE})
+    except ValueError as error:
+        raise ValueError(f"the search by {name}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -201,10 +206,13 @@ def _steady(run: CellFolder) -> float:
 
 def search_seconds(run: CellFolder) -> float:
     """What a search took at the median of its steps; of a method that searches several times all of it, the short
-    trainings too."""
+    trainings too, and of one whose searches follow each other all of these."""
     parts = [part for path in sorted((run.path / SEARCHES).glob("*")) if (part := CellFolder.at(path)) is not None]
     inside = [one for part in parts for one in (part, CellFolder.at(part.parts["second stage"])) if one is not None]
-    return sum(_steady(one) for one in inside or [run])
+    config = run.config
+    assert isinstance(config, CellConfig)
+    following = [CellFolder.at(Path(one.out)) for one in stages.later(replace(config, out=str(run.path)))]
+    return sum(_steady(one) for one in inside or [run, *(one for one in following if one is not None)])
 
 
 def verdict(difference: Difference | None) -> str:
@@ -243,7 +251,7 @@ def _result(setting: CellSetting, arms: Mapping[str, Arm], epochs: Mapping[str, 
         for said in ("better", "worse", "not told apart")
     }
     shown = {name: [100 * e for e in arm.errors if e is not None] for name, arm in arms.items()}
-    draw_arms(setting.out / FIGURE, shown, {}, quantity="test error, %", ours=f"{setting.seeds} seeds")
+    draw_arms(setting.out / FIGURE, shown, {}, quantity="test error, %", ours=f"{setting.counted_seeds}")
     columns = ["method", "search, DARTS = 1", "skips, of 16", "test error, %", "better than random, points"]
     return Result(
         title="All methods on DARTS' space, against chance",
@@ -270,5 +278,5 @@ def _notes(setting: CellSetting, by_verdict: Mapping[str, Sequence[str]], epochs
         f"Searches: {search.cells} cells of {search.channels} channels, {search.epochs} epochs, methods' own parts, "
         f"one length, batch and rate for all. Trainings: {trained.cells} cells of {trained.channels} channels, "
         f"{trained.epochs} epochs; scored on the test split after the last. Each genotype is trained once.",
-        f"{setting.seeds} seeds, mean ± standard deviation.",
+        f"{setting.counted_seeds}, mean ± standard deviation.",
     ]

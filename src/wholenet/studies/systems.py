@@ -102,6 +102,19 @@ def system_ways(setting: Setting, pool: Pool, grid: RunFolder) -> dict[str, Way]
     return {name: Way(runs, final.get(name, runs)) for name, runs in searched.items()}
 
 
+def at_what_cost(setting: Setting) -> str:
+    """What the rows of :func:`ways` have in common."""
+    if setting.scale == "paper":
+        return "protocols at one total cost, other systems as in their papers"
+    times = LENGTH[setting.scale]
+    # The protocols of the grid again, and then the systems, are longer.
+    return (
+        "at one total cost"
+        if times == 1
+        else f"first {2 + len(TWO_STAGE)} rows at one total cost, others at {times} times that"
+    )
+
+
 def notes(setting: Setting) -> list[str]:
     """What a reader has to know of the rows of systems."""
     lengths = "They are trained as their papers say, where that is known (docs/studies)."

@@ -81,7 +81,7 @@ def table_1(setting: Setting, pool: Pool) -> Result:
                 if setting.labelled
                 else ["DARTS' rows have no ends: its space classifies images; give --labelled CIFAR10 for them."]
             ),
-            f"{setting.seeds} seeds.",
+            f"{setting.counted_seeds}.",
         ],
         figure=FIGURE,
     )

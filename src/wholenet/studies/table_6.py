@@ -10,7 +10,7 @@ from wholenet.studies.outcomes import seconds, training_tmacs
 from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, Spread, Table, spread
 from wholenet.studies.setting import Setting
-from wholenet.studies.systems import notes, ways
+from wholenet.studies.systems import at_what_cost, notes, ways
 
 PAPER = [
     ("Auto-DeepLab", "40", "3", "16000"),
@@ -55,10 +55,11 @@ def table_6(setting: Setting, pool: Pool) -> Result:
         ),
         values=values,
         notes=[
-            "The cost was made equal on purpose (Table 4 says how); what differs is where it goes.",
+            f"The cost was made equal on purpose ({at_what_cost(setting)}; Table 4 says how); what differs is where it "
+            "goes.",
             *notes(setting),
             "Multiply-adds of forward and backward passes, convolutions and matrix products, counted once each. "
-            f"Seconds: training alone, {setting.parallel} runs at a time.",
+            f"Seconds: training alone, {setting.parallel} run{'s' * (setting.parallel > 1)} at a time.",
             "The paper (search epochs, GPU-days, retraining epochs): "
             + "; ".join(f"{name} {e}, {d}, {r}" for name, e, d, r in PAPER)
             + ".",

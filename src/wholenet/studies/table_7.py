@@ -47,7 +47,7 @@ def table_7(setting: Setting, pool: Pool) -> Result:
         values[name] = {"epochs": config.epochs, "end_entropy": entropy, "miou": miou}
         shown[name] = [100 * final_miou(run) for run in runs]
     paper = {name: (value, 0.0) for name, (_, value) in ARMS.items() if value is not None}
-    draw_arms(setting.out / FIGURE, shown, paper, quantity="mIoU, %", ours=f"here, {setting.seeds} seeds")
+    draw_arms(setting.out / FIGURE, shown, paper, quantity="mIoU, %", ours=f"here, {setting.counted_seeds}")
     made = "made from the fine ones (docs/data.md)" if setting.make_coarse else "the data's own"
     return Result(
         title="Table 7: which annotations for weights, which for architecture",
@@ -59,7 +59,7 @@ def table_7(setting: Setting, pool: Pool) -> Result:
             f"the row {EQUAL_EPOCHS!r} takes half of them.",
             f"Coarse annotations: {made}.",
             "The paper trained its large network once per row, on Cityscapes.",
-            f"{setting.seeds} seeds, mean ± standard deviation.",
+            f"{setting.counted_seeds}, mean ± standard deviation.",
         ],
         figure=FIGURE,
     )
