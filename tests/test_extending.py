@@ -484,7 +484,8 @@ def test_the_command_line_trains_a_task_of_ones_own_and_goes_on(npz, tmp_path, c
     assert "best constant answer" in capsys.readouterr().out
     main(["fit", str(npz), *options, "--print-config"])
     Path("options.yaml").write_text(capsys.readouterr().out)
-    main(["fit", str(npz), "--config", "options.yaml"])
+    main(["fit", str(npz), "--config", "options.yaml", "--execution", "compile"])
+    assert "operation by operation: --execution compile is left" in capsys.readouterr().out.replace("\n", " ")
     assert RunFolder(f"runs/{npz.name}-1").config.task_settings == {"noise": 0.02}
     for words, expected in (
         (["fit", str(npz), *options, "--nose", "1", "--out", "x"], "--noise"),
@@ -492,6 +493,7 @@ def test_the_command_line_trains_a_task_of_ones_own_and_goes_on(npz, tmp_path, c
         (["fit", str(npz), "--task", "wave", "--out", "x"], "unknown task 'wave'; did you mean 'waves'"),
         (["predict", "run", str(npz), "--out", "x"], "of the task 'waves'"),
         (["export", "run", "--out", "x.onnx"], "this is for a segmentation model"),
+        (["info", "waves"], "'waves' cannot be counted on an image"),
     ):
         with pytest.raises(SystemExit):
             main(words)

@@ -31,9 +31,24 @@ SWITCHES = {
 }
 """Fields that are switched on by their name alone."""
 
+COME_LATE = ("torch", "safetensors", "matplotlib", "filelock")
+"""Packages that commands need, and neither the help nor the parser."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with status 2 and one message for anything that a user can put right."""
+    try:
+        _main(arguments)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package not in COME_LATE:
+            raise
+        without_gpu = "; without a GPU its CPU wheel is enough (pytorch.org, Get Started)" * (package == "torch")
+        sys.stderr.write(f"wholenet needs {package}, which is not installed: pip install {package}{without_gpu}\n")
+        raise SystemExit(2) from error
+
+
+def _main(arguments: Sequence[str] | None) -> None:
     typed = as_python_names(sys.argv[1:] if arguments is None else arguments, SWITCHES)
     try:
         modules, typed = named_modules(typed)
