@@ -18,7 +18,7 @@ def rank_correlation(one: Sequence[float] | NDArray, other: Sequence[float] | ND
     0.5
     """
     ranks = [_ranks(values) for values in (one, other)]
-    if any((found == found[0]).all() for found in ranks):
+    if any(not np.ptp(found) for found in ranks):
         return None
     return round(float(np.corrcoef(ranks)[0, 1]), 12)
 
