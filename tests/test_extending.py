@@ -116,15 +116,13 @@ def test_it_is_scored_predicts_is_diagnosed_and_exported(run, discs, tmp_path):
     assert check.same_class > 0.999
 
 
-def test_a_run_of_a_space_that_is_not_here_is_refused_before_its_data_is_read(run, tmp_path, capsys, monkeypatch):
+def test_a_run_of_a_space_that_is_not_here_is_refused_before_its_data_is_read(run, monkeypatch):
     kept = SPACES._known.pop("kernels")
     try:
         monkeypatch.setattr("wholenet.training.task_of_run", None)
-        for again in (lambda: wholenet.resume(run), lambda: wholenet.load(run)):
-            with pytest.raises(
-                ValueError, match=r"unknown space 'kernels'; .*has to be imported first: --import MODULE"
-            ):
-                again()
+        for verb in (wholenet.resume, wholenet.load):
+            with pytest.raises(ValueError, match=r"unknown space 'kernels'; .*to be imported first: --import MODULE"):
+                verb(run)
     finally:
         SPACES.add("kernels", kept)
 
