@@ -206,8 +206,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
             operation_names(self.operations, EXAMPLE)
             if self.space in OWN_CELLS:
                 raise ValueError(f"operations={self.operations!r}: space {self.space!r} has its own; leave them out")
-        if self.method not in METHODS:
-            raise ValueError(f"method={self.method!r} is unknown on a cell space; known: {', '.join(METHODS)}")
+        METHODS.called(self.method)  # which says what there is
         if self.channels % (2 * self.groups):
             raise ValueError(
                 f"channels={self.channels}: expected a multiple of {2 * self.groups} with groups={self.groups}"
