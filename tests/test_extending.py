@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -509,6 +509,25 @@ def test_the_command_line_trains_a_task_of_ones_own_and_goes_on(npz, tmp_path, c
         with pytest.raises(SystemExit):
             main(words)
         assert expected in capsys.readouterr().err
+
+
+def test_two_parts_of_a_run_with_the_same_option_are_refused(npz, tmp_path, capsys):
+    @dataclass(frozen=True)
+    class Toned:
+        tone: float = 1.0
+
+    TASKS.add("tones", replace(TASKS["waves"], name="tones", settings=Toned))
+    SPACES.add("toned", replace(SPACES["waves"], name="toned", settings=Toned, tasks=("tones",)))
+    said = "task 'tones' and space 'toned' both have a setting 'tone'"
+    try:
+        with pytest.raises(ValueError, match=said):
+            wholenet.fit(npz, tmp_path / "run", task="tones", space="toned", epochs=1)
+        with pytest.raises(SystemExit):
+            main(["fit", str(npz), "--task=tones", "--space=toned", "--epochs=1", f"--out={tmp_path / 'run'}"])
+        assert said in capsys.readouterr().err
+    finally:
+        SPACES.remove("toned")
+        TASKS.remove("tones")
 
 
 def test_its_logger_keeps_numbers_and_goes_on(tmp_path):

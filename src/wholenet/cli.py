@@ -16,6 +16,7 @@ from wholenet.files import check_output
 from wholenet.plugins import import_modules
 from wholenet.search.config import GRID_ALONE
 from wholenet.search.interruption import Interrupted
+from wholenet.search.task_config import check_apart
 from wholenet.signatures import config_of, parser_of, setting_names
 from wholenet.studies.processes import DIVERGED
 from wholenet.version import VERSION
@@ -91,7 +92,10 @@ def _settings(task: str, space: str) -> tuple[dict[str, type[Any]], Sequence[str
     of_space = settings_class(space, ours=masks)
     found = {} if of_space is None else {"space": of_space}
     if not masks:
-        found["task"] = task_settings_class(task.removeprefix(RETRAIN_TASK))
+        name = task.removeprefix(RETRAIN_TASK)
+        found["task"] = task_settings_class(name)
+        if of_space is not None:
+            check_apart(name, found["task"], space, of_space)
     return found, GRID_ALONE if found else ()
 
 

@@ -15,9 +15,9 @@ from wholenet.registry import Registry
 from wholenet.search.config import grid_parts
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import with_interval
-from wholenet.search.task_config import TaskConfig
+from wholenet.search.task_config import TaskConfig, check_apart
 from wholenet.search.train_config import TrainConfig
-from wholenet.spaces.catalog import find
+from wholenet.spaces.catalog import SPACES, find
 
 TASKS: Registry[Task] = Registry(
     "task", {"segmentation": SEGMENTATION, "language": LANGUAGE, "stereo": STEREO}, load_plugins
@@ -95,4 +95,6 @@ def task_config(task: str, method: str | None = None, **given: Any) -> TaskConfi
     parts = {**grid_parts(method), **ours, **own}
     made = TaskConfig(**with_interval({**parts, **config, "task": task, "method": method}))
     made.check_asked()
+    if made.space in SPACES:
+        check_apart(task, kind.settings, made.space, SPACES[made.space].settings)
     return made
