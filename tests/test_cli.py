@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import partial
 from itertools import pairwise
 
@@ -25,6 +25,9 @@ from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.diagnostics.run import diagnose as diagnose_run
+from wholenet.jobs.catalog import TASKS
+from wholenet.jobs.language import LANGUAGE
+from wholenet.jobs.task import Counted
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.config import FitConfig
 from wholenet.spaces import count as counting
@@ -72,13 +75,14 @@ def refused(capsys, *arguments):
 def test_help_imports_no_torch():
     asked = [["--help"], ["fit", "--help"], ["fit", "--task=classification", "--help-all"]]
     code = (
-        f"import sys\nfrom wholenet.cli import main\nfor arguments in {asked!r}:\n"
+        f"import sys\nsys.modules['torch'] = None\nfrom wholenet.cli import main\nfor arguments in {asked!r}:\n"
         "    try:\n        main(arguments)\n    except SystemExit as stop:\n        assert stop.code == 0\n"
-        "    assert 'torch' not in sys.modules, arguments\n"
+        "main(['info', 'nano'])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
     assert done.stdout.count("usage: wholenet") == len(asked)
+    assert done.returncode == 2
+    assert re.fullmatch(r"wholenet needs torch, which is not installed: pip install torch; .*\n", done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -413,6 +417,19 @@ def test_info_counts_what_a_word_costs(tmp_path, capsys):
     assert counts["parameters"] == 20 * units**2 + 50 * (units + 1)
     assert "one word, of a vocabulary of 50" in capsys.readouterr().out
     assert "--input: recurrent reads text" in refused(capsys, "info", "recurrent", "--input", "64x64")
+
+
+def test_info_counts_what_a_task_of_ones_own_says(capsys):
+    counted = Counted(one="one letter of {outputs}", outputs=26, no_size="reads letters")
+    TASKS.add("letters", replace(LANGUAGE, name="letters", counted=counted))
+    SPACES.add("letters", replace(SPACES["recurrent"], name="letters", tasks=("letters",)))
+    try:
+        main(["info", "letters"])
+        assert capsys.readouterr().out.startswith("letters, one letter of 26\n")
+        assert "--input: letters reads letters; leave it out" in refused(capsys, "info", "letters", "--input", "64x64")
+    finally:
+        SPACES.remove("letters")
+        TASKS.remove("letters")
 
 
 def test_an_unknown_option_is_refused_with_those_near_and_all_known(capsys):

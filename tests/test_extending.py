@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -114,6 +114,17 @@ def test_it_is_scored_predicts_is_diagnosed_and_exported(run, discs, tmp_path):
     assert json.loads((tmp_path / "d" / "diagnosis.json").read_text())["movement"]["kernel"]["mean"] >= 0
     check, _ = wholenet.export(run, tmp_path / "net.pt2", "torch")
     assert check.same_class > 0.999
+
+
+def test_a_run_of_a_space_that_is_not_here_is_refused_before_its_data_is_read(run, monkeypatch):
+    kept = SPACES._known.pop("kernels")
+    try:
+        monkeypatch.setattr("wholenet.training.task_of_run", None)
+        for verb in (wholenet.resume, wholenet.load):
+            with pytest.raises(ValueError, match=r"unknown space 'kernels'; .*to be imported first: --import MODULE"):
+                verb(run)
+    finally:
+        SPACES.add("kernels", kept)
 
 
 def test_its_decoding_makes_a_second_stage(discs, tmp_path):
@@ -484,7 +495,8 @@ def test_the_command_line_trains_a_task_of_ones_own_and_goes_on(npz, tmp_path, c
     assert "best constant answer" in capsys.readouterr().out
     main(["fit", str(npz), *options, "--print-config"])
     Path("options.yaml").write_text(capsys.readouterr().out)
-    main(["fit", str(npz), "--config", "options.yaml"])
+    main(["fit", str(npz), "--config", "options.yaml", "--execution", "compile"])
+    assert "operation by operation: --execution compile is left" in capsys.readouterr().out.replace("\n", " ")
     assert RunFolder(f"runs/{npz.name}-1").config.task_settings == {"noise": 0.02}
     for words, expected in (
         (["fit", str(npz), *options, "--nose", "1", "--out", "x"], "--noise"),
@@ -492,10 +504,30 @@ def test_the_command_line_trains_a_task_of_ones_own_and_goes_on(npz, tmp_path, c
         (["fit", str(npz), "--task", "wave", "--out", "x"], "unknown task 'wave'; did you mean 'waves'"),
         (["predict", "run", str(npz), "--out", "x"], "of the task 'waves'"),
         (["export", "run", "--out", "x.onnx"], "this is for a segmentation model"),
+        (["info", "waves"], "'waves' cannot be counted on an image"),
     ):
         with pytest.raises(SystemExit):
             main(words)
         assert expected in capsys.readouterr().err
+
+
+def test_two_parts_of_a_run_with_the_same_option_are_refused(npz, tmp_path, capsys):
+    @dataclass(frozen=True)
+    class Toned:
+        tone: float = 1.0
+
+    TASKS.add("tones", replace(TASKS["waves"], name="tones", settings=Toned))
+    SPACES.add("toned", replace(SPACES["waves"], name="toned", settings=Toned, tasks=("tones",)))
+    said = "task 'tones' and space 'toned' both have a setting 'tone'"
+    try:
+        with pytest.raises(ValueError, match=said):
+            wholenet.fit(npz, tmp_path / "run", task="tones", space="toned", epochs=1)
+        with pytest.raises(SystemExit):
+            main(["fit", str(npz), "--task=tones", "--space=toned", "--epochs=1", f"--out={tmp_path / 'run'}"])
+        assert said in capsys.readouterr().err
+    finally:
+        SPACES.remove("toned")
+        TASKS.remove("tones")
 
 
 def test_its_logger_keeps_numbers_and_goes_on(tmp_path):

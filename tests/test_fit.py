@@ -15,7 +15,6 @@ from wholenet.data.sample import DataError
 from wholenet.machine import choose_device
 from wholenet.search.config import FitConfig
 from wholenet.search.config_files import read_config
-from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.loop import train_epoch
 from wholenet.search.protocols import plan_phases
 
@@ -150,12 +149,15 @@ def test_the_images_held_out_are_the_same_in_evaluation(folder, tmp_path, monkey
     assert wholenet.resume(tmp_path / "run").learned.scores == compared.learned.scores
 
 
-def test_the_control_never_moves_from_uniform_and_trains_for_the_time_of_the_run(folder, tmp_path):
+def test_the_control_never_moves_from_uniform_and_trains_for_the_time_of_the_run(folder, tmp_path, monkeypatch):
+    asked = []  # what the time comes to is measured: tests/search/test_equal_time.py
+    monkeypatch.setattr("wholenet.control.equal_time_epochs", lambda *of: asked.append(of) or 2)
     compared = wholenet.fit(folder, tmp_path / "run", **{**SMALL, "epochs": 3}, control=True)
     control = tmp_path / "run" / "control"
     assert compared.uniform is not None
     assert compared.uniform.run == control
-    assert read_config(control / "config.yaml").epochs == equal_time_epochs(records(tmp_path / "run"))
+    assert asked == [(records(tmp_path / "run"),)]
+    assert read_config(control / "config.yaml").epochs == len(records(control)) == 2
     for record in records(control):
         assert record["arch_loss"] is None
         assert record["entropy"] == {"alpha": pytest.approx(1), "beta": pytest.approx(1)}

@@ -13,6 +13,7 @@ ROOMS = [
     "parallel",
     "files",
     "machine",
+    "ranks",
     "registry",
     "plugins",
     "checked",

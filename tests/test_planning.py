@@ -254,6 +254,20 @@ def test_the_rows_say_what_the_images_are_and_what_is_done_to_them(discs, machin
     assert "--" not in turned
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"operations": "conv_3x3,conv_5x6"}, "unknown grid operation 'conv_5x6'; did you mean 'conv_5x5'"),
+        ({"space": "dense-gird"}, "unknown space 'dense-gird'; did you mean 'dense-grid'"),
+        ({"regularizer": "beta-deca"}, "unknown regularizer 'beta-deca'; did you mean 'beta-decay'"),
+        ({"transform": "shade"}, "unknown transform 'shade'"),
+    ],
+)
+def test_names_that_nothing_has_are_refused_before_the_data_is_read(options, said):
+    with pytest.raises(ValueError, match=said):
+        plan_run({"data": "/no/such/data", "size": "nano", **options}, 1, QUIET)
+
+
 def test_too_short_a_time_and_two_lengths_are_refused(discs, machine, tmp_path, capsys):
     machine(seconds=100.0)
     with pytest.raises(ValueError, match=r"time for 0 steps; expected one for each of the 3 phases .* more --minutes"):

@@ -332,7 +332,8 @@ def _expected(error: Any, hint: Any) -> str:
         return "a finite number"
     if kind == "literal_error":
         choices = get_args(hint) if get_origin(hint) is Literal else ()
-        return f"one of {', '.join(map(repr, choices)) or ctx['expected']}"
+        likely = near(error["input"], map(str, choices)) if isinstance(error["input"], str) else ""
+        return f"one of {', '.join(map(repr, choices)) or ctx['expected']}{likely}"
     if hint is not None and kind.endswith("_parsing"):
         return names_of(hint)[0]
     if kind.endswith("_type"):

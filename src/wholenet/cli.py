@@ -17,6 +17,7 @@ from wholenet.files import check_output
 from wholenet.plugins import import_modules
 from wholenet.search.config import GRID_ALONE
 from wholenet.search.interruption import Interrupted
+from wholenet.search.task_config import check_apart
 from wholenet.signatures import config_of, parser_of, setting_names
 from wholenet.studies.processes import DIVERGED
 from wholenet.version import VERSION
@@ -32,9 +33,24 @@ SWITCHES = {
 }
 """Fields that are switched on by their name alone."""
 
+COME_LATE = ("torch", "safetensors", "matplotlib", "filelock")
+"""Packages that commands need, and neither the help nor the parser."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits with status 2 and one message for anything that a user can put right."""
+    try:
+        _main(arguments)
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package not in COME_LATE:
+            raise
+        without_gpu = "; without a GPU its CPU wheel is enough (pytorch.org, Get Started)" * (package == "torch")
+        sys.stderr.write(f"wholenet needs {package}, which is not installed: pip install {package}{without_gpu}\n")
+        raise SystemExit(2) from error
+
+
+def _main(arguments: Sequence[str] | None) -> None:
     typed = as_python_names(sys.argv[1:] if arguments is None else arguments, SWITCHES)
     try:
         modules, typed = named_modules(typed)
@@ -84,7 +100,10 @@ def _settings(task: str, space: str) -> tuple[dict[str, type[Any]], Sequence[str
     of_space = settings_class(space, ours=masks)
     found = {} if of_space is None else {"space": of_space}
     if not masks:
-        found["task"] = task_settings_class(task.removeprefix(RETRAIN_TASK))
+        name = task.removeprefix(RETRAIN_TASK)
+        found["task"] = task_settings_class(name)
+        if of_space is not None:
+            check_apart(name, found["task"], space, of_space)
     return found, GRID_ALONE if found else ()
 
 

@@ -10,10 +10,8 @@ import torch
 from rich.console import Console
 
 from wholenet import parallel
-from wholenet.architecture import RELAXATIONS
 from wholenet.beginning import Beginning, check_whole, find_beginning, starts_from_something, write_beginning
 from wholenet.data.sets import place_of
-from wholenet.data.transforms import check_transform
 from wholenet.deploy.model_folder import load_model
 from wholenet.diagnostics.verdict import chance_in
 from wholenet.files import write_whole
@@ -30,18 +28,14 @@ from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
 from wholenet.search.draw import augments_on_device, batch_of_all
 from wholenet.search.loggers import check_loggers
-from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.phases import single_stage
 from wholenet.search.protocols import PROTOCOLS, plan_phases
 from wholenet.search.removal import check_phases, goal_for
-from wholenet.search.run_folder import RunFolder, space_of, spec_of
+from wholenet.search.run_folder import RunFolder, check_space, space_of, spec_of
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.shallower import layers_within
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.device_table import DeviceTable, write_table
-from wholenet.spaces.option_costs import check_costs
-from wholenet.spaces.sizes import GRIDS
-from wholenet.spaces.space import Space
 
 
 def fit(config: TrainConfig, console: Console | None = None, plan: str | None = None) -> Finished:
@@ -66,8 +60,7 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     RunFolder.check_free(config.out)
     device = choose_device(config.device)
     task = task_of_run(config)
-    space, settings = space_of(config)
-    check_space(config, space)
+    space, settings = check_space(config)
     genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
     first = console if plan is None else Console(quiet=True)  # who planned was told
     with parallel.first_alone():  # what it downloaded, or found out about the files, the others read
@@ -111,41 +104,6 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
             write_whole(run.plan, plan)
         _keep_beginning(run, beginning, data, console)
         return _train_all(run, data, device, console)
-
-
-def check_space(config: TrainConfig, space: Space) -> None:
-    """Make sure that ``space`` has what ``config`` asks of it.
-
-    Raises:
-        ValueError: saying what it lacks.
-    """
-    if PROTOCOLS[config.protocol].retrains and (space.genotype is None or not space.genotype.decodes):
-        raise ValueError(
-            f"protocol={config.protocol!r} cuts a discrete network out of the supernet, and space {space.name!r} has "
-            "no decoding; train it with protocol='single-stage'"
-        )
-    known = () if space.genotype is None else space.genotype.decodings
-    if PROTOCOLS[config.protocol].retrains and known and config.decoding not in known:
-        raise ValueError(
-            f"decoding={config.decoding!r}: networks of space {space.name!r} are decoded by {' or '.join(known)}; give "
-            f"decoding={known[0]!r}"
-        )
-    if PROTOCOLS[config.protocol].retrains and not config.retrain_epochs and not isinstance(config, FitConfig):
-        raise ValueError(
-            f"protocol={config.protocol!r} makes its second stage as costly as the rest by counting multiply-adds, "
-            "which is done for images with masks alone; say how long it is: give retrain_epochs"
-        )
-    if config.regularizer == "cost":
-        check_costs(space)
-    for registry, name in ((REGULARIZERS, config.regularizer), (RELAXATIONS, config.relaxation)):
-        registry[name]  # which says what there is
-    if isinstance(config, FitConfig):
-        check_transform(config.transform, config.workers)
-    if isinstance(config, FitConfig) and config.space not in GRIDS and (config.entropy_alpha or config.entropy_beta):
-        raise ValueError(
-            f"entropy_alpha and entropy_beta are of the grid's operations and edges; space {space.name!r} takes "
-            "regularizer or method"
-        )
 
 
 def _check_goal(config: TrainConfig, data: Data, beginning: Beginning, console: Console) -> DeviceTable | None:
@@ -197,6 +155,8 @@ def resume(
     data_of(run, configs[0].data, None)
     device = choose_device(configs[0].device)
     check_loggers(configs[0].log)
+    for config in configs:
+        space_of(config)  # which may be somebody's own, and not be there
     before = run.environment(plain(console))
     if before is None and first is not None:  # a two-stage run, still in its first stage
         before = first.environment(plain(console))

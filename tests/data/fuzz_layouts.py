@@ -76,15 +76,19 @@ OBJECTS: dict[str, Row] = {
         masks={name: (truth(name) == 2).astype(np.uint8) for name in EVERYONE},
     ),
     "mask of an object with three values": Row(
-        object_of_t1(three_values), "error", ("1 mask cannot be used", "t1_road.png: 3 values", "one other value")
+        object_of_t1(three_values),
+        "error",
+        ("1 mask cannot be used", "3 values (0, 128, 255)", "masks/train/t1_road.png", "one other value"),
     ),
     "mask of an object, of another size": Row(
-        object_of_t1(lambda pixels: pixels[1:]), "error", ("t1_road.png: is 39x48, and the image 40x48", "one size")
+        object_of_t1(lambda pixels: pixels[1:]),
+        "error",
+        ("39x48, and the image 40x48", "masks/train/t1_road.png", "one size"),
     ),
     "mask of an object, damaged": Row(
         lambda r: (as_objects(r), (r / "masks/train/t1_road.png").write_bytes(b"no picture")),
         "error",
-        ("t1_road.png: cannot be read as an image",),
+        ("cannot be read as an image", "masks/train/t1_road.png"),
     ),
 }
 
@@ -148,7 +152,7 @@ NNUNET: dict[str, Row] = {
     "nnU-Net, channels of two sizes": Row(
         lambda r: (as_nnunet(r), save(r / "imagesTr/t1_0001.png", truth("t1")[1:])),
         "error",
-        ("t1_0001.png is 39x48", "one size and one type"),
+        ("a channel of 39x48", "imagesTr/t1_0001.png", "one size and one type"),
     ),
     "nnU-Net, volumes": Row(volumes, "error", ("nii.gz is a volume of slices", "python -c", "imagesTr/*.nii.gz")),
 }

@@ -55,12 +55,31 @@ def test_all_problems_are_reported_at_once_by_file(tmp_path):
 
 
 def test_ten_problems_are_shown_and_the_rest_counted():
-    data = ListData(*(OSError(f"disk {i}") for i in range(13)))
+    data = ListData(*(OSError(f"disk {letter}") for letter in "abcdefghijklm"))
     with pytest.raises(DataError, match="13 of 13 samples") as error:
         check_split(data, ABC, name="train")
-    assert "sample 9: OSError('disk 9')" in str(error.value)
-    assert "disk 10" not in str(error.value)
+    assert "sample 9: OSError('disk j')" in str(error.value)
+    assert "disk k" not in str(error.value)
     assert str(error.value).endswith("and 3 more")
+
+
+def test_what_holds_for_many_samples_is_said_once(tmp_path):
+    strange = [Sample(picture(), labels(0, 3 + i % 2), f"n{i}") for i in range(8)]
+    with pytest.raises(DataError) as error:
+        check_split(ListData(*strange, OSError("disk")), ABC, name="train")
+    first, second, third = str(error.value).splitlines()
+    assert first.startswith("train: 9 of 9 samples cannot be used:")
+    said = "- sample 0 (n0): mask values 3 (24 pixels); expected 0..2 or 255; so it is with sample 1 (n1)"
+    assert second.startswith(said)
+    assert second.endswith("sample 5 (n5), ...")
+    assert third == "- sample 8: OSError('disk')"
+    write_pairs(tmp_path / "x", tmp_path / "y", ["fine", "cut", "broken"])
+    for name in ("cut", "broken"):
+        (tmp_path / f"x/{name}.png").write_bytes(b"no picture")
+    with pytest.raises(DataError) as error:
+        check_split(FolderData(pair_up(tmp_path / "x", tmp_path / "y"), ABC), ABC, name="val")
+    (line,) = str(error.value).splitlines()[1:]
+    assert line.endswith(f"; so it is with {tmp_path / 'x/cut.png'}")
 
 
 IMAGE, MASK = picture(), labels(0, 1)

@@ -102,7 +102,7 @@ def test_overlaps_are_counted_as_by_hand(tmp_path):
 
 WRONG = {
     "three values": (labels(0, 1, 2, height=H, width=W), "b.png: 3 values", "one other value"),
-    "another size": (labels(0, 1, height=H, width=W - 1), "b.png: is 16x19, and the image 16x20", "one size"),
+    "another size": (labels(0, 1, height=H, width=W - 1), "b.png: 16x19, and the image 16x20", "one size"),
 }
 
 
@@ -177,3 +177,12 @@ def test_a_second_look_joins_only_what_has_changed(tmp_path, monkeypatch):
     write(tmp_path / "data" / "masks" / "x2" / "2.png", square(9, 9, 3))
     review(tmp_path / "data")
     assert sorted(str(one.image.name) for one in seen) == ["x1.png", "x2.png"]
+
+
+def test_one_reason_of_many_files_is_said_once(tmp_path):
+    build(tmp_path, FORMS["a folder for each image"], (square(1, 2, 5), square(8, 9, 6)))
+    for i, letter in enumerate("abc"):
+        (tmp_path / f"{i}/masks/{letter}.png").write_bytes(b"no picture")
+    (told,) = (finding for finding in review(tmp_path).findings if finding.severity == "error")
+    assert told.count == 3
+    assert told.files == tuple(str(tmp_path / f"{i}/masks/{letter}.png") for i, letter in enumerate("abc"))

@@ -11,9 +11,11 @@ from wholenet.cells.search import initial_search
 from wholenet.search import updates
 from wholenet.search.cell_config import cell_config
 from wholenet.search.cell_parts import parts_of, schedule_of
+from wholenet.search.config import FitConfig
 from wholenet.search.loop import train_epoch
 from wholenet.search.methods import METHODS
 from wholenet.search.phases import Phase
+from wholenet.search.start import UPDATES
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.option_costs import with_costs
 from wholenet.tasks.classification import ClassificationLoss
@@ -134,6 +136,23 @@ def test_an_architecture_step_comes_before_the_weight_step_and_looks_at_the_same
         assert torch.equal(at.train.targets, targets)
         assert torch.equal(at.validation.images, other)
         assert taken is at.train
+
+
+@pytest.mark.parametrize(
+    ("arch_update", "order"),
+    [
+        ("alternating", ["weight_step", "architecture_step"]),
+        ("architecture-first", ["architecture_step", "weight_step"]),
+        ("simultaneous", ["simultaneous_step", "architecture_step"]),
+    ],
+)
+def test_who_moves_first_is_as_the_config_says(arch_update, order, monkeypatch):
+    """Alternating is the seed paper's Sec. 3.2, architecture-first DARTS' Alg. 1."""
+    calls = record(monkeypatch, "weight_step", "architecture_step", "simultaneous_step")
+    epoch = Epoch(config_of("single-stage"))
+    epoch.parts = replace(epoch.parts, update=UPDATES[FitConfig(data="", out="", arch_update=arch_update).update])
+    epoch.run()
+    assert [name for name, _ in calls] == order * STEPS
 
 
 def test_one_level_learns_both_from_the_batch_of_the_weights():

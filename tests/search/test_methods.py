@@ -137,7 +137,7 @@ def test_a_part_of_a_run_is_continued_by_the_command_of_the_whole(tmp_path):
 
 def test_a_method_that_is_not_known_is_refused_with_those_that_are():
     for make in (lambda: config_of("q-darts"), lambda: CellConfig(**PLACES, method="q-darts")):
-        with pytest.raises(ValueError, match=r"'q-darts'.* on a cell space; known: darts, .*, single-stage"):
+        with pytest.raises(ValueError, match=r"'q-darts'; did you mean 'p-darts'.* Known: darts, .*, single-stage"):
             make()
 
 

@@ -58,7 +58,8 @@ def fit(
             chosen for it. Default: what the data needs, at most an hour. With --epochs nothing is chosen.
         preset: Settings that go together, below all that is given; nothing is chosen then.
         plan_only: Only print what would be chosen, as a file for --config.
-        task: Default: as the data looks.
+        task: Default: as the data looks. There are also language and stereo, and those that were registered; each has
+            options of its own, which `wholenet fit --task NAME --help` shows.
     """
     found = given(
         FitConfig,

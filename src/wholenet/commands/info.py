@@ -8,9 +8,6 @@ from wholenet.search.config import parse_size
 from wholenet.spaces.cell_tables import is_cell_space
 from wholenet.spaces.sizes import GRID_SIZES, grid_size
 
-WORDS = 10_000
-"""Of the vocabulary of the Penn Treebank."""
-
 
 def info(
     size: str,
@@ -39,24 +36,19 @@ def info(
         raise ValueError(f"--operations are of the grid and the cell spaces; {size} has its own")
     if not in_cells and not of_other:
         grid_size(size)
-    tasks = _tasks_of(size) if of_other else ()
-    of_pairs, of_text = tasks == ("stereo",), tasks == ("language",)
-    if of_pairs and classes is not None:
-        raise ValueError(f"--classes: {size} estimates disparity, which has no classes; leave it out")
-    if of_text and input is not None:
-        raise ValueError(f"--input: {size} reads text, whose words are counted one by one; leave it out")
-    height, width = parse_size(input or ("32x32" if in_cells else "1024x2048"))
-    classes = classes if classes is not None else WORDS if of_text else 10 if in_cells else 19
-    from wholenet.spaces.count import count  # imports torch
-
     name = size if in_cells or of_other else f"grid-{size}"
+    from wholenet.jobs.catalog import counted_on  # imports torch
+    from wholenet.spaces.count import count
+
+    on = counted_on(name)
+    if on.no_outputs and classes is not None:
+        raise ValueError(f"--classes: {size} {on.no_outputs}; leave it out")
+    if on.no_size and input is not None:
+        raise ValueError(f"--input: {size} {on.no_size}; leave it out")
+    height, width = parse_size(input or on.size)
+    classes = on.outputs if classes is None else classes
     counts = count(name, num_classes=classes, height=height, width=width, **settings)
-    read = f"{classes} classes, one image of {height}x{width}"
-    if of_text:
-        read = f"one word, of a vocabulary of {classes:,}"
-    elif of_pairs:
-        read = f"one pair of {height}x{width}"
-    print(f"{name}, {read}")
+    print(f"{name}, {on.one.format(outputs=classes, size=f'{height}x{width}')}")
     print(f"parameters   {counts.parameters:14,}   (architecture parameters not included)")
     print(f"architecture {counts.architecture_parameters:14,}")
     print(f"FLOPs        {counts.flops / 1e9:14.3f} G (plain form, as papers count; 2 per multiply-add)")
@@ -71,10 +63,3 @@ def _is_model(name: str) -> bool:
     from wholenet.spaces.space import known_names
 
     return name in known_names(SPACES)
-
-
-def _tasks_of(name: str) -> tuple[str, ...]:
-    """What the model of that name is for; empty: anything."""
-    from wholenet.spaces.catalog import find  # imports torch
-
-    return find(name)[0].tasks

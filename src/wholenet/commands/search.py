@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, in_all_processes, of_machine, print_as_file
 from wholenet.data.sets import Task
-from wholenet.files import shown
 from wholenet.option_files import NONE
 from wholenet.search.cell_config import MACHINE, SEARCHES, CellConfig, cell_config
 from wholenet.search.methods import METHODS
@@ -51,12 +50,6 @@ def search(
         print_config=print_config,
         beside=["task"],
     )
-    method = found.get("method", "darts")
-    if resume is None and (not isinstance(method, str) or method not in METHODS):
-        raise ValueError(
-            f"method {shown(method)} does not fit the space {shown(found.get('space', 'darts'))}; those that do: "
-            f"{', '.join(METHODS)}"
-        )
     if print_config:
         print_as_file(cell_config(**{"data": "", "out": "", **found}))
         return

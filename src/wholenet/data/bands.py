@@ -109,18 +109,15 @@ def bands_with_header(path: str | Image, bands: Bands = "auto", max_megapixels: 
 
 def _stacked(image: Stacked, bands: Bands, max_megapixels: float) -> Opened:
     """The bands of all files, in their order, each read as it is stored."""
-    found: list[Opened] = []
-    for file in image.files:
-        try:
-            found.append(bands_with_header(file, "stored" if bands == "auto" else bands, max_megapixels))
-        except PictureError as error:
-            raise PictureError(image.place, error.kind, f"{file.name}: {error.reason}", error.advice) from error
+    each = "stored" if bands == "auto" else bands
+    found = [bands_with_header(file, each, max_megapixels) for file in image.files]
     kinds = [(one.pixels.shape[:2], one.pixels.dtype.name) for one in found]
     for file, (size, kind) in zip(image.files, kinds, strict=True):
         if (size, kind) != kinds[0]:
             told = [f"{h}x{w} (height x width) of {of}" for (h, w), of in ((size, kind), kinds[0])]
-            reason = f"{file.name} is {told[0]}, and {image.files[0].name} {told[1]}"
-            raise PictureError(image.place, "bands", reason, "Give all channels of an image one size and one type.")
+            reason = f"a channel of {told[0]}, and the first of {told[1]}"
+            advice = "Give all channels of an image one size and one type."
+            raise PictureError(file, "bands", reason, advice)
     missing = [np.zeros(one.pixels.shape, bool) if one.missing is None else one.missing for one in found]
     return Opened(
         np.concatenate([one.pixels for one in found], axis=2),

@@ -7,14 +7,18 @@ Letters: H x W pixels, K classes.
 from __future__ import annotations
 
 import os
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from wholenet.data.finding import EXAMPLES
 from wholenet.data.pixels import PHOTO, TYPES, Pixels, band_stats, is_photo, pixels_of
 from wholenet.data.sample import IGNORE, Classes, DataError, Sample, SegmentationData
+from wholenet.data.stored import PictureError
 
 _SHOWN_PROBLEMS = 10
 PAPER_CROP = (512, 1024)
@@ -73,7 +77,9 @@ def joined_stats(parts: Sequence[SplitStats]) -> SplitStats:
 class _Read:
     """One sample, read: its size and its pixels per mask value (256 numbers); or what is wrong with it."""
 
+    name: str = ""
     problem: str = ""
+    """What is wrong; what a data set says of itself has the name in it."""
     size: tuple[int, int] = (0, 0)
     counts: np.ndarray | None = None
 
@@ -98,8 +104,8 @@ def check_split(
         progress: called with (samples done, samples in all) after each, in the calling thread.
 
     Raises:
-        DataError: one for all problems together, naming the first ten and their number; or if the split is empty or
-            every pixel is ignored.
+        DataError: one for all problems together, each of which is said once, and their number; or if the split is
+            empty or every pixel is ignored.
     """
     if len(data) == 0:
         raise DataError(f"{name}: this split is empty")
@@ -108,7 +114,7 @@ def check_split(
         findings.append(finding)
         if progress:
             progress(len(findings), len(data))
-    _refuse_problems([finding.problem for finding in findings if finding.problem], len(data), name)
+    _refuse_problems([finding for finding in findings if finding.problem], len(data), name)
     return _summed(findings, classes, name)
 
 
@@ -194,17 +200,18 @@ def _examine(data: SegmentationData, index: int, classes: Classes, pixels: Pixel
     try:
         sample = data[index]
     except (OSError, ValueError) as error:  # a DataError is a ValueError; other people's data sets raise their own
-        return _Read(str(error) if isinstance(error, DataError) else f"sample {index}: {error!r}")
+        if isinstance(error, PictureError):
+            return _Read(error.place, f"{error.reason}. {error.advice}")
+        return _Read(*(("", str(error)) if isinstance(error, DataError) else (f"sample {index}", repr(error))))
+    name = f"sample {index} ({sample.name})"
     problem = _misshapen(sample, pixels)
     if problem:
-        return _Read(f"sample {index} ({sample.name}): {problem}")
+        return _Read(name, problem)
     counts = np.bincount(sample.mask.ravel(), minlength=256)
     strange = [value for value in np.flatnonzero(counts).tolist() if value >= len(classes) and value != IGNORE]
     if strange:
         listed = ", ".join(f"{value} ({counts[value]} pixels)" for value in strange[:10])
-        return _Read(
-            f"sample {index} ({sample.name}): mask values {listed}; expected 0..{len(classes) - 1} or {IGNORE}"
-        )
+        return _Read(name, f"mask values {listed}; expected 0..{len(classes) - 1} or {IGNORE}")
     return _Read(size=sample.mask.shape, counts=counts)
 
 
@@ -221,11 +228,22 @@ def _misshapen(sample: Sample, pixels: Pixels) -> str:
     return ""
 
 
-def _refuse_problems(problems: list[str], total: int, name: str) -> None:
-    if problems:
-        shown = "\n".join(f"- {problem}" for problem in problems[:_SHOWN_PROBLEMS])
-        more = f"\n- and {len(problems) - _SHOWN_PROBLEMS} more" if len(problems) > _SHOWN_PROBLEMS else ""
-        raise DataError(f"{name}: {len(problems)} of {total} samples cannot be used:\n{shown}{more}")
+def _refuse_problems(found: list[_Read], total: int, name: str) -> None:
+    """What holds for several samples, but for numbers, is said once."""
+    if not found:
+        return
+    groups: dict[str, list[_Read]] = defaultdict(list)
+    for one in found:
+        groups[re.sub(r"\d+", "#", one.problem)].append(one)
+    lines = []
+    for group in groups.values():
+        others = [one.name for one in group[1 : 1 + EXAMPLES] if one.name]
+        more = ", ..." if len(group) > 1 + EXAMPLES else ""
+        also = f"; so it is with {', '.join(others)}{more}" if others else ""
+        lines.append(f"- {group[0].name}: {group[0].problem}{also}" if group[0].name else f"- {group[0].problem}")
+    rest = f"\n- and {len(lines) - _SHOWN_PROBLEMS} more" if len(lines) > _SHOWN_PROBLEMS else ""
+    shown = "\n".join(lines[:_SHOWN_PROBLEMS])
+    raise DataError(f"{name}: {len(found)} of {total} samples cannot be used:\n{shown}{rest}")
 
 
 def _summed(findings: list[_Read], classes: Classes, name: str) -> SplitStats:

@@ -39,7 +39,7 @@ def unusable(found: Surveyed) -> list[Finding]:
             groups[error.kind, re.sub(r"\d+", "#", error.reason)].append((path, error))
         for (kind, _), group in groups.items():
             first = group[0][1]
-            files = [path for path, _ in group]
+            files = sorted(error.place for _, error in group)
             findings += of_files("error", kind, files, f"cannot be used: {first.reason}", first.advice, noun=noun)
     return findings
 

@@ -47,20 +47,16 @@ class ObjectMask:
         Raises:
             PictureError: if it cannot be read, has another size, or more than two values.
         """
-        name = self.file.name
-        try:
-            size = upright_size(self.file)
-            if size != (height, width):
-                found = f"is {size[0]}x{size[1]}, and the image {height}x{width} (height x width)"
-                raise PictureError(self.file, "size", found, "Both must have one size.")
-            codes = read_raw_mask(self.file, inf).codes
-        except PictureError as error:
-            raise PictureError(self.file, error.kind, f"{name}: {error.reason}", error.advice) from error
+        size = upright_size(self.file)
+        if size != (height, width):
+            found = f"{size[0]}x{size[1]}, and the image {height}x{width} (height x width)"
+            raise PictureError(self.file, "size", found, "Both must have one size.")
+        codes = read_raw_mask(self.file, inf).codes
         marked = codes != 0
         if marked.any() and (codes[marked] != codes[marked][0]).any():
             values = np.unique(codes).tolist()
             found = f"{len(values)} values ({', '.join(map(str, values[:5]))}{', ...' if len(values) > 5 else ''})"
-            raise PictureError(self.file, "mode", f"{name}: {found}, in the mask of one object", _ADVICE)
+            raise PictureError(self.file, "mode", f"{found}, in the mask of one object", _ADVICE)
         rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
         if not len(rows):
             return Window(0, 0, marked[:0, :0])

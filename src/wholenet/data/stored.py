@@ -49,10 +49,13 @@ class PictureError(DataError):
     """One image or mask file cannot be used."""
 
     def __init__(self, path: str | Path, kind: str, reason: str, advice: str) -> None:
-        super().__init__(f"{path}: {reason}. {advice}")
+        self.place = str(path)
+        """The file; of what several files make up, that which is meant."""
+        super().__init__(f"{self.place}: {reason}. {advice}")
         self.kind = kind
         """"unreadable", "too-large", "frames", "bands", "depth", "bits", "misread", "polarity" or "mode"."""
         self.reason = reason
+        """What is wrong; the same for all files of which it holds, but for numbers."""
         self.advice = advice
 
 

@@ -167,11 +167,9 @@ def _read(config: dict[str, Any], where: str) -> _Config:
 
 def _registered(known: Registry[Found], name: str, where: str) -> Found:
     try:
-        return known[name]
+        return known.called(name)
     except UnknownName as error:
-        raise ValueError(
-            f"{where}: {error}. If it is somebody's own, the module that registers it has to be imported first"
-        ) from error
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _card(read: _Config, facts: dict[str, Any]) -> str:

@@ -9,19 +9,37 @@ from wholenet.checked import settings_from
 from wholenet.jobs.language import LANGUAGE
 from wholenet.jobs.segmentation import SEGMENTATION
 from wholenet.jobs.stereo import STEREO
-from wholenet.jobs.task import Task
+from wholenet.jobs.task import Counted, Task
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.search.config import grid_parts
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import with_interval
-from wholenet.search.task_config import TaskConfig
+from wholenet.search.task_config import TaskConfig, check_apart
 from wholenet.search.train_config import TrainConfig
+from wholenet.spaces.catalog import SPACES, find
 
 TASKS: Registry[Task] = Registry(
     "task", {"segmentation": SEGMENTATION, "language": LANGUAGE, "stereo": STEREO}, load_plugins
 )
 """By name; :func:`wholenet.register` adds to them. Classification is the cells' own so far (``cells/``)."""
+
+
+CLASSIFIED = Counted(outputs=10, size="32x32")
+"""Of networks that classify, whose runs are no task's here: CIFAR-10."""
+
+
+def counted_on(model: str) -> Counted:
+    """On what the networks of :func:`wholenet.spaces.catalog.create_model`'s ``model`` are counted, as their task says;
+    of a space for any task, as images with masks.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    space, _ = find(model)
+    if "classification" in space.tasks:
+        return CLASSIFIED
+    return task_called(next(iter(space.tasks), "segmentation")).counted
 
 
 def task_called(name: str) -> Task:
@@ -77,4 +95,6 @@ def task_config(task: str, method: str | None = None, **given: Any) -> TaskConfi
     parts = {**grid_parts(method), **ours, **own}
     made = TaskConfig(**with_interval({**parts, **config, "task": task, "method": method}))
     made.check_asked()
+    if made.space in SPACES:
+        check_apart(task, kind.settings, made.space, SPACES[made.space].settings)
     return made

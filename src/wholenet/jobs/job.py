@@ -113,7 +113,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
             (range(phase.first, phase.end) for phase in phases if phase.moves_architecture), range(0)
         ),
         after_epoch=_after_epoch(task, config, state, removal),
-        begin=partial(_begin, state, config, data.size(), device, plain(console)),
+        begin=partial(choose_execution, state.model, config, data.size(), device, plain(console)),
         too_large=lambda reason: memory_advice(run, data.network(), data.size(), device, reason),
     )
 
@@ -209,17 +209,6 @@ class _Outcome:
         """Whether the network that is kept is not the last epoch's."""
         records = self.state.records
         return self.config.keep == "best" and best_record(records, self.task.score) is not records[-1]
-
-
-def _begin(
-    state: TrainState,
-    config: TrainConfig,
-    size: tuple[int, int] | None,
-    device: torch.device,
-    say: Callable[[str], None],
-) -> None:
-    if size is not None:
-        choose_execution(state.model, config, size, device, say)
 
 
 def _removal(run: RunFolder, state: TrainState, phases: Sequence[Phase], say: Callable[[str], None]) -> Removal | None:

@@ -28,7 +28,7 @@ from wholenet.data.text.vocabulary import END, MOST_WORDS
 from wholenet.data.text.windows import Walk, divided, fingerprint, in_columns
 from wholenet.deploy.language import LANGUAGE as ANSWER
 from wholenet.deploy.language import floors_of, language_answer, surprise_of_lines
-from wholenet.jobs.task import Task, Watched, settings_of
+from wholenet.jobs.task import Counted, Task, Watched, settings_of
 from wholenet.report.progress import plain
 from wholenet.report.surprise import SURPRISE, draw_surprise
 from wholenet.run import Scored
@@ -328,5 +328,10 @@ LANGUAGE = Task(
     parts=parts,
     floors=TextData.floors,
     pace=TextData.pace,
+    counted=Counted(
+        one="one word, of a vocabulary of {outputs:,}",
+        outputs=10_000,  # of the Penn Treebank
+        no_size="reads text, whose words are counted one by one",
+    ),
     after_epoch=after_epoch,
 )

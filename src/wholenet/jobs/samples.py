@@ -23,7 +23,7 @@ from wholenet.data.stream import Order
 from wholenet.deploy.answer import AnswerKind
 from wholenet.files import require_keys
 from wholenet.jobs.streams import DrawnStreams
-from wholenet.jobs.task import Task, Watched, settings_of
+from wholenet.jobs.task import Counted, Task, Watched, settings_of
 from wholenet.report.progress import plain
 from wholenet.run import Scored
 from wholenet.search.draw import steps_per_epoch
@@ -57,6 +57,10 @@ class Samples:
     """(input, target, random source) -> the same, changed; of what is trained on."""
 
 
+COUNTED = Counted(one="{outputs} outputs, one input made of an image of {size}", outputs=1)
+"""On what networks for pairs are counted, if nothing is said."""
+
+
 def sample_task(
     name: str,
     *,
@@ -66,6 +70,7 @@ def sample_task(
     score: Score,
     settings: type,
     constant: Callable[[Tensor], float] | None = None,
+    counted: Counted = COUNTED,
 ) -> Task:
     """A task whose data are pairs. Register it: ``wholenet.register(sample_task(...))``.
 
@@ -78,6 +83,7 @@ def sample_task(
         score: its name, and whether more is better.
         settings: a frozen dataclass of numbers, words and truth values: options of its runs.
         constant: targets of what is held out -> the score of the best constant answer.
+        counted: on what `wholenet info` counts its networks.
     """
 
     def prepare(config: TaskConfig, console: Console) -> SampleData:
@@ -98,6 +104,7 @@ def sample_task(
         score=score,
         answer=_answer(name, read, metric, score, settings),
         unscored={score.name: None},
+        counted=counted,
     )
     return task
 

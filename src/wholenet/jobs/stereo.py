@@ -43,7 +43,7 @@ from wholenet.deploy.stereo import (
 )
 from wholenet.deploy.stereo import STEREO as ANSWER
 from wholenet.jobs.streams import DrawnStreams
-from wholenet.jobs.task import Task, Watched, settings_of
+from wholenet.jobs.task import Counted, Task, Watched, settings_of
 from wholenet.report.disparity import DISPARITY, SHOWN, draw_disparities
 from wholenet.report.progress import plain
 from wholenet.run import Scored
@@ -327,4 +327,5 @@ STEREO = Task(
     recipe=recipe,
     floors=StereoData.floors,
     pace=StereoData.pace,
+    counted=Counted(one="one pair of {size}", no_outputs="estimates disparity, which has no classes"),
 )

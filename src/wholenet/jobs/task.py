@@ -104,6 +104,22 @@ class Data(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Counted:
+    """On what the networks of a task are counted (`wholenet info`)."""
+
+    one: str = "{outputs} classes, one image of {size}"
+    """What one input is, for people: with the ``outputs`` of the network and the ``size`` of an image."""
+    outputs: int = 19
+    """Where no number is given."""
+    size: str = "1024x2048"
+    """HEIGHTxWIDTH where none is given."""
+    no_outputs: str = ""
+    """Why their number cannot be chosen; "": it can."""
+    no_size: str = ""
+    """Why there is no size; "": there is."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """What a run is of. A run is space x task x method x protocol."""
 
@@ -127,6 +143,8 @@ class Task:
     """Its data -> scores of simple answers that people are told beside the network's, by what they are."""
     pace: Callable[[Any, Any], Pace] = lambda _data, _config: IMAGES
     """Its data, its config -> what people are told of how fast a run is."""
+    counted: Counted = Counted()
+    """On what its networks are counted."""
     after_epoch: Callable[[TrainState, Any], None] | None = None
     """(state, config), after an epoch's record: what changes from then on."""
 

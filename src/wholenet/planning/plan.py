@@ -33,6 +33,7 @@ from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.folder import Folder
 from wholenet.search.protocols import plan_phases
 from wholenet.search.removal import check_phases
+from wholenet.search.run_folder import check_space
 
 LONGEST = 60.0
 """Minutes of a run for which none were given, at most."""
@@ -115,6 +116,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
         )
     if base.budget is not None and not base.narrower:
         check_phases(plan_phases(base))
+    check_space(base)
     beginning = find_beginning(base, plain(console))
     data = MaskData(prepare(base if "batch" in given else replace(base, batch=2), console))
     checked = (1 + len(budgets)) * (time.perf_counter() - started)

@@ -206,8 +206,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
             operation_names(self.operations, EXAMPLE)
             if self.space in OWN_CELLS:
                 raise ValueError(f"operations={self.operations!r}: space {self.space!r} has its own; leave them out")
-        if self.method not in METHODS:
-            raise ValueError(f"method={self.method!r} is unknown on a cell space; known: {', '.join(METHODS)}")
+        METHODS.called(self.method)  # which says what there is
         if self.channels % (2 * self.groups):
             raise ValueError(
                 f"channels={self.channels}: expected a multiple of {2 * self.groups} with groups={self.groups}"
@@ -340,8 +339,7 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     Raises:
         ValueError: for an unknown method or space, parts that do not go together, or a logger that is not there.
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r} on a cell space; known: {', '.join(METHODS)}")
+    METHODS.called(method)  # which says what there is
     varied = {name for special in METHODS[method].searches for name in special}
     if fixed := sorted(varied & set(given)):
         raise ValueError(f"method {method!r} searches with several values of {fixed[0]}; leave it out")

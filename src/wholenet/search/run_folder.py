@@ -24,13 +24,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from wholenet.architecture import RELAXATIONS
+from wholenet.data.transforms import check_transform
 from wholenet.search.config import GRID_SETTINGS, SIZE_NAMES, FitConfig
 from wholenet.search.folder import Folder
+from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.cell_space import CellSpace
+from wholenet.spaces.option_costs import check_costs
+from wholenet.spaces.sizes import GRIDS
 from wholenet.spaces.space import Facts, Space, Spec
 
 
@@ -164,3 +169,41 @@ def space_of(config: TrainConfig) -> tuple[Space, Any]:
     if foreign := [name for name in SIZE_NAMES if name in config.settings and name not in known]:
         raise ValueError(f"{foreign[0]} is of the space 'grid'; space {space.name!r} has its own settings")
     return space, space.settings_of(config.settings)
+
+
+def check_space(config: TrainConfig) -> tuple[Space, Any]:
+    """:func:`space_of` a new run, once it is sure that the space has what ``config`` asks of it, and that what it names
+    is registered. No data is needed for that.
+
+    Raises:
+        ValueError: saying what it lacks.
+    """
+    space, settings = space_of(config)
+    if PROTOCOLS[config.protocol].retrains and (space.genotype is None or not space.genotype.decodes):
+        raise ValueError(
+            f"protocol={config.protocol!r} cuts a discrete network out of the supernet, and space {space.name!r} has "
+            "no decoding; train it with protocol='single-stage'"
+        )
+    known = () if space.genotype is None else space.genotype.decodings
+    if PROTOCOLS[config.protocol].retrains and known and config.decoding not in known:
+        raise ValueError(
+            f"decoding={config.decoding!r}: networks of space {space.name!r} are decoded by {' or '.join(known)}; give "
+            f"decoding={known[0]!r}"
+        )
+    if PROTOCOLS[config.protocol].retrains and not config.retrain_epochs and not isinstance(config, FitConfig):
+        raise ValueError(
+            f"protocol={config.protocol!r} makes its second stage as costly as the rest by counting multiply-adds, "
+            "which is done for images with masks alone; say how long it is: give retrain_epochs"
+        )
+    if config.regularizer == "cost":
+        check_costs(space)
+    for registry, name in ((REGULARIZERS, config.regularizer), (RELAXATIONS, config.relaxation)):
+        registry.called(name)  # which says what there is
+    if isinstance(config, FitConfig):
+        check_transform(config.transform, config.workers)
+    if isinstance(config, FitConfig) and config.space not in GRIDS and (config.entropy_alpha or config.entropy_beta):
+        raise ValueError(
+            f"entropy_alpha and entropy_beta are of the grid's operations and edges; space {space.name!r} takes "
+            "regularizer or method"
+        )
+    return space, settings

@@ -134,13 +134,17 @@ def schedule_of(config: TrainConfig, phases: Sequence[Phase], steps_per_epoch: i
 
 
 def choose_execution(
-    model: Supernet, config: TrainConfig, crop: tuple[int, int], device: torch.device, say: Callable[[str], None]
+    model: Supernet,
+    config: TrainConfig,
+    crop: tuple[int, int] | None,
+    device: torch.device,
+    say: Callable[[str], None],
 ) -> None:
     """Let the weight steps of ``model`` run as ``config`` says, if that works; ``say`` is told what was found."""
     if config.execution == "eager":
         return
-    if SPACES[config.space].example is not None:
-        say(f"networks for pairs of images run operation by operation: --execution {config.execution} is left")
+    if crop is None or SPACES[config.space].example is not None:
+        say(f"networks that read no single images run operation by operation: --execution {config.execution} is left")
         return
     if parallel.processes() > 1:
         say(f"several processes run operation by operation: --execution {config.execution} is left")

@@ -35,3 +35,17 @@ class TaskConfig(TrainConfig):
                 f"space='grid' is for segmentation; task={shown(self.task)} needs a space that takes it: {give}"
             )
         super().__post_init__()
+
+
+def check_apart(task: str, of_task: type[Any], space: str, of_space: type[Any]) -> None:
+    """Make sure that no setting of a task is called as one of a space: both are options of one run.
+
+    Raises:
+        ValueError: naming the first that is.
+    """
+    both = {field.name for field in dataclasses.fields(of_task)} & {f.name for f in dataclasses.fields(of_space)}
+    if both:
+        raise ValueError(
+            f"task {task!r} and space {space!r} both have a setting {min(both)!r}, and a run of both has one option of "
+            "that name: give one of them another name"
+        )

@@ -94,7 +94,15 @@ def _both_forms(model: Supernet, x: Tensor) -> tuple[int, int]:
 
     def flops(plain: bool) -> int:
         with plain_form(model, plain=plain), FlopCounterMode(display=False) as counter, torch.no_grad():
-            model.net(inputs, weights)
+            try:
+                model.net(inputs, weights)
+            except (RuntimeError, AttributeError, TypeError) as error:
+                if example is not None:
+                    raise
+                raise ValueError(
+                    f"a network of the space {model.spec.space!r} cannot be counted on an image of {list(x.shape)} "
+                    f"({error}); a space whose networks take something else says what, by example=..."
+                ) from error
         return counter.get_total_flops()
 
     return flops(True), flops(False)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import correlation, mean
+from statistics import mean
 from typing import Any
 
 from wholenet.jobs.catalog import task_called
+from wholenet.ranks import rank_correlation
 from wholenet.studies.drawing import draw_arms
 from wholenet.studies.paired import Difference, paired_where_both
 from wholenet.studies.result import Result, Table, spread
@@ -217,15 +218,9 @@ def size_and_score(rows: Sequence[Row], place: str) -> float | None:
     1.0
     """
     pairs = [(found["parameters"], found[place]) for row in rows for found in row.trained if found is not None]
-    sizes, scores = (_ranks([pair[i] for pair in pairs]) for i in (0, 1))
-    if len(pairs) < 3 or len(set(sizes)) == 1 or len(set(scores)) == 1:
+    if len(pairs) < 3:
         return None
-    return correlation(sizes, scores)
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """The place of each among the others, equal ones in the middle of theirs."""
-    return [sum(other < value for other in values) + sum(other == value for other in values) / 2 for value in values]
+    return rank_correlation(*([pair[i] for pair in pairs] for i in (0, 1)))
 
 
 def _range(random: Sequence[Row], place: str, digits: int) -> str:

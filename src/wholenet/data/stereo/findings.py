@@ -13,8 +13,9 @@ import numpy as np
 from wholenet.data.finding import EXAMPLES, Finding, of_files, of_two_splits
 from wholenet.data.sample import DataError
 from wholenet.data.stereo.facts import BINS, PairFacts, TruthFacts
-from wholenet.data.stereo.matching import Matches, rank_correlation
+from wholenet.data.stereo.matching import Matches
 from wholenet.data.stored import PictureError
+from wholenet.ranks import rank_correlation
 
 MOSTLY = 0.75
 """Share of the known pixels with 0 from which on 0 seems to stand for unknown."""
@@ -54,9 +55,7 @@ def of_pairs(facts: Sequence[PairFacts]) -> list[Finding]:
         if not isinstance(first, PictureError):
             findings.append(Finding("error", kind, str(first), count=len(group)))
             continue
-        files = [
-            str(problem).partition(f": {problem.reason}")[0] for problem in group if isinstance(problem, PictureError)
-        ]
+        files = [problem.place for problem in group if isinstance(problem, PictureError)]
         findings += of_files("error", kind, files, f"cannot be used: {first.reason}", first.advice, noun="file")
     differ = [pair for pair in facts if pair.differ]
     if differ:
@@ -185,7 +184,7 @@ def _of_truth(found: Matches) -> list[Finding]:
     truth, measured = found.truth[fit], found.columns[fit]
     if len(truth) < LEAST_POINTS:
         return []
-    alike = rank_correlation(truth, measured)
+    alike = rank_correlation(truth, measured) or 0.0
     if alike <= -0.5:
         what = (
             f"the truth looks like depth: it is smaller where the images differ more (rank correlation {alike:.2f} at "

@@ -101,15 +101,3 @@ def _grey(image: NDArray[np.uint8], factor: float) -> NDArray:
         return grey
     size = (round(image.shape[1] * factor), round(image.shape[0] * factor))
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-
-
-def rank_correlation(one: NDArray, other: NDArray) -> float:
-    """Spearman's, of values most of which differ; 0 where either has one value alone.
-
-    >>> rank_correlation(np.array([1.0, 2, 9]), np.array([5.0, 4, 1]))
-    -1.0
-    """
-    if len(set(one.tolist())) < 2 or len(set(other.tolist())) < 2:
-        return 0.0
-    ranks = np.argsort(np.argsort(np.stack([one, other])))
-    return round(float(np.corrcoef(ranks[0], ranks[1])[0, 1]), 6)
