@@ -25,4 +25,5 @@ def rank_correlation(one: Sequence[float] | NDArray, other: Sequence[float] | ND
 
 def _ranks(values: ArrayLike) -> NDArray[np.float64]:
     _, place, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[place]
+    middles: NDArray[np.float64] = np.cumsum(counts) - (counts - 1) / 2
+    return middles[place]
