@@ -20,10 +20,9 @@ def rank_correlation(one: Sequence[float] | NDArray, other: Sequence[float] | ND
     ranks = [_ranks(values) for values in (one, other)]
     if any(not np.ptp(found) for found in ranks):
         return None
-    return round(float(np.corrcoef(ranks)[0, 1]), 12)
+    return round(float(np.asarray(np.corrcoef(ranks)).ravel()[1]), 12)
 
 
 def _ranks(values: ArrayLike) -> NDArray[np.float64]:
     _, place, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
-    middles: NDArray[np.float64] = np.cumsum(counts) - (counts - 1) / 2
-    return middles[place]
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]
