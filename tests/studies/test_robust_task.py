@@ -12,10 +12,11 @@ from rich.console import Console
 import wholenet
 import wholenet.studies.robust_tables as tables
 from wholenet.cli import main
+from wholenet.files import read_yaml
 from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.recurrent.genotype import decode
-from wholenet.spaces.recurrent.space import RECURRENT, RecurrentSettings
+from wholenet.spaces.recurrent.space import RECURRENT
 from wholenet.studies.paired import paired
 from wholenet.studies.pool import Pool
 from wholenet.studies.robust_page import Row, verdict
@@ -92,9 +93,9 @@ def test_the_study_on_language_tells_of_all_its_networks_and_runs_nothing_twice(
     # The rule fires at the second look, and goes back to the first.
     assert facts["stopped_at"] == [0]
     assert facts["arms"]["L2 x 1, stopped early"]["eigenvalue"] == [records[0]["eigenvalue"]]
-    (early,) = facts["genotypes"]["L2 x 1, stopped early"]
     weights = {"alpha": torch.tensor(records[0]["logits"]["alpha"]).softmax(-1)}
-    assert RECURRENT.read_genotype(early, RecurrentSettings()) == decode(weights)
+    early = pool.genotype_file("recurrent", decode(weights), RECURRENT.write_genotype)
+    assert facts["genotypes"]["L2 x 1, stopped early"] == [read_yaml(early)["genotype"]]
 
     (trained,) = pool.done([setting.training(early)])
     assert facts["arms"]["L2 x 1, stopped early"]["trained"][0]["validation"] == trained.records()[-1]["perplexity"]

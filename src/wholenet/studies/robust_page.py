@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
 
+from wholenet.files import read_yaml
 from wholenet.jobs.catalog import task_called
 from wholenet.ranks import rank_correlation
 from wholenet.studies.drawing import draw_arms
@@ -124,7 +125,10 @@ def page_of(setting: TaskSetting, found: Found, describe: Sequence[str]) -> Resu
             "controls": {row.name: _plain(row) for row in found.controls},
             "floors": found.floors,
             "stopped_at": list(found.stopped_at),
-            "genotypes": {name: list(paths) for name, paths in found.genotypes.items()},
+            "genotypes": {
+                name: [None if path is None else read_yaml(path)["genotype"] for path in paths]
+                for name, paths in found.genotypes.items()
+            },
             "minus_random": {
                 name: {place: difference and difference.bounds() for place, difference in of_row.items()}
                 for name, of_row in differences.items()
