@@ -288,9 +288,14 @@ def test_a_start_that_is_refused_leaves_the_place_free(discs, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("where", "step"), [("segmentation.evaluate", STEPS), ("job.save_model", STEPS), ("job.draw_run", 0)]
+    ("where", "said"),
+    [
+        ("segmentation.evaluate", f"after step {STEPS} of {STEPS}; saved"),
+        ("job.save_model", f"after step {STEPS} of {STEPS}; saved"),
+        ("job.draw_run", "after epoch 3; saved"),
+    ],
 )
-def test_a_signal_between_the_epochs_loses_nothing(where, step, run, discs, tmp_path):
+def test_a_signal_between_the_epochs_loses_nothing(where, said, run, discs, tmp_path):
     def asked(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGTERM)
         raise AssertionError("the signal came later")
@@ -298,7 +303,7 @@ def test_a_signal_between_the_epochs_loses_nothing(where, step, run, discs, tmp_
     out = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(f"wholenet.jobs.{where}", asked)
-        with pytest.raises(Interrupted, match=f"after step {step} of {STEPS}; saved"):
+        with pytest.raises(Interrupted, match=said):
             wholenet.fit(discs, out, **SMALL)
     wholenet.resume(out)
     assert_same_run(out, run)

@@ -9,7 +9,7 @@ from pathlib import Path
 from wholenet.data.class_folders import class_layout, split_of
 from wholenet.data.coco import coco_files
 from wholenet.data.detect import find_tree, layout_of
-from wholenet.data.folder import IMAGE_SUFFIXES
+from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.formats import other_format
 from wholenet.data.guess import doubt, each_has_its_mask, guess_layout
 from wholenet.data.labelled import form_of
@@ -111,8 +111,10 @@ def may_be_labelled(where: str | Path) -> bool:
 
 
 def surely_labelled(where: str | Path) -> bool:
-    """Whether a folder holds labelled images, and nothing that speaks for masks."""
-    if data_set(where) is not None or not Path(where).expanduser().is_dir():
+    """Whether a folder holds labelled images as files, and nothing that speaks for masks. Tables say what they hold
+    once they are opened."""
+    root = Path(where).expanduser()
+    if data_set(where) is not None or not root.is_dir() or files_below(root, (".parquet",)):
         return False
     try:
         return task_of(where) == "classification"
