@@ -478,6 +478,7 @@ def test_an_option_of_another_task_is_refused_with_that_task(capsys, patches):
         (["export", "nowhere", "--out", "x.onnx"], ["nowhere holds no model"]),
         (["export", "nowhere", "--out", "x", "--format", "caffe"], ["'onnx', 'torch'"]),
         (["diagnose", "nowhere"], ["nowhere holds no run"]),
+        (["diagnose", "nowhere", "--tolerance", "0.3"], ["nowhere holds no run"]),
         (["decode", "nowhere", "--out", "x"], ["nowhere holds no model"]),
         (["decode", "nowhere"], ["required: decode.out"]),
         (["decode", "x", "--out", "y", "--tau", "0.5"], ["--tau is for --decoding threshold alone"]),

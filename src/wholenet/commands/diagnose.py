@@ -53,6 +53,7 @@ def diagnose(
     from wholenet.report.data_check import printable
     from wholenet.report.diagnosis import check_diagnosis, table
     from wholenet.report.progress import counted
+    from wholenet.search.run_folder import RunFolder
 
     config = Path(run) / "config.yaml"
     if is_cell_run(Path(run)):
@@ -63,6 +64,7 @@ def diagnose(
         _tell_curvature(diagnose(run, device=device, **how), Path(run))
         return
     if how:
+        RunFolder(run)  # which says if there is none
         raise ValueError(
             f"--{next(iter(how))} is for a search on a cell space; of a segmentation run --curvature normalises by the "
             "batch, and iterates (Lanczos) to 0.001"
