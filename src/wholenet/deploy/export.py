@@ -73,24 +73,46 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
             then) an exported network that does not compute what the model does.
     """
     check_export(out, form)
-    out = Path(out)
     write, load = FORMATS[form]
-    network = model.network.cpu()
+    with checked_file(model, out) as (network, partial):
+        write(exportable(_flat(network)), description(model), partial)
+        check = _compare(load(partial), network, images, model.pixels)
+        refuse_difference(check.max_abs_error, check.max_abs_logit)
+    return check
+
+
+@contextmanager
+def checked_file(model: Any, out: str | Path) -> Iterator[tuple[Supernet[Any], Path]]:
+    """Within the block, the network of ``model`` on the CPU and a file beside ``out`` to write; that becomes ``out`` at
+    the end of the block, and goes where the block raises. The network goes back to its device."""
+    out = Path(out)
     partial = out.with_name(f"{out.stem}.partial{out.suffix}")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write(exportable(_flat(network)), description(model), partial)
-        check = _compare(load(partial), network, images, model.pixels)
-        if not check.max_abs_error <= TOLERANCE * check.max_abs_logit:  # not a number is not equal either
-            raise ValueError(
-                f"the exported network differs from the model by {check.max_abs_error:.2g} (logits up to "
-                f"{check.max_abs_logit:.2g}), which is more than rounding; nothing was written. Please report this"
-            )
+        yield model.network.cpu(), partial
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
-        network.to(model.device)
-    return check
+        model.network.to(model.device)
+
+
+def refuse_difference(error: float, largest: float, what: str = "logits", unit: str = "") -> None:
+    """Make sure that a file computes what its network does.
+
+    Args:
+        error: the largest difference between two outputs.
+        largest: output.
+        what: outputs are, for people.
+        unit: of them, likewise.
+
+    Raises:
+        ValueError: if they differ by more than rounding.
+    """
+    if not error <= TOLERANCE * largest:  # not a number is not equal either
+        raise ValueError(
+            f"the exported network differs from the model by {error:.2g}{unit} ({what} up to {largest:.2g}), which is "
+            "more than rounding; nothing was written. Please report this"
+        )
 
 
 def _flat(network: Supernet) -> nn.Module:

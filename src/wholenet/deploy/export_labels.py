@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from wholenet.deploy.classifier import CHANNELS, TrainedClassifier
-from wholenet.deploy.export import ENDS, TOLERANCE, Check, check_export, exportable, quiet_program
+from wholenet.deploy.export import ENDS, Check, check_export, checked_file, exportable, quiet_program, refuse_difference
 from wholenet.deploy.fold import without_norms
 from wholenet.deploy.onnx_check import seal
 from wholenet.deploy.onnx_model import FORMAT, METADATA
@@ -47,24 +47,12 @@ def export_classifier(model: TrainedClassifier, out: str | Path, form: str = "on
             then) a file that does not compute what the model does.
     """
     check_export(out, form)
-    out = Path(out)
-    partial = out.with_name(f"{out.stem}.partial{out.suffix}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    network = model.network.cpu()
-    try:
+    write, load = FORMS[form]
+    with checked_file(model, out) as (network, partial):
         flat = without_norms(network) if network.discrete else copy.deepcopy(network).eval()
-        write, load = FORMS[form]
         write(exportable(flat), torch.zeros(TRACED, CHANNELS, *model.size), json.dumps(_description(model)), partial)
         check = _compare(load(partial), network, model.size)
-        if not check.max_abs_error <= TOLERANCE * check.max_abs_logit:  # not a number is not equal either
-            raise ValueError(
-                f"the exported network differs from the model by {check.max_abs_error:.2g} (logits up to "
-                f"{check.max_abs_logit:.2g}), which is more than rounding; nothing was written. Please report this"
-            )
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
-        network.to(model.device)
+        refuse_difference(check.max_abs_error, check.max_abs_logit)
     return check
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.data.stereo.planes import draw_planes
-from wholenet.deploy.export import TOLERANCE, check_export
+from wholenet.deploy.export import check_export, checked_file, refuse_difference
 from wholenet.deploy.onnx_check import seal
 from wholenet.deploy.onnx_model import FORMAT, METADATA
 from wholenet.deploy.stereo import CHANNELS, TrainedStereo, least_size, normalized
@@ -82,22 +82,11 @@ def export_stereo(
         near = "x".join(str(max(1, round(side / least)) * least) for side in (height, width))
         raise ValueError(f"size {height}x{width}: this network takes multiples of {least}; give {near}")
     begin()
-    out = Path(out)
-    partial = out.with_name(f"{out.stem}.partial{out.suffix}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    network = _Estimating(model.network.cpu()).eval()
-    try:
+    with checked_file(model, out) as (own, partial):
+        network = _Estimating(own).eval()
         _write(network, (height, width), _description(model, (height, width)), partial)
         check = _compare(partial, network, (height, width), model.mean)
-        if not check.max_abs_error <= TOLERANCE * max(check.largest, 1.0):
-            raise ValueError(
-                f"the exported network differs from the model by {check.max_abs_error:.2g} px (disparities up to "
-                f"{check.largest:.2g}), which is more than rounding; nothing was written. Please report this"
-            )
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
-        model.network.to(model.device)
+        refuse_difference(check.max_abs_error, max(check.largest, 1.0), "disparities", " px")
     return check
 
 
