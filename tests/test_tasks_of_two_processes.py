@@ -1,17 +1,13 @@
 """Runs on texts and on stereo pairs in several processes: the same numbers as one, and one that writes."""
 
-import os
-
 import pytest
-import torch
 from rich.console import Console
 
 import toy_pairs
 import wholenet
-from forked import Forked
 from run_files import assert_equal, checkpoint, records, untimed
 from tasks_of_two_processes import CASES, both, came_to, write_data
-from two_processes import in_two
+from two_processes import assert_two_came_to, run_in_two
 
 QUIET = Console(quiet=True)
 
@@ -31,25 +27,12 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def done(data, tmp_path_factory):
     """The folder of the runs of two processes, and the folder of what each of the two found."""
-    out = tmp_path_factory.mktemp("two") / "runs"
-    found = out.with_name("runs-found")
-    out.mkdir()
-    found.mkdir()
-    env = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    process = Forked(in_two, both, (data, out), log=out.with_name("log"), env=env)
-    text = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, text
-    return out, found
+    return run_in_two(both, data, tmp_path_factory.mktemp("two"))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_two_processes_come_to_what_one_does(done, name, data, tmp_path):
-    expected = came_to(name, data, tmp_path)
-    first, second = (torch.load(done[1] / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
-    assert first.keys() == second.keys() == expected.keys()
-    for key, value in expected.items():
-        torch.testing.assert_close(first[key], value, rtol=1e-7, atol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
-        assert torch.equal(first[key], second[key]), key
+    assert_two_came_to(came_to(name, data, tmp_path), done[1], name)
 
 
 @pytest.mark.parametrize("task", ["language", "stereo"])

@@ -23,7 +23,7 @@ NEVER = {
     *("yaml.unsafe_load", "yaml.full_load", "yaml.unsafe_load_all", "yaml.full_load_all"),
     *("torch.jit.load", "torch.hub.load", "torch.package.PackageImporter", "runpy.run_path", "runpy.run_module"),
 }
-LOADS_ITS_OWN = {(f"deploy/{name}.py", "torch.export.load") for name in ("export", "export_labels")}
+LOADS_ITS_OWN = {("deploy/export.py", "torch.export.load")}
 """What is read there was written a moment before, by the same call."""
 
 

@@ -23,7 +23,7 @@ import torch.distributed.run as torchrun
 from torch.distributed.launcher.api import elastic_launch
 
 import fake_timm
-from forked import COMMAND
+from forked import COMMAND, Forked
 from run_files import Pictures
 from toy import shallow
 from wholenet import parallel
@@ -192,6 +192,28 @@ def in_two(work: Callable, argument) -> None:
             ended.join()
             if ended.exitcode:
                 raise SystemExit(f"process {both.index(ended)} of 2 ended with {ended.exitcode}")
+
+
+def run_in_two(both: Callable, data: Path, folder: Path) -> tuple[Path, Path]:
+    """``both((data, out))`` in two processes: ``out``, where the runs are, and the folder beside it of what each found."""
+    out = folder / "runs"
+    found = out.with_name("runs-found")
+    out.mkdir()
+    found.mkdir()
+    env = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    process = Forked(in_two, both, (data, out), log=out.with_name("log"), env=env)
+    text = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, text
+    return out, found
+
+
+def assert_two_came_to(expected: dict[str, torch.Tensor], found: Path, name: str) -> None:
+    """Both processes wrote what is ``expected`` of the run ``name``, and the two of them the same to the bit."""
+    first, second = (torch.load(found / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert first.keys() == second.keys() == expected.keys()
+    for key, value in expected.items():
+        torch.testing.assert_close(first[key], value, rtol=1e-7, atol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
+        assert torch.equal(first[key], second[key]), key
 
 
 def launched(words: list[str]) -> None:

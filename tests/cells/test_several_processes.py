@@ -1,15 +1,12 @@
 """Runs on labelled images in several processes: the same numbers as one, and one that writes."""
 
-import os
-
 import pytest
 import torch
 from cells_of_two_processes import CASES, WHOLE, both, config_of, trained, whole_run
 from rich.console import Console
 
-from forked import Forked
 from run_files import assert_equal, checkpoint, records, untimed
-from two_processes import in_two
+from two_processes import assert_two_came_to, run_in_two
 from wholenet.cells.retrain import retrain
 from wholenet.cells.search import resume_search, search
 
@@ -19,30 +16,12 @@ QUIET = Console(quiet=True)
 @pytest.fixture(scope="module")
 def done(patches, tmp_path_factory):
     """The folder of the runs of two processes, and the folder of what each of the two found."""
-    out = tmp_path_factory.mktemp("two") / "runs"
-    found = out.with_name("runs-found")
-    out.mkdir()
-    found.mkdir()
-    process = Forked(
-        in_two,
-        both,
-        (patches, out),
-        log=out.with_name("log"),
-        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
-    )
-    text = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, text
-    return out, found
+    return run_in_two(both, patches, tmp_path_factory.mktemp("two"))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_two_processes_come_to_what_one_does(done, name, patches, tmp_path):
-    expected = trained(name, patches, tmp_path)
-    first, second = (torch.load(done[1] / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
-    assert first.keys() == expected.keys()
-    for key, value in expected.items():
-        torch.testing.assert_close(first[key], value, rtol=1e-7, atol=1e-9, msg=lambda m, key=key: f"{key}: {m}")
-        assert torch.equal(first[key], second[key]), key
+    assert_two_came_to(trained(name, patches, tmp_path), done[1], name)
 
 
 @pytest.mark.parametrize("name", WHOLE)

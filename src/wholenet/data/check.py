@@ -7,7 +7,6 @@ Letters: H x W pixels, K classes.
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wholenet.data.finding import EXAMPLES
+from wholenet.data.finding import EXAMPLES, but_for_numbers
 from wholenet.data.pixels import PHOTO, TYPES, Pixels, band_stats, is_photo, pixels_of
 from wholenet.data.sample import IGNORE, Classes, DataError, Sample, SegmentationData
 from wholenet.data.stored import PictureError
@@ -234,7 +233,7 @@ def _refuse_problems(found: list[_Read], total: int, name: str) -> None:
         return
     groups: dict[str, list[_Read]] = defaultdict(list)
     for one in found:
-        groups[re.sub(r"\d+", "#", one.problem)].append(one)
+        groups[but_for_numbers(one.problem)].append(one)
     lines = []
     for group in groups.values():
         others = [one.name for one in group[1 : 1 + EXAMPLES] if one.name]

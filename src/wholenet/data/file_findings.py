@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from wholenet.data.drawn import BACKGROUND, Drawn
-from wholenet.data.finding import EXAMPLES, Finding, of_files
+from wholenet.data.finding import EXAMPLES, Finding, but_for_numbers, of_files
 from wholenet.data.folder import JPEG_ADVICE, Mask, Pair, size_mismatch
 from wholenet.data.pieces import Image
 from wholenet.data.pixels import Bands, Pixels
@@ -36,7 +35,7 @@ def unusable(found: Surveyed) -> list[Finding]:
     for noun, problems in (("image", found.unusable_images), ("mask", masks)):
         groups: dict[tuple[str, str], list[tuple[object, PictureError]]] = defaultdict(list)
         for path, error in problems.items():
-            groups[error.kind, re.sub(r"\d+", "#", error.reason)].append((path, error))
+            groups[error.kind, but_for_numbers(error.reason)].append((path, error))
         for (kind, _), group in groups.items():
             first = group[0][1]
             files = sorted(error.place for _, error in group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -49,6 +50,15 @@ class Finding:
     def _found(self) -> str:
         shown = f": {', '.join(self.files)}{', ...' if self.count > len(self.files) else ''}" if self.files else ""
         return (self.what.removesuffix(".") if shown else self.what) + shown
+
+
+def but_for_numbers(reason: str) -> str:
+    """What is equal of reasons that differ in their numbers alone.
+
+    >>> but_for_numbers("3x4, and the image 5x12") == but_for_numbers("10x9, and the image 8x8")
+    True
+    """
+    return re.sub(r"\d+", "#", reason)
 
 
 def of_files(

@@ -75,7 +75,7 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
     check_export(out, form)
     write, load = FORMATS[form]
     with checked_file(model, out) as (network, partial):
-        write(exportable(_flat(network)), description(model), partial)
+        write(exportable(network), description(model), partial)
         check = _compare(load(partial), network, images, model.pixels)
         refuse_difference(check.max_abs_error, check.max_abs_logit)
     return check
@@ -115,15 +115,13 @@ def refuse_difference(error: float, largest: float, what: str = "logits", unit: 
         )
 
 
-def _flat(network: Supernet) -> nn.Module:
-    """A copy of ``network``, with as few operations as we know to make of it: what each costs a tracer is the same."""
+def exportable(network: Supernet[Any]) -> nn.Module:
+    """A copy of ``network`` with as few operations as we know to make of it, since each costs a tracer the same; and as
+    torch.export wants it: in-place operations take it minutes to undo, other memory layouts make it warn."""
     if isinstance(network.net, Grid):
-        return fold(network)
-    return without_norms(network) if network.discrete else copy.deepcopy(network).eval()
-
-
-def exportable(net: nn.Module) -> nn.Module:
-    """As torch.export wants it: in-place operations take it minutes to undo, other memory layouts make it warn."""
+        net: nn.Module = fold(network)
+    else:
+        net = without_norms(network) if network.discrete else copy.deepcopy(network).eval()
     for module in net.modules():
         if isinstance(module, nn.ReLU | nn.ReLU6 | nn.Hardswish):
             module.inplace = False
@@ -174,11 +172,61 @@ def _example(about: dict[str, Any]) -> Tensor:
 
 
 def _write_onnx(net: nn.Module, about: dict[str, Any], path: Path) -> None:
-    with _quiet():
-        program = _traced_twice(net, about) or _program(net, (_example(about),), (_dynamic(),))
+    save_program(_traced_twice(net, about) or onnx_program(net, (_example(about),), (_dynamic(),)), about, path)
+
+
+def save_program(program: Any, about: dict[str, Any], path: Path) -> None:
+    """Write an ONNX program to a file that says ``about`` of itself."""
     program.model.metadata_props[METADATA] = json.dumps(about)
     program.save(path)
     seal(path)
+
+
+def _traced_twice(net: nn.Module, about: dict[str, Any]) -> Any | None:
+    """The program, without reasoning about free sizes; None if there is no way round that."""
+    sizes = importlib.import_module("wholenet.deploy.free_sizes")  # it needs the packages of ONNX
+    channels = len(about["normalization"]["mean"])
+    images = [torch.zeros(batch, channels, height, width) for batch, height, width in sizes.TRACED]
+    first, second = (onnx_program(net, (some,), None, optimize=False) for some in images)
+    try:
+        sizes.free_sizes(first.model, second.model)
+    except sizes.SizesUnknown:
+        return None
+    with _quiet():
+        first.optimize()
+    return first
+
+
+def onnx_program(
+    net: nn.Module,
+    images: tuple[Tensor, ...],
+    dynamic: Any,
+    *,
+    ends: tuple[list[str], list[str]] = ENDS,
+    optimize: bool = True,
+) -> Any:
+    """The ONNX program of a network.
+
+    Args:
+        net: of the network.
+        images: what it is traced with.
+        dynamic: the sizes that are free, about which torch reasons; None: none are.
+        ends: names of what goes in and comes out.
+        optimize: leave operations out that compute nothing.
+    """
+    with _quiet():
+        program = torch.onnx.export(
+            net,
+            images,
+            dynamo=True,
+            dynamic_shapes=dynamic,
+            input_names=ends[0],
+            output_names=ends[1],
+            verbose=False,
+            optimize=optimize,
+        )
+    assert program is not None
+    return program
 
 
 @contextmanager
@@ -190,57 +238,29 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def quiet_program(net: nn.Module, images: tuple[Tensor], dynamic: Any) -> Any:
-    """The ONNX program of a network that answers images with logits; torch reasons about the sizes in ``dynamic``."""
-    with _quiet():
-        return _program(net, images, dynamic)
-
-
-def _traced_twice(net: nn.Module, about: dict[str, Any]) -> Any | None:
-    """The program, without reasoning about free sizes; None if there is no way round that."""
-    sizes = importlib.import_module("wholenet.deploy.free_sizes")  # it needs the packages of ONNX
-    channels = len(about["normalization"]["mean"])
-    first, second = (_program(net, (torch.zeros(b, channels, h, w),), None, optimize=False) for b, h, w in sizes.TRACED)
-    try:
-        sizes.free_sizes(first.model, second.model)
-    except sizes.SizesUnknown:
-        return None
-    first.optimize()
-    return first
-
-
-def _program(net: nn.Module, images: tuple[Tensor], dynamic: Any, *, optimize: bool = True) -> Any:
-    program = torch.onnx.export(
-        net,
-        images,
-        dynamo=True,
-        dynamic_shapes=dynamic,
-        input_names=ENDS[0],
-        output_names=ENDS[1],
-        verbose=False,
-        optimize=optimize,
-    )
-    assert program is not None
-    return program
-
-
 def _load_onnx(path: Path) -> Run:
     return OnnxModel(path, threads=1).logits
 
 
 def _write_torch(net: nn.Module, about: dict[str, Any], path: Path) -> None:
-    program = torch.export.export(net, (_example(about),), dynamic_shapes=(_dynamic(),))
+    write_torch(net, _example(about), _dynamic(), about, path)
+
+
+def write_torch(net: nn.Module, example: Tensor, dynamic: dict[int, Any], about: dict[str, Any], path: Path) -> None:
+    """Write torch's exported program of a network, traced with ``example``, to a file that says ``about`` of itself."""
+    program = torch.export.export(net, (example,), dynamic_shapes=(dynamic,))
     torch.export.save(program, path, extra_files={f"{METADATA}.json": json.dumps(about)})
 
 
-def _load_torch(path: Path) -> Run:
+def load_torch(path: Path) -> Run:
+    """What :func:`write_torch` has just written, to be compared: such a file may hold code."""
     net = torch.export.load(path).module()
     return lambda x: net(torch.from_numpy(x)).numpy()
 
 
 FORMATS: dict[str, tuple[Callable[[nn.Module, dict[str, Any], Path], None], Callable[[Path], Run]]] = {
     "onnx": (_write_onnx, _load_onnx),
-    "torch": (_write_torch, _load_torch),
+    "torch": (_write_torch, load_torch),
 }
 """By name: how it is written, and how it is loaded to be compared."""
 

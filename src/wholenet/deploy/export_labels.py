@@ -5,10 +5,7 @@ Letters: B images, K classes, H x W their size, which is that of the images that
 
 from __future__ import annotations
 
-import copy
 import importlib
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +14,20 @@ import torch
 from torch import nn
 
 from wholenet.deploy.classifier import CHANNELS, TrainedClassifier
-from wholenet.deploy.export import ENDS, Check, check_export, checked_file, exportable, quiet_program, refuse_difference
-from wholenet.deploy.fold import without_norms
-from wholenet.deploy.onnx_check import seal
-from wholenet.deploy.onnx_model import FORMAT, METADATA
+from wholenet.deploy.export import (
+    ENDS,
+    Check,
+    Run,
+    check_export,
+    checked_file,
+    exportable,
+    load_torch,
+    onnx_program,
+    refuse_difference,
+    save_program,
+    write_torch,
+)
+from wholenet.deploy.onnx_model import FORMAT
 
 BATCHES = (1, 2, 5)
 """Of the random images that an export is compared on."""
@@ -49,8 +56,7 @@ def export_classifier(model: TrainedClassifier, out: str | Path, form: str = "on
     check_export(out, form)
     write, load = FORMS[form]
     with checked_file(model, out) as (network, partial):
-        flat = without_norms(network) if network.discrete else copy.deepcopy(network).eval()
-        write(exportable(flat), torch.zeros(TRACED, CHANNELS, *model.size), json.dumps(_description(model)), partial)
+        write(exportable(network), torch.zeros(TRACED, CHANNELS, *model.size), _description(model), partial)
         check = _compare(load(partial), network, model.size)
         refuse_difference(check.max_abs_error, check.max_abs_logit)
     return check
@@ -70,40 +76,31 @@ def _description(model: TrainedClassifier) -> dict[str, Any]:
     }
 
 
-def _dynamic() -> tuple[dict[int, Any]]:
-    return ({0: torch.export.Dim("batch", min=1)},)
+def _dynamic() -> dict[int, Any]:
+    return {0: torch.export.Dim("batch", min=1)}
 
 
-def _write_onnx(net: nn.Module, example: torch.Tensor, about: str, path: Path) -> None:
-    program = quiet_program(net, (example,), _dynamic())
-    program.model.metadata_props[METADATA] = about
-    program.save(path)
-    seal(path)
+def _write_onnx(net: nn.Module, example: torch.Tensor, about: dict[str, Any], path: Path) -> None:
+    save_program(onnx_program(net, (example,), (_dynamic(),)), about, path)
 
 
-def _load_onnx(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _load_onnx(path: Path) -> Run:
     runtime = importlib.import_module("onnxruntime")
     session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     ((images,), (logits,)) = ENDS
     return lambda x: session.run([logits], {images: x})[0]
 
 
-def _write_torch(net: nn.Module, example: torch.Tensor, about: str, path: Path) -> None:
-    program = torch.export.export(net, (example,), dynamic_shapes=_dynamic())
-    torch.export.save(program, path, extra_files={f"{METADATA}.json": about})
+def _write_torch(net: nn.Module, example: torch.Tensor, about: dict[str, Any], path: Path) -> None:
+    write_torch(net, example, _dynamic(), about, path)
 
 
-def _load_torch(path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    net = torch.export.load(path).module()
-    return lambda x: net(torch.from_numpy(x)).numpy()
-
-
-FORMS = {"onnx": (_write_onnx, _load_onnx), "torch": (_write_torch, _load_torch)}
+FORMS = {"onnx": (_write_onnx, _load_onnx), "torch": (_write_torch, load_torch)}
 """By name: how it is written, and how it is loaded to be compared."""
 
 
 @torch.no_grad()
-def _compare(run: Callable[[np.ndarray], np.ndarray], network: nn.Module, size: tuple[int, int]) -> Check:
+def _compare(run: Run, network: nn.Module, size: tuple[int, int]) -> Check:
     rng = np.random.default_rng(0)
     inputs = [rng.standard_normal((batch, CHANNELS, *size), np.float32) for batch in BATCHES]
     pairs = [(network(torch.from_numpy(x)).numpy(), run(x)) for x in inputs]

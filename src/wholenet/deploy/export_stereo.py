@@ -6,9 +6,6 @@ Letters: H, W height and width of a pair.
 from __future__ import annotations
 
 import importlib
-import json
-import logging
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.data.stereo.planes import draw_planes
-from wholenet.deploy.export import check_export, checked_file, refuse_difference
-from wholenet.deploy.onnx_check import seal
-from wholenet.deploy.onnx_model import FORMAT, METADATA
+from wholenet.deploy.export import check_export, checked_file, onnx_program, refuse_difference, save_program
+from wholenet.deploy.onnx_model import FORMAT
 from wholenet.deploy.stereo import CHANNELS, TrainedStereo, least_size, normalized
 from wholenet.spaces.autodispnet.pair import Pair
 from wholenet.spaces.supernet import Supernet
@@ -102,17 +98,8 @@ def _description(model: TrainedStereo, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def _write(network: nn.Module, size: tuple[int, int], about: dict[str, Any], path: Path) -> None:
-    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     images = tuple(torch.zeros(1, CHANNELS, *size) for _ in ENDS[0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network, images, dynamo=True, input_names=ENDS[0], output_names=ENDS[1], verbose=False
-        )
-    assert program is not None
-    program.model.metadata_props[METADATA] = json.dumps(about)
-    program.save(path)
-    seal(path)
+    save_program(onnx_program(network, images, None, ends=ENDS), about, path)
 
 
 @torch.no_grad()

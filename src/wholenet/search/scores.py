@@ -98,7 +98,9 @@ def press(model: Supernet[Any], known: Subnets[Any], left: Any, saved: Mapping[U
     After Gordon et al., "MorphNet", CVPR 2018, where channels are pressed by their multiply-adds; here units of all
     kinds are, and each kind alike.
     """
-    means = {kind: mean(cost for unit, cost in saved.items() if unit.kind == kind) for kind, _ in saved}
+    means = {
+        kind: mean(cost for unit, cost in saved.items() if unit.kind == kind) for kind in {unit.kind for unit in saved}
+    }
     costs = [cost / (means[unit.kind] or 1) for unit, cost in saved.items()]
     with torch.enable_grad():
         factors = known.factors(model.net, left, list(saved))

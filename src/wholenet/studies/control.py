@@ -107,7 +107,7 @@ def _against_control(
         }
         shown[name] = [100 * miou for miou in ours]
         shown[f"{UNIFORM}, {epochs[name]} epochs"] = [100 * miou for miou in theirs]
-    draw_arms(setting.out / figure, shown, {}, quantity="mIoU, %", ours=f"{setting.counted_seeds}")
+    draw_arms(setting.out / figure, shown, {}, quantity="mIoU, %", ours=setting.counted_seeds)
     return Result(
         title=title,
         source="Ours; the paper trains no frozen-uniform control",

@@ -10,7 +10,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,14 +19,12 @@ from rich.console import Console
 
 from wholenet.files import read_text, write_whole
 from wholenet.jobs.catalog import task_of_run
-from wholenet.machine import choose_device, use_threads
+from wholenet.jobs.job import job_of
+from wholenet.machine import choose_device
 from wholenet.search.cell_config import ClassifierConfig
 from wholenet.search.config import FitConfig
-from wholenet.search.draw import batch_of_all
 from wholenet.search.loop import train_epoch
-from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import RunFolder
-from wholenet.search.start import initial_state, moves_with_time, parts_of, schedule_of
 from wholenet.search.state import Tally
 from wholenet.search.steps import Batch, weight_step
 from wholenet.spaces.catalog import create_from
@@ -83,17 +80,12 @@ def _told(spec: Spec) -> dict[str, Any]:
 
 
 def _step_of(run: RunFolder) -> Step:
-    config, task = run.config, task_of_run(run.config)
-    use_threads(config.threads)
-    device, data, phases = choose_device(config.device), task.prepare(config, Console(quiet=True)), plan_phases(config)
-    schedule = schedule_of(config, phases, config.steps_per_epoch or data.steps_per_epoch(batch_of_all(config)))
-    state, parts = initial_state(run, data.network(), device), parts_of(config, phases)
-    parts = replace(parts, at=moves_with_time(state.model, config))
-    if task.parts is not None:
-        parts = task.parts(parts, data, config, device)
-    state.epoch, state.tally = phases[-1].first, Tally()
-    batches = data.streams(config, schedule, device).epoch(state, phases[-1])
-    steps = train_epoch(state, phases[-1], schedule, parts, data.loss(config, device), *batches, device)
+    quiet = Console(quiet=True)
+    job = job_of(run, task_of_run(run.config).prepare(run.config, quiet), choose_device(run.config.device), quiet)
+    phase = job.phases[-1]
+    job.state.epoch, job.state.tally = phase.first, Tally()
+    batches = job.streams.epoch(job.state, phase)
+    steps = train_epoch(job.state, phase, job.schedule, job.parts, job.loss, *batches, job.device)
     return lambda: next(steps)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -10,7 +9,7 @@ from math import ceil
 
 import numpy as np
 
-from wholenet.data.finding import EXAMPLES, Finding, of_files, of_two_splits
+from wholenet.data.finding import EXAMPLES, Finding, but_for_numbers, of_files, of_two_splits
 from wholenet.data.sample import DataError
 from wholenet.data.stereo.facts import BINS, PairFacts, TruthFacts
 from wholenet.data.stereo.matching import Matches
@@ -48,7 +47,7 @@ def of_pairs(facts: Sequence[PairFacts]) -> list[Finding]:
     for pair in facts:
         for problem in pair.problems:
             kind, reason = (problem.kind, problem.reason) if isinstance(problem, PictureError) else ("pair", "")
-            groups[kind, re.sub(r"\d+", "#", reason)].append(problem)
+            groups[kind, but_for_numbers(reason)].append(problem)
     findings = []
     for (kind, _), group in groups.items():
         first = group[0]
