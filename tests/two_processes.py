@@ -195,7 +195,7 @@ def in_two(work: Callable, argument) -> None:
 
 
 def run_in_two(both: Callable, data: Path, folder: Path) -> tuple[Path, Path]:
-    """``both((data, out))`` in two processes: ``out``, where the runs are, and the folder beside it of what they found."""
+    """``both((data, out))`` in two processes. Returns ``out``, where the runs are, and that of what they found."""
     out = folder / "runs"
     found = out.with_name("runs-found")
     out.mkdir()
