@@ -71,7 +71,6 @@ ALLOWED = {
     "deploy/onnx_model.py": {"runtime.InferenceSession": "ONNX, after check_onnx"},
     "deploy/export_labels.py": {
         "runtime.InferenceSession": "the file that was just written",
-        "torch.export.load": "likewise",
         "load": "likewise",
     },
     "deploy/export_stereo.py": {"runtime.InferenceSession": "the file that was just written"},
