@@ -193,7 +193,7 @@ def check_whole(given: Given, spec: Spec, classes: Sequence[str]) -> Spec:
             "the same classes"
         )
     own = given.model.spec
-    if replace(own, subnet=None) != spec:
+    if replace(own, subnet=None, zoom=spec.zoom) != spec:
         how = differences(given, spec) or f" (channels: {own.channels} and {spec.channels}; relaxation: "
         how = how if how.endswith(")") else f"{how}{own.relaxation} and {spec.relaxation})"
         raise ValueError(f"{given.path} is another network than the run's{how}; give the settings of the model")

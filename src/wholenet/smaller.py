@@ -100,7 +100,7 @@ def shrink_config(
     if run is None and data is None:
         raise ValueError(f"{path} is a model folder, which does not know its data: give the data too")
     found = {name: spec.settings[name] for name in GRID_SETTINGS if name in spec.settings}
-    found |= {"relaxation": spec.relaxation, "protocol": "shrink", "init": str(path.resolve())}
+    found |= {"relaxation": spec.relaxation, "zoom": spec.zoom, "protocol": "shrink", "init": str(path.resolve())}
     if run is None:
         if minutes is not None:
             raise ValueError(f"{path} is a model folder, which does not know how long an epoch takes: give epochs")

@@ -26,6 +26,7 @@ from wholenet.ops.resize import resize
 from wholenet.spaces.grid import Decoder, Grid, Stem, Transition, level_features, stem_features
 from wholenet.spaces.links import LEVELS, Edge
 from wholenet.spaces.supernet import Supernet
+from wholenet.spaces.zoom import seen_at
 
 IN_ORDER = (nn.Sequential.forward, ConvNorm.forward)
 """Forward passes of sequences that run one layer after the other."""
@@ -46,7 +47,7 @@ def fold(model: Supernet) -> Folded:
     some = next(model.net.parameters())
     with torch.no_grad():
         weights = {name: w.double() for name, w in model.arch.scored().items()}
-        folded = Folded(copy.deepcopy(model.net).double(), weights["alpha"], weights["beta"])
+        folded = Folded(copy.deepcopy(model.net).double(), weights["alpha"], weights["beta"], model.spec.zoom)
     folded.to(some.device, some.dtype).requires_grad_(False)
     lay_out(folded)
     return folded.eval()
@@ -71,10 +72,12 @@ class Folded(nn.Module):
         net: the trained network, in float64; parts of it are taken over.
         alpha: float64 [L, 4, K].
         beta: float64 [L, 4, 3].
+        zoom: at which it sees images.
     """
 
-    def __init__(self, net: Grid, alpha: Tensor, beta: Tensor) -> None:
+    def __init__(self, net: Grid, alpha: Tensor, beta: Tensor, zoom: float = 1.0) -> None:
         super().__init__()
+        self.zoom = zoom
         self.edges = live_edges(net, beta)
         self.reach, self.tied = net.reach.layers, net.tied
         self.channels = net.decoder.channels
@@ -98,6 +101,9 @@ class Folded(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, C, H, W] -> logits [B, classes, H, W]."""
+        return seen_at(self.zoom, self._logits, x)
+
+    def _logits(self, x: Tensor) -> Tensor:
         if self.encoder is None:
             features, sizes = stem_features(self.stems, x)
         else:

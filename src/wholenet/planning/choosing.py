@@ -72,6 +72,8 @@ def choose_shapes(chosen: Chosen, data: MaskData, pixels: int, what: str) -> Non
     least, most = rules.scales_for(chosen.config.crop_size, smallest)
     chosen.choose("scale_min", least, "a crop shows up to all of an image, at most at half its size")
     chosen.choose("scale_max", most, "objects somewhat larger than they are")
+    zoom = rules.zoom_for(chosen.config.scale_min, chosen.config.scale_max)
+    chosen.choose("zoom", zoom, "whole images are seen as large as most crops are")
     largest = 16 if pixels > rules.CPU_PIXELS else 8
     chosen.choose("batch", rules.batch_for(images, largest), f"{images} images to train on")
     balance = rules.balance_for(stats.class_pixels)

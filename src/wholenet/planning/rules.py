@@ -74,6 +74,16 @@ def scales_for(crop: tuple[int, int], smallest: tuple[int, int]) -> tuple[float,
     return round(min(max(SCALES[0], shown), 0.8), 2), SCALES[1]
 
 
+def zoom_for(least: float, most: float) -> float:
+    """Zoom at which whole images are seen, of a network trained at zooms between these, log-uniform: the middle, but
+    never larger than the images are (measured: docs/results.md).
+
+    >>> zoom_for(0.5, 1.25), zoom_for(0.4, 0.8), zoom_for(0.8, 1.25), zoom_for(0.01, 0.02)
+    (0.79, 0.57, 1.0, 0.1)
+    """
+    return min(max(round(math.sqrt(least * most), 2), 0.1), 1.0)
+
+
 def batch_for(images: int, largest: int) -> int:
     """Images in a step: ``largest``, or as many as there are, but two, which BatchNorm needs.
 

@@ -32,6 +32,7 @@ from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import OF_EVERY_RUN, SearchConfig, with_interval
 from wholenet.search.train_config import OF_SEARCH
 from wholenet.spaces.sizes import DECODINGS, HEAD, OPERATIONS, Filters, Head, Layers, Size, operation_names
+from wholenet.spaces.zoom import PredictionZoom
 
 Annotations = Literal["fine", "coarse", "both"]
 MACHINE = ("device", "workers", "threads", "execution", "recompute", "checkpoint_minutes", "log")
@@ -137,6 +138,9 @@ class FitConfig(BudgetConfig):
     recompute: bool = False
     """Keep less than a tenth of the feature maps for the backward pass and compute the others again: the same numbers
     for about 40 % more time."""
+    zoom: PredictionZoom = 1.0
+    """Zoom at which whole images are seen, in validation and wherever the network predicts: below 1 they are made smaller
+    first, and the answer larger again. Best about the middle of what is trained on (docs/results.md)."""
     augment_on: Literal["auto", "host", "device"] = "auto"
     """Where images are scaled, flipped and coloured; auto is the device if that is a GPU and can do what is asked."""
 
@@ -273,7 +277,7 @@ ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic"
 ADDED |= {"recalibrate": 0, "ema": 0.0, "lr_end": 0.0}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in OF_EVERY_RUN}
 ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)}
-ADDED |= {"filters": None, "layers": None, "head": HEAD}
+ADDED |= {"filters": None, "layers": None, "head": HEAD, "zoom": 1.0}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
 GRID_SETTINGS = ("size", "filters", "layers", "cell", "activation", "operations", "stem", "head")
 """Fields that shape a grid."""

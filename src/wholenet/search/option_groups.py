@@ -146,6 +146,7 @@ GROUPS = {
     ),
     "Validation": (
         "control",
+        "zoom",
         "val_every",
         "keep",
         "recalibrate",

@@ -130,6 +130,7 @@ def spec_of(config: TrainConfig, facts: Facts, genotype: Path | None = None) -> 
         channels=facts.channels,
         relaxation=config.relaxation if found is None else "softmax",
         genotype=found and found.to_dict(),
+        zoom=config.zoom if isinstance(config, FitConfig) else 1.0,
     )
 
 

@@ -97,7 +97,15 @@ def create_from(spec: Spec) -> Supernet[Any]:
     space = SPACES[spec.space]
     facts = Facts(spec.outputs, spec.channels)
     settings = space.settings_of(spec.settings)
-    return create(space, settings, facts, relaxation=spec.relaxation, genotype=spec.genotype, subnet=spec.subnet)
+    return create(
+        space,
+        settings,
+        facts,
+        relaxation=spec.relaxation,
+        genotype=spec.genotype,
+        subnet=spec.subnet,
+        zoom=spec.zoom,
+    )
 
 
 def discrete_from(model: Supernet[Any], genotype: Any) -> Supernet[Any]:
@@ -108,7 +116,8 @@ def discrete_from(model: Supernet[Any], genotype: Any) -> Supernet[Any]:
     """
     space = SPACES[model.spec.space]
     facts = Facts(model.spec.outputs, model.spec.channels)
-    discrete = create(space, space.settings_of(model.spec.settings), facts, genotype=genotype)
+    settings = space.settings_of(model.spec.settings)
+    discrete = create(space, settings, facts, genotype=genotype, zoom=model.spec.zoom)
     own, found = discrete.net.state_dict(), model.net.state_dict()
     if missing := sorted(set(own) - set(found)):
         raise ValueError(f"the model does not have {missing[0]} and {len(missing) - 1} more that the genotype keeps")

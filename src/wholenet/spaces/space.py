@@ -21,6 +21,7 @@ from wholenet.spaces.cell_tables import PUBLISHED, is_cell_space
 from wholenet.spaces.genotype_text import is_genotype_text
 from wholenet.spaces.published_cells import PUBLISHED_CELLS
 from wholenet.spaces.subnets import Subnets
+from wholenet.spaces.zoom import PredictionZoom
 
 Decode = Callable[[Weights, str, float], Any]
 """(weights, decoding, tau) -> the genotype that is left of a supernet."""
@@ -183,6 +184,11 @@ class Space:
         return {name: value for name, value in values.items() if name not in self.added or value != self.added[name]}
 
 
+LATER: Mapping[str, Any] = {"subnet": None, "zoom": 1.0}
+"""Of a spec, what model folders of before 2026-11-29 and 2026-11-30 do not say, and those say of today where it is
+anything else."""
+
+
 @checked
 class Spec:
     """All that makes an untrained network again, as plain values: what the config of a model folder says of it."""
@@ -197,11 +203,12 @@ class Spec:
     """Of a discrete network."""
     subnet: Mapping[str, Any] | None = None
     """What is left of a supernet that something was removed from."""
+    zoom: PredictionZoom = 1.0
+    """At which a network for masks sees images when it predicts."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as model folders have them; :func:`spec_from_dict` gives the spec back."""
-        values = asdict(self)
-        return values if self.subnet is not None else {k: v for k, v in values.items() if k != "subnet"}
+        return {name: value for name, value in asdict(self).items() if name not in LATER or value != LATER[name]}
 
     @property
     def model_name(self) -> str:
@@ -216,8 +223,7 @@ def spec_from_dict(values: Any) -> Spec:
     Raises:
         ValueError: if one is unknown, missing or does not do.
     """
-    # Folders of before 2026-11-29 have no subnet.
-    return built(Spec, {"subnet": None, **values} if isinstance(values, Mapping) else values, whole=True)
+    return built(Spec, {**LATER, **values} if isinstance(values, Mapping) else values, whole=True)
 
 
 def known_names(spaces: Mapping[str, Space]) -> Sequence[str]:

@@ -14,12 +14,13 @@ from wholenet.ops.execution import Execution
 from wholenet.ops.layers import lay_out
 from wholenet.spaces.space import Facts, Space, Spec
 from wholenet.spaces.subnets import Subnets
+from wholenet.spaces.zoom import seen_at
 
 Net = TypeVar("Net", bound=nn.Module)
 
 
 class Supernet(nn.Module, Generic[Net]):
-    """Owns ``net`` and ``arch``, saves both, and calls ``net(x, arch.scored())``.
+    """Owns ``net`` and ``arch``, saves both, and calls ``net(x, arch.scored())``; in eval mode at the zoom of ``spec``.
 
     Args:
         net: called with (x, weights); has ``masks``, the choices of its space.
@@ -54,7 +55,8 @@ class Supernet(nn.Module, Generic[Net]):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, channels, H, W] -> class logits: [B, classes, H, W] of segmentation, [B, classes] of labels."""
-        return self.net(x, self.arch.scored())
+        weights = self.arch.scored()
+        return self.net(x, weights) if self.training else seen_at(self.spec.zoom, lambda y: self.net(y, weights), x)
 
 
 def create(
@@ -65,9 +67,10 @@ def create(
     relaxation: str = "softmax",
     genotype: Any = None,
     subnet: Mapping[str, Any] | None = None,
+    zoom: float = 1.0,
 ) -> Supernet[Any]:
     """An untrained supernet of ``space``; with a ``genotype`` (or its plain values), that discrete network alone; with
-    the plain values of a ``subnet``, what that leaves of the supernet.
+    the plain values of a ``subnet``, what that leaves of the supernet; ``zoom`` is that at which it predicts.
 
     Weights come from torch's global random state: call ``torch.manual_seed`` first for a repeatable start.
 
@@ -91,6 +94,7 @@ def create(
         relaxation=relaxation,
         genotype=None if genotype is None else genotype.to_dict(),
         subnet=subnet,
+        zoom=zoom,
     )
     if subnet is None:
         net = space.build(settings, facts, genotype)

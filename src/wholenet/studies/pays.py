@@ -11,6 +11,7 @@ from dataclasses import replace
 from statistics import mean
 from typing import Any
 
+from wholenet.planning.rules import zoom_for
 from wholenet.search.config import FitConfig
 from wholenet.search.removal import begun_with, goal_for
 from wholenet.search.run_folder import RunFolder, recorded_facts, spec_of
@@ -27,8 +28,10 @@ from wholenet.studies.step_times import relative_times
 BUDGETS = ("50%", "30%", "15%")
 """Of the whole network's multiply-adds."""
 BASE = {"arch_update": "simultaneous", "size": "tiny", "epochs": 60, "steps_per_epoch": 20, "search_share": 0.3}
-"""On top of the scale's own run: epochs that are short enough for units to go bit by bit, and many of them after."""
+"""On top of the scale's own run: epochs that are short enough for units to go early, and many of them after."""
 SCORING = "saliency-by-kind"
+REMOVING = {"budget_units": "width,channels,operation", "budget_over": 0.0, "budget_floor": 0.25}
+"""What goes, when, and what stays: what did best of what was tried first (docs/smaller.md)."""
 SEARCHED, CHANCE, WHOLE = "searched", "at random", "the whole network"
 SMALLER = ("narrower", "shallower")
 """Arms whose network is that small from the start, by what ``budget_by`` calls them."""
@@ -40,7 +43,8 @@ TIMES = "pays-times.json"
 def pays(setting: Setting, pool: Pool) -> Result:
     """Train the searches, then what they are compared with, for as long as the searches took."""
     base = setting.config(**BASE)
-    budgets = {budget: setting.varied(base, budget=budget, budget_by=SCORING) for budget in BUDGETS}
+    base = setting.varied(base, zoom=zoom_for(base.scale_min, base.scale_max))
+    budgets = {budget: setting.varied(base, budget=budget, budget_by=SCORING, **REMOVING) for budget in BUDGETS}
     arms = {(budget, SEARCHED): setting.over_seeds(config) for budget, config in budgets.items()}
     arms |= {
         (budget, CHANCE): setting.over_seeds(setting.varied(config, budget_by="random"))

@@ -1,0 +1,39 @@
+"""At which size a network sees an image when it predicts. Imports torch only where it computes.
+
+Crops that a network is trained on are zoomed at random; whole images are seen at one zoom. Where that is far from those
+of the training, objects are larger or smaller than any that it has learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PredictionZoom = Annotated[float, Field(ge=0.1, le=2)]
+"""Over the image's own size; in hundredths."""
+
+
+def zoomed(length: int, zoom: float) -> int:
+    """A side of ``length`` pixels, as the network sees it: rounded up.
+
+    >>> [zoomed(length, 0.6) for length in (480, 33, 1)]
+    [288, 20, 1]
+    """
+    percent = round(zoom * 100)
+    # Whole numbers alone: exported graphs compute the same of sizes that are not known yet.
+    return (length * percent + 99) // 100
+
+
+def seen_at(zoom: float, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """``run``, which makes class logits of images, on images ``x`` [B, C, H, W] at this ``zoom`` -> [B, classes, H, W]."""
+    if zoom == 1:
+        return run(x)
+    from wholenet.ops.resize import resize
+
+    height, width = x.shape[-2:]
+    return resize(run(resize(x, (zoomed(height, zoom), zoomed(width, zoom)))), (height, width))
