@@ -10,7 +10,7 @@ import importlib
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,7 +25,7 @@ from wholenet.data.classes import classes_to_dict
 from wholenet.data.pixels import Pixels
 from wholenet.deploy.fold import fold, without_norms
 from wholenet.deploy.onnx_check import seal
-from wholenet.deploy.onnx_model import FORMAT, METADATA, SMALLEST, OnnxModel
+from wholenet.deploy.onnx_model import FORMAT, METADATA, OnnxModel, smallest_at
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.files import check_output
 from wholenet.spaces.grid import Grid
@@ -76,7 +76,7 @@ def export(model: TrainedModel, out: str | Path, form: str, images: list[np.ndar
     write, load = FORMATS[form]
     with checked_file(model, out) as (network, partial):
         write(exportable(network), description(model), partial)
-        check = _compare(load(partial), network, images, model.pixels)
+        check = _compare(load(partial), network, _inputs(images, model.pixels, smallest_at(network.spec.zoom)))
         refuse_difference(check.max_abs_error, check.max_abs_logit)
     return check
 
@@ -147,8 +147,10 @@ def check_export(out: str | Path, form: str) -> None:
 
 
 def description(model: TrainedModel) -> dict[str, Any]:
-    """What the file says of itself, as plain values; "pixels" only of images that are no photographs."""
+    """What the file says of itself, as plain values; "pixels" only of images that are no photographs,
+    "zoom" where it sees them at another size."""
     about = model.pixels.to_dict()
+    zoom = model.network.spec.zoom
     how = "RGB, (value / 255 - mean)" if model.pixels.photo else f"{model.pixels}, (value - mean)"
     return {
         "format": FORMAT,
@@ -156,23 +158,25 @@ def description(model: TrainedModel) -> dict[str, Any]:
         "classes": classes_to_dict(model.classes),
         "normalization": about.pop("normalization"),
         "held_out": model.held_out,
-        "images": f"float32 [B, {model.pixels.channels}, H, W], {how} / std; H and W from 33",
+        "images": f"float32 [B, {model.pixels.channels}, H, W], {how} / std; H and W from {smallest_at(zoom)}",
         "logits": "float32 [B, classes, H, W]; the class is the argmax over axis 1",
+        **({"zoom": zoom} if zoom != 1 else {}),
         **about,
     }
 
 
-def _dynamic() -> dict[int, Any]:
-    dim = torch.export.Dim
-    return {0: dim("batch", min=1), 2: dim("height", min=SMALLEST), 3: dim("width", min=SMALLEST)}
+def _dynamic(about: dict[str, Any]) -> dict[int, Any]:
+    dim, least = torch.export.Dim, smallest_at(about.get("zoom", 1.0))
+    return {0: dim("batch", min=1), 2: dim("height", min=least), 3: dim("width", min=least)}
 
 
 def _example(about: dict[str, Any]) -> Tensor:
-    return torch.zeros(2, len(about["normalization"]["mean"]), 2 * SMALLEST, 3 * SMALLEST)
+    least = smallest_at(about.get("zoom", 1.0))
+    return torch.zeros(2, len(about["normalization"]["mean"]), 2 * least, 3 * least)
 
 
 def _write_onnx(net: nn.Module, about: dict[str, Any], path: Path) -> None:
-    save_program(_traced_twice(net, about) or onnx_program(net, (_example(about),), (_dynamic(),)), about, path)
+    save_program(_traced_twice(net, about) or onnx_program(net, (_example(about),), (_dynamic(about),)), about, path)
 
 
 def save_program(program: Any, about: dict[str, Any], path: Path) -> None:
@@ -186,10 +190,11 @@ def _traced_twice(net: nn.Module, about: dict[str, Any]) -> Any | None:
     """The program, without reasoning about free sizes; None if there is no way round that."""
     sizes = importlib.import_module("wholenet.deploy.free_sizes")  # it needs the packages of ONNX
     channels = len(about["normalization"]["mean"])
-    images = [torch.zeros(batch, channels, height, width) for batch, height, width in sizes.TRACED]
+    zoom = about.get("zoom", 1.0)
+    images = [torch.zeros(batch, channels, height, width) for batch, height, width in sizes.traced(zoom)]
     first, second = (onnx_program(net, (some,), None, optimize=False) for some in images)
     try:
-        sizes.free_sizes(first.model, second.model)
+        sizes.free_sizes(first.model, second.model, zoom)
     except sizes.SizesUnknown:
         return None
     with _quiet():
@@ -243,7 +248,7 @@ def _load_onnx(path: Path) -> Run:
 
 
 def _write_torch(net: nn.Module, about: dict[str, Any], path: Path) -> None:
-    write_torch(net, _example(about), _dynamic(), about, path)
+    write_torch(net, _example(about), _dynamic(about), about, path)
 
 
 def write_torch(net: nn.Module, example: Tensor, dynamic: dict[int, Any], about: dict[str, Any], path: Path) -> None:
@@ -266,10 +271,10 @@ FORMATS: dict[str, tuple[Callable[[nn.Module, dict[str, Any], Path], None], Call
 
 
 @torch.no_grad()
-def _compare(run: Run, network: nn.Module, images: list[np.ndarray], pixels: Pixels) -> Check:
+def _compare(run: Run, network: nn.Module, inputs: Iterable[np.ndarray]) -> Check:
     error = largest = 0.0
     same = compared = count = 0
-    for x in _inputs(images, pixels):
+    for x in inputs:
         ours, theirs = network(torch.from_numpy(x)).numpy(), run(x)
         error = float(np.maximum(error, np.abs(ours - theirs).max()))
         largest = max(largest, float(np.abs(ours).max()))
@@ -279,10 +284,10 @@ def _compare(run: Run, network: nn.Module, images: list[np.ndarray], pixels: Pix
     return Check(error, largest, same / compared, count)
 
 
-def _inputs(images: list[np.ndarray], pixels: Pixels) -> Iterator[np.ndarray]:
+def _inputs(images: list[np.ndarray], pixels: Pixels, least: int) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(0)
     for batch, height, width in RANDOM_SIZES:
-        yield rng.standard_normal((batch, pixels.channels, height, width), np.float32)
+        yield rng.standard_normal((batch, pixels.channels, max(height, least), max(width, least)), np.float32)
     for image in images:
-        if min(image.shape[:2]) >= SMALLEST:
+        if min(image.shape[:2]) >= least:
             yield np.ascontiguousarray(pixels.normalized(image).transpose(2, 0, 1))[None]

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from wholenet.spaces.zoom import percent
+
 TRACED = ((5, 128, 192), (7, 161, 353))
 """(B, H, W) of the two graphs. Their sides, halved up to five times, are even in the first and odd in the second, but
 for the last: other ways of rounding give other pairs of numbers, and so do the three of one graph."""
@@ -23,6 +25,7 @@ NEEDED_OPSET = 15
 """From which Shape takes a part of a shape."""
 
 Pair = tuple[int, int]
+Sizes = tuple[int, ...]
 Twins = dict[ir.Value, ir.Value]
 """Values of the second graph by those of the first."""
 
@@ -31,19 +34,26 @@ class SizesUnknown(Exception):
     """The graphs differ in more than sizes that can be told from maps."""
 
 
-def free_sizes(first: ir.Model, second: ir.Model) -> None:
+def traced(zoom: float) -> tuple[Sizes, Sizes]:
+    """(B, H, W) of the two graphs of a network that sees images at ``zoom``: it then sees them at ``TRACED``."""
+    first, second = ((batch, *(side * 100 // percent(zoom) for side in sides)) for batch, *sides in TRACED)
+    return first, second
+
+
+def free_sizes(first: ir.Model, second: ir.Model, zoom: float = 1.0) -> None:
     """Make ``first`` a graph of any batch, height and width.
 
     Args:
-        first: of one network traced at the first of ``TRACED``, before any optimisation; it is changed in place.
+        first: of one network traced at the first of :func:`traced`, before any optimisation; it is changed in place.
         second: of the same network, traced at the second.
+        zoom: at which the network sees its images.
 
     Raises:
         SizesUnknown: if that cannot be done; ``first`` is of no use then.
     """
     if first.opset_imports.get("", 0) < NEEDED_OPSET or first.functions or second.functions:
         raise SizesUnknown
-    _Sizes(first.graph).free(second.graph)
+    _Sizes(first.graph, zoom).free(second.graph)
 
 
 class _Sizes:
@@ -51,10 +61,12 @@ class _Sizes:
 
     Args:
         graph: the one that is changed.
+        zoom: see :func:`free_sizes`.
     """
 
-    def __init__(self, graph: ir.Graph) -> None:
+    def __init__(self, graph: ir.Graph, zoom: float) -> None:
         self.graph = graph
+        self.zoom = zoom
         self.seen: dict[Pair, tuple[ir.Value, int]] = {}
         """By a size in both graphs: the earliest map that has it, and along which axis."""
         self.read: dict[Pair, ir.Value] = {}
@@ -125,17 +137,26 @@ class _Sizes:
                 value, axis = self.seen[pair]
                 self.read[pair] = self._add(before, "Shape", [value], start=axis, end=axis + 1)
             else:
-                self.read[pair] = self._halved(pair, before)
+                self.read[pair] = self._computed(pair, before)
         return self.read[pair]
 
-    def _halved(self, pair: Pair, before: ir.Node) -> ir.Value:
+    def _computed(self, pair: Pair, before: ir.Node) -> ir.Value:
+        """Out of the image's own sizes: zoomed, or halved after that."""
         for axis in (2, 3):
-            whole = (TRACED[0][axis - 1], TRACED[1][axis - 1])
+            first, second = traced(self.zoom)
+            whole, seen = ((sizes[0][axis - 1], sizes[1][axis - 1]) for sizes in ((first, second), TRACED))
+            if seen == pair != whole:
+                times = self._add(before, "Mul", [self._size(whole, before), self._number(percent(self.zoom), before)])
+                return self._divided(times, 100, before)
             for by in (2**times for times in range(1, HALVINGS + 1)):
-                if (-(-whole[0] // by), -(-whole[1] // by)) == pair:
-                    up = self._add(before, "Add", [self._size(whole, before), self._number(by - 1, before)])
-                    return self._add(before, "Div", [up, self._number(by, before)])
+                if (-(-seen[0] // by), -(-seen[1] // by)) == pair:
+                    return self._divided(self._size(seen, before), by, before)
         raise SizesUnknown
+
+    def _divided(self, size: ir.Value, by: int, before: ir.Node) -> ir.Value:
+        """Rounded up."""
+        up = self._add(before, "Add", [size, self._number(by - 1, before)])
+        return self._add(before, "Div", [up, self._number(by, before)])
 
     def _pads_alike(self, constant: ir.Node, ours: np.ndarray, theirs: np.ndarray) -> bool:
         """Padding that depends on the size, before a convolution: TensorFlow's "SAME", which ONNX has as auto_pad."""

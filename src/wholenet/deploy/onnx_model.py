@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import math
 from pathlib import Path
 
 import numpy as np
 
+from wholenet.checked import check
 from wholenet.data.classes import classes_from_dict
 from wholenet.data.pixels import Pixels
 from wholenet.deploy.held_out import check_held_out
 from wholenet.deploy.onnx_check import check_onnx
 from wholenet.files import parse_json, require_keys, shown
+from wholenet.spaces.zoom import PredictionZoom
 from wholenet.tasks.finite import LOST
 
 METADATA = "wholenet"
@@ -19,6 +22,15 @@ METADATA = "wholenet"
 FORMAT = 1
 SMALLEST = 33
 """Least height and width for an exported network: two pixels at stride 32; torch.export takes one for a constant."""
+
+
+def smallest_at(zoom: float) -> int:
+    """Least height and width for an exported network that sees images at ``zoom``.
+
+    >>> smallest_at(1.0), smallest_at(0.5)
+    (33, 66)
+    """
+    return max(SMALLEST, math.ceil(SMALLEST / zoom))
 
 
 class OnnxModel:
@@ -70,6 +82,7 @@ class OnnxModel:
         self.held_out = check_held_out(about["held_out"], str(path))
         self.classes = classes_from_dict(about["classes"])
         self.pixels = Pixels.from_dict(about, str(path))
+        self.least = smallest_at(check(f"{path}: zoom", about.get("zoom", 1.0), PredictionZoom))
         self._check_ends(path)
 
     def _check_ends(self, path: str | Path) -> None:
@@ -92,7 +105,7 @@ class OnnxModel:
         return self._session.run(["logits"], {"images": x})[0]
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """Train ids, uint8 [H, W], of an image [H, W, C], uint8 RGB unless ``pixels`` are others, at least ``SMALLEST``
+        """Train ids, uint8 [H, W], of an image [H, W, C], uint8 RGB unless ``pixels`` are others, at least ``least``
         high and wide.
 
         Raises:
@@ -109,10 +122,10 @@ class OnnxModel:
             FloatingPointError: likewise.
         """
         self.pixels.check(image)
-        if min(image.shape[:2]) < SMALLEST:
+        if min(image.shape[:2]) < self.least:
             raise ValueError(
                 f"an image of {image.shape[0]}x{image.shape[1]} is too small for an exported network, which takes "
-                f"{SMALLEST}x{SMALLEST} or more; use the run or model folder, or larger images or tiles"
+                f"{self.least}x{self.least} or more; use the run or model folder, or larger images or tiles"
             )
         x = self._scaled(image) if self.pixels.photo else self.pixels.normalized(image)
         logits = self.logits(np.ascontiguousarray(x.transpose(2, 0, 1))[None])

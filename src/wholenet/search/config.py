@@ -139,8 +139,8 @@ class FitConfig(BudgetConfig):
     """Keep less than a tenth of the feature maps for the backward pass and compute the others again: the same numbers
     for about 40 % more time."""
     zoom: PredictionZoom = 1.0
-    """Zoom at which whole images are seen, in validation and wherever the network predicts: below 1 they are made smaller
-    first, and the answer larger again. Best about the middle of what is trained on (docs/results.md)."""
+    """Zoom at which whole images are seen, in validation and wherever the network predicts: below 1 they are made
+    smaller first, and the answer larger again. Best about the middle of what is trained on (docs/results.md)."""
     augment_on: Literal["auto", "host", "device"] = "auto"
     """Where images are scaled, flipped and coloured; auto is the device if that is a GPU and can do what is asked."""
 

@@ -14,7 +14,7 @@ from pydantic import Field
 if TYPE_CHECKING:
     from torch import Tensor
 
-PredictionZoom = Annotated[float, Field(ge=0.1, le=2)]
+PredictionZoom = Annotated[float, Field(ge=0.1, le=1)]
 """Over the image's own size; in hundredths."""
 
 
@@ -24,13 +24,17 @@ def zoomed(length: int, zoom: float) -> int:
     >>> [zoomed(length, 0.6) for length in (480, 33, 1)]
     [288, 20, 1]
     """
-    percent = round(zoom * 100)
     # Whole numbers alone: exported graphs compute the same of sizes that are not known yet.
-    return (length * percent + 99) // 100
+    return (length * percent(zoom) + 99) // 100
+
+
+def percent(zoom: float) -> int:
+    """What is counted of it."""
+    return round(zoom * 100)
 
 
 def seen_at(zoom: float, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """``run``, which makes class logits of images, on images ``x`` [B, C, H, W] at this ``zoom`` -> [B, classes, H, W]."""
+    """Class logits [B, classes, H, W] of images ``x`` [B, C, H, W] that ``run``, which makes such, sees at ``zoom``."""
     if zoom == 1:
         return run(x)
     from wholenet.ops.resize import resize
