@@ -16,7 +16,7 @@ from wholenet import parallel
 from wholenet.architecture import normalized_entropy, rescaled
 from wholenet.cells.prepare import LabelStreams, PreparedLabels, prepare_labels
 from wholenet.cells.scorer import Scorer
-from wholenet.cells.selection import best_random, by_perturbation, discretized
+from wholenet.cells.selection import best_random, discretized, ended
 from wholenet.data.sets import place_of
 from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
@@ -35,6 +35,7 @@ from wholenet.search.draw import batch_of_all, steps_per_epoch
 from wholenet.search.gate_pruning import GatePruning, GateShares
 from wholenet.search.loggers import check_loggers
 from wholenet.search.memory import batch_advice
+from wholenet.search.parts import SELECTIONS
 from wholenet.search.phases import Phase, single_stage
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.schedule import Schedule
@@ -346,8 +347,8 @@ def _conclude(
             genotype = family_of(config.space).from_dict(state.records[stop_epoch]["genotype"])
         elif config.sampling == "random":
             genotype, sampled_error = best_random(config, scorer, console)
-        elif config.selection == "perturbation":
-            genotype = by_perturbation(config, scorer, state, parts, schedule, console)
+        elif (look := SELECTIONS[config.selection].once_ended) is not None:
+            genotype = look(ended(config, scorer, state, parts, schedule, console))
         else:
             with torch.no_grad():
                 genotype = discretized(model.arch(), config)
