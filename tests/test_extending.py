@@ -233,6 +233,11 @@ def test_other_operations_on_the_edges_of_a_space_are_part_of_its_run_genotype_a
         ({"operations": "dens_3x3"}, "unknown cell operation 'dens_3x3'; did you mean 'dense_3x3'.*--import MODULE"),
         ({"operations": "dense_3x3,,"}, "expected up to 32 names joined by commas.* such as skip_connect,sep_conv_3x3"),
         ({"operations": "none"}, "offers nothing but 'none' from node 0 to 2"),
+        ({"regularizer": "towards-first"}, "unknown regularizer 'towards-first'; did you mean 'tow.*--import MODULE"),
+        ({"relaxation": "squared-softmx"}, "unknown relaxation 'squared-softmx'; did you mean 'squ.*--import MODULE"),
+        ({"selection": "strngth"}, "unknown selection 'strngth'; did you mean 'strength'.*--import MODULE"),
+        ({"gradient": "signs", "arch_update": "simultaneous"}, "use gradient='one-level' and perturbation='none' with"),
+        ({"gradient": "one-level", "arch_update": "alternating"}, "use arch_update='architecture-first'"),
         ({"space": "s1", "operations": "dense_3x3"}, "the edges of space 's1' differ in what they offer"),
     ],
 )

@@ -288,7 +288,7 @@ def test_a_genotype_of_another_size_is_refused_before_any_folder_is_made(folder,
         ({"decoding_tau": 1.5}, r"a share in \[0, 1\]"),
         ({"retrain_epochs": -1}, "0 or more"),
         ({"genotype": 3}, "expected str or None"),
-        ({"arch_update": "both"}, "'simultaneous', 'alternating'"),
+        ({"arch_update": "both"}, "unknown update 'both'; known: auto, simultaneous, alternating"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(options, expected):

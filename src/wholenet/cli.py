@@ -126,7 +126,9 @@ def _run(parser: ArgumentParser, found: Asked, typed: Sequence[str]) -> None:
 
         if not ran_out_of_memory(error):
             raise
-        advice = "--tile" if command in ("evaluate", "predict") else "--batch or --crop"
+        known = setting_names(commands_for(found.task)[command])
+        smaller = ["--tile"] if "tile" in known else [f"--{name}" for name in ("batch", "crop") if name in known]
+        advice = " or ".join(smaller if "tile" in known else [*smaller, "network"])
         told = _as_typed(command, found.task, error)
         sys.stderr.write(f"wholenet {command}: {told}\nA smaller {advice} needs less memory.\n")
         raise SystemExit(2) from error

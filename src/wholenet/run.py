@@ -178,7 +178,8 @@ def _train(job: Job[Result], console: Console) -> Result:
             record = described | state.tally.record(job.images)
             scored = None
             if job.score is not None and (last or finished % job.score_every == 0 or epoch in job.also_scored):
-                scored = job.score()
+                with _saying_how_to_go_on(finished):
+                    scored = job.score()
                 record |= scored.record
             if job.curvature is not None and _looks(job):
                 record |= parallel.as_the_first(job.curvature(state))
@@ -224,6 +225,18 @@ def _looks(job: Job[Any]) -> bool:
 def score_every(config_every: int, epochs: int) -> int:
     """Epochs between two scorings: as the config says, or so that a run has at most ``SCORINGS``."""
     return config_every or math.ceil(epochs / SCORINGS)
+
+
+@contextmanager
+def _saying_how_to_go_on(finished: int) -> Iterator[None]:
+    """Within the block, the error of a network that answers with no numbers says after how many epochs, and what to
+    do."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise FloatingPointError(
+            f"after epoch {finished}, on what is held out: {error}; what was saved is from before. {ADVICE}"
+        ) from error
 
 
 @contextmanager

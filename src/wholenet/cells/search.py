@@ -36,6 +36,7 @@ from wholenet.search.gate_pruning import GatePruning, GateShares
 from wholenet.search.loggers import check_loggers
 from wholenet.search.memory import batch_advice
 from wholenet.search.parts import SELECTIONS
+from wholenet.search.penalties import check_registered
 from wholenet.search.phases import Phase, single_stage
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.schedule import Schedule
@@ -99,6 +100,7 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
     console = console or own_console()
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
+    check_registered(config)
     family_of(config.space).check(config.table)
     if counts_costs(config):
         check_costs(SPACES[config.space], _of_costs(config))
@@ -121,6 +123,7 @@ def resume_search(
     run = CellFolder(path)
     config = replace(run.search_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
+    check_registered(config)
     family_of(config.space).check(config.table)
     check_loggers(config.log)
     prepared = prepare_labels(config)
