@@ -206,6 +206,15 @@ def test_a_part_that_is_not_there_is_refused_with_those_near(name, value, said):
         config_of(**{name: value})
 
 
+def test_a_protocol_is_no_method_and_one_that_contradicts_its_method_is_refused():
+    with pytest.raises(ValueError, match="method='two-stage': that is a protocol, not a method; give protocol='two-st"):
+        cell_config("two-stage", **PLACES)
+    for protocol in ("search", "two-stage"):
+        with pytest.raises(ValueError, match=f"method='single-stage' is protocol='single-stage' .* is '{protocol}'"):
+            cell_config("single-stage", **PLACES, protocol=protocol)
+    assert cell_config("single-stage", **PLACES, protocol="single-stage").protocol == "single-stage"
+
+
 @pytest.mark.parametrize(("name", "value"), [("auxiliary", -0.1), ("genotype", 3), ("cells", 2), ("lr", -1.0)])
 def test_a_training_refuses_the_like(name, value):
     with pytest.raises(ValueError, match=rf"^{name}={value!r}: expected"):

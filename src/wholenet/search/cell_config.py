@@ -31,10 +31,11 @@ from wholenet.checked import (
     Strength,
     checked,
 )
+from wholenet.files import shown
 from wholenet.search.dots_config import check_dots
 from wholenet.search.edge_config import check_edges
 from wholenet.search.loggers import check_loggers
-from wholenet.search.methods import METHODS
+from wholenet.search.methods import METHODS, method_called
 from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, SELECTIONS
 from wholenet.search.pruning_config import check_pruning
 from wholenet.search.search_config import RunConfig, SearchConfig, with_interval
@@ -213,7 +214,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
             operation_names(self.operations, EXAMPLE)
             if self.space in OWN_CELLS:
                 raise ValueError(f"operations={self.operations!r}: space {self.space!r} has its own; leave them out")
-        METHODS.called(self.method)  # which says what there is
+        method_called(self.method)  # which says what there is
         if self.channels % (2 * self.groups):
             raise ValueError(
                 f"channels={self.channels}: expected a multiple of {2 * self.groups} with groups={self.groups}"
@@ -348,7 +349,12 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     Raises:
         ValueError: for an unknown method or space, parts that do not go together, or a logger that is not there.
     """
-    METHODS.called(method)  # which says what there is
+    own = method_called(method).parts.get("protocol")  # which says what there is
+    if own is not None and given.get("protocol", own) != own:
+        raise ValueError(
+            f"method={method!r} is protocol={own!r} with its recipe, and protocol is {shown(given['protocol'])}: keep "
+            "one of them"
+        )
     varied = {name for special in METHODS[method].searches for name in special}
     if fixed := sorted(varied & set(given)):
         raise ValueError(f"method {method!r} searches with several values of {fixed[0]}; leave it out")

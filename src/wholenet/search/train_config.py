@@ -7,6 +7,7 @@ Where a field says "open", the paper does not: docs/architecture.md, "Points the
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from wholenet.checked import (
@@ -20,6 +21,7 @@ from wholenet.checked import (
     Share,
     checked,
 )
+from wholenet.files import shown
 from wholenet.search.loggers import check_loggers
 from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, UPDATES
 from wholenet.search.phases import single_stage
@@ -274,3 +276,20 @@ OF_SEARCH |= {
 }
 OF_SEARCH |= {"entropy_schedule", "entropy_start", "warmup_share", "search_share"}
 """Fields that are about a search alone."""
+
+
+def check_given(config: type[TrainConfig], given: Mapping[str, Any]) -> None:
+    """Make sure that of what is ``given`` for a new run nothing is about a search, where a genotype is trained.
+
+    Raises:
+        ValueError: naming the first that is.
+    """
+    if (genotype := given.get("genotype")) is None:
+        return
+    usual = {field.name: field.default for field in dataclasses.fields(config)}
+    for name, value in given.items():
+        if name in OF_SEARCH and value != usual.get(name, value):
+            raise ValueError(
+                f"genotype={shown(genotype)} is trained as it is, so {name}={shown(value)} would do nothing; leave it "
+                "out"
+            )
