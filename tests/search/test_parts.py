@@ -128,6 +128,10 @@ def test_a_selection_names_the_genotype_of_each_epoch_and_looks_at_the_supernet_
     weights = create_model("s2", num_classes=2, channels=4, cells=3).arch()
     register(Selection("weakest", weakest))
     assert discretized(weights, replace(config, selection="weakest")) != discretized(weights, config)
+    register(Selection("nothing", lambda *_: 3))
+    with pytest.raises(ValueError, match="selection 'nothing' gave 3; expected a genotype"):
+        trained(patches, tmp_path, selection="nothing")
+    assert not (tmp_path / "run").exists()
     seen = []
 
     def looking(ended):

@@ -103,7 +103,7 @@ def set_in_first_cell(**values):
         (lambda c: c.update(format=2), "genotype format 2; this wholenet reads format 1"),
         (lambda c: c.pop("format"), "genotype format None"),
         (lambda c: c.pop("cells"), "no genotype"),
-        (lambda c: c.pop("layers"), "'layers'"),
+        (lambda c: c.pop("layers"), "has layers: None; expected a whole number"),
         (lambda c: c.update(layers=0), "0 layers; a grid has 1 to 100"),
         (lambda c: c.update(layers=-3), "-3 layers"),
         (lambda c: c.update(layers=1), "layer 2, stride 4 lies off the grid of 1 layers"),

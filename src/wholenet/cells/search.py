@@ -179,6 +179,8 @@ def job_of(
     parts, streams = parts_of(config, state.model), LabelStreams(data, config, schedule, device)
     pruning = pruning_of(config, state, parts)
     scorer = Scorer(state.model, data, device)
+    with torch.no_grad():
+        discretized(state.model.arch(), config)  # a selection that gives no genotype is refused here
 
     def conclude(scored: Scored | None, stop: int | None) -> Searched:
         return _conclude(run, config, scorer, state, parts, schedule, scored, stop, console)

@@ -15,6 +15,7 @@ from wholenet.cells.prepare import drawn, labelled_stream, part
 from wholenet.cells.scorer import Scorer
 from wholenet.data.labelled import Labelled
 from wholenet.data.splits import seeded_indices
+from wholenet.files import shown
 from wholenet.report.progress import counted
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_parts import set_strengths
@@ -35,11 +36,21 @@ from wholenet.tasks.classification import ClassificationLoss
 
 
 def discretized(weights: Weights, config: CellConfig) -> Any:
-    """What the rule of ``config.selection`` keeps of ``weights``."""
+    """What the rule of ``config.selection`` keeps of ``weights``.
+
+    Raises:
+        ValueError: if that is no genotype.
+    """
     family, selection = family_of(config.space), SELECTIONS.called(config.selection)
 
     def rule(weights: Weights, table: Table) -> Any:
-        return selection.rule(weights, table, family)
+        found = selection.rule(weights, table, family)
+        if not callable(getattr(found, "to_dict", None)):
+            raise ValueError(
+                f"selection {selection.name!r} gave {shown(found)}; expected a genotype, as family.discretize and "
+                "family.make give it"
+            )
+        return found
 
     if config.skip_limit < NO_LIMIT:
         return with_skip_limit(rule, weights, config.table, config.skip_limit)

@@ -210,8 +210,8 @@ def genotype_from_dict(content: Any) -> Genotype:
         raise ValueError("this is no genotype (it has no `space` and `cells`); `wholenet decode RUN` writes one")
     if type(content.get("format")) is not int or content["format"] != FORMAT:
         raise ValueError(f"genotype format {shown(content.get('format'))}; this wholenet reads format {FORMAT}")
-    if "layers" not in content or type(content["layers"]) is not int:
-        raise ValueError(f"the genotype has 'layers': {shown(content.get('layers'))}; expected a whole number")
+    if type(content.get("layers")) is not int:
+        raise ValueError(f"the genotype has layers: {shown(content.get('layers'))}; expected a whole number")
     if not isinstance(content["cells"], list | tuple):
         raise ValueError(f"a line of the genotype is not {LINE}: cells is {shown(content['cells'])}")
     cells, operations = tuple(map(_cell, content["cells"])), _operations(content)
