@@ -20,7 +20,7 @@ from wholenet.search.folder import Folder
 from wholenet.search.keeper import Keeper
 from wholenet.search.logs import Logs
 from wholenet.search.loop import train_epoch
-from wholenet.search.memory import ran_out_of_memory
+from wholenet.search.memory import ran_out_of_memory, reason_of
 from wholenet.search.phases import Phase, phase_at
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
@@ -129,10 +129,10 @@ def train(job: Job[Result], console: Console) -> Result:
     """
     try:
         return _train(job, console)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not ran_out_of_memory(error):
             raise
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
     # Here, after the handler, nothing refers to the failed step any more.
     gc.collect()
     raise MemoryError(job.too_large(reason))

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +11,7 @@ import wholenet.run as training
 import wholenet.search.memory as memory
 from run_files import records
 from wholenet.cli import main
-from wholenet.search.memory import memory_advice, ran_out_of_memory, what_fits
+from wholenet.search.memory import memory_advice, ran_out_of_memory, reason_of, what_fits
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.space import Facts
 
@@ -23,7 +24,12 @@ REASON = "CUDA out of memory. Tried to allocate 2.00 GiB."
 def test_torchs_messages_are_known():
     assert ran_out_of_memory(torch.OutOfMemoryError(REASON))
     assert ran_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."))
+    assert ran_out_of_memory(RuntimeError("could not create a primitive"))  # of a convolution on a CPU, as measured
     assert not ran_out_of_memory(RuntimeError("size mismatch"))
+    with pytest.raises(MemoryError) as of_numpy:
+        np.empty(2**60, np.uint8)
+    assert ran_out_of_memory(of_numpy.value)
+    assert reason_of(MemoryError()) == reason_of(RuntimeError("out of memory\nand more")) == "out of memory"
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert ran_out_of_memory(caught.value)
@@ -72,6 +78,16 @@ def test_the_run_goes_on_with_recomputation_as_the_message_says(discs, tmp_path,
     main(["fit", "--resume", str(out), "--recompute"])
     assert len(records(out)) == 3
     assert RunFolder(out).config.recompute
+
+
+def test_python_s_own_word_for_it_is_advised_too(discs, tmp_path, monkeypatch):
+    def train_epoch(*_args, **_options):
+        raise MemoryError("Unable to allocate 9. GiB for an array")
+        yield
+
+    monkeypatch.setattr(training, "train_epoch", train_epoch)
+    with pytest.raises(MemoryError, match=r"Unable to allocate 9. GiB .*\nA batch of 2 crops of 32x32 does not fit"):
+        wholenet.fit(discs, tmp_path / "run", **SMALL)
 
 
 def test_continued_with_recomputation_a_run_comes_to_the_same_numbers(discs, tmp_path, failing):
