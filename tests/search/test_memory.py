@@ -1,5 +1,6 @@
 """Running out of memory: the message names what fits, and the run can be continued."""
 
+import functools
 import re
 
 import numpy as np
@@ -11,6 +12,7 @@ import wholenet.run as training
 import wholenet.search.memory as memory
 from run_files import records
 from wholenet.cli import main
+from wholenet.commands.catalog import commands_for
 from wholenet.search.memory import memory_advice, ran_out_of_memory, reason_of, what_fits
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.space import Facts
@@ -88,6 +90,24 @@ def test_python_s_own_word_for_it_is_advised_too(discs, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "train_epoch", train_epoch)
     with pytest.raises(MemoryError, match=r"Unable to allocate 9. GiB .*\nA batch of 2 crops of 32x32 does not fit"):
         wholenet.fit(discs, tmp_path / "run", **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("words", "smaller"),
+    [(["fit"], "--batch, --crop or network"), (["fit", "--task", "language", "--data", "x"], "--batch or network")],
+)
+def test_what_says_nothing_else_is_advised_on_by_the_options_that_there_are(words, smaller, monkeypatch, capsys):
+    def command(**_options):
+        raise MemoryError
+
+    monkeypatch.setattr("wholenet.cli.commands_for", lambda task: {**commands_for(task), "fit": advised(task)})
+
+    def advised(task):
+        return functools.wraps(commands_for(task)["fit"])(command)
+
+    with pytest.raises(SystemExit):
+        main([*words, "--epochs=1"])
+    assert capsys.readouterr().err == f"wholenet fit: out of memory\nA smaller {smaller} needs less memory.\n"
 
 
 def test_continued_with_recomputation_a_run_comes_to_the_same_numbers(discs, tmp_path, failing):
