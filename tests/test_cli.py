@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import asdict, fields, replace
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 import cv2
 import numpy as np
@@ -20,8 +20,10 @@ from PIL import Image
 from run_files import PICTURES
 from wholenet.arguments import as_python_names, as_typed
 from wholenet.cli import SWITCHES, build_parser, main
+from wholenet.commands.catalog import COMMANDS
 from wholenet.commands.decode import DECODING_NAMES
 from wholenet.data.cityscapes import CITYSCAPES
+from wholenet.data.sets import DATA_SETS
 from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.diagnostics.run import diagnose as diagnose_run
@@ -30,6 +32,8 @@ from wholenet.jobs.language import LANGUAGE
 from wholenet.jobs.task import Counted
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.config import FitConfig
+from wholenet.search.methods import METHODS
+from wholenet.search.protocols import PROTOCOLS
 from wholenet.spaces import count as counting
 from wholenet.spaces.catalog import SPACES, create_model
 from wholenet.spaces.decoding import DECODINGS
@@ -72,8 +76,19 @@ def refused(capsys, *arguments):
     return message
 
 
+def every_help():
+    """Of each command, and of what trains on each space, task, data set and genotype, with each method and protocol."""
+    asked = [["--help"], ["fit", "--help-all"], *([command, "--help"] for command in COMMANDS)]
+    of_fit = [f"--space={space}" for space in SPACES] + [f"--task={task}" for task in (*TASKS, "classification")]
+    named = [f"--method={method}" for method in METHODS] + [f"--protocol={protocol}" for protocol in PROTOCOLS]
+    asked += [["fit", *filter(None, pair), "--help"] for pair in zip_longest([*of_fit, *DATA_SETS], named)]
+    genotypes = [next(iter(s.genotype.published), None) for s in SPACES.values() if s.genotype is not None]
+    return asked + [["retrain", name, "--help"] for name in ("darts-v2", *filter(None, genotypes))]
+
+
 def test_help_imports_no_torch():
-    asked = [["--help"], ["fit", "--help"], ["fit", "--task=classification", "--help-all"]]
+    asked = every_help()
+    assert len([words for words in asked if words[0] == "retrain"]) == 5  # also of each space that has published ones
     code = (
         f"import sys\nsys.modules['torch'] = None\nfrom wholenet.cli import main\nfor arguments in {asked!r}:\n"
         "    try:\n        main(arguments)\n    except SystemExit as stop:\n        assert stop.code == 0\n"

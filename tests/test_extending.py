@@ -29,6 +29,7 @@ from wholenet.ops.operations import OPERATIONS
 from wholenet.report.in_words import in_words
 from wholenet.search.loggers import LOGGERS, LoggedRun
 from wholenet.search.methods import METHODS
+from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, UPDATES
 from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.phases import Phase
 from wholenet.search.protocols import PROTOCOLS, Protocol
@@ -39,7 +40,7 @@ from wholenet.spaces.darts_genotype import check_in_space, read_cell_genotype
 from wholenet.spaces.space import Space
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
-SPACE, OPERATIONS_OF_MINE, CELLS, METHOD, PROTOCOL, TASK, LOGGER, TRANSFORM = (
+SPACE, OPERATIONS_OF_MINE, CELLS, METHOD, PARTS, PROTOCOL, TASK, LOGGER, TRANSFORM = (
     part.split("```")[0] for part in PAGE.read_text().split("```python\n")[1:]
 )
 pytestmark = pytest.mark.usefixtures("shallow")
@@ -60,7 +61,7 @@ def forget_cells():
 @pytest.fixture(scope="module", autouse=True)
 def registered():
     """Run the page, and forget afterwards what it registered."""
-    page = SPACE + OPERATIONS_OF_MINE + CELLS + METHOD + PROTOCOL + TASK + LOGGER + TRANSFORM
+    page = SPACE + OPERATIONS_OF_MINE + CELLS + METHOD + PARTS + PROTOCOL + TASK + LOGGER + TRANSFORM
     exec(compile(page, str(PAGE), "exec"), {"__name__": "my_module"})
     yield
     SPACES.remove("kernels")
@@ -69,6 +70,10 @@ def registered():
         OPERATIONS.remove(name)
     forget_cells()
     METHODS.remove("firm")
+    METHODS.remove("direct")
+    GRADIENTS.remove("signs")
+    UPDATES.remove("every-second")
+    EARLY_STOPPING.remove("decided")
     LOGGERS.remove("table")
     PROTOCOLS.remove("two-searches")
     TASKS.remove("waves")
@@ -228,6 +233,11 @@ def test_other_operations_on_the_edges_of_a_space_are_part_of_its_run_genotype_a
         ({"operations": "dens_3x3"}, "unknown cell operation 'dens_3x3'; did you mean 'dense_3x3'.*--import MODULE"),
         ({"operations": "dense_3x3,,"}, "expected up to 32 names joined by commas.* such as skip_connect,sep_conv_3x3"),
         ({"operations": "none"}, "offers nothing but 'none' from node 0 to 2"),
+        ({"regularizer": "towards-first"}, "unknown regularizer 'towards-first'; did you mean 'tow.*--import MODULE"),
+        ({"relaxation": "squared-softmx"}, "unknown relaxation 'squared-softmx'; did you mean 'squ.*--import MODULE"),
+        ({"selection": "strngth"}, "unknown selection 'strngth'; did you mean 'strength'.*--import MODULE"),
+        ({"gradient": "signs", "arch_update": "simultaneous"}, "use gradient='one-level' and perturbation='none' with"),
+        ({"gradient": "one-level", "arch_update": "alternating"}, "use arch_update='architecture-first'"),
         ({"space": "s1", "operations": "dense_3x3"}, "the edges of space 's1' differ in what they offer"),
     ],
 )
@@ -249,6 +259,41 @@ def test_a_method_of_ones_own_searches_the_grid_the_cells_and_ones_own_space(dis
     shape = {"space": "s2", "channels": 4, "cells": 3, "epochs": 1, "batch": 8, "eigenvalue_every": 0, "device": "cpu"}
     wholenet.fit(patches, tmp_path / "cells", method="firm", **shape, shift=1)
     assert wholenet.load(tmp_path / "cells", device="cpu").network.spec.relaxation == "squared-softmax"
+
+
+def test_parts_of_ones_own_move_and_end_the_search_and_go_on_to_the_bit(discs, tmp_path, capsys):
+    """The architecture has logits of its own signs in every second step, until its choices are made."""
+    options = {**SHAPE, **SMALL, "epochs": 4, "warmup_share": 0.25, "search_share": 0.5, "arch_lr": 0.5}
+    options |= {"method": "direct", "split": "same"}
+    wholenet.fit(discs, tmp_path / "whole", **options)
+    said = capsys.readouterr().out
+    assert "the choices are made: the search is over; weights go on, at the architecture of epoch 2" in said
+    found = records(tmp_path / "whole")
+    assert [record["phase"] for record in found] == ["warm-up", "search", "fine-tune", "fine-tune"]
+    kept = checkpoint(tmp_path / "whole")
+    assert kept["frozen_at"] == 1
+    steps = kept["weight_steps"] // 4
+    assert kept["arch_steps"] == sum(step % 2 == 0 for step in range(steps, 2 * steps))  # of the one epoch of search
+    stop_after(steps + 2, lambda: wholenet.fit(discs, tmp_path / "run", **options, checkpoint_minutes=0))
+    wholenet.resume(tmp_path / "run")
+    assert_equal(checkpoint(tmp_path / "run"), kept)
+    assert untimed(records(tmp_path / "run")) == untimed(found)
+
+
+def test_parts_of_ones_own_search_cells(patches, tmp_path):
+    given = {
+        **CELL,
+        "space": "s2",
+        "images": 24,
+        "epochs": 3,
+        "method": "direct",
+        "arch_lr": 1.0,
+        "eigenvalue_every": 0,
+    }
+    found = wholenet.fit(patches, tmp_path / "run", **given)
+    ended = records(tmp_path / "run")
+    assert found.genotype_epoch == len(ended) - 1 < 2
+    assert found.genotype.to_dict() == ended[-1]["genotype"]
 
 
 def test_a_protocol_of_ones_own_has_its_phases_and_a_control_that_never_moves(discs, tmp_path):
@@ -386,6 +431,12 @@ def test_samples_of_several_shapes_are_refused():
         ({"space": "kernels", "entropy_beta": 0.1}, "of the grid's operations and edges"),
         ({"space": "kernels", "width": -1}, "negative dimension"),
         ({"regularizer": "towards-first"}, "unknown regularizer 'towards-first'; did you mean 'towards-the-first'"),
+        ({"gradient": "sings"}, "unknown gradient 'sings'; did you mean 'signs'.*--import MODULE"),
+        ({"arch_update": "every-secnd"}, "unknown update 'every-secnd'; did you mean 'every-second'"),
+        ({"perturbation": "randm"}, "unknown perturbation 'randm'; did you mean 'random'"),
+        ({"stopping": "decide"}, "unknown rule of early stopping 'decide'; did you mean 'decided'"),
+        ({"method": "direct", "arch_update": "alternating", "gradient": "one-level"}, "use arch_update='architecture"),
+        ({"gradient": "signs", "arch_update": "simultaneous"}, "use arch_update='architecture-first'"),
         ({"relaxation": "softmx"}, "unknown relaxation 'softmx'; did you mean 'softmax'"),
         ({"method": "frim"}, "unknown method 'frim'; did you mean 'firm'"),
     ],

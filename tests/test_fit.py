@@ -165,6 +165,16 @@ def test_the_control_never_moves_from_uniform_and_trains_for_the_time_of_the_run
     assert wholenet.resume(tmp_path / "run") == compared
 
 
+def test_a_network_that_answers_with_no_numbers_is_told_with_what_to_do(folder, tmp_path, monkeypatch):
+    def lost(_outcome):
+        raise FloatingPointError("the logits are not finite")
+
+    monkeypatch.setattr("wholenet.jobs.job._Outcome.score", lost)
+    said = r"after epoch \d, on what is held out: the logits are not finite; .* with a lower --lr"
+    with pytest.raises(FloatingPointError, match=said):
+        wholenet.fit(folder, tmp_path / "run", **SMALL)
+
+
 def test_the_control_goes_through_the_same_phases():
     learned = plan_phases(FitConfig(data="x", out="y", epochs=20))
     uniform = plan_phases(FitConfig(data="x", out="y", epochs=20, architecture="uniform"))

@@ -11,6 +11,7 @@ from PIL import Image
 import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records
 from wholenet.deploy.model_folder import load_model
+from wholenet.jobs.catalog import task_config
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.config_files import read_config, write_config
 from wholenet.search.cost import run_macs, step_cost
@@ -193,12 +194,17 @@ def test_data_that_changed_in_the_first_stage_is_noticed_when_the_run_continues(
         wholenet.resume(tmp_path / "run")
 
 
-def test_the_control_of_a_two_stage_run_is_the_whole_uniform_supernet_for_the_time_of_both_stages(folder, tmp_path):
+def test_the_control_of_a_two_stage_run_is_the_whole_uniform_supernet_for_the_time_of_both_stages(
+    folder, tmp_path, monkeypatch
+):
+    asked = []  # what their time comes to: the next test, and tests/search/test_equal_time.py
+    monkeypatch.setattr("wholenet.control.equal_time_epochs", lambda *of: asked.append(of) or 1)
     compared = wholenet.fit(folder, tmp_path / "run", **FIXED, control=True)
     control = tmp_path / "run" / "control"
     config = read_config(control / "config.yaml")
     assert (config.protocol, config.architecture) == ("single-stage", "uniform")
-    assert config.epochs == equal_time_epochs(records(tmp_path / "run" / "search"), records(tmp_path / "run"))
+    assert asked == [(records(tmp_path / "run" / "search"), records(tmp_path / "run"))]
+    assert config.epochs == len(records(control)) == 1
     assert len(wholenet.load(control).network.net.cells) == 4 * LAYERS
     assert not (tmp_path / "run" / "search" / "control").exists()
     assert compared.uniform is not None
@@ -252,7 +258,7 @@ def test_a_given_genotype_is_trained_and_copied_into_the_run(genotype_file, fold
 def test_nothing_of_a_search_is_taken_with_a_genotype():
     for options in ({"arch_lr": 0.1}, {"method": "darts"}, {"entropy_beta": 0.5}, {"search_share": 0.1}):
         name = next(iter(options))
-        with pytest.raises(ValueError, match=f"genotype='g.yaml' is trained as it is, so .*{name}|so gradient="):
+        with pytest.raises(ValueError, match=f"genotype='g.yaml' is trained as it is, so {name}="):
             fit_config(data="x", out="y", genotype="g.yaml", **options)
 
 
@@ -283,12 +289,29 @@ def test_a_genotype_of_another_size_is_refused_before_any_folder_is_made(folder,
         ({"decoding_tau": 1.5}, r"a share in \[0, 1\]"),
         ({"retrain_epochs": -1}, "0 or more"),
         ({"genotype": 3}, "expected str or None"),
-        ({"arch_update": "both"}, "'simultaneous', 'alternating'"),
+        ({"arch_update": "both"}, "unknown update 'both'; known: auto, simultaneous, alternating"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(options, expected):
     with pytest.raises(ValueError, match=expected):
         FitConfig(data="x", out="y", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"method": "darts"}, "g.yaml' is trained as it is, so method='darts' would do nothing"),
+        ({"optimizer": "adamw", "gradient": "second-order"}, "so gradient='second-order' would do nothing"),
+        ({"method": "darts", "arch_lr": 0.1}, "so method='darts' would do nothing"),
+        ({"stopping": "code"}, "so stopping='code' would do nothing"),
+    ],
+)
+def test_what_is_asked_of_a_search_beside_a_genotype_is_named_as_it_was_given(options, expected):
+    """And not a part of the method that was given, or what that does not go together with."""
+    with pytest.raises(ValueError, match=expected):
+        fit_config(data="x", out="y", genotype="g.yaml", **options)
+    with pytest.raises(ValueError, match=expected):
+        task_config("stereo", data="x", out="y", space="autodispnet", genotype="g.yaml", **options)
 
 
 @pytest.mark.parametrize("options", [{"epochs": 1}, {"search_share": 0.0}, {"warmup_share": 0.0, "search_share": 0.0}])

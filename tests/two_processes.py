@@ -31,10 +31,11 @@ from wholenet.cli import main
 from wholenet.data.sample import IGNORE, Sample
 from wholenet.diagnostics.curvature import curvature
 from wholenet.search.folder import Folder
-from wholenet.search.gradients import GRADIENTS, moving_statistics
+from wholenet.search.gradients import moving_statistics
 from wholenet.search.interruption import Interrupted
 from wholenet.search.keeper import Keeper
 from wholenet.search.loop import train_epoch
+from wholenet.search.parts import GRADIENTS
 from wholenet.search.penalties import EntropyPenalty
 from wholenet.search.perturbation import perturbed
 from wholenet.search.phases import single_stage

@@ -117,18 +117,18 @@ def _run(parser: ArgumentParser, found: Asked, typed: Sequence[str]) -> None:
         if values.get("json") is not None:
             check_output(values["json"])
         commands_for(found.task)[command](**values)
-    except (ValueError, FloatingPointError, OSError, MemoryError) as error:
+    except (ValueError, FloatingPointError, OSError) as error:
         said = DIVERGED if isinstance(error, FloatingPointError) else ""  # which studies look for
         sys.stderr.write(f"wholenet {command}: {said}{_as_typed(command, found.task, error)}\n")
         raise SystemExit(2) from error
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         from wholenet.search.memory import ran_out_of_memory
 
         if not ran_out_of_memory(error):
             raise
-        advice = "--tile" if command in ("evaluate", "predict") else "--batch or --crop"
-        told = _as_typed(command, found.task, error)
-        sys.stderr.write(f"wholenet {command}: {told}\nA smaller {advice} needs less memory.\n")
+        told = _as_typed(command, found.task, error) or "out of memory"
+        advised = isinstance(error, MemoryError) and "--" in told  # by what trains
+        sys.stderr.write(f"wholenet {command}: {told}\n{'' if advised else _smaller(command, found.task)}")
         raise SystemExit(2) from error
     except Interrupted as stop:
         sys.stderr.write(f"\nwholenet {command}: {stop.message}\n")
@@ -136,6 +136,15 @@ def _run(parser: ArgumentParser, found: Asked, typed: Sequence[str]) -> None:
     except KeyboardInterrupt:
         sys.stderr.write(f"\nwholenet {command}: stopped{_how_to_go_on(command, typed)}\n")
         raise SystemExit(130) from None
+
+
+def _smaller(command: str, task: str) -> str:
+    """What to do where a command ran out of memory."""
+    known = setting_names(commands_for(task)[command])
+    if "tile" in known:
+        return "A smaller --tile needs less memory.\n"
+    options = [f"--{name}" for name in ("batch", "crop") if name in known]
+    return f"A smaller {', '.join(options)}{' or ' * bool(options)}network needs less memory.\n"
 
 
 def _as_typed(command: str, task: str, error: BaseException) -> str:

@@ -31,6 +31,11 @@ REGISTRIES = {
     "wholenet.ops.operations.Operation": ("wholenet.ops.operations", "OPERATIONS"),
     "wholenet.ops.candidates.CellOperation": ("wholenet.ops.candidates", "CANDIDATES"),
     "wholenet.search.methods.Method": ("wholenet.search.methods", "METHODS"),
+    "wholenet.search.parts.Gradient": ("wholenet.search.parts", "GRADIENTS"),
+    "wholenet.search.parts.Update": ("wholenet.search.parts", "UPDATES"),
+    "wholenet.search.parts.Perturbation": ("wholenet.search.parts", "PERTURBATIONS"),
+    "wholenet.search.parts.EarlyStopping": ("wholenet.search.parts", "EARLY_STOPPING"),
+    "wholenet.search.parts.Selection": ("wholenet.search.parts", "SELECTIONS"),
     "wholenet.search.penalties.Regularizer": ("wholenet.search.penalties", "REGULARIZERS"),
     "wholenet.search.protocols.Protocol": ("wholenet.search.protocols", "PROTOCOLS"),
     "wholenet.jobs.task.Task": ("wholenet.jobs.catalog", "TASKS"),
@@ -101,8 +106,9 @@ def import_options() -> list[str]:
 
 def register(thing: Any) -> None:
     """Make a data set, a transform, a search space, an operation of the grid's cell or of the cell spaces, a task, a
-    protocol, a method, a regulariser, a relaxation, a logger or a picture known by its name: a thing of one of the
-    types in ``REGISTRIES``.
+    protocol, a method, one of its parts (a gradient, an update, a perturbation, a rule of early stopping, a selection,
+    a regulariser, a relaxation), a logger or a picture known by its name: a thing of one of the types in
+    ``REGISTRIES``.
 
     Registering the very same thing again does nothing.
 

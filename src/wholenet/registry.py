@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from functools import partial
+from importlib import import_module
+from typing import Any, Generic, TypeVar
 
 from wholenet.files import SHOWN, shown
 
@@ -14,6 +16,21 @@ T = TypeVar("T")
 def is_name(text: str) -> bool:
     """Whether things can be registered by it: it holds letters, digits, "-", "_" and "." alone."""
     return text.replace("-", "a").replace(".", "a").replace("_", "a").isalnum()
+
+
+def later(place: str) -> Callable[..., Any]:
+    """The function at ``place``, such as "math:sqrt", for a table that imports nothing of what it names: its module is
+    imported when it is first called.
+
+    >>> later("math:sqrt")(4)
+    2.0
+    """
+    return partial(_call, place)
+
+
+def _call(place: str, /, *args: Any, **kwargs: Any) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(module), name)(*args, **kwargs)
 
 
 class UnknownName(KeyError, ValueError):

@@ -20,7 +20,7 @@ from wholenet.search.folder import Folder
 from wholenet.search.keeper import Keeper
 from wholenet.search.logs import Logs
 from wholenet.search.loop import train_epoch
-from wholenet.search.memory import ran_out_of_memory
+from wholenet.search.memory import ran_out_of_memory, reason_of
 from wholenet.search.phases import Phase, phase_at
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
@@ -129,10 +129,10 @@ def train(job: Job[Result], console: Console) -> Result:
     """
     try:
         return _train(job, console)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not ran_out_of_memory(error):
             raise
-        reason = str(error).splitlines()[0]
+        reason = reason_of(error)
     # Here, after the handler, nothing refers to the failed step any more.
     gc.collect()
     raise MemoryError(job.too_large(reason))
@@ -178,7 +178,8 @@ def _train(job: Job[Result], console: Console) -> Result:
             record = described | state.tally.record(job.images)
             scored = None
             if job.score is not None and (last or finished % job.score_every == 0 or epoch in job.also_scored):
-                scored = job.score()
+                with _saying_how_to_go_on(finished):
+                    scored = job.score()
                 record |= scored.record
             if job.curvature is not None and _looks(job):
                 record |= parallel.as_the_first(job.curvature(state))
@@ -224,6 +225,18 @@ def _looks(job: Job[Any]) -> bool:
 def score_every(config_every: int, epochs: int) -> int:
     """Epochs between two scorings: as the config says, or so that a run has at most ``SCORINGS``."""
     return config_every or math.ceil(epochs / SCORINGS)
+
+
+@contextmanager
+def _saying_how_to_go_on(finished: int) -> Iterator[None]:
+    """Within the block, the error of a network that answers with no numbers says after how many epochs, and what to
+    do."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise FloatingPointError(
+            f"after epoch {finished}, on what is held out: {error}; what was saved is from before. {ADVICE}"
+        ) from error
 
 
 @contextmanager

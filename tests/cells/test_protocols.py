@@ -11,7 +11,6 @@ from wholenet.cli import main
 from wholenet.deploy.model_folder import load_model
 from wholenet.search.cell_config import cell_config
 from wholenet.search.cell_folder import CellFolder
-from wholenet.search.equal_time import equal_time_epochs
 from wholenet.spaces.darts_genotype import read_cell_genotype
 
 QUIET = Console(quiet=True)
@@ -37,12 +36,15 @@ def test_a_second_stage_trains_what_was_found_from_scratch(small, patches, tmp_p
     assert resume_cells(found.run, QUIET, data=tmp_path / "new") == found
 
 
-def test_a_control_trains_for_the_time_of_the_search_and_never_moves(small, capsys):
+def test_a_control_trains_for_the_time_of_the_search_and_never_moves(small, capsys, monkeypatch):
+    asked = []  # what the time comes to: tests/search/test_equal_time.py
+    monkeypatch.setattr("wholenet.cells.best_of.equal_time_epochs", lambda *of: asked.append(of) or 2)
     config = small("single-stage", epochs=3, warmup_share=0.34, search_share=0.33, control=True)
     found = fit_cells(config, QUIET)
     control = CellFolder(found.run / "control")
     assert found.control.run == control.path
-    assert control.search_config.epochs == equal_time_epochs(CellFolder(found.run).records())
+    assert asked == [(CellFolder(found.run).records(),)]
+    assert control.search_config.epochs == len(control.records()) == 2
     assert all(abs(entropy - 1) < 1e-6 for record in control.records() for entropy in record["entropy"].values())
     assert all(record["arch_loss"] is None for record in control.records())
     assert (control.search_config.affine, control.search_config.split) == (config.affine, config.split)

@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from wholenet.architecture import Architecture
-from wholenet.search.gradients import GRADIENTS, Bilevel, first_order, mixed_level, one_level
+from wholenet.search.gradients import Bilevel, first_order, mixed_level, moving_statistics, one_level
+from wholenet.search.parts import GRADIENTS
 from wholenet.search.penalties import BetaDecay
 from wholenet.search.steps import Batch, make_optimizers, weight_step, with_penalties
 from wholenet.spaces.catalog import create_model
 from wholenet.tasks.classification import ClassificationLoss
 
 LOSS = ClassificationLoss()
+ALL = {**GRADIENTS, "first-order-moving-statistics": moving_statistics}
 
 
 def batch(seed):
@@ -101,9 +103,9 @@ def test_second_order_comes_to_first_order_as_the_learning_rate_vanishes(at):
     assert not any(torch.allclose(m, e, rtol=1e-3, atol=0) for m, e in zip(moved, expected, strict=True))
 
 
-@pytest.mark.parametrize("name", GRADIENTS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_gradient_is_finite_for_every_logit_tensor_and_zero_where_there_is_no_option(name, at):
-    value, gradient = GRADIENTS[name](at)
+    value, gradient = ALL[name](at)
     assert value.isfinite()
     assert not value.requires_grad
     arch = at.model.arch
@@ -115,14 +117,14 @@ def test_every_gradient_is_finite_for_every_logit_tensor_and_zero_where_there_is
         assert g.any()
 
 
-@pytest.mark.parametrize("name", GRADIENTS)
+@pytest.mark.parametrize("name", ALL)
 def test_no_gradient_moves_anything_but_running_statistics_where_that_is_asked_for(name, at):
     model = at.model
     before = copy.deepcopy(model.state_dict())
     momentum = copy.deepcopy(at.optimizer.state_dict())
     grads = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
     assert any("running_mean" in key for key in before)
-    GRADIENTS[name](at)
+    ALL[name](at)
     after = model.state_dict()
     assert before.keys() == after.keys()
     moved = {key.split(".")[-1] for key, value in before.items() if not torch.equal(value, after[key])}

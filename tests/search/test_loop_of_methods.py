@@ -14,8 +14,8 @@ from wholenet.search.cell_parts import parts_of, schedule_of
 from wholenet.search.config import FitConfig
 from wholenet.search.loop import train_epoch
 from wholenet.search.methods import METHODS
+from wholenet.search.parts import UPDATES
 from wholenet.search.phases import Phase
-from wholenet.search.start import UPDATES
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.option_costs import with_costs
 from wholenet.tasks.classification import ClassificationLoss

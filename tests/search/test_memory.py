@@ -1,7 +1,9 @@
 """Running out of memory: the message names what fits, and the run can be continued."""
 
+import functools
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +12,8 @@ import wholenet.run as training
 import wholenet.search.memory as memory
 from run_files import records
 from wholenet.cli import main
-from wholenet.search.memory import memory_advice, ran_out_of_memory, what_fits
+from wholenet.commands.catalog import commands_for
+from wholenet.search.memory import memory_advice, ran_out_of_memory, reason_of, what_fits
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.space import Facts
 
@@ -23,7 +26,12 @@ REASON = "CUDA out of memory. Tried to allocate 2.00 GiB."
 def test_torchs_messages_are_known():
     assert ran_out_of_memory(torch.OutOfMemoryError(REASON))
     assert ran_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."))
+    assert ran_out_of_memory(RuntimeError("could not create a primitive"))  # of a convolution on a CPU, as measured
     assert not ran_out_of_memory(RuntimeError("size mismatch"))
+    with pytest.raises(MemoryError) as of_numpy:
+        np.empty(2**60, np.uint8)
+    assert ran_out_of_memory(of_numpy.value)
+    assert reason_of(MemoryError()) == reason_of(RuntimeError("out of memory\nand more")) == "out of memory"
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**60, dtype=torch.uint8)
     assert ran_out_of_memory(caught.value)
@@ -72,6 +80,34 @@ def test_the_run_goes_on_with_recomputation_as_the_message_says(discs, tmp_path,
     main(["fit", "--resume", str(out), "--recompute"])
     assert len(records(out)) == 3
     assert RunFolder(out).config.recompute
+
+
+def test_python_s_own_word_for_it_is_advised_too(discs, tmp_path, monkeypatch):
+    def train_epoch(*_args, **_options):
+        raise MemoryError("Unable to allocate 9. GiB for an array")
+        yield
+
+    monkeypatch.setattr(training, "train_epoch", train_epoch)
+    with pytest.raises(MemoryError, match=r"Unable to allocate 9. GiB .*\nA batch of 2 crops of 32x32 does not fit"):
+        wholenet.fit(discs, tmp_path / "run", **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("words", "smaller"),
+    [(["fit"], "--batch, --crop or network"), (["fit", "--task", "language", "--data", "x"], "--batch or network")],
+)
+def test_what_says_nothing_else_is_advised_on_by_the_options_that_there_are(words, smaller, monkeypatch, capsys):
+    def command(**_options):
+        raise MemoryError
+
+    monkeypatch.setattr("wholenet.cli.commands_for", lambda task: {**commands_for(task), "fit": advised(task)})
+
+    def advised(task):
+        return functools.wraps(commands_for(task)["fit"])(command)
+
+    with pytest.raises(SystemExit):
+        main([*words, "--epochs=1"])
+    assert capsys.readouterr().err == f"wholenet fit: out of memory\nA smaller {smaller} needs less memory.\n"
 
 
 def test_continued_with_recomputation_a_run_comes_to_the_same_numbers(discs, tmp_path, failing):

@@ -13,8 +13,8 @@ from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import FitConfig
 from wholenet.search.config_files import is_cell_run, read_config, write_config, write_options
-from wholenet.search.gradients import GRADIENTS
 from wholenet.search.methods import METHODS
+from wholenet.search.parts import GRADIENTS
 from wholenet.search.penalties import REGULARIZERS, Anchor, ExpectedCost
 from wholenet.search.run_folder import RunFolder
 
@@ -144,8 +144,6 @@ def test_a_method_that_is_not_known_is_refused_with_those_that_are():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("gradient", "third-order"),
-        ("stopping", "late"),
         ("channels", 0),
         ("channels", 15),
         ("channels", 16.0),
@@ -190,6 +188,31 @@ def test_a_method_that_is_not_known_is_refused_with_those_that_are():
 def test_a_value_that_does_not_do_is_refused_by_its_name(name, value):
     with pytest.raises(ValueError, match=rf"^{name}={value!r}: expected"):
         config_of(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("gradient", "third-order", "unknown gradient 'third-order'; did you mean 'first-order' or 'second-order'"),
+        ("arch_update", "alternate", "unknown update 'alternate'; did you mean 'alternating'"),
+        ("perturbation", "randon", "unknown perturbation 'randon'; did you mean 'random'"),
+        ("stopping", "papers", "unknown rule of early stopping 'papers'; did you mean 'paper'"),
+        ("selection", "gate", "unknown selection 'gate'; did you mean 'gates'"),
+        ("gradient", 3, "gradient=3: expected"),
+    ],
+)
+def test_a_part_that_is_not_there_is_refused_with_those_near(name, value, said):
+    with pytest.raises(ValueError, match=said):
+        config_of(**{name: value})
+
+
+def test_a_protocol_is_no_method_and_one_that_contradicts_its_method_is_refused():
+    with pytest.raises(ValueError, match="method='two-stage': that is a protocol, not a method; give protocol='two-st"):
+        cell_config("two-stage", **PLACES)
+    for protocol in ("search", "two-stage"):
+        with pytest.raises(ValueError, match=f"method='single-stage' is protocol='single-stage' .* is '{protocol}'"):
+            cell_config("single-stage", **PLACES, protocol=protocol)
+    assert cell_config("single-stage", **PLACES, protocol="single-stage").protocol == "single-stage"
 
 
 @pytest.mark.parametrize(("name", "value"), [("auxiliary", -0.1), ("genotype", 3), ("cells", 2), ("lr", -1.0)])

@@ -7,7 +7,8 @@ import torch
 
 from wholenet.architecture import Architecture
 from wholenet.search import perturbation
-from wholenet.search.perturbation import Perturbation, disturbed
+from wholenet.search.parts import PERTURBATIONS
+from wholenet.search.perturbation import disturbed, reach
 from wholenet.search.steps import Batch
 from wholenet.spaces.catalog import create_model
 from wholenet.tasks.classification import ClassificationLoss
@@ -15,6 +16,10 @@ from wholenet.tasks.classification import ClassificationLoss
 LOSS = ClassificationLoss()
 KINDS = ("random", "adversarial")
 MASK = torch.tensor([[True, True, True], [True, True, False]])
+
+
+def perturbed(kind, model, batch, loss, progress, end=0.3):
+    return PERTURBATIONS[kind].weights(model, batch, loss, reach(end, progress))
 
 
 def decided_model(space="s2", scale=1000.0, **options):
@@ -49,8 +54,7 @@ def loss_at(model, batch, weights):
 
 @pytest.mark.parametrize("end", [0.3, 1.0])
 def test_the_reach_grows_linearly_from_a_tenth(end):
-    reach = Perturbation("random", end).reach
-    assert [reach(p) for p in (0, 0.25, 0.5, 1)] == pytest.approx([0.1 * end, 0.325 * end, 0.55 * end, end])
+    assert [reach(end, p) for p in (0, 0.25, 0.5, 1)] == pytest.approx([0.1 * end, 0.325 * end, 0.55 * end, end])
 
 
 def test_a_known_offset_is_added_cut_to_zero_and_one_and_scaled_to_a_sum_of_one():
@@ -73,7 +77,7 @@ def test_a_group_that_would_lose_everything_stays_as_it_is():
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_comes_out_is_a_choice_and_the_logits_stay(kind, model, batch):
     before = copy.deepcopy(model.state_dict())
-    weights = Perturbation(kind)(model, batch, LOSS, 1.0)
+    weights = perturbed(kind, model, batch, LOSS, 1.0)
     assert weights.keys() == model.arch.logits.keys()
     for name, w in weights.items():
         assert not w.requires_grad
@@ -89,7 +93,7 @@ def test_nearly_even_choices_among_many_stay_choices(batch):
     """With eight options, each of an eighth, all can fall below zero at once: here about eight times."""
     model = decided_model("darts", scale=1.0)
     for _ in range(200):
-        for w in Perturbation("random", end=1.0)(model, batch, LOSS, 1.0).values():
+        for w in perturbed("random", model, batch, LOSS, 1.0, end=1.0).values():
             torch.testing.assert_close(w.sum(-1), torch.ones_like(w[..., 0]))
 
 
@@ -103,14 +107,13 @@ def test_no_offset_is_larger_than_the_reach(kind, progress, model, batch, monkey
         return disturbed(arch, weights, offset)
 
     monkeypatch.setattr(perturbation, "disturbed", recording)
-    disturb = Perturbation(kind)
-    disturb(model, batch, LOSS, progress)
-    assert 0.8 * disturb.reach(progress) < max(seen) <= disturb.reach(progress)
+    perturbed(kind, model, batch, LOSS, progress)
+    assert 0.8 * reach(0.3, progress) < max(seen) <= reach(0.3, progress)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_end_of_zero_leaves_the_weights_of_the_model(kind, model, batch):
-    weights = Perturbation(kind, end=0.0)(model, batch, LOSS, 1.0)
+    weights = perturbed(kind, model, batch, LOSS, 1.0, end=0.0)
     for name, w in model.arch().items():
         torch.testing.assert_close(weights[name], w.detach(), rtol=1e-14, atol=0)
 
@@ -124,12 +127,12 @@ def test_every_pass_of_an_attack_draws_the_same_noise(batch):
         seen.append(LOSS(output, target))
         return seen[-1]
 
-    Perturbation("adversarial", end=0.0)(model, batch, recording, 1.0)
+    perturbed("adversarial", model, batch, recording, 1.0, end=0.0)
     assert len(seen) == perturbation.ATTACK_STEPS + 2
     torch.testing.assert_close(torch.stack(seen).detach(), seen[0].detach().expand(len(seen)), rtol=1e-12, atol=0)
     seen.clear()
     for _ in range(2):
-        Perturbation("adversarial", end=0.0)(model, batch, recording, 1.0)
+        perturbed("adversarial", model, batch, recording, 1.0, end=0.0)
     assert not torch.allclose(seen[0], seen[-1], rtol=1e-9)  # another attack draws anew
 
 
@@ -142,7 +145,7 @@ def test_the_adversary_makes_the_training_loss_worse_than_before_and_than_its_ra
         found = {}
         for kind in KINDS:
             torch.manual_seed(seed)
-            found[kind] = loss_at(model, batch, Perturbation(kind)(model, batch, LOSS, 1.0))
+            found[kind] = loss_at(model, batch, perturbed(kind, model, batch, LOSS, 1.0))
         assert found["adversarial"] > loss_at(model, batch, model.arch())
         assert found["adversarial"] > found["random"]
 
@@ -159,7 +162,7 @@ def test_an_attack_that_fails_is_not_taken(model, batch):
         def backward(ctx, gradient):
             return -gradient
 
-    weights = Perturbation("adversarial")(model, batch, lambda out, target: Turned.apply(LOSS(out, target)), 1.0)
+    weights = perturbed("adversarial", model, batch, lambda out, target: Turned.apply(LOSS(out, target)), 1.0)
     assert all(torch.equal(weights[name], w) for name, w in model.arch().items())
 
 
@@ -171,7 +174,7 @@ def test_mode_and_what_asks_for_a_gradient_are_as_before(kind, training, model, 
     asked = {name: p.requires_grad for name, p in model.named_parameters()}
     for loss in (LOSS, lambda _out, _target: 1 / 0):
         try:
-            Perturbation(kind)(model, batch, loss, 0.5)
+            perturbed(kind, model, batch, loss, 0.5)
         except ZeroDivisionError:
             assert kind == "adversarial"
         assert {name: p.requires_grad for name, p in model.named_parameters()} == asked

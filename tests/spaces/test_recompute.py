@@ -8,7 +8,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from toy import shallow
 from wholenet.diagnostics.curvature import curvature
-from wholenet.search.gradients import GRADIENTS, Bilevel
+from wholenet.search.gradients import Bilevel
+from wholenet.search.parts import GRADIENTS
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, simultaneous_step, weight_step
 from wholenet.spaces.catalog import create_model
 from wholenet.tasks.segmentation import SegmentationLoss

@@ -178,6 +178,8 @@ def test_a_genotype_is_read_when_the_sweep_is_and_found_from_anywhere(read, tmp_
         ({"data": "nowhere"}, "data is nowhere, and there is no such folder"),
         ({"data": ["scenes"]}, r"data=\['scenes'\]: expected str"),
         ({"out": None}, "out=None: expected str"),
+        ({"out": "x" * 5000}, r"out='x+\.\.\.x+': expected a path of at most 4096 characters"),
+        ({"data": "x" * 5000}, r"data='x+\.\.\.x+': expected a path of at most 4096 characters"),
         ({"slurm": 4}, "slurm=4: expected dict"),
         ({"slurm": {"log": "../logs"}}, r"slurm: log is '\.\./logs'; expected the name of a folder"),
     ],

@@ -16,7 +16,7 @@ from wholenet import parallel
 from wholenet.architecture import normalized_entropy, rescaled
 from wholenet.cells.prepare import LabelStreams, PreparedLabels, prepare_labels
 from wholenet.cells.scorer import Scorer
-from wholenet.cells.selection import best_random, by_perturbation, discretized
+from wholenet.cells.selection import best_random, discretized, ended
 from wholenet.data.sets import place_of
 from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
@@ -35,6 +35,8 @@ from wholenet.search.draw import batch_of_all, steps_per_epoch
 from wholenet.search.gate_pruning import GatePruning, GateShares
 from wholenet.search.loggers import check_loggers
 from wholenet.search.memory import batch_advice
+from wholenet.search.parts import SELECTIONS
+from wholenet.search.penalties import check_registered
 from wholenet.search.phases import Phase, single_stage
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.schedule import Schedule
@@ -98,6 +100,7 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
     console = console or own_console()
     CellFolder.check_free(config.out)
     device = choose_device(config.device)
+    check_registered(config)
     family_of(config.space).check(config.table)
     if counts_costs(config):
         check_costs(SPACES[config.space], _of_costs(config))
@@ -120,6 +123,7 @@ def resume_search(
     run = CellFolder(path)
     config = replace(run.search_config, **machine_fields, data=data_of(run, run.config.data, data))
     device = choose_device(config.device)
+    check_registered(config)
     family_of(config.space).check(config.table)
     check_loggers(config.log)
     prepared = prepare_labels(config)
@@ -175,6 +179,8 @@ def job_of(
     parts, streams = parts_of(config, state.model), LabelStreams(data, config, schedule, device)
     pruning = pruning_of(config, state, parts)
     scorer = Scorer(state.model, data, device)
+    with torch.no_grad():
+        discretized(state.model.arch(), config)  # a selection that gives no genotype is refused here
 
     def conclude(scored: Scored | None, stop: int | None) -> Searched:
         return _conclude(run, config, scorer, state, parts, schedule, scored, stop, console)
@@ -346,8 +352,8 @@ def _conclude(
             genotype = family_of(config.space).from_dict(state.records[stop_epoch]["genotype"])
         elif config.sampling == "random":
             genotype, sampled_error = best_random(config, scorer, console)
-        elif config.selection == "perturbation":
-            genotype = by_perturbation(config, scorer, state, parts, schedule, console)
+        elif (look := SELECTIONS[config.selection].once_ended) is not None:
+            genotype = look(ended(config, scorer, state, parts, schedule, console))
         else:
             with torch.no_grad():
                 genotype = discretized(model.arch(), config)

@@ -16,6 +16,7 @@ from wholenet.commands.retrain_masks import space_to_retrain
 from wholenet.data.sets import DATA_SETS, Task
 from wholenet.data.task import own_task_of, task_of
 from wholenet.files import read_yaml, shown
+from wholenet.jobs.own_settings import OF_TASKS
 from wholenet.option_files import NONE, OptionFiles, read_option_files
 from wholenet.search.config_files import is_cell_run
 from wholenet.search.task_config import SPACES_OF_TASKS, task_of_space
@@ -116,7 +117,7 @@ def _task_called(name: Any) -> str:
     Raises:
         ValueError: if there is none of that name.
     """
-    if name in get_args(Task):
+    if name in (*get_args(Task), *OF_TASKS):
         return name
     if not isinstance(name, str):
         raise ValueError(f"task={shown(name)}: expected {' or '.join(get_args(Task))}, or one that was registered")

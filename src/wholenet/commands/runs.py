@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import yaml
 
+from wholenet.jobs.own_settings import OF_SPACES, OF_TASKS
 from wholenet.option_files import OptionFiles
 from wholenet.search.config import MACHINE
 from wholenet.search.config_files import options_of
@@ -92,6 +93,8 @@ def settings_class(space: str, *, ours: bool = True) -> type[Any] | None:
     """
     if space == "grid" or (ours and is_cell_space(space)):
         return None
+    if space in OF_SPACES:
+        return OF_SPACES[space]
     from wholenet.search.run_folder import outside_space  # imports torch
 
     return outside_space(space).settings
@@ -103,6 +106,8 @@ def task_settings_class(task: str) -> type[Any]:
     Raises:
         ValueError: if there is no such task.
     """
+    if task in OF_TASKS:
+        return OF_TASKS[task]
     from wholenet.jobs.catalog import task_called  # imports torch
 
     settings = task_called(task).settings

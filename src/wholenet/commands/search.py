@@ -9,6 +9,7 @@ from wholenet.data.sets import Task
 from wholenet.option_files import NONE
 from wholenet.search.cell_config import MACHINE, SEARCHES, CellConfig, cell_config
 from wholenet.search.methods import METHODS
+from wholenet.search.parts import SELECTIONS
 from wholenet.signatures import Fields
 
 if TYPE_CHECKING:
@@ -99,7 +100,11 @@ def _chance(found: Searched | Best) -> str | None:
         epoch = found.genotype_epoch
     folder = CellFolder(run)
     config = folder.search_config
-    if config.sampling != "none" or config.selection == "perturbation" or family_of(config.space).sharpens:
+    if (
+        config.sampling != "none"
+        or SELECTIONS[config.selection].once_ended is not None
+        or family_of(config.space).sharpens
+    ):
         return None
     return chance(folder.records()[epoch]["entropy"])
 

@@ -13,10 +13,10 @@ from wholenet.jobs.task import Counted, Task
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.search.config import grid_parts
-from wholenet.search.methods import METHODS
+from wholenet.search.methods import method_called
 from wholenet.search.search_config import with_interval
 from wholenet.search.task_config import TaskConfig, check_apart
-from wholenet.search.train_config import TrainConfig
+from wholenet.search.train_config import TrainConfig, check_given
 from wholenet.spaces.catalog import SPACES, find
 
 TASKS: Registry[Task] = Registry(
@@ -77,6 +77,7 @@ def task_config(task: str, method: str | None = None, **given: Any) -> TaskConfi
             f"task {task!r} has a setting {taken[0]!r}, and so is called an option of every run: give the setting "
             "another name"
         )
+    check_given(TaskConfig, {"method": method or "single-stage", **given})
     recipe = dict(kind.recipe(given if method is None else {"method": method, **given}))
     method = method or str(recipe.pop("method", "single-stage"))
     config: dict[str, Any] = {"task_settings": dict(given.pop("task_settings", {})), "settings": {}}
@@ -91,7 +92,9 @@ def task_config(task: str, method: str | None = None, **given: Any) -> TaskConfi
     settings = {name: value for name, value in recipe.items() if name not in options | of_task}
     config["settings"] = {**settings, **config["settings"]}
     config["task_settings"] = {n: v for n, v in recipe.items() if n in of_task} | config["task_settings"]
-    own = {} if method == "single-stage" else METHODS[method].parts  # of the method itself: a recipe stands below that
+    own = (
+        {} if method == "single-stage" else method_called(method).parts
+    )  # of the method itself: a recipe stands below that
     parts = {**grid_parts(method), **ours, **own}
     made = TaskConfig(**with_interval({**parts, **config, "task": task, "method": method}))
     made.check_asked()

@@ -28,6 +28,7 @@ from wholenet.search.config import FitConfig
 from wholenet.search.draw import batch_of_all
 from wholenet.search.keep import best_record, is_best, say_kept
 from wholenet.search.memory import memory_advice
+from wholenet.search.parts import GRADIENTS
 from wholenet.search.phases import Phase, removing
 from wholenet.search.protocols import plan_phases
 from wholenet.search.removal import Removal, removal_for
@@ -251,7 +252,7 @@ def _describe(config: TrainConfig, removal: Removal | None, state: TrainState) -
 
 def _ends_of_spectrum(streams: TaskStreams, config: TrainConfig, loss: Loss, state: TrainState) -> dict[str, float]:
     """Of the loss's Hessian in the logits, on the batch that the architecture saw last (RobustDARTS' code)."""
-    own = not config.simultaneous and config.gradient != "one-level"
+    own = not config.simultaneous and GRADIENTS[config.gradient].own_batches
     stream, steps = ("architecture", state.arch_steps) if own else ("weights", state.weight_steps)
     batch = streams.one(stream, steps - 1, state.epoch)
     tolerance = config.eigenvalue_tolerance

@@ -11,23 +11,22 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from rich.console import Console
 from torch import Tensor
 
 from wholenet import parallel
-from wholenet.checked import CountOrNone, Decay, Strength, checked
 from wholenet.data.finding import refuse_errors
 from wholenet.data.text.review import SEARCH_SHARE, UNITS_OF_A_SEARCH, of_memory
 from wholenet.data.text.texts import Texts, open_texts
-from wholenet.data.text.vocabulary import END, MOST_WORDS
+from wholenet.data.text.vocabulary import END
 from wholenet.data.text.windows import Walk, divided, fingerprint, in_columns
 from wholenet.deploy.language import LANGUAGE as ANSWER
 from wholenet.deploy.language import floors_of, language_answer, surprise_of_lines
+from wholenet.jobs.language_settings import LanguageSettings
 from wholenet.jobs.task import Counted, Task, Watched, settings_of
 from wholenet.report.progress import plain
 from wholenet.report.surprise import SURPRISE, draw_surprise
@@ -46,8 +45,6 @@ from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.pace import Pace
 from wholenet.tasks.perplexity import PERPLEXITY, surprise
 
-Words = Annotated[int, Field(ge=0, le=MOST_WORDS)]
-Tokens = Annotated[int, Field(ge=1, le=10_000)]
 SEARCH = {"method": "darts", "epochs": 50, "batch": 256, "weight_decay": 5e-7, "warmup_share": 0.0, "search_share": 1.0}
 """Of a search, as DARTS' recurrent code has it."""
 TRAINING = {"epochs": 300, "batch": 64, "weight_decay": 8e-7, "average_after": 5}
@@ -56,29 +53,6 @@ UNITS = {"units": 850, "drop_words": 0.1}
 """And of its network."""
 ADAM = {"lr": 4e-3, "momentum": 0.9, "weight_decay": 0.0}
 SGD = {"lr": 20.0, "momentum": 0.0}
-
-
-@checked
-class LanguageSettings:
-    """Options of runs on texts."""
-
-    vocab: Words = 0
-    """Words that are known, the most frequent of train; others count as <unk>. 0 is all."""
-    window: Tokens = 35
-    """Tokens that are read before the weights move; the state goes on to the next window without gradient."""
-    vary_windows: bool = True
-    """Windows of varying lengths: in a search one in twenty is half as long, as in DARTS' code; in the training of a
-    cell as AWD-LSTM draws them. The rate of a step of SGD is scaled by its length."""
-    clip: Strength = 0.25
-    """Norm that the gradient of all weights is cut to, in virtual steps too; 0 leaves it."""
-    slowness: Decay = 1e-3
-    """Strength of a penalty on how far states move from word to word (mean square), in weight steps alone."""
-    arch_text: Literal["train", "val"] = "train"
-    """With split='disjoint', what the architecture learns from: the last lines of train, of which the weights get
-    `weights_share`; or the validation text, which scores it too, as in DARTS' code: then report test alone."""
-    average_after: CountOrNone = 0
-    """Scorings that may bring nothing before SGD gives way to torch's ASGD, whose averaged weights are scored and kept
-    (AWD-LSTM: 5); 0 is never."""
 
 
 class TextStreams:

@@ -12,20 +12,17 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from rich.console import Console
 from torch import Tensor
 
-from wholenet.checked import DisparityScale, Megapixels, checked
 from wholenet.data.cache import Cached
-from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.sample import DataError
 from wholenet.data.splits import Numbered, split_train, spread
-from wholenet.data.stereo.augment import MOST_STRENGTH, StereoAugmentation
+from wholenet.data.stereo.augment import StereoAugmentation
 from wholenet.data.stereo.review import open_stereo
 from wholenet.data.stereo.sample import StereoSample, StereoSource, StereoSplit
 from wholenet.data.stereo.split import SomePairs
@@ -42,6 +39,7 @@ from wholenet.deploy.stereo import (
     stereo_answer,
 )
 from wholenet.deploy.stereo import STEREO as ANSWER
+from wholenet.jobs.stereo_settings import StereoSettings
 from wholenet.jobs.streams import DrawnStreams
 from wholenet.jobs.task import Counted, Task, Watched, settings_of
 from wholenet.report.disparity import DISPARITY, SHOWN, draw_disparities
@@ -77,21 +75,6 @@ FULL_TRAINING = {"epochs": 100, "batch": 4, "optimizer": "adamw", "lr": 1e-4, "w
 SMALL_SEARCH = {"epochs": 12, "batch": 4, "optimizer": "adamw", "lr": 3e-3, "weight_decay": 3e-4, "arch_lr": 3e-3}
 SMALL_TRAINING = {"epochs": 12, "batch": 8, "optimizer": "adamw", "lr": 3e-3, "weight_decay": 0.0}
 """Ours, for minutes on a CPU (docs/disparity.md)."""
-
-
-@checked
-class StereoSettings:
-    """Options of runs on stereo pairs."""
-
-    crop: str | None = None
-    """HEIGHTxWIDTH that is trained on, multiples of what the network takes. Default: as much as the smallest of the
-    pairs that were looked at has, at most 384x768."""
-    augment: Annotated[float, Field(ge=0, le=MOST_STRENGTH)] = 1.0
-    """Strength of augmentation in training, from 0 (crops alone) to 2, which multiplies the spread of all it draws."""
-    disparity_scale: DisparityScale | None = None
-    """Pixels of disparity per unit of the files, where these do not say it."""
-    max_megapixels: Megapixels = MAX_MEGAPIXELS
-    """Images that decode to more are refused."""
 
 
 class KeptPairs(Cached[StereoSample]):

@@ -16,7 +16,7 @@ from wholenet.planning import rules
 from wholenet.planning.length import Cost, Length, count
 from wholenet.planning.timing import MORE_TIME, Measured, measure
 from wholenet.search.config import GRID_SETTINGS, FitConfig
-from wholenet.search.memory import ran_out_of_memory
+from wholenet.search.memory import ran_out_of_memory, reason_of
 from wholenet.search.phases import single_stage
 from wholenet.search.removal import Goal, goals_for
 from wholenet.search.run_folder import spec_of
@@ -194,7 +194,7 @@ def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: floa
     while True:
         try:
             return measure(chosen.config, data, device, seconds, chosen.subnet)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             smaller = chosen.config.batch // 2
             if not ran_out_of_memory(error):
                 raise
@@ -202,7 +202,7 @@ def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: floa
                 raise MemoryError(
                     f"a batch of {chosen.config.batch} crops of {chosen.config.crop} of the size "
                     f"{chosen.config.size} does not fit into the memory of {device} "
-                    f"({str(error).splitlines()[0]}); give a smaller --batch, --crop or --size, or --recompute"
+                    f"({reason_of(error)}); give a smaller --batch, --crop or --size, or --recompute"
                 ) from error
         chosen.choose("batch", smaller, f"a batch of {2 * smaller} does not fit into memory")
 

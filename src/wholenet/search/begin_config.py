@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wholenet.checked import CountOrNone, Rate, checked
+from wholenet.search.parts import GRADIENTS
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.encoder_name import parts_of_name
 
@@ -60,7 +61,7 @@ class BeginConfig(TrainConfig):
                 )
         if self.freeze_stem and self.stem_freeze_epochs:
             raise ValueError("freeze_stem=True is for all epochs; leave stem_freeze_epochs out")
-        if self.stem is not None and self.gradient.startswith("second-order"):
+        if self.stem is not None and GRADIENTS.called(self.gradient).unrolls:
             raise ValueError(
                 f"gradient={self.gradient!r} looks through a step of one learning rate, and a pretrained stem has one "
                 "of its own; use gradient='first-order' with it"

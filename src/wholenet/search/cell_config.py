@@ -31,14 +31,16 @@ from wholenet.checked import (
     Strength,
     checked,
 )
+from wholenet.files import shown
 from wholenet.search.dots_config import check_dots
-from wholenet.search.early_stopping import RULES
 from wholenet.search.edge_config import check_edges
 from wholenet.search.loggers import check_loggers
-from wholenet.search.methods import METHODS
+from wholenet.search.methods import METHODS, method_called
+from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, SELECTIONS
 from wholenet.search.pruning_config import check_pruning
-from wholenet.search.search_config import Gradient, RunConfig, SearchConfig, with_interval
+from wholenet.search.search_config import RunConfig, SearchConfig, with_interval
 from wholenet.search.stages import check_stages, following_fields
+from wholenet.search.update_config import check_update
 from wholenet.spaces.cell_tables import EXAMPLE, Table, table_of
 from wholenet.spaces.dots.survivors import table_of_stage
 from wholenet.spaces.nb201.genotype import TABLE as NB201_TABLE
@@ -116,8 +118,13 @@ class CellConfig(SearchConfig, ClassifierConfig):
     lr_end: Decay = 0.001
     """SGD learning rate at the end."""
 
-    gradient: Gradient = "second-order"
-    """Architecture gradient (second-order: through one step of the weights, by finite differences)."""
+    gradient: str = "second-order"
+    """Architecture gradient: first-order; second-order, through one step of the weights, by finite differences;
+    second-order-exact; one-level, of the training loss; mixed-level, of both losses; or one that was registered."""
+    arch_update: str = "auto"
+    """Who moves first: architecture-first (DARTS); alternating, the weights; simultaneous, both by one backward pass on
+    the weights' batch; or an update that was registered. Auto is architecture-first, but where a space or a pruning has
+    both move at once."""
     split: Literal["same", "disjoint"] = "disjoint"
     """Weights and architecture learn from disjoint parts of the images (DARTS), or both from all, drawn separately."""
     weights_share: InnerShare = 0.5
@@ -192,9 +199,10 @@ class CellConfig(SearchConfig, ClassifierConfig):
     eigenvalue_every: CountOrNone = 2
     """Epochs between two looks at the dominant eigenvalue; 0 is never. A stopping rule counts every second (code) or
     every one (paper)."""
-    selection: Literal["strength", "gates", "edges", "survivors", "perturbation"] = "strength"
-    """How the discrete network is chosen: by weight, by open gates, by weight of what pruning left, first edges by
-    theirs and then operations, or by what removing an option costs."""
+    selection: str = "strength"
+    """How the discrete network is chosen: by weight (strength), by open gates, by weight of what pruning left
+    (survivors), first edges by theirs and then operations, by what removing an option costs (perturbation), or by a
+    selection that was registered."""
     tune_epochs: CountOrNone = 5
     """Selection by perturbation: epochs of tuning after each edge that is decided."""
     retrain_epochs: Count = 100
@@ -206,7 +214,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
             operation_names(self.operations, EXAMPLE)
             if self.space in OWN_CELLS:
                 raise ValueError(f"operations={self.operations!r}: space {self.space!r} has its own; leave them out")
-        METHODS.called(self.method)  # which says what there is
+        method_called(self.method)  # which says what there is
         if self.channels % (2 * self.groups):
             raise ValueError(
                 f"channels={self.channels}: expected a multiple of {2 * self.groups} with groups={self.groups}"
@@ -216,6 +224,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
         if self.space == "dots":
             check_dots(self)
         check_stages(self)
+        SELECTIONS.called(self.selection)
         if self.selection == "gates" and self.edge_weights:
             raise ValueError("selection='gates' looks at gates alone; edge_weights=True would make all of them small")
         if self.selection == "gates" and self.relaxation != "sigmoid":
@@ -225,6 +234,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
         check_edges(self)
         check_pruning(self)
         self.check_search(moves_architecture=self.moves_architecture)
+        check_update(self)
         if self.stopping != "none":
             self._check_stopping()
         if self.protocol != "search" and METHODS[self.method].searches:
@@ -269,7 +279,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
                 f"stopping={self.stopping!r} ends a search with a genotype chosen by strength; it goes neither with "
                 "protocol='single-stage' nor with another selection"
             )
-        least, quickest = RULES[self.stopping].least_epochs(self.eigenvalue_every), RULES["paper"].least_epochs(1)
+        least, quickest = EARLY_STOPPING[self.stopping].least(), EARLY_STOPPING["paper"].least()
         if self.epochs < least:
             other = f", or stopping='paper', which needs {quickest}" if quickest < least else ""
             raise ValueError(
@@ -306,13 +316,13 @@ class CellConfig(SearchConfig, ClassifierConfig):
     @property
     def takes_validation_batches(self) -> bool:
         """Whether architecture steps have a batch of their own."""
-        return self.moves_architecture and self.gradient != "one-level"
+        return self.moves_architecture and GRADIENTS[self.gradient].own_batches
 
     def frozen_uniform(self, **changes: Any) -> CellConfig:
         """The control of this run: the same network and data, an architecture that never moves, nothing of a search."""
         nothing = {"stopping": "none", "after_stopping": "stop", "perturbation": "none", "regularizer": "none"}
         nothing |= {"pruning": "none", "selection": "strength"} if self.pruning != "none" else {}
-        nothing |= {"gradient": "first-order", "eigenvalue_every": 0, "method": "single-stage"}
+        nothing |= {"gradient": "first-order", "arch_update": "auto", "eigenvalue_every": 0, "method": "single-stage"}
         fixed = {"architecture": "uniform", "control": False}
         return dataclasses.replace(self, **{**fixed, **nothing, **changes})
 
@@ -339,7 +349,12 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     Raises:
         ValueError: for an unknown method or space, parts that do not go together, or a logger that is not there.
     """
-    METHODS.called(method)  # which says what there is
+    own = method_called(method).parts.get("protocol")  # which says what there is
+    if own is not None and given.get("protocol", own) != own:
+        raise ValueError(
+            f"method={method!r} is protocol={own!r} with its recipe, and protocol is {shown(given['protocol'])}: keep "
+            "one of them"
+        )
     varied = {name for special in METHODS[method].searches for name in special}
     if fixed := sorted(varied & set(given)):
         raise ValueError(f"method {method!r} searches with several values of {fixed[0]}; leave it out")
@@ -375,4 +390,5 @@ ADDED = {"control": False, "log": "none", "operations": None}
 ADDED |= {"topology_epochs": 40, "survivors": "", "epochs_before": 0, "capped_edges": False}
 ADDED |= {"arch_optimizer": "adam", "pruning": "none", "pruning_floor": 0.12, "pruning_cost": 0.0}
 ADDED |= {"stages": 1, "stage_cells": 0, "skip_dropout": "", "skip_limit": 8, "stage": 0, "arch_clip": 0.0}
-"""Fields that the configs of searches did not have before 2026-11-29, and what they were then."""
+ADDED |= {"arch_update": "auto"}
+"""Fields that the configs of searches did not have before 2026-11-30, and what they were then."""

@@ -10,7 +10,7 @@ from wholenet.architecture import Weights
 from wholenet.search.capped_edges import waiting
 from wholenet.search.cell_config import CellConfig, RetrainConfig
 from wholenet.search.gate_pruning import GateShares, nodes_of
-from wholenet.search.gradients import GRADIENTS
+from wholenet.search.parts import GRADIENTS, UPDATES, Update
 from wholenet.search.penalties import REGULARIZERS
 from wholenet.search.perturbation import perturbed
 from wholenet.search.phases import single_stage
@@ -18,7 +18,7 @@ from wholenet.search.random_search import random_genotype, weights_of
 from wholenet.search.schedule import Now, Schedule
 from wholenet.search.stages import skip_rate, skip_rates
 from wholenet.search.steps import Batch
-from wholenet.search.updates import Parts, Turn, architecture_first, together
+from wholenet.search.updates import Parts, Turn, architecture_first
 from wholenet.spaces.cell_family import family_of
 from wholenet.spaces.cell_space import CellSupernet
 
@@ -28,10 +28,8 @@ PRUNING = "pruning"
 
 def parts_of(config: CellConfig, model: CellSupernet) -> Parts:
     """The parts that ``config`` names."""
-    later_together = bool(config.survivors) and family_of(config.space).later.together
-    prunes_at_one_level = config.pruning != "none" and config.gradient == "one-level"
     return Parts(
-        update=together if later_together or prunes_at_one_level else architecture_first,
+        update=_update_of(config),
         gradient=GRADIENTS[config.gradient],
         own_batches=config.takes_validation_batches,
         penalties={**REGULARIZERS[config.regularizer].penalties, **pruning_penalty(config, model)},
@@ -40,6 +38,14 @@ def parts_of(config: CellConfig, model: CellSupernet) -> Parts:
         arch_clip=config.arch_clip,
         at=partial(_at, config, model),
     )
+
+
+def _update_of(config: CellConfig) -> Update:
+    if config.arch_update != "auto":
+        return UPDATES[config.arch_update]
+    later_together = bool(config.survivors) and family_of(config.space).later.together
+    prunes_at_one_level = config.pruning != "none" and config.gradient == "one-level"
+    return UPDATES["simultaneous" if later_together or prunes_at_one_level else "architecture-first"]
 
 
 def pruning_penalty(config: CellConfig, model: CellSupernet) -> dict[str, GateShares]:
@@ -97,6 +103,4 @@ def _weights_of_step(config: CellConfig, model: CellSupernet) -> Callable[[Turn,
         table, like = config.table, next(iter(model.arch.logits.values()))
         family = family_of(config.space)
         return lambda _turn, _batch: weights_of(random_genotype(table, family=family), table, like)
-    if config.perturbation == "none":
-        return None
     return perturbed(config)

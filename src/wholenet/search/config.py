@@ -27,10 +27,10 @@ from wholenet.data.pixels import Bands
 from wholenet.files import shown
 from wholenet.search.begin_config import BEGIN
 from wholenet.search.budget_config import BUDGET, BudgetConfig
-from wholenet.search.methods import METHODS
+from wholenet.search.methods import METHODS, method_called
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import OF_EVERY_RUN, SearchConfig, with_interval
-from wholenet.search.train_config import OF_SEARCH
+from wholenet.search.train_config import OF_SEARCH, check_given
 from wholenet.spaces.sizes import DECODINGS, HEAD, OPERATIONS, Filters, Head, Layers, Size, operation_names
 from wholenet.spaces.zoom import PredictionZoom
 
@@ -217,7 +217,7 @@ def grid_parts(method: str) -> dict[str, Any]:
         ValueError: for a method that is unknown, or that the grid cannot carry (those that it can are named).
     """
     known = f"elsewhere there are: {', '.join(grid_methods())}"
-    if METHODS[method].searches:
+    if method_called(method).searches:
         raise ValueError(f"method {method!r} compares the genotypes of several searches on a cell space; {known}")
     parts = {"gradient": "second-order", "split": "disjoint", "arch_update": "architecture-first"}
     parts = {} if method == "single-stage" else {**parts, **METHODS[method].parts}
@@ -243,6 +243,7 @@ def fit_config(method: str = "single-stage", **given: Any) -> FitConfig:
                 "keep one"
             )
         method = "single-stage"
+    check_given(FitConfig, {"method": method, **given})
     if given.get("space", "grid") != "grid":
         fields = {field.name for field in dataclasses.fields(FitConfig)} - set(SIZE_NAMES)
         if foreign := [name for name in GRID_ALONE if name in given and name not in SIZE_NAMES]:

@@ -119,6 +119,8 @@ def run_macs(run: RunFolder) -> int:
         raise ValueError(
             f"{run.path}: the arithmetic of architecture steps by gradient={config.gradient!r} is not counted"
         )
+    if config.update not in ("simultaneous", "alternating", "architecture-first"):
+        raise ValueError(f"{run.path}: the arithmetic of the update arch_update={config.update!r} is not counted")
     spec, crop = run.spec(recorded_facts(facts)), tuple(facts["crop"])
     steps = config.steps_per_epoch or steps_per_epoch(facts["images"]["weights"], config.batch)
     own = 0

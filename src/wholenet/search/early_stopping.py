@@ -80,5 +80,3 @@ RULES = {
     "paper": StoppingRule(window=5, lag=5, growth=1 / 0.75, centred=False, earliest=0),
 }
 """Both readings of RobustDARTS: its code's constants, and the paper's."""
-INTERVALS = {"code": 2, "paper": 1}
-"""Epochs between the evaluations that a rule counts."""

@@ -1,4 +1,4 @@
-"""The ways to take an architecture gradient, by name."""
+"""The ways to take an architecture gradient. By name they are in ``search/parts.py``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Bilevel:
     """Norm that gradients in the weights are cut to in a virtual step; 0 leaves them."""
 
 
-Gradient = Callable[[Bilevel], tuple[Tensor, list[Tensor]]]
+TakeGradient = Callable[[Bilevel], tuple[Tensor, list[Tensor]]]
 """-> the loss (detached), and one gradient per logit tensor."""
 
 
@@ -65,12 +65,6 @@ def second_order(at: Bilevel, implicit: Literal["difference", "exact"] = "differ
     return unrolled_gradient(at.model, at.train, at.validation, at.loss, step, implicit, seen=at.seen)
 
 
-GRADIENTS: dict[str, Gradient] = {
-    "first-order": first_order,
-    "first-order-moving-statistics": moving_statistics,
-    "second-order": second_order,
-    "second-order-exact": lambda at: second_order(at, "exact"),
-    "one-level": one_level,
-    "mixed-level": mixed_level,
-}
-"""By the names of ``CellConfig.gradient``, and the one that ``FitConfig.arch_batchnorm`` asks for."""
+def second_order_exact(at: Bilevel) -> tuple[Tensor, list[Tensor]]:
+    """The same, with the product of second derivatives by differentiating twice."""
+    return second_order(at, "exact")

@@ -16,9 +16,15 @@ from wholenet.tasks.losses import mask_loss
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` is torch's way to say so, on a GPU or a CPU."""
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
+    """Whether ``error`` is a way to say so: of torch on a GPU or a CPU, of its convolutions on a CPU, of Python."""
+    said = str(error)
+    known = ("out of memory", "can't allocate memory", "could not create a primitive")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in said for words in known)
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what ran out of memory says."""
+    return str(error).partition("\n")[0] or "out of memory"
 
 
 def what_fits(fits: Callable[[int, bool], bool], batch: int, recompute: bool) -> tuple[int, bool] | None:

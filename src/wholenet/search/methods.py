@@ -12,6 +12,7 @@ from typing import Any
 
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
+from wholenet.search.protocols import PROTOCOLS
 
 
 @dataclass(frozen=True)
@@ -138,3 +139,14 @@ _PUBLISHED = (
 )
 METHODS: Registry[Method] = Registry("method", {method.name: method for method in _PUBLISHED}, load=load_plugins)
 """By name."""
+
+
+def method_called(name: str) -> Method:
+    """The method of that name.
+
+    Raises:
+        ValueError: if there is none; of a protocol it says that it is one.
+    """
+    if name in PROTOCOLS and name not in METHODS:
+        raise ValueError(f"method={name!r}: that is a protocol, not a method; give protocol={name!r}")
+    return METHODS.called(name)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from wholenet.architecture import CAPPED, Architecture, group_entropy
+from wholenet.architecture import CAPPED, RELAXATIONS, Architecture, group_entropy
 from wholenet.discretization_aware import CAP, KEPT
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.sampled_weights import concentrations
+from wholenet.search.search_config import SearchConfig
 
 Penalty = Callable[[Architecture, float], Tensor]
 """(architecture, time in epochs) -> the term to add."""
@@ -275,3 +276,14 @@ REGULARIZERS: Registry[Regularizer] = Registry(
     },
     load=load_plugins,
 )
+
+
+def check_registered(config: SearchConfig) -> None:
+    """Make sure that the term and the relaxation that ``config`` names are there; its other parts are looked up as it
+    is made.
+
+    Raises:
+        ValueError: if one is not.
+    """
+    for registry, name in ((REGULARIZERS, config.regularizer), (RELAXATIONS, config.relaxation)):
+        registry.called(name)  # which says what there is

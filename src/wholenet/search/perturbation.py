@@ -7,8 +7,6 @@ back to [0, 1] and to a sum of 1. The logits are untouched.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +14,7 @@ from torch import Tensor
 from wholenet import parallel
 from wholenet.architecture import Architecture, Weights, rescaled
 from wholenet.ops.draws import Draws
+from wholenet.search.parts import PERTURBATIONS
 from wholenet.search.search_config import SearchConfig
 from wholenet.search.steps import Batch, Loss, constant
 from wholenet.search.updates import Turn
@@ -25,65 +24,57 @@ ATTACK_STEPS = 7
 """Of the adversarial disturbance, each 2 / 7 of eps long."""
 
 
-@dataclass(frozen=True)
-class Perturbation:
-    """SmoothDARTS' disturbance, growing linearly over the run from a tenth of ``end``.
+def reach(end: float, progress: float) -> float:
+    """How far a weight may move at ``progress`` in [0, 1] of a run: linearly from a tenth of ``end`` to all of it.
 
-    Random: uniform in [-eps, eps]. Adversarial: from such a start, projected gradient ascent on the training loss, the
-    network in eval mode, taken only if the loss went up (Sec. 3.2 and 3.3, and its code); noise is the same in all of
-    these passes.
+    >>> [round(reach(0.3, progress), 3) for progress in (0, 0.5, 1)]
+    [0.03, 0.165, 0.3]
     """
+    return end * (0.1 + 0.9 * progress)
 
-    kind: Literal["random", "adversarial"]
-    end: float = 0.3
-    """eps at the end of the run."""
 
-    def reach(self, progress: float) -> float:
-        """eps at ``progress`` in [0, 1] of the run.
+def at_random(model: Supernet, _batch: Batch | None, _loss: Loss | None, reach: float) -> Weights:
+    """Uniform in [-reach, reach] (SmoothDARTS, Sec. 3.2). Of ``model`` nothing moves."""
+    weights, start = _start(model, reach)
+    return disturbed(model.arch, weights, start)
 
-        >>> [round(Perturbation("random").reach(p), 3) for p in (0, 0.5, 1)]
-        [0.03, 0.165, 0.3]
-        """
-        return self.end * (0.1 + 0.9 * progress)
 
-    def __call__(self, model: Supernet, batch: Batch, loss: Loss, progress: float) -> Weights:
-        """Weights to take a weight step at, without gradient; of ``model`` nothing moves."""
-        reach = self.reach(progress)
-        with torch.no_grad():
-            weights = model.arch()
-            start = {name: (torch.rand_like(w) * 2 - 1) * reach for name, w in weights.items()}
-        if self.kind == "random":
-            return disturbed(model.arch, weights, start)
-        return self._attacked(model, batch, loss, weights, start, reach)
+def attacked(model: Supernet, batch: Batch, loss: Loss, reach: float) -> Weights:
+    """From a random start, projected gradient ascent on the training loss, the network in eval mode, taken only if the
+    loss went up (SmoothDARTS, Sec. 3.3, and its code); noise is the same in all of these passes."""
+    weights, start = _start(model, reach)
+    training = model.training
+    model.eval()
+    draws = Draws(batch.targets.device)
 
-    def _attacked(
-        self, model: Supernet, batch: Batch, loss: Loss, weights: Weights, start: Weights, reach: float
-    ) -> Weights:
-        training = model.training
-        model.eval()
-        draws = Draws(batch.targets.device)
+    def value(at: Weights) -> Tensor:
+        with draws.same():
+            return loss(model.net(batch.images, at), batch.targets)
 
-        def value(at: Weights) -> Tensor:
-            with draws.same():
-                return loss(model.net(batch.images, at), batch.targets)
+    try:
+        with constant(model.net):
+            offset = start
+            for _ in range(ATTACK_STEPS):
+                offset = {name: o.requires_grad_() for name, o in offset.items()}
+                here = value(disturbed(model.arch, weights, offset))
+                gradients = parallel.summed_each(torch.autograd.grad(here, list(offset.values())))
+                step = 2 * reach / ATTACK_STEPS
+                offset = {
+                    name: (o.detach() + step * g.sign()).clamp(-reach, reach)
+                    for (name, o), g in zip(offset.items(), gradients, strict=True)
+                }
+            with torch.no_grad():
+                worse = disturbed(model.arch, weights, offset)
+                return worse if parallel.summed(value(worse)) > parallel.summed(value(weights)) else weights
+    finally:
+        model.train(training)
 
-        try:
-            with constant(model.net):
-                offset = start
-                for _ in range(ATTACK_STEPS):
-                    offset = {name: o.requires_grad_() for name, o in offset.items()}
-                    here = value(disturbed(model.arch, weights, offset))
-                    gradients = parallel.summed_each(torch.autograd.grad(here, list(offset.values())))
-                    step = 2 * reach / ATTACK_STEPS
-                    offset = {
-                        name: (o.detach() + step * g.sign()).clamp(-reach, reach)
-                        for (name, o), g in zip(offset.items(), gradients, strict=True)
-                    }
-                with torch.no_grad():
-                    worse = disturbed(model.arch, weights, offset)
-                    return worse if parallel.summed(value(worse)) > parallel.summed(value(weights)) else weights
-        finally:
-            model.train(training)
+
+def _start(model: Supernet, reach: float) -> tuple[Weights, Weights]:
+    """The weights of ``model``, and a random offset of each."""
+    with torch.no_grad():
+        weights = model.arch()
+        return weights, {name: (torch.rand_like(w) * 2 - 1) * reach for name, w in weights.items()}
 
 
 def disturbed(arch: Architecture, weights: Weights, offset: Weights) -> Weights:
@@ -102,12 +93,27 @@ def disturbed(arch: Architecture, weights: Weights, offset: Weights) -> Weights:
 def perturbed(config: SearchConfig) -> Callable[[Turn, Batch], Weights | None] | None:
     """The weights that weight steps take as ``config`` disturbs them, while the architecture moves; None if it does
     not. Before and after the search weights learn at the architecture as it is."""
-    if config.perturbation == "none":
+    disturb = PERTURBATIONS.called(config.perturbation).weights
+    if disturb is None:
         return None
-    perturb = Perturbation(config.perturbation, config.perturbation_end)
 
     def weights(turn: Turn, batch: Batch) -> Weights | None:
         model = turn.state.model
-        return perturb(model, batch, turn.loss, turn.now.progress) if model.arch.moves else None
+        if not model.arch.moves:
+            return None
+        found = disturb(model, batch, turn.loss, reach(config.perturbation_end, turn.now.progress))
+        check_shapes(config.perturbation, found, model.arch)
+        return found
 
     return weights
+
+
+def check_shapes(name: str, weights: Weights, arch: Architecture) -> None:
+    """Make sure that the perturbation called ``name`` gave ``weights`` that can stand for those of ``arch``.
+
+    Raises:
+        ValueError: if it did not.
+    """
+    found, expected = ({n: tuple(w.shape) for n, w in those.items()} for those in (weights, arch.logits))
+    if found != expected:
+        raise ValueError(f"perturbation {name!r} gave weights of the shapes {found}; expected {expected}")

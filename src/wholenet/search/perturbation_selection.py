@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from wholenet.architecture import Weights
+from wholenet.search.ended import Ended
 from wholenet.spaces.cell_family import DARTS_CELLS, CellFamily, targets
 from wholenet.spaces.cell_tables import Table
 from wholenet.spaces.darts_genotype import Choice
@@ -56,6 +57,18 @@ class Left:
             there, decided = mask.to(w), self.decided[kind].to(w.device)
             left[kind] = torch.where(decided[:, None], there, w * there)
         return left
+
+
+def by_perturbation(ended: Ended) -> Any:
+    """The genotype that is left of a search; the logits stay as they are, where the original's go on learning."""
+    return select(
+        ended.table,
+        lambda left: ended.accuracy(left.weights),
+        lambda left: ended.tune(left.weights),
+        ended.seed,
+        ended.progress,
+        ended.family,
+    )
 
 
 def select(

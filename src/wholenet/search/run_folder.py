@@ -24,11 +24,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from wholenet.architecture import RELAXATIONS
 from wholenet.data.transforms import check_transform
 from wholenet.search.config import GRID_SETTINGS, SIZE_NAMES, FitConfig
 from wholenet.search.folder import Folder
-from wholenet.search.penalties import REGULARIZERS
+from wholenet.search.penalties import check_registered
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
@@ -198,8 +197,7 @@ def check_space(config: TrainConfig) -> tuple[Space, Any]:
         )
     if config.regularizer == "cost":
         check_costs(space)
-    for registry, name in ((REGULARIZERS, config.regularizer), (RELAXATIONS, config.relaxation)):
-        registry.called(name)  # which says what there is
+    check_registered(config)
     if isinstance(config, FitConfig):
         check_transform(config.transform, config.workers)
     if isinstance(config, FitConfig) and config.space not in GRIDS and (config.entropy_alpha or config.entropy_beta):

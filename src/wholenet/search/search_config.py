@@ -11,11 +11,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from wholenet.checked import CountOrNone, Decay, Jobs, Minutes, Seed, Tolerance, checked
-from wholenet.search.early_stopping import INTERVALS
+from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, PERTURBATIONS
 
 Factor = Annotated[float, Field(gt=0, le=1_000_000)]
 Limit = Annotated[float, Field(gt=0, le=100)]
-Gradient = Literal["first-order", "second-order", "second-order-exact", "one-level", "mixed-level"]
 
 
 @checked
@@ -51,8 +50,9 @@ OF_EVERY_RUN = frozenset(field.name for field in dataclasses.fields(RunConfig))
 class SearchConfig(RunConfig):
     """The parts of a search that are the same on every space."""
 
-    gradient: Gradient = "first-order"
-    """Architecture gradient (second-order: through one step of the weights, by finite differences)."""
+    gradient: str = "first-order"
+    """Architecture gradient: first-order; second-order, through one step of the weights, by finite differences;
+    second-order-exact; one-level, of the training loss; mixed-level, of both losses; or one that was registered."""
     relaxation: str = "softmax"
     """Logits to weights: softmax, a choice; sigmoid, a gate for each option; sharpened, a softmax that what
     falls behind leaves fast; gumbel, concrete, dirichlet, path,
@@ -60,8 +60,9 @@ class SearchConfig(RunConfig):
     regularizer: str = "none"
     """Term on the architecture: none, beta-decay, zero-one, anchor, cost (expected multiply-adds), scheduled-entropy,
     effective-links (of the dense grid), or one that was registered."""
-    perturbation: Literal["none", "random", "adversarial"] = "none"
-    """How the architecture weights are disturbed in weight steps of the search (SmoothDARTS)."""
+    perturbation: str = "none"
+    """How the architecture weights are disturbed in weight steps of the search: none; random or adversarial
+    (SmoothDARTS); or one that was registered."""
     perturbation_end: Decay = 0.3
     """Largest disturbance of a weight at the end; it rises linearly from a tenth of this."""
 
@@ -70,8 +71,9 @@ class SearchConfig(RunConfig):
     second (code) or every one (paper)."""
     eigenvalue_tolerance: Tolerance = 1e-3
     """Bound on its error, relative to the larger end of the spectrum."""
-    stopping: Literal["none", "code", "paper"] = "none"
-    """Early stopping by the eigenvalue, as RobustDARTS' code or its paper has it."""
+    stopping: str = "none"
+    """Early stopping: none; code or paper, by the eigenvalue, as RobustDARTS' code or its paper has it; or a rule that
+    was registered."""
     after_stopping: Literal["stop", "regularize"] = "stop"
     """Then stop with the architecture from before it grew; or go back there and regularise more (adaptive)."""
     regularize_by: Factor = 10.0
@@ -85,14 +87,16 @@ class SearchConfig(RunConfig):
         Raises:
             ValueError: if they do not.
         """
+        gradient, rule = GRADIENTS.called(self.gradient), EARLY_STOPPING.called(self.stopping)
+        PERTURBATIONS.called(self.perturbation)
         if self.stopping != "none" and not moves_architecture:
             raise ValueError(
                 f"stopping={self.stopping!r} watches a search, and the architecture of this run never moves"
             )
-        if self.stopping != "none" and self.eigenvalue_every != (every := INTERVALS[self.stopping]):
+        if rule.every and self.eigenvalue_every != rule.every:
             raise ValueError(
                 f"eigenvalue_every={self.eigenvalue_every}, but stopping={self.stopping!r} counts a look every "
-                f"{every}; give eigenvalue_every={every} with it"
+                f"{rule.every}; give eigenvalue_every={rule.every} with it"
             )
         if self.after_stopping == "regularize" and self.stopping == "none":
             raise ValueError("after_stopping='regularize' needs a rule that fires: give stopping='code' or 'paper'")
@@ -115,9 +119,9 @@ class SearchConfig(RunConfig):
                 f"regularizer='effective-links' counts the links of each cell of the space 'dense-grid'; space "
                 f"{space!r} has none, or no more than three: leave it out"
             )
-        if self.relaxation == "dirichlet" and self.gradient == "second-order-exact":
+        if self.relaxation == "dirichlet" and gradient.twice:
             raise ValueError(
-                "gradient='second-order-exact' differentiates twice, which samples of relaxation='dirichlet' can be "
+                f"gradient={self.gradient!r} differentiates twice, which samples of relaxation='dirichlet' can be "
                 "once; give 'second-order', or 'first-order', as DrNAS"
             )
         if self.perturbation != "none" and self.relaxation != "softmax":
@@ -125,7 +129,7 @@ class SearchConfig(RunConfig):
                 f"perturbation disturbs weights that sum to 1 and are not drawn, which relaxation={self.relaxation!r} "
                 "does not give"
             )
-        if self.perturbation != "none" and self.gradient in ("second-order", "second-order-exact"):
+        if self.perturbation != "none" and gradient.unrolls:
             raise ValueError(
                 f"perturbation={self.perturbation!r} disturbs the weight step that gradient={self.gradient!r} looks "
                 "through; SmoothDARTS takes gradient='first-order'"
@@ -138,6 +142,7 @@ def with_interval(values: dict[str, Any]) -> dict[str, Any]:
     >>> with_interval({"stopping": "paper"})
     {'stopping': 'paper', 'eigenvalue_every': 1}
     """
-    if (rule := values.get("stopping")) in INTERVALS and "eigenvalue_every" not in values:
-        return {**values, "eigenvalue_every": INTERVALS[rule]}
+    rule = EARLY_STOPPING.get(values.get("stopping", "none"))
+    if rule is not None and rule.every and "eigenvalue_every" not in values:
+        return {**values, "eigenvalue_every": rule.every}
     return values

@@ -10,7 +10,8 @@ from wholenet import parallel
 from wholenet.ops.execution import Execution, execution, precision_for
 from wholenet.search.average import WeightAverage
 from wholenet.search.config import FitConfig
-from wholenet.search.gradients import GRADIENTS
+from wholenet.search.gradients import moving_statistics
+from wholenet.search.parts import GRADIENTS, UPDATES
 from wholenet.search.penalties import REGULARIZERS, EntropyPenalty
 from wholenet.search.perturbation import perturbed
 from wholenet.search.phases import Phase
@@ -19,13 +20,10 @@ from wholenet.search.schedule import Now, Schedule
 from wholenet.search.state import TrainState
 from wholenet.search.steps import make_optimizers
 from wholenet.search.train_config import TrainConfig
-from wholenet.search.updates import Parts, architecture_first, together, weights_first
+from wholenet.search.updates import Parts
 from wholenet.spaces.catalog import SPACES, create_from
 from wholenet.spaces.space import Facts, Spec
 from wholenet.spaces.supernet import Supernet
-
-UPDATES = {"simultaneous": together, "alternating": weights_first, "architecture-first": architecture_first}
-"""By the names that ``FitConfig.update`` has for them."""
 
 
 def initial_state(run: RunFolder, facts: Facts, device: torch.device) -> TrainState:
@@ -100,8 +98,8 @@ def parts_of(config: TrainConfig, phases: Sequence[Phase]) -> Parts:
     entropy = _entropy_penalty(config, phases) if isinstance(config, FitConfig) else {}
     return Parts(
         update=UPDATES[config.update],
-        gradient=GRADIENTS["first-order-moving-statistics" if moving else config.gradient],
-        own_batches=config.gradient != "one-level",
+        gradient=moving_statistics if moving else GRADIENTS[config.gradient],
+        own_batches=GRADIENTS[config.gradient].own_batches,
         penalties={**entropy, **REGULARIZERS[config.regularizer].penalties},
         weights=perturbed(config),
     )

@@ -8,21 +8,22 @@ from collections.abc import Callable
 import torch
 
 from wholenet import parallel
-from wholenet.search.early_stopping import RULES, Evaluation
 from wholenet.search.folder import Folder
+from wholenet.search.parts import EARLY_STOPPING
 from wholenet.search.records import Record
 from wholenet.search.state import TrainState
 
 
 class Stopping:
-    """A rule over the eigenvalues that a run has recorded, and what to do when it fires.
+    """A rule over what a run has recorded, and what to do when it fires.
 
     Args:
         run: keeps checkpoints to go back to, ``epoch-*.pt``, and ``discarded.jsonl``.
         state: of the run.
-        rule: a name in ``RULES``; "none" never fires.
+        rule: a name in ``EARLY_STOPPING``.
         epochs: of the whole run; after its last one it is not stopped.
-        go_back: go back to before the eigenvalue grew and regularise more, instead of ending (RobustDARTS, adaptive).
+        go_back: go back to the epoch that the rule names and regularise more, instead of ending (RobustDARTS,
+            adaptive).
         goes_on: a search that ends is not the end of the run: the weights go on alone.
         factor: on the weight decay, where it goes back.
         limit: the weight decay never gets above this.
@@ -46,7 +47,7 @@ class Stopping:
     ) -> None:
         self.run = run
         self.state = state
-        self.rule = None if rule == "none" else RULES[rule]
+        self.rule = EARLY_STOPPING[rule]
         self.epochs = epochs
         self.go_back = go_back
         self.goes_on = goes_on
@@ -58,16 +59,17 @@ class Stopping:
     def fired(self) -> int | None:
         """Of a run that is continued: the epoch whose architecture it ends with, if the rule fired just before it was
         stopped."""
-        if self.rule is None or self.go_back or self.goes_on or self.state.epoch >= self.epochs:
+        records = self.state.records
+        if self.go_back or self.goes_on or self.state.epoch >= self.epochs or not records:
             return None
-        return self.rule.goes_back_to(self._evaluations())
+        return self._ends() if self.rule.every or self._asks(records[-1]) else None
 
     def after(self, record: Record) -> int | None:
         """After an epoch, do what the rule says: the epoch whose architecture the run ends with, or None where it goes
         on, from an earlier epoch maybe."""
-        if self.rule is None or record["eigenvalue"] is None or self.state.frozen_at is not None:
+        if not self._asks(record) or self.state.frozen_at is not None:
             return None
-        fires = None if self.state.epoch == self.epochs else self.rule.goes_back_to(self._evaluations())
+        fires = None if self.state.epoch == self.epochs else self._ends()
         if self.go_back:
             if self._stronger() is not None and parallel.is_first():
                 self.run.save_checkpoint(self.state.state_dict(), _name(record["epoch"]))
@@ -78,12 +80,10 @@ class Stopping:
             return None
         self._take(fires)
         if not self.goes_on:
-            self.say(f"the eigenvalue has grown: stopped, with the architecture of epoch {fires + 1}")
+            self.say(f"{self._why}: stopped, with the architecture of epoch {fires + 1}")
             return fires
         self.state.frozen_at = fires
-        self.say(
-            f"the eigenvalue has grown: the search is over; weights go on, at the architecture of epoch {fires + 1}"
-        )
+        self.say(f"{self._why}: the search is over; weights go on, at the architecture of epoch {fires + 1}")
         return None
 
     def _take(self, epoch: int) -> None:
@@ -99,8 +99,26 @@ class Stopping:
             if int(path.stem.removeprefix("epoch-")) > after:
                 path.unlink()
 
-    def _evaluations(self) -> list[Evaluation]:
-        return [(r["epoch"], r["eigenvalue"]) for r in self.state.records if r["eigenvalue"] is not None]
+    @property
+    def _why(self) -> str:
+        return self.rule.why or f"early stopping by {self.rule.name!r}"
+
+    def _asks(self, record: Record) -> bool:
+        """Whether the rule has something new to judge by."""
+        if self.rule.ends is None:
+            return False
+        return record["eigenvalue" if self.rule.every else "arch_loss"] is not None
+
+    def _ends(self) -> int | None:
+        """What the rule says of all that is recorded."""
+        records = self.state.records
+        epoch = None if self.rule.ends is None else self.rule.ends(records)
+        if epoch is not None and not 0 <= epoch < len(records):
+            raise ValueError(
+                f"early stopping by {self.rule.name!r} names epoch {epoch}; expected one that is over, from 0 to "
+                f"{len(records) - 1}, or None"
+            )
+        return epoch
 
     def _stronger(self) -> float | None:
         """The weight decay after the next increase; None if that would be more than may be."""
@@ -117,7 +135,11 @@ class Stopping:
         if stronger is None:
             return
         saved = self.run.read_checkpoint(self.device, _name(epoch))
-        assert saved is not None  # kept for as long as there is an increase to come
+        if saved is None:  # they are kept for as long as there is an increase to come
+            raise ValueError(
+                f"early stopping by {self.rule.name!r} goes back to epoch {epoch}, after which it was not asked; "
+                "expected one after which it was"
+            )
         decay = state.weight_optimizer.param_groups[0]["weight_decay"]
         gone = [record for record in state.records if record["epoch"] > epoch]
         kept = [record for record in state.records if record["epoch"] <= epoch]
@@ -132,9 +154,7 @@ class Stopping:
             self.run.save_checkpoint(state.state_dict())
             self.run.rewrite_records(state.records)
         self.forget(after=epoch if self._stronger() else -1)
-        self.say(
-            f"the eigenvalue has grown: back to epoch {epoch + 1}, with weight decay {stronger:g} instead of {decay:g}"
-        )
+        self.say(f"{self._why}: back to epoch {epoch + 1}, with weight decay {stronger:g} instead of {decay:g}")
 
 
 def _name(epoch: int) -> str:

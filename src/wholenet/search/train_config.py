@@ -7,6 +7,7 @@ Where a field says "open", the paper does not: docs/architecture.md, "Points the
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from wholenet.checked import (
@@ -20,8 +21,9 @@ from wholenet.checked import (
     Share,
     checked,
 )
-from wholenet.search.early_stopping import RULES
+from wholenet.files import shown
 from wholenet.search.loggers import check_loggers
+from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, UPDATES
 from wholenet.search.phases import single_stage
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import OF_EVERY_RUN, SearchConfig
@@ -86,10 +88,11 @@ class TrainConfig(SearchConfig):
     """Adam learning rate of the architecture; no schedule."""
     arch_weight_decay: Decay = 1e-3
     """Adam weight decay of the architecture (coupled: pulls the logits to uniform)."""
-    arch_update: Literal["auto", "simultaneous", "alternating", "architecture-first"] = "auto"
-    """Architecture gradient out of the weight step's backward pass, at no cost (ours), or from a step of its own on a
-    batch of its own: after the weights' (the paper), or before it (DARTS). Auto is simultaneous unless weights and
-    architecture are given different data or a part of the method needs steps of their own."""
+    arch_update: str = "auto"
+    """Architecture gradient out of the weight step's backward pass, at no cost (simultaneous, ours), or from a step of
+    its own on a batch of its own: after the weights' (alternating, the paper), or before it (architecture-first,
+    DARTS); or an update that was registered. Auto is simultaneous unless weights and architecture are given different
+    data or a part of the method needs steps of their own."""
     arch_batchnorm: Literal["frozen", "updated"] = "frozen"
     """Whether architecture steps move BatchNorm's running statistics."""
     split: Literal["same", "disjoint"] = "same"
@@ -151,7 +154,7 @@ class TrainConfig(SearchConfig):
     @property
     def simultaneous(self) -> bool:
         """Whether the architecture moves by the weight step's backward pass."""
-        return self.update == "simultaneous"
+        return UPDATES[self.update].one_pass
 
     @property
     def separate_data(self) -> bool:
@@ -197,16 +200,17 @@ class TrainConfig(SearchConfig):
             raise ValueError(
                 "a discrete network has no architecture to freeze or to compare with; drop architecture and control"
             )
-        if self.arch_update == "simultaneous" and self.separate_data:
+        one_pass = UPDATES.called(self.arch_update).one_pass
+        if one_pass and self.separate_data:
             raise ValueError(
-                "arch_update='simultaneous' takes both gradients from one batch, but weights and architecture were "
-                "given different data; use arch_update='alternating' with them"
+                f"arch_update={self.arch_update!r} takes both gradients from one batch, but weights and architecture "
+                "were given different data; use arch_update='alternating' with them"
             )
         self._check_search()
-        if self.arch_update == "simultaneous" and self.arch_batchnorm == "updated":
+        if one_pass and self.arch_batchnorm == "updated":
             raise ValueError(
-                "arch_batchnorm='updated' is about architecture steps of their own, which arch_update='simultaneous' "
-                "does not have; use arch_update='alternating' with it"
+                f"arch_batchnorm='updated' is about architecture steps of their own, which arch_update="
+                f"{self.arch_update!r} does not have; use arch_update='alternating' with it"
             )
 
     def check_asked(self) -> None:
@@ -227,12 +231,13 @@ class TrainConfig(SearchConfig):
     def _check_search(self) -> None:
         """Make sure that the parts of the search go together."""
         self.check_search(moves_architecture=self.moves_architecture)
-        if self.gradient != "first-order" and self.update != "architecture-first":
+        gradient, update = GRADIENTS[self.gradient], UPDATES[self.update]
+        if (gradient.ahead and not update.ahead) or (self.gradient != "first-order" and update.one_pass):
             raise ValueError(
                 f"gradient={self.gradient!r} is of an architecture step before the weight step (DARTS, Alg. 1); use "
                 "arch_update='architecture-first' with it"
             )
-        if self.gradient.startswith("second-order") and self.optimizer != "sgd":
+        if gradient.unrolls and self.optimizer != "sgd":
             raise ValueError(
                 f"gradient={self.gradient!r} looks through a step of SGD, and the weights are moved by "
                 f"optimizer={self.optimizer!r}; use gradient='first-order', or optimizer='sgd'"
@@ -241,8 +246,8 @@ class TrainConfig(SearchConfig):
             raise ValueError(f"arch_batchnorm='updated' goes with gradient='first-order', not {self.gradient!r}")
         if self.perturbation != "none" and self.simultaneous:
             raise ValueError(
-                f"perturbation={self.perturbation!r} disturbs weight steps, which arch_update='simultaneous' takes the "
-                "architecture's gradient from; use 'alternating' or 'architecture-first' with it"
+                f"perturbation={self.perturbation!r} disturbs weight steps, which arch_update={self.update!r} takes "
+                "the architecture's gradient from; use 'alternating' or 'architecture-first' with it"
             )
         if self.keep == "best" and self.stopping != "none":
             raise ValueError(
@@ -251,7 +256,7 @@ class TrainConfig(SearchConfig):
             )
         if self.stopping != "none":
             search = single_stage(self.epochs, self.warmup_share, self.search_share)[1]
-            length, least = search.end - search.first, RULES[self.stopping].least_epochs(self.eigenvalue_every)
+            length, least = search.end - search.first, EARLY_STOPPING[self.stopping].least()
             if length < least:
                 raise ValueError(
                     f"epochs={self.epochs} with search_share={self.search_share} search for {length} epochs; "
@@ -271,3 +276,20 @@ OF_SEARCH |= {
 }
 OF_SEARCH |= {"entropy_schedule", "entropy_start", "warmup_share", "search_share"}
 """Fields that are about a search alone."""
+
+
+def check_given(config: type[TrainConfig], given: Mapping[str, Any]) -> None:
+    """Make sure that of what is ``given`` for a new run nothing is about a search, where a genotype is trained.
+
+    Raises:
+        ValueError: naming the first that is.
+    """
+    if (genotype := given.get("genotype")) is None:
+        return
+    usual = {field.name: field.default for field in dataclasses.fields(config)}
+    for name, value in given.items():
+        if name in OF_SEARCH and value != usual.get(name, value):
+            raise ValueError(
+                f"genotype={shown(genotype)} is trained as it is, so {name}={shown(value)} would do nothing; leave it "
+                "out"
+            )

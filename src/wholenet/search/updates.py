@@ -1,4 +1,5 @@
-"""One step of a run in each of the orders that the papers have: who moves first, on whose batch.
+"""One step of a run in each of the orders that the papers have: who moves first, on whose batch. By name they are in
+``search/parts.py``.
 
 Letters: B images, C channels, H x W pixels.
 """
@@ -17,7 +18,7 @@ from torch import Tensor
 from wholenet import parallel
 from wholenet.architecture import Architecture, Weights
 from wholenet.ops.statistics import still_statistics
-from wholenet.search.gradients import Bilevel, Gradient, first_order
+from wholenet.search.gradients import Bilevel, TakeGradient, first_order
 from wholenet.search.penalties import Penalty
 from wholenet.search.schedule import Now
 from wholenet.search.state import TrainState
@@ -60,9 +61,9 @@ class Diverged(FloatingPointError):
 class Parts:
     """What a method is made of, as far as its steps go."""
 
-    update: Update
+    update: Moves
     """Who moves first."""
-    gradient: Gradient = first_order
+    gradient: TakeGradient = first_order
     """Of the architecture; not asked where one backward pass serves both."""
     own_batches: bool = True
     """Whether the architecture learns from batches of its own, or from those of the weights."""
@@ -146,13 +147,13 @@ class Turn:
             raise Diverged(f"{error} {where}, on batch {batch} of the {stream}", stream, batch) from error
 
 
-Update = Callable[[Turn], tuple[Tensor, Tensor | None]]
+Moves = Callable[[Turn], tuple[Tensor, Tensor | None]]
 """-> the loss of the weights, and that of the architecture, without its penalties; None where it did not move."""
 
 
 def weights_alone(turn: Turn) -> tuple[Tensor, None]:
     """A weight step; the architecture is frozen (warm-up, fine-tuning, discrete networks)."""
-    return _move_weights(turn, turn.weight_loss()), None
+    return move_weights(turn, turn.weight_loss()), None
 
 
 def weights_stay(turn: Turn) -> tuple[Tensor, None]:
@@ -160,19 +161,19 @@ def weights_stay(turn: Turn) -> tuple[Tensor, None]:
     statistics follow the batches, but not in the first epoch of a run: its network is scored then as it came."""
     set_rate(turn.state.weight_optimizer, 0.0)
     with still_statistics(turn.state.model.net) if turn.now.epoch == 0 else nullcontext():
-        return _move_weights(turn, turn.loss), None
+        return move_weights(turn, turn.loss), None
 
 
 def weights_first(turn: Turn) -> tuple[Tensor, Tensor]:
     """A weight step, then an architecture step (seed paper, Sec. 3.2)."""
-    value = _move_weights(turn, turn.weight_loss())
-    return value, _move_architecture(turn)
+    value = move_weights(turn, turn.weight_loss())
+    return value, move_architecture(turn)
 
 
 def architecture_first(turn: Turn) -> tuple[Tensor, Tensor]:
     """An architecture step, then a weight step (DARTS, Alg. 1)."""
-    above = _move_architecture(turn)
-    return _move_weights(turn, turn.weight_loss()), above
+    above = move_architecture(turn)
+    return move_weights(turn, turn.weight_loss()), above
 
 
 def together(turn: Turn) -> tuple[Tensor, Tensor]:
@@ -194,7 +195,8 @@ def together(turn: Turn) -> tuple[Tensor, Tensor]:
     return value, value
 
 
-def _move_weights(turn: Turn, loss: Loss) -> Tensor:
+def move_weights(turn: Turn, loss: Loss) -> Tensor:
+    """The weights' part of a step, by ``loss``: its value."""
     state, batch, parts = turn.state, turn.batch("weights"), turn.parts
     with turn.naming_batch("weights"):
         weights = None if parts.weights is None else parts.weights(turn, batch)
@@ -211,7 +213,8 @@ def _move_weights(turn: Turn, loss: Loss) -> Tensor:
     return value
 
 
-def _move_architecture(turn: Turn) -> Tensor:
+def move_architecture(turn: Turn) -> Tensor:
+    """The architecture's part of a step, by the method's gradient and penalties: the loss, without these."""
     state, model = turn.state, turn.state.model
     stream = "architecture" if turn.parts.own_batches else "weights"
     own = turn.seen(stream) if turn.parts.own_batches else None

@@ -231,12 +231,18 @@ def cell_genotype_from_dict(content: Any) -> CellGenotype:
         raise ValueError(f"genotype format {shown(content['format'])}; this wholenet reads format {FORMAT}")
     try:
         cells = {
-            kind: tuple(tuple((str(name), int(source)) for name, source in node) for node in content[kind])
+            kind: tuple(tuple((str(name), _source(source)) for name, source in node) for node in content[kind])
             for kind in TYPES
         }
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"a cell is a list of nodes, each a list of [operation, source]: {error}") from error
     return CellGenotype(**cells)
+
+
+def _source(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f"an operation reads from {shown(value)}; expected the number of a node")
+    return value
 
 
 def check_in_space(genotype: CellGenotype, space: str, operations: str | None = None) -> None:

@@ -65,7 +65,7 @@ class DenseGenotype:
             if cell.operation not in self.operations:
                 raise ValueError(
                     f"{where} has the operation {shown(cell.operation)}; the genotype chooses among "
-                    f"{', '.join(self.operations)}"
+                    f"{', '.join(self.operations)[: 4 * SHOWN]}"
                 )
             if not cell.inputs:
                 raise ValueError(f"{where} reads from nowhere; leave it out, or give it an input")

@@ -72,7 +72,7 @@ class Genotype:
                 raise ValueError(f"{where} is there twice")
             seen.add((cell.layer, cell.stride))
             if cell.operation not in self.operations:
-                offered = ", ".join(self.operations)
+                offered = ", ".join(self.operations)[: 4 * SHOWN]
                 raise ValueError(
                     f"{where} has the operation {shown(cell.operation)}; the genotype chooses among {offered}"
                 )
@@ -210,22 +210,47 @@ def genotype_from_dict(content: Any) -> Genotype:
         raise ValueError("this is no genotype (it has no `space` and `cells`); `wholenet decode RUN` writes one")
     if type(content.get("format")) is not int or content["format"] != FORMAT:
         raise ValueError(f"genotype format {shown(content.get('format'))}; this wholenet reads format {FORMAT}")
+    if type(content.get("layers")) is not int:
+        raise ValueError(f"the genotype has layers: {shown(content.get('layers'))}; expected a whole number")
+    if not isinstance(content["cells"], list | tuple):
+        raise ValueError(f"a line of the genotype is not {LINE}: cells is {shown(content['cells'])}")
+    cells, operations = tuple(map(_cell, content["cells"])), _operations(content)
+    return Genotype(content["layers"], cells, str(content.get("decoding", "by hand"))[:SHOWN], operations)
+
+
+LINE = "{layer, stride, kernel, inputs: {stride: weight}}"
+
+
+def _cell(values: Any) -> DiscreteCell:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"a line of the genotype is not {LINE}: it is {shown(values)}")
+    own = "operation" if "operation" in values else "kernel"
+    if lacking := [name for name in ("layer", "stride", own, "inputs") if name not in values]:
+        raise ValueError(f"a line of the genotype is not {LINE}: it has no {lacking[0]!r}")
+    if not isinstance(values["inputs"], Mapping):
+        raise ValueError(f"a line of the genotype is not {LINE}: its inputs are {shown(values['inputs'])}")
+    inputs = {_whole("stride", stride): _weight(weight) for stride, weight in values["inputs"].items()}
+    operation = values[own] if own == "operation" else "conv_{0}x{0}".format(_whole(own, values[own]))
+    return DiscreteCell(_whole("layer", values["layer"]), _whole("stride", values["stride"]), operation, inputs)
+
+
+MANY = 1_000_000_000
+"""Digits of more would only fill messages."""
+
+
+def _whole(name: str, value: Any) -> int:
+    """Keys are text in JSON."""
+    if (type(value) is int and abs(value) < MANY) or (isinstance(value, str) and value.isdecimal() and len(value) < 10):
+        return int(value)
+    raise ValueError(f"a cell of the genotype has {name}: {shown(value)}; expected a whole number")
+
+
+def _weight(value: Any) -> float:
+    """YAML reads 1e-05 as text."""
     try:
-        layers, operations = content["layers"], _operations(content)
-        cells = tuple(_cell(cell) for cell in content["cells"])
-        if type(layers) is not int:
-            raise ValueError(f"the genotype has layers: {shown(layers)}; expected a whole number")
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(
-            f"a line of the genotype is not {{layer, stride, kernel, inputs: {{stride: weight}}}}: {shown(error)}"
-        ) from error
-    return Genotype(layers, cells, str(content.get("decoding", "by hand"))[:SHOWN], operations)
-
-
-def _cell(values: Mapping[str, Any]) -> DiscreteCell:
-    inputs = {int(stride): float(weight) for stride, weight in values["inputs"].items()}
-    operation = values["operation"] if "operation" in values else "conv_{0}x{0}".format(int(values["kernel"]))
-    return DiscreteCell(int(values["layer"]), int(values["stride"]), operation, inputs)
+        return float(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"a cell of the genotype has an input of weight {shown(value)}; expected a number") from error
 
 
 def _operations(content: Mapping[str, Any]) -> tuple[str, ...]:
@@ -235,6 +260,8 @@ def _operations(content: Mapping[str, Any]) -> tuple[str, ...]:
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"the genotype has operations: {shown(names)}; expected a list of names")
         return tuple(names)
-    if (kernels := tuple(content["kernels"])) != KERNELS:
+    kernels = content.get("kernels")
+    kernels = tuple(kernels) if isinstance(kernels, list | tuple) else kernels
+    if kernels != KERNELS:
         raise ValueError(f"the genotype chooses among kernels {shown(kernels)}; the grid space has {KERNELS}")
     return DEFAULT

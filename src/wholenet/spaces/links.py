@@ -14,32 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from wholenet.spaces.reach import LEVELS, STRIDES, Reach
 from wholenet.spaces.sizes import OPERATIONS, operation_names
 
-LEVELS = 4
-STRIDES = tuple(4 * 2**level for level in range(LEVELS))
 PAPERS = len(operation_names(OPERATIONS))
 """K where none is given."""
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far a cell's inputs may lie."""
-
-    layers: int = 1
-    """Layers back; the stems count as the layer before the first."""
-    levels: int = 1
-    """Levels up or down."""
-
-    @property
-    def offsets(self) -> int:
-        """Slots for the levels of one earlier layer."""
-        return 2 * self.levels + 1
-
-    @property
-    def slots(self) -> int:
-        """S: entries of ``beta`` per cell, those included that lie off the grid."""
-        return self.layers * self.offsets
 
 
 NEAR = Reach()

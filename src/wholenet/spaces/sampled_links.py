@@ -13,8 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-MOST_UNBIASED = 3
-"""k up to which the probabilities are computed: they are sums over ordered draws, n**k terms."""
+from wholenet.spaces.dense_settings import MOST_UNBIASED
 
 
 def drawn(weights: Tensor, k: int) -> list[int]:

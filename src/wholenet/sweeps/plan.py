@@ -26,6 +26,8 @@ SAFE_NAME = r"[A-Za-z0-9][\w.+-]*"
 """What a name in the file has to be like, where it becomes that of a file or folder."""
 MAX_RUNS = 10_000
 """More are a slip in the grid: a list too many multiplies them."""
+PATH_LENGTH = 4096
+"""Characters; no system takes longer ones."""
 NAME_LENGTH = 100
 """Longest name of a run folder; of two that are cut to the same, the later gets a number."""
 
@@ -53,6 +55,8 @@ class SweepFile:
         for name in ("data", "out"):
             if not getattr(self, name):
                 raise ValueError(f"{name} is empty; expected a path{' or scenes' * (name == 'data')}")
+            if len(found := getattr(self, name)) > PATH_LENGTH:
+                raise ValueError(f"{name}={shown(found)}: expected a path of at most {PATH_LENGTH} characters")
 
 
 @dataclass(frozen=True)

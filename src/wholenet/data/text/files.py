@@ -13,6 +13,8 @@ from wholenet.files import read_bytes
 
 MOST_BYTES = 512 << 20
 """Of one file of text: its words are held in memory."""
+MOST_WORDS = 100_000
+"""That are known."""
 NAMES = {"train": ("train.txt",), "val": ("valid.txt", "val.txt"), "test": ("test.txt",)}
 """Split -> what its file may be called in a folder."""
 

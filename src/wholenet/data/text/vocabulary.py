@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from wholenet.data.sample import DataError
-from wholenet.data.text.files import Lines
+from wholenet.data.text.files import MOST_WORDS, Lines
 from wholenet.files import shown
 
 UNKNOWN, END = "<unk>", "<eos>"
 """What stands for a word that is not known, and what ends a line."""
-MOST_WORDS = 100_000
 LONGEST_WORD = 1000
 """Characters."""
 EXAMPLES = 5

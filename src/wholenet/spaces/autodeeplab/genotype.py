@@ -15,7 +15,8 @@ from torch import Tensor
 
 from wholenet.architecture import Weights
 from wholenet.files import shown
-from wholenet.spaces.autodeeplab.trellis import LEVELS, Transitions, best_path, unpacked
+from wholenet.spaces.autodeeplab.settings import MAX_BLOCKS, Transitions
+from wholenet.spaces.autodeeplab.trellis import LEVELS, best_path, unpacked
 from wholenet.spaces.sizes import MAX_LAYERS
 
 OPERATIONS = (
@@ -33,9 +34,6 @@ KEPT = 2
 """Edges into each block."""
 INPUTS = 2
 """Of a cell: 0 is the layer before the last, H-2, 1 is the last, H-1. Blocks follow as 2, 3, ..."""
-MAX_BLOCKS = 20
-"""A file that claims a billion would have us build them."""
-
 Choice = tuple[int, str]
 """(input, operation)."""
 Block = tuple[Choice, ...]

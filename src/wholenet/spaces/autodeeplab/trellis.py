@@ -10,16 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from wholenet.spaces.autodeeplab.settings import Transitions
+
 LEVELS = 4
 STRIDES = tuple(4 * 2**level for level in range(LEVELS))
-Transitions = Literal["outgoing", "incoming"]
-"""Which moves compete: those out of a node (the paper: a walk from the stem), or those into one (the seed paper: a walk
-from the end)."""
 STEM = (0,)
 """Levels that the stem gives. The four of another network's stems can be asked for, too."""
 

@@ -15,6 +15,7 @@ import torch
 
 from wholenet.architecture import Weights
 from wholenet.files import require_keys, shown
+from wholenet.spaces.recurrent.settings import MOST_NODES
 from wholenet.spaces.sizes import FUSED, RANDOM_CELLS, RECURRENT_NAMES
 
 OPERATIONS = ("none", "tanh", "relu", "sigmoid", "identity")
@@ -23,7 +24,6 @@ NONE = 0
 """The column of ``none``."""
 CHOSEN = OPERATIONS[1:]
 """What a discrete cell may have."""
-MOST_NODES = 50
 
 
 @dataclass(frozen=True)
