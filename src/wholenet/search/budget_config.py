@@ -223,7 +223,8 @@ class BudgetConfig(BeginConfig):
                     f"{name}={getattr(self, name)!r} is about a budget, and there is none; give budget=40% or so with "
                     "it"
                 )
-        if self.budget_by == "shallower" and getattr(self, "layers", None) is not None:
+        layers = (getattr(self, "layers", None), self.settings.get("layers"))
+        if self.budget_by == "shallower" and layers != (None, None):
             raise ValueError(
                 "budget_by='shallower' says how many layers there are, and so does layers; leave one of them out"
             )

@@ -82,9 +82,9 @@ def _magnitude(seen: Seen) -> list[float]:
 def _weights(seen: Seen) -> list[float]:
     """Edges and operations by the architecture's weight, as discretization has it; what has none by its saliency."""
     weights = {name: value.detach().cpu() for name, value in seen.model.arch().items()}
-    choices = [seen.known.choice(unit) for unit in seen.units]
+    choices = [seen.known.choices(seen.left, unit) for unit in seen.units]
     pairs = zip(choices, _saliency(seen), strict=True)
-    return [slope if at is None else weights[at[0]][at[1]].item() for at, slope in pairs]
+    return [sum(weights[name][at].item() for name, at in some) if some else slope for some, slope in pairs]
 
 
 def _chance(seen: Seen) -> list[float]:

@@ -101,8 +101,8 @@ class Subnets(Protocol[Subnet]):
         """What multiplies each unit's output, differentiable in the parameters of ``net``: float [some] of each."""
         ...
 
-    def choice(self, unit: Unit) -> tuple[str, tuple[int, ...]] | None:
-        """Where the architecture's weights have the unit as an option: their name and its place; None: nowhere."""
+    def choices(self, subnet: Subnet, unit: Unit) -> Sequence[tuple[str, tuple[int, ...]]]:
+        """Which options of the architecture's weights go with the unit: their name and its place; empty: none."""
         ...
 
     def cut(self, name: str, tensor: Tensor, old: Subnet, new: Subnet) -> Tensor:
