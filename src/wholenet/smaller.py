@@ -12,7 +12,7 @@ from wholenet.checked import CountOrNone, PlannedMinutes, checked_numbers
 from wholenet.control import Compared, fit_with_control
 from wholenet.data.stream import check_workers
 from wholenet.deploy.model_folder import load_model
-from wholenet.search.config import GRID_SETTINGS, FitConfig, fit_config
+from wholenet.search.config import GRID_ALONE, GRID_SETTINGS, FitConfig, fit_config
 from wholenet.search.config_files import is_cell_run
 from wholenet.search.option_groups import GROUPS
 from wholenet.search.phases import removing
@@ -100,6 +100,7 @@ def shrink_config(
     run = RunFolder.at(path)
     if run is None and data is None:
         raise ValueError(f"{path} is a model folder, which does not know its data: give the data too")
+    found: dict[str, Any]
     if spec.space == "grid":
         found = {name: spec.settings[name] for name in GRID_SETTINGS if name in spec.settings}
     else:
@@ -113,7 +114,8 @@ def shrink_config(
         length = EPOCHS if epochs is None else epochs
     else:
         before = run.fit_config
-        found |= {field.name: getattr(before, field.name) for field in fields(before) if field.name in TAKEN}
+        taken = TAKEN if spec.space == "grid" else TAKEN - set(GRID_ALONE)
+        found |= {field.name: getattr(before, field.name) for field in fields(before) if field.name in taken}
         found["data"] = before.data
         rounds = options.get("budget_rounds", FitConfig.budget_rounds)
         slower = ASKED_TWICE if options.get("distill") else 1.0
