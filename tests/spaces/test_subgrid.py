@@ -198,7 +198,7 @@ def test_every_gate_is_the_derivative_in_a_factor_on_the_unit(settings):
 
     loss().backward()
     units = known.units(left)
-    gates = known.gates(model.net, left, units)
+    gates = known.gates(model.net, left, units, {})
     some = [unit for kind in KINDS for unit in [u for u in units if u.kind == kind][:6]]
     step = 1e-6  # short enough to meet no kink of an activation
     for unit in some:

@@ -9,6 +9,7 @@ from wholenet.checked import BelowOne, Count, Share, Strength, checked
 from wholenet.files import shown
 from wholenet.search.begin_config import BeginConfig
 from wholenet.search.protocols import PROTOCOLS
+from wholenet.spaces.sizes import GRIDS
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 Scoring = Literal["narrower", "shallower", "saliency", "saliency-by-kind", "magnitude", "weights", "pressed", "random"]
@@ -130,7 +131,7 @@ class BudgetConfig(BeginConfig):
     @property
     def scoring(self) -> Scoring:
         """How the budget is met."""
-        removes = self.shrinks or self.timed or any(self._given(name) for name in REMOVING)
+        removes = self.shrinks or self.timed or any(self._given(name) for name in REMOVING) or self.space not in GRIDS
         return self.budget_by or ("saliency-by-kind" if removes else "narrower")
 
     @property
@@ -174,6 +175,11 @@ class BudgetConfig(BeginConfig):
             raise ValueError(
                 f"{told}={getattr(self, told)!r} is about units that are removed, and with "
                 f"budget_by={self.budget_by!r} none are; give another budget_by, or leave one of them out"
+            )
+        if self._given("budget_floor") and self.space not in GRIDS:
+            raise ValueError(
+                f"budget_floor={self.budget_floor:g} is a share of channels that stay, which are removed from "
+                f"{' and '.join(GRIDS)} alone, and the space is {self.space!r}; leave it out"
             )
         if self._given("budget_pressure") and self.budget_by != "pressed":
             raise ValueError(

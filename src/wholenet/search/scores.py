@@ -49,6 +49,8 @@ class UnitScore:
     for it. Otherwise a kind that the loss sees less of, such as the bottlenecks early on, goes before all others."""
     per_cost: bool = True
     """Whether it is divided by what the unit saves."""
+    factors: bool = False
+    """Whether it looks at what multiplies the units' outputs."""
     pressed: bool = False
     """Whether a penalty presses what multiplies the units' outputs towards 0 meanwhile (:func:`press`)."""
 
@@ -111,9 +113,9 @@ def press(model: Supernet[Any], known: Subnets[Any], left: Any, saved: Mapping[U
 SCORES: dict[str, UnitScore] = {
     "saliency": UnitScore(_saliency, by_kind=False),
     "saliency-by-kind": UnitScore(_saliency),
-    "magnitude": UnitScore(_magnitude, looks=False),
+    "magnitude": UnitScore(_magnitude, looks=False, factors=True),
     "weights": UnitScore(_weights),
-    "pressed": UnitScore(_magnitude, looks=False, per_cost=False, pressed=True),
+    "pressed": UnitScore(_magnitude, looks=False, per_cost=False, factors=True, pressed=True),
     "random": UnitScore(_chance, looks=False, by_kind=False, per_cost=False),
 }
 """By the names of ``search.budget_config.Scoring``."""

@@ -61,6 +61,9 @@ class GridSubnets:
             (:class:`wholenet.ops.shares.Kernel`): what removing channels of it leaves is not known.
     """
 
+    gated = ()
+    scaled = True
+
     def __init__(
         self,
         size: GridSize,
@@ -239,7 +242,7 @@ class GridSubnets:
         """:meth:`cost` by :meth:`multiply_adds`."""
         return self.cost(subnet, self.multiply_adds(height, width))
 
-    def gates(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit]) -> Tensor:
+    def gates(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit], options: Mapping[str, Tensor]) -> Tensor:  # noqa: ARG002
         """Derivatives in the units' gates. An edge's output is that of its BatchNorm, whose affine map is linear in the
         gate; a bottleneck's likewise; a channel that its BatchNorm makes zero stays zero behind the activation; the
         kernels of an operation are linear themselves. A group of channels of a level is a gate on all that adds to it:

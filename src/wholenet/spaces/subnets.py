@@ -43,6 +43,17 @@ class Cost(Protocol):
 class Subnets(Protocol[Subnet]):
     """The subnets of the supernets of one space, settings and facts."""
 
+    @property
+    def gated(self) -> Sequence[str]:
+        """Architecture parameters whose options are units, and whose gates are read from a factor on their weights; of
+        other units from the parameters of the network."""
+        ...
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the network's parameters multiply what units give, so that there are :meth:`factors`."""
+        ...
+
     def whole(self) -> Subnet:
         """All of it."""
         ...
@@ -92,9 +103,10 @@ class Subnets(Protocol[Subnet]):
         """:meth:`cost` by :meth:`multiply_adds`."""
         ...
 
-    def gates(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit]) -> Tensor:
+    def gates(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit], options: Mapping[str, Tensor]) -> Tensor:
         """The derivative of the loss in a gate on each unit, a factor at 1, out of the gradients that the parameters of
-        ``net`` hold: float [number of units]. To first order, removing a unit adds minus that to the loss."""
+        ``net`` hold, or that in a factor on each option's weight, [G..., O] by the names of :attr:`gated`: float
+        [number of units]. To first order, removing a unit adds minus that to the loss."""
         ...
 
     def factors(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit]) -> list[Tensor]:
