@@ -10,8 +10,9 @@ from run_files import PICTURES, assert_equal, checkpoint, records, stop_after, u
 from wholenet.cli import main
 from wholenet.data.sample import DataError
 from wholenet.search.config import genotype_config
+from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.autodeeplab.final import FinalNet
-from wholenet.spaces.catalog import SPACES, create_model
+from wholenet.spaces.catalog import SPACES, create_model, left_of, subnets
 from wholenet.spaces.genotype_file import space_of_genotype
 from wholenet.spaces.sizes import PUBLISHED_PATHS
 
@@ -27,6 +28,67 @@ def run(discs, tmp_path_factory):
     with PICTURES:
         wholenet.fit(discs, out, **OWN, **SHORT, **PHASES)
     return out
+
+
+LESS = {"budget": "60%", "blocks": 2}
+
+
+@pytest.fixture(scope="module")
+def smaller(discs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("smaller") / "run"
+    with PICTURES:
+        wholenet.fit(discs, out, **{**OWN, **LESS}, **SHORT, **PHASES)
+    return out
+
+
+def test_a_budget_is_met_over_the_search_by_saliency_where_nothing_else_is_said(smaller):
+    model = wholenet.load(smaller).network
+    known, left = subnets(model.spec), left_of(model.spec)
+    whole, macs = (known.macs(part, 32, 32) for part in (known.whole(), left))
+    assert 0.3 * whole < macs <= 0.6 * whole
+    assert [record["macs"] for record in records(smaller)] == [whole, whole, macs]
+    assert RunFolder(smaller).fit_config.budget_by == "saliency-by-kind"
+    assert (smaller / "architecture.png").stat().st_size > 5000
+    brief = wholenet.diagnose(smaller, images=1)
+    assert set(brief.entropy) == {"alpha", "beta"}
+
+
+def test_a_budget_is_met_to_the_bit_where_it_was_stopped(smaller, discs, tmp_path):
+    # In the second step of the epoch at whose end units go: what was seen of them before is in the checkpoint.
+    stop_after(
+        3, lambda: wholenet.fit(discs, tmp_path / "run", **{**OWN, **LESS}, **SHORT, **PHASES, checkpoint_minutes=0)
+    )
+    wholenet.resume(tmp_path / "run")
+    assert_equal(checkpoint(smaller), checkpoint(tmp_path / "run"))
+    assert untimed(records(smaller)) == untimed(records(tmp_path / "run"))
+
+
+def test_what_met_a_budget_is_made_smaller_still(smaller, tmp_path):
+    wholenet.shrink(smaller, tmp_path / "run", budget="50%", budget_by="random", epochs=1, budget_rounds=1)
+    found = records(tmp_path / "run")
+    assert found[0]["subnet"] == records(smaller)[-1]["subnet"]
+    assert found[-1]["macs"] <= 0.5 * records(smaller)[0]["macs"]
+    model = wholenet.load(tmp_path / "run").network
+    assert subnets(model.spec).macs(left_of(model.spec), 32, 32) == found[-1]["macs"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"budget": "1%"}, "what cannot be removed costs"),
+        ({"budget": "9GMACs"}, "no less than the"),
+        ({"budget_by": "narrower"}, "by their own setting --filters alone; give another budget_by"),
+        ({"budget_by": "shallower"}, "which the spaces grid and dense-grid alone can"),
+        ({"budget_by": "magnitude"}, "multiplied by their weights alone; give saliency-by-kind"),
+        ({"budget_floor": 0.5}, "a share of channels that stay"),
+        ({"budget_units": "edge"}, "'edge' is no kind of unit here; known: operation, move"),
+        ({"budget": "4ms"}, "are not timed: give the budget in multiply-adds"),
+    ],
+)
+def test_a_budget_that_cannot_be_met_so_is_refused_before_anything_is_trained(options, said, discs, tmp_path):
+    with pytest.raises(ValueError, match=said):
+        wholenet.fit(discs, tmp_path / "run", **{**OWN, **LESS, **SHORT, **PHASES, **options})
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture

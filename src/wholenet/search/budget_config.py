@@ -97,12 +97,13 @@ class BudgetConfig(BeginConfig):
     budget_by: Scoring | None = None
     """How it is met: by a network that is narrower from the start (narrower; the default), or has fewer layers
     (shallower, a control), or by removing units over the search: what the loss needs least per multiply-add (saliency),
-    in means of its kind (saliency-by-kind; the default where something is said of units, in ms, and of a trained
-    network), what BatchNorms scale least (magnitude), edges and operations of the least weight (weights), what
-    BatchNorms scale least under a penalty on what it costs (pressed), or what chance says (random, the control)."""
+    in means of its kind (saliency-by-kind; the default where something is said of units, in ms, of a trained network,
+    and on spaces that are no grids), what BatchNorms scale least (magnitude), edges and operations of the least weight
+    (weights), what BatchNorms scale least under a penalty on what it costs (pressed), or what chance says (random, the
+    control)."""
     budget_units: str | None = None
-    """Kinds of units that may go, joined by commas; of a grid edge, operation, channels, bottleneck, width. Default:
-    all; with a budget in ms all but width, which is not timed."""
+    """Kinds of units that may go, joined by commas; of a grid edge, operation, channels, bottleneck, width; of
+    autodeeplab operation, move. Default: all; with a budget in ms all but width, which is not timed."""
     budget_over: Share = 1.0
     """Share of the search's epochs over which units go, from its first: 1 is gradually, 0 at once after that one."""
     budget_floor: BelowOne = 0.125
@@ -229,7 +230,7 @@ class BudgetConfig(BeginConfig):
                     f"{name}={getattr(self, name)!r} is about a budget, and there is none; give budget=40% or so with "
                     "it"
                 )
-        layers = (getattr(self, "layers", None), self.settings.get("layers"))
+        layers = (getattr(self, "layers", None), self.settings.get("layers") if self.space in GRIDS else None)
         if self.budget_by == "shallower" and layers != (None, None):
             raise ValueError(
                 "budget_by='shallower' says how many layers there are, and so does layers; leave one of them out"

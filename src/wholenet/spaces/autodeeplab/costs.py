@@ -9,24 +9,16 @@ Letters: H x W pixels; level s = 0..3 is stride 4 * 2**s.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from wholenet.spaces.autodeeplab.genotype import OPERATIONS
 from wholenet.spaces.autodeeplab.trellis import LEVELS
+from wholenet.spaces.grid_costs import macs_in_words
 
 if TYPE_CHECKING:
     from wholenet.spaces.autodeeplab.supernet import Trellis
-
-
-def macs_in_words(macs: int) -> str:
-    """Multiply-adds, for people.
-
-    >>> macs_in_words(1_234_567_890), macs_in_words(45_600_000)
-    ('1.23 GMACs', '45.6 MMACs')
-    """
-    return f"{macs / 1e9:.3g} GMACs" if macs >= 10**9 else f"{macs / 1e6:.3g} MMACs"
 
 
 class TrellisMacs:
@@ -50,7 +42,7 @@ class TrellisMacs:
         """Of a run of each operation, by level."""
         self.reads, self.two_back = dict[tuple[int, int], int](), dict[int, int]()
         """What brings H-1 to a cell, by level and that of H-1; and H-2, by level."""
-        for cell in net.cells.values():
+        for cell in map(_known, net.cells.values()):
             level, at = cell.level, self.pixels[cell.level]
             one = next(iter(cell.edges.values()))
             self.operations[level] = [weights_of(one[name]) * at for name in OPERATIONS]
@@ -67,6 +59,11 @@ class TrellisMacs:
     def _head(self, level: int, head: nn.Module) -> int:
         parts: Mapping[str, nn.Module] = dict(head.named_children())
         return sum(weights_of(part) * (1 if name == "all" else self.pixels[level]) for name, part in parts.items())
+
+
+def _known(cell: nn.Module) -> Any:
+    """As what it is: a ``supernet.Cell``."""
+    return cell
 
 
 def weights_of(module: nn.Module) -> int:

@@ -37,7 +37,8 @@ class TrellisSubnets:
     scaled = False
 
     def __init__(self, layers: int, blocks: int, transitions: Transitions, build: Callable[[], Any]) -> None:
-        self.layers, self.blocks, self.transitions = layers, blocks, transitions
+        self.layers, self.blocks = layers, blocks
+        self.transitions: Transitions = transitions
         self.build = build
         self.edges = edges(blocks)
         there = beta_mask(layers, transitions).any(-1).nonzero().tolist()
