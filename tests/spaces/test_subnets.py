@@ -25,7 +25,7 @@ SMALL = {
 }
 """Settings of each, that its networks are small."""
 WITHOUT = {"darts", "s1", "s2", "s3", "s4", "nb201", "dots", "autodispnet", "recurrent"}
-"""Spaces whose searches end with a genotype, or whose tasks count no multiply-adds of an image."""
+"""Spaces of labelled images, of texts and of pairs: their runs have no budget yet."""
 SIZE = (64, 64)
 
 
