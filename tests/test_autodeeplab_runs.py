@@ -78,7 +78,8 @@ def test_what_met_a_budget_is_made_smaller_still(smaller, tmp_path):
         ({"budget": "1%"}, "what cannot be removed costs"),
         ({"budget": "9GMACs"}, "no less than the"),
         ({"budget_by": "narrower"}, "by their own setting --filters alone; give another budget_by"),
-        ({"budget_by": "shallower"}, "which the spaces grid and dense-grid alone can"),
+        ({"budget_by": "shallower"}, "says how many layers there are, and so does layers"),
+        ({"budget_by": "shallower", "layers": None, "budget": "5%"}, "the whole network costs .* --filters alone"),
         ({"budget_by": "magnitude"}, "multiplied by their weights alone; give saliency-by-kind"),
         ({"budget_floor": 0.5}, "a share of channels that stay"),
         ({"budget_units": "edge"}, "'edge' is no kind of unit here; known: operation, move"),
@@ -86,9 +87,26 @@ def test_what_met_a_budget_is_made_smaller_still(smaller, tmp_path):
     ],
 )
 def test_a_budget_that_cannot_be_met_so_is_refused_before_anything_is_trained(options, said, discs, tmp_path):
+    given = {**OWN, **LESS, **SHORT, **PHASES, **options}
+    given = {name: value for name, value in given.items() if value is not None}
     with pytest.raises(ValueError, match=said):
-        wholenet.fit(discs, tmp_path / "run", **{**OWN, **LESS, **SHORT, **PHASES, **options})
+        wholenet.fit(discs, tmp_path / "run", **given)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_trellis_is_shallower_from_the_start(discs, tmp_path):
+    own = {name: value for name, value in OWN.items() if name != "layers"}
+    given = {**own, **SHORT, "epochs": 1, "steps_per_epoch": 1, "budget": "60%", "budget_by": "shallower"}
+    wholenet.fit(discs, tmp_path / "run", **given)
+    model = wholenet.load(tmp_path / "run").network
+    known = [
+        subnets(create_model("autodeeplab-tiny", num_classes=2, filters=2, blocks=1, layers=n).spec)
+        for n in (1, 2, 3, 4)
+    ]
+    macs = [some.macs(some.whole(), 32, 32) for some in known]
+    fitting = max(n for n, one in enumerate(macs, 1) if one <= 0.6 * macs[-1])
+    assert (model.net.layers, model.spec.subnet) == (fitting, None)
+    assert records(tmp_path / "run")[-1]["macs"] == macs[fitting - 1]
 
 
 @pytest.fixture

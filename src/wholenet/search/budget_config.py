@@ -9,7 +9,7 @@ from wholenet.checked import BelowOne, Count, Share, Strength, checked
 from wholenet.files import shown
 from wholenet.search.begin_config import BeginConfig
 from wholenet.search.protocols import PROTOCOLS
-from wholenet.spaces.sizes import GRIDS
+from wholenet.spaces.sizes import GRIDS, LAYERED
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 Scoring = Literal["narrower", "shallower", "saliency", "saliency-by-kind", "magnitude", "weights", "pressed", "random"]
@@ -230,7 +230,7 @@ class BudgetConfig(BeginConfig):
                     f"{name}={getattr(self, name)!r} is about a budget, and there is none; give budget=40% or so with "
                     "it"
                 )
-        layers = (getattr(self, "layers", None), self.settings.get("layers") if self.space in GRIDS else None)
+        layers = (getattr(self, "layers", None), self.settings.get("layers") if self.space in LAYERED else None)
         if self.budget_by == "shallower" and layers != (None, None):
             raise ValueError(
                 "budget_by='shallower' says how many layers there are, and so does layers; leave one of them out"

@@ -1,6 +1,6 @@
 """A budget that fewer layers meet: the same grid, whole, but shallower from the start. A control, as a narrower one.
 
-The dense grid has layers, too.
+The dense grid and the trellis have layers, too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wholenet.spaces.catalog import left_of, subnets
-from wholenet.spaces.sizes import GRIDS
+from wholenet.spaces.sizes import LAYERED
 from wholenet.spaces.space import Spec
 from wholenet.spaces.subnets import Cost
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def with_all_layers(spec: Spec) -> Spec:
     """``spec`` with the layers of its size."""
-    return replace(spec, settings={**spec.settings, "layers": None}) if spec.space in GRIDS else spec
+    return replace(spec, settings={**spec.settings, "layers": None}) if spec.space in LAYERED else spec
 
 
 def with_layers(spec: Spec, layers: int) -> Spec:
@@ -41,10 +41,10 @@ def layers_within(spec: Spec, cost: Cost, most: int) -> int:
     Raises:
         ValueError: for a space that has no layers to leave out.
     """
-    if spec.space not in GRIDS:
+    if spec.space not in LAYERED:
         raise ValueError(
-            f"budget_by='shallower' leaves layers out, which the spaces {' and '.join(GRIDS)} alone can, and the space "
-            f"is {spec.space!r}; give another, such as saliency-by-kind"
+            f"budget_by='shallower' leaves layers out, which networks of the spaces {', '.join(LAYERED)} alone have as "
+            f"a setting, and the space is {spec.space!r}; give another, such as saliency-by-kind"
         )
     deepest: int = left_of(with_all_layers(spec)).layers - 1
     least: int = spec.settings.get("reach_layers") or 1

@@ -98,16 +98,19 @@ class TrellisSubnets:
         begin = [((1, m.source, m.target), by.reads[m.target, m.source] + inside[m.target][0]) for m in first]
         return by.stem + cheapest_tree({**steps, None: begin}, None, ["end"])
 
-    def narrower(self, by: TrellisMacs, most: int) -> Subtrellis:  # noqa: ARG002
-        """Not by cutting channels.
+    def narrower(self, by: TrellisMacs, most: int) -> Subtrellis:
+        """The whole, if it costs no more than ``most``: channels are not cut.
 
         Raises:
-            ValueError: always.
+            ValueError: if it does.
         """
-        raise ValueError(
-            "networks of the space 'autodeeplab' are made narrower by their own setting --filters alone; give another "
-            "budget_by, such as saliency-by-kind"
-        )
+        if (cost := self.cost(self.whole(), by)) > most:
+            raise ValueError(
+                f"the whole network costs {by.in_words(cost)}, more than {by.in_words(most)}, and those of the space "
+                "'autodeeplab' are made narrower by their own setting --filters alone; give another budget_by, such as "
+                "saliency-by-kind, or more"
+            )
+        return self.whole()
 
     def units(self, subnet: Subtrellis, floor: float = 0.0) -> list[Unit]:  # noqa: ARG002
         """Operations but ``none``, as long as their block has another that all cells have; and moves, as long as a path
