@@ -10,8 +10,9 @@ from run_files import PICTURES, assert_equal, checkpoint, records, stop_after, u
 from wholenet.cli import main
 from wholenet.data.sample import DataError
 from wholenet.search.config import genotype_config
+from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.autodeeplab.final import FinalNet
-from wholenet.spaces.catalog import SPACES, create_model
+from wholenet.spaces.catalog import SPACES, create_model, left_of, subnets
 from wholenet.spaces.genotype_file import space_of_genotype
 from wholenet.spaces.sizes import PUBLISHED_PATHS
 
@@ -27,6 +28,85 @@ def run(discs, tmp_path_factory):
     with PICTURES:
         wholenet.fit(discs, out, **OWN, **SHORT, **PHASES)
     return out
+
+
+LESS = {"budget": "60%", "blocks": 2}
+
+
+@pytest.fixture(scope="module")
+def smaller(discs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("smaller") / "run"
+    with PICTURES:
+        wholenet.fit(discs, out, **{**OWN, **LESS}, **SHORT, **PHASES)
+    return out
+
+
+def test_a_budget_is_met_over_the_search_by_saliency_where_nothing_else_is_said(smaller):
+    model = wholenet.load(smaller).network
+    known, left = subnets(model.spec), left_of(model.spec)
+    whole, macs = (known.macs(part, 32, 32) for part in (known.whole(), left))
+    assert 0.3 * whole < macs <= 0.6 * whole
+    assert [record["macs"] for record in records(smaller)] == [whole, whole, macs]
+    assert RunFolder(smaller).fit_config.budget_by == "saliency-by-kind"
+    assert (smaller / "architecture.png").stat().st_size > 5000
+    brief = wholenet.diagnose(smaller, images=1)
+    assert set(brief.entropy) == {"alpha", "beta"}
+
+
+def test_a_budget_is_met_to_the_bit_where_it_was_stopped(smaller, discs, tmp_path):
+    # In the second step of the epoch at whose end units go: what was seen of them before is in the checkpoint.
+    stop_after(
+        3, lambda: wholenet.fit(discs, tmp_path / "run", **{**OWN, **LESS}, **SHORT, **PHASES, checkpoint_minutes=0)
+    )
+    wholenet.resume(tmp_path / "run")
+    assert_equal(checkpoint(smaller), checkpoint(tmp_path / "run"))
+    assert untimed(records(smaller)) == untimed(records(tmp_path / "run"))
+
+
+def test_what_met_a_budget_is_made_smaller_still(smaller, tmp_path):
+    wholenet.shrink(smaller, tmp_path / "run", budget="50%", budget_by="random", epochs=1, budget_rounds=1)
+    found = records(tmp_path / "run")
+    assert found[0]["subnet"] == records(smaller)[-1]["subnet"]
+    assert found[-1]["macs"] <= 0.5 * records(smaller)[0]["macs"]
+    model = wholenet.load(tmp_path / "run").network
+    assert subnets(model.spec).macs(left_of(model.spec), 32, 32) == found[-1]["macs"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"budget": "1%"}, "what cannot be removed costs"),
+        ({"budget": "9GMACs"}, "no less than the"),
+        ({"budget_by": "narrower"}, "by their own setting --filters alone; give another budget_by"),
+        ({"budget_by": "shallower"}, "says how many layers there are, and so does layers"),
+        ({"budget_by": "shallower", "layers": None, "budget": "5%"}, "the whole network costs .* --filters alone"),
+        ({"budget_by": "magnitude"}, "multiplied by their weights alone; give saliency-by-kind"),
+        ({"budget_floor": 0.5}, "a share of channels that stay"),
+        ({"budget_units": "edge"}, "'edge' is no kind of unit here; known: operation, move"),
+        ({"budget": "4ms"}, "are not timed: give the budget in multiply-adds"),
+    ],
+)
+def test_a_budget_that_cannot_be_met_so_is_refused_before_anything_is_trained(options, said, discs, tmp_path):
+    given = {**OWN, **LESS, **SHORT, **PHASES, **options}
+    given = {name: value for name, value in given.items() if value is not None}
+    with pytest.raises(ValueError, match=said):
+        wholenet.fit(discs, tmp_path / "run", **given)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_trellis_is_shallower_from_the_start(discs, tmp_path):
+    own = {name: value for name, value in OWN.items() if name != "layers"}
+    given = {**own, **SHORT, "epochs": 1, "steps_per_epoch": 1, "budget": "60%", "budget_by": "shallower"}
+    wholenet.fit(discs, tmp_path / "run", **given)
+    model = wholenet.load(tmp_path / "run").network
+    known = [
+        subnets(create_model("autodeeplab-tiny", num_classes=2, filters=2, blocks=1, layers=n).spec)
+        for n in (1, 2, 3, 4)
+    ]
+    macs = [some.macs(some.whole(), 32, 32) for some in known]
+    fitting = max(n for n, one in enumerate(macs, 1) if one <= 0.6 * macs[-1])
+    assert (model.net.layers, model.spec.subnet) == (fitting, None)
+    assert records(tmp_path / "run")[-1]["macs"] == macs[fitting - 1]
 
 
 @pytest.fixture

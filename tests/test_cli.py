@@ -206,7 +206,7 @@ def test_print_config_of_another_space_has_its_settings_and_not_the_grids(tmp_pa
     first = capsys.readouterr().out
     told = yaml.safe_load(first)
     assert told["size"] == "tiny"
-    assert not {"settings", "stem", "budget", "layers"} & set(told)
+    assert not {"settings", "stem", "recompute", "layers"} & set(told)
     (tmp_path / "all.yaml").write_text(first)
     main(["fit", "--print-config", f"--config={tmp_path / 'all.yaml'}"])
     assert capsys.readouterr().out == first
@@ -243,7 +243,7 @@ def test_options_are_not_abbreviated(capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("fit scenes --space dense-grid --budget 0.5", "--budget is of the space grid, not of dense-grid"),
+        ("fit scenes --space dense-grid --recompute true", "--recompute is of the space grid, not of dense-grid"),
         ("fit scenes --space autodeeplab --sampled-links 3", "--sampled-links is of the space dense-grid, not of auto"),
         ("fit scenes --cells 8", "--cells is for labelled images (classification), not for images with masks"),
         ("fit scenes --space s2 --crop 32x32", "--crop is for images with masks (segmentation), not for labelled"),

@@ -1,6 +1,7 @@
 """Runs on the dense grid: what every space has of verbs, at a toy size."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from run_files import PICTURES, assert_equal, checkpoint, records, stop_after, u
 from wholenet.deploy.fold import Folded
 from wholenet.search import cost
 from wholenet.search.config import fit_config
+from wholenet.search.removal import goal_of
 from wholenet.search.run_folder import RunFolder
-from wholenet.spaces.catalog import SPACES
-from wholenet.spaces.count import count, meta_flops
+from wholenet.spaces.catalog import SPACES, left_of
+from wholenet.spaces.count import count, macs_as_run, meta_flops
 from wholenet.spaces.genotype_file import space_of_genotype
+from wholenet.spaces.sizes import GRID_SIZES
 
 SHORT: dict[str, Any] = {"epochs": 3, "batch": 4, "crop": "32x32", "lr": 0.02, "device": "cpu", "threads": 1}
 OWN: dict[str, Any] = {"space": "dense-grid", "size": "nano", "layers": 2, "filters": 4}
@@ -115,6 +118,11 @@ def test_what_is_counted_on_patches_is_what_is_counted_on_the_image():
         ({"filters": 3}, "filters=3 cannot be halved"),
         ({"stem": "timm/resnet18"}, "stem is of the space 'grid'"),
         ({"protocol": "two-stage", "decoding": "best-path"}, "are decoded by threshold or strongest"),
+        ({"budget": "1%"}, "what cannot be removed costs"),
+        ({"budget": "9GMACs"}, "no less than the"),
+        ({"budget": "40%", "head": "dpc"}, "what it costs is not counted; leave it out"),
+        ({"budget": "4ms"}, "units of space 'dense-grid' are not timed: give the budget in multiply-adds"),
+        ({"budget": "40%", "budget_by": "shallower"}, "says how many layers there are, and so does layers"),
         ({"genotype": "GRID"}, "is a genotype of the space 'grid'; expected 'dense-grid'"),
         ({"genotype": "DEEP"}, "the genotype has 1 layers, the network 2"),
         ({"crop": "32x32", "batch": 1}, "leaves one value per channel"),
@@ -132,6 +140,67 @@ def test_what_the_space_cannot_have_is_said_before_anything_is_trained(options, 
     with pytest.raises(ValueError, match=said):
         wholenet.fit(discs, tmp_path / "run", **{**OWN, **SHORT, **phases, **options})
     assert not (tmp_path / "run").exists()
+
+
+LESS: dict[str, Any] = {"budget": "60%", "budget_by": "saliency-by-kind"}
+
+
+@pytest.fixture(scope="module")
+def smaller(discs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("smaller") / "run"
+    with PICTURES:
+        wholenet.fit(discs, out, **OWN, **SHORT, **PHASES, **LESS, sampled_links=2, tied=True)
+    return out
+
+
+def test_a_budget_is_met_over_the_search(smaller):
+    model = wholenet.load(smaller).network
+    goal = goal_of(replace(model.spec, subnet=None), LESS["budget"], (32, 32))
+    macs = macs_as_run(model.eval(), 32, 32)
+    assert 0.5 * goal.whole < macs <= goal.most
+    assert [record["macs"] for record in records(smaller)] == [goal.whole, goal.whole, macs]
+    assert records(smaller)[-1]["subnet"] == model.spec.subnet
+    assert (smaller / "architecture.png").stat().st_size > 5000
+    with pytest.raises(ValueError, match="met a budget"):
+        wholenet.decode(smaller, smaller / "g.yaml")
+
+
+def test_a_budget_is_met_to_the_bit_where_it_was_stopped(smaller, discs, tmp_path):
+    options = {**LESS, "sampled_links": 2, "tied": True, "checkpoint_minutes": 0}
+    stop_after(2, lambda: wholenet.fit(discs, tmp_path / "run", **OWN, **SHORT, **PHASES, **options))
+    wholenet.resume(tmp_path / "run")
+    assert_equal(checkpoint(smaller), checkpoint(tmp_path / "run"))
+    assert untimed(records(smaller)) == untimed(records(tmp_path / "run"))
+
+
+def test_what_met_a_budget_is_made_smaller_still_and_diagnosed(smaller, tmp_path):
+    wholenet.shrink(smaller, tmp_path / "run", budget="45%", epochs=1, budget_rounds=1)
+    found = records(tmp_path / "run")
+    model = wholenet.load(tmp_path / "run").network
+    assert found[0]["subnet"] == records(smaller)[-1]["subnet"]
+    assert found[-1]["macs"] == macs_as_run(model.eval(), 32, 32) <= 0.45 * records(smaller)[0]["macs"]
+    brief = wholenet.diagnose(tmp_path / "run", images=1)
+    assert set(brief.entropy) == {"alpha", "beta"}
+
+
+@pytest.mark.parametrize("by", ["narrower", "shallower"])
+def test_a_dense_grid_is_narrower_or_shallower_from_the_start(by, discs, tmp_path):
+    own = {**OWN, "layers": None} if by == "shallower" else OWN
+    own = {name: value for name, value in own.items() if value is not None}
+    given = {} if by == "narrower" else {"budget_by": by}  # the usual one
+    wholenet.fit(discs, tmp_path / "run", **own, **{**SHORT, **PHASES, "steps_per_epoch": 1}, budget="60%", **given)
+    model = wholenet.load(tmp_path / "run").network
+    macs = macs_as_run(model.eval(), 32, 32)
+    assert [record["macs"] for record in records(tmp_path / "run")] == [macs] * 3
+    left, layers = left_of(model.spec), model.net.layers
+    assert (
+        RunFolder(tmp_path / "run").config.settings.get("layers")
+        == layers
+        < (3 if by == "narrower" else GRID_SIZES["nano"].layers)
+    )
+    assert len(left.cells) == 4 * layers
+    wholenet.resume(tmp_path / "run")
+    assert wholenet.load(tmp_path / "run").network.spec == model.spec
 
 
 def test_a_dense_genotype_is_none_of_the_grid(run, discs, tmp_path):

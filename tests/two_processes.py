@@ -99,6 +99,16 @@ def trained(name):
             torch.nn.init.normal_(norm.weight, 1.0, 0.2)
             torch.nn.init.normal_(norm.bias, 0.0, 0.2)
     state = TrainState(model, *make_optimizers(model, **RATES))
+    gates = {key: torch.ones_like(logits, requires_grad=True) for key, logits in model.arch.logits.items()}
+    slopes = {f"gates.{key}": torch.zeros_like(gate) for key, gate in gates.items()}
+
+    def look(*_given):
+        for key, gate in gates.items():
+            slopes[f"gates.{key}"] += gate.grad
+            gate.grad = None
+
+    model.arch.gates = lambda: gates
+    state.weight_optimizer.register_step_pre_hook(look)
     loss, losses, streams = loss_of(name), [], (batches(1), batches(2))
     for phase in single_stage(EPOCHS, 0.34, 0.33):
         epoch = train_epoch(
@@ -116,7 +126,7 @@ def trained(name):
     if name == "second-order":
         found = curvature(model, Batch(*next(batches(3))), loss, tolerance=0.1)
         ends += torch.tensor([found.lowest, found.highest])
-    return {**model.state_dict(), "losses": torch.tensor(losses, dtype=torch.float64), "curvature": ends}
+    return {**model.state_dict(), **slopes, "losses": torch.tensor(losses, dtype=torch.float64), "curvature": ends}
 
 
 def scored():

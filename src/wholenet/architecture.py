@@ -241,6 +241,8 @@ class Architecture(nn.Module):
         """Share of the search that is over."""
         self.waiting: frozenset[str] = frozenset()
         """Parameters that steps leave as they are, though the optimiser's momenta follow."""
+        self.gates: Callable[[], Mapping[str, Tensor]] = dict
+        """Factors on weights in weight steps, by name, whose derivatives somebody asks for; none by default."""
         self.costs: Mapping[str, Tensor] | None = None
         """What each option costs, [G..., O] by name, on the logits' device; None where nobody asked."""
         self.logits = nn.ParameterDict()
@@ -285,6 +287,10 @@ class Architecture(nn.Module):
             return lambda logits, mask: own(logits, mask, self.progress)
 
         return self._each(draw)
+
+    def gated(self, weights: Weights) -> Weights:
+        """``weights`` times the factors that there are."""
+        return {**weights, **{name: weights[name] * gate for name, gate in self.gates().items()}}
 
     def scored(self) -> Weights:
         """The weights of the supernet as a network of its own: in evaluation, fine-tuned, folded, exported."""

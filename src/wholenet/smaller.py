@@ -12,13 +12,14 @@ from wholenet.checked import CountOrNone, PlannedMinutes, checked_numbers
 from wholenet.control import Compared, fit_with_control
 from wholenet.data.stream import check_workers
 from wholenet.deploy.model_folder import load_model
-from wholenet.search.config import GRID_SETTINGS, FitConfig, fit_config
+from wholenet.search.config import GRID_ALONE, GRID_SETTINGS, FitConfig, fit_config
 from wholenet.search.config_files import is_cell_run
 from wholenet.search.option_groups import GROUPS
 from wholenet.search.phases import removing
 from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.schedule import DECAYS
+from wholenet.spaces.catalog import subnets
 
 SHARE = 0.25
 """Length of the fine-tuning where none is given, over that of the run that trained the network."""
@@ -53,7 +54,7 @@ def shrink(
     the budget is met, and what is left is fine-tuned.
 
     Args:
-        model: the run folder, or the model folder, of a segmentation network of the grid.
+        model: the run folder, or the model folder, of a segmentation network.
         out: the run folder; ``load`` takes it afterwards.
         budget: what one image may cost: "40%" of the whole supernet, or "2GMACs".
         data: None is that of the run; a model folder needs it.
@@ -93,13 +94,17 @@ def shrink_config(
         raise ValueError(f"{path} is a run on a cell space, whose networks have no units to remove; give a run of fit")
     trained = load_model(path, task="segmentation")
     spec = trained.network.spec
-    if spec.space != "grid" or trained.network.discrete:
-        what = "a discrete network" if trained.network.discrete else f"of the space {spec.space!r}"
-        raise ValueError(f"{path} is {what}; units are removed from supernets of the grid")
+    if trained.network.discrete:
+        raise ValueError(f"{path} is a discrete network; units are removed from supernets")
+    subnets(spec)  # which says where none are
     run = RunFolder.at(path)
     if run is None and data is None:
         raise ValueError(f"{path} is a model folder, which does not know its data: give the data too")
-    found = {name: spec.settings[name] for name in GRID_SETTINGS if name in spec.settings}
+    found: dict[str, Any]
+    if spec.space == "grid":
+        found = {name: spec.settings[name] for name in GRID_SETTINGS if name in spec.settings}
+    else:
+        found = {"space": spec.space} | {name: value for name, value in spec.settings.items() if value is not None}
     found |= {"relaxation": spec.relaxation, "zoom": spec.zoom, "protocol": "shrink", "init": str(path.resolve())}
     if run is None:
         if minutes is not None:
@@ -109,7 +114,8 @@ def shrink_config(
         length = EPOCHS if epochs is None else epochs
     else:
         before = run.fit_config
-        found |= {field.name: getattr(before, field.name) for field in fields(before) if field.name in TAKEN}
+        taken = TAKEN if spec.space == "grid" else TAKEN - set(GRID_ALONE)
+        found |= {field.name: getattr(before, field.name) for field in fields(before) if field.name in taken}
         found["data"] = before.data
         rounds = options.get("budget_rounds", FitConfig.budget_rounds)
         slower = ASKED_TWICE if options.get("distill") else 1.0

@@ -33,7 +33,7 @@ from wholenet.search.protocols import PROTOCOLS, plan_phases
 from wholenet.search.removal import check_phases, goal_for
 from wholenet.search.run_folder import RunFolder, check_space, space_of, spec_of
 from wholenet.search.same_data import check_same, data_of
-from wholenet.search.shallower import layers_within
+from wholenet.search.shallower import config_with_layers, layers_within
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.device_table import DeviceTable, write_table
 
@@ -92,7 +92,7 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     if isinstance(config, FitConfig) and config.budget is not None and config.scoring == "shallower":
         spec = spec_of(config, data.network())
         goal = goal_for(spec, config)
-        config = replace(config, layers=layers_within(spec, goal.cost, goal.most))
+        config = config_with_layers(config, layers_within(spec, goal.cost, goal.most))
     with parallel.first_alone():
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():

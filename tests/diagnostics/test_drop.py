@@ -38,6 +38,22 @@ def test_what_is_cut_out_computes_what_the_network_does_with_weak_edges_at_zero(
     assert macs == macs_as_run(cut.float().eval(), 64, 64)
 
 
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("below", [0.15, 0.4])
+def test_links_of_a_dense_grid_are_cut_out_unless_a_stronger_one_shares_their_transition(tied, below):
+    torch.manual_seed(0)
+    model = create_model("dense-grid-nano", num_classes=2, tied=tied).eval().double()
+    model.arch.logits["beta"].data.normal_()
+    reference, weak = at_zero(model, below)
+    cut, dropped = without_edges_below(model, below)
+    assert dropped == int(weak.sum())
+    x = torch.randn(1, 3, 33, 47, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(cut(x), reference(x), atol=1e-10, rtol=0)
+    assert set(cut.net.transitions) < set(model.net.transitions)
+    assert tied or not (cut.net.masks["beta"] & weak).any()
+
+
 def test_at_one_each_cell_that_is_left_keeps_one(model):
     after = without_edges_below(model, 1.0)[0].arch()["beta"]
     assert set((after > 0).sum(-1).flatten().tolist()) <= {0, 1}

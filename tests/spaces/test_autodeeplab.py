@@ -45,7 +45,7 @@ def test_the_published_searchs_network_has_as_many_parameters_as_it_should(full,
     assert len(full.cells) == 45
     for net in (full, separable):
         assert parameters(net.stem) == 11_500
-        assert [parameters(head) for head in net.heads] == heads
+        assert [parameters(head) for head in net.heads.values()] == heads
     assert parameters(full.cells) == 42_958_240
     assert parameters(full) == 44_889_940
     cells = parameters(separable.cells) + 7 * sum(of_layer(separable, 5))

@@ -1,10 +1,12 @@
-"""What is left of a grid: it computes what the whole one does with the rest at zero, costs what the closed form says,
-and its gates are the derivatives that they are said to be."""
+"""What is left of a grid, or of a dense one: it computes what the whole one does with the rest at zero, costs what the
+closed form says, and its gates are the derivatives that they are said to be."""
 
 import copy
 import itertools
 import json
+import math
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,18 +17,21 @@ from wholenet.ops.operations import operations_called
 from wholenet.spaces.catalog import create_from, create_model, shrink, subnets
 from wholenet.spaces.count import macs_as_run
 from wholenet.spaces.grid_subnets import KINDS, GridSubnets
-from wholenet.spaces.links import incoming
+from wholenet.spaces.links import NEAR, Reach, by_place, incoming
 from wholenet.spaces.sizes import GridSize
 from wholenet.spaces.space import spec_from_dict
 from wholenet.spaces.subgrid import CellPart, Subgrid, channels_of, read_only
 from wholenet.spaces.supernet import with_weights
 
 SIZES = [(64, 96), (33, 47), (32, 32)]
+DENSE = {"space": "dense-grid", "layers": 3}
+TIED = {**DENSE, "tied": True}
+KINDS_OF = [{}, {**DENSE, "layers": 2, "channel_sampling": 2}, {**TIED, "layers": 2, "reach_levels": 2}]
 
 
-def grid(operations="conv_3x3,conv_5x5", size="nano", **settings):
+def grid(operations="conv_3x3,conv_5x5", size="nano", space="grid", **settings):
     torch.manual_seed(0)
-    model = create_model(f"grid-{size}", num_classes=5, operations=operations, **settings).double()
+    model = create_model(f"{space}-{size}", num_classes=5, operations=operations, **settings).double()
     for name, buffer in model.net.named_buffers():  # statistics of a network that has seen something
         if name.endswith("running_mean"):
             buffer.normal_()
@@ -50,7 +55,7 @@ def smaller(known, removed, seed):
 
 def written(net, level):
     """The BatchNorms whose outputs add up to the features of a level."""
-    edges = [edge for name, edge in net.transitions.items() if name.endswith(f"_{level}")]
+    edges = [edge for name, edge in net.transitions.items() if name.split("_")[2] == str(level)]
     cells = [block.cell for name, block in net.cells.items() if name.endswith(f"_{level}")]
     bodies = [cell.project[1] for cell in cells if cell.state_dict()]
     stems = [net.stems[str(level)][2][1]] if str(level) in net.stems else []
@@ -97,7 +102,9 @@ def zeroed(model, known, left):
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("settings", [{}, {"operations": "conv_3x3,dil_conv_3x3"}, {"activation": "relu"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"operations": "conv_3x3,dil_conv_3x3"}, {"activation": "relu"}, DENSE, TIED], ids=str
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_left_computes_what_the_whole_does_with_the_rest_at_zero(seed, settings, training):
     model = grid(**settings)
@@ -112,8 +119,9 @@ def test_what_is_left_computes_what_the_whole_does_with_the_rest_at_zero(seed, s
     torch.testing.assert_close(found, whole.train(training)(x, weights), rtol=1e-9, atol=1e-9)
 
 
-def test_removing_in_steps_is_removing_at_once():
-    model = grid()
+@pytest.mark.parametrize("settings", KINDS_OF, ids=str)
+def test_removing_in_steps_is_removing_at_once(settings):
+    model = grid(**settings)
     known = subnets(model.spec)
     stepwise, draw, left = copy.deepcopy(model), random.Random(5), known.whole()
     for _ in range(4):
@@ -129,13 +137,13 @@ def test_removing_in_steps_is_removing_at_once():
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"operations": "conv_3x3,conv_7x7,dil_conv_3x3"}, {"size": "tiny"}, {"size": "medium"}],
-    ids=lambda settings: "-".join(settings.values()),
+    [{}, {"operations": "conv_3x3,conv_7x7,dil_conv_3x3"}, {"size": "tiny"}, {"size": "medium"}, *KINDS_OF[1:], DENSE],
+    ids=str,
 )
 def test_the_closed_form_counts_what_runs(settings, size):
     if settings.get("size") == "medium" and size != (32, 32):
         pytest.skip("the largest once")
-    model = create_model(f"grid-{settings.get('size', 'nano')}", num_classes=5, **_without_size(settings)).eval()
+    model = grid(**settings).float().eval()
     known = subnets(model.spec)
     for removed in (0, 15, 25):
         left, _ = smaller(known, removed, removed)
@@ -143,12 +151,9 @@ def test_the_closed_form_counts_what_runs(settings, size):
         assert known.macs(left, *size) == macs_as_run(create_from(spec).eval(), *size)
 
 
-def _without_size(settings):
-    return {name: value for name, value in settings.items() if name != "size"}
-
-
-def test_a_smaller_network_folds_and_is_made_again_from_its_spec():
-    model = grid()
+@pytest.mark.parametrize("settings", KINDS_OF, ids=str)
+def test_a_smaller_network_folds_and_is_made_again_from_its_spec(settings):
+    model = grid(**settings)
     left, _ = smaller(subnets(model.spec), 40, 1)
     shrink(model, left)
     again = create_from(spec_from_dict(json.loads(json.dumps(model.spec.to_dict())))).double()
@@ -160,8 +165,9 @@ def test_a_smaller_network_folds_and_is_made_again_from_its_spec():
         torch.testing.assert_close(fold(model)(x), expected, rtol=1e-8, atol=1e-8)
 
 
-def test_weights_of_a_choice_sum_to_one_over_what_is_left():
-    model = grid()
+@pytest.mark.parametrize("settings", KINDS_OF, ids=str)
+def test_weights_of_a_choice_sum_to_one_over_what_is_left(settings):
+    model = grid(**settings)
     left, _ = smaller(subnets(model.spec), 60, 2)
     shrink(model, left)
     for name, weights in model.arch().items():
@@ -177,8 +183,9 @@ def test_weights_of_a_choice_sum_to_one_over_what_is_left():
     assert fixed(torch.zeros(1, 3, 32, 32, dtype=torch.float64)).isfinite().all()
 
 
-def test_every_gate_is_the_derivative_in_a_factor_on_the_unit():
-    model = grid("conv_3x3,conv_5x5,dil_conv_3x3").train()
+@pytest.mark.parametrize("settings", KINDS_OF, ids=str)
+def test_every_gate_is_the_derivative_in_a_factor_on_the_unit(settings):
+    model = grid("conv_3x3,conv_5x5,dil_conv_3x3", **settings).train()
     known = subnets(model.spec)
     left, _ = smaller(known, 12, 3)
     shrink(model, left)
@@ -191,7 +198,7 @@ def test_every_gate_is_the_derivative_in_a_factor_on_the_unit():
 
     loss().backward()
     units = known.units(left)
-    gates = known.gates(model.net, left, units)
+    gates = known.gates(model.net, left, units, {})
     some = [unit for kind in KINDS for unit in [u for u in units if u.kind == kind][:6]]
     step = 1e-6  # short enough to meet no kink of an activation
     for unit in some:
@@ -203,8 +210,9 @@ def test_every_gate_is_the_derivative_in_a_factor_on_the_unit():
         assert gates[units.index(unit)].item() == pytest.approx(slope, rel=1e-4, abs=1e-8), unit
 
 
-def test_factors_are_what_the_gate_is_on():
-    model = grid()
+@pytest.mark.parametrize("settings", KINDS_OF, ids=str)
+def test_factors_are_what_the_gate_is_on(settings):
+    model = grid(**settings)
     known = subnets(model.spec)
     left, _ = smaller(known, 12, 3)
     shrink(model, left)
@@ -219,27 +227,31 @@ def test_factors_are_what_the_gate_is_on():
         if unit.kind not in ("edge", "bottleneck"):
             torch.testing.assert_close(more, 3 * found)
         elif unit.kind == "edge":
-            layer, level, source = unit.where
-            torch.testing.assert_close(
-                found, model.net.transitions[f"{layer}_{source}_{level}"].norm.weight.abs().mean()
-            )
+            torch.testing.assert_close(found, transition_of(model.net, known, unit).norm.weight.abs().mean())
         else:
             torch.testing.assert_close(
                 found, model.net.cells["{}_{}".format(*unit.where)].cell.project[1].weight.abs().mean()
             )
 
 
-def test_choices_of_a_cell_are_its_options():
-    model = grid("conv_3x3,conv_5x5,dil_conv_3x3")
+@pytest.mark.parametrize("settings", [{}, DENSE, {**TIED, "layers": 2}], ids=str)
+def test_choices_of_a_cell_are_its_options(settings):
+    model = grid("conv_3x3,conv_5x5,dil_conv_3x3", **settings)
     known = subnets(model.spec)
     sums = dict.fromkeys(known.whole().cells, 0.0)
     weights = {name: torch.rand_like(w) * model.arch.mask(name) for name, w in model.arch().items()}
     for unit in known.units(known.whole()):
-        if (at := known.choice(unit)) is not None:
-            sums[unit.where[:2]] += weights[at[0]][at[1]].item()
+        for name, at in known.choices(known.whole(), unit):
+            sums[at[:2]] += weights[name][at].item()
     for (layer, level), found in sums.items():
         expected = weights["alpha"][layer, level].sum() + weights["beta"][layer, level].sum()
         assert found == pytest.approx(expected.item())
+
+
+def transition_of(net, known, edge):
+    """The one that a unit is."""
+    layer, target, place = edge.where
+    return net.transitions[by_place(layer, target, known.reach)[place].key]
 
 
 class _scaled:
@@ -258,7 +270,7 @@ class _scaled:
                 self._scale([net.stems[str(level)][place][1] for place in (0, 1)], scale)
             return
         layer, level, *which = unit.where
-        cell = net.cells[f"{layer}_{level}"].cell
+        cell = None if unit.kind == "edge" else net.cells[f"{layer}_{level}"].cell
         if unit.kind == "channels":
             self._multiply([cell.norm], left.cells[layer, level].groups, known.widths[level], which[0])
         elif unit.kind == "operation":
@@ -267,7 +279,7 @@ class _scaled:
             weight.data.mul_(factor)
         else:
             edge = unit.kind == "edge"
-            module = net.transitions[f"{layer}_{which[0]}_{level}"] if edge else cell.project
+            module = transition_of(net, known, unit) if edge else cell.project
             self.hook = module.register_forward_hook(lambda _module, _args, out: out * factor)
 
     def _multiply(self, norms, groups, width, group):
@@ -305,6 +317,26 @@ def test_the_least_is_the_cheapest_of_all_ways(layers, image):
     assert known.least(known.whole(), by) == min(known.macs(way, *image) for way in ways)
     some = ways[-1]  # of a part, that part's
     assert known.least(some, by) == known.macs(some, *image)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("reach", [NEAR, Reach(2, 1), Reach(3, 3)], ids=str)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_least_is_the_cheapest_of_all_ways_whatever_the_reach(reach, tied, seed):
+    """Of a random part with few of them."""
+    known = GridSubnets(
+        GridSize(layers=3, filters=4, expansion=2), operations_called(["conv_3x3"]), 3, 3, reach, tied=tied
+    )
+    draw, left = random.Random(seed), known.whole()
+    while math.prod(len(part.inputs) for part in left.cells.values()) > 200:
+        left = known.without(left, draw.choice([unit for unit in known.units(left) if unit.kind == "edge"]))
+    ways = itertools.product(*(part.inputs for part in left.cells.values()))
+    found = []
+    for way in ways:
+        cells = {at: replace(part, inputs=(one,)) for (at, part), one in zip(left.cells.items(), way, strict=True)}
+        found.append(known.macs(read_only(replace(left, cells=cells)), 64, 96))
+    assert len(found) > 10
+    assert known.least(left, known.multiply_adds(64, 96), ("edge",)) == min(found)
 
 
 @pytest.mark.parametrize("kinds", [some for n in range(len(KINDS)) for some in itertools.combinations(KINDS, n)])
@@ -363,14 +395,18 @@ def test_a_narrower_grid_is_one_of_fewer_filters():
     assert tiny.cost(narrow, cost) - gates == half.macs(half.whole(), 96, 128)
 
 
-def test_there_is_always_something_left_to_compute():
-    known = subnets(grid().spec)
+@pytest.mark.parametrize("settings", [{}, DENSE, TIED], ids=str)
+def test_there_is_always_something_left_to_compute(settings):
+    known = subnets(grid(**settings).spec)
     left = known.whole()
     while units := known.units(left):
         smaller_one = known.without(left, units[0])
         assert known.macs(smaller_one, 64, 64) <= known.macs(left, 64, 64)
         left = smaller_one
-    assert all(part.bare and len(part.inputs) == 1 for part in left.cells.values())
+    assert all(part.bare for part in left.cells.values())
+    transitions = {by_place(*at, known.reach)[place].first for at, part in left.cells.items() for place in part.inputs}
+    assert settings.get("tied") or all(len(part.inputs) == 1 for part in left.cells.values())
+    assert len(transitions) <= len(left.cells)
     assert {level for layer, level in left.cells if layer == left.layers - 1} == set(range(4))
     assert all(len(groups) == 1 for groups in left.levels)
 
@@ -403,7 +439,33 @@ def test_what_is_no_subnet_is_refused(spoil, told):
         subnets(spec).from_dict(values)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [
+        (["0/4", "3/4"], "it cannot read '3/4'; expected LAYER/STRIDE within its reach"),
+        ([4], "it cannot read 4"),
+        (["0/32"], "it cannot read '0/32'"),
+        (["1/8"], "the cell at layer 3, stride 4 reads level 1 of the layer 2 before, which is not there"),
+        ([], "reads nothing"),
+    ],
+)
+def test_what_a_cell_of_a_dense_grid_cannot_read_is_refused(inputs, told):
+    known = subnets(grid(**DENSE, reach_levels=2).spec)
+    values = json.loads(json.dumps(known.whole().to_dict()))
+    assert known.from_dict(values) == known.whole()
+    assert values["cells"][-4]["inputs"] == [f"{layer}/{stride}" for layer in (2, 1, 0) for stride in (4, 8, 16)]
+    del values["cells"][1]
+    for cell in values["cells"]:
+        cell["inputs"] = [name for name in cell["inputs"] if name != "1/8"]
+    assert (0, 1) not in known.from_dict(values).cells
+    values["cells"][-4]["inputs"] = inputs
+    with pytest.raises(ValueError, match=told):
+        known.from_dict(values)
+
+
 def test_what_cannot_be_counted_is_refused():
+    with pytest.raises(ValueError, match="head='dpc': what it costs is not counted"):
+        subnets(create_model("dense-grid-nano", num_classes=3, head="dpc").spec)
     with pytest.raises(ValueError, match="cell='separate' has a bottleneck per operation"):
         subnets(create_model("grid-nano", num_classes=3, cell="separate").spec)
     with pytest.raises(ValueError, match="space 's2' does not say what can be removed"):

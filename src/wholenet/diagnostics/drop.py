@@ -17,7 +17,7 @@ from wholenet.diagnostics.batchnorm import recalibrated, recalibration_batches
 from wholenet.diagnostics.discretization import scored_weights
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import left_of, shrink, subnets
-from wholenet.spaces.subnets import Subnets, Unit
+from wholenet.spaces.subnets import Subnets
 from wholenet.spaces.supernet import Supernet, with_weights
 from wholenet.tasks.segmentation import evaluate
 
@@ -56,14 +56,15 @@ def without_edges_below(model: Supernet, below: float) -> tuple[Supernet, int]:
 
 
 def _cut(model: Supernet, weak: Tensor) -> Supernet:
-    """A copy of ``model`` without the ``weak`` edges, bool [L, 4, 3]; ``model`` itself, if nothing can go."""
+    """A copy of ``model`` without the ``weak`` edges, bool [L, 4, S], unless one that is not shares their transition;
+    ``model`` itself, if nothing can go."""
     known = _subnets(model)
     if known is None or not weak.any():
         return model
     left = left_of(model.spec)
-    for layer, level, place in weak.nonzero().tolist():
-        unit = Unit("edge", (layer, level, level + place - 1))
-        if unit in known.units(left):  # or it went with its cell
+    for unit in [unit for unit in known.units(left) if unit.kind == "edge"]:
+        own = known.choices(left, unit)  # none, if it went with its cell
+        if own and all(weak[at] for _, at in own) and unit in known.units(left):
             left = known.without(left, unit)
     smaller = copy.deepcopy(model)
     shrink(smaller, left)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from wholenet.architecture import normalized_entropy, one_hot, rescaled, uniform_weights
 from wholenet.checked import Count, checked_numbers
@@ -118,7 +119,7 @@ def diagnose_any(
     masks, weights = network.net.masks, current_weights(network)
     variants = {
         "supernet": scored_weights(network),
-        "strongest": {name: one_hot(w.argmax(-1), masks[name]) for name, w in weights.items()},
+        "strongest": {name: strongest(w, masks[name]) for name, w in weights.items()},
         "uniform": uniform_weights(masks),
     }
     ends = _curvature(network, held, config, device) if with_curvature else None
@@ -154,6 +155,11 @@ def _batch(run: RunFolder) -> int:
 def _last(run: RunFolder, score: str) -> float | None:
     """The last score that a run has on record, if it has one."""
     return next((found for record in reversed(run.records()) if (found := record.get(score)) is not None), None)
+
+
+def strongest(weights: Tensor, mask: Tensor) -> Tensor:
+    """The strongest option of each group alone, [G..., O]; nothing of a group that is gone."""
+    return one_hot(weights.argmax(-1), mask | ~mask.any(-1, keepdim=True)) * mask
 
 
 def _some(data: Data, images: int | None) -> Data:

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
+from torch import Tensor
 
 from wholenet.report.architecture import Layout, box, draw_cell, draw_frame, name_rows_and_columns
 from wholenet.report.style import BLUE, CYCLE, INK, MUTED, VERMILION, bare_axes, saved_figure
@@ -32,26 +33,32 @@ LEFT, BESIDE = 1.3, 0.75
 """Inches on the left of the table, and between the two parts."""
 
 
-def draw_dense_links(file: FilePath, model: Supernet, title: str) -> None:
+def draw_dense_links(file: FilePath, model: Supernet, title: str, left: np.ndarray | None = None) -> None:
     """Draw the cells, each split by the weights of its operations, with the links that decoding by threshold keeps, and
     pale those that it leaves out; below a table of all links, a row per cell and a column per place that it may read,
-    the darker the stronger, those that are kept framed. Of a discrete network what is there.
+    the darker the stronger, those that are kept framed. Of a discrete network, and of what a budget left, what is
+    there.
 
     Args:
         file: the picture; its suffix says the format.
         model: of the space "dense-grid".
         title: a headline.
+        left: [L, 4] share of each cell's channels that is left, as :func:`draw_architecture` takes it.
     """
     net = model.net
     assert isinstance(net, Grid)
     space = SPACES[model.spec.space]
     with torch.no_grad():
         weights = {name: w.cpu() for name, w in model.arch().items()}
-    if model.spec.genotype is not None:
-        found: DenseGenotype = dense_genotype_from_dict(model.spec.genotype)
+    if model.spec.subnet is not None:
+        kept = _left(net, weights["beta"])
     else:
-        found = space.decode(weights, "threshold", TAU, space.settings_of(model.spec.settings))
-    kept = {cell.at: cell.inputs for cell in found.cells}
+        found: DenseGenotype = (
+            space.decode(weights, "threshold", TAU, space.settings_of(model.spec.settings))
+            if model.spec.genotype is None
+            else dense_genotype_from_dict(model.spec.genotype)
+        )
+        kept = {cell.at: cell.inputs for cell in found.cells}
     strengths = relative_strengths(net, weights["beta"].numpy())
     layout = Layout(net.layers)
     side = min(0.21, 8.0 / (LEVELS * net.layers))
@@ -71,10 +78,24 @@ def draw_dense_links(file: FilePath, model: Supernet, title: str) -> None:
             for level in range(LEVELS):
                 if f"{layer}_{level}" in net.cells:
                     opacity = 1.0 if (layer + 1, level) in kept else PALE
-                    draw_cell(axes, layout, layer, level, alpha[layer, level], 1.0, opacity)
-        whose = "links that decoding by threshold keeps" if model.spec.genotype is None else "its links"
+                    share = 1.0 if left is None else left[layer, level]
+                    draw_cell(axes, layout, layer, level, alpha[layer, level], share, opacity)
+        whole = model.spec.genotype is None and model.spec.subnet is None
+        whose = "links that decoding by threshold keeps" if whole else "its links"
         _draw_legend(axes, layout, [operation_label(name) for name in net.operations], whose)
         _draw_table(axes, strengths, kept, (LEFT, top), side, net.layers)
+
+
+def _left(net: Grid, beta: Tensor) -> dict[Place, dict[Place, float]]:
+    """The links that are left into each cell, and their weights."""
+    return {
+        (layer + 1, level): {
+            (layer + 1 - edge.back, edge.source): float(beta[layer, level, edge.slot]) for edge in edges
+        }
+        for layer, row in enumerate(net.edges)
+        for level, edges in enumerate(row)
+        if edges
+    }
 
 
 def relative_strengths(net: Grid, beta: np.ndarray) -> dict[tuple[Place, Place], float]:

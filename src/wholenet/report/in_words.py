@@ -22,6 +22,7 @@ from wholenet.search.config import FitConfig
 from wholenet.search.read_run import Row, RunTables
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.grid_costs import macs_in_words
+from wholenet.spaces.sizes import GRIDS
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.score import Score
 
@@ -73,7 +74,8 @@ def _on_stages(run: RunTables) -> str | None:
 def _of_what_went(config: FitConfig) -> list[str]:
     """The options of the runs that a run which removed units is to be compared with: those that it may have, but its
     own."""
-    alike = ["random"] if config.shrinks or config.timed else ["random", "narrower"]
+    narrows = config.space in GRIDS and not (config.shrinks or config.timed)
+    alike = ["random", "narrower"] if narrows else ["random"]
     return [f"--budget-by {name}" for name in alike if name != config.scoring]
 
 

@@ -41,6 +41,10 @@ def _grid(file: Path, model: Supernet, title: str) -> None:
     draw_architecture(file, weights["beta"], weights["alpha"], operations=names, title=title, left=left)
 
 
+def _dense(file: Path, model: Supernet, title: str) -> None:
+    draw_dense_links(file, model, title, _bottlenecks_left(model))
+
+
 def _bottlenecks_left(model: Supernet) -> np.ndarray | None:
     """What of each cell's channels is left, [L, 4], as :func:`draw_architecture` takes it."""
     if model.spec.subnet is None:
@@ -59,7 +63,7 @@ PICTURES: Registry[Picture] = Registry(
         picture.name: picture
         for picture in (
             Picture("grid", _grid),
-            Picture("dense-grid", draw_dense_links),
+            Picture("dense-grid", _dense),
             Picture("autodeeplab", draw_trellis),
             Picture("recurrent", draw_recurrent),
             Picture("autodispnet", draw_disparity_cells),

@@ -5,7 +5,7 @@ Letters: L layers, E edges of a cell, O operations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from pathlib import Path as FilePath
 
@@ -53,7 +53,8 @@ def draw_trellis(file: FilePath, model: Supernet, title: str) -> None:
     else:
         genotype = space.decode(weights, "best-path", 0.5, settings)
         beta = unpacked(weights["beta"], settings.shape.layers, settings.transitions)
-        moves = _weighed(beta.numpy(), settings.transitions)
+        # Of moves and operations that are gone weights are zero.
+        moves = [pair for pair in _weighed(beta.numpy(), settings.transitions) if pair[1]]
         alpha, entropies = weights["alpha"].numpy(), model.arch.normalized_entropies()
     layers, blocks = len(genotype.path), len(genotype.cell)
     column = min(max(9.0 / (layers + 2), 0.62), 1.2)
@@ -68,7 +69,7 @@ def draw_trellis(file: FilePath, model: Supernet, title: str) -> None:
         said = f"Entropy (1 = uniform, 0 = one-hot):   {said}" if said else "A discrete network"
         axes.text(0.25, 0.6, said, color=MUTED, va="center", fontsize=10)
         _draw_moves(axes, moves, genotype.path, column)
-        _draw_nodes(axes, genotype.path, column, whole=bool(moves))
+        _draw_nodes(axes, genotype.path, column, {(move.layer, move.target) for move, _ in moves})
         _draw_cell(axes, table, alpha, genotype)
 
 
@@ -122,13 +123,13 @@ def _draw_moves(axes: Axes, moves: Sequence[tuple[Move, float]], path: Sequence[
         axes.add_patch(PathPatch(curve, fill=False, edgecolor=VERMILION, linewidth=width, zorder=2.5))
 
 
-def _draw_nodes(axes: Axes, path: Sequence[int], column: float, *, whole: bool) -> None:
-    """All nodes; or, if not the ``whole`` trellis is there, those of the path."""
+def _draw_nodes(axes: Axes, path: Sequence[int], column: float, there: Collection[tuple[int, int]]) -> None:
+    """The nodes of the path, and those that are ``there`` beside it."""
     kept = {(layer, level) for layer, level in enumerate((0, *path))}
     for layer in range(len(path) + 1):
         for level in levels(layer):
             on = (layer, level) in kept
-            if not whole and not on:
+            if not on and (layer, level) not in there:
                 continue
             look = {"facecolor": "white", "edgecolor": VERMILION if on else "#8A96A3", "linewidth": 1.8 if on else 1.0}
             corner = _x(layer, column) - BOX / 2, _y(level) - BOX / 2
@@ -142,8 +143,8 @@ def _draw_nodes(axes: Axes, path: Sequence[int], column: float, *, whole: bool) 
         axes.text(LEFT - 0.45, _y(level), f"stride {STRIDES[level]}", color=MUTED, ha="right", va="center")
     y, x = _y(LEVELS - 1) + 0.52, 0.25
     axes.plot((x, x + 0.35), (y, y), color=VERMILION, linewidth=PATH_PT)
-    axes.text(x + 0.43, y, "the most probable path" if whole else "the path", va="center", color=MUTED)
-    if not whole:
+    axes.text(x + 0.43, y, "the most probable path" if there else "the path", va="center", color=MUTED)
+    if not there:
         return
     x += 2.4
     axes.text(x, y, "weight of one of a node's n moves:", va="center", color=MUTED)

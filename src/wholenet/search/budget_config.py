@@ -9,6 +9,7 @@ from wholenet.checked import BelowOne, Count, Share, Strength, checked
 from wholenet.files import shown
 from wholenet.search.begin_config import BeginConfig
 from wholenet.search.protocols import PROTOCOLS
+from wholenet.spaces.sizes import GRIDS, LAYERED
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 Scoring = Literal["narrower", "shallower", "saliency", "saliency-by-kind", "magnitude", "weights", "pressed", "random"]
@@ -96,12 +97,13 @@ class BudgetConfig(BeginConfig):
     budget_by: Scoring | None = None
     """How it is met: by a network that is narrower from the start (narrower; the default), or has fewer layers
     (shallower, a control), or by removing units over the search: what the loss needs least per multiply-add (saliency),
-    in means of its kind (saliency-by-kind; the default where something is said of units, in ms, and of a trained
-    network), what BatchNorms scale least (magnitude), edges and operations of the least weight (weights), what
-    BatchNorms scale least under a penalty on what it costs (pressed), or what chance says (random, the control)."""
+    in means of its kind (saliency-by-kind; the default where something is said of units, in ms, of a trained network,
+    and on spaces that are no grids), what BatchNorms scale least (magnitude), edges and operations of the least weight
+    (weights), what BatchNorms scale least under a penalty on what it costs (pressed), or what chance says (random, the
+    control)."""
     budget_units: str | None = None
-    """Kinds of units that may go, joined by commas; of a grid edge, operation, channels, bottleneck, width. Default:
-    all; with a budget in ms all but width, which is not timed."""
+    """Kinds of units that may go, joined by commas; of a grid edge, operation, channels, bottleneck, width; of
+    autodeeplab operation, move. Default: all; with a budget in ms all but width, which is not timed."""
     budget_over: Share = 1.0
     """Share of the search's epochs over which units go, from its first: 1 is gradually, 0 at once after that one."""
     budget_floor: BelowOne = 0.125
@@ -130,7 +132,7 @@ class BudgetConfig(BeginConfig):
     @property
     def scoring(self) -> Scoring:
         """How the budget is met."""
-        removes = self.shrinks or self.timed or any(self._given(name) for name in REMOVING)
+        removes = self.shrinks or self.timed or any(self._given(name) for name in REMOVING) or self.space not in GRIDS
         return self.budget_by or ("saliency-by-kind" if removes else "narrower")
 
     @property
@@ -180,6 +182,11 @@ class BudgetConfig(BeginConfig):
                 f"{told}={getattr(self, told)!r} is about units that are removed, and with "
                 f"budget_by={self.budget_by!r} none are; give another budget_by, or leave one of them out"
             )
+        if self._given("budget_floor") and self.space not in GRIDS:
+            raise ValueError(
+                f"budget_floor={self.budget_floor:g} is a share of channels that stay, which are removed from "
+                f"{' and '.join(GRIDS)} alone, and the space is {self.space!r}; leave it out"
+            )
         if self._given("budget_pressure") and self.budget_by != "pressed":
             raise ValueError(
                 f"budget_pressure={self.budget_pressure:g} is of budget_by='pressed', and this is "
@@ -228,7 +235,8 @@ class BudgetConfig(BeginConfig):
                     f"{name}={getattr(self, name)!r} is about a budget, and there is none; give budget=40% or so with "
                     "it"
                 )
-        if self.budget_by == "shallower" and getattr(self, "layers", None) is not None:
+        layers = (getattr(self, "layers", None), self.settings.get("layers") if self.space in LAYERED else None)
+        if self.budget_by == "shallower" and layers != (None, None):
             raise ValueError(
                 "budget_by='shallower' says how many layers there are, and so does layers; leave one of them out"
             )

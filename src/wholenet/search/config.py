@@ -284,7 +284,7 @@ GRID_SETTINGS = ("size", "filters", "layers", "cell", "activation", "operations"
 """Fields that shape a grid."""
 SIZE_NAMES = ("size", "filters", "layers", "cell", "activation", "operations", "head")
 """Those that other spaces may have settings of their own called by."""
-GRID_ALONE = (*GRID_SETTINGS, "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "recompute", *BUDGET)
+GRID_ALONE = (*GRID_SETTINGS, "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "recompute")
 """Fields that mean nothing to another space."""
 
 

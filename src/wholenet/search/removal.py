@@ -121,6 +121,11 @@ def goal_for(spec: Spec, config: FitConfig, table: DeviceTable | None = None) ->
         ValueError: if it cannot be met.
     """
     assert config.budget is not None
+    if not config.narrower and SCORES[config.scoring].factors and not subnets(spec).scaled:
+        raise ValueError(
+            f"budget_by={config.scoring!r} ranks units by what BatchNorms multiply them by, and those of the space "
+            f"{spec.space!r} are multiplied by their weights alone; give saliency-by-kind, saliency, weights or random"
+        )
     spec = with_all_layers(spec) if config.scoring == "shallower" else spec
     goal = goal_of(spec, config.budget, config.budget_size, config.budget_kinds, table)
     if config.narrower:
@@ -266,6 +271,12 @@ class Removal:
         self.known = subnets(state.model.spec)
         self._read: tuple[Spec, Any, Sequence[Unit], Callable[[], Mapping[Unit, int]]] | None = None
         state.weight_optimizer.register_step_pre_hook(self._look)
+        logits = state.model.arch.logits
+        self._gates = {
+            name: torch.ones_like(logits[name], requires_grad=True) for name in self.known.gated if name in logits
+        }
+        if self._gates and self.score.looks:
+            state.model.arch.gates = lambda: self._gates if self._removing else {}
 
     def describe(self) -> dict[str, Any]:
         """Its part of an epoch's record: what the network that was trained and scored costs, and what it is."""
@@ -343,7 +354,10 @@ class Removal:
             left, _, saved = self._now()
             press(self.state.model, self.known, left, saved(), strength)
         if self._removing and self.score.looks:
-            found = self.known.gates(self.state.model.net, *self._now()[:2]).abs()
+            slopes = {name: torch.zeros_like(g) if g.grad is None else g.grad for name, g in self._gates.items()}
+            found = self.known.gates(self.state.model.net, *self._now()[:2], slopes).abs()
+            for gate in self._gates.values():
+                gate.grad = None
             self.state.gates = found if self.state.gates is None else self.state.gates + found
 
     @property

@@ -49,6 +49,8 @@ class UnitScore:
     for it. Otherwise a kind that the loss sees less of, such as the bottlenecks early on, goes before all others."""
     per_cost: bool = True
     """Whether it is divided by what the unit saves."""
+    factors: bool = False
+    """Whether it looks at what multiplies the units' outputs."""
     pressed: bool = False
     """Whether a penalty presses what multiplies the units' outputs towards 0 meanwhile (:func:`press`)."""
 
@@ -82,9 +84,9 @@ def _magnitude(seen: Seen) -> list[float]:
 def _weights(seen: Seen) -> list[float]:
     """Edges and operations by the architecture's weight, as discretization has it; what has none by its saliency."""
     weights = {name: value.detach().cpu() for name, value in seen.model.arch().items()}
-    choices = [seen.known.choice(unit) for unit in seen.units]
+    choices = [seen.known.choices(seen.left, unit) for unit in seen.units]
     pairs = zip(choices, _saliency(seen), strict=True)
-    return [slope if at is None else weights[at[0]][at[1]].item() for at, slope in pairs]
+    return [sum(weights[name][at].item() for name, at in some) if some else slope for some, slope in pairs]
 
 
 def _chance(seen: Seen) -> list[float]:
@@ -111,9 +113,9 @@ def press(model: Supernet[Any], known: Subnets[Any], left: Any, saved: Mapping[U
 SCORES: dict[str, UnitScore] = {
     "saliency": UnitScore(_saliency, by_kind=False),
     "saliency-by-kind": UnitScore(_saliency),
-    "magnitude": UnitScore(_magnitude, looks=False),
+    "magnitude": UnitScore(_magnitude, looks=False, factors=True),
     "weights": UnitScore(_weights),
-    "pressed": UnitScore(_magnitude, looks=False, per_cost=False, pressed=True),
+    "pressed": UnitScore(_magnitude, looks=False, per_cost=False, factors=True, pressed=True),
     "random": UnitScore(_chance, looks=False, by_kind=False, per_cost=False),
 }
 """By the names of ``search.budget_config.Scoring``."""

@@ -1,17 +1,25 @@
-"""A budget that fewer layers meet: the same grid, whole, but shallower from the start. A control, as a narrower one."""
+"""A budget that fewer layers meet: the same grid, whole, but shallower from the start. A control, as a narrower one.
+
+The dense grid and the trellis have layers, too.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from wholenet.spaces.catalog import left_of, subnets
+from wholenet.spaces.sizes import LAYERED
 from wholenet.spaces.space import Spec
 from wholenet.spaces.subnets import Cost
+
+if TYPE_CHECKING:
+    from wholenet.search.config import FitConfig
 
 
 def with_all_layers(spec: Spec) -> Spec:
     """``spec`` with the layers of its size."""
-    return replace(spec, settings={**spec.settings, "layers": None}) if spec.space == "grid" else spec
+    return replace(spec, settings={**spec.settings, "layers": None}) if spec.space in LAYERED else spec
 
 
 def with_layers(spec: Spec, layers: int) -> Spec:
@@ -19,18 +27,29 @@ def with_layers(spec: Spec, layers: int) -> Spec:
     return replace(spec, settings={**spec.settings, "layers": layers})
 
 
+def config_with_layers(config: FitConfig, layers: int) -> FitConfig:
+    """``config`` of a network with so many layers."""
+    if config.space == "grid":
+        return replace(config, layers=layers)
+    return replace(config, settings={**config.settings, "layers": layers})
+
+
 def layers_within(spec: Spec, cost: Cost, most: int) -> int:
-    """The most layers, fewer than the size has, with which the whole grid costs no more than ``most``; 1 where even one
-    costs more.
+    """The most layers, fewer than the size has, with which the whole grid costs no more than ``most``; the least where
+    even they cost more: 1, or as many as cells are told to reach back.
 
     Raises:
         ValueError: for a space that has no layers to leave out.
     """
-    if spec.space != "grid":
-        raise ValueError(f"budget_by='shallower' leaves layers of a grid out, and the space is {spec.space!r}")
+    if spec.space not in LAYERED:
+        raise ValueError(
+            f"budget_by='shallower' leaves layers out, which networks of the spaces {', '.join(LAYERED)} alone have as "
+            f"a setting, and the space is {spec.space!r}; give another, such as saliency-by-kind"
+        )
     deepest: int = left_of(with_all_layers(spec)).layers - 1
-    for layers in range(deepest, 1, -1):
+    least: int = spec.settings.get("reach_layers") or 1
+    for layers in range(deepest, least, -1):
         known = subnets(with_layers(spec, layers))
         if known.cost(known.whole(), cost) <= most:
             return layers
-    return 1
+    return least

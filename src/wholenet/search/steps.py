@@ -79,12 +79,19 @@ def weight_step(
     """
     with torch.no_grad():
         architecture = model.arch.drawn() if weights is None else weights
-    value = loss(told(model.execution(batch.images, architecture), seen), batch.targets)
-    return descend(value, model.net, optimizer, clip)
+    value = loss(told(model.execution(batch.images, model.arch.gated(architecture)), seen), batch.targets)
+    return descend(value, model.net, optimizer, clip, model.arch.gates().values())
 
 
-def descend(value: Tensor, net: nn.Module, optimizer: torch.optim.Optimizer, clip: float = 0.0) -> Tensor:
-    """Move the weights of ``net`` against the gradient of ``value``, cut to the norm ``clip``; 0 leaves it.
+def descend(
+    value: Tensor,
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    clip: float = 0.0,
+    gates: Iterable[Tensor] = (),
+) -> Tensor:
+    """Move the weights of ``net`` against the gradient of ``value``, cut to the norm ``clip``; 0 leaves it. ``gates``:
+    what else has a gradient, which is summed over all processes too.
 
     Returns:
         The value, over all processes, detached.
@@ -94,7 +101,7 @@ def descend(value: Tensor, net: nn.Module, optimizer: torch.optim.Optimizer, cli
     """
     optimizer.zero_grad(set_to_none=True)
     value.backward()
-    sum_gradients(net.parameters())
+    sum_gradients([*net.parameters(), *gates])
     whole = parallel.summed(value)  # where it is lost in one process, all of them stop
     refuse_nonfinite({"loss": whole}, _gradients(net))
     if clip:
@@ -103,7 +110,7 @@ def descend(value: Tensor, net: nn.Module, optimizer: torch.optim.Optimizer, cli
     return whole
 
 
-def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+def sum_gradients(parameters: Iterable[Tensor]) -> None:
     """Make every gradient the sum over all processes, of which each has that of its part of the loss."""
     parallel.sum_each(parameter.grad for parameter in parameters if parameter.grad is not None)
 
@@ -223,11 +230,11 @@ def simultaneous_step(
     Raises:
         NotFinite: if a term of the loss or a gradient is not a finite number, before anything has moved.
     """
-    value = loss(told(model.execution(batch.images, model.arch.drawn()), seen), batch.targets)
+    value = loss(told(model.execution(batch.images, model.arch.gated(model.arch.drawn())), seen), batch.targets)
     optimizer.zero_grad(set_to_none=True)
     logits = list(model.arch.parameters())
     value.backward()
-    sum_gradients(model.parameters())
+    sum_gradients([*model.parameters(), *model.arch.gates().values()])
     whole = parallel.summed(value)
     refuse_nonfinite({"loss": whole}, _gradients(model))
     gradient = [parameter.grad for parameter in logits if parameter.grad is not None]

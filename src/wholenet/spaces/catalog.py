@@ -140,10 +140,10 @@ def grid_subnets(spec: Spec) -> GridSubnets:
     """:func:`subnets` of a grid, whose units can be timed.
 
     Raises:
-        ValueError: if nothing can be removed, or it is no grid.
+        ValueError: if nothing can be removed, or it is not the grid (of a dense one, edges are not timed).
     """
     found = subnets(spec)
-    if not isinstance(found, GridSubnets):
+    if not isinstance(found, GridSubnets) or spec.space != "grid":
         raise ValueError(f"units of space {spec.space!r} are not timed: give the budget in multiply-adds, like 2GMACs")
     return found
 

@@ -30,7 +30,7 @@ def axes_of(name: str) -> list[tuple[int, Channels]]:
         of = ((OF_BOTTLENECKS, (layer, level)), (OF_LEVELS, level))
         return [(axis, channels) for table, channels in of for start, axis in table.items() if rest.startswith(start)]
     if section == "transitions":
-        _, source, target = (int(place) for place in key.split("_"))
+        _, source, target = (int(place) for place in key.split("_")[:3])  # a fourth is how far back it reads
         return [(0, target), (1, source)] if rest == "conv.weight" else [(0, target)]
     if section == "stems":
         level, inside = int(key), (STEM, int(key))

@@ -122,18 +122,27 @@ def _build(settings: GridSettings, facts: Facts, genotype: Genotype | None, subn
     )
 
 
-def _subnets(settings: GridSettings, facts: Facts) -> GridSubnets:
-    if settings.cell != "mixture":
+def check_counted(cell: str, head: str) -> None:
+    """Make sure that what can be removed from a grid with these cells and this head, and what it costs, is known.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if cell != "mixture":
         raise ValueError(
-            f"cell={settings.cell!r} has a bottleneck per operation; channels and operations are removed from "
-            "cell='mixture' alone"
+            f"cell={cell!r} has a bottleneck per operation; channels and operations are removed from cell='mixture' "
+            "alone"
         )
+    if head != HEAD:
+        raise ValueError(f"head={head!r}: what it costs is not counted; leave it out")
+
+
+def _subnets(settings: GridSettings, facts: Facts) -> GridSubnets:
+    check_counted(settings.cell, settings.head)
     if settings.stem is not None:
         raise ValueError(
             f"stem={settings.stem!r}: what an encoder of another library costs is not counted; leave it out"
         )
-    if settings.head != HEAD:
-        raise ValueError(f"head={settings.head!r}: what it costs is not counted; leave it out")
     operations = operations_called(settings.names)
     return GridSubnets(settings.grid_size, operations, facts.outputs, facts.channels)
 

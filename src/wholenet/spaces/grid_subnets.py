@@ -1,15 +1,15 @@
 """What can be removed from a grid, what is left then, and what that costs: sums over :class:`Subgrid`.
 
+The dense grid is the same with a further reach; where its links share transitions, they go together.
+
 Letters: level i = 0..3 stands for stride 4 * 2**i; F filters at level 0.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import torch
@@ -17,11 +17,13 @@ from torch import Tensor, nn
 
 from wholenet.files import shown
 from wholenet.ops.operations import Operation
-from wholenet.ops.shares import Kernel, kernel_of
+from wholenet.spaces.cheapest_tree import Node, cheapest_tree
+from wholenet.spaces.declared_kernels import declared_kernel
 from wholenet.spaces.device_table import DeviceTable
+from wholenet.spaces.gated_parameters import Gated, halves, scales, slopes
 from wholenet.spaces.grid_channels import STEM, Channels, axes_of
 from wholenet.spaces.grid_costs import GridCost, GridMacs, GridTimes, all_merged, merged_kernel
-from wholenet.spaces.links import LEVELS, STRIDES, Edge
+from wholenet.spaces.links import LEVELS, NEAR, STRIDES, Edge, Reach, by_place
 from wholenet.spaces.sizes import GridSize
 from wholenet.spaces.subgrid import (
     GROUPS,
@@ -36,9 +38,9 @@ from wholenet.spaces.subgrid import (
 from wholenet.spaces.subnets import Unit
 
 KINDS = ("edge", "operation", "channels", "bottleneck", "width")
-"""Of units, and where they are: an edge by (layer, target, source), an operation and a group of expanded channels by
-(layer, level, which), a bottleneck by (layer, level), a group of channels of all feature maps of a level by (level,
-which)."""
+"""Of units, and where they are: an edge by (layer, target, ``Edge.place``), an operation and a group of expanded
+channels by (layer, level, which), a bottleneck by (layer, level), a group of channels of all feature maps of a level by
+(level, which). Edges that share a transition are one unit, named by the first of them that may be there."""
 
 COUNTED = {"edges": "inputs", "operations": "operations", "channel groups": "groups"}
 
@@ -51,18 +53,34 @@ class GridSubnets:
         operations: the candidates.
         outputs: classes to tell apart.
         channels: of the images.
+        reach: how far cells read.
+        tied: all edges from one cell to one level have one transition.
 
     Raises:
         ValueError: for an operation that does not work channel by channel with a declared kernel
             (:class:`wholenet.ops.shares.Kernel`): what removing channels of it leaves is not known.
     """
 
-    def __init__(self, size: GridSize, operations: Sequence[Operation], outputs: int, channels: int) -> None:
+    gated = ()
+    scaled = True
+
+    def __init__(
+        self,
+        size: GridSize,
+        operations: Sequence[Operation],
+        outputs: int,
+        channels: int,
+        reach: Reach = NEAR,
+        *,
+        tied: bool = False,
+    ) -> None:
         self.size = size
+        self.reach = reach
+        self.tied = tied and reach.layers > 1  # else no two edges start in one cell and end at one level
         self.operations = tuple(operations)
         self.outputs = outputs
         self.channels = channels
-        self.kernels = [_kernel(operation) for operation in operations]
+        self.kernels = [declared_kernel(operation) for operation in operations]
         self.widths = tuple(size.filters * 2**level // size.sampling * size.expansion for level in range(LEVELS))
         """Of the whole bottlenecks, by level."""
         self.features = tuple(size.filters * 2**level for level in range(LEVELS))
@@ -71,7 +89,7 @@ class GridSubnets:
     def whole(self) -> Subgrid:
         """All of the grid."""
         names = tuple(operation.name for operation in self.operations)
-        return whole_grid(self.size.layers, names, self.widths, self.features)
+        return whole_grid(self.size.layers, names, self.widths, self.features, self.reach)
 
     def from_dict(self, values: Mapping[str, Any]) -> Subgrid:
         """The subgrid of plain values.
@@ -79,7 +97,7 @@ class GridSubnets:
         Raises:
             ValueError: if they are none of this grid.
         """
-        found = subgrid_from_dict(values)
+        found = subgrid_from_dict(values, self.reach)
         whole = self.whole()
         if (found.layers, found.operations) != (whole.layers, whole.operations):
             raise ValueError(
@@ -113,43 +131,36 @@ class GridSubnets:
     def cost(self, subnet: Subgrid, by: GridCost) -> int:
         """The sum over all parts."""
         channels, inside = zip(*self.channels_of(subnet), strict=True)
-        read = {source for (layer, _), part in subnet.cells.items() if layer == 0 for source in part.inputs}
+        read = {edge.source for edge in self._edges(subnet) if edge.back > edge.layer}
         total = by.rest() + by.decoder(channels) + sum(by.stem(level, channels, inside[level]) for level in read)
+        total += sum(self._transitions(subnet, by, channels).values())
         for (_layer, level), part in subnet.cells.items():
-            total += sum(by.edge(source, level, channels) for source in part.inputs)
             total += by.addition(level) * (len(part.inputs) - 1)
             total += self._cell(level, channels, part, by)
         return total
 
     def least(self, subnet: Subgrid, by: GridCost, kinds: Collection[str] = KINDS) -> int:
         """The cheapest way from stems to the four levels of the last layer, all cells and levels as narrow as they can
-        be: by dynamic programming over the sets of levels that a layer may have, from the first layer to the last."""
+        be: a tree, since each cell that is left reads one."""
         narrow = self._narrowest(subnet, by, kinds)
         if "edge" not in kinds:
             return self.cost(narrow, by)
         channels, inside = zip(*self.channels_of(narrow), strict=True)
-        every = [frozenset(some) for n in range(1, LEVELS + 1) for some in itertools.combinations(range(LEVELS), n)]
-        found = {some: sum(by.stem(level, channels, inside[level]) for level in some) for some in every}
-        for layer in range(narrow.layers):
-            after = dict[frozenset[int], int]()
-            parts = {level: narrow.cells[layer, level] for level in range(LEVELS) if (layer, level) in narrow.cells}
-            cells = {level: self._cell(level, channels, part, by) for level, part in parts.items()}
-            for some in every:
-                if not some <= parts.keys():
-                    continue
-                ways = [
-                    cost
-                    + sum(
-                        cells[level] + min(by.edge(s, level, channels) for s in parts[level].inputs if s in before)
-                        for level in some
-                    )
-                    for before, cost in found.items()
-                    if all(before & set(parts[level].inputs) for level in some)
-                ]
-                if ways:
-                    after[some] = min(ways)
-            found = after
-        return found[frozenset(range(LEVELS))] + by.decoder(channels) + by.rest()
+        bring = self._transitions(narrow, by, channels)
+        cells = {at: self._cell(at[1], channels, part, by) for at, part in narrow.cells.items()}
+        ways: dict[tuple[int, int], dict[str, list[tuple[Node, int]]]] = {(-1, level): {} for level in range(LEVELS)}
+        ways |= {at: {} for at in narrow.cells}
+        for edge in self._edges(narrow):
+            at = (edge.layer, edge.target)
+            origin = (edge.layer - edge.back, edge.source)
+            ways[origin].setdefault(self._key(edge), []).append((at, cells[at]))
+        steps = dict[Node, list[tuple[Node, int]]]()
+        for at, own in reversed(ways.items()):  # what a transition brings can be read more than once
+            steps |= own
+            steps[at] = [(key, bring[key]) for key in own]
+        stems = [((-1, level), by.stem(level, channels, inside[level])) for level in range(LEVELS)]
+        wanted = [(narrow.layers - 1, level) for level in range(LEVELS)]
+        return cheapest_tree({**steps, None: stems}, None, wanted) + by.decoder(channels) + by.rest()
 
     def narrower(self, by: GridCost, most: int) -> Subgrid:
         """The dearest grid that costs no more than ``most`` and has all cells and edges: of every level and of every
@@ -181,9 +192,14 @@ class GridSubnets:
         for level, groups in enumerate(subnet.levels if self.size.sampling == 1 else ()):
             if len(groups) > _most_that_stay(floor, self.features[level]):
                 found += [Unit("width", (level, group)) for group in groups]
+        if self.tied:
+            read = [(edge, len(subnet.cells[edge.layer, edge.target].inputs) > 1) for edge in self._edges(subnet)]
+            stay = {edge.first for edge, another in read if not another}
+            apart = dict.fromkeys(edge.first for edge, _ in read)
+            found += [Unit("edge", (e.layer, e.target, e.source)) for e in apart if e not in stay]
         for (layer, level), part in subnet.cells.items():
-            if len(part.inputs) > 1:
-                found += [Unit("edge", (layer, level, source)) for source in part.inputs]
+            if len(part.inputs) > 1 and not self.tied:
+                found += [Unit("edge", (layer, level, place)) for place in part.inputs]
             if len(part.operations) > 1:
                 found += [Unit("operation", (layer, level, place)) for place in part.operations]
             if len(part.groups) > _most_that_stay(floor, self.widths[level]):
@@ -206,71 +222,66 @@ class GridSubnets:
             groups = tuple(group for group in subnet.levels[level] if group != gone)
             return replace(subnet, levels=(*subnet.levels[:level], groups, *subnet.levels[level + 1 :]))
         layer, level, *which = unit.where
+        if unit.kind == "edge":
+            cells = dict(subnet.cells)
+            for edge in self._edges_of(subnet, unit):
+                at = (edge.layer, edge.target)
+                cells[at] = replace(
+                    part := cells[at], inputs=tuple(place for place in part.inputs if place != edge.place)
+                )
+            return read_only(replace(subnet, cells=cells))
         part = subnet.cells[layer, level]
         if unit.kind == "bottleneck":
             part = replace(part, operations=(), groups=())
         else:
-            field = {"edge": "inputs", "operation": "operations", "channels": "groups"}[unit.kind]
+            field = {"operation": "operations", "channels": "groups"}[unit.kind]
             part = replace(part, **{field: tuple(one for one in getattr(part, field) if one != which[0])})
-        left = replace(subnet, cells={**subnet.cells, (layer, level): part})
-        return read_only(left) if unit.kind == "edge" else left
+        return replace(subnet, cells={**subnet.cells, (layer, level): part})
 
     def macs(self, subnet: Subgrid, height: int, width: int) -> int:
         """:meth:`cost` by :meth:`multiply_adds`."""
         return self.cost(subnet, self.multiply_adds(height, width))
 
-    def gates(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit]) -> Tensor:
+    def gates(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit], options: Mapping[str, Tensor]) -> Tensor:  # noqa: ARG002
         """Derivatives in the units' gates. An edge's output is that of its BatchNorm, whose affine map is linear in the
         gate; a bottleneck's likewise; a channel that its BatchNorm makes zero stays zero behind the activation; the
         kernels of an operation are linear themselves. A group of channels of a level is a gate on all that adds to it:
         every edge into the level, its bottlenecks, its stem, also inside."""
         own = dict(net.named_parameters())
-        slopes = {name: p.detach() * _gradient(p) for name, p in own.items()}
-        found = []
-        for unit in units:
-            gated = self._gated(subnet, unit, own)
-            found.append(torch.stack([_some(slopes[name], which).sum() for name, which in gated]).sum())
-        return torch.stack(found)
+        return slopes(own, [self._gated(subnet, unit, own) for unit in units])
 
     def factors(self, net: nn.Module, subnet: Subgrid, units: Sequence[Unit]) -> list[Tensor]:
         """The scales of the BatchNorms that the units' gates are on, or the entries of an operation's kernels."""
         own = dict(net.named_parameters())
-        found = []
-        for unit in units:
-            gated = self._gated(subnet, unit, own)
-            scales = [_some(own[name], which) for name, which in gated if not name.endswith(".bias")]
-            found.append(torch.cat([scale.flatten() for scale in scales]))
-        return found
+        return scales(own, [self._gated(subnet, unit, own) for unit in units])
 
-    def choice(self, unit: Unit) -> tuple[str, tuple[int, ...]] | None:
-        """An edge is one of beta's options, an operation one of alpha's."""
+    def choices(self, subnet: Subgrid, unit: Unit) -> list[tuple[str, tuple[int, ...]]]:
+        """An edge is one of beta's options, or several that share a transition; an operation is one of alpha's."""
         if unit.kind == "edge":
-            layer, level, source = unit.where
-            return "beta", (layer, level, Edge(layer, source, level).slot)
-        return ("alpha", unit.where) if unit.kind == "operation" else None
+            return [("beta", (edge.layer, edge.target, edge.slot)) for edge in self._edges_of(subnet, unit)]
+        return [("alpha", unit.where)] if unit.kind == "operation" else []
 
-    def _gated(self, subnet: Subgrid, unit: Unit, own: Collection[str]) -> list[tuple[str, Tensor | None]]:
-        """The parameters that a gate on ``unit`` multiplies, of the network's ``own``; which of their channels: bool
-        [channels], or None for all."""
+    def _gated(self, subnet: Subgrid, unit: Unit, own: Collection[str]) -> list[Gated]:
+        """What a gate on ``unit`` multiplies, of the network's ``own`` parameters."""
         if unit.kind == "width":
             level, _ = unit.where
             after = self.without(subnet, unit)
             gone = _gone(self._features(subnet, level), self._features(after, level))
-            found = _halves(gone, *self._written(subnet, level))
-            if any(level in part.inputs for (layer, _), part in subnet.cells.items() if layer == 0):
+            found = halves(gone, *self._written(subnet, level))
+            if any(edge.source == level for edge in self._edges(subnet) if edge.back > edge.layer):
                 inside = _gone(self._inside(subnet, level), self._inside(after, level))
-                found += _halves(gone, f"stems.{level}.2.1")
-                found += _halves(inside, f"stems.{level}.0.1", f"stems.{level}.1.1") if inside.any() else []
+                found += halves(gone, f"stems.{level}.2.1")
+                found += halves(inside, f"stems.{level}.0.1", f"stems.{level}.1.1") if inside.any() else []
             return found
         layer, level, *which = unit.where
         cell = f"cells.{layer}_{level}.cell"
         if unit.kind == "edge":
-            return _halves(None, f"transitions.{Edge(layer, which[0], level).key}.norm")
+            return halves(None, f"transitions.{self._key(self._edges_of(subnet, unit)[0])}.norm")
         if unit.kind == "bottleneck":
-            return _halves(None, f"{cell}.project.1")
+            return halves(None, f"{cell}.project.1")
         if unit.kind == "channels":
             gone = torch.tensor(channels_of(which[0], self.widths[level]))
-            return _halves(torch.isin(self._kept(subnet.cells[layer, level], level), gone), f"{cell}.norm")
+            return halves(torch.isin(self._kept(subnet.cells[layer, level], level), gone), f"{cell}.norm")
         prefix = f"{cell}.depthwise.convs.{self.operations[which[0]].key}."
         return [(name, None) for name in own if name.startswith(prefix)]
 
@@ -316,11 +327,32 @@ class GridSubnets:
 
     def _written(self, subnet: Subgrid, level: int) -> list[str]:
         """The BatchNorms of cells and edges that add to the features of a level, by their names in the network."""
-        parts = [(layer, part) for (layer, of), part in subnet.cells.items() if of == level]
-        names = [
-            f"transitions.{Edge(layer, source, level).key}.norm" for layer, part in parts for source in part.inputs
-        ]
-        return names + [f"cells.{layer}_{level}.cell.project.1" for layer, part in parts if not part.bare]
+        keys = dict.fromkeys(self._key(edge) for edge in self._edges(subnet) if edge.target == level)
+        cells = [at for at, part in subnet.cells.items() if at[1] == level and not part.bare]
+        names = [f"transitions.{key}.norm" for key in keys]
+        return names + [f"cells.{layer}_{level}.cell.project.1" for layer, level in cells]
+
+    def _key(self, edge: Edge) -> str:
+        """The name of the edge's transition, as ``Grid.transition_of`` has it."""
+        return edge.first.key if self.tied else edge.key
+
+    def _edges(self, subnet: Subgrid) -> Iterator[Edge]:
+        """All that are left."""
+        for at, part in subnet.cells.items():
+            known = by_place(*at, self.reach)
+            yield from (known[place] for place in part.inputs)
+
+    def _edges_of(self, subnet: Subgrid, unit: Unit) -> list[Edge]:
+        """Those that go with a unit."""
+        layer, target, place = unit.where
+        if not self.tied:
+            return [by_place(layer, target, self.reach)[place]]
+        key = by_place(layer, target, self.reach)[place].key
+        return [edge for edge in self._edges(subnet) if edge.first.key == key]
+
+    def _transitions(self, subnet: Subgrid, by: GridCost, channels: Sequence[int]) -> dict[str, int]:
+        """What each costs, by its name."""
+        return {self._key(edge): by.edge(edge.source, edge.target, channels) for edge in self._edges(subnet)}
 
     def _narrowest(self, subnet: Subgrid, by: GridCost, kinds: Collection[str]) -> Subgrid:
         """``subnet`` without what can go of these kinds, but for edges."""
@@ -347,28 +379,6 @@ class GridSubnets:
         return by.bottleneck(level, channels, width, merged_kernel([self.kernels[at] for at in part.operations]))
 
 
-@cache
-def _kernel(operation: Operation) -> tuple[int, int]:
-    """Side and dilation of what ``operation`` declares.
-
-    Raises:
-        ValueError: see :class:`GridSubnets`.
-    """
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        small, large = operation.make(4), operation.make(6)
-    kernel: Kernel | None = kernel_of(small)
-    shapes = [{name: tuple(t.shape) for name, t in layer.state_dict().items()} for layer in (small, large)]
-    by_channel = shapes[0].keys() == shapes[1].keys() and all(
-        a[:1] == (4,) and b[:1] == (6,) and a[1:] == b[1:] for a, b in zip(*(s.values() for s in shapes), strict=True)
-    )
-    if kernel is None or not by_channel:
-        raise ValueError(
-            f"channels of the operation {operation.name!r} cannot be removed: expected one that works channel by "
-            "channel and declares its kernel (docs/extending.md); leave the operation or the budget out"
-        )
-    return max(kernel.weight.shape[2:]), kernel.dilation
-
-
 def _first(groups: Sequence[int], eighths: int) -> tuple[int, ...]:
     return tuple(groups[: max(1, len(groups) * eighths // GROUPS)])
 
@@ -382,18 +392,6 @@ def _most_that_stay(floor: float, width: int) -> int:
     return max(1, math.ceil(floor * groups_of(width)))
 
 
-def _halves(which: Tensor | None, *norms: str) -> list[tuple[str, Tensor | None]]:
-    return [(f"{norm}.{half}", which) for norm in norms for half in ("weight", "bias")]
-
-
 def _gone(before: Tensor, after: Tensor) -> Tensor:
     """Which of ``before`` are not there any more."""
     return ~torch.isin(before, after)
-
-
-def _some(values: Tensor, kept: Tensor | None) -> Tensor:
-    return values if kept is None else values[kept.to(values.device)]
-
-
-def _gradient(parameter: nn.Parameter) -> Tensor:
-    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

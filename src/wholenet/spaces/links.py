@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -48,6 +49,16 @@ class Edge:
         return near if self.back == 1 else f"{near}_{self.back}"
 
     @property
+    def place(self) -> int:
+        """What it reads, as a number: the level of the layer before, and 4 more for each layer further back."""
+        return (self.back - 1) * LEVELS + self.source
+
+    @property
+    def origin(self) -> str:
+        """What it reads, for people: "LAYER/STRIDE", layers counted from 1; "0/8" is a stem."""
+        return f"{self.layer - self.back + 1}/{STRIDES[self.source]}"
+
+    @property
     def first(self) -> Edge:
         """Of all edges from the same cell to the same level, that of the first layer that may read it."""
         return Edge(self.layer - self.back + 1, self.source, self.target, 1, self.reach)
@@ -67,6 +78,16 @@ def incoming(layer: int, target: int, reach: Reach = NEAR) -> list[Edge]:
         for back in range(1, min(reach.layers, layer + 1) + 1)
         for source in range(finest, coarsest + 1)
     ]
+
+
+@lru_cache(maxsize=4096)
+def by_place(layer: int, target: int, reach: Reach = NEAR) -> Mapping[int, Edge]:
+    """:func:`incoming` by the number of what each reads, ascending.
+
+    >>> list(by_place(1, 0, Reach(2, 1)))
+    [0, 1, 4, 5]
+    """
+    return {edge.place: edge for edge in incoming(layer, target, reach)}
 
 
 def masks(layers: int, operations: int = PAPERS, reach: Reach = NEAR) -> dict[str, Tensor]:

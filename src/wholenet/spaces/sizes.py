@@ -110,6 +110,8 @@ PUBLISHED_PATHS = {
 """Genotypes by name of networks that segment, model language, or estimate disparity, and their spaces."""
 GRIDS = ("grid", "dense-grid")
 """Spaces whose network is the grid's, with one reach or another."""
+LAYERED = (*GRIDS, "autodeeplab")
+"""Spaces whose setting `layers` says how deep a network is."""
 DECODINGS = {"dense-grid": ("threshold", "strongest")}
 """Of spaces that take some of the decodings alone, these; the first where none is given."""
 OWN_CELLS = ("nb201", "dots")

@@ -4,7 +4,7 @@ A cell stays as long as somebody reads it. What can go by itself is an incoming 
 operation, as long as another is left; a group of channels of the expanded width; the bottleneck as a whole, of which
 the residual path stays; and a group of channels of all feature maps of a level.
 
-Letters: L layers, K operations; level i = 0..3 stands for stride 4 * 2**i; G groups of channels.
+Letters: L layers, K operations, S slots; level i = 0..3 stands for stride 4 * 2**i; G groups of channels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from wholenet.files import require_keys, shown
-from wholenet.spaces.links import LEVELS, STRIDES, incoming, masks
+from wholenet.spaces.links import LEVELS, NEAR, STRIDES, Reach, by_place, masks
 
 GROUPS = 8
 """Groups that the expanded width of a cell, and the channels of a level, are removed in: less where there are less
@@ -44,7 +44,7 @@ class CellPart:
     """What is left of one cell. Without operations and groups its residual path alone is."""
 
     inputs: tuple[int, ...]
-    """Levels of the layer before that it reads, or stems; ascending."""
+    """What it reads, by ``Edge.place``: levels of the layer before, or stems, and of those before that; ascending."""
     operations: tuple[int, ...]
     """Places on alpha's last axis; ascending."""
     groups: tuple[int, ...]
@@ -72,6 +72,8 @@ class Subgrid:
     """By (layer, level), both from 0, in that order."""
     levels: tuple[tuple[int, ...], ...]
     """Groups of channels of the feature maps of each level; ascending."""
+    reach: Reach = NEAR
+    """How far cells read."""
 
     def __post_init__(self) -> None:
         known = set(range(GROUPS))
@@ -92,10 +94,13 @@ class Subgrid:
                 raise ValueError(f"{where} lies off the grid of {self.layers} layers")
             if not part.inputs:
                 raise ValueError(f"{where} reads nothing")
-            known = [edge.source for edge in incoming(layer, level)]
-            for source in part.inputs:
-                if source not in known or (layer > 0 and (layer - 1, source) not in self.cells):
-                    raise ValueError(f"{where} reads level {source} of the layer before, which is not there")
+            known = by_place(layer, level, self.reach)
+            for place in part.inputs:
+                edge = known.get(place)
+                if edge is None or (edge.back <= layer and (layer - edge.back, edge.source) not in self.cells):
+                    back, source = divmod(place, LEVELS)
+                    which = "the layer before" if back == 0 else f"the layer {back + 1} before"
+                    raise ValueError(f"{where} reads level {source} of {which}, which is not there")
             if bool(part.operations) != bool(part.groups):
                 raise ValueError(f"{where} has operations without channels, or channels without operations")
             if not set(part.operations) <= set(range(len(self.operations))) or not set(part.groups) <= set(
@@ -104,20 +109,23 @@ class Subgrid:
                 raise ValueError(f"{where} has an operation or a group of channels that there is not")
 
     def masks(self) -> dict[str, Tensor]:
-        """``alpha`` [L, 4, K] and ``beta`` [L, 4, 3], true for what is left to choose from."""
-        found = {name: torch.zeros_like(mask) for name, mask in masks(self.layers, len(self.operations)).items()}
+        """``alpha`` [L, 4, K] and ``beta`` [L, 4, S], true for what is left to choose from."""
+        whole = masks(self.layers, len(self.operations), self.reach)
+        found = {name: torch.zeros_like(mask) for name, mask in whole.items()}
         for (layer, level), part in self.cells.items():
             found["alpha"][layer, level, list(part.operations)] = True
-            found["beta"][layer, level, [source - level + 1 for source in part.inputs]] = True
+            known = by_place(layer, level, self.reach)
+            found["beta"][layer, level, [known[place].slot for place in part.inputs]] = True
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; :func:`subgrid_from_dict` gives the subgrid back."""
+        """Plain values; :func:`subgrid_from_dict` gives the subgrid back. Inputs are strides of the layer before, or
+        with a further reach "LAYER/STRIDE", where layer 0 is the stems."""
         cells = [
             {
                 "layer": layer + 1,
                 "stride": STRIDES[level],
-                "inputs": [STRIDES[source] for source in part.inputs],
+                "inputs": [_named(layer, level, self.reach)[place] for place in part.inputs],
                 "operations": [self.operations[place] for place in part.operations],
                 "groups": list(part.groups),
             }
@@ -127,8 +135,14 @@ class Subgrid:
         return {"layers": self.layers, "operations": list(self.operations), "cells": cells, "levels": levels}
 
 
-def subgrid_from_dict(values: Mapping[str, Any]) -> Subgrid:
-    """The subgrid of plain values, which may come from anywhere.
+def _named(layer: int, level: int, reach: Reach) -> dict[int, int | str]:
+    """What :meth:`Subgrid.to_dict` calls what a cell may read, by place."""
+    known = by_place(layer, level, reach).items()
+    return {place: STRIDES[edge.source] if reach == NEAR else edge.origin for place, edge in known}
+
+
+def subgrid_from_dict(values: Mapping[str, Any], reach: Reach = NEAR) -> Subgrid:
+    """The subgrid of plain values, which may come from anywhere, of a grid of this ``reach``.
 
     Raises:
         ValueError: if they are none.
@@ -144,7 +158,7 @@ def subgrid_from_dict(values: Mapping[str, Any]) -> Subgrid:
         try:
             place = (cell["layer"] - 1, STRIDES.index(cell["stride"]))
             part = CellPart(
-                tuple(sorted(STRIDES.index(stride) for stride in cell["inputs"])),
+                tuple(sorted(_place(name, *place, reach) for name in cell["inputs"])),
                 tuple(sorted(operations.index(name) for name in cell["operations"])),
                 tuple(sorted(int(group) for group in cell["groups"])),
             )
@@ -154,9 +168,23 @@ def subgrid_from_dict(values: Mapping[str, Any]) -> Subgrid:
             raise ValueError(f"{where}: the cell at layer {cell['layer']}, stride {cell['stride']} is there twice")
         cells[place] = part
     try:
-        return Subgrid(values["layers"], operations, dict(sorted(cells.items())), levels)
+        return Subgrid(values["layers"], operations, dict(sorted(cells.items())), levels, reach)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
+
+
+def _place(name: Any, layer: int, level: int, reach: Reach) -> int:
+    """What is called ``name`` in plain values.
+
+    Raises:
+        ValueError: if a cell there cannot read it.
+    """
+    if reach == NEAR:  # what is no neighbour is said later
+        return STRIDES.index(name)
+    for place, known in _named(layer, level, reach).items():
+        if name == known:
+            return place
+    raise ValueError(f"it cannot read {shown(name)}; expected LAYER/STRIDE within its reach, such as 0/8, a stem")
 
 
 def _groups(value: Any, where: str) -> tuple[int, ...]:
@@ -165,18 +193,20 @@ def _groups(value: Any, where: str) -> tuple[int, ...]:
     return tuple(sorted(value))
 
 
-def whole_grid(layers: int, operations: tuple[str, ...], width: Sequence[int], channels: Sequence[int]) -> Subgrid:
+def whole_grid(
+    layers: int, operations: tuple[str, ...], width: Sequence[int], channels: Sequence[int], reach: Reach = NEAR
+) -> Subgrid:
     """All of a grid; ``width``: of the bottlenecks of each level; ``channels``: of its feature maps."""
     cells = {
         (layer, level): CellPart(
-            tuple(edge.source for edge in incoming(layer, level)),
+            tuple(by_place(layer, level, reach)),
             tuple(range(len(operations))),
             tuple(range(groups_of(width[level]))),
         )
         for layer in range(layers)
         for level in range(LEVELS)
     }
-    return Subgrid(layers, operations, cells, tuple(tuple(range(groups_of(c))) for c in channels))
+    return Subgrid(layers, operations, cells, tuple(tuple(range(groups_of(c))) for c in channels), reach)
 
 
 def read_only(subgrid: Subgrid) -> Subgrid:
@@ -184,5 +214,5 @@ def read_only(subgrid: Subgrid) -> Subgrid:
     read = {(subgrid.layers - 1, level) for level in range(LEVELS)}
     for (layer, level), part in reversed(list(subgrid.cells.items())):
         if (layer, level) in read:
-            read |= {(layer - 1, source) for source in part.inputs}
+            read |= {(layer - 1 - place // LEVELS, place % LEVELS) for place in part.inputs}
     return replace(subgrid, cells={at: part for at, part in subgrid.cells.items() if at in read})

@@ -43,6 +43,17 @@ class Cost(Protocol):
 class Subnets(Protocol[Subnet]):
     """The subnets of the supernets of one space, settings and facts."""
 
+    @property
+    def gated(self) -> Sequence[str]:
+        """Architecture parameters whose options are units, and whose gates are read from a factor on their weights; of
+        other units from the parameters of the network."""
+        ...
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the network's parameters multiply what units give, so that there are :meth:`factors`."""
+        ...
+
     def whole(self) -> Subnet:
         """All of it."""
         ...
@@ -92,17 +103,18 @@ class Subnets(Protocol[Subnet]):
         """:meth:`cost` by :meth:`multiply_adds`."""
         ...
 
-    def gates(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit]) -> Tensor:
+    def gates(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit], options: Mapping[str, Tensor]) -> Tensor:
         """The derivative of the loss in a gate on each unit, a factor at 1, out of the gradients that the parameters of
-        ``net`` hold: float [number of units]. To first order, removing a unit adds minus that to the loss."""
+        ``net`` hold, or that in a factor on each option's weight, [G..., O] by the names of :attr:`gated`: float
+        [number of units]. To first order, removing a unit adds minus that to the loss."""
         ...
 
     def factors(self, net: nn.Module, subnet: Subnet, units: Sequence[Unit]) -> list[Tensor]:
         """What multiplies each unit's output, differentiable in the parameters of ``net``: float [some] of each."""
         ...
 
-    def choice(self, unit: Unit) -> tuple[str, tuple[int, ...]] | None:
-        """Where the architecture's weights have the unit as an option: their name and its place; None: nowhere."""
+    def choices(self, subnet: Subnet, unit: Unit) -> Sequence[tuple[str, tuple[int, ...]]]:
+        """Which options of the architecture's weights go with the unit: their name and its place; empty: none."""
         ...
 
     def cut(self, name: str, tensor: Tensor, old: Subnet, new: Subnet) -> Tensor:

@@ -15,13 +15,17 @@ from wholenet.spaces.autodeeplab.genotype import (
     genotype_from_dict,
 )
 from wholenet.spaces.autodeeplab.settings import SIZES, AutoDeepLabSettings
+from wholenet.spaces.autodeeplab.subnets import TrellisSubnets
+from wholenet.spaces.autodeeplab.subtrellis import Subtrellis
 from wholenet.spaces.autodeeplab.supernet import Cell, Trellis
 from wholenet.spaces.autodeeplab.trellis import all_moves
 from wholenet.spaces.sizes import HEAD
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
 
 
-def _build(settings: AutoDeepLabSettings, facts: Facts, genotype: PathGenotype | None) -> nn.Module:
+def _build(
+    settings: AutoDeepLabSettings, facts: Facts, genotype: PathGenotype | None, subnet: Subtrellis | None = None
+) -> nn.Module:
     shape = settings.shape
     if genotype is not None:
         return FinalNet(
@@ -44,7 +48,14 @@ def _build(settings: AutoDeepLabSettings, facts: Facts, genotype: PathGenotype |
         affine=settings.affine,
         separable_atrous=settings.separable_atrous,
         resize_first=settings.resize_first,
+        kept=None if subnet is None else subnet.masks(),
     )
+
+
+def _subnets(settings: AutoDeepLabSettings, facts: Facts) -> TrellisSubnets:
+    shape = settings.shape
+    whole = partial(_build, settings, facts, None)
+    return TrellisSubnets(shape.layers, shape.blocks, settings.transitions, whole)
 
 
 def _decoder(settings: AutoDeepLabSettings) -> Decode:
@@ -83,5 +94,6 @@ AUTODEEPLAB = Space(
     added={"head": HEAD},
     genotype=GenotypeKind(genotype_from_dict, decoder=_decoder, published=PUBLISHED),
     at=_at,
+    subnets=_subnets,
     costs=_costs,
 )

@@ -79,6 +79,7 @@ class Cell(TwoForms):
         affine: of the BatchNorms.
         separable_atrous: see :func:`search_operation`.
         resize_first: see :class:`Align`.
+        kept: which operations are there, bool [E, O]; None: all.
     """
 
     def __init__(
@@ -92,19 +93,26 @@ class Cell(TwoForms):
         affine: bool,
         separable_atrous: bool,
         resize_first: bool,
+        kept: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.level, self.width, self.blocks = level, width, blocks
         how = {"affine": affine, "resize_first": resize_first}
+        names = [list(OPERATIONS)] * len(edges(blocks))
+        if kept is not None:
+            names = [[OPERATIONS[place] for place in row.nonzero().flatten().tolist()] for row in kept]
+        there = {edge: row for row, edge in enumerate(edges(blocks)) if set(names[row]) - {"none"}}
+        if all(i for i, _ in there):  # nobody reads it
+            two_back = None
         self.two_back = None if two_back is None else Align(two_back, width, **how)
         self.before = nn.ModuleDict({str(level): Align(channels, width, **how) for level, channels in before.items()})
-        self.rows = {edge: row for row, edge in enumerate(edges(blocks)) if edge[0] or two_back is not None}
+        self.rows = {edge: row for edge, row in there.items() if edge[0] or two_back is not None}
         """Edges that exist, and their rows in ``alpha``."""
         self.edges = nn.ModuleDict()
-        for i, block in self.rows:
+        for (i, block), row in self.rows.items():
             offered = {
                 name: search_operation(name, width, affine=affine, separable_atrous=separable_atrous)
-                for name in OPERATIONS
+                for name in names[row]
             }
             self.edges[f"{i}_{block}"] = nn.ModuleDict(offered)
         self._seen = 1
@@ -154,10 +162,10 @@ class Cell(TwoForms):
             states: dict[int, Tensor] = {1: one} if old is None else {0: old, 1: one}
             for block in range(INPUTS, INPUTS + self.blocks):
                 terms = [
-                    weight * operation(states[i])
+                    alpha[row, OPERATIONS.index(name)] * operation(states[i])
                     for (i, target), row in self.rows.items()
                     if target == block
-                    for weight, operation in zip(alpha[row], self._offered(i, block).values(), strict=True)
+                    for name, operation in self._offered(i, block).items()
                 ]
                 states[block] = total(terms)
             outputs.append(torch.cat([states[block] for block in range(INPUTS, INPUTS + self.blocks)], dim=1))
@@ -171,10 +179,10 @@ class Cell(TwoForms):
         if old is not None:
             nodes = {block: Node(1) for block in blocks}
             self._leave(0, Source(old, 1, 1), nodes, rows)
-            from_old = {block: node.value for block, node in nodes.items()}
+            from_old = {block: node.value for block, node in nodes.items() if node.terms}
         outputs = []
         for one in ones:
-            nodes = {block: Node(1, [from_old[block]] if from_old else []) for block in blocks}
+            nodes = {block: Node(1, [from_old[block]] if block in from_old else []) for block in blocks}
             for i in range(1, INPUTS + self.blocks - 1):
                 self._leave(i, Source(one if i == 1 else nodes[i].value, 1, 1), nodes, rows)
             outputs.append(torch.cat([nodes[block].value for block in blocks], dim=1))
@@ -196,7 +204,8 @@ class Cell(TwoForms):
                 scale = rows[row][OPERATIONS.index(name)]
                 nodes[block].terms.append(scaled_norm(h, cast(nn.BatchNorm2d, norm), scale))
             others = {name: op for name, op in offered.items() if name not in deep}
-            nodes[block].add(source, others, torch.stack([rows[row][OPERATIONS.index(name)] for name in others]))
+            if others:
+                nodes[block].add(source, others, torch.stack([rows[row][OPERATIONS.index(name)] for name in others]))
         source.spread()
 
     def _offered(self, i: int, block: int) -> Mapping[str, nn.Module]:
@@ -245,6 +254,7 @@ class Trellis(nn.Module):
         affine: whether the cells' BatchNorms have an affine map.
         separable_atrous: see :func:`search_operation`.
         resize_first: see :class:`Align`.
+        kept: the part of the masks to build, :meth:`Subtrellis.masks`; None: all.
 
     Raises:
         ValueError: if the stem's channels, ``filters * blocks / 2``, are no whole number.
@@ -262,6 +272,7 @@ class Trellis(nn.Module):
         affine: bool = False,
         separable_atrous: bool = False,
         resize_first: bool = False,
+        kept: dict[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         if filters * blocks % 2:
@@ -273,7 +284,7 @@ class Trellis(nn.Module):
         self.transitions: Transitions = transitions
         everything = torch.ones(len(edges(blocks)), len(OPERATIONS), dtype=torch.bool, device="cpu")
         beta = beta_mask(layers, transitions)
-        self.masks = {"alpha": everything, "beta": packed(beta, transitions)}
+        self.masks = {"alpha": everything, "beta": packed(beta, transitions)} if kept is None else kept
         self.row = {(i, j): row for row, (i, j) in enumerate(beta.any(-1).nonzero().tolist())}
         """Rows of ``beta`` by the first two parts of a move's place."""
         width = [filters * 2**level for level in range(len(STRIDES))]
@@ -283,20 +294,37 @@ class Trellis(nn.Module):
             ConvNorm(channels // 2, channels // 2, 3, activation="relu"),
             ConvNorm(channels // 2, channels, 3, stride=2, activation="relu"),
         )
+        self.moves = dict[tuple[int, int], list[Move]]()
+        """By (layer, level) of the node that they lead to: those that are there."""
+        for layer in range(1, layers + 1):
+            for level in levels(layer):
+                into = [move for move in moves_into(layer, level) if self.masks["beta"][self.place_of(move)]]
+                if into:
+                    self.moves[layer, level] = into
         self.cells = nn.ModuleDict()
         for layer in range(1, layers + 1):
             for level in levels(layer):
+                if (layer, level) not in self.moves:
+                    continue
+                has_two_back = (layer - 2, level) in {(0, 0), *self.moves}
                 self.cells[f"{layer}_{level}"] = Cell(
                     level,
                     width[level],
-                    blocks * width[level] if layer > 1 and level in levels(layer - 2) else None,
-                    {move.source: blocks * width[move.source] for move in moves_into(layer, level)},
+                    blocks * width[level] if has_two_back else None,
+                    {move.source: blocks * width[move.source] for move in self.moves[layer, level]},
                     blocks,
                     affine=affine,
                     separable_atrous=separable_atrous,
                     resize_first=resize_first,
+                    kept=None if kept is None else kept["alpha"],
                 )
-        self.heads = nn.ModuleList(Head(blocks * width[level], STRIDES[level], num_classes) for level in levels(layers))
+        self.heads = nn.ModuleDict(
+            {
+                str(level): Head(blocks * width[level], STRIDES[level], num_classes)
+                for level in levels(layers)
+                if (layers, level) in self.moves
+            }
+        )
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
         """Images [B, in_channels, H, W], ``alpha`` [E, O], ``beta`` [G, 3] -> logits [B, classes, H, W].
@@ -307,7 +335,7 @@ class Trellis(nn.Module):
         check_images(x, self.training)
         features = self.features(x, weights)
         size = x.shape[-2], x.shape[-1]
-        return total([resize(head(features[s]), size, corners=True) for s, head in enumerate(self.heads)])
+        return total([resize(head(features[int(s)]), size, corners=True) for s, head in self.heads.items()])
 
     def features(self, x: Tensor, weights: Weights) -> dict[int, Tensor]:
         """What the nodes of the last layer hold, by level."""
@@ -319,7 +347,9 @@ class Trellis(nn.Module):
         for layer in range(1, self.layers + 1):
             now = {}
             for level in levels(layer):
-                moves = moves_into(layer, level)
+                if (layer, level) not in self.moves:
+                    continue
+                moves = self.moves[layer, level]
                 weight = {move.source: beta[self.place_of(move)] for move in moves}
                 read = {move.source: last[move.source] for move in moves}
                 now[level] = self.cells[f"{layer}_{level}"](before.get(level), read, sizes[level], alpha, weight)
