@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
@@ -31,7 +32,7 @@ ROUNDS = 5
 PLAIN = ["plain", "plain, channels_last"]
 
 
-def made(device: torch.device, **shape: int) -> Supernet:
+def made(device: torch.device, **shape: Any) -> Supernet:
     torch.manual_seed(0)
     return create_model("autodeeplab-tiny", num_classes=CLASSES, **shape).to(device).train()
 

@@ -97,8 +97,9 @@ def _normalized(
     bias: Tensor | None,
     step: float,
 ) -> Tensor:
-    run = batch_norm_over_all if isinstance(like, BatchNorm) and parallel.processes() > 1 else F.batch_norm
-    return run(x, mean, variance, weight, bias, like.training, step, like.eps)
+    if isinstance(like, BatchNorm) and parallel.processes() > 1:
+        return batch_norm_over_all(x, mean, variance, weight, bias, like.training, step, like.eps)
+    return F.batch_norm(x, mean, variance, weight, bias, like.training, step, like.eps)
 
 
 def _statistics(norms: Sequence[nn.BatchNorm2d]) -> tuple[list[Tensor], list[Tensor]]:
