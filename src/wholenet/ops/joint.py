@@ -74,14 +74,14 @@ def norm_alike(x: Tensor, norms: Sequence[nn.BatchNorm2d], *, runs: int = 1) -> 
     """
     means, variances = _statistics(norms)
     together = torch.stack(means), torch.stack(variances)
-    own = [torch.zeros_like(means[0]) for _ in range(2)]
+    mean, variance = torch.zeros_like(means[0]), torch.zeros_like(variances[0])
     out, moves = [], False
     for part in x.chunk(runs):
         # With a momentum of one, running statistics are those of the batch.
-        out.append(_normalized(part, norms[0], *own, None, None, 1.0))
+        out.append(_normalized(part, norms[0], mean, variance, None, None, 1.0))
         if step := _counted(norms):
             moves = True
-            for kept, found in zip(together, own, strict=True):
+            for kept, found in zip(together, (mean, variance), strict=True):
                 kept.lerp_(found, step)
     if moves:
         _keep([*means, *variances], [*together[0], *together[1]])
