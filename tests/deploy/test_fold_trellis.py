@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from wholenet.deploy.export import _traced_twice, exportable, save_program
 from wholenet.deploy.fold_trellis import fold_trellis
 from wholenet.spaces.autodeeplab.genotype import OPERATIONS
 from wholenet.spaces.autodeeplab.trellis import Move, levels
@@ -80,3 +81,20 @@ def test_what_has_no_weight_is_left_out(kept, convolutions, monkeypatch):
 def test_a_model_in_training_is_refused():
     with pytest.raises(ValueError, match=r"call model\.eval\(\) first"):
         fold_trellis(trained().train())
+
+
+def test_a_supernet_is_traced_at_two_sizes_and_written_for_all(tmp_path):
+    """Nodes with one predecessor and with two, of either side."""
+    runtime = pytest.importorskip("onnxruntime")
+    model = trained(layers=2).float()
+    about = {"normalization": {"mean": [0, 0, 0]}}
+    program = _traced_twice(exportable(model), about)
+    assert program is not None
+    save_program(program, about, tmp_path / "net.onnx")
+    session = runtime.InferenceSession(tmp_path / "net.onnx")
+    for shape in ((1, 3, 64, 96), (3, 3, 33, 75)):
+        x = torch.randn(*shape)
+        with torch.no_grad():
+            expected = model(x)
+        found = torch.from_numpy(session.run(None, {"images": x.numpy()})[0])
+        torch.testing.assert_close(found, expected, atol=1e-5 * expected.abs().max().item(), rtol=1e-4)
