@@ -197,7 +197,7 @@ def test_published_names_are_those_of_their_spaces():
         ({"filters": 0}, "filters=0"),
         ({"size": "small"}, "size='small'"),
         ({"stem": "timm/resnet18"}, "stem is of the space 'grid'"),
-        ({"protocol": "two-stage", "decoding": "strongest"}, "one path, which decoding='best-path' finds"),
+        ({"protocol": "two-stage", "decoding": "strongest"}, "'autodeeplab' are decoded by best-path; give decoding="),
         ({"batch": 1}, "a batch of one image"),
         ({"genotype": "GRID"}, "is a genotype of the space 'grid'; expected 'autodeeplab'"),
         ({"crop": "16x64"}, "images of 16x64 pixels have no four levels"),
@@ -210,6 +210,7 @@ def test_what_the_space_cannot_have_is_said(options, said, discs, tmp_path):
     phases = {} if "genotype" in options else PHASES
     with pytest.raises(ValueError, match=said):
         wholenet.fit(discs, tmp_path / "run", **{**OWN, **SHORT, **phases, **options})
+    assert not (tmp_path / "run" / "search").exists()  # it is said before the search, not behind it
 
 
 def test_a_path_is_no_genotype_of_other_spaces(genotype, discs, tmp_path):

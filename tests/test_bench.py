@@ -11,7 +11,17 @@ import pytest
 import torch
 
 from wholenet.bench import ONE_BY_ONE, SHARED, WITHOUT_CROP, available, bench
-from wholenet.benchmarks import cell_epochs, cell_steps, correlation, eigenvalue, inference, measure, recurrent, shrunk
+from wholenet.benchmarks import (
+    cell_epochs,
+    cell_steps,
+    correlation,
+    eigenvalue,
+    inference,
+    measure,
+    recurrent,
+    shrunk,
+    trellis,
+)
 from wholenet.benchmarks.row import Setting
 from wholenet.cli import main
 from wholenet.spaces.count import macs_as_run
@@ -40,6 +50,8 @@ def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp
     monkeypatch.setattr(eigenvalue, "SPACE", "s2")
     monkeypatch.setattr(recurrent, "SIZES", (recurrent.Size(4, 9, 3),))
     monkeypatch.setattr(correlation, "SIZES", (correlation.Size(2, 3, 9, 4),))
+    monkeypatch.setattr(trellis, "SHAPE", {"layers": 2, "filters": 2, "blocks": 1})
+    monkeypatch.setattr(trellis, "SIDE", 33)
     out = tmp_path / "rows.json"
     main(["bench", *(f"--{name}={value}" for name, value in SMALL.items()), "--json", str(out)])
     rows = json.loads(out.read_text())
@@ -50,6 +62,7 @@ def test_all_that_a_cpu_can_run_gives_rows_of_the_promised_form(monkeypatch, tmp
         assert what in names
     assert "s2 search step, second order" in names
     assert "dominant eigenvalue" in names
+    assert "Auto-DeepLab, search step" in names
     equal = [row["max_abs_error"] for row in rows if row["baseline"].startswith("plain") and row["max_abs_error"]]
     assert len(equal) > 6
     assert max(equal) < 1e-5  # of float32 inference; training steps are compared in float64

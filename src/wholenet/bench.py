@@ -24,7 +24,7 @@ SHARED = ("measure", "row")
 """Modules among the benchmarks that are none."""
 ONE_BY_ONE = ("inference", "shrunk")
 """Benchmarks that run images by themselves, whatever the batch is."""
-WITHOUT_CROP = ("cell_epochs", "cell_steps", "correlation", "eigenvalue", "recurrent")
+WITHOUT_CROP = ("cell_epochs", "cell_steps", "correlation", "eigenvalue", "recurrent", "trellis")
 """Benchmarks on images or features of a size of their own, or on words."""
 
 

@@ -19,6 +19,7 @@ MODELS = {
     "grid": lambda: create_model("grid-nano", num_classes=2),
     "grid, separate": lambda: create_model("grid-nano", num_classes=2, cell="separate"),
     "darts": lambda: create_model("darts", num_classes=2, channels=4, cells=3),
+    "trellis": lambda: create_model("autodeeplab-tiny", num_classes=2, layers=2, filters=2, blocks=2),
     "affine, auxiliary skip": lambda: create_model(
         "s1", num_classes=2, channels=4, cells=3, affine=True, auxiliary_skip=True
     ),

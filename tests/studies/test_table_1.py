@@ -15,6 +15,7 @@ from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.dots.pairs import COLDEST
 from wholenet.studies import entropies
+from wholenet.studies import table_1 as module
 from wholenet.studies.entropies import (
     DEPTHS,
     _images,
@@ -140,3 +141,23 @@ def test_labelled_images_are_of_table_1(discs, tmp_path):
     with pytest.raises(ValueError, match="no labelled images there"):
         study("table-1", setting, QUIET)
     assert "--labelled" in json.dumps(setting.command)
+
+
+def test_the_picture_has_all_rows_ours_and_the_papers(canned, monkeypatch):
+    setting, pool, _ = canned
+    drawn = {}
+    monkeypatch.setattr(module, "draw", lambda _path, rows: drawn.update(rows))
+    monkeypatch.setattr(module, "penalized", lambda *_: "")
+    entropy = {"beta": 0.9, "alpha": 0.8}
+    grids = type("Runs", (), {"records": lambda _self: [{"entropy_paper": entropy, "entropy": entropy}] * 2})
+    trained = pool.trained
+    monkeypatch.setattr(pool, "trained", lambda configs: [grids()] * 2 if configs == "grid" else trained(configs))
+    over_seeds = Setting.over_seeds
+    monkeypatch.setattr(Setting, "over_seeds", lambda self, config: over_seeds(self, config) if config else "grid")
+    result = module.table_1(setting, pool)
+    assert list(drawn) == [row[0] for row in result.table.rows]
+    average, normalized = drawn["Auto-DeepLab, operations"]
+    assert average.paper == (0.260, 0.258)
+    assert len(average.ends) == len(normalized.ends) == 2
+    assert drawn["grid, edges"][0].ends == [0.9, 0.9]
+    assert drawn["DARTS, operations"][0].ends == ()

@@ -24,10 +24,12 @@ from torch import Tensor, nn
 from wholenet.data.classes import classes_to_dict
 from wholenet.data.pixels import Pixels
 from wholenet.deploy.fold import fold, without_norms
+from wholenet.deploy.fold_trellis import fold_trellis
 from wholenet.deploy.onnx_check import seal
 from wholenet.deploy.onnx_model import FORMAT, METADATA, OnnxModel, smallest_at
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.files import check_output
+from wholenet.spaces.autodeeplab.supernet import Trellis
 from wholenet.spaces.grid import Grid
 from wholenet.spaces.supernet import Supernet
 
@@ -120,6 +122,8 @@ def exportable(network: Supernet[Any]) -> nn.Module:
     torch.export wants it: in-place operations take it minutes to undo, other memory layouts make it warn."""
     if isinstance(network.net, Grid):
         net: nn.Module = fold(network)
+    elif isinstance(network.net, Trellis):
+        net = fold_trellis(network)
     else:
         net = without_norms(network) if network.discrete else copy.deepcopy(network).eval()
     for module in net.modules():

@@ -61,7 +61,7 @@ def without_norms(model: Supernet) -> Supernet:
     some = next(model.net.parameters())
     with torch.no_grad():
         flat = copy.deepcopy(model).eval().double()
-        _flat(flat.net)
+        flat(flat.net)
     return flat.to(some.dtype).requires_grad_(False)
 
 
@@ -97,7 +97,7 @@ class Folded(nn.Module):
                 partial = cast(PartialChannels, net.cells[f"{layer}_{level}"])
                 cell = FoldedCell(partial.cell, alpha[layer, level, net.offered[layer][level]])
                 self.cells[f"{layer}_{level}"] = PartialChannels(cell, self.channels[level], partial.groups)
-        self.decoder = FoldedDecoder(net.decoder) if isinstance(net.decoder, Decoder) else _flat(net.decoder)
+        self.decoder = FoldedDecoder(net.decoder) if isinstance(net.decoder, Decoder) else flat(net.decoder)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, C, H, W] -> logits [B, classes, H, W]."""
@@ -211,7 +211,7 @@ class FoldedMixture(nn.Module):
         live = [key for key in mixture.alone if weights[key] != 0]
         self.operations = nn.ModuleList([mixture.convs[key] for key in live])
         self.kernel = _kernel(mixture, norm, alpha) if len(mixture.alone) < len(weights) else None
-        one = _fused(alpha.new_ones(norm.num_features, 1, 1, 1), norm)  # what BatchNorm makes of a map
+        one = fused(alpha.new_ones(norm.num_features, 1, 1, 1), norm)  # what BatchNorm makes of a map
         scales = [weights[key] * one.weight.view(-1, 1, 1) for key in live]
         self.scales = nn.ParameterList([nn.Parameter(scale.detach().clone()) for scale in scales])
         self.constant = nn.Parameter(cast(Tensor, one.bias).detach().view(-1, 1, 1).clone())
@@ -256,9 +256,9 @@ class FoldedDecoder(nn.Module):
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
-        merge = _fused(decoder.merge.weight, decoder.norm)
+        merge = fused(decoder.merge.weight, decoder.norm)
         parts = merge.weight.split(decoder.channels, dim=1)
-        self.merge = nn.ModuleList([_conv(part, None if i else merge.bias) for i, part in enumerate(parts)])
+        self.merge = nn.ModuleList([conv_of(part, None if i else merge.bias) for i, part in enumerate(parts)])
         self.activation = decoder.activation
         self.classify = decoder.classify
 
@@ -275,10 +275,10 @@ def _transitions(net: Grid, edges: Sequence[Edge], beta: Tensor) -> dict[str, nn
     convs = []
     for edge in edges:
         transition = cast(Transition, net.transitions[edge.key])
-        convs.append(_fused(transition.conv.weight, transition.norm, beta[edge.layer, edge.target, edge.slot]))
+        convs.append(fused(transition.conv.weight, transition.norm, beta[edge.layer, edge.target, edge.slot]))
     constant = total([conv.bias for conv in convs]) if convs else None
     return {
-        edge.key: FoldedTransition(_conv(conv.weight, None if i else constant), edge.source - edge.target)
+        edge.key: FoldedTransition(conv_of(conv.weight, None if i else constant), edge.source - edge.target)
         for i, (edge, conv) in enumerate(zip(edges, convs, strict=True))
     }
 
@@ -288,7 +288,7 @@ def _shared(net: Grid, edges: Sequence[Edge]) -> dict[str, nn.Module]:
     found = {}
     for edge in edges:
         transition = cast(Transition, net.transitions[net.transition_of(edge)])
-        conv = _fused(transition.conv.weight, transition.norm)
+        conv = fused(transition.conv.weight, transition.norm)
         found[net.transition_of(edge)] = FoldedTransition(conv, edge.source - edge.target)
     return found
 
@@ -305,7 +305,7 @@ def _stem(stem: nn.Module) -> nn.Sequential:
     return nn.Sequential(*layers())
 
 
-def _flat(module: nn.Module) -> nn.Module:
+def flat(module: nn.Module) -> nn.Module:
     """``module`` with each BatchNorm that stands behind a convolution, in a sequence, in that convolution."""
     for child in module.modules():
         if isinstance(child, nn.Sequential) and type(child).forward in IN_ORDER:
@@ -318,27 +318,27 @@ def _flat(module: nn.Module) -> nn.Module:
 
 def _conv_norm(block: ConvNorm, scale: Tensor | None = None) -> nn.Conv2d:
     conv, norm = cast(nn.Conv2d, block[0]), cast(nn.BatchNorm2d, block[1])
-    return _fused(conv.weight, norm, scale, stride=conv.stride, padding=conv.padding)
+    return fused(conv.weight, norm, scale, stride=conv.stride, padding=conv.padding)
 
 
 def _kernel(mixture: OperationMixture, norm: nn.BatchNorm2d, alpha: Tensor) -> nn.Conv2d:
     """The operations of ``mixture`` that declare a kernel as one convolution, then ``norm``."""
     kernel, dilation = mixture.merged(alpha, mixture.dilation), mixture.dilation
-    return _fused(kernel, norm, padding=dilation * (kernel.shape[-1] // 2), dilation=dilation, groups=len(kernel))
+    return fused(kernel, norm, padding=dilation * (kernel.shape[-1] // 2), dilation=dilation, groups=len(kernel))
 
 
-def _fused(weight: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None = None, **how: Any) -> nn.Conv2d:
+def fused(weight: Tensor, norm: nn.BatchNorm2d, scale: Tensor | None = None, **how: Any) -> nn.Conv2d:
     """The convolution by ``weight``, then ``norm`` as it is in evaluation, then times ``scale``."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    one = 1.0 if scale is None else scale
-    fused = fuse_conv_bn_weights(
-        weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight * one, norm.bias * one
-    )
-    return _conv(*fused, **how)
+    one = torch.ones_like(norm.running_var) if scale is None else scale.expand_as(norm.running_var)
+    slope, shift = (norm.weight * one, norm.bias * one) if norm.affine else (one, torch.zeros_like(one))
+    parts = fuse_conv_bn_weights(weight, None, norm.running_mean, norm.running_var, norm.eps, slope, shift)
+    return conv_of(*parts, **how)
 
 
-def _conv(weight: Tensor, bias: Tensor | None, *, groups: int = 1, **how: Any) -> nn.Conv2d:
+def conv_of(weight: Tensor, bias: Tensor | None, *, groups: int = 1, **how: Any) -> nn.Conv2d:
+    """The convolution by ``weight`` [C', C / groups, h, w] and ``bias`` [C'], copied."""
     outputs, inputs, height, width = weight.shape
     conv = nn.Conv2d(inputs * groups, outputs, (height, width), groups=groups, bias=bias is not None, **how)
     conv.weight = nn.Parameter(weight.detach().clone())

@@ -1,12 +1,12 @@
-"""The pictures that studies get: a row per arm with a dot per seed and the mean as a bar, the paper's beside it; or
-curves."""
+"""The pictures that studies get: a row per arm with a dot per seed and the mean as a bar, the paper's beside it; where
+searches began and ended; or curves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from matplotlib.axes import Axes
 
@@ -89,11 +89,34 @@ def draw_curves(
         figure.tight_layout()
 
 
-def draw_start_end(ax: Axes, groups: Mapping[str, tuple[float, float]], title: str) -> None:
-    """Pairs of bars, start and end, one pair per group."""
-    for x, (start, end) in enumerate(groups.values()):
-        for shift, value, color, label in ((-0.2, start, FAINT, "start"), (0.2, end, CYCLE[0], "end")):
-            ax.bar(x + shift, value, 0.36, color=color, label=label if x == 0 else None)
-            ax.annotate(f"{value:.3f}", (x + shift, value), ha="center", va="bottom", fontsize=8.5, color=MUTED)
-    ax.set_xticks(range(len(groups)), list(groups))
+class StartEnd(NamedTuple):
+    """A row of :func:`draw_start_end`."""
+
+    start: float
+    ends: Sequence[float]
+    """By seed; none where nothing was searched, or all diverged."""
+    paper: tuple[float, float] | None = None
+    """Its start and end."""
+
+
+def draw_start_end(ax: Axes, rows: Mapping[str, StartEnd], title: str) -> None:
+    """Where each row began, top to bottom, and where each seed ended; below each, the same of the paper."""
+    labels: set[str] = set()
+
+    def dots(values: Sequence[float], y: float, label: str, **how: Any) -> None:
+        if values:
+            ax.plot(values, [y] * len(values), ls="none", label=None if label in labels else label, **how)
+            labels.add(label)
+
+    for y, row in enumerate(rows.values()):
+        dots([row.start], y, "start", marker="o", ms=6, mfc="none", color=BLUE)
+        dots(list(row.ends), y, "end, by seed", marker="o", ms=5, alpha=0.6, mew=0, color=BLUE)
+        if row.paper is not None:
+            start, end = row.paper
+            dots([start], y + 0.3, "the paper's start", marker="D", ms=4, mfc="none", color=INK)
+            dots([end], y + 0.3, "the paper's end", marker="D", ms=3.5, mew=0, color=INK)
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.set_ylim(len(rows) - 0.3, -0.7)
     ax.set_title(title)
+    ax.grid(axis="x", color=FAINT)
+    ax.grid(axis="y", visible=False)

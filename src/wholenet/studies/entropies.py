@@ -51,8 +51,8 @@ class Reading:
     """A row: an average entropy that a search begins with, and what one here came to."""
 
     name: str
-    paper: str
-    """Start and end in the paper."""
+    paper: tuple[float, float] | None
+    """Start and end in the paper; None where it has none."""
     start: float
     ends: Sequence[float] = ()
     """By seed; none where nothing was searched."""
@@ -119,14 +119,14 @@ def of_autodeeplab(setting: Setting, pool: Pool) -> list[Reading]:
     operations = mean_entry_entropy(uniform_weights({"alpha": eight})["alpha"], eight).item()
     code, plain = f"two-way times {TWO_WAY:.2f}, as public code", "outgoing softmax, as the paper"
     return [
-        Reading("Auto-DeepLab, operations", "0.260 → 0.258", operations, ends["alpha"], normalized["alpha"]),
-        Reading(f"Auto-DeepLab, edges, L = 10, {code}", "0.259 → 0.256", trellis_entropy(10, scaled=True)),
-        Reading(f"Auto-DeepLab, edges, L = 12, {code}", "-", trellis_entropy(12, scaled=True)),
-        Reading(f"Auto-DeepLab, edges, L = 12, {plain}", "-", trellis_entropy(12)),
+        Reading("Auto-DeepLab, operations", (0.260, 0.258), operations, ends["alpha"], normalized["alpha"]),
+        Reading(f"Auto-DeepLab, edges, L = 10, {code}", (0.259, 0.256), trellis_entropy(10, scaled=True)),
+        Reading(f"Auto-DeepLab, edges, L = 12, {code}", None, trellis_entropy(12, scaled=True)),
+        Reading(f"Auto-DeepLab, edges, L = 12, {plain}", None, trellis_entropy(12)),
         *(
             Reading(
                 f"Auto-DeepLab, edges, L = {layers}, {how}",
-                "-",
+                None,
                 trellis_entropy(layers, scaled=scaled),
                 ends["scaled" if scaled else "plain"],
                 normalized["beta"],
@@ -145,10 +145,10 @@ def of_darts(setting: Setting, pool: Pool) -> list[Reading]:
         for name, mask in {"eight": eight, "groups": groups, "pairs": pair_mask()}.items()
     }
     rows = {
-        "eight": Reading("DARTS, operations", "0.260 → 0.256", starts["eight"]),
-        "groups": Reading("DARTS, operations in two groups (DOTS)", "-", starts["groups"]),
-        "pairs": Reading("DARTS, pairs of edges in [4, 10] (DOTS)", "0.126 → 0.126", starts["pairs"]),
-        "cold": Reading(f"the same at the last temperature, {COLDEST}", "-", starts["pairs"]),
+        "eight": Reading("DARTS, operations", (0.260, 0.256), starts["eight"]),
+        "groups": Reading("DARTS, operations in two groups (DOTS)", None, starts["groups"]),
+        "pairs": Reading("DARTS, pairs of edges in [4, 10] (DOTS)", (0.126, 0.126), starts["pairs"]),
+        "cold": Reading(f"the same at the last temperature, {COLDEST}", None, starts["pairs"]),
     }
     if setting.labelled is not None:
         labelled = CellSetting(scale=setting.scale, data=setting.labelled, out=setting.out, seeds=setting.seeds)
@@ -167,8 +167,8 @@ def of_darts(setting: Setting, pool: Pool) -> list[Reading]:
     flat = starts["pairs"] * pair_mask().numel() / pair_mask().sum().item()
     return [
         *rows.values(),
-        Reading("DARTS, the same pairs in one list of 20", "-", flat),
-        Reading(f"DARTS, what each edge counts (2 / n) in [4, {MARGINAL_SLOTS}]", "-", marginal_entropy()),
+        Reading("DARTS, the same pairs in one list of 20", None, flat),
+        Reading(f"DARTS, what each edge counts (2 / n) in [4, {MARGINAL_SLOTS}]", None, marginal_entropy()),
     ]
 
 

@@ -7,8 +7,11 @@ next to nothing. Its "average entropy" is the mean of -p ln p over every entry o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from wholenet.report.style import saved_figure
-from wholenet.studies.drawing import draw_start_end
+from wholenet.studies.drawing import StartEnd, draw_start_end
 from wholenet.studies.entropies import DEPTHS, PRINTED, of_autodeeplab, of_darts, printing
 from wholenet.studies.magnitudes import penalized
 from wholenet.studies.pool import Pool
@@ -26,12 +29,14 @@ def table_1(setting: Setting, pool: Pool) -> Result:
     runs = pool.trained(setting.over_seeds(penalized(setting, 0.0)))
     rows: list[list[str | Spread]] = []
     values = {}
+    drawn: dict[str, tuple[StartEnd, StartEnd]] = {}
     for what, tensor in TENSORS.items():
         # The first record is from the end of the warm-up's first epoch: the architecture has not moved.
-        start, end = (
-            {which: spread([run.records()[i][which][tensor] for run in runs]) for which in ("entropy_paper", "entropy")}
+        found = [
+            {which: [run.records()[i][which][tensor] for run in runs] for which in ("entropy_paper", "entropy")}
             for i in (0, -1)
-        )
+        ]
+        start, end = ({which: spread(of_runs) for which, of_runs in at.items()} for at in found)
         rows.append(
             [
                 f"grid, {what}",
@@ -41,27 +46,23 @@ def table_1(setting: Setting, pool: Pool) -> Result:
             ]
         )
         values[what] = {"start": start, "end": end}
+        drawn[f"grid, {what}"] = (
+            StartEnd(start["entropy_paper"].mean, found[1]["entropy_paper"], PAPER[what]),
+            StartEnd(start["entropy"].mean, found[1]["entropy"]),
+        )
     readings = [*of_autodeeplab(setting, pool), *of_darts(setting, pool)]
     for reading in readings:
         end = spread(reading.ends).shown(digits=3) if reading.ends else "-"
+        paper = "{:.3f} → {:.3f}".format(*reading.paper) if reading.paper else "-"
         last = spread(reading.normalized).shown(digits=3) if reading.ends else "-"
-        rows.append([reading.name, f"{reading.start:.3f} → {end}", reading.paper, f"1.000 → {last}"])
+        rows.append([reading.name, f"{reading.start:.3f} → {end}", paper, f"1.000 → {last}"])
         values[reading.name] = {
             "start": {"entropy_paper": reading.start},
             "end": {"entropy_paper": reading.ends, "entropy": reading.normalized},
         }
-    with saved_figure(setting.out / FIGURE, 8.0, 3.0) as figure:
-        axes = figure.subplots(1, 2)
-        for ax, which, title in zip(
-            axes, ("entropy_paper", "entropy"), ("average entropy, the paper's", "normalised entropy"), strict=True
-        ):
-            trained = {what: values[what] for what in TENSORS}
-            pairs = {what: (value["start"][which].mean, value["end"][which].mean) for what, value in trained.items()}
-            draw_start_end(ax, pairs, title)
-        axes[1].set_ylim(0, 1.15)
-        axes[0].set_ylim(0, 0.42)
-        axes[0].legend(loc="upper left")
-        figure.tight_layout()
+        average = StartEnd(reading.start, reading.ends, reading.paper)
+        drawn[reading.name] = (average, StartEnd(1.0, reading.normalized))
+    draw(setting.out / FIGURE, drawn)
     return Result(
         title="Table 1: entropy before and after the search",
         source="Seed paper, Table 1 and Sec. 4.2",
@@ -85,3 +86,15 @@ def table_1(setting: Setting, pool: Pool) -> Result:
         ],
         figure=FIGURE,
     )
+
+
+def draw(path: Path, rows: Mapping[str, tuple[StartEnd, StartEnd]]) -> None:
+    """All rows of the table, in its order: average and normalised entropy."""
+    with saved_figure(path, 10.5, 1.3 + 0.34 * len(rows)) as figure:
+        axes = figure.subplots(1, 2, sharey=True)
+        for ax, which, title in zip(axes, (0, 1), ("average entropy, the paper's", "normalised entropy"), strict=True):
+            draw_start_end(ax, {name: row[which] for name, row in rows.items()}, title)
+        axes[0].set_xlim(left=0)
+        axes[1].set_xlim(0, 1.05)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncols=4)
+        figure.tight_layout(rect=(0, 0.07, 1, 1))

@@ -10,8 +10,7 @@ A cell of level s is F * 2**s wide, and its output, the N blocks side by side, N
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -19,10 +18,9 @@ from torch import Tensor, nn
 
 from wholenet import parallel
 from wholenet.architecture import Weights
-from wholenet.ops.candidates import SeparableConvolutions
-from wholenet.ops.cell_forms import Node, Source, scaled_norm
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import ConvNorm
+from wholenet.ops.leaving import Leaving
 from wholenet.ops.norms import BatchNorm
 from wholenet.ops.resize import resize
 from wholenet.spaces.autodeeplab.genotype import INPUTS, OPERATIONS, edges
@@ -67,8 +65,8 @@ class Align(TwoForms):
 class Cell(TwoForms):
     """A node: the mixture of all operations on all edges, run for each predecessor.
 
-    The other form than the plain one runs edges from H-2 once for all predecessors, and what the edges out of an input
-    have in common once for them (``ops/cell_forms.py``).
+    The other form than the plain one runs edges from H-2 once for all predecessors, and all edges out of an input at
+    once for all predecessors (``ops/leaving.py``): cells are small here, and calls cost more than what they compute.
 
     Args:
         level: of the node.
@@ -142,7 +140,7 @@ class Cell(TwoForms):
         # Views of the other form need sizes, which an exported network does not know.
         plain = bool(self.plain) or torch.compiler.is_compiling()
         self._see(1 if plain else len(ones))
-        run = self._plainly if plain else self._shared
+        run = self._plainly if plain else self._together
         outputs = run(old, list(ones.values()), alpha)
         # A weight of zero still runs: one that comes back later must not meet stale BatchNorm statistics.
         return total([beta[level] * out for level, out in zip(ones, outputs, strict=True)])
@@ -171,42 +169,37 @@ class Cell(TwoForms):
             outputs.append(torch.cat([states[block] for block in range(INPUTS, INPUTS + self.blocks)], dim=1))
         return outputs
 
-    def _shared(self, old: Tensor | None, ones: Sequence[Tensor], alpha: Tensor) -> list[Tensor]:
-        # Repeated, not expanded: BatchNorm's kernel for channels_last takes whole vectors only.
-        rows = alpha[..., None].repeat(1, 1, self.width).unbind()
+    def _together(self, old: Tensor | None, ones: Sequence[Tensor], alpha: Tensor) -> list[Tensor]:
         blocks = range(INPUTS, INPUTS + self.blocks)
-        from_old: dict[int, Tensor] = {}
+        runs = len(ones)
+        arrived: dict[int, list[Tensor]] = {block: [] for block in blocks}
         if old is not None:
-            nodes = {block: Node(1) for block in blocks}
-            self._leave(0, Source(old, 1, 1), nodes, rows)
-            from_old = {block: node.value for block, node in nodes.items() if node.terms}
-        outputs = []
-        for one in ones:
-            nodes = {block: Node(1, [from_old[block]] if block in from_old else []) for block in blocks}
-            for i in range(1, INPUTS + self.blocks - 1):
-                self._leave(i, Source(one if i == 1 else nodes[i].value, 1, 1), nodes, rows)
-            outputs.append(torch.cat([nodes[block].value for block in blocks], dim=1))
-        return outputs
+            for block, part in self._leave(0, old, 1, alpha):
+                arrived[block].append(part if runs == 1 else part.repeat(runs, 1, 1, 1))
+        state = torch.cat(list(ones))
+        states = []
+        for i in range(1, INPUTS + self.blocks - 1):
+            if i >= INPUTS:
+                state = total(arrived[i])
+                states.append(state)
+            for block, part in self._leave(i, state, runs, alpha):
+                arrived[block].append(part)
+        states.append(total(arrived[blocks[-1]]))
+        return list(torch.cat(states, dim=1).chunk(runs))
 
-    def _leave(self, i: int, source: Source, nodes: Mapping[int, Node], rows: Sequence[Tensor]) -> None:
-        """Let all edges out of input ``i`` arrive."""
+    def _leave(self, i: int, x: Tensor, runs: int, alpha: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """What arrives at which block from input ``i``."""
+        alike = dict[tuple[str, ...], dict[int, int]]()
         for (own, block), row in self.rows.items():
-            if own != i:
-                continue
-            offered = self._offered(i, block)
-            # As convolutions, not as products of matrices and two halves: maps are small here, and calls cost more.
-            deep = {name: op for name, op in offered.items() if isinstance(op, SeparableConvolutions)}
-            for name, operation in deep.items():
-                _, *inner, norm = operation
-                h = source.active
-                for layer in inner:
-                    h = layer(h)
-                scale = rows[row][OPERATIONS.index(name)]
-                nodes[block].terms.append(scaled_norm(h, cast(nn.BatchNorm2d, norm), scale))
-            others = {name: op for name, op in offered.items() if name not in deep}
-            if others:
-                nodes[block].add(source, others, torch.stack([rows[row][OPERATIONS.index(name)] for name in others]))
-        source.spread()
+            if own == i:
+                alike.setdefault(tuple(self._offered(i, block)), {})[block] = row
+        for names, rows in alike.items():
+            edges = Leaving([self._offered(i, block) for block in rows], self.width)
+            weights = torch.stack([alpha[row] for row in rows.values()])
+            if len(names) < len(OPERATIONS):
+                columns = weights.unbind(1)
+                weights = torch.stack([columns[OPERATIONS.index(name)] for name in names], dim=1)
+            yield from zip(rows, edges(x, runs, weights), strict=True)
 
     def _offered(self, i: int, block: int) -> Mapping[str, nn.Module]:
         found = self.edges[f"{i}_{block}"]
