@@ -54,6 +54,8 @@ SkipLimit = Annotated[int, Field(ge=0, le=8)]
 """Skip connections in a cell, of DARTS' eight edges."""
 Megapixels = Annotated[float, Field(gt=0, le=100_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
+PredictionZoom = Annotated[float, Field(ge=0.1, le=1)]
+"""Of a whole image, over its own size; in hundredths."""
 InnerShare = Annotated[float, Field(gt=0, lt=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=100)]

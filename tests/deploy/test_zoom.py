@@ -15,13 +15,13 @@ from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.ops.resize import resize
+from wholenet.ops.zoom import zoomed
 from wholenet.search.config import FitConfig
 from wholenet.spaces.catalog import create_from, create_model, discrete_from
 from wholenet.spaces.decoding import decode
 from wholenet.spaces.sizes import GRID_SIZES, GridSize
 from wholenet.spaces.space import spec_from_dict
 from wholenet.spaces.supernet import with_weights
-from wholenet.spaces.zoom import zoomed
 
 CLASSES = Classes(("ground", "disc", "sky"), ((0, 0, 0), (230, 159, 0), (0, 114, 178)))
 ZOOM = 0.6

@@ -23,10 +23,10 @@ from wholenet.ops.layers import ConvNorm, PartialChannels, lay_out
 from wholenet.ops.mixture import OperationMixture
 from wholenet.ops.norms import BatchNorm
 from wholenet.ops.resize import resize
+from wholenet.ops.zoom import seen_at
 from wholenet.spaces.grid import Decoder, Grid, Stem, Transition, level_features, stem_features
 from wholenet.spaces.links import LEVELS, Edge
 from wholenet.spaces.supernet import Supernet
-from wholenet.spaces.zoom import seen_at
 
 IN_ORDER = (nn.Sequential.forward, ConvNorm.forward)
 """Forward passes of sequences that run one layer after the other."""

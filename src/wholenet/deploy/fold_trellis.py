@@ -26,11 +26,11 @@ from wholenet.ops.forms import total
 from wholenet.ops.layers import lay_out
 from wholenet.ops.resize import resize
 from wholenet.ops.shares import Dense, Itself, Nothing, Pooled, Separable, Stage, shares_of
+from wholenet.ops.zoom import seen_at
 from wholenet.spaces.autodeeplab.genotype import INPUTS, OPERATIONS
 from wholenet.spaces.autodeeplab.supernet import Align, Cell, Trellis, level_sizes
 from wholenet.spaces.autodeeplab.trellis import levels
 from wholenet.spaces.supernet import Supernet
-from wholenet.spaces.zoom import seen_at
 
 Node = tuple[int, int]
 """(layer, level)."""

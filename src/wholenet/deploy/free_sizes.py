@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from wholenet.spaces.zoom import percent
+from wholenet.ops.zoom import percent
 
 TRACED = ((5, 128, 192), (7, 161, 353))
 """(B, H, W) of the two graphs. Their sides, halved up to five times, are even in the first and odd in the second, but

@@ -16,6 +16,7 @@ from wholenet.checked import (
     BelowOne,
     Decay,
     Megapixels,
+    PredictionZoom,
     Share,
     Side,
     Strength,
@@ -32,7 +33,6 @@ from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import OF_EVERY_RUN, SearchConfig, with_interval
 from wholenet.search.train_config import OF_SEARCH, check_given
 from wholenet.spaces.sizes import DECODINGS, HEAD, OPERATIONS, Filters, Head, Layers, Size, operation_names
-from wholenet.spaces.zoom import PredictionZoom
 
 Annotations = Literal["fine", "coarse", "both"]
 MACHINE = ("device", "workers", "threads", "execution", "recompute", "checkpoint_minutes", "log")

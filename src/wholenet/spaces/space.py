@@ -15,13 +15,12 @@ import yaml
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.checked import Channels, Classes, built, checked, checked_in_order, settings_from
+from wholenet.checked import Channels, Classes, PredictionZoom, built, checked, checked_in_order, settings_from
 from wholenet.files import read_yaml, require_keys, shown, write_whole
 from wholenet.spaces.cell_tables import PUBLISHED, is_cell_space
 from wholenet.spaces.genotype_text import is_genotype_text
 from wholenet.spaces.published_cells import PUBLISHED_CELLS
 from wholenet.spaces.subnets import Subnets
-from wholenet.spaces.zoom import PredictionZoom
 
 Decode = Callable[[Weights, str, float], Any]
 """(weights, decoding, tau) -> the genotype that is left of a supernet."""

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from wholenet.architecture import AS_GIVEN, RELAXATIONS, Architecture, Weights, uniform_weights
 from wholenet.ops.execution import Execution
 from wholenet.ops.layers import lay_out
+from wholenet.ops.zoom import seen_at
 from wholenet.spaces.space import Facts, Space, Spec
 from wholenet.spaces.subnets import Subnets
-from wholenet.spaces.zoom import seen_at
 
 Net = TypeVar("Net", bound=nn.Module)
 

@@ -1,4 +1,4 @@
-"""At which size a network sees an image when it predicts. Imports torch only where it computes.
+"""At which size a network sees an image when it predicts.
 
 Crops that a network is trained on are zoomed at random; whole images are seen at one zoom. Where that is far from those
 of the training, objects are larger or smaller than any that it has learned.
@@ -7,15 +7,15 @@ of the training, objects are larger or smaller than any that it has learned.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from wholenet.ops.resize import resize
 
-PredictionZoom = Annotated[float, Field(ge=0.1, le=1)]
-"""Over the image's own size; in hundredths."""
+
+def percent(zoom: float) -> int:
+    """What is counted of it."""
+    return round(zoom * 100)
 
 
 def zoomed(length: int, zoom: float) -> int:
@@ -28,16 +28,9 @@ def zoomed(length: int, zoom: float) -> int:
     return (length * percent(zoom) + 99) // 100
 
 
-def percent(zoom: float) -> int:
-    """What is counted of it."""
-    return round(zoom * 100)
-
-
 def seen_at(zoom: float, run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Class logits [B, classes, H, W] of images ``x`` [B, C, H, W] that ``run``, which makes such, sees at ``zoom``."""
     if zoom == 1:
         return run(x)
-    from wholenet.ops.resize import resize
-
     height, width = x.shape[-2:]
     return resize(run(resize(x, (zoomed(height, zoom), zoomed(width, zoom)))), (height, width))
