@@ -37,8 +37,12 @@ def hidden_of_equal_size(fused: str, units: int, nodes: int) -> int:
 class FusedCell(nn.Module):
     """One layer; where m is not n, a linear map without a bias brings its outputs to n units.
 
-    It knows no dropout of states: torch's layers have none inside.
+    It knows no dropout of states: torch's layers have none inside. Its matrices begin as torch has them.
     """
+
+    embedding_within = 0.1
+    """How far from zero the embedding around this cell begins at most (AWD-LSTM's code, and torch's own example). With
+    the 0.04 of a cell of DARTS an LSTM learns much more slowly at first (docs/language.md)."""
 
     def __init__(self, fused: str, units: int, hidden: int) -> None:
         super().__init__()

@@ -47,7 +47,7 @@ class RecurrentNet(nn.Module):
     ) -> None:
         super().__init__()
         self.masks = dict(masks)
-        self.embedding = uniform(words, units)
+        self.embedding = uniform(words, units, within=cell.embedding_within)
         self.cell = cell
         self.bias = nn.Parameter(torch.zeros(words))
         self.drop_words, self.drop_embedding = drop_words, drop_embedding
