@@ -198,6 +198,11 @@ def test_recipes_stand_below_the_method_and_what_is_given():
     assert task_config("stereo", **places, size="tiny").optimizer == "adamw"
     assert task_config("stereo", **places, genotype="autodispnet").lr == 1e-4
     assert task_config("stereo", **places, gradient="second-order").gradient == "second-order"
+    for own in {"gradient": "second-order"}, {"gradient": "second-order-exact"}, {"optimizer": "sgd"}:
+        small = task_config("stereo", **places, size="tiny", **own)
+        assert (small.optimizer, small.lr, small.lr_end, small.momentum) == ("sgd", 0.025, 0.001, 0.9)
+    with pytest.raises(ValueError, match="looks through a step of SGD.*use gradient='first-order', or optimizer='sgd'"):
+        task_config("stereo", **places, size="tiny", gradient="second-order", optimizer="adamw")
     assert task_config("stereo", **places, method="darts-es", epochs=50).stopping == "code"
     assert task_config("language", **places).gradient == "second-order"
 
