@@ -146,6 +146,9 @@ def test_verbs_ask_the_folder_what_it_is(search, text, tmp_path, capsys):
     assert "images" not in page.split("Settings")[0].split("</style>")[1].replace("data:image", "")
     rows = wholenet.compare([out, out])
     assert rows[0]["perplexity"] == records(out)[-1]["perplexity"]
+    for given in (out, model):
+        with pytest.raises(ValueError, match="networks for masks, labels and disparity are exported"):
+            wholenet.export(given, tmp_path / "x.onnx")
 
 
 def test_words_are_shown_with_their_surprise_to_both_models(search, text):

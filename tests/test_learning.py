@@ -1,5 +1,5 @@
-"""What networks reach in a minute of training on real words and on planes: scores that others measured, with room for the
-seed. Minutes, so ``make learning`` runs them, and ``make test`` does not."""
+"""What networks reach in a minute of training on real words and on planes: scores that others measured, with room for
+the seed. Minutes, so ``make learning`` runs them, and ``make test`` does not."""
 
 import pytest
 
