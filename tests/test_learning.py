@@ -1,9 +1,12 @@
 """What networks reach in a minute of training on real words and on planes: scores that others measured, with room for
 the seed. Minutes, so ``make learning`` runs them, and ``make test`` does not."""
 
+import numpy as np
 import pytest
 
 import wholenet
+from wholenet.data.stereo.augment import swapped
+from wholenet.data.stereo.planes import PlanesSplit
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 MACHINE = {"device": "cpu", "threads": 1}
@@ -32,3 +35,10 @@ def test_a_hundred_steps_on_planes(tmp_path):
     found = wholenet.retrain("autodispnet", "planes", tmp_path / "run", batch=8, **options, **MACHINE).learned
     assert found.floors["median"] > 3.5
     assert found.scores < 3.3
+    # In a mirror, with the eyes in each other's place, what it sees is as good: it knows of no side but left and right.
+    model, val = wholenet.load(tmp_path / "run", device="cpu"), PlanesSplit("val", 32)
+    errors = {"plain": [], "in a mirror": []}
+    for index in range(len(val)):
+        for name, pair in zip(errors, (val[index], swapped(val[index])), strict=True):
+            errors[name].append(np.abs(model.predict(pair.left, pair.right) - pair.disparity).mean())
+    assert np.mean(errors["in a mirror"]) == pytest.approx(np.mean(errors["plain"]), rel=0.2)
