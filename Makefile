@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint audit soak fuzz-table camvid clean
+.PHONY: demo test lint audit soak learning fuzz-table camvid clean
 
 demo: $(VENV)/demo  ## Train a small network on the built-in scenes, beside its baselines (4 minutes on 2 cores)
 	rm -rf runs/demo
@@ -34,6 +34,9 @@ audit:  ## Look the pinned versions up among known vulnerabilities; needs the ne
 
 soak: $(VENV)/test  ## Kill a run fifty times, and compare it with one that was never stopped (7 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/soak.py --kills 50
+
+learning: $(VENV)/test  ## What networks for words and for disparity reach in a minute, against what was measured elsewhere (5 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/pytest --slow tests/test_learning.py
 
 fuzz-table: $(VENV)/test  ## What wholenet says of damaged data: docs/data-problems.md
 	OMP_NUM_THREADS=1 $(BIN)/python tests/data/fuzz.py > docs/data-problems.md.new

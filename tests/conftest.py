@@ -97,8 +97,17 @@ LONG = (
 )
 
 
-def pytest_collection_modifyitems(items):
-    """Files that take long come first: at the end one worker would be left with them (see ``make test``)."""
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run also the tests that take minutes (make learning)")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Files that take long come first: at the end one worker would be left with them (see ``make test``). Tests that
+    take minutes are skipped where they are not asked for."""
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="trains for minutes: make learning runs it"))
     place = {name: i for i, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.name, len(LONG)))
 

@@ -168,6 +168,12 @@ def test_a_switch_needs_no_value(capsys):
         parsed = build_parser().parse_args(as_python_names(["fit", *given, "--out", "y"], SWITCHES))
         assert parsed.fit.control is True
     assert build_parser().parse_args(as_python_names(["fit", "--control", "false"], SWITCHES)).fit.control is False
+    # Nor does one of a space or a task with settings of their own, before a word or at the end.
+    for given in (["--published", "planes", "--two-sided"], ["--published=true", "planes", "--two-sided", "true"]):
+        main(["fit", "--task", "stereo", *given, "--print-config"])
+        assert {"published: true", "two_sided: true"} <= set(capsys.readouterr().out.splitlines())
+    main(["fit", "--task", "language", "x.txt", "--vary-windows", "false", "--print-config"])
+    assert "vary_windows: false" in capsys.readouterr().out.splitlines()
 
 
 def test_a_config_file_gives_options_and_the_command_line_wins(tmp_path, capsys):

@@ -21,6 +21,7 @@ from wholenet.deploy.language import surprise_of_lines
 from wholenet.deploy.model_folder import load_model
 from wholenet.jobs.catalog import task_config
 from wholenet.jobs.language import LanguageSettings, SlownessLoss, divided, next_word_loss
+from wholenet.report.compare import as_table
 from wholenet.search.averaged_sgd import averaging, has_average, put_average_into
 from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.gradients import Bilevel, second_order
@@ -146,6 +147,10 @@ def test_verbs_ask_the_folder_what_it_is(search, text, tmp_path, capsys):
     assert "images" not in page.split("Settings")[0].split("</style>")[1].replace("data:image", "")
     rows = wholenet.compare([out, out])
     assert rows[0]["perplexity"] == records(out)[-1]["perplexity"]
+    assert as_table([{"genotype": None}, {"genotype": "lstm"}])[1] == [["-"], ["lstm"]]
+    for given in (out, model):
+        with pytest.raises(ValueError, match="networks for masks, labels and disparity are exported"):
+            wholenet.export(given, tmp_path / "x.onnx")
 
 
 def test_words_are_shown_with_their_surprise_to_both_models(search, text):

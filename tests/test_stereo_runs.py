@@ -124,6 +124,9 @@ def test_pairs_of_files_get_their_disparity(search, pairs, tmp_path, capsys):
     assert np.array_equal(read_disparity(written[0]), expected)
     one = wholenet.predict(model, [f"{sides[0]}/08.png", f"{sides[1]}/08.png"], tmp_path / "one")
     assert np.array_equal(read_disparity(one[0], 1 / 256), found)
+    with pytest.raises(ValueError, match=r"one\.pfm is called as a file is, .* 08\.png is written: leave \.pfm out"):
+        wholenet.predict(model, sides, tmp_path / "one.pfm")
+    assert not (tmp_path / "one.pfm").exists()
 
 
 def test_what_is_no_pair_is_refused_by_name(search, pairs, tmp_path, capsys):
@@ -198,6 +201,11 @@ def test_recipes_stand_below_the_method_and_what_is_given():
     assert task_config("stereo", **places, size="tiny").optimizer == "adamw"
     assert task_config("stereo", **places, genotype="autodispnet").lr == 1e-4
     assert task_config("stereo", **places, gradient="second-order").gradient == "second-order"
+    for own in {"gradient": "second-order"}, {"gradient": "second-order-exact"}, {"optimizer": "sgd"}:
+        small = task_config("stereo", **places, size="tiny", **own)
+        assert (small.optimizer, small.lr, small.lr_end, small.momentum) == ("sgd", 0.025, 0.001, 0.9)
+    with pytest.raises(ValueError, match=r"a step of SGD.*use gradient='first-order', or optimizer='sgd'"):
+        task_config("stereo", **places, size="tiny", gradient="second-order", optimizer="adamw")
     assert task_config("stereo", **places, method="darts-es", epochs=50).stopping == "code"
     assert task_config("language", **places).gradient == "second-order"
 

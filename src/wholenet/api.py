@@ -158,7 +158,7 @@ def retrain(genotype: str | Path, data: str | Path, out: str | Path, **options: 
     """Train the discrete network of a genotype from scratch: a file; on labelled images "darts-v2", "pc-darts"
     (spaces/published_cells.py), the text ``Genotype(normal=[...], ...)`` or a string of NAS-Bench-201, on images with
     masks "autodeeplab", on text "darts-rnn-v1", "darts-rnn-v2", "enas-rnn", "lstm", "gru" or "random-rnn-0" to
-    "random-rnn-99".
+    "random-rnn-99", on pairs "autodispnet" or "random-autodispnet-0" to "random-autodispnet-99".
 
     Returns:
         Of labelled images a :class:`wholenet.cells.retrain.Retrained`; of masks, as :func:`fit`, a

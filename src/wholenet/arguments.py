@@ -38,7 +38,7 @@ class ArgumentParser(jsonargparse.ArgumentParser):
 
     def add_value(self, option: str, kind: Any, *, default: Any, help: str, to: Any = None) -> None:
         """Add an option whose value is of a ``kind`` that pydantic can check, such as those of ``wholenet.checked``."""
-        choices = get_args(kind) if get_origin(kind) is Literal else ("true", "false") if kind is bool else ()
+        choices = get_args(kind) if get_origin(kind) is Literal else ("true", "false") if is_switch(kind) else ()
         metavar = f"{{{','.join(choices)}}}" if choices else None
         (to or self).add_argument(option, type=Typed(option, kind), default=default, help=help, metavar=metavar)
 
@@ -112,6 +112,15 @@ class Typed:
             return "one of these"
         bounds = bounds_of(self.kind)
         return " or ".join(names_of(self.kind)) if bounds is None else f"{names_of(self.kind)[0]}, {bounds}"
+
+
+def is_switch(kind: Any) -> bool:
+    """Whether a value of this kind is yes or no, or is left to what it depends on.
+
+    >>> is_switch(bool), is_switch(bool | None), is_switch(int | None)
+    (True, True, False)
+    """
+    return kind is bool or set(get_args(kind)) == {bool, type(None)}
 
 
 def as_python_names(words: Sequence[str], switches: Collection[str]) -> list[str]:

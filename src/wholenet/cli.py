@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,20 +18,19 @@ from wholenet.plugins import import_modules
 from wholenet.search.config import GRID_ALONE
 from wholenet.search.interruption import Interrupted
 from wholenet.search.task_config import check_apart
-from wholenet.signatures import config_of, parser_of, setting_names
+from wholenet.signatures import config_of, parser_of, setting_names, switches_of
 from wholenet.studies.processes import DIVERGED
 from wholenet.version import VERSION
 
 DESCRIPTION = "Networks that learn their own architecture: segmentation in one run, and the searches of DARTS."
 SWITCHES = {
-    field.name
+    name
     for task in ("segmentation", "classification")
     for config in map(config_of, commands_for(task).values())
     if config is not None
-    for field in fields(config.config)
-    if isinstance(field.default, bool)
+    for name in switches_of(config.config)
 }
-"""Fields that are switched on by their name alone."""
+"""Fields that are switched on by their name alone; settings of a space or a task from outside are others still."""
 
 COME_LATE = ("torch", "safetensors", "matplotlib", "filelock")
 """Packages that commands need, and neither the help nor the parser."""
@@ -56,6 +55,10 @@ def _main(arguments: Sequence[str] | None) -> None:
         modules, typed = named_modules(typed)
         import_modules(modules)
         found = asked(typed)
+        if found.words:
+            settings, _ = _settings(found.words[0], found.task, found.space)
+            own = {name for kind in settings.values() for name in switches_of(kind)}
+            found = replace(found, words=as_python_names(found.words, own))
         parser = build_parser(found.task, found.space, found.words[0] if found.words else None)
     except (ValueError, OSError) as error:  # --config, or the config of the run that --resume names
         said = _as_typed(typed[0], "segmentation", error) if typed else error
@@ -77,8 +80,7 @@ def build_parser(task: str = "segmentation", space: str = "grid", first: str | N
     commands = parser.add_subcommands(dest="command")
     known = commands_for(task)
     for name, command in ({first: known[first]} if first in known else known).items():
-        asked_of = "retrain" if task.startswith(RETRAIN_TASK) else "fit"
-        settings, meaningless = _settings(task, space) if name == asked_of else ({}, ())
+        settings, meaningless = _settings(name, task, space)
         own = parser_of(command, settings, meaningless)
         own.elsewhere = partial(_elsewhere, name, task, space)
         commands.add_subcommand(name, own, help=own.description)
@@ -91,10 +93,10 @@ def _elsewhere(command: str, task: str, space: str, option: str) -> str | None:
     return of_something_else(option, command, task, space)
 
 
-def _settings(task: str, space: str) -> tuple[dict[str, type[Any]], Sequence[str]]:
+def _settings(command: str, task: str, space: str) -> tuple[dict[str, type[Any]], Sequence[str]]:
     """Classes of the settings of a space and a task from outside, by what they are of; options that these make
-    meaningless."""
-    if task == "classification":
+    meaningless. Of other commands than the one that is asked for the task there are none."""
+    if task == "classification" or command != ("retrain" if task.startswith(RETRAIN_TASK) else "fit"):
         return {}, ()
     masks = task in ("segmentation", RETRAIN_MASKS)
     of_space = settings_class(space, ours=masks)

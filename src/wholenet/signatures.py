@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import docstring_parser
 
-from wholenet.arguments import ArgumentParser, as_typed
+from wholenet.arguments import ArgumentParser, as_typed, is_switch
 from wholenet.checked import bounds_of
 from wholenet.option_files import OptionFiles
 from wholenet.search.option_groups import FIRST, GROUPS
@@ -83,6 +83,11 @@ def option_names(command: Callable[..., None]) -> list[str]:
         if parameter.kind is parameter.KEYWORD_ONLY and hint is not bool
     ]
     return [*named, *_field_names(command)]
+
+
+def switches_of(config: type[Any]) -> set[str]:
+    """The fields of a dataclass that are switched on by their name alone."""
+    return {one.name for one in dataclasses.fields(config) if is_switch(_hints(config)[one.name])}
 
 
 def setting_names(command: Callable[..., None]) -> set[str]:

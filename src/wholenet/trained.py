@@ -30,7 +30,7 @@ from wholenet.deploy.stereo_files import two_sides, write_disparities
 from wholenet.deploy.tiles import Tiling
 from wholenet.deploy.video import is_video
 from wholenet.diagnostics.drop import Price, drop_edges
-from wholenet.files import check_output
+from wholenet.files import check_output, shown
 from wholenet.jobs.samples import TrainedOnSamples
 from wholenet.machine import choose_device
 from wholenet.search.run_folder import RunFolder
@@ -301,6 +301,10 @@ def export(
         classifier = load_any(model) if isinstance(model, str | Path) else model
         begin()
         return export_classifier(classifier, out, form), None
+    task = task_of_model(model) if isinstance(model, str | Path) else None
+    if isinstance(model, TrainedLanguageModel | TrainedOnSamples) or task not in (None, "segmentation"):
+        of_what = "" if task is None else f", this one is of the task {shown(task)}"
+        raise ValueError(f"networks for masks, labels and disparity are exported{of_what}: load it with wholenet.load")
     loaded = load_any(model, task="segmentation") if isinstance(model, str | Path) else model
     if isinstance(loaded, OnnxModel):
         raise ValueError(f"{model} is exported already; give the run or model folder that it was made of")

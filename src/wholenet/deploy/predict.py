@@ -203,6 +203,11 @@ def check_targets(out: Path, targets: Sequence[Path]) -> None:
     Raises:
         ValueError: saying what is in the way.
     """
+    if out.suffix.lower() in (*IMAGE_SUFFIXES, ".pfm") and not out.is_dir():
+        raise ValueError(
+            f"{out} is called as a file is, and a folder is needed, into which "
+            f"{targets[0].relative_to(out).as_posix()} is written: leave {out.suffix} out"
+        )
     check_output(out, folder=True)
     for target in targets:
         if target.exists():

@@ -69,7 +69,8 @@ SCORED_FLOORS = 200
 """Pairs held out, evenly spread, that floors are scored on."""
 SEARCH = {"method": "darts", "gradient": "first-order", "warmup_share": 0.0, "search_share": 1.0, "arch_lr": 1e-4}
 """Of a search, as RobustDARTS has it: no warm-up, first order."""
-FULL_SEARCH = {"epochs": 100, "batch": 4, "lr": 0.025, "lr_end": 1e-3, "momentum": 0.9, "weight_decay": 3e-4}
+SGD = {"optimizer": "sgd", "lr": 0.025, "lr_end": 1e-3, "momentum": 0.9}
+FULL_SEARCH = {"epochs": 100, "batch": 4, **SGD, "weight_decay": 3e-4}
 FULL_TRAINING = {"epochs": 100, "batch": 4, "optimizer": "adamw", "lr": 1e-4, "weight_decay": 0.0}
 """About 300,000 steps on FlyingThings3D."""
 SMALL_SEARCH = {"epochs": 12, "batch": 4, "optimizer": "adamw", "lr": 3e-3, "weight_decay": 3e-4, "arch_lr": 3e-3}
@@ -295,6 +296,9 @@ def recipe(given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("genotype") is not None:
         return found | (SMALL_TRAINING if small else FULL_TRAINING)
     found |= SEARCH | (SMALL_SEARCH if small else FULL_SEARCH)
+    through_a_step = str(given.get("gradient")).startswith("second-order")  # of SGD alone
+    if given.get("optimizer", "sgd" if through_a_step else None) == "sgd":
+        found |= SGD
     if given.get("architecture") == "uniform":
         found |= {"method": "single-stage"}
     return found

@@ -108,6 +108,8 @@ def _cell(name: str, row: Row) -> str:
         return "all" if row[name] is None else macs_in_words(row[name])
     if name in UNBOUNDED:
         return NO_SUCH if row[name] is None else f"{row[name]:.4g}"
+    if row[name] is None:  # a setting that is left to what it depends on, or to nothing
+        return NO_SUCH
     return duration(row[name]) if name == "seconds" else str(row[name])
 
 

@@ -45,9 +45,9 @@ def brings_nothing(losses: Sequence[float], patience: int) -> bool:
     """Whether the last of ``losses``, one per scoring, is above the lowest of those before it, of which the last
     ``patience`` do not count.
 
-    >>> falling = [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]
-    >>> [brings_nothing(falling + [4.1, 4.2, 4.3, 4.4, 4.5, 4.6][:more], 5) for more in (5, 6)]
-    [False, True]
+    >>> losses = [9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 4.1, 4.2, 4.3, 4.4, 4.5, 4.6]
+    >>> [so_far for so_far in range(1, 13) if brings_nothing(losses[:so_far], 5)]
+    [12]
     """
     before = losses[:-1]
     return len(before) > patience and losses[-1] > min(before[: len(before) - patience])

@@ -21,13 +21,13 @@ from wholenet.ops.statistics import counted_step
 from wholenet.spaces.recurrent.genotype import CHOSEN, NONE, RecurrentGenotype, rows
 
 INITIAL = 0.04
-"""Matrices begin uniform within this of zero."""
+"""Matrices begin uniform within this of zero (DARTS' code)."""
 FUNCTIONS = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid, "identity": lambda x: x}
 
 
-def uniform(*shape: int) -> nn.Parameter:
+def uniform(*shape: int, within: float = INITIAL) -> nn.Parameter:
     """A matrix as it is before training."""
-    return nn.Parameter(torch.empty(*shape).uniform_(-INITIAL, INITIAL))
+    return nn.Parameter(torch.empty(*shape).uniform_(-within, within))
 
 
 def product(x: Tensor, matrix: Tensor) -> Tensor:

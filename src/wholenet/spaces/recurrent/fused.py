@@ -37,7 +37,7 @@ def hidden_of_equal_size(fused: str, units: int, nodes: int) -> int:
 class FusedCell(nn.Module):
     """One layer; where m is not n, a linear map without a bias brings its outputs to n units.
 
-    It knows no dropout of states: torch's layers have none inside.
+    It knows no dropout of states: torch's layers have none inside. Its matrices begin as torch has them.
     """
 
     def __init__(self, fused: str, units: int, hidden: int) -> None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet.ops.draws import drawn_for_all
-from wholenet.spaces.recurrent.cells import Cell, uniform
+from wholenet.spaces.recurrent.cells import INITIAL, Cell, uniform
 from wholenet.spaces.recurrent.fused import FusedCell
 from wholenet.spaces.recurrent.window import Reading, Window
 
@@ -25,6 +25,7 @@ class RecurrentNet(nn.Module):
         words: V.
         units: n.
         masks: the choices of the space; none of a discrete network.
+        embedding_range: the embedding begins uniform within this of zero.
         drop_words: share of the words of the vocabulary whose embedding is zero for a window.
         drop_embedding: of the numbers of embeddings, the same at all times of a window.
         drop_cell_input: likewise, again, as the cell takes them.
@@ -39,6 +40,7 @@ class RecurrentNet(nn.Module):
         units: int,
         masks: Mapping[str, Tensor],
         *,
+        embedding_range: float = INITIAL,
         drop_words: float = 0.0,
         drop_embedding: float = 0.0,
         drop_cell_input: float = 0.0,
@@ -47,7 +49,7 @@ class RecurrentNet(nn.Module):
     ) -> None:
         super().__init__()
         self.masks = dict(masks)
-        self.embedding = uniform(words, units)
+        self.embedding = uniform(words, units, within=embedding_range)
         self.cell = cell
         self.bias = nn.Parameter(torch.zeros(words))
         self.drop_words, self.drop_embedding = drop_words, drop_embedding

@@ -17,7 +17,7 @@ from wholenet.spaces.recurrent.genotype import (
     genotype_from_dict,
 )
 from wholenet.spaces.recurrent.net import RecurrentNet
-from wholenet.spaces.recurrent.settings import RecurrentSettings
+from wholenet.spaces.recurrent.settings import EMBEDDING_RANGE, RecurrentSettings
 from wholenet.spaces.recurrent.window import Window
 from wholenet.spaces.space import Facts, GenotypeKind, Space
 
@@ -37,6 +37,7 @@ def _build(settings: RecurrentSettings, facts: Facts, genotype: Genotype | None)
         facts.outputs,
         settings.units,
         masks,
+        embedding_range=settings.embedding_range,
         drop_words=settings.drop_words,
         drop_embedding=settings.drop_embedding,
         drop_cell_input=settings.drop_cell_input,
@@ -50,6 +51,7 @@ RECURRENT = Space(
     settings=RecurrentSettings,
     build=_build,
     tasks=("language",),
+    added={"embedding_range": EMBEDDING_RANGE},
     genotype=GenotypeKind(genotype_from_dict, decode=decode, published=PUBLISHED),
     # A word costs the same wherever it stands.
     example=lambda image: Window(torch.zeros(1, 1, dtype=torch.int64, device=image.device)),
