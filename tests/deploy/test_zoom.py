@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import wholenet
+from wholenet.cli import main
 from wholenet.data.classes import Classes
 from wholenet.deploy.export import FORMATS
 from wholenet.deploy.fold import fold
@@ -128,3 +130,21 @@ def test_an_exported_file_does_the_same_at_any_size(folder, form, tmp_path):
 def test_a_budget_in_time_is_refused_with_it():
     with pytest.raises(ValueError, match=r"time for images as they are, and zoom=0\.6"):
         FitConfig(data="d", out="o", budget="30ms", zoom=0.6)
+
+
+def test_a_trained_model_is_seen_at_another_zoom(folder, tmp_path, capsys):
+    model = wholenet.load(folder, device="cpu")
+    image = np.random.default_rng(0).integers(0, 256, (75, 101, 3), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    with torch.no_grad():
+        assert (model.at_zoom(ZOOM).class_logits(image) == model.class_logits(image)).all()
+    small = model.at_zoom(0.3)
+    assert (small.class_logits(image) != model.class_logits(image)).any()
+    command = ["predict", str(folder), str(tmp_path / "a.png"), "--out", str(tmp_path / "masks"), "--zoom", "0.3"]
+    main([*command, "--device", "cpu"])
+    assert (np.asarray(Image.open(tmp_path / "masks" / "a.png")) == small.predict(image)).all()
+    with pytest.raises(ValueError, match="zoom"):
+        model.at_zoom(0.0)
+    with pytest.raises(SystemExit):
+        main([*command[:-1], "3"])
+    assert "--zoom" in capsys.readouterr().err

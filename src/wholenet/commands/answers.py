@@ -16,13 +16,22 @@ if TYPE_CHECKING:
 Device = Literal["auto", "cpu", "cuda"]
 
 
-def loaded(model: str, device: str, tile: str | None) -> Any:
-    """The model of any task; what is no size is refused before that takes its time."""
+def loaded(model: str, device: str, tile: str | None, zoom: float | None) -> Any:
+    """The model of any task, one for masks at that ``zoom``; what is no size is refused before that takes its time."""
+    from wholenet.deploy.segmenter import TrainedModel
     from wholenet.trained import load_any
 
     if tile is not None:
         parse_size(tile)
-    return load_any(model, device)
+    found = load_any(model, device)
+    if zoom is None:
+        return found
+    if not isinstance(found, TrainedModel):
+        raise ValueError(
+            f"--zoom={zoom:g} is of a network for masks, in its run or model folder, and {model} is none; a file that "
+            "was exported sees images at the zoom that its network had: leave it out"
+        )
+    return found.at_zoom(zoom)
 
 
 def tiling_of(tile: str | None, overlap: int | None) -> Tiling:

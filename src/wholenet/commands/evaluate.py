@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wholenet.checked import DisparityScale, Megapixels, Overlap
+from wholenet.checked import DisparityScale, Megapixels, Overlap, PredictionZoom
 from wholenet.commands.answers import Device, loaded, tiling_of, write_json
 from wholenet.data.task import how_read
 from wholenet.search.config import FitConfig
@@ -23,6 +23,7 @@ def evaluate(
     overlap: Overlap | None = None,
     tta: bool = False,
     tta_vertical: bool = False,
+    zoom: PredictionZoom | None = None,
     max_megapixels: Megapixels = FitConfig.max_megapixels,
     disparity_scale: DisparityScale | None = None,
     device: Device = "auto",
@@ -41,6 +42,7 @@ def evaluate(
         overlap: Pixels that neighbouring pieces share; default: 256.
         tta: Ask about left-right mirror images too: the mean of the probabilities, in twice the time.
         tta_vertical: With it, about up-down ones too: four views.
+        zoom: At which images are seen, over their own size (0.1 to 1); default: as the model has it.
         max_megapixels: Images and masks that decode to more are refused.
         disparity_scale: Of disparity: pixels that one unit in the files stands for; default: as the files say.
         device: Where to compute.
@@ -57,7 +59,7 @@ def evaluate(
     from wholenet.report.progress import counted
     from wholenet.trained import evaluate
 
-    network = loaded(model, device, tile)
+    network = loaded(model, device, tile, zoom)
     stereo = isinstance(network, TrainedStereo)
     if disparity_scale is not None and not stereo:
         raise ValueError("--disparity-scale is of pairs of images with disparity; this network is for something else")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from wholenet.checked import Count, Megapixels, Overlap, Seed
+from wholenet.checked import Count, Megapixels, Overlap, PredictionZoom, Seed
 from wholenet.commands.answers import Device, loaded, refuse, tiling_of
 from wholenet.search.config import FitConfig
 
@@ -28,6 +28,7 @@ def predict(
     overlap: Overlap | None = None,
     tta: bool = False,
     tta_vertical: bool = False,
+    zoom: PredictionZoom | None = None,
     cityscapes_submission: bool = False,
     sample: Count | None = None,
     seed: Seed | None = None,
@@ -51,6 +52,7 @@ def predict(
         overlap: Pixels that neighbouring pieces share; default: 256.
         tta: Ask about left-right mirror images too: the mean of the probabilities, in twice the time.
         tta_vertical: With it, about up-down ones too: four views.
+        zoom: At which images are seen, over their own size (0.1 to 1); default: as the model has it.
         cityscapes_submission: Write label ids under the names that the Cityscapes evaluation server expects.
         sample: Of a language model: write so many words that go on where the text ends, in the place of the table.
         seed: With it, of the drawing (0).
@@ -70,7 +72,7 @@ def predict(
         )
     if cityscapes_submission and (probabilities or polygons):
         raise ValueError("a Cityscapes submission is label ids alone; drop --probabilities and --polygons")
-    network = loaded(model, device, tile)
+    network = loaded(model, device, tile, zoom)
     beside = {"overlay": overlay, "probabilities": probabilities, "polygons": polygons}
     flips = {"tta": tta, "tta_vertical": tta_vertical}
     of_masks = {**beside, "cityscapes_submission": cityscapes_submission, **flips}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from wholenet.checked import PredictionZoom, check
 from wholenet.data.classes import classes_from_dict, classes_to_dict
 from wholenet.data.pixels import MEAN, PHOTO, STD, Pixels
 from wholenet.data.sample import Classes
@@ -60,6 +61,17 @@ class TrainedModel:
         """
         self.pixels.check(image)
         return image_logits(self.folded, image, self.device, self.pixels).float().cpu().numpy()
+
+    def at_zoom(self, zoom: float) -> TrainedModel:
+        """This network, which sees images at another ``zoom``: resized to so many times their size, in [0.1, 1], before
+        it answers, and the answer back after that.
+
+        Raises:
+            ValueError: if it is out of bounds.
+        """
+        own = self.network
+        network = Supernet(own.net, own.arch, replace(own.spec, zoom=check("zoom", zoom, PredictionZoom)))
+        return replace(self, network=network.train(own.training))
 
     @cached_property
     def folded(self) -> nn.Module:
