@@ -554,7 +554,7 @@ def test_the_command_line_trains_a_task_of_ones_own_and_goes_on(npz, tmp_path, c
         (["fit", *options, "--out", "x"], "give the data: `wholenet fit DATA --task waves`"),
         (["fit", str(npz), "--task", "wave", "--out", "x"], "unknown task 'wave'; did you mean 'waves'"),
         (["predict", "run", str(npz), "--out", "x"], "of the task 'waves'"),
-        (["export", "run", "--out", "x.onnx"], "this is for a segmentation model"),
+        (["export", "run", "--out", "x.onnx"], "this one is of the task 'waves'"),
         (["info", "waves"], "'waves' cannot be counted on an image"),
     ):
         with pytest.raises(SystemExit):

@@ -17,10 +17,11 @@ import wholenet.run as run_module
 from run_files import TIMED, checkpoint
 from two_processes import draw_nothing, stopping_after, watch_writing
 from wholenet import parallel
-from wholenet.cells import best_of, retrain, search, selection
+from wholenet.cells import best_of, retrain, search
 from wholenet.cells.prepare import prepare_labels
 from wholenet.cli import main
 from wholenet.run import train
+from wholenet.search import perturbation_selection
 from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.early_stopping import RULES, StoppingRule
@@ -121,7 +122,7 @@ def whole_run(name: str, data: Path, out: Path) -> dict:
         patch.setitem(METHODS._known, several.name, replace(several, searches=several.searches[::3]))
         for module in (search, retrain):
             patch.setattr(module, "create_model", in_float64)
-        patch.setattr(selection, "select", two_of_the_edges)
+        patch.setattr(perturbation_selection, "select", two_of_the_edges)
         patch.setattr(best_of, "equal_time_epochs", lambda _records: 2)
         patch.setattr(
             search, "_ends_of_spectrum", lambda *at: {"eigenvalue": 2.0 ** at[-1].epoch, "lowest_eigenvalue": 0.0}

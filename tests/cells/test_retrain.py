@@ -107,7 +107,10 @@ def test_from_a_folder_to_a_table_of_classes_in_the_shell(patches, tmp_path, cap
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("fit", "PATCHES", "--out", "OUT", "--space", "s1", "--method", "two-stage"), "unknown method 'two-stage'"),
+        (
+            ("fit", "PATCHES", "--out", "OUT", "--space", "s1", "--method", "two-stage"),
+            "that is a protocol, not a method",
+        ),
         (("fit", "PATCHES", "--out", "OUT", "--space", "grid", "--method", "pc-darts"), "elsewhere there are"),
         (("fit", "PATCHES", "--out", "OUT", "--relaxation", "sigmoid", "--perturbation", "random"), "sum to 1"),
         (("fit", "PATCHES", "--space", "s1"), "give the data and a folder"),

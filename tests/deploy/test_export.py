@@ -16,11 +16,11 @@ from wholenet.cli import main
 from wholenet.data.detect import open_data
 from wholenet.data.pixels import normalize
 from wholenet.data.sample import Classes
-from wholenet.deploy.export import FORMATS, RANDOM_SIZES, SMALLEST
+from wholenet.deploy.export import FORMATS, RANDOM_SIZES
 from wholenet.deploy.export import export as export_model
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.onnx_check import SEAL
-from wholenet.deploy.onnx_model import METADATA, OnnxModel
+from wholenet.deploy.onnx_model import METADATA, SMALLEST, OnnxModel
 from wholenet.deploy.score import open_for, scores_to_dict
 from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.deploy.tiles import Tiling

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from wholenet.ops import cell_forms
+from wholenet.ops import leaving
 from wholenet.spaces.autodeeplab.genotype import OPERATIONS
 from wholenet.spaces.autodeeplab.subnets import KINDS
 from wholenet.spaces.autodeeplab.trellis import Move
@@ -85,7 +85,7 @@ def test_what_is_left_computes_what_the_whole_does_with_the_rest_at_zero(seed, s
 @pytest.mark.parametrize("removed", [0, 12, 30])
 def test_the_closed_form_counts_the_convolutions_that_run(removed, settings, monkeypatch):
     # Elsewhere 1 x 1 convolutions are products of matrices, as sums of maps are, which are not counted.
-    monkeypatch.setattr(cell_forms, "pointwise", lambda x, weight: F.conv2d(x, weight))
+    monkeypatch.setattr(leaving, "_across", lambda x, weights: F.conv2d(x, torch.cat(weights), groups=len(weights)))
     model = trellis(**settings).eval()
     known = subnets(model.spec)
     left, _ = smaller(known, removed, removed)

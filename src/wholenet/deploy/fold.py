@@ -60,9 +60,9 @@ def without_norms(model: Supernet) -> Supernet:
     """
     some = next(model.net.parameters())
     with torch.no_grad():
-        flat = copy.deepcopy(model).eval().double()
-        flat(flat.net)
-    return flat.to(some.dtype).requires_grad_(False)
+        copied = copy.deepcopy(model).eval().double()
+        flat(copied.net)
+    return copied.to(some.dtype).requires_grad_(False)
 
 
 class Folded(nn.Module):
