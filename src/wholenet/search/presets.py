@@ -37,6 +37,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "crop": "176x240",
             "scale_min": 0.5,
             "scale_max": 1.25,
+            "zoom": 0.79,
             "lr": 0.1,
             "class_balance": 0.5,
             "arch_update": "alternating",
