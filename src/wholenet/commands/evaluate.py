@@ -63,10 +63,12 @@ def evaluate(
     stereo = isinstance(network, TrainedStereo)
     if disparity_scale is not None and not stereo:
         raise ValueError("--disparity-scale is of pairs of images with disparity; this network is for something else")
+    others = (TrainedClassifier, TrainedLanguageModel, TrainedStereo, TrainedOnSamples)
+    if isinstance(network, others) and (tile or overlap is not None or tta or tta_vertical):
+        this = "a classifier" if isinstance(network, TrainedClassifier) else network.what
+        raise ValueError(f"--tile, --overlap and --tta are about masks; this is {this}")
     progress = counted(Console(stderr=True), "scoring")
     if isinstance(network, TrainedClassifier):
-        if tile or overlap is not None or tta or tta_vertical:
-            raise ValueError("--tile, --overlap and --tta are about masks; this is a classifier")
         print(printable(how_read(data, "classification")))
         scores = evaluate(network, data, split, max_megapixels)
         _tell_accuracy(scores, network.classes)
@@ -74,16 +76,12 @@ def evaluate(
         write_json(json, {"accuracy": scores.top1, "per_class": per_class, "images": scores.images})
         return
     if isinstance(network, TrainedLanguageModel | TrainedStereo):
-        if tile or overlap is not None or tta or tta_vertical:
-            raise ValueError(f"--tile, --overlap and --tta are about masks; this is {network.what}")
         own = {"disparity_scale": disparity_scale, "progress": progress} if stereo else {}
         scores = evaluate(network, data, split, max_megapixels, **own)
         print("\n".join(scores.lines()))
         write_json(json, scores.to_dict())
         return
     if isinstance(network, TrainedOnSamples):
-        if tile or overlap is not None or tta or tta_vertical:
-            raise ValueError(f"--tile, --overlap and --tta are about masks; this is of the task {network.task!r}")
         value = evaluate(network, data, split)
         print(network.score.say(value))
         write_json(json, {network.score.name: value})
