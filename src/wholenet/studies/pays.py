@@ -81,6 +81,11 @@ def pays(setting: Setting, pool: Pool) -> Result:
     return _result(setting, base, runs, macs, costs)
 
 
+def _options() -> str:
+    given = {"budget_by": SCORING, **REMOVING}
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in given.items())
+
+
 def _smaller(whole: Spec, config: FitConfig) -> Spec:
     spec, left = begun_with(whole, config, goal_for(whole, config))
     return replace(spec, subnet=left.to_dict())
@@ -143,7 +148,7 @@ def _result(
         x="multiply-adds of the final network, millions",
         y="mIoU, %",
         control=WHOLE,
-        legend="lower right",
+        legend="lower center",
     )
     columns = ["budget", "network", "multiply-adds", "epochs", "cost", "mIoU, %", "searched minus this, points"]
     return Result(
@@ -152,13 +157,14 @@ def _result(
         table=Table(columns, rows),
         values=values,
         notes=[
-            f"Searched: `--budget-by {SCORING}`, one run that ends with that network. At random: the same schedule by "
+            f"Searched: `{_options()}`, one run that ends with that network. At random: the same schedule by "
             "chance (`random`). Narrower: frozen-uniform, fewer channels everywhere from the start (`narrower`). "
             "Shallower: frozen-uniform, as many whole layers as fit, or one that is narrower, too (`shallower`). The "
             "whole network: frozen-uniform, the ceiling.",
             f"Cost: epochs of {base.steps_per_epoch} steps of the whole network that take as long, by steps timed "
             "interleaved in one process. Narrower, shallower and whole networks got as many epochs as the search's "
             "cost pays for; chance got the search's epochs.",
+            f"Images are seen at a zoom of {base.zoom:g}, the middle of what is trained on.",
             "Last column: mean difference paired by seed, with its 95 % interval (Student's t).",
             f"{setting.counted_seeds}, mean ± standard deviation.",
         ],
