@@ -62,7 +62,7 @@ def draw_curves(
     x: str,
     y: str,
     control: str,
-    legend: Literal["lower left", "lower right"],
+    legend: Literal["lower left", "lower center", "lower right"],
     bottom: float | None = None,
 ) -> None:
     """Draw ``curves`` (name -> x and a share over seeds, in per cent) with their standard deviations, ``control`` in
