@@ -9,9 +9,9 @@ Letters: B images, C channels, H x W pixels; K operations, L layers; level i = 0
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from wholenet.spaces.grid import Decoder, Grid, Stem, Transition, level_features
 from wholenet.spaces.links import LEVELS, Edge
 from wholenet.spaces.supernet import Supernet
 
+Flat = TypeVar("Flat", bound=nn.Module)
 IN_ORDER = (nn.Sequential.forward, ConvNorm.forward)
 """Forward passes of sequences that run one layer after the other."""
 NORMS = (BatchNorm, nn.BatchNorm2d)
@@ -42,12 +43,22 @@ def fold(model: Supernet) -> Folded:
     Raises:
         ValueError: if the model is in training mode: it would normalise by the batch, which cannot be folded.
     """
+    return laid_flat(model, Folded)
+
+
+def laid_flat(model: Supernet, kind: Callable[[Any, Tensor, Tensor, float], Flat]) -> Flat:
+    """The network of ``model`` as the ``kind`` of module that is made of a copy of it in float64, of alpha, of beta and
+    of the zoom at which it sees images.
+
+    Raises:
+        ValueError: if the model is in training mode.
+    """
     if model.training:
         raise ValueError("fold takes a model in eval mode, whose BatchNorms are fixed: call model.eval() first")
     some = next(model.net.parameters())
     with torch.no_grad():
         weights = {name: w.double() for name, w in model.arch.scored().items()}
-        folded = Folded(copy.deepcopy(model.net).double(), weights["alpha"], weights["beta"], model.spec.zoom)
+        folded = kind(copy.deepcopy(model.net).double(), weights["alpha"], weights["beta"], model.spec.zoom)
     folded.to(some.device, some.dtype).requires_grad_(False)
     lay_out(folded)
     return folded.eval()

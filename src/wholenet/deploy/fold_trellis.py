@@ -13,7 +13,6 @@ Letters: B images, N blocks, C channels, H x W pixels; P predecessors, F channel
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
@@ -21,9 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wholenet.deploy.fold import conv_of, flat, fused
+from wholenet.deploy.fold import conv_of, flat, fused, laid_flat
 from wholenet.ops.forms import total
-from wholenet.ops.layers import lay_out
 from wholenet.ops.resize import resize
 from wholenet.ops.shares import Dense, Itself, Nothing, Pooled, Separable, Stage, shares_of
 from wholenet.ops.zoom import seen_at
@@ -45,15 +43,7 @@ def fold_trellis(model: Supernet) -> FoldedTrellis:
     Raises:
         ValueError: if the model is in training mode: it would normalise by the batch, which cannot be folded.
     """
-    if model.training:
-        raise ValueError("fold takes a model in eval mode, whose BatchNorms are fixed: call model.eval() first")
-    some = next(model.net.parameters())
-    with torch.no_grad():
-        weights = {name: w.double() for name, w in model.arch.scored().items()}
-        folded = FoldedTrellis(copy.deepcopy(model.net).double(), weights["alpha"], weights["beta"], model.spec.zoom)
-    folded.to(some.device, some.dtype).requires_grad_(False)
-    lay_out(folded)
-    return folded.eval()
+    return laid_flat(model, FoldedTrellis)
 
 
 class FoldedTrellis(nn.Module):
@@ -212,8 +202,6 @@ class Source:
 
 
 RELU, SKIP = nn.ReLU(), nn.Identity()
-RATE = 2
-"""Of the supernet's atrous convolutions."""
 
 
 class FoldedBlock(nn.Module):
@@ -233,14 +221,15 @@ class FoldedBlock(nn.Module):
         self.atrous: list[int] = []
         """Sources of the atrous convolutions."""
         self.separable: list[tuple[int, ...]] = []
-        """Sources of separable convolutions that run side by side, by the number of their stages."""
+        """Sources of separable convolutions that run side by side: those of equal rates, stage by stage."""
         self.stages = nn.ModuleList()
         self._fold(operations)
 
     def _fold(self, operations: Sequence[Weighed]) -> None:
         lasts: list[tuple[Tensor, Tensor | None]] = []  # weight and bias of parts of the last 1 x 1 convolution
         dense: dict[int, list[tuple[Tensor, Tensor]]] = {}
-        chains: dict[int, list[tuple[int, Sequence[Stage], Tensor]]] = {}
+        rates: set[int] = set()
+        chains: dict[tuple[int, ...], list[tuple[int, Sequence[Stage], Tensor]]] = {}
         for source, name, operation, weight in operations:
             one = weight.new_ones(self.width)
             match shares_of(operation):
@@ -257,8 +246,10 @@ class FoldedBlock(nn.Module):
                 case Dense(convolution, norm):
                     own = fused(convolution.weight, norm, weight)
                     dense.setdefault(source, []).append((own.weight, cast(Tensor, own.bias)))
+                    rates.add(_rate(convolution))
                 case Separable(stages):
-                    chains.setdefault(len(stages), []).append((source, stages, weight))
+                    own_rates = tuple(_rate(stage.spatial) for stage in stages)
+                    chains.setdefault(own_rates, []).append((source, stages, weight))
                 case other:
                     raise TypeError(f"operation {name!r} declares {other}, which a block of this space does not fold")
         for many in chains.values():
@@ -267,7 +258,9 @@ class FoldedBlock(nn.Module):
             self.stages.append(layers)
             lasts += own
         self.atrous = list(dense)
-        self.dense = _merged(list(dense.values()))
+        if len(rates) > 1:
+            raise TypeError(f"convolutions of the rates {sorted(rates)} lead into one block, which are not merged")
+        self.dense = _merged(list(dense.values()), rates.pop()) if dense else None
         self.last: nn.Conv2d | None = None
         if lasts:
             weight = torch.cat([part for part, _ in lasts], dim=1)[:, :, None, None]
@@ -301,7 +294,7 @@ def _side_by_side(
         own = [stages[at] for _, stages, _ in chains]
         if at:
             layers.append(RELU)
-        rate = cast(int, own[0].spatial.dilation[0])
+        rate = _rate(own[0].spatial)
         kernel = torch.cat(_padded([stage.spatial.weight for stage in own]))
         margin = rate * (kernel.shape[-1] // 2)
         layers.append(conv_of(kernel, None, padding=margin, dilation=rate, groups=len(kernel)))
@@ -313,14 +306,16 @@ def _side_by_side(
     return nn.Sequential(*layers), [(last.weight.flatten(1), last.bias) for last in lasts]
 
 
-def _merged(convolutions: Sequence[Sequence[tuple[Tensor, Tensor]]]) -> nn.Conv2d | None:
-    """Atrous convolutions, of each source some, as one of all sources side by side."""
-    if not convolutions:
-        return None
+def _rate(layer: nn.Conv2d) -> int:
+    return layer.dilation[0]
+
+
+def _merged(convolutions: Sequence[Sequence[tuple[Tensor, Tensor]]], rate: int) -> nn.Conv2d:
+    """Atrous convolutions of one ``rate``, of each source some, as one of all sources side by side."""
     every = iter(_padded([weight for of_source in convolutions for weight, _ in of_source]))
     weight = torch.cat([total([next(every) for _ in of_source]) for of_source in convolutions], dim=1)
     bias = total([bias for of_source in convolutions for _, bias in of_source])
-    return conv_of(weight, bias, padding=RATE * (weight.shape[-1] // 2), dilation=RATE)
+    return conv_of(weight, bias, padding=rate * (weight.shape[-1] // 2), dilation=rate)
 
 
 def _padded(kernels: Sequence[Tensor]) -> list[Tensor]:
