@@ -295,6 +295,9 @@ def test_presets_are_configs_and_the_papers_is_the_defaults():
     paper = fit_config(data="x", out="y", **PRESETS["paper"])
     assert replace(paper, arch_update="auto") == fit_config(data="x", out="y")
     assert (paper.update, paper.epochs, paper.batch, paper.lr) == ("alternating", 600, 16, 0.003)
+    assert paper.zoom == 1
+    camvid = fit_config(data="x", out="y", **PRESETS["camvid-cpu"])
+    assert camvid.zoom == rules.zoom_for(camvid.scale_min, camvid.scale_max)
 
 
 def test_a_planned_run_keeps_its_plan_goes_on_to_the_bit_and_can_be_made_again(

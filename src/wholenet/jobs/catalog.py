@@ -92,9 +92,8 @@ def task_config(task: str, method: str | None = None, **given: Any) -> TaskConfi
     settings = {name: value for name, value in recipe.items() if name not in options | of_task}
     config["settings"] = {**settings, **config["settings"]}
     config["task_settings"] = {n: v for n, v in recipe.items() if n in of_task} | config["task_settings"]
-    own = (
-        {} if method == "single-stage" else method_called(method).parts
-    )  # of the method itself: a recipe stands below that
+    # Of the method itself: a recipe stands below that.
+    own = {} if method == "single-stage" else method_called(method).parts
     parts = {**grid_parts(method), **ours, **own}
     made = TaskConfig(**with_interval({**parts, **config, "task": task, "method": method}))
     made.check_asked()

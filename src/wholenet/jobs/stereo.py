@@ -47,6 +47,7 @@ from wholenet.report.progress import plain
 from wholenet.run import Scored
 from wholenet.search.config import parse_size
 from wholenet.search.draw import steps_per_epoch
+from wholenet.search.parts import GRADIENTS
 from wholenet.search.run_folder import space_of, spec_of
 from wholenet.search.schedule import Schedule
 from wholenet.search.steps import Loss
@@ -296,7 +297,8 @@ def recipe(given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("genotype") is not None:
         return found | (SMALL_TRAINING if small else FULL_TRAINING)
     found |= SEARCH | (SMALL_SEARCH if small else FULL_SEARCH)
-    through_a_step = str(given.get("gradient")).startswith("second-order")  # of SGD alone
+    gradient = GRADIENTS.get(given.get("gradient", ""))
+    through_a_step = gradient is not None and gradient.unrolls  # of SGD alone
     if given.get("optimizer", "sgd" if through_a_step else None) == "sgd":
         found |= SGD
     if given.get("architecture") == "uniform":

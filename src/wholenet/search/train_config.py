@@ -27,6 +27,7 @@ from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, UPDATES
 from wholenet.search.phases import single_stage
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import OF_EVERY_RUN, SearchConfig
+from wholenet.search.update_config import taken_late
 
 STATISTICS_BATCHES = 32
 """For the statistics of averaged weights; of more they are not better (measured: docs/plans.md)."""
@@ -233,10 +234,7 @@ class TrainConfig(SearchConfig):
         self.check_search(moves_architecture=self.moves_architecture)
         gradient, update = GRADIENTS[self.gradient], UPDATES[self.update]
         if (gradient.ahead and not update.ahead) or (self.gradient != "first-order" and update.one_pass):
-            raise ValueError(
-                f"gradient={self.gradient!r} is of an architecture step before the weight step (DARTS, Alg. 1); use "
-                "arch_update='architecture-first' with it"
-            )
+            raise taken_late(self.gradient)
         if gradient.unrolls and self.optimizer != "sgd":
             raise ValueError(
                 f"gradient={self.gradient!r} looks through a step of SGD, and the weights are moved by "

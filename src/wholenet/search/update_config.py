@@ -26,7 +26,12 @@ def check_update(config: CellConfig) -> None:
             "perturbation='none' with it"
         )
     if not update.one_pass and gradient.ahead and not update.ahead:
-        raise ValueError(
-            f"gradient={config.gradient!r} is of an architecture step before the weight step (DARTS, Alg. 1); use "
-            "arch_update='architecture-first' with it"
-        )
+        raise taken_late(config.gradient)
+
+
+def taken_late(gradient: str) -> ValueError:
+    """The error of an update in which the architecture moves when it is too late for the ``gradient``."""
+    return ValueError(
+        f"gradient={gradient!r} is of an architecture step before the weight step (DARTS, Alg. 1); use "
+        "arch_update='architecture-first' with it"
+    )

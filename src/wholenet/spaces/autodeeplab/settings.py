@@ -8,14 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wholenet.checked import checked
-from wholenet.spaces.sizes import HEAD, Filters, Head
+from wholenet.spaces.sizes import HEAD, Filters, Head, Layers
 
 Transitions = Literal["outgoing", "incoming"]
 """Which moves compete: those out of a node (the paper: a walk from the stem), or those into one (the seed paper: a walk
 from the end)."""
 MAX_BLOCKS = 20
 """A file that claims a billion would have us build them."""
-Layers = Annotated[int, Field(ge=1, le=100)]
 Blocks = Annotated[int, Field(ge=1, le=MAX_BLOCKS)]
 Kept = Annotated[float, Field(gt=0, le=1)]
 

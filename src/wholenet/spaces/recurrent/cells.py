@@ -19,9 +19,8 @@ from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.norms import BatchNorm
 from wholenet.ops.statistics import counted_step
 from wholenet.spaces.recurrent.genotype import CHOSEN, NONE, RecurrentGenotype, rows
+from wholenet.spaces.recurrent.settings import INITIAL
 
-INITIAL = 0.04
-"""Matrices begin uniform within this of zero (DARTS' code)."""
 FUNCTIONS = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid, "identity": lambda x: x}
 
 

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet.ops.draws import drawn_for_all
-from wholenet.spaces.recurrent.cells import INITIAL, Cell, uniform
+from wholenet.spaces.recurrent.cells import Cell, uniform
 from wholenet.spaces.recurrent.fused import FusedCell
+from wholenet.spaces.recurrent.settings import INITIAL
 from wholenet.spaces.recurrent.window import Reading, Window
 
 

@@ -13,7 +13,8 @@ MOST_NODES = 50
 Units = Annotated[int, Field(ge=1, le=16_384)]
 Nodes = Annotated[int, Field(ge=1, le=MOST_NODES)]
 Range = Annotated[float, Field(gt=0, le=10)]
-EMBEDDING_RANGE = 0.04
+INITIAL = 0.04
+"""Matrices begin uniform within this of zero (DARTS' code)."""
 
 
 @checked
@@ -26,7 +27,7 @@ class RecurrentSettings:
     """Of the search cell, after the first, which joins input and state; a discrete cell has as many as its genotype."""
     hidden: Units | None = None
     """Units inside an LSTM or a GRU; default: as many as give it the parameters of a cell."""
-    embedding_range: Range = EMBEDDING_RANGE
+    embedding_range: Range = INITIAL
     """The embedding begins uniform within this of zero: DARTS' code; AWD-LSTM's has 0.1, with which all cells learn
     faster at first."""
     drop_words: BelowOne = 0.0

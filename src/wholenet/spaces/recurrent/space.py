@@ -17,7 +17,7 @@ from wholenet.spaces.recurrent.genotype import (
     genotype_from_dict,
 )
 from wholenet.spaces.recurrent.net import RecurrentNet
-from wholenet.spaces.recurrent.settings import EMBEDDING_RANGE, RecurrentSettings
+from wholenet.spaces.recurrent.settings import INITIAL, RecurrentSettings
 from wholenet.spaces.recurrent.window import Window
 from wholenet.spaces.space import Facts, GenotypeKind, Space
 
@@ -51,7 +51,7 @@ RECURRENT = Space(
     settings=RecurrentSettings,
     build=_build,
     tasks=("language",),
-    added={"embedding_range": EMBEDDING_RANGE},
+    added={"embedding_range": INITIAL},
     genotype=GenotypeKind(genotype_from_dict, decode=decode, published=PUBLISHED),
     # A word costs the same wherever it stands.
     example=lambda image: Window(torch.zeros(1, 1, dtype=torch.int64, device=image.device)),
