@@ -28,6 +28,7 @@ from wholenet.search.config import fit_config
 from wholenet.search.config_files import read_config
 from wholenet.search.presets import PRESETS
 from wholenet.search.protocols import plan_phases
+from wholenet.studies.setting import SCALES
 
 pytestmark = pytest.mark.usefixtures("sliver")
 
@@ -296,8 +297,9 @@ def test_presets_are_configs_and_the_papers_is_the_defaults():
     assert replace(paper, arch_update="auto") == fit_config(data="x", out="y")
     assert (paper.update, paper.epochs, paper.batch, paper.lr) == ("alternating", 600, 16, 0.003)
     assert paper.zoom == 1
-    camvid = fit_config(data="x", out="y", **PRESETS["camvid-cpu"])
-    assert camvid.zoom == rules.zoom_for(camvid.scale_min, camvid.scale_max)
+    for options in (PRESETS["camvid-cpu"], SCALES["cpu"]):
+        short = fit_config(data="x", out="y", **options)
+        assert short.zoom == rules.zoom_for(short.scale_min, short.scale_max)
 
 
 def test_a_planned_run_keeps_its_plan_goes_on_to_the_bit_and_can_be_made_again(
