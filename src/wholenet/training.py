@@ -28,8 +28,7 @@ from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
 from wholenet.search.draw import augments_on_device, batch_of_all
 from wholenet.search.loggers import check_loggers
-from wholenet.search.phases import single_stage
-from wholenet.search.protocols import PROTOCOLS, plan_phases
+from wholenet.search.protocols import PROTOCOLS, plan_phases, search_phases
 from wholenet.search.removal import check_phases, goal_for
 from wholenet.search.run_folder import RunFolder, check_space, space_of, spec_of
 from wholenet.search.same_data import check_same, data_of
@@ -205,7 +204,7 @@ def _train_all(run: RunFolder, data: Data, device: torch.device, console: Consol
 def _search_and_decode(run: RunFolder, data: Data, device: torch.device, console: Console) -> None:
     """The first stage of a two-stage run: warm-up and search alone, for as long as single-stage would; then the cut."""
     config = run.config
-    phases = single_stage(config.epochs, config.warmup_share, config.search_share)
+    phases = search_phases(config)
     searched = phases[1].end
     search_config = config.single_stage(
         out=str(run.search),

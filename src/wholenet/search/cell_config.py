@@ -37,6 +37,8 @@ from wholenet.search.edge_config import check_edges
 from wholenet.search.loggers import check_loggers
 from wholenet.search.methods import METHODS, method_called
 from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, SELECTIONS
+from wholenet.search.phases import Phase, epochs_that_move, in_words
+from wholenet.search.protocols import PROTOCOLS, SEARCH, check_control, phases_by
 from wholenet.search.pruning_config import check_pruning
 from wholenet.search.search_config import RunConfig, SearchConfig, with_interval
 from wholenet.search.stages import check_stages, following_fields
@@ -180,11 +182,13 @@ class CellConfig(SearchConfig, ClassifierConfig):
     epochs_before: CountOrNone = 0
     """Of dots: epochs of the first search; likewise."""
 
-    protocol: Literal["search", "single-stage", "two-stage"] = "search"
-    """Search for a genotype; or keep the supernet as the final classifier; or search, and train what was found from
-    scratch in OUT/retrained, for `retrain_epochs`, as large as the search's network."""
+    protocol: str = SEARCH
+    """Search for a genotype (search); or keep the supernet as the final classifier (single-stage); or search, and train
+    what was found from scratch in OUT/retrained, for `retrain_epochs`, as large as the search's network (two-stage); or
+    one that was registered."""
     control: bool = False
-    """Single-stage: also train the frozen-uniform control for the same time, in OUT/control, and report both."""
+    """Where the supernet is kept: also train the frozen-uniform control for the same time, in OUT/control, and report
+    both."""
     warmup_share: Share = 0.0
     """Share of the epochs before the architecture moves."""
     search_share: Share = 1.0
@@ -237,35 +241,54 @@ class CellConfig(SearchConfig, ClassifierConfig):
         check_update(self)
         if self.stopping != "none":
             self._check_stopping()
-        if self.protocol != "search" and METHODS[self.method].searches:
+        self._check_protocol()
+        if self.protocol != SEARCH and METHODS[self.method].searches:
             raise ValueError(
                 f"method {self.method!r} compares the genotypes of several searches, which is protocol='search'; train "
                 f"the one that it keeps with `wholenet retrain`"
             )
-        if self.control and self.protocol != "single-stage":
-            raise ValueError(
-                f"control=True compares trained supernets, and protocol={self.protocol!r} leaves a genotype: use "
-                "protocol='single-stage', or compare with random genotypes (study robust-darts)"
-            )
-        if self.control and (self.architecture == "uniform" or (not self.warmup_share and self.search_share == 1)):
-            raise ValueError(
-                "control=True needs a run that searches, and epochs that leave the architecture alone to measure their "
-                "time by: give architecture='learned' and a warmup_share above 0"
-            )
         if self.sampling == "random":
-            needed = {"protocol": "search", "perturbation": "none", "regularizer": "none", "selection": "strength"}
+            needed = {"protocol": SEARCH, "perturbation": "none", "regularizer": "none", "selection": "strength"}
             needed |= {"edge_weights": False, "relaxation": "softmax"}
             if other := [name for name, value in needed.items() if getattr(self, name) != value]:
                 raise ValueError(
                     f"sampling='random' learns nothing about the architecture, so {other[0]}="
                     f"{getattr(self, other[0])!r} would do nothing; leave it out"
                 )
-        if self.moves_architecture and (self.warmup_share == 1 or self.search_share == 0):
+        if self.moves_architecture and not epochs_that_move(self.phases):
             raise ValueError(
-                f"warmup_share={self.warmup_share} and search_share={self.search_share} leave no epoch to search in; "
-                "for a control give architecture='uniform'"
+                f"the phases {in_words(self.phases)} leave no epoch to search in; raise search_share, or for a control "
+                "give architecture='uniform'"
             )
         _ = self.following  # what is wrong with it is said before the first one begins
+
+    def _check_protocol(self) -> None:
+        known = None if self.protocol == SEARCH else PROTOCOLS.called(self.protocol, also=(SEARCH,))
+        if known is not None and known.shrinks:
+            raise ValueError(
+                f"protocol={self.protocol!r} takes units away from a trained network, and space {self.space!r} has "
+                f"none that go; give one of {SEARCH}, single-stage, two-stage"
+            )
+        if not self.control:
+            return
+        if not self.keeps_supernet:
+            raise ValueError(
+                f"control=True compares trained supernets, and protocol={self.protocol!r} leaves a genotype: use "
+                "protocol='single-stage', or compare with random genotypes (study robust-darts)"
+            )
+        if self.architecture == "uniform":
+            raise ValueError("control=True with architecture='uniform' would train the control twice; drop one of them")
+        check_control(self.phases)
+
+    @property
+    def keeps_supernet(self) -> bool:
+        """Whether the supernet is the final classifier; otherwise a genotype is what a run leaves."""
+        return self.protocol != SEARCH and not PROTOCOLS[self.protocol].retrains
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Of the search: where it is for a genotype, those of single-stage."""
+        return phases_by(self.protocol if self.keeps_supernet else "single-stage", self)
 
     @property
     def following(self) -> CellConfig | None:
@@ -274,10 +297,10 @@ class CellConfig(SearchConfig, ClassifierConfig):
         return None if fields is None else dataclasses.replace(self, **fields)
 
     def _check_stopping(self) -> None:
-        if self.after_stopping == "stop" and (self.protocol == "single-stage" or self.selection != "strength"):
+        if self.after_stopping == "stop" and (self.keeps_supernet or self.selection != "strength"):
             raise ValueError(
-                f"stopping={self.stopping!r} ends a search with a genotype chosen by strength; it goes neither with "
-                "protocol='single-stage' nor with another selection"
+                f"stopping={self.stopping!r} ends a search with a genotype chosen by strength; it goes neither with a "
+                f"supernet that is kept (protocol={self.protocol!r}) nor with another selection"
             )
         least, quickest = EARLY_STOPPING[self.stopping].least(), EARLY_STOPPING["paper"].least()
         if self.epochs < least:
