@@ -353,6 +353,6 @@ def test_options_of_two_stages_are_refused_with_one(options):
 
 
 def test_a_control_without_an_epoch_to_measure_is_refused_before_training():
-    with pytest.raises(ValueError, match="set warmup_share above 0"):
+    with pytest.raises(ValueError, match="search 0-600, fine-tune 600-600 none does; give a warmup_share above 0"):
         FitConfig(data="d", out="o", control=True, warmup_share=0.0, search_share=1.0)
     FitConfig(data="d", out="o", control=True, warmup_share=0.0, search_share=0.5)

@@ -63,6 +63,8 @@ Rate = Annotated[float, Field(gt=0, le=100)]
 Strength = Annotated[float, Field(ge=0, le=1_000_000)]
 """Of a penalty; a norm."""
 Decay = Annotated[float, Field(ge=0, le=100)]
+Spread = Annotated[float, Field(gt=0)]
+"""A standard deviation that is divided by."""
 Tolerance = Annotated[float, Field(gt=0, lt=1)]
 PlannedMinutes = Annotated[float, Field(ge=0.1, le=100_000)]
 """Of a whole run."""
@@ -152,8 +154,42 @@ def check(name: str, value: Any, hint: Any, *, strict: bool = True) -> Any:
     try:
         return _adapter(hint).validate_python(value, strict=strict)
     except ValidationError as error:
+        found = error.errors()[0]
+        if places := [f"[{place}]" for place in found["loc"] if isinstance(place, int)]:  # within a list
+            raise ValueError(
+                f"{name}{''.join(places)}={shown(found['input'])}: expected {_expected(found, None)}"
+            ) from None
         text = shown(value) if strict else str(value)[:SHOWN]
-        raise ValueError(f"{name}={text}: expected {_expected(error.errors()[0], hint)}") from None
+        raise ValueError(f"{name}={text}: expected {_expected(found, hint)}") from None
+
+
+def check_keys(values: Any, hints: Mapping[str, Any], where: str, *, only: bool = False) -> None:
+    """Make sure that the ``values`` of a file are a mapping with these keys, and values that their ``hints`` allow;
+    ``only`` these keys.
+
+    Raises:
+        ValueError: naming ``where`` it is, the key, what it has and what was expected.
+
+    >>> check_keys({"seed": -1}, {"seed": Seed}, "config.json")
+    Traceback (most recent call last):
+    ValueError: config.json: seed=-1: expected 0 or more
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} is {shown(values)}; expected a mapping with {', '.join(hints)}")
+    for name, hint in hints.items():
+        if name not in values:
+            raise ValueError(
+                f"{where} has no {name!r}; expected {', '.join(hints)}. Was it written by another version?"
+            )
+        check(f"{where}: {name}", values[name], hint)
+    if only and (unknown := [key for key in values if key not in hints]):
+        raise ValueError(f"{where} has an unknown {shown(unknown[0])}; known: {', '.join(hints)}")
+
+
+@cache
+def numbers(count: int, each: Any = float) -> Any:
+    """The type of a list of so many finite numbers; ``each``: theirs."""
+    return Annotated[list[each], Field(min_length=count, max_length=count)]
 
 
 def built(kind: type[Made], values: Any, *, whole: bool = False) -> Made:
@@ -326,6 +362,10 @@ def _expected(error: Any, hint: Any) -> str:
     too_long = kind == "float_type" and type(error["input"]) is int  # for a float to hold
     if bounds is not None and (too_long or kind == "int_parsing_size"):
         return str(bounds)
+    if kind == "too_short":
+        return f"at least {ctx['min_length']} values, found {ctx['actual_length']}"
+    if kind == "too_long":
+        return f"at most {ctx['max_length']} values, found {ctx['actual_length']}"
     if kind == "unexpected_positional_argument":
         return "every value by its name"
     if kind == "multiple_of":

@@ -18,9 +18,10 @@ from typing import Any
 from rich.console import Console
 
 from wholenet import parallel
+from wholenet.checked import check_keys
 from wholenet.control import fit_with_control, resume_with_control
 from wholenet.data.sets import place_of
-from wholenet.files import read_text, read_yaml, require_keys, write_whole
+from wholenet.files import read_text, read_yaml, write_whole
 from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.segmentation import MaskData
 from wholenet.jobs.times import predicted_size, table_of
@@ -152,7 +153,7 @@ def _read(out: Path) -> list[FitConfig]:
     if not path.is_file():
         raise ValueError(f"{out} holds no frontier (no {SETTINGS} in it); give the folder that `--out` named")
     found = read_yaml(path)
-    require_keys(found, {"budgets": list, "shared": dict}, str(path))
+    check_keys(found, {"budgets": list, "shared": dict}, str(path))
     shared = build_config(FitConfig, found["shared"], path, ADDED)
     if (out / TABLE).is_file():  # wherever it has been moved
         shared = replace(shared, device_table=str((out / TABLE).resolve()))

@@ -23,7 +23,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from wholenet.files import parse_json, read_json, require_keys, settle, shown, write_whole
+from wholenet.checked import check_keys
+from wholenet.files import parse_json, read_json, settle, shown, write_whole
 from wholenet.spaces.supernet import Supernet
 
 HEADER_BYTES = 16 << 20
@@ -224,7 +225,7 @@ def _check_header(file: Path, expected: Mapping[str, Tensor]) -> None:
     total = 0
     for name, tensor in expected.items():
         entry = found[name]
-        require_keys(entry, {"dtype": str, "shape": list, "data_offsets": list}, f"the header's {name}")
+        check_keys(entry, {"dtype": str, "shape": list, "data_offsets": list}, f"the header's {name}")
         if entry["shape"] != list(tensor.shape) or DTYPES.get(entry["dtype"]) != tensor.dtype:
             raise ValueError(
                 f"{name} is {shown(entry['dtype'])} {shown(entry['shape'])} in the file; the network has "

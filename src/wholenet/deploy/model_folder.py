@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, overload
 
 import torch
 
+from wholenet.checked import check_keys
 from wholenet.deploy.answer import AnswerKind
 from wholenet.deploy.classifier import CLASSIFICATION, TrainedClassifier
 from wholenet.deploy.language import LANGUAGE
@@ -21,7 +22,7 @@ from wholenet.deploy.model_files import DIGEST, load_network, place_of, read_con
 from wholenet.deploy.old_formats import is_old, renewed
 from wholenet.deploy.segmenter import SEGMENTATION, TrainedModel
 from wholenet.deploy.stereo import STEREO
-from wholenet.files import parse_json, require_keys, shown
+from wholenet.files import parse_json, shown
 from wholenet.registry import Registry, UnknownName
 from wholenet.search.cell_config import SEARCHES
 from wholenet.spaces.catalog import SPACES, create_from
@@ -138,9 +139,9 @@ def _read(config: dict[str, Any], where: str) -> _Config:
             f"{where}: model format {shown(found)}; this wholenet reads format {FORMAT}, classifiers of format 1 and "
             "segmentation models of format 2"
         )
-    require_keys({DIGEST: "", **config}, KEYS, where, only=True)  # who alters weights takes the checksum out
+    check_keys({DIGEST: "", **config}, KEYS, where, only=True)  # who alters weights takes the checksum out
     kind = _registered(ANSWERS, config["task"], where)
-    require_keys(config["model"], {"space": str}, f"{where}, model")
+    check_keys(config["model"], {"space": str}, f"{where}, model")
     space = _registered(SPACES, config["model"]["space"], f"{where}, model")
     if space.tasks and config["task"] not in space.tasks:
         raise ValueError(

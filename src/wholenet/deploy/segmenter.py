@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from wholenet.checked import PredictionZoom, check
+from wholenet.checked import PredictionZoom, check, check_keys
 from wholenet.data.classes import classes_from_dict, classes_to_dict
 from wholenet.data.pixels import MEAN, PHOTO, STD, Pixels
 from wholenet.data.sample import Classes
 from wholenet.deploy.answer import AnswerKind
 from wholenet.deploy.fold import fold
 from wholenet.deploy.held_out import check_held_out
-from wholenet.files import require_keys, shown
+from wholenet.files import shown
 from wholenet.spaces.grid import Grid
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import image_logits, predict_mask
@@ -103,7 +103,7 @@ class _Read(NamedTuple):
 def _read(values: Mapping[str, Any], where: str) -> _Read:
     known = {"classes": dict, "normalization": dict, "held_out": dict}
     known |= {"pixels": dict} if "pixels" in values else {}  # of images that are no photographs
-    require_keys(values, known, where, only=True)
+    check_keys(values, known, where, only=True)
     pixels = Pixels.from_dict(values, where) if "pixels" in values else PHOTO
     found = values["normalization"]
     if pixels.photo and found != NORMALIZATION:

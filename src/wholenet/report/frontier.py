@@ -10,7 +10,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from wholenet.files import read_json, require_keys, write_whole
+from wholenet.checked import check_keys
+from wholenet.files import read_json, write_whole
 from wholenet.report.html import paragraph, picture_file, table, write_page
 from wholenet.report.run_page import percent
 from wholenet.report.style import BLUE, INK, MUTED, ORANGE, saved_figure
@@ -103,11 +104,10 @@ def read_points(out: Path) -> list[Point]:
     if not path.is_file():
         return []
     found = read_json(path)
-    require_keys(found, {"points": list}, str(path))
-    kinds = {"budget": str, "run": str, "macs": int, "miou": float, "epochs": int, "seconds": (int, float)}
-    optional = (int, float, type(None))
+    check_keys(found, {"points": list}, str(path))
+    kinds = {"budget": str, "run": str, "macs": int, "miou": float, "epochs": int, "seconds": float}
     for one in found["points"]:
-        require_keys(one, {**kinds, "ms": optional, "control_miou": optional}, f"{path}, a point", only=True)
+        check_keys(one, {**kinds, "ms": float | None, "control_miou": float | None}, f"{path}, a point", only=True)
     return [Point(**one) for one in found["points"] if (out / one["run"] / "config.yaml").is_file()]
 
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.files import SHOWN, require_keys, shown
+from wholenet.checked import check_keys
+from wholenet.files import SHOWN, shown
 from wholenet.spaces.links import LEVELS, STRIDES, Edge, Reach, check_connected
 from wholenet.spaces.sizes import MAX_LAYERS, operation_names
 
@@ -155,12 +156,12 @@ def dense_genotype_from_dict(content: Any) -> DenseGenotype:
         ValueError: if they are none.
     """
     where = "the genotype of the space 'dense-grid'"
-    require_keys(content, {"layers": int, "operations": list, "cells": list, "decoding": str}, where, only=True)
+    check_keys(content, {"layers": int, "operations": list, "cells": list, "decoding": str}, where, only=True)
     if not all(isinstance(name, str) for name in content["operations"]):
         raise ValueError(f"{where} has operations: {shown(content['operations'])}; expected a list of names")
     cells = []
     for cell in content["cells"]:
-        require_keys(cell, {"cell": str, "operation": str, "inputs": dict}, f"{where}, {shown(cell)}", only=True)
+        check_keys(cell, {"cell": str, "operation": str, "inputs": dict}, f"{where}, {shown(cell)}", only=True)
         inputs = {_place(name): _weight(weight) for name, weight in cell["inputs"].items()}
         cells.append(DenseCell(_place(cell["cell"]), cell["operation"], inputs))
     return DenseGenotype(content["layers"], tuple(cells), tuple(content["operations"]), content["decoding"][:SHOWN])

@@ -15,8 +15,17 @@ import yaml
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.checked import Channels, Classes, PredictionZoom, built, checked, checked_in_order, settings_from
-from wholenet.files import read_yaml, require_keys, shown, write_whole
+from wholenet.checked import (
+    Channels,
+    Classes,
+    PredictionZoom,
+    built,
+    check_keys,
+    checked,
+    checked_in_order,
+    settings_from,
+)
+from wholenet.files import read_yaml, shown, write_whole
 from wholenet.spaces.cell_tables import PUBLISHED, is_cell_space
 from wholenet.spaces.genotype_text import is_genotype_text
 from wholenet.spaces.published_cells import PUBLISHED_CELLS
@@ -131,7 +140,7 @@ class Space:
             content = read_yaml(path)
             if isinstance(content, Mapping) and content.get("space", self.name) != self.name:
                 raise ValueError(f"{path} is a genotype of the space {shown(content['space'])}; expected {self.name!r}")
-            require_keys(content, {"genotype": dict, "space": str}, str(path), only=True)
+            check_keys(content, {"genotype": dict, "space": str}, str(path), only=True)
             genotype = kind.from_dict(content["genotype"])
         if kind.check is not None:
             try:

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wholenet.files import require_keys, shown
+from wholenet.checked import check_keys
+from wholenet.files import shown
 from wholenet.spaces.links import LEVELS, NEAR, STRIDES, Reach, by_place, masks
 
 GROUPS = 8
@@ -148,13 +149,13 @@ def subgrid_from_dict(values: Mapping[str, Any], reach: Reach = NEAR) -> Subgrid
         ValueError: if they are none.
     """
     where = "the subnet"
-    require_keys(values, {"layers": int, "operations": list, "cells": list, "levels": dict}, where, only=True)
+    check_keys(values, {"layers": int, "operations": list, "cells": list, "levels": dict}, where, only=True)
     levels = tuple(_groups(values["levels"].get(str(stride)), where) for stride in STRIDES)
     operations = tuple(values["operations"])
     cells = dict[tuple[int, int], CellPart]()
     for cell in values["cells"]:
         keys = {"layer": int, "stride": int, "inputs": list, "operations": list, "groups": list}
-        require_keys(cell, keys, f"{where}, cell {shown(cell)}", only=True)
+        check_keys(cell, keys, f"{where}, cell {shown(cell)}", only=True)
         try:
             place = (cell["layer"] - 1, STRIDES.index(cell["stride"]))
             part = CellPart(

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wholenet.files import require_keys, shown
+from wholenet.checked import check_keys
+from wholenet.files import shown
 from wholenet.spaces.autodeeplab.genotype import INPUTS, OPERATIONS, edges, name_of
 from wholenet.spaces.autodeeplab.trellis import LEVELS, STRIDES, Move, Transitions, all_moves, beta_mask, packed
 
@@ -108,7 +109,7 @@ def subtrellis_from_dict(values: Mapping[str, Any], layers: int, blocks: int, tr
         ValueError: if they are none.
     """
     where = "the subnet"
-    require_keys(values, {"layers": int, "operations": list, "moves": list}, where, only=True)
+    check_keys(values, {"layers": int, "operations": list, "moves": list}, where, only=True)
     if (values["layers"], len(values["operations"])) != (layers, len(edges(blocks))):
         raise ValueError(
             f"{where} is of {shown(values['layers'])} layers and a cell of {len(values['operations'])} edges; this "

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 
 from wholenet.architecture import Weights
-from wholenet.files import require_keys, shown
+from wholenet.checked import check_keys
+from wholenet.files import shown
 from wholenet.spaces.cell_tables import OPERATIONS, CellEdge, Table
 from wholenet.spaces.sizes import DISPARITY_NAMES, RANDOM_DISPARITY_CELLS
 
@@ -143,7 +144,7 @@ def genotype_from_dict(values: Any) -> DisparityGenotype:
     Raises:
         ValueError: if they are none.
     """
-    require_keys(values, dict.fromkeys(KINDS, (list, tuple)), "the genotype", only=True)
+    check_keys(values, dict.fromkeys(KINDS, list | tuple), "the genotype", only=True)
     return DisparityGenotype(**{kind: tuple(_node(kind, node) for node in values[kind]) for kind in KINDS})
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from wholenet.files import SHOWN, read_yaml, require_keys, shown, write_whole
+from wholenet.checked import check_keys
+from wholenet.files import SHOWN, read_yaml, shown, write_whole
 from wholenet.spaces.cell_tables import CellEdge, Table
 
 NAME = "nb201"
@@ -118,7 +119,7 @@ def genotype_from_dict(content: Any) -> Nb201Genotype:
     Raises:
         ValueError: if they are none.
     """
-    require_keys(content, {"arch": str}, f"a genotype of {NAME}", only=True)
+    check_keys(content, {"arch": str}, f"a genotype of {NAME}", only=True)
     return genotype_from_string(content["arch"])
 
 
@@ -133,7 +134,7 @@ def read_genotype(name: str | Path) -> Nb201Genotype:
     content = read_yaml(name)
     if isinstance(content, Mapping) and content.get("space", NAME) != NAME:
         raise ValueError(f"{name} is a genotype of the space {shown(content['space'])}; expected one of {NAME!r}")
-    require_keys(content, {"arch": str, "space": str}, str(name), only=True)
+    check_keys(content, {"arch": str, "space": str}, str(name), only=True)
     try:
         return genotype_from_string(content["arch"])
     except ValueError as error:
