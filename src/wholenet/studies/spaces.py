@@ -278,5 +278,5 @@ def _notes(setting: CellSetting, by_verdict: Mapping[str, Sequence[str]], epochs
         f"Searches: {search.cells} cells of {search.channels} channels, {search.epochs} epochs, methods' own parts, "
         f"one length, batch and rate for all. Trainings: {trained.cells} cells of {trained.channels} channels, "
         f"{trained.epochs} epochs; scored on the test split after the last. Each genotype is trained once.",
-        f"{setting.counted_seeds}, mean ± standard deviation.",
+        setting.how_shown,
     ]
