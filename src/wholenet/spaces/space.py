@@ -6,7 +6,8 @@ Letters: G groups, O options of a group.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,12 +133,11 @@ class Space:
             if isinstance(content, Mapping) and content.get("space", self.name) != self.name:
                 raise ValueError(f"{path} is a genotype of the space {shown(content['space'])}; expected {self.name!r}")
             require_keys(content, {"genotype": dict, "space": str}, str(path), only=True)
-            genotype = kind.from_dict(content["genotype"])
+            with _said_of(path):
+                genotype = kind.from_dict(content["genotype"])
         if kind.check is not None:
-            try:
+            with _said_of(path):
                 kind.check(genotype, settings)
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from error
         return genotype
 
     def write_genotype(self, genotype: Any, path: Path) -> None:
@@ -181,6 +181,15 @@ class Space:
         """``settings`` as plain values, as model folders have them; :meth:`settings_of` gives them back."""
         values = asdict(settings)
         return {name: value for name, value in values.items() if name not in self.added or value != self.added[name]}
+
+
+@contextmanager
+def _said_of(path: str | Path) -> Iterator[None]:
+    """Name the file in what goes wrong within the block."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 LATER: Mapping[str, Any] = {"subnet": None, "zoom": 1.0}

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.files import shown
+from wholenet.files import check_words, shown
 from wholenet.spaces.autodeeplab.settings import MAX_BLOCKS, Transitions
 from wholenet.spaces.autodeeplab.trellis import LEVELS, best_path, unpacked
 from wholenet.spaces.sizes import MAX_LAYERS
@@ -65,6 +65,7 @@ class PathGenotype:
     """How it was made; for people to read."""
 
     def __post_init__(self) -> None:
+        check_words(self.decoding, "the genotype's decoding")
         if not 1 <= len(self.path) <= MAX_LAYERS or not 1 <= len(self.cell) <= MAX_BLOCKS:
             raise ValueError(
                 f"the genotype has {len(self.path)} layers and {len(self.cell)} blocks; expected 1 to {MAX_LAYERS} and "
@@ -117,8 +118,6 @@ def genotype_from_dict(content: Any) -> PathGenotype:
         raise ValueError(f"the genotype's path is {shown(path)}; expected levels such as 0 0 1")
     if not isinstance(cell, list | tuple) or not all(isinstance(block, str) for block in cell):
         raise ValueError(f"the genotype's cell is {shown(cell)}; expected a list of blocks")
-    if not isinstance(decoding, str):
-        raise ValueError(f"the genotype's decoding is {shown(decoding)}; expected words")
     return PathGenotype(tuple(map(int, path.split())), tuple(_block(text) for text in cell), decoding)
 
 
