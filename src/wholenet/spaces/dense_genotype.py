@@ -162,7 +162,9 @@ def dense_genotype_from_dict(content: Any) -> DenseGenotype:
     cells = []
     for cell in content["cells"]:
         require_keys(cell, {"cell": str, "operation": str, "inputs": dict}, f"{where}, {shown(cell)}", only=True)
-        inputs = {_place(name): as_weight(of, f"the link from {name}") for name, of in cell["inputs"].items()}
+        inputs = {
+            _place(name): as_weight(of, "the genotype has a link of weight") for name, of in cell["inputs"].items()
+        }
         cells.append(DenseCell(_place(cell["cell"]), cell["operation"], inputs))
     return DenseGenotype(content["layers"], tuple(cells), tuple(content["operations"]), content["decoding"])
 

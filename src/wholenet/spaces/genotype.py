@@ -237,7 +237,7 @@ def _cell(values: Any) -> DiscreteCell:
         raise ValueError(f"a line of the genotype is not {LINE}: it has {shown(unknown[0])}")
     if not isinstance(values["inputs"], Mapping):
         raise ValueError(f"a line of the genotype is not {LINE}: its inputs are {shown(values['inputs'])}")
-    where = "the weight of an input of a cell of the genotype"
+    where = "a cell of the genotype has an input of weight"
     inputs = {_whole("stride", stride): as_weight(weight, where) for stride, weight in values["inputs"].items()}
     if len(inputs) != len(values["inputs"]):
         raise ValueError(f"a cell of the genotype reads a stride twice: {shown(values['inputs'])}; expected it once")

@@ -37,7 +37,7 @@ def as_weight(value: Any, where: str) -> float:
     try:
         return float("" if isinstance(value, bool) else value)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"{where} is {shown(value)}; expected a number above 0") from error
+        raise ValueError(f"{where} {shown(value)}; expected a number above 0") from error
 
 
 @dataclass(frozen=True)

@@ -158,19 +158,10 @@ def decoded_cell(alpha: Tensor) -> tuple[Block, ...]:
 
 
 def decode(
-    weights: Weights, decoding: str, _tau: float, layers: int, transitions: Transitions = "outgoing"
+    weights: Weights, _decoding: str, _tau: float, layers: int, transitions: Transitions = "outgoing"
 ) -> PathGenotype:
     """The genotype of the ``weights`` of a supernet of so many ``layers``: the most probable path, and
-    :func:`decoded_cell`.
-
-    Raises:
-        ValueError: for a decoding that is none of this space's.
-    """
-    if decoding != "best-path":
-        raise ValueError(
-            f"decoding={decoding!r} is of the space 'grid'; a network of space 'autodeeplab' is one path, which "
-            "decoding='best-path' finds"
-        )
+    :func:`decoded_cell`."""
     return PathGenotype(
         best_path(unpacked(weights["beta"].detach().cpu(), layers, transitions), transitions),
         decoded_cell(weights["alpha"]),
