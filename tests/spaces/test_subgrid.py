@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from wholenet.architecture import uniform_weights
-from wholenet.deploy.fold import fold
+from wholenet.deploy.folds import fold
 from wholenet.ops.operations import operations_called
 from wholenet.spaces.catalog import create_from, create_model, shrink, subnets
 from wholenet.spaces.count import macs_as_run
