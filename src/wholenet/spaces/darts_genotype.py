@@ -205,7 +205,7 @@ def read_cell_genotype(name: str | Path, space: str | None = None) -> CellGenoty
             if isinstance(content, Mapping) and "format" in content and "space" not in content:
                 raise ValueError("it has no line `space`, which comes last: the file was cut short, write it again")
             genotype = cell_genotype_from_dict(content)
-            if "found_in" in content:
+            if content.get("found_in") is not None:
                 check_in_space(genotype, content["found_in"], content.get("operations"))
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
@@ -234,7 +234,7 @@ def cell_genotype_from_dict(content: Any) -> CellGenotype:
     if (found := content.get("format", FORMAT)) != FORMAT or type(found) is not int:
         raise ValueError(f"genotype format {shown(found)}; this wholenet reads format {FORMAT}")
     for of_search in ("found_in", "operations"):
-        if not isinstance(content.get(of_search, ""), str):
+        if not isinstance(content.get(of_search), str | None):
             raise ValueError(f"this genotype's {of_search} is {shown(content[of_search])}; expected a text")
     try:
         cells = {
