@@ -502,7 +502,6 @@ def test_an_option_of_another_task_is_refused_with_that_task(capsys, patches):
         (["diagnose", "nowhere", "--tolerance", "0.3"], ["nowhere holds no run"]),
         (["decode", "nowhere", "--out", "x"], ["nowhere holds no model"]),
         (["decode", "nowhere"], ["required: decode.out"]),
-        (["decode", "x", "--out", "y", "--tau", "0.5"], ["--tau is for --decoding threshold alone"]),
         (["decode", "x", "--out", "y", "--decoding", "viterbi"], ["'best-path', 'strongest', 'threshold'"]),
         (["train", "x"], ["'fit', 'retrain', 'evaluate', ", "'diagnose', 'report', 'compare', 'decode'"]),
         ([], ["fit", "evaluate", "predict"]),

@@ -210,6 +210,18 @@ def without_repeats(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
     return dict(pairs)
 
 
+def check_words(value: Any, where: str) -> None:
+    """Make sure that ``value`` is a line for people to read: it may come from anywhere, and is shown on terminals.
+
+    Raises:
+        ValueError: if it is no text, longer than ``SHOWN`` characters, or has control characters.
+    """
+    if not isinstance(value, str) or len(value) > SHOWN or not is_plain(value):
+        raise ValueError(
+            f"{where} is {shown(value)}; expected a text of up to {SHOWN} characters, none of them for control"
+        )
+
+
 def shown(value: object) -> str:
     """A value from a file in a message: cut short where it is long, without control characters."""
     short = _Short()

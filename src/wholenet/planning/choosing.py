@@ -16,7 +16,7 @@ from wholenet.planning import rules
 from wholenet.planning.length import Cost, Length, count
 from wholenet.planning.timing import MORE_TIME, Measured, measure
 from wholenet.search.config import GRID_SETTINGS, FitConfig
-from wholenet.search.memory import ran_out_of_memory, reason_of
+from wholenet.search.memory import TooLarge, ran_out_of_memory, reason_of
 from wholenet.search.phases import single_stage
 from wholenet.search.removal import Goal, goals_for
 from wholenet.search.run_folder import spec_of
@@ -189,7 +189,7 @@ def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: floa
 
     Raises:
         ValueError: if a step of each phase takes longer than ``seconds``.
-        MemoryError: if not even two images do, or the batch was given.
+        TooLarge: if not even two images do, or the batch was given.
     """
     while True:
         try:
@@ -199,7 +199,7 @@ def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: floa
             if not ran_out_of_memory(error):
                 raise
             if "batch" in chosen.given or smaller < 2:  # BatchNorm
-                raise MemoryError(
+                raise TooLarge(
                     f"a batch of {chosen.config.batch} crops of {chosen.config.crop} of the size "
                     f"{chosen.config.size} does not fit into the memory of {device} "
                     f"({reason_of(error)}); give a smaller --batch, --crop or --size, or --recompute"

@@ -96,7 +96,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     Raises:
         DataError: for data that cannot be trained on.
         ValueError: if the length of the run is given too, or the time is too short for a step of each phase.
-        MemoryError: if not even two images fit into memory.
+        TooLarge: if not even two images fit into memory.
     """
     if lengths := [name for name in ("epochs", "steps_per_epoch") if name in given]:
         raise ValueError(f"a plan says how long the run is, and so does {lengths[0]}; leave one of them out")

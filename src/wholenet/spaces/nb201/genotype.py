@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,12 +104,6 @@ def genotype_from_string(text: str) -> Nb201Genotype:
 def is_string(text: str) -> bool:
     """Whether ``text`` is meant as one, right or not: no path begins so."""
     return text.strip().startswith("|")
-
-
-def every_genotype() -> Iterator[Nb201Genotype]:
-    """All 15,625 cells, the last edge's operation changing fastest. The order is ours, not that of the benchmark's
-    numbers, which follow no rule."""
-    return map(Nb201Genotype, itertools.product(OPERATIONS, repeat=len(PAIRS)))
 
 
 def genotype_from_dict(content: Any) -> Nb201Genotype:
