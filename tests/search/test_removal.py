@@ -47,12 +47,13 @@ SMALL |= {"warmup_share": 0.17, "search_share": 0.34, "steps_per_epoch": 3, "val
 
 
 RANDOM = {"budget": "50%", "budget_by": "random"}
+GRADUAL = {"budget": "45%", "budget_by": "saliency-by-kind", "budget_over": 1.0, "budget_units": ",".join(KINDS)}
 
 
 @pytest.fixture(scope="module")
 def run(shallow, discs, tmp_path_factory):
     out = tmp_path_factory.mktemp("budget") / "run"
-    wholenet.fit(discs, out, budget="45%", budget_by="saliency-by-kind", **SMALL)
+    wholenet.fit(discs, out, **GRADUAL, **SMALL)
     return out
 
 
@@ -72,7 +73,7 @@ def test_the_model_costs_no_more_and_is_the_smaller_network(run):
 @pytest.mark.parametrize("stop", [4, 7, 9])
 def test_stopped_in_or_after_a_search_it_comes_to_the_same_to_the_bit(run, discs, tmp_path, stop):
     with stopped_looking(stop):
-        wholenet.fit(discs, tmp_path / "run", budget="45%", budget_by="saliency-by-kind", **SMALL, checkpoint_minutes=0)
+        wholenet.fit(discs, tmp_path / "run", **GRADUAL, **SMALL, checkpoint_minutes=0)
     wholenet.resume(tmp_path / "run")
     assert_equal(checkpoint(tmp_path / "run"), checkpoint(run))
     assert untimed(records(tmp_path / "run")) == untimed(records(run))
@@ -134,7 +135,10 @@ def test_a_diagnosis_is_of_what_is_left(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("by", "others"),
-    [("saliency", "with --budget-by random and with --budget-by narrower."), ("random", "with --budget-by narrower.")],
+    [
+        ("saliency", "with --budget-by random and with --budget-by shallower."),
+        ("random", "with --budget-by shallower."),
+    ],
 )
 def test_it_is_compared_with_other_runs_than_itself(run, tmp_path, by, others):
     shutil.copytree(run, tmp_path / "run")
@@ -143,9 +147,23 @@ def test_it_is_compared_with_other_runs_than_itself(run, tmp_path, by, others):
     assert any(sentence.endswith(f"more runs say: {others}") for sentence in in_words(wholenet.read_run(config.parent)))
 
 
+def test_by_default_width_channels_and_operations_go_after_the_first_epoch_of_the_search(discs, tmp_path):
+    wholenet.fit(discs, tmp_path / "run", budget="45%", **{**SMALL, "epochs": 4})
+    model = wholenet.load(tmp_path / "run").network
+    whole, left = subnets(model.spec).whole(), left_of(model.spec)
+    counts = [subnets(model.spec).count(subnet) for subnet in (whole, left)]
+    assert {kind for kind, n in counts[0].items() if n > counts[1][kind]} == {"operations", "channel groups", "widths"}
+    macs = [record["macs"] for record in records(tmp_path / "run")]
+    assert macs[0] == macs[1] > macs[2] == macs[3] == macs_as_run(model.eval(), 32, 32)
+    config = RunFolder(tmp_path / "run").fit_config
+    assert (config.budget_by, config.budget_over, config.budget_floor) == ("saliency-by-kind", 0.0, 0.25)
+    assert set(config.budget_units.split(",")) == {"width", "channels", "operation"}
+
+
 @pytest.mark.parametrize("architecture", ["learned", "uniform"])
-def test_by_default_the_network_is_narrower_from_the_start(discs, tmp_path, monkeypatch, capsys, architecture):
+def test_a_narrower_network_is_that_from_the_start(discs, tmp_path, monkeypatch, capsys, architecture):
     given = {**SMALL, "epochs": 3, "budget": "45%", "architecture": architecture, "checkpoint_minutes": 0}
+    given["budget_by"] = "narrower"
     wholenet.fit(discs, tmp_path / "run", **given)
     told = capsys.readouterr()
     model = wholenet.load(tmp_path / "run").network
@@ -377,7 +395,7 @@ def test_a_shallower_network_is_that_from_the_start_and_its_control_too(discs, t
         ({"budget": "50%", "protocol": "two-stage"}, "in its own way"),
         ({**RANDOM, "control": True}, "its controls are runs of their own"),
         ({**RANDOM, "ema": 0.9}, "weights of one size"),
-        ({"budget": "9%"}, "the narrowest grid with all cells and edges costs"),
+        ({"budget": "9%", "budget_by": "narrower"}, "the narrowest grid with all cells and edges costs"),
         ({"budget": "50%", "budget_by": "narrower", "budget_over": 0.5}, "about units that are removed"),
         ({**RANDOM, "budget_pressure": 0.1}, "budget_pressure=0.1 is of budget_by='pressed', and this is"),
         ({"budget": "5ms", "budget_by": "narrower"}, "does not go with a budget in ms"),
