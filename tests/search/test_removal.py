@@ -13,11 +13,12 @@ import toy as toy_space
 import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records, stopped_looking, untimed
 from wholenet.architecture import normalized_entropy
+from wholenet.commands.fit import _left
 from wholenet.data.sample import Classes
 from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.diagnostics.verdict import verdict
-from wholenet.report.compare import as_table, compare_runs
+from wholenet.report.compare import as_table, bought, compare_runs
 from wholenet.report.in_words import in_words
 from wholenet.search.budget_config import Amount, parse_budget
 from wholenet.search.config import FitConfig, fit_config
@@ -101,10 +102,31 @@ def test_what_is_left_is_folded_and_exported_as_any_other(tmp_path):
 
 def test_runs_are_compared_by_what_their_networks_cost(run, discs, tmp_path):
     wholenet.fit(discs, tmp_path / "whole", **{**SMALL, "epochs": 3})
-    rows, _ = compare_runs([run, tmp_path / "whole"])
+    rows, tables = compare_runs([run, tmp_path / "whole"])
     assert [row["macs"] for row in rows] == [records(run)[-1]["macs"], None]
     head, cells = as_table(rows)
     assert [row[head.index("multiply-adds")] for row in cells] == [macs_in_words(records(run)[-1]["macs"]), "all"]
+    whole, ours, _ = bought(tables)
+    own, other = (100 * row["miou"] for row in rows)
+    gain = round(own, 1) - round(other, 1)
+    assert whole.endswith(f"the whole network: {other:.1f} % mIoU.")
+    assert f"45% of its multiply-adds (--budget-by saliency-by-kind): {own:.1f} % mIoU" in ours
+    assert ours.endswith("as much as it." if gain == 0 else "more." if gain > 0 else "less.")
+    assert bought(tables[:1]) == bought(tables[1:]) == []
+
+
+def test_in_the_end_it_says_what_is_left_and_what_to_compare_it_with(run):
+    share, others = _left(run)
+    own = records(run)[-1]
+    assert share.split() == [
+        "multiply-adds",
+        "45%",
+        *macs_in_words(own["macs"]).split(),
+        *f"of the whole network's {macs_in_words(own['whole_macs'])}".split(),
+    ]
+    assert "--budget-by random" in others
+    said = " ".join(in_words(wholenet.read_run(run)))
+    assert f"45% of the whole one's {macs_in_words(own['whole_macs'])}" in said
 
 
 def test_a_diagnosis_is_of_what_is_left(run, tmp_path):
