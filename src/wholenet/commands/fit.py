@@ -176,7 +176,8 @@ def _left(path: Path) -> list[str]:
     share, whole = own["macs"] / own["whole_macs"], macs_in_words(own["whole_macs"])
     lines = [f"multiply-adds        {share:5.0%}     {macs_in_words(own['macs'])} of the whole network's {whole}"]
     if not config.control:
-        others = "without --budget" if config.budget_by == "random" else "without --budget and with --budget-by random"
+        chosen = config.removes and config.budget_by != "random"
+        others = f"without --budget{' and with --budget-by random' * chosen}"
         lines.append(f"What that cost, the same run {others} says: `wholenet compare` puts them beside each other")
     return lines
 
