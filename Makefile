@@ -8,9 +8,12 @@ PIP := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --con
 
 .PHONY: demo test lint audit soak learning fuzz-table camvid clean
 
-demo: $(VENV)/demo  ## Train a small network on the built-in scenes, beside its baselines (4 minutes on 2 cores)
-	rm -rf runs/demo
+demo: $(VENV)/demo  ## Train a small network on the built-in scenes, beside its baselines, and half of it (5 minutes on 2 cores)
+	rm -rf runs/demo runs/demo-half runs/demo-half-by-chance
 	$(BIN)/wholenet fit scenes --preset demo --out runs/demo
+	$(BIN)/wholenet fit scenes --preset demo --control false --budget 50% --out runs/demo-half
+	$(BIN)/wholenet fit scenes --preset demo --control false --budget 50% --budget-by random --out runs/demo-half-by-chance
+	$(BIN)/wholenet compare runs/demo runs/demo-half runs/demo-half-by-chance | tail -n 4
 
 test: $(VENV)/test  ## Everything that CI runs: format, lint and types, beside the tests and doctests
 	@echo '$(MAKE) lint runs beside the tests; what it says is shown when it fails, and at the end'

@@ -70,7 +70,9 @@ def read_config(path: Path) -> Any:
     values = read_yaml(path)
     told = values if isinstance(values, dict) else {}
     if "kind" not in told:
-        return build_config(TaskConfig if "task" in told else FitConfig, values, path, ADDED)
+        if "task" in told:
+            return build_config(TaskConfig, values, path, ADDED)
+        return build_config(FitConfig, values, path, ADDED).begun()
     kind = told.pop("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"{path} has kind: {shown(kind)}; expected {' or '.join(KINDS)}")
