@@ -73,7 +73,7 @@ def small(space):
         return settings, facts, None
     weights = create(space, settings, facts).arch()
     if space.genotype.decodes:
-        return settings, facts, space.decode(weights, (*space.genotype.decodings, "best-path")[0], 0.5, settings)
+        return settings, facts, space.decode(weights, None, 0.5, settings)
     table = TABLE if space.name == "nb201" else table_of("darts" if space.name == "dots" else space.name)
     return settings, facts, family_of(space.name).discretize(weights, table)
 
