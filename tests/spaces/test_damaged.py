@@ -73,7 +73,7 @@ def small(space):
         return settings, facts, None
     weights = create(space, settings, facts).arch()
     if space.genotype.decodes:
-        return settings, facts, space.decode(weights, (*space.genotype.decodings, "best-path")[0], 0.5, settings)
+        return settings, facts, space.decode(weights, None, 0.5, settings)
     table = TABLE if space.name == "nb201" else table_of("darts" if space.name == "dots" else space.name)
     return settings, facts, family_of(space.name).discretize(weights, table)
 
@@ -233,6 +233,24 @@ def test_a_damaged_model_config_is_read_as_it_says_or_refused_by_name(each, tmp_
                         if spec.subnet is not None:
                             said["subnet"] = subnets_of(space, settings_read, facts).from_dict(spec.subnet).to_dict()
                         assert says(json.loads(json.dumps(said)), values["model"]), (space.name, at, change)
+
+
+def test_what_a_space_from_outside_makes_of_damage_names_the_file_too(toy, tmp_path):
+    """The one of docs/extending.md looks at nothing itself."""
+    space, file = SPACES["kernels"], tmp_path / "m" / "config.json"
+    settings = space.settings_of({"width": 2, "layers": 1})
+    genotype = space.genotype.from_dict({"chosen": [1]})
+    space.write_genotype(genotype, tmp_path / "g.yaml")
+    for bad in ("{}", "{chosen: 5}", "{chosen: [x]}", "{chosen: [.inf]}", "{chosen: [[]]}"):
+        (tmp_path / "g.yaml").write_text(f"genotype: {bad}\nspace: kernels\n")
+        with pytest.raises(ValueError, match=r"g\.yaml: "):
+            space.read_genotype(tmp_path / "g.yaml", settings)
+    model = create(space, settings, Facts(2), genotype=genotype)
+    save_model(file.parent, "segmentation", model, ANSWER["segmentation"], {})
+    for own in (("model", "settings"), ("model", "genotype")):
+        for at, change, values in damaged(json.loads(file.read_text()), own):
+            file.write_text(json.dumps(values))
+            read_or_named(load_model, file.parent, (at, change))
 
 
 def test_a_config_of_many_more_tensors_than_the_file_has_is_refused_before_it_is_built(tmp_path):

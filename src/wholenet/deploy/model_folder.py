@@ -93,6 +93,10 @@ def load_model(path: str | Path, device: Device = "cpu", *, task: str | None = N
             return create_from(read.spec)
         except ValueError as error:
             raise ValueError(f"{where}, model: {error}") from error
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+            what = f"space {read.spec.space!r} builds no network of these settings and this genotype"
+            told = shown(str(error).partition("\n")[0])
+            raise ValueError(f"{where}, model: {what} ({type(error).__name__}: {told})") from error
 
     network = load_network(build, folder, config).placed(device).eval()
     return read.kind.predictor(network, read.answer, device)
@@ -176,7 +180,7 @@ def _registered(known: Registry[Found], name: str, where: str) -> Found:
 def _card(read: _Config, facts: dict[str, Any]) -> str:
     spec = read.spec
     kind = SPACES[spec.space].genotype
-    genotype = None if spec.genotype is None or kind is None else str(kind.from_dict(spec.genotype))
+    genotype = None if spec.genotype is None or kind is None else str(SPACES[spec.space].genotype_of(spec.genotype))
     about = {"model": spec.model_name, **spec.settings, "relaxation": spec.relaxation, "genotype": genotype, **facts}
     lines = [f"- {name}: {value}" for name, value in about.items() if value is not None and name != "size"]
     return "\n".join([f"# A wholenet {read.kind.model}", "", *lines, *read.kind.card(read.answer), ""])

@@ -145,11 +145,23 @@ class Space:
                 raise ValueError(f"{path} is a genotype of the space {shown(content['space'])}; expected {self.name!r}")
             check_keys(content, {"genotype": dict, "space": str}, str(path), only=True)
             with _said_of(path):
-                genotype = kind.from_dict(content["genotype"])
+                genotype = self.genotype_of(content["genotype"])
         if kind.check is not None:
             with _said_of(path):
                 kind.check(genotype, settings)
         return genotype
+
+    def genotype_of(self, values: Any) -> Any:
+        """The genotype of plain values, which may come from anywhere.
+
+        Raises:
+            ValueError: if they are none, whatever a space from outside raises then.
+        """
+        try:
+            return self._discrete().from_dict(values)
+        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+            why = f"{type(error).__name__}: {shown(str(error))}"
+            raise ValueError(f"{shown(values)} is no genotype of the space {self.name!r} ({why})") from error
 
     def write_genotype(self, genotype: Any, path: Path) -> None:
         """Write what :meth:`read_genotype` reads. The line ``space`` comes last: a file cut short is known by it."""
