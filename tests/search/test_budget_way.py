@@ -56,6 +56,7 @@ def way(**given):
         ({"budget": "50%", "budget_by": "narrower"}, "narrower"),
         ({"budget": "8%", "budget_by": "saliency-by-kind"}, GRADUALLY),  # its kinds alone leave more
         ({"budget": "8%"}, GRADUALLY),  # and so do fewer layers
+        ({"budget": "60%", "size": "medium"}, "shallower"),  # of its channels none go from all of a level
         ({"budget": "20%", "budget_over": 0.5}, (*RECIPE[:2], 0.5, RECIPE[3])),
         ({"budget": "60%", "budget_units": "edge,channels"}, (SCORING, {"edge", "channels"}, *GRADUALLY[2:])),
         ({"budget": "70%", "budget_units": "channels"}, (SCORING, {"channels"}, *RECIPE[2:])),
