@@ -9,6 +9,7 @@ from rich.console import Console
 import wholenet
 from wholenet.frontier import _read
 from wholenet.planning.plan import plan_run
+from wholenet.planning.timing import Measured
 from wholenet.search.budget_way import LINE, settled_budget, with_its_layers
 from wholenet.search.config import fit_config
 from wholenet.search.config_files import read_config, write_config
@@ -138,7 +139,8 @@ def test_a_frontier_says_the_way_of_each_of_its_runs(discs, tmp_path, monkeypatc
     assert {config.budget_by for config in _read(out)} == {"narrower"}
 
 
-def test_a_plan_says_the_way_and_why(discs):
+def test_a_plan_says_the_way_and_why(discs, monkeypatch):
+    monkeypatch.setattr("wholenet.planning.choosing.measure", lambda *_: Measured(0.1, 0.1, 0.1, 2**30))
     given = {"data": str(discs), "size": "nano", "crop": "32x32", "batch": 2, "device": "cpu", "budget": "20%"}
     plan = plan_run(given, 1, Console(quiet=True))
     (choice,) = [choice for choice in plan.chosen if choice.name == "budget_by"]

@@ -101,7 +101,7 @@ def _way(config: FitConfig, spec: Spec) -> tuple[Scoring, str]:
     except ValueError:
         return "saliency-by-kind", f"units are removed: with {fewer} from the start the network costs more"
     if share >= LINE:
-        return by, f"{fewer} from the start, since no {', '.join(KINDS)} whose removal was measured is enough"
+        return by, f"{fewer} from the start, since removing {', '.join(KINDS)} alone does not come to it"
     best = "best" if layers else "fewer layers are best"
     return by, f"{fewer} from the start: {best} below {LINE:.0%} of the whole network, where it was measured"
 
