@@ -45,10 +45,13 @@ fuzz-table: $(VENV)/test  ## What wholenet says of damaged data: docs/data-probl
 	OMP_NUM_THREADS=1 $(BIN)/python tests/data/fuzz.py > docs/data-problems.md.new
 	mv docs/data-problems.md.new docs/data-problems.md
 
-camvid: $(VENV)/demo  ## The CamVid recipe; make camvid DATA=path/to/camvid
+camvid: $(VENV)/demo  ## The CamVid recipe, and half of it; make camvid DATA=path/to/camvid
 	$(BIN)/wholenet fit $(DATA) --preset camvid-cpu --out runs/camvid
+	$(BIN)/wholenet fit $(DATA) --preset camvid-cpu --control false --budget 50% --out runs/camvid-half
+	$(BIN)/wholenet fit $(DATA) --preset camvid-cpu --control false --budget 50% --budget-by random --out runs/camvid-half-by-chance
 	$(BIN)/wholenet evaluate runs/camvid $(DATA) --split test
 	$(BIN)/wholenet evaluate runs/camvid/control $(DATA) --split test
+	$(BIN)/wholenet compare runs/camvid runs/camvid-half runs/camvid-half-by-chance | tail -n 4
 
 $(VENV)/demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -9,6 +9,7 @@ from rich.console import Console
 import wholenet
 from wholenet.frontier import _read
 from wholenet.planning.plan import plan_run
+from wholenet.planning.timing import Measured
 from wholenet.search.budget_way import LINE, settled_budget, with_its_layers
 from wholenet.search.config import fit_config
 from wholenet.search.config_files import read_config, write_config
@@ -56,6 +57,7 @@ def way(**given):
         ({"budget": "50%", "budget_by": "narrower"}, "narrower"),
         ({"budget": "8%", "budget_by": "saliency-by-kind"}, GRADUALLY),  # its kinds alone leave more
         ({"budget": "8%"}, GRADUALLY),  # and so do fewer layers
+        ({"budget": "60%", "size": "medium"}, "shallower"),  # of its channels none go from all of a level
         ({"budget": "20%", "budget_over": 0.5}, (*RECIPE[:2], 0.5, RECIPE[3])),
         ({"budget": "60%", "budget_units": "edge,channels"}, (SCORING, {"edge", "channels"}, *GRADUALLY[2:])),
         ({"budget": "70%", "budget_units": "channels"}, (SCORING, {"channels"}, *RECIPE[2:])),
@@ -137,7 +139,8 @@ def test_a_frontier_says_the_way_of_each_of_its_runs(discs, tmp_path, monkeypatc
     assert {config.budget_by for config in _read(out)} == {"narrower"}
 
 
-def test_a_plan_says_the_way_and_why(discs):
+def test_a_plan_says_the_way_and_why(discs, monkeypatch):
+    monkeypatch.setattr("wholenet.planning.choosing.measure", lambda *_: Measured(0.1, 0.1, 0.1, 2**30))
     given = {"data": str(discs), "size": "nano", "crop": "32x32", "batch": 2, "device": "cpu", "budget": "20%"}
     plan = plan_run(given, 1, Console(quiet=True))
     (choice,) = [choice for choice in plan.chosen if choice.name == "budget_by"]

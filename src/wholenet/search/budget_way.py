@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from wholenet.search.budget_config import GRADUALLY, WITH_REMOVAL, Scoring, parse_budget
 from wholenet.search.config import FitConfig
 from wholenet.search.protocols import plan_phases
-from wholenet.search.removal import begun_with, check_phases, goal_for, goal_of, least_cost
+from wholenet.search.removal import Goal, begun_with, check_phases, goal_for, goal_of, least_cost
 from wholenet.search.shallower import config_with_layers, layers_within
 from wholenet.spaces.catalog import left_of, subnets
 from wholenet.spaces.device_table import DeviceTable
@@ -83,25 +84,38 @@ def _way(config: FitConfig, spec: Spec) -> tuple[Scoring, str]:
     assert config.budget is not None
     if config.scoring is not None:
         return config.scoring, "units are removed: of a trained network, in ms, or where something is said of them"
-    bar, grid = _bar(config), config.space in GRIDS
-    if bar is None and not grid:
+    bar = _bar(config)
+    if bar is None and config.space not in GRIDS:
         return "saliency-by-kind", f"units are removed: nothing else was tried on the space {config.space!r}"
     layers = (config.layers if config.space == "grid" else config.settings.get("layers")) is None
     goal = goal_of(spec, config.budget, config.budget_size)
-    share = parse_budget(config.budget).share or goal.most / goal.whole
-    by = way_for(share, removes=bar is None, layers=layers)
+    share, reach = parse_budget(config.budget).share or goal.most / goal.whole, _reach(spec, goal, _kinds(spec))
+    by = way_for(share, removes=bar is None and reach, layers=layers)
     fewer = "fewer layers" if by == "shallower" else "narrower levels"
-    if bar is None and by != "saliency-by-kind":
-        try:
-            begun_with(spec, replace(config, budget_by=by), goal)
-        except ValueError:
-            return "saliency-by-kind", f"units are removed: with {fewer} from the start the network costs more"
     if bar is not None:
         return by, f"{fewer} from the start, since {bar} does not go with removing units"
     if by == "saliency-by-kind":
         return by, f"units are removed: best from {LINE:.0%} of the whole network on, where it was measured"
+    try:
+        begun_with(spec, replace(config, budget_by=by), goal)
+    except ValueError:
+        return "saliency-by-kind", f"units are removed: with {fewer} from the start the network costs more"
+    if share >= LINE:
+        return by, f"{fewer} from the start, since removing {', '.join(KINDS)} alone does not come to it"
     best = "best" if layers else "fewer layers are best"
     return by, f"{fewer} from the start: {best} below {LINE:.0%} of the whole network, where it was measured"
+
+
+def _kinds(spec: Spec) -> tuple[str, ...]:
+    """Of units of the network, in its order."""
+    known = subnets(spec)
+    return tuple(dict.fromkeys(unit.kind for unit in known.units(known.whole())))
+
+
+def _reach(spec: Spec, goal: Goal, may: Sequence[str]) -> bool:
+    """Whether those of the kinds that ``may`` go whose removal was measured meet the budget alone."""
+    kinds = tuple(kind for kind in may if kind in KINDS)
+    return bool(kinds) and least_cost(subnets(spec), left_of(spec), goal.cost, kinds) <= goal.most
 
 
 def _bar(config: FitConfig) -> str | None:
@@ -118,19 +132,14 @@ def _bar(config: FitConfig) -> str | None:
 
 def _removal(config: FitConfig, spec: Spec, table: DeviceTable | None) -> dict[str, Any]:
     """What goes, when, and what stays: what is given, and the rest as measured, or gradually where nothing was."""
-    known, left = subnets(spec), left_of(spec)
     given = config.budget_kinds if config.budget_units is not None or config.timed else None
     goal = goal_of(spec, config.budget or "", config.budget_size, given, table)
-    there = tuple(dict.fromkeys(unit.kind for unit in known.units(known.whole())))
-    may = tuple(kind for kind in there if given is None or kind in given)
-    kinds = tuple(kind for kind in may if kind in KINDS)
+    may = tuple(kind for kind in _kinds(spec) if given is None or kind in given)
     measured = config.space in GRIDS and not config.shrinks
     if config.budget_units is not None:
-        measured = measured and kinds == may
-    elif measured and kinds and least_cost(known, left, goal.cost, kinds) <= goal.most:
-        may = kinds
-    else:
-        measured = False
+        measured = measured and set(may) <= set(KINDS)
+    elif measured := measured and _reach(spec, goal, may):
+        may = tuple(kind for kind in may if kind in KINDS)
     usual = AT_ONCE if measured and config.budget_by != "pressed" else GRADUALLY
     values = {name: value if getattr(config, name) is None else getattr(config, name) for name, value in usual.items()}
     return {"budget_units": config.budget_units or ",".join(may), **values}
