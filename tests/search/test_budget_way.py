@@ -109,13 +109,18 @@ def test_a_config_says_it_and_one_of_before_means_what_was_usual_then(tmp_path):
         assert read_config(path) == found
 
 
-def test_no_run_of_a_study_has_another_folder_than_before():
+def test_no_run_of_a_study_has_another_folder_than_before(tmp_path):
     """Their names are hashes of their configs."""
     plain = fit_config(data="d", out="o", size="nano", crop="32x32")
     searched = replace(plain, budget="50%", budget_by=SCORING, **REMOVING)
     assert folder_name(plain) == "nano-single-stage-seed0-c4c79212d9"
     assert folder_name(replace(plain, budget="50%", budget_by="narrower")) == "nano-single-stage-seed0-6b2619c542"
     assert folder_name(searched) == "nano-single-stage-seed0-e25300a061"
+    path = tmp_path / "config.yaml"  # of a run of before, from whose config a study makes others
+    write_config(plain, path)
+    values = yaml.safe_load(path.read_text()) | {"budget_over": 1.0, "budget_floor": 0.125}
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    assert folder_name(read_config(path)) == folder_name(plain)
 
 
 def test_a_frontier_says_the_way_of_each_of_its_runs(discs, tmp_path, monkeypatch, capsys):

@@ -225,8 +225,8 @@ class BudgetConfig(BeginConfig):
     def begun(self) -> Self:
         """As a run goes on with it: where its config does not say how the budget is met, it is from before 2026-11-30,
         when the defaults were others."""
-        if self.budget is None:
-            return self
+        if self.budget is None:  # such fields say nothing then, and studies name runs by all that is said
+            return replace(self, **{name: None for name, value in GRADUALLY.items() if getattr(self, name) == value})
         removes = self.scoring is not None or self.space not in GRIDS
         config = self if self.budget_by else replace(self, budget_by="saliency-by-kind" if removes else "narrower")
         if config.narrower:
