@@ -30,7 +30,8 @@ from wholenet.diagnostics.run import diagnose as diagnose_run
 from wholenet.jobs.catalog import TASKS
 from wholenet.jobs.language import LANGUAGE
 from wholenet.jobs.task import Counted
-from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
+from wholenet.search.cell_config import CellConfig, cell_config
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.protocols import PROTOCOLS

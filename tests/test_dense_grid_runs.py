@@ -207,5 +207,5 @@ def test_a_dense_genotype_is_none_of_the_grid(run, discs, tmp_path):
     wholenet.decode(run, tmp_path / "g.yaml", "strongest")
     with pytest.raises(ValueError, match="of the space 'dense-grid'; expected one of 'grid'"):
         wholenet.fit(discs, tmp_path / "grid", size="nano", genotype=str(tmp_path / "g.yaml"), **SHORT)
-    with pytest.raises(ValueError, match="are decoded by threshold or strongest; give decoding=.threshold"):
+    with pytest.raises(ValueError, match="decoded by threshold or strongest; give decoding='threshold'"):
         wholenet.decode(run, tmp_path / "h.yaml", "best-path")

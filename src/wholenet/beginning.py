@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from wholenet.checked import check_keys
 from wholenet.deploy.init_weights import Fit, Given, differences, given_model, what_fits
 from wholenet.deploy.model_files import file_digest, read_tensors, some_of
 from wholenet.deploy.stem_weights import StemWeights, check_stem, stem_weights
+from wholenet.file_keys import check_keys
 from wholenet.files import read_json, shown, write_whole
 from wholenet.search.config import FitConfig
 from wholenet.search.folder import CHECKPOINT

@@ -18,9 +18,9 @@ from typing import Any
 from rich.console import Console
 
 from wholenet import parallel
-from wholenet.checked import check_keys
 from wholenet.control import fit_with_control, resume_with_control
 from wholenet.data.sets import place_of
+from wholenet.file_keys import check_keys
 from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.segmentation import MaskData

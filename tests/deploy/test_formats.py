@@ -13,12 +13,13 @@ from torch import nn
 import wholenet
 from old_folders import build
 from wholenet import api
-from wholenet.checked import Channels, bounds_of, check_keys, checked
+from wholenet.checked import Channels, bounds_of, checked
 from wholenet.data.sample import Classes
 from wholenet.deploy.answer import AnswerKind
 from wholenet.deploy.classifier import MAX_SIDE, classification_answer
 from wholenet.deploy.model_folder import ANSWERS, load_model, save_model
 from wholenet.deploy.segmenter import TrainedModel, segmentation_answer
+from wholenet.file_keys import check_keys
 from wholenet.spaces.catalog import SPACES, create_model
 from wholenet.spaces.darts_genotype import PUBLISHED
 from wholenet.spaces.decoding import decode

@@ -426,7 +426,7 @@ def test_there_is_always_something_left_to_compute(settings):
         (lambda d: d["cells"][0].update(stride=5), "is none"),
         (lambda d: d["levels"].update({"4": []}), "for each of 4 levels"),
         (lambda d: d["levels"].update({"4": [9]}), "for each of 4 levels"),
-        (lambda d: d["levels"].update({"4": "0"}), "levels: .4. is .0.; expected list"),
+        (lambda d: d["levels"].update({"4": "0"}), "levels: 4=.0.: expected list"),
         (lambda d: d["levels"].pop("8"), "levels has no .8.; expected 4, 8, 16, 32"),
     ],
 )

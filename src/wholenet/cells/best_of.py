@@ -24,8 +24,9 @@ from wholenet.report.progress import own_console, plain
 from wholenet.report.run_page import write_report_or_say
 from wholenet.report.stages import draw_stages
 from wholenet.search import stages
-from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CONTROL, RETRAINED, CellFolder
+from wholenet.search.classifier_config import ClassifierConfig, RetrainConfig
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.methods import METHODS
 from wholenet.search.protocols import PROTOCOLS, phases_by

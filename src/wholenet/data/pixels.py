@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from wholenet.checked import Spread, check_keys, numbers
+from wholenet.checked import Spread
+from wholenet.file_keys import check_keys, numbers
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from wholenet.checked import Spread, check_keys, numbers
+from wholenet.checked import Spread
 from wholenet.data.pictures import check_image
 from wholenet.data.pixels import normalize
 from wholenet.deploy.answer import AnswerKind
+from wholenet.file_keys import check_keys, numbers
 from wholenet.files import is_plain, shown
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.finite import LOST, all_finite

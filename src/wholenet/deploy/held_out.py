@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wholenet.checked import Seed, Share, check_keys
+from wholenet.checked import Seed, Share
+from wholenet.file_keys import check_keys
 
 
 def check_held_out(values: dict[str, Any], where: str) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 
-from wholenet.checked import check_keys
 from wholenet.data.sample import DataError
 from wholenet.data.text.files import Lines, read_lines
 from wholenet.data.text.texts import read_splits
 from wholenet.data.text.vocabulary import END, Encoded, Vocabulary, vocabulary_from
 from wholenet.deploy.answer import AnswerKind
+from wholenet.file_keys import check_keys
 from wholenet.files import check_output
 from wholenet.spaces.recurrent.window import Window
 from wholenet.spaces.supernet import Supernet

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 from wholenet.files import parse_json, read_json, settle, shown, write_whole
 from wholenet.spaces.supernet import Supernet
 

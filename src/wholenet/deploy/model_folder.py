@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeVar, overload
 
 import torch
 
-from wholenet.checked import check_keys
 from wholenet.deploy.answer import AnswerKind
 from wholenet.deploy.classifier import CLASSIFICATION, TrainedClassifier
 from wholenet.deploy.language import LANGUAGE
@@ -22,6 +21,7 @@ from wholenet.deploy.model_files import DIGEST, load_network, place_of, read_con
 from wholenet.deploy.old_formats import is_old, renewed
 from wholenet.deploy.segmenter import SEGMENTATION, TrainedModel
 from wholenet.deploy.stereo import STEREO
+from wholenet.file_keys import check_keys
 from wholenet.files import parse_json, shown
 from wholenet.registry import Registry, UnknownName
 from wholenet.search.cell_config import SEARCHES

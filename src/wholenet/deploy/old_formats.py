@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 
 Kinds = dict[str, Any]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from wholenet.checked import PredictionZoom, check, check_keys
+from wholenet.checked import PredictionZoom, check
 from wholenet.data.classes import classes_from_dict
 from wholenet.data.pixels import Pixels
 from wholenet.deploy.held_out import check_held_out
 from wholenet.deploy.onnx_check import check_onnx
+from wholenet.file_keys import check_keys
 from wholenet.files import parse_json, shown
 from wholenet.tasks.finite import LOST
 

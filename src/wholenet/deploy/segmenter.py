@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from wholenet.checked import PredictionZoom, check, check_keys
+from wholenet.checked import PredictionZoom, check
 from wholenet.data.classes import classes_from_dict, classes_to_dict
 from wholenet.data.pixels import MEAN, PHOTO, STD, Pixels
 from wholenet.data.sample import Classes
 from wholenet.deploy.answer import AnswerKind
 from wholenet.deploy.folds import FOLDS, fold
 from wholenet.deploy.held_out import check_held_out
+from wholenet.file_keys import check_keys
 from wholenet.files import shown
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import image_logits, predict_mask

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wholenet import parallel
-from wholenet.checked import Share, check_keys, numbers
+from wholenet.checked import Share
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import check_image
 from wholenet.data.pixels import normalize
@@ -26,6 +26,7 @@ from wholenet.data.splits import spread
 from wholenet.data.stereo.review import open_stereo
 from wholenet.data.stereo.sample import StereoSample, StereoSplit
 from wholenet.deploy.answer import AnswerKind
+from wholenet.file_keys import check_keys, numbers
 from wholenet.spaces.autodispnet.pair import Pair
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.disparity import LOST, DisparityErrors, DisparityScores, Errors

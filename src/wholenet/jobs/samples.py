@@ -16,11 +16,12 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from wholenet import parallel
-from wholenet.checked import Channels, Classes, check_keys, settings_from
+from wholenet.checked import Channels, Classes, settings_from
 from wholenet.data.sample import DataError
 from wholenet.data.splits import Numbered, Part, set_aside, split_train
 from wholenet.data.stream import Order
 from wholenet.deploy.answer import AnswerKind
+from wholenet.file_keys import check_keys
 from wholenet.jobs.streams import DrawnStreams
 from wholenet.jobs.task import Counted, Task, Watched, settings_of
 from wholenet.report.progress import plain

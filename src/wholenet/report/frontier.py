@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 from wholenet.files import read_json, write_whole
 from wholenet.report.html import paragraph, picture_file, table, write_page
 from wholenet.report.run_page import percent

@@ -1,4 +1,4 @@
-"""Everything that a run on a cell space can be told: a search, or the training of the network that it found.
+"""Everything that a search on a cell space can be told.
 
 Defaults are those of DARTS as RobustDARTS' code has them; a method (``search/methods.py``) changes some, and what is
 given by hand comes on top of both (:func:`cell_config`). Imports no torch: the command line reads it.
@@ -11,18 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wholenet.checked import (
-    Batch,
-    BelowOne,
-    Cells,
     Count,
     CountOrNone,
     Decay,
-    EvenChannels,
     Groups,
-    Images,
     InnerShare,
-    Megapixels,
-    Pixels,
     Rate,
     Share,
     SkipLimit,
@@ -32,15 +25,16 @@ from wholenet.checked import (
     checked,
 )
 from wholenet.files import shown
+from wholenet.search.classifier_config import ClassifierConfig
 from wholenet.search.dots_config import check_dots
 from wholenet.search.edge_config import check_edges
 from wholenet.search.loggers import check_loggers
 from wholenet.search.methods import METHODS, method_called
 from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, SELECTIONS
-from wholenet.search.phases import Phase, epochs_that_move, in_words
+from wholenet.search.phases import Phase, in_words
 from wholenet.search.protocols import PROTOCOLS, SEARCH, check_control, phases_by
 from wholenet.search.pruning_config import check_pruning
-from wholenet.search.search_config import RunConfig, SearchConfig, with_interval
+from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.stages import check_stages, following_fields
 from wholenet.search.update_config import check_update
 from wholenet.spaces.cell_tables import EXAMPLE, Table, table_of
@@ -58,52 +52,6 @@ OF_METHOD_ON_SPACE: dict[tuple[str, str], dict[str, Any]] = {("p-darts", "nb201"
 """And what a method has otherwise there: of nb201, three equal stages."""
 MACHINE = ("device", "workers", "threads", "checkpoint_minutes", "log")
 """Fields that a run may be continued with other values of."""
-
-
-@checked
-class ClassifierConfig(RunConfig):
-    """What a search and the training of a discrete network have in common."""
-
-    data: str
-    """Folder with labelled images: parquet files, CIFAR's .bin files, SVHN's .mat files, or a folder per class."""
-    channels: EvenChannels = 16
-    """C of the first cells."""
-    cells: Cells = 8
-    """Cells of the network; of nb201 in three equal stages, 15 if nothing is given."""
-    epochs: Count = 50
-    """Passes over the images that the weights learn from."""
-    batch: Batch = 64
-    """Images per step; in a search, for the weights and for the architecture each."""
-    lr: Rate = 0.025
-    """SGD learning rate at the start of its cosine."""
-    images: Images = 0
-    """Use so many of the training images, the same number of every class as far as there are; 0 is all."""
-    val_share: BelowOne = 0.0
-    """Share of the training images set aside to score on, where the data has no val split; with 0 a search is scored on
-    what the architecture learns from, as the papers do, and a training on the test split alone."""
-    side: Pixels = 0
-    """Side in pixels that images are shrunk to, by averaging; 0 leaves them."""
-
-    momentum: BelowOne = 0.9
-    """SGD momentum."""
-    weight_decay: Decay = 3e-4
-    """SGD weight decay: RobustDARTS' L2 factor."""
-    clip: Strength = 5.0
-    """Norm that the gradient of all weights is cut to; 0 leaves it."""
-    drop_path: BelowOne = 0.0
-    """Probability that a path is dropped, at the end; it rises linearly from 0."""
-    flip: Share = 0.5
-    """Probability of a left-right flip."""
-    cutout: Pixels = 0
-    """Side of the square that is cut out of an image; in a search, the share of images that lose one rises linearly
-    from 0 to 1."""
-    shift: Pixels = 4
-    """Largest shift of an image, in pixels."""
-    smoothing: BelowOne = 0.0
-    """Label smoothing."""
-
-    max_megapixels: Megapixels = 100.0
-    """Image files that decode to more are refused."""
 
 
 @checked
@@ -255,7 +203,8 @@ class CellConfig(SearchConfig, ClassifierConfig):
                     f"sampling='random' learns nothing about the architecture, so {other[0]}="
                     f"{getattr(self, other[0])!r} would do nothing; leave it out"
                 )
-        if self.moves_architecture and not epochs_that_move(self.phases):
+        never = self.warmup_share == 1 or self.search_share == 0 or not any(p.moves_architecture for p in self.phases)
+        if self.moves_architecture and never:
             raise ValueError(
                 f"the phases {in_words(self.phases)} leave no epoch to search in; raise search_share, or for a control "
                 "give architecture='uniform'"
@@ -387,26 +336,6 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     check_loggers(config.log)
     _ = config.table  # an unknown space is refused here
     return config
-
-
-@checked
-class RetrainConfig(ClassifierConfig):
-    """The training of a discrete network from scratch (RobustDARTS' evaluation; DARTS' for CIFAR-10 has 36 channels
-    and 20 cells)."""
-
-    genotype: str
-    """Genotype file, the name of a published one (spaces/published_cells.py), the text that DARTS' code prints, or a
-    string of NAS-Bench-201."""
-    epochs: Count = 600
-    """Passes over the training images."""
-    batch: Batch = 96
-    """Images per step."""
-    drop_path: BelowOne = 0.2
-    """Probability that a path is dropped, at the end; it rises linearly from 0."""
-    cutout: Pixels = 16
-    """Side of the square that is cut out of every image."""
-    auxiliary: Decay = 0.4
-    """Weight of the auxiliary head's loss; 0 is without one."""
 
 
 ADDED = {"control": False, "log": "none", "operations": None}

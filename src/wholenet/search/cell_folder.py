@@ -24,14 +24,10 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 from wholenet.files import read_json, write_whole
-from wholenet.search.cell_config import (
-    SEARCHES,
-    CellConfig,
-    ClassifierConfig,
-    RetrainConfig,
-)
+from wholenet.search.cell_config import SEARCHES, CellConfig
+from wholenet.search.classifier_config import ClassifierConfig, RetrainConfig
 from wholenet.search.dots_config import TOPOLOGY
 from wholenet.search.folder import Folder
 from wholenet.search.stages import STAGES

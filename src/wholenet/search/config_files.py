@@ -16,7 +16,8 @@ import yaml
 from wholenet.checked import built
 from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.search.cell_config import ADDED as ADDED_TO_CELLS
-from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
+from wholenet.search.classifier_config import ClassifierConfig, RetrainConfig
 from wholenet.search.config import ADDED, GRID_ALONE, FitConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import RunConfig

@@ -24,7 +24,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from wholenet import parallel
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 from wholenet.files import check_output, read_json, write_whole
 from wholenet.plugins import import_options
 from wholenet.search.checkpoint import DamagedCheckpoint, previous, read_checkpoint, write_checkpoint

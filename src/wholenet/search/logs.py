@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from wholenet import parallel
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 from wholenet.files import read_json, read_yaml, write_whole
 from wholenet.search.folder import Folder
 from wholenet.search.loggers import Log, LoggedRun, Logger, loggers

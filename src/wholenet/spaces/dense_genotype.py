@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 from wholenet.files import SHOWN, check_words, shown
 from wholenet.spaces.links import LEVELS, STRIDES, Edge, Reach, as_weight, check_connected
 from wholenet.spaces.sizes import MAX_LAYERS, operation_names

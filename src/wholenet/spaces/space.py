@@ -159,6 +159,8 @@ class Space:
         """
         try:
             return self._discrete().from_dict(values)
+        except ValueError:  # which a name that is not known is, too
+            raise
         except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
             why = f"{type(error).__name__}: {shown(str(error))}"
             raise ValueError(f"{shown(values)} is no genotype of the space {self.name!r} ({why})") from error

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 from wholenet.files import shown
 from wholenet.spaces.links import LEVELS, NEAR, STRIDES, Reach, by_place, masks
 from wholenet.spaces.sizes import operation_names

@@ -25,8 +25,9 @@ import torch
 from wholenet.cells.prepare import prepare_labels
 from wholenet.deploy.model_folder import load_model
 from wholenet.search import stages
-from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
+from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.cell_folder import SEARCHES, CellFolder
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.random_search import random_genotype
 from wholenet.spaces.cell_tables import PUBLISHED

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 from wholenet.files import shown
 from wholenet.spaces.autodeeplab.genotype import INPUTS, OPERATIONS, edges, name_of
 from wholenet.spaces.autodeeplab.trellis import LEVELS, STRIDES, Move, Transitions, all_moves, beta_mask, packed

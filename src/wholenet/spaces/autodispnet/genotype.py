@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from wholenet.architecture import Weights
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 from wholenet.files import shown
 from wholenet.spaces.cell_tables import OPERATIONS, CellEdge, Table
 from wholenet.spaces.sizes import DISPARITY_NAMES, RANDOM_DISPARITY_CELLS

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 from wholenet.files import SHOWN, read_yaml, shown, write_whole
 from wholenet.spaces.cell_tables import CellEdge, Table
 

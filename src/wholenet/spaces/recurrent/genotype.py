@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from wholenet.architecture import Weights
-from wholenet.checked import check_keys
+from wholenet.file_keys import check_keys
 from wholenet.files import shown
 from wholenet.spaces.recurrent.settings import MOST_NODES
 from wholenet.spaces.sizes import FUSED, RANDOM_CELLS, RECURRENT_NAMES
