@@ -16,16 +16,8 @@ import yaml
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.checked import (
-    Channels,
-    Classes,
-    PredictionZoom,
-    built,
-    check_keys,
-    checked,
-    checked_in_order,
-    settings_from,
-)
+from wholenet.checked import Channels, Classes, PredictionZoom, built, checked, checked_in_order, settings_from
+from wholenet.file_keys import check_keys
 from wholenet.files import read_yaml, shown, write_whole
 from wholenet.spaces.cell_tables import PUBLISHED, is_cell_space
 from wholenet.spaces.genotype_text import is_genotype_text
