@@ -8,9 +8,12 @@ PIP := $(BIN)/pip install --quiet --no-compile --disable-pip-version-check --con
 
 .PHONY: demo test lint audit soak learning fuzz-table camvid clean
 
-demo: $(VENV)/demo  ## Train a small network on the built-in scenes, beside its baselines (4 minutes on 2 cores)
-	rm -rf runs/demo
+demo: $(VENV)/demo  ## Train a small network on the built-in scenes, beside its baselines, and half of it (5 minutes on 2 cores)
+	rm -rf runs/demo runs/demo-half runs/demo-half-by-chance
 	$(BIN)/wholenet fit scenes --preset demo --out runs/demo
+	$(BIN)/wholenet fit scenes --preset demo --control false --budget 50% --out runs/demo-half
+	$(BIN)/wholenet fit scenes --preset demo --control false --budget 50% --budget-by random --out runs/demo-half-by-chance
+	$(BIN)/wholenet compare runs/demo runs/demo-half runs/demo-half-by-chance | tail -n 4
 
 test: $(VENV)/test  ## Everything that CI runs: format, lint and types, beside the tests and doctests
 	@echo '$(MAKE) lint runs beside the tests; what it says is shown when it fails, and at the end'
@@ -42,10 +45,13 @@ fuzz-table: $(VENV)/test  ## What wholenet says of damaged data: docs/data-probl
 	OMP_NUM_THREADS=1 $(BIN)/python tests/data/fuzz.py > docs/data-problems.md.new
 	mv docs/data-problems.md.new docs/data-problems.md
 
-camvid: $(VENV)/demo  ## The CamVid recipe; make camvid DATA=path/to/camvid
+camvid: $(VENV)/demo  ## The CamVid recipe, and half of it; make camvid DATA=path/to/camvid
 	$(BIN)/wholenet fit $(DATA) --preset camvid-cpu --out runs/camvid
+	$(BIN)/wholenet fit $(DATA) --preset camvid-cpu --control false --budget 50% --out runs/camvid-half
+	$(BIN)/wholenet fit $(DATA) --preset camvid-cpu --control false --budget 50% --budget-by random --out runs/camvid-half-by-chance
 	$(BIN)/wholenet evaluate runs/camvid $(DATA) --split test
 	$(BIN)/wholenet evaluate runs/camvid/control $(DATA) --split test
+	$(BIN)/wholenet compare runs/camvid runs/camvid-half runs/camvid-half-by-chance | tail -n 4
 
 $(VENV)/demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

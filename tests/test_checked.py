@@ -23,7 +23,8 @@ from wholenet.deploy.tiles import Tiling
 from wholenet.files import SHOWN
 from wholenet.jobs.language import LanguageSettings
 from wholenet.jobs.stereo import StereoSettings
-from wholenet.search.cell_config import CellConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.task_config import TaskConfig
 from wholenet.spaces.autodeeplab.space import AutoDeepLabSettings

@@ -30,7 +30,8 @@ from wholenet.diagnostics.run import diagnose as diagnose_run
 from wholenet.jobs.catalog import TASKS
 from wholenet.jobs.language import LANGUAGE
 from wholenet.jobs.task import Counted
-from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
+from wholenet.search.cell_config import CellConfig, cell_config
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.protocols import PROTOCOLS
@@ -502,7 +503,6 @@ def test_an_option_of_another_task_is_refused_with_that_task(capsys, patches):
         (["diagnose", "nowhere", "--tolerance", "0.3"], ["nowhere holds no run"]),
         (["decode", "nowhere", "--out", "x"], ["nowhere holds no model"]),
         (["decode", "nowhere"], ["required: decode.out"]),
-        (["decode", "x", "--out", "y", "--tau", "0.5"], ["--tau is for --decoding threshold alone"]),
         (["decode", "x", "--out", "y", "--decoding", "viterbi"], ["'best-path', 'strongest', 'threshold'"]),
         (["train", "x"], ["'fit', 'retrain', 'evaluate', ", "'diagnose', 'report', 'compare', 'decode'"]),
         ([], ["fit", "evaluate", "predict"]),

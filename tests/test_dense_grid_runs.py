@@ -187,8 +187,8 @@ def test_what_met_a_budget_is_made_smaller_still_and_diagnosed(smaller, tmp_path
 def test_a_dense_grid_is_narrower_or_shallower_from_the_start(by, discs, tmp_path):
     own = {**OWN, "layers": None} if by == "shallower" else OWN
     own = {name: value for name, value in own.items() if value is not None}
-    given = {} if by == "narrower" else {"budget_by": by}  # the usual one
-    wholenet.fit(discs, tmp_path / "run", **own, **{**SHORT, **PHASES, "steps_per_epoch": 1}, budget="60%", **given)
+    short = {**SHORT, **PHASES, "steps_per_epoch": 1}
+    wholenet.fit(discs, tmp_path / "run", **own, **short, budget="60%", budget_by=by)
     model = wholenet.load(tmp_path / "run").network
     macs = macs_as_run(model.eval(), 32, 32)
     assert [record["macs"] for record in records(tmp_path / "run")] == [macs] * 3
@@ -207,5 +207,5 @@ def test_a_dense_genotype_is_none_of_the_grid(run, discs, tmp_path):
     wholenet.decode(run, tmp_path / "g.yaml", "strongest")
     with pytest.raises(ValueError, match="of the space 'dense-grid'; expected one of 'grid'"):
         wholenet.fit(discs, tmp_path / "grid", size="nano", genotype=str(tmp_path / "g.yaml"), **SHORT)
-    with pytest.raises(ValueError, match="the most probable path would be the shortest"):
+    with pytest.raises(ValueError, match="decoded by threshold or strongest; give decoding='threshold'"):
         wholenet.decode(run, tmp_path / "h.yaml", "best-path")

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import asdict, replace
 
 import pytest
 import yaml
@@ -148,6 +149,21 @@ def test_the_axis_of_multiply_adds_is_logarithmic_where_they_are_far_apart(macs,
     for line, miou in zip(ax.lines, (30, 20), strict=True):
         assert list(line.get_xdata()) == list(macs)
         assert list(line.get_ydata()) == pytest.approx([miou, miou])
+
+
+def test_runs_that_met_their_budgets_in_other_ways_are_told_apart(tmp_path):
+    point = Point("20%", "x", 10, None, 0.3, None, 3, 1.0, "shallower")
+    others = [point, replace(point, budget="60%", by="saliency-by-kind")]
+    head, *rows = frontier_lines(others, 100)
+    assert "by" in head.split()
+    assert [row.split()[-2] for row in rows] == ["shallower", "saliency-by-kind"]
+    assert "by" not in frontier_lines([point, replace(point, budget="60%")], 100)[0].split()
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "config.yaml").touch()
+    for by in ({"by": "shallower"}, {}):  # without, it is from before 2026-11-30
+        values = {name: value for name, value in asdict(point).items() if name != "by"} | by
+        (tmp_path / "frontier.json").write_text(json.dumps({"points": [values]}))
+        assert read_points(tmp_path) == [replace(point, by=by.get("by"))]
 
 
 def test_the_settings_of_all_runs_stay(stopped):

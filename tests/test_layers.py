@@ -17,6 +17,7 @@ ROOMS = [
     "registry",
     "plugins",
     "checked",
+    "file_keys",
     "discretization_aware",
     "sampled_weights",
     "architecture",

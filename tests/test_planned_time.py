@@ -88,8 +88,10 @@ KINDS = {
     "control": {"control": True, "arch_update": "alternating"},
     "two stages": {"protocol": "two-stage"},
     "two stages, control": {"protocol": "two-stage", "control": True},
-    "narrower": {"budget": "45%"},
-    "budget": {"budget": "45%", "budget_by": "saliency-by-kind"},
+    "narrower": {"budget": "45%", "budget_by": "narrower"},
+    "shallower": {"budget": "45%", "budget_by": "shallower"},
+    "budget": {"budget": "45%"},
+    "gradual budget": {"budget": "45%", "budget_over": 1.0, "budget_units": "edge,operation,channels,bottleneck,width"},
 }
 
 
@@ -103,8 +105,8 @@ def test_everything_is_within_the_minutes_and_fills_nine_tenths_of_them(kind, di
     drawn = DRAWN_SECONDS * (("control" in given) + ("protocol" in given))
     spent = machine.now + PREPARED + drawn + END_SECONDS + PAGED * 2  # what a test does not do
     # Units of a grid this small are so large that it is ahead of the straight line to its budget.
-    assert (0.8 if kind == "budget" else 0.9) * 60 * minutes < spent <= 60 * minutes
-    if kind == "budget":
+    assert (0.8 if kind == "gradual budget" else 0.9) * 60 * minutes < spent <= 60 * minutes
+    if kind.endswith("budget"):
         macs = [record["macs"] for record in records(tmp_path / "run")]
         assert macs[-1] <= 0.45 * macs[0]
 
@@ -112,10 +114,11 @@ def test_everything_is_within_the_minutes_and_fills_nine_tenths_of_them(kind, di
 def test_a_network_that_gets_smaller_or_is_cut_gets_the_steps_that_this_saves():
     found = Measured(1.0, 1.0, 0.0, 1, later_step=0.5, later_scored=0.0)
     whole = Cost(fit_config(data="", out=""), found, 1).fitting(600)
-    budget = Cost(fit_config(data="", out="", budget="50%", budget_by="random"), found, 1).fitting(600)
+    given = {"data": "", "out": "", "budget": "50%", "budget_by": "random"}
+    budget = Cost(fit_config(**given, budget_over=1.0), found, 1).fitting(600)
     # 5 % of the steps are whole, 35 % lose linearly, 60 % take half the time.
     assert budget == pytest.approx(whole / (0.05 + 0.35 * 0.75 + 0.6 * 0.5), rel=0.03)
-    at_once = Cost(fit_config(data="", out="", budget="50%", budget_over=0.0), found, 1).fitting(600)
+    at_once = Cost(fit_config(**given, budget_over=0.0), found, 1).fitting(600)
     assert at_once > budget
     assert at_once == pytest.approx(whole / (0.05 + 0.95 * 0.5), rel=0.05)
     two = Cost(fit_config(data="", out="", protocol="two-stage"), found, 1)

@@ -208,7 +208,7 @@ def test_a_budget_and_a_start_are_checked_before_anything_is_timed(discs, models
     monkeypatch.setattr(choosing_module, "measure", measured)
     given = {"data": str(discs), "device": "cpu"}
     for options, said in (
-        ({"budget": "1%"}, "what cannot be removed costs"),
+        ({"budget": "0.1%"}, "what cannot be removed costs"),
         ({"budget": "1%", "size": "nano"}, "what cannot be removed costs"),
         (
             {"budget": "40%", "budget_by": "random", "search_share": 0.0},
@@ -385,6 +385,7 @@ def test_several_budgets_share_the_time_and_all_else(discs, monkeypatch):
 
 def test_a_narrower_network_is_timed_as_it_is(discs, machine, monkeypatch):
     """Its steps are not shortened a second time by what the budget saves."""
+    given = {"data": str(discs), "device": "cpu", "budget_by": "narrower"}
     real, asked = plan_module.choose_size, []
 
     def choose_size(chosen, data, device, seconds, *, timed):
@@ -393,8 +394,8 @@ def test_a_narrower_network_is_timed_as_it_is(discs, machine, monkeypatch):
 
     monkeypatch.setattr(plan_module, "choose_size", choose_size)
     machine(seconds=0.5)
-    plan_run({"data": str(discs), "device": "cpu", "budget": "50%"}, 1, QUIET)
-    plan_run({"data": str(discs), "device": "cpu", "budget": "50%,25%"}, 1, QUIET)
+    plan_run({**given, "budget": "50%"}, 1, QUIET)
+    plan_run({**given, "budget": "50%,25%"}, 1, QUIET)
     ((alone, fitting), (shared, both)) = asked
     assert fitting == int(alone / 0.5)
     assert both == pytest.approx(shared / 0.75, rel=0.05)

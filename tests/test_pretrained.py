@@ -20,7 +20,7 @@ import wholenet
 from run_files import assert_equal, checkpoint
 from wholenet.beginning import Beginning, check_frozen
 from wholenet.data.pixels import MEAN, STD
-from wholenet.deploy.fold import fold
+from wholenet.deploy.folds import fold
 from wholenet.deploy.init_weights import given_model, what_fits
 from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.stem_weights import check_stem, stem_weights

@@ -18,8 +18,9 @@ import wholenet
 from run_files import assert_equal, checkpoint, records, untimed
 from toy import TOY
 from wholenet.search.cell_config import ADDED as ADDED_TO_CELLS
-from wholenet.search.cell_config import RetrainConfig, cell_config
+from wholenet.search.cell_config import cell_config
 from wholenet.search.checkpoint import DiskFull, write_checkpoint
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.config import ADDED, FitConfig
 from wholenet.search.config_files import read_config, write_config
 from wholenet.search.cost import run_macs
@@ -511,7 +512,9 @@ def test_the_term_that_is_lost_is_named(monkeypatch):
 
 
 def record(epoch, loss=1.0, phase="search", alpha=0.9, beta=0.9, **more):
-    return {"epoch": epoch, "phase": phase, "loss": loss, "entropy": {"alpha": alpha, "beta": beta}, **more}
+    arch_loss = 1.0 if phase == "search" else None
+    entropy = {"alpha": alpha, "beta": beta}
+    return {"epoch": epoch, "phase": phase, "loss": loss, "arch_loss": arch_loss, "entropy": entropy, **more}
 
 
 def test_a_loss_that_runs_away_is_told_of_once():

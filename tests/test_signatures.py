@@ -11,7 +11,8 @@ from wholenet.checked import Share
 from wholenet.cli import build_parser, main
 from wholenet.commands.asked import asked, named_modules
 from wholenet.commands.catalog import CLASSIFICATION, COMMANDS
-from wholenet.search.cell_config import CellConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.option_groups import FIRST, GROUPS
 from wholenet.signatures import Fields, Shown, parser_of

@@ -220,7 +220,8 @@ def test_equal_time_counts_the_second_stage_at_its_own_pace():
 
 @pytest.mark.parametrize("decoding", ["strongest", "threshold"])
 def test_the_decoding_that_was_asked_for_is_used(decoding, folder, tmp_path):
-    options = {**FIXED, "epochs": 2, "retrain_epochs": 1, "warmup_share": 0.0, "decoding_tau": 0.0}
+    options = {**FIXED, "epochs": 2, "retrain_epochs": 1, "warmup_share": 0.0}
+    options |= {"decoding_tau": 0.0} if decoding == "threshold" else {}
     wholenet.fit(folder, tmp_path / "run", **options, decoding=decoding)
     found = load_model(tmp_path / "run" / "search").network
     genotype = read_genotype(tmp_path / "run" / "genotype.yaml")
@@ -353,6 +354,6 @@ def test_options_of_two_stages_are_refused_with_one(options):
 
 
 def test_a_control_without_an_epoch_to_measure_is_refused_before_training():
-    with pytest.raises(ValueError, match="set warmup_share above 0"):
+    with pytest.raises(ValueError, match="search 0-600, fine-tune 600-600 none does; give a warmup_share above 0"):
         FitConfig(data="d", out="o", control=True, warmup_share=0.0, search_share=1.0)
     FitConfig(data="d", out="o", control=True, warmup_share=0.0, search_share=0.5)

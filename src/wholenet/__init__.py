@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         resume,
         retrain,
     )
-    from wholenet.deploy.fold import fold
+    from wholenet.deploy.folds import fold
     from wholenet.inspection import compare, diagnose, push, write_report
     from wholenet.plugins import register
     from wholenet.search.read_run import read_run
@@ -52,7 +52,7 @@ _HOME = {
     "write_report": "wholenet.inspection",
     "compare": "wholenet.inspection",
     "push": "wholenet.inspection",
-    "fold": "wholenet.deploy.fold",
+    "fold": "wholenet.deploy.folds",
     "read_run": "wholenet.search.read_run",
     "shrink": "wholenet.smaller",
     "plan": "wholenet.api",

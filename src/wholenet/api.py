@@ -28,8 +28,9 @@ from wholenet.old_names import load_classifier as load_classifier
 from wholenet.planning.plan import Plan, announced, plan_run
 from wholenet.search.budgets import several
 from wholenet.search.cell_config import MACHINE as CELL_MACHINE
-from wholenet.search.cell_config import RetrainConfig, cell_config
+from wholenet.search.cell_config import cell_config
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.config import fit_config, genotype_config
 from wholenet.search.config_files import is_cell_run
 from wholenet.search.run_folder import RunFolder

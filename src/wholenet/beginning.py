@@ -19,7 +19,8 @@ from torch import Tensor
 from wholenet.deploy.init_weights import Fit, Given, differences, given_model, what_fits
 from wholenet.deploy.model_files import file_digest, read_tensors, some_of
 from wholenet.deploy.stem_weights import StemWeights, check_stem, stem_weights
-from wholenet.files import read_json, require_keys, shown, write_whole
+from wholenet.file_keys import check_keys
+from wholenet.files import read_json, shown, write_whole
 from wholenet.search.config import FitConfig
 from wholenet.search.folder import CHECKPOINT
 from wholenet.search.protocols import PROTOCOLS
@@ -269,7 +270,7 @@ def beginning_facts(run: RunFolder) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{path} is not there, and the run has no checkpoint yet: start it anew, with another --out")
     found = read_json(path)
-    require_keys(found, KEYS, str(path))
+    check_keys(found, KEYS, str(path))
     return found
 
 

@@ -63,6 +63,8 @@ Rate = Annotated[float, Field(gt=0, le=100)]
 Strength = Annotated[float, Field(ge=0, le=1_000_000)]
 """Of a penalty; a norm."""
 Decay = Annotated[float, Field(ge=0, le=100)]
+Spread = Annotated[float, Field(gt=0)]
+"""A standard deviation that is divided by."""
 Tolerance = Annotated[float, Field(gt=0, lt=1)]
 PlannedMinutes = Annotated[float, Field(ge=0.1, le=100_000)]
 """Of a whole run."""
@@ -152,8 +154,13 @@ def check(name: str, value: Any, hint: Any, *, strict: bool = True) -> Any:
     try:
         return _adapter(hint).validate_python(value, strict=strict)
     except ValidationError as error:
+        found = error.errors()[0]
+        if places := [f"[{place}]" for place in found["loc"] if isinstance(place, int)]:  # within a list
+            raise ValueError(
+                f"{name}{''.join(places)}={shown(found['input'])}: expected {_expected(found, None)}"
+            ) from None
         text = shown(value) if strict else str(value)[:SHOWN]
-        raise ValueError(f"{name}={text}: expected {_expected(error.errors()[0], hint)}") from None
+        raise ValueError(f"{name}={text}: expected {_expected(found, hint)}") from None
 
 
 def built(kind: type[Made], values: Any, *, whole: bool = False) -> Made:
@@ -326,6 +333,10 @@ def _expected(error: Any, hint: Any) -> str:
     too_long = kind == "float_type" and type(error["input"]) is int  # for a float to hold
     if bounds is not None and (too_long or kind == "int_parsing_size"):
         return str(bounds)
+    if kind == "too_short":
+        return f"at least {ctx['min_length']} values, found {ctx['actual_length']}"
+    if kind == "too_long":
+        return f"at most {ctx['max_length']} values, found {ctx['actual_length']}"
     if kind == "unexpected_positional_argument":
         return "every value by its name"
     if kind == "multiple_of":

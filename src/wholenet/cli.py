@@ -124,13 +124,13 @@ def _run(parser: ArgumentParser, found: Asked, typed: Sequence[str]) -> None:
         sys.stderr.write(f"wholenet {command}: {said}{_as_typed(command, found.task, error)}\n")
         raise SystemExit(2) from error
     except (RuntimeError, MemoryError) as error:
-        from wholenet.search.memory import ran_out_of_memory
+        from wholenet.search.memory import TooLarge, ran_out_of_memory
 
         if not ran_out_of_memory(error):
             raise
         told = _as_typed(command, found.task, error) or "out of memory"
-        advised = isinstance(error, MemoryError) and "--" in told  # by what trains
-        sys.stderr.write(f"wholenet {command}: {told}\n{'' if advised else _smaller(command, found.task)}")
+        advice = "" if isinstance(error, TooLarge) else _smaller(command, found.task)
+        sys.stderr.write(f"wholenet {command}: {told}\n{advice}")
         raise SystemExit(2) from error
     except Interrupted as stop:
         sys.stderr.write(f"\nwholenet {command}: {stop.message}\n")

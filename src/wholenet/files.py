@@ -13,11 +13,10 @@ import os
 import re
 import reprlib
 import stat
-import sys
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -211,48 +210,16 @@ def without_repeats(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
     return dict(pairs)
 
 
-def require_keys(values: Any, kinds: Mapping[str, type | tuple[type, ...]], where: str, *, only: bool = False) -> None:
-    """Make sure that ``values`` is a mapping with these keys, and values of these types; ``only`` these keys.
+def check_words(value: Any, where: str) -> None:
+    """Make sure that ``value`` is a line for people to read: it may come from anywhere, and is shown on terminals.
 
     Raises:
-        ValueError: naming the key, what it is and what was expected.
+        ValueError: if it is no text, longer than ``SHOWN`` characters, or has control characters.
     """
-    if not isinstance(values, dict):
-        raise ValueError(f"{where} is {shown(values)}; expected a mapping with {', '.join(kinds)}")
-    for name, kind in kinds.items():
-        if name not in values:
-            raise ValueError(
-                f"{where} has no {name!r}; expected {', '.join(kinds)}. Was it written by another version?"
-            )
-        value, allowed = values[name], kind if isinstance(kind, tuple) else (kind,)
-        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-            names = " or ".join(k.__name__ for k in allowed)
-            raise ValueError(f"{where}: {name!r} is {shown(value)}; expected {names}")
-    if only and (unknown := [key for key in values if key not in kinds]):
-        raise ValueError(f"{where} has an unknown {shown(unknown[0])}; known: {', '.join(kinds)}")
-
-
-def require_range(values: Mapping[str, Any], bounds: Mapping[str, tuple[float, float]], where: str) -> None:
-    """Make sure that numbers are within ``bounds``, both included.
-
-    Raises:
-        ValueError: naming the key, the number and the bounds.
-    """
-    for name, (low, high) in bounds.items():
-        if not low <= values[name] <= high:
-            raise ValueError(f"{where}: {name!r} is {shown(values[name])}; expected {low:,} to {high:,}")
-
-
-def as_numbers(values: Any, count: int, where: str) -> tuple[float, ...]:
-    """``count`` finite numbers.
-
-    Raises:
-        ValueError: if they are something else.
-    """
-    fits = isinstance(values, list) and len(values) == count
-    if not fits or not all(type(v) in (int, float) and abs(v) <= sys.float_info.max for v in values):
-        raise ValueError(f"{where} is {shown(values)}; expected {count} numbers")
-    return tuple(values)
+    if not isinstance(value, str) or len(value) > SHOWN or not is_plain(value):
+        raise ValueError(
+            f"{where} is {shown(value)}; expected a text of up to {SHOWN} characters, none of them for control"
+        )
 
 
 def shown(value: object) -> str:

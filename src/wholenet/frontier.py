@@ -1,6 +1,6 @@
 """A run for each of several budgets: the frontier of what a budget buys. Each is a run folder like any other.
 
-OUT/frontier.yaml   the budgets, and the settings that all runs share
+OUT/frontier.yaml   the budgets, how each is met, and the settings that all runs share
 OUT/plan.yaml       how these were chosen, where they were not all given
 OUT/15-percent, ... the run folders
 OUT/frontier.json, frontier.png, frontier.html  what the finished ones came to
@@ -20,13 +20,16 @@ from rich.console import Console
 from wholenet import parallel
 from wholenet.control import fit_with_control, resume_with_control
 from wholenet.data.sets import place_of
-from wholenet.files import read_text, read_yaml, require_keys, write_whole
+from wholenet.file_keys import check_keys
+from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.segmentation import MaskData
 from wholenet.jobs.times import predicted_size, table_of
 from wholenet.plugins import import_options
 from wholenet.report.frontier import Point, point_of, read_points, write_frontier
 from wholenet.report.progress import own_console, plain
+from wholenet.search.budget_config import REMOVING
+from wholenet.search.budget_way import settled_budget, told
 from wholenet.search.budgets import folder_of, parse_budgets
 from wholenet.search.config import ADDED, MACHINE, FitConfig, fit_config
 from wholenet.search.config_files import build_config, write_values
@@ -38,6 +41,8 @@ from wholenet.spaces.catalog import subnets
 from wholenet.spaces.device_table import DeviceTable, write_table
 
 SETTINGS, PLAN, TABLE = "frontier.yaml", "plan.yaml", "device-table.json"
+WAY = ("budget_by", *REMOVING)
+"""Fields that say how each budget is met."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +108,15 @@ def fit_frontier(configs: Sequence[FitConfig], console: Console | None = None, p
             configs = [replace(config, device_table=str((out / TABLE).resolve())) for config in configs]
         if parallel.is_first():
             shared = {**asdict(configs[-1]), "out": str(out)}
+            ways = [{name: getattr(config, name) for name in WAY} for config in configs]
             out.mkdir(parents=True, exist_ok=True)
             if plan is not None:
                 write_whole(out / PLAN, plan)
             if table is not None:
                 write_table(table, out / TABLE)
             write_frontier(out, [], whole, len(configs))
-            write_values({"budgets": [config.budget for config in configs], "shared": shared}, out / SETTINGS)
+            budgets = [config.budget for config in configs]
+            write_values({"budgets": budgets, "ways": ways, "shared": shared}, out / SETTINGS)
         parallel.meet()
         return _all_trained(out, configs, whole, console, plan)
 
@@ -152,12 +159,18 @@ def _read(out: Path) -> list[FitConfig]:
     if not path.is_file():
         raise ValueError(f"{out} holds no frontier (no {SETTINGS} in it); give the folder that `--out` named")
     found = read_yaml(path)
-    require_keys(found, {"budgets": list, "shared": dict}, str(path))
-    shared = build_config(FitConfig, found["shared"], path, ADDED)
+    check_keys(found, {"budgets": list, "shared": dict}, str(path))
+    shared = build_config(FitConfig, found["shared"], path, ADDED).begun()
     if (out / TABLE).is_file():  # wherever it has been moved
         shared = replace(shared, device_table=str((out / TABLE).resolve()))
     budgets = parse_budgets(",".join(map(str, found["budgets"])))
-    return [replace(shared, budget=one, out=str(out / folder_of(one))) for one in budgets]
+    ways = found.get("ways", [{} for _ in budgets])  # all alike until 2026-11-30
+    if not isinstance(ways, list) or len(ways) != len(budgets):
+        raise ValueError(f"{path} has ways: {shown(ways)}; expected one for each of {len(budgets)} budgets")
+    for way in ways:
+        check_keys(way, {} if way == {} else dict.fromkeys(WAY, Any), f"{path}, ways", only=True)
+    runs = zip(budgets, ways, strict=True)
+    return [replace(shared, budget=one, out=str(out / folder_of(one)), **way) for one, way in runs]
 
 
 def _checked(
@@ -172,11 +185,11 @@ def _checked(
     Raises:
         ValueError: if one cannot.
     """
-    first, told = configs[0], Console(quiet=True) if quiet else console
-    if not first.narrower:
+    first, console = configs[0], Console(quiet=True) if quiet else console
+    if first.removes:
         check_phases(plan_phases(first))
     with parallel.first_alone():
-        data = task_of_run(first).prepare(first, told)
+        data = task_of_run(first).prepare(first, console)
     assert isinstance(data, MaskData), "a budget is of images with masks"
     settled: dict[str, Any] = {"crop": "{}x{}".format(*data.size())}
     if first.timed and first.budget_at is None:
@@ -184,8 +197,13 @@ def _checked(
     configs = [replace(config, **settled) for config in configs]
     spec, table = spec_of(first, data.network()), None
     if first.timed and parallel.is_first():
-        table = table_of(configs[0], spec, plain(told))
+        table = table_of(configs[0], spec, plain(console))
     if not first.timed or table is not None:
+        found = [settled_budget(config, spec, table) for config in configs]
+        for config, why in found:
+            if why is not None:
+                plain(console)(told(config, why))
+        configs = [config for config, _ in found]
         goals_for(spec, configs, table)
     known = subnets(spec)
     return configs, known.macs(known.whole(), *configs[0].budget_size), table

@@ -40,6 +40,7 @@ REGISTRIES = {
     "wholenet.search.protocols.Protocol": ("wholenet.search.protocols", "PROTOCOLS"),
     "wholenet.jobs.task.Task": ("wholenet.jobs.catalog", "TASKS"),
     "wholenet.search.loggers.Logger": ("wholenet.search.loggers", "LOGGERS"),
+    "wholenet.deploy.folds.Fold": ("wholenet.deploy.folds", "FOLDS"),
     "wholenet.report.pictures.Picture": ("wholenet.report.pictures", "PICTURES"),
     "wholenet.architecture.Relaxation": ("wholenet.architecture", "RELAXATIONS"),
 }
@@ -107,7 +108,7 @@ def import_options() -> list[str]:
 def register(thing: Any) -> None:
     """Make a data set, a transform, a search space, an operation of the grid's cell or of the cell spaces, a task, a
     protocol, a method, one of its parts (a gradient, an update, a perturbation, a rule of early stopping, a selection,
-    a regulariser, a relaxation), a logger or a picture known by its name: a thing of one of the types in
+    a regulariser, a relaxation), a logger, a picture or a fold known by its name: a thing of one of the types in
     ``REGISTRIES``.
 
     Registering the very same thing again does nothing.

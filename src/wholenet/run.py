@@ -20,7 +20,7 @@ from wholenet.search.folder import Folder
 from wholenet.search.keeper import Keeper
 from wholenet.search.logs import Logs
 from wholenet.search.loop import train_epoch
-from wholenet.search.memory import ran_out_of_memory, reason_of
+from wholenet.search.memory import TooLarge, ran_out_of_memory, reason_of
 from wholenet.search.phases import Phase, phase_at
 from wholenet.search.schedule import Schedule
 from wholenet.search.state import TrainState
@@ -125,7 +125,7 @@ def train(job: Job[Result], console: Console) -> Result:
 
     Raises:
         FloatingPointError: if the loss or a weight stops being a finite number.
-        MemoryError: if a batch does not fit; it says what would.
+        TooLarge: if a batch does not fit; it says what would.
     """
     try:
         return _train(job, console)
@@ -135,7 +135,7 @@ def train(job: Job[Result], console: Console) -> Result:
         reason = reason_of(error)
     # Here, after the handler, nothing refers to the failed step any more.
     gc.collect()
-    raise MemoryError(job.too_large(reason))
+    raise TooLarge(job.too_large(reason))
 
 
 def _train(job: Job[Result], console: Console) -> Result:

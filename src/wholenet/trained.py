@@ -234,12 +234,12 @@ def _check_segmenter(loaded: Any) -> None:
 
 
 @checked_numbers
-def decode(path: str | Path, out: str | Path, decoding: str | None = None, tau: Share = 0.5) -> Any:
+def decode(path: str | Path, out: str | Path, decoding: str | None = None, tau: Share | None = None) -> Any:
     """Write the genotype that ``decoding`` finds in the supernet of a run or model folder to the file ``out``; None is
-    the usual one of its space.
+    the usual one of its space. ``tau`` is of the decoding "threshold" alone (0.5).
 
     Raises:
-        ValueError: if there is no supernet in the folder, no such decoding, or ``out`` cannot be written.
+        ValueError: if there is no supernet in the folder, its space has no such decoding, or ``out`` cannot be written.
     """
     check_output(out)
     space, genotype = decode_model(path, decoding, tau)

@@ -24,18 +24,18 @@ from wholenet.machine import choose_device
 from wholenet.ops.execution import precision_for
 from wholenet.report.progress import own_console, plain
 from wholenet.run import train
+from wholenet.search.budget_way import settled_budget, told, with_its_layers
 from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
 from wholenet.search.draw import augments_on_device, batch_of_all
 from wholenet.search.loggers import check_loggers
-from wholenet.search.phases import single_stage
-from wholenet.search.protocols import PROTOCOLS, plan_phases
+from wholenet.search.protocols import PROTOCOLS, plan_phases, search_phases
 from wholenet.search.removal import check_phases, goal_for
 from wholenet.search.run_folder import RunFolder, check_space, space_of, spec_of
 from wholenet.search.same_data import check_same, data_of
-from wholenet.search.shallower import config_with_layers, layers_within
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.device_table import DeviceTable, write_table
+from wholenet.spaces.space import Spec
 
 
 def fit(config: TrainConfig, console: Console | None = None, plan: str | None = None) -> Finished:
@@ -83,16 +83,7 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
         settled |= {name: str(Path(path).resolve()) for name, path in places.items() if path is not None}
         if config.timed and config.budget_at is None and isinstance(data, MaskData):
             settled["budget_at"] = "x".join(map(str, predicted_size(data)))
-    if isinstance(config, FitConfig) and config.budget is not None:
-        settled["budget_by"] = config.scoring
-    config = replace(config, **settled)
-    if isinstance(config, FitConfig) and config.budget is not None and not config.narrower:
-        check_phases(plan_phases(config))
-    table = _check_goal(config, data, beginning, console)
-    if isinstance(config, FitConfig) and config.budget is not None and config.scoring == "shallower":
-        spec = spec_of(config, data.network())
-        goal = goal_for(spec, config)
-        config = config_with_layers(config, layers_within(spec, goal.cost, goal.most))
+    config, table = _with_budget(replace(config, **settled), data, beginning, first)
     with parallel.first_alone():
         run = RunFolder.create(config) if parallel.is_first() else RunFolder(config.out)
         if genotype is not None and parallel.is_first():
@@ -106,23 +97,42 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
         return _train_all(run, data, device, console)
 
 
-def _check_goal(config: TrainConfig, data: Data, beginning: Beginning, console: Console) -> DeviceTable | None:
-    """Make sure that a budget can be met from where the run begins.
+def _with_budget(
+    config: TrainConfig, data: Data, beginning: Beginning, console: Console
+) -> tuple[TrainConfig, DeviceTable | None]:
+    """How a new run meets its budget, if it has one.
 
     Returns:
-        Of one in milliseconds the times that it is counted by; None in processes other than the first.
+        The config that says so; of a budget in milliseconds the times that it is counted by. Of one of those, processes
+        other than the first only know whether the run's phases can meet it.
+
+    Raises:
+        ValueError: if it cannot be met.
+    """
+    if not isinstance(config, FitConfig) or config.budget is None:
+        return config, None
+    if config.removes:
+        check_phases(plan_phases(config))
+    if config.timed and not parallel.is_first():
+        return config, None
+    spec = spec_of(config, data.network())
+    table = table_of(config, spec, plain(console)) if config.timed else None
+    config, why = settled_budget(config, spec, table)
+    if why is not None:
+        plain(console)(told(config, why))
+    _check_goal(config, spec, data, beginning, table)
+    return with_its_layers(config, spec), table
+
+
+def _check_goal(config: FitConfig, spec: Spec, data: Data, beginning: Beginning, table: DeviceTable | None) -> None:
+    """Make sure that a budget can be met from where the run begins.
 
     Raises:
         ValueError: if it cannot.
     """
-    if not isinstance(config, FitConfig) or config.budget is None or (config.timed and not parallel.is_first()):
-        return None
-    spec = spec_of(config, data.network())
-    table = table_of(config, spec, plain(console)) if config.timed else None
     if config.shrinks and beginning.given is not None:
         spec = check_whole(beginning.given, spec, data.classes().names)
     goal_for(spec, config, table)
-    return table
 
 
 def resume(
@@ -172,11 +182,10 @@ def resume(
         if given is not None and not run.genotype.exists() and parallel.is_first():  # stopped before it was written
             space, settings = space_of(run.config)
             space.write_genotype(space.read_genotype(given, settings), run.genotype)
-        if (
-            not run.device_table.exists()
-            and (table := _check_goal(run.config, prepared, Beginning(), console)) is not None
-        ):  # likewise
-            write_table(table, run.device_table)
+        timed = isinstance(run.config, FitConfig) and run.config.timed and not run.device_table.exists()
+        if timed and parallel.is_first():  # likewise
+            spec = spec_of(run.config, prepared.network())
+            write_table(table_of(run.fit_config, spec, plain(console)), run.device_table)
         lacking = starts_from_something(run.config) and not (run.outermost.start_facts.exists() or run.begun)
         parallel.meet()  # all have looked before the first one may write it
         if lacking:  # likewise
@@ -205,7 +214,7 @@ def _train_all(run: RunFolder, data: Data, device: torch.device, console: Consol
 def _search_and_decode(run: RunFolder, data: Data, device: torch.device, console: Console) -> None:
     """The first stage of a two-stage run: warm-up and search alone, for as long as single-stage would; then the cut."""
     config = run.config
-    phases = single_stage(config.epochs, config.warmup_share, config.search_share)
+    phases = search_phases(config)
     searched = phases[1].end
     search_config = config.single_stage(
         out=str(run.search),

@@ -22,8 +22,9 @@ from wholenet.cells.prepare import prepare_labels
 from wholenet.cli import main
 from wholenet.run import train
 from wholenet.search import perturbation_selection
-from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
+from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS

@@ -14,7 +14,7 @@ from run_files import PICTURES
 from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cli import main
 from wholenet.deploy.model_folder import load_model
-from wholenet.search.cell_config import RetrainConfig
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.spaces.darts_genotype import PUBLISHED, write_cell_genotype
 
 QUIET = Console(quiet=True)

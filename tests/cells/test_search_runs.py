@@ -20,7 +20,7 @@ from wholenet.cells.best_of import Best, fit_cells, resume_cells, shortly
 from wholenet.cells.diagnose import diagnose_search
 from wholenet.cells.prepare import prepare_labels
 from wholenet.cells.scorer import Scorer
-from wholenet.cells.search import initial_search, plan_search, resume_search, search
+from wholenet.cells.search import initial_search, resume_search, search
 from wholenet.cli import main
 from wholenet.deploy.model_folder import load_model
 from wholenet.search.cell_folder import CellFolder
@@ -127,7 +127,7 @@ def test_the_error_of_the_best_sampled_architecture_is_kept_and_shown(small, cap
 
 def test_the_supernet_of_single_stage_learns_and_is_its_own_final_model(small, patches):
     config = small("single-stage", epochs=6, lr=0.1, batch=4, val_share=0.25, eigenvalue_every=0)
-    assert [(p.name, p.moves_architecture) for p in plan_search(config)] == [
+    assert [(p.name, p.moves_architecture) for p in config.phases] == [
         ("warm-up", False),
         ("search", True),
         ("fine-tune", False),

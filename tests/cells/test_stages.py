@@ -10,7 +10,7 @@ from rich.console import Console
 from run_files import PICTURES, assert_equal, checkpoint, stop_after_checkpoints
 from wholenet.architecture import RELAXATIONS, Architecture
 from wholenet.cells.best_of import fit_cells, resume_cells
-from wholenet.cells.search import initial_search, plan_search
+from wholenet.cells.search import initial_search
 from wholenet.ops import candidates
 from wholenet.ops.candidates import Skip, drop_out
 from wholenet.ops.forms import plain_form
@@ -66,7 +66,7 @@ def test_its_settings_are_those_of_its_code():
         assert (one.epochs, one.batch, one.lr, one.lr_end, one.clip, one.arch_clip) == (25, 96, 0.025, 0, 5, 5)
         assert (one.arch_lr, one.arch_weight_decay, one.split, one.weights_share) == (6e-4, 1e-3, "disjoint", 0.5)
         assert (one.gradient, one.skip_limit, skip_rates(one)) == ("first-order", 2, [0.1, 0.4, 0.7])
-        assert [(p.name, p.first, p.end) for p in plan_search(one)[:2]] == [("warm-up", 0, 10), ("search", 10, 25)]
+        assert [(p.name, p.first, p.end) for p in one.phases[:2]] == [("warm-up", 0, 10), ("search", 10, 25)]
         schedule = schedule_of(one, 5)
         assert (schedule.rate(0), schedule.before, schedule.after) == (0.025, 0, 0)
 

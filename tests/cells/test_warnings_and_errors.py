@@ -13,7 +13,7 @@ from wholenet import parallel
 from wholenet.cells.retrain import retrain
 from wholenet.cells.search import search
 from wholenet.data.sample import DataError
-from wholenet.search.cell_config import RetrainConfig
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.keeper import Keeper
 from wholenet.search.updates import Diverged
 

@@ -1,10 +1,10 @@
 """Which images and masks belong together, and the data set of the pairs."""
 
 import pytest
-from trees import labels, picture, write, write_pairs
+from trees import labels, pair_up, picture, write, write_pairs
 
 from wholenet.data.classes import default_colors
-from wholenet.data.folder import FolderData, match, pair_up, short_names
+from wholenet.data.folder import FolderData, match, short_names
 from wholenet.data.sample import Classes, DataError
 
 ABC = Classes(("a", "b", "c"), default_colors(3))

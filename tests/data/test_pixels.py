@@ -82,14 +82,14 @@ def test_what_files_say_is_read_back_and_what_does_not_do_is_refused():
     assert Pixels.from_dict(PHOTO.to_dict(), "here") == PHOTO
     about, scale = written["pixels"], written["normalization"]
     for change, fact in (
-        ({"pixels": about | {"channels": 0}}, "found 0 channels"),
-        ({"pixels": about | {"channels": 4}}, "here, mean is"),
-        ({"pixels": about | {"type": "object"}}, "of 'object'"),
-        ({"pixels": about | {"bands": "first"}}, "read as 'first'"),
-        ({"pixels": about | {"low": [0]}}, "here, low is"),
+        ({"pixels": about | {"channels": 0}}, "here, pixels: channels=0: expected at least 1"),
+        ({"pixels": about | {"channels": 4}}, "mean=.*: expected at least 4 values, found 3"),
+        ({"pixels": about | {"type": "object"}}, "type='object': expected one of 'uint8'"),
+        ({"pixels": about | {"bands": "first"}}, "bands='first': expected one of 'auto'"),
+        ({"pixels": about | {"low": [0]}}, r"low=\[0\]: expected at least 3 values"),
         ({"pixels": about | {"more": 1}}, "unknown 'more'"),
-        ({"normalization": scale | {"std": [1, 0, 1]}}, "a std of 0"),
-        ({"normalization": scale | {"mean": [1, float("nan"), 1]}}, "here, mean is"),
+        ({"normalization": scale | {"std": [1, 0, 1]}}, r"std\[1\]=0: expected above 0"),
+        ({"normalization": scale | {"mean": [1, float("nan"), 1]}}, r"mean\[1\]=nan: expected a finite number"),
     ):
         with pytest.raises(ValueError, match=fact):
             Pixels.from_dict(written | change, "here")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wholenet.data.sample import Sample
+from wholenet.data.folder import FilePair, match
+from wholenet.data.sample import DataError, Sample
 
 HEIGHT, WIDTH = 6, 8
 
@@ -57,3 +58,12 @@ class ListData:
 def sample(mask: np.ndarray, name: str = "a") -> Sample:
     """A sample with this mask."""
     return Sample(picture(height=mask.shape[0], width=mask.shape[1]), mask, name)
+
+
+def pair_up(images: Path, masks: Path) -> list[FilePair]:
+    """The pairs that are found, where nothing is wrong; what is, is raised."""
+    matching = match(images, masks)
+    for finding in matching.findings:
+        if finding.severity == "error":
+            raise DataError(str(finding))
+    return matching.pairs

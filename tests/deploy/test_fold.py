@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from wholenet.deploy.fold import fold, live_edges, without_norms
+from wholenet.deploy.fold import live_edges, without_norms
+from wholenet.deploy.folds import fold
 from wholenet.diagnostics.discretization import without_weakest_edges
 from wholenet.spaces.catalog import create_model, discrete_from
 from wholenet.spaces.darts_genotype import PUBLISHED

@@ -17,10 +17,9 @@ from wholenet.checked import Channels, bounds_of, checked
 from wholenet.data.sample import Classes
 from wholenet.deploy.answer import AnswerKind
 from wholenet.deploy.classifier import MAX_SIDE, classification_answer
-from wholenet.deploy.held_out import LARGEST_SEED
 from wholenet.deploy.model_folder import ANSWERS, load_model, save_model
 from wholenet.deploy.segmenter import TrainedModel, segmentation_answer
-from wholenet.files import require_keys
+from wholenet.file_keys import check_keys
 from wholenet.spaces.catalog import SPACES, create_model
 from wholenet.spaces.darts_genotype import PUBLISHED
 from wholenet.spaces.decoding import decode
@@ -290,7 +289,7 @@ def test_a_value_out_of_bounds_is_refused(folder):
     if config["task"] == "segmentation":
         cases |= {
             ("answer", "held_out", "val_share"): [-0.1, 1.1, *infinite],
-            ("answer", "held_out", "seed"): [-1, LARGEST_SEED + 1, 10**30],
+            ("answer", "held_out", "seed"): [-1, 2**63, 10**30],
         }
     else:
         cases |= {("answer", "size", i): [-1, 0, MAX_SIDE + 1, 10**30] for i in range(2)}
@@ -322,8 +321,8 @@ def test_a_config_of_the_other_task_is_refused(name, tmp_path):
     [
         ("classification", LABELS | {"classes": ["a", "b", "c"]}, "2 outputs and 3 input channels; expected 3 and 3"),
         ("classification", LABELS | {"classes": ["a", "b\x1b[2J"]}, "expected text without control characters"),
-        ("classification", LABELS | {"size": [16]}, "expected 2 numbers"),
-        ("classification", MASKS, "'classes' is .*; expected list"),
+        ("classification", LABELS | {"size": [16]}, "expected at least 2 values"),
+        ("classification", MASKS, "classes=.*: expected list, found dict"),
         ("clasification", LABELS, "unknown task 'clasification'; did you mean 'classification'"),
     ],
 )
@@ -368,7 +367,7 @@ class TrainedDepths:
 
 
 def read_depths(values, where):
-    require_keys(values, {"far": float}, where, only=True)
+    check_keys(values, {"far": float}, where, only=True)
     return values["far"]
 
 

@@ -12,7 +12,7 @@ import wholenet
 from wholenet.cli import main
 from wholenet.data.classes import Classes
 from wholenet.deploy.export import FORMATS
-from wholenet.deploy.fold import fold
+from wholenet.deploy.folds import fold
 from wholenet.deploy.model_folder import load_model, save_model
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.segmenter import segmentation_answer

@@ -273,7 +273,7 @@ def test_a_genotype_is_decoded_from_a_run_or_its_model(run, tmp_path):
     assert read_genotype(tmp_path / "deep" / "found.yaml", layers=2) == genotype
     assert genotype == decode(load_model(run.path).network.arch(), "strongest")
     assert wholenet.decode(run.model, tmp_path / "again.yaml", "strongest") == genotype
-    with pytest.raises(ValueError, match="unknown decoding 'viterbi'; known: best-path, strongest, threshold"):
+    with pytest.raises(ValueError, match="decoding='viterbi': networks of space 'grid' are decoded by best-path or"):
         wholenet.decode(run.path, tmp_path / "x.yaml", "viterbi")
 
 

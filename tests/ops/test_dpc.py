@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from wholenet.deploy.fold import fold
+from wholenet.deploy.folds import fold
 from wholenet.ops.dpc import BRANCHES, FEATURES, KEPT, DensePredictionCell
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.spaces.autodeeplab.genotype import PUBLISHED as PATHS

@@ -27,7 +27,7 @@ def test_each_operation_has_an_arrow_in_the_colour_of_its_kind(monkeypatch, tmp_
     model = create_model("autodispnet-tiny", num_classes=1, width=1, genotype=PUBLISHED.get(name))
     draw_disparity_cells(tmp_path / "a.png", model, "a run")
     space = SPACES["autodispnet"]
-    genotype = PUBLISHED.get(name) or space.decode(model.arch(), "", 0.0, space.settings_of({"size": "tiny"}))
+    genotype = PUBLISHED.get(name) or space.decode(model.arch(), None, 0.0, space.settings_of({"size": "tiny"}))
     operations = [edge.operations[0] for row in genotype.table().values() for edge in row]
     drawn = Counter(to_hex(p.get_edgecolor()).upper() for p in found if isinstance(p, FancyArrowPatch))
     kinds = {kind_of(operation) for operation in operations}  # each once in the legend, as "concatenated"

@@ -143,7 +143,8 @@ class Run:
         return GatePruning(self.state, self.phases, self.penalty, floor)
 
     def epoch(self, phase="search"):
-        self.state.records.append({"phase": phase, **self.pruning.describe()})
+        arch_loss = 1.0 if phase == "search" else None
+        self.state.records.append({"phase": phase, "arch_loss": arch_loss, **self.pruning.describe()})
         self.pruning.after_epoch()
         self.state.epoch += 1
 

@@ -13,7 +13,7 @@ import wholenet.search.memory as memory
 from run_files import records
 from wholenet.cli import main
 from wholenet.commands.catalog import commands_for
-from wholenet.search.memory import memory_advice, ran_out_of_memory, reason_of, what_fits
+from wholenet.search.memory import TooLarge, memory_advice, ran_out_of_memory, reason_of, what_fits
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.space import Facts
 
@@ -108,6 +108,24 @@ def test_what_says_nothing_else_is_advised_on_by_the_options_that_there_are(word
     with pytest.raises(SystemExit):
         main([*words, "--epochs=1"])
     assert capsys.readouterr().err == f"wholenet fit: out of memory\nA smaller {smaller} needs less memory.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "more"),
+    [
+        (TooLarge("take less"), ""),
+        (MemoryError("of a--b.png"), "A smaller --batch, --crop or network needs less memory.\n"),
+    ],
+)
+def test_it_is_advised_once(error, more, monkeypatch, capsys):
+    def command(**_options):
+        raise error
+
+    wrapped = functools.wraps(commands_for("segmentation")["fit"])(command)
+    monkeypatch.setattr("wholenet.cli.commands_for", lambda task: {**commands_for(task), "fit": wrapped})
+    with pytest.raises(SystemExit):
+        main(["fit", "--epochs=1"])
+    assert capsys.readouterr().err == f"wholenet fit: {error}\n{more}"
 
 
 def test_continued_with_recomputation_a_run_comes_to_the_same_numbers(discs, tmp_path, failing):

@@ -9,8 +9,9 @@ import yaml
 
 from wholenet.architecture import RELAXATIONS
 from wholenet.cells.search import initial_search
-from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
+from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.config_files import is_cell_run, read_config, write_config, write_options
 from wholenet.search.methods import METHODS

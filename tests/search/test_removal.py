@@ -13,11 +13,12 @@ import toy as toy_space
 import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records, stopped_looking, untimed
 from wholenet.architecture import normalized_entropy
+from wholenet.commands.fit import _left
 from wholenet.data.sample import Classes
 from wholenet.deploy.model_folder import save_model
 from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.diagnostics.verdict import verdict
-from wholenet.report.compare import as_table, compare_runs
+from wholenet.report.compare import as_table, bought, compare_runs
 from wholenet.report.in_words import in_words
 from wholenet.search.budget_config import Amount, parse_budget
 from wholenet.search.config import FitConfig, fit_config
@@ -47,12 +48,13 @@ SMALL |= {"warmup_share": 0.17, "search_share": 0.34, "steps_per_epoch": 3, "val
 
 
 RANDOM = {"budget": "50%", "budget_by": "random"}
+GRADUAL = {"budget": "45%", "budget_by": "saliency-by-kind", "budget_over": 1.0, "budget_units": ",".join(KINDS)}
 
 
 @pytest.fixture(scope="module")
 def run(shallow, discs, tmp_path_factory):
     out = tmp_path_factory.mktemp("budget") / "run"
-    wholenet.fit(discs, out, budget="45%", budget_by="saliency-by-kind", **SMALL)
+    wholenet.fit(discs, out, **GRADUAL, **SMALL)
     return out
 
 
@@ -72,7 +74,7 @@ def test_the_model_costs_no_more_and_is_the_smaller_network(run):
 @pytest.mark.parametrize("stop", [4, 7, 9])
 def test_stopped_in_or_after_a_search_it_comes_to_the_same_to_the_bit(run, discs, tmp_path, stop):
     with stopped_looking(stop):
-        wholenet.fit(discs, tmp_path / "run", budget="45%", budget_by="saliency-by-kind", **SMALL, checkpoint_minutes=0)
+        wholenet.fit(discs, tmp_path / "run", **GRADUAL, **SMALL, checkpoint_minutes=0)
     wholenet.resume(tmp_path / "run")
     assert_equal(checkpoint(tmp_path / "run"), checkpoint(run))
     assert untimed(records(tmp_path / "run")) == untimed(records(run))
@@ -100,10 +102,31 @@ def test_what_is_left_is_folded_and_exported_as_any_other(tmp_path):
 
 def test_runs_are_compared_by_what_their_networks_cost(run, discs, tmp_path):
     wholenet.fit(discs, tmp_path / "whole", **{**SMALL, "epochs": 3})
-    rows, _ = compare_runs([run, tmp_path / "whole"])
+    rows, tables = compare_runs([run, tmp_path / "whole"])
     assert [row["macs"] for row in rows] == [records(run)[-1]["macs"], None]
     head, cells = as_table(rows)
     assert [row[head.index("multiply-adds")] for row in cells] == [macs_in_words(records(run)[-1]["macs"]), "all"]
+    whole, ours, _ = bought(tables)
+    own, other = (100 * row["miou"] for row in rows)
+    gain = round(own, 1) - round(other, 1)
+    assert whole.endswith(f"the whole network: {other:.1f} % mIoU.")
+    assert f"45% of its multiply-adds (--budget-by saliency-by-kind): {own:.1f} % mIoU" in ours
+    assert ours.endswith("as much as it." if gain == 0 else "more." if gain > 0 else "less.")
+    assert bought(tables[:1]) == bought(tables[1:]) == []
+
+
+def test_in_the_end_it_says_what_is_left_and_what_to_compare_it_with(run):
+    share, others = _left(run)
+    own = records(run)[-1]
+    assert share.split() == [
+        "multiply-adds",
+        "45%",
+        *macs_in_words(own["macs"]).split(),
+        *f"of the whole network's {macs_in_words(own['whole_macs'])}".split(),
+    ]
+    assert "--budget-by random" in others
+    said = " ".join(in_words(wholenet.read_run(run)))
+    assert f"45% of the whole one's {macs_in_words(own['whole_macs'])}" in said
 
 
 def test_a_diagnosis_is_of_what_is_left(run, tmp_path):
@@ -134,7 +157,10 @@ def test_a_diagnosis_is_of_what_is_left(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("by", "others"),
-    [("saliency", "with --budget-by random and with --budget-by narrower."), ("random", "with --budget-by narrower.")],
+    [
+        ("saliency", "with --budget-by random and with --budget-by shallower."),
+        ("random", "with --budget-by shallower."),
+    ],
 )
 def test_it_is_compared_with_other_runs_than_itself(run, tmp_path, by, others):
     shutil.copytree(run, tmp_path / "run")
@@ -143,9 +169,23 @@ def test_it_is_compared_with_other_runs_than_itself(run, tmp_path, by, others):
     assert any(sentence.endswith(f"more runs say: {others}") for sentence in in_words(wholenet.read_run(config.parent)))
 
 
+def test_by_default_width_channels_and_operations_go_after_the_first_epoch_of_the_search(discs, tmp_path):
+    wholenet.fit(discs, tmp_path / "run", budget="45%", **{**SMALL, "epochs": 4})
+    model = wholenet.load(tmp_path / "run").network
+    whole, left = subnets(model.spec).whole(), left_of(model.spec)
+    counts = [subnets(model.spec).count(subnet) for subnet in (whole, left)]
+    assert {kind for kind, n in counts[0].items() if n > counts[1][kind]} == {"operations", "channel groups", "widths"}
+    macs = [record["macs"] for record in records(tmp_path / "run")]
+    assert macs[0] == macs[1] > macs[2] == macs[3] == macs_as_run(model.eval(), 32, 32)
+    config = RunFolder(tmp_path / "run").fit_config
+    assert (config.budget_by, config.budget_over, config.budget_floor) == ("saliency-by-kind", 0.0, 0.25)
+    assert set(config.budget_units.split(",")) == {"width", "channels", "operation"}
+
+
 @pytest.mark.parametrize("architecture", ["learned", "uniform"])
-def test_by_default_the_network_is_narrower_from_the_start(discs, tmp_path, monkeypatch, capsys, architecture):
+def test_a_narrower_network_is_that_from_the_start(discs, tmp_path, monkeypatch, capsys, architecture):
     given = {**SMALL, "epochs": 3, "budget": "45%", "architecture": architecture, "checkpoint_minutes": 0}
+    given["budget_by"] = "narrower"
     wholenet.fit(discs, tmp_path / "run", **given)
     told = capsys.readouterr()
     model = wholenet.load(tmp_path / "run").network
@@ -377,7 +417,7 @@ def test_a_shallower_network_is_that_from_the_start_and_its_control_too(discs, t
         ({"budget": "50%", "protocol": "two-stage"}, "in its own way"),
         ({**RANDOM, "control": True}, "its controls are runs of their own"),
         ({**RANDOM, "ema": 0.9}, "weights of one size"),
-        ({"budget": "9%"}, "the narrowest grid with all cells and edges costs"),
+        ({"budget": "9%", "budget_by": "narrower"}, "the narrowest grid with all cells and edges costs"),
         ({"budget": "50%", "budget_by": "narrower", "budget_over": 0.5}, "about units that are removed"),
         ({**RANDOM, "budget_pressure": 0.1}, "budget_pressure=0.1 is of budget_by='pressed', and this is"),
         ({"budget": "5ms", "budget_by": "narrower"}, "does not go with a budget in ms"),

@@ -12,6 +12,7 @@ from run_files import assert_equal, checkpoint, records, stopped_looking, untime
 from toy import shallow
 from wholenet.cli import main
 from wholenet.jobs import times
+from wholenet.search.budget_config import TIMED
 from wholenet.search.removal import goal_of
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import create_model, grid_subnets, left_of, subnets
@@ -87,7 +88,8 @@ def test_units_are_chosen_by_the_time_that_they_save(run, discs, tmp_path):
     known = grid_subnets(SPEC)
     table = read_table(tmp_path / "t.json")
     ms = 0.7 * known.cost(known.whole(), known.times(table)) / 1e6
-    wholenet.fit(discs, tmp_path / "run", budget=f"{ms:.4f}ms", device_table=str(tmp_path / "t.json"), **SMALL)
+    given = {**SMALL, "budget_units": ",".join(TIMED), "budget_over": 1.0}
+    wholenet.fit(discs, tmp_path / "run", budget=f"{ms:.4f}ms", device_table=str(tmp_path / "t.json"), **given)
 
     def share_of_fine(of):
         """Channel groups that are left in a cell of the finest level, per one in a cell of the others."""

@@ -391,7 +391,7 @@ def test_discretisation_keeps_two_edges_into_a_node_and_four_into_the_first_of_a
 
 @pytest.mark.parametrize("name", ["autodispnet", "random-autodispnet-0", "random-autodispnet-99"])
 def test_what_is_cut_out_of_one_hot_weights_is_the_genotype_they_are_of(name):
-    found = SPACE.decode(one_hot(PUBLISHED[name]), "", 0.0, SPACE.settings_of({}))
+    found = SPACE.decode(one_hot(PUBLISHED[name]), None, 0.0, SPACE.settings_of({}))
 
     def as_sets(genotype):
         return {kind: [set(node) for node in getattr(genotype, kind)] for kind in KINDS}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from wholenet.architecture import masked_softmax, one_hot
-from wholenet.deploy.fold import fold
+from wholenet.deploy.folds import fold
 from wholenet.ops.forms import plain_form
 from wholenet.spaces.catalog import SPACES, create_model, discrete_from
 from wholenet.spaces.dense_decoding import decode_dense, kept_links

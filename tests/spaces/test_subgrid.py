@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from wholenet.architecture import uniform_weights
-from wholenet.deploy.fold import fold
+from wholenet.deploy.folds import fold
 from wholenet.ops.operations import operations_called
 from wholenet.spaces.catalog import create_from, create_model, shrink, subnets
 from wholenet.spaces.count import macs_as_run
@@ -426,8 +426,8 @@ def test_there_is_always_something_left_to_compute(settings):
         (lambda d: d["cells"][0].update(stride=5), "is none"),
         (lambda d: d["levels"].update({"4": []}), "for each of 4 levels"),
         (lambda d: d["levels"].update({"4": [9]}), "for each of 4 levels"),
-        (lambda d: d["levels"].update({"4": "0"}), "numbers of groups of channels for each stride"),
-        (lambda d: d["levels"].pop("8"), "numbers of groups of channels for each stride"),
+        (lambda d: d["levels"].update({"4": "0"}), "levels: 4=.0.: expected list"),
+        (lambda d: d["levels"].pop("8"), "levels has no .8.; expected 4, 8, 16, 32"),
     ],
 )
 def test_what_is_no_subnet_is_refused(spoil, told):

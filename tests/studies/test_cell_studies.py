@@ -14,8 +14,9 @@ import wholenet.studies.robust_darts as robust_module
 from forked import fork_commands
 from wholenet.cells.retrain import retrain
 from wholenet.cells.search import search
-from wholenet.search.cell_config import CellConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.task_config import TaskConfig

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from wholenet.search.cell_config import CellConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import RETRAINED, SEARCHES, CellFolder
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.methods import METHODS
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.darts_genotype import PUBLISHED, read_cell_genotype

@@ -22,7 +22,7 @@ from wholenet.benchmarks.cell_steps import float64_error
 from wholenet.benchmarks.measure import written_plainly
 from wholenet.benchmarks.row import Row, Setting
 from wholenet.cells.prepare import PreparedLabels, drawn, labelled_stream
-from wholenet.cells.search import initial_search, plan_search
+from wholenet.cells.search import initial_search
 from wholenet.data.labelled import Labelled
 from wholenet.data.labelled_stream import statistics as channel_statistics
 from wholenet.ops.execution import seconds
@@ -72,7 +72,7 @@ def epoch(config: CellConfig, data: PreparedLabels, device: torch.device, steps:
         for name, images in (("weights", data.weights), ("architecture", data.architecture))
     )
     parts, loss = parts_of(config, state.model), ClassificationLoss()
-    moves = phase_at(plan_search(config), 0)
+    moves = phase_at(config.phases, 0)
     return train_epoch(state, moves, schedule, parts, loss, weight_batches, arch_batches, device)
 
 

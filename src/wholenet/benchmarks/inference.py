@@ -15,7 +15,7 @@ from wholenet.benchmarks.measure import compared, interleaved, made, random_batc
 from wholenet.benchmarks.row import Row, Setting
 from wholenet.data.sample import Classes
 from wholenet.deploy.export import export
-from wholenet.deploy.fold import fold
+from wholenet.deploy.folds import fold
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.spaces.supernet import Supernet, with_weights

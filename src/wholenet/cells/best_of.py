@@ -24,10 +24,12 @@ from wholenet.report.progress import own_console, plain
 from wholenet.report.run_page import write_report_or_say
 from wholenet.report.stages import draw_stages
 from wholenet.search import stages
-from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CONTROL, RETRAINED, CellFolder
+from wholenet.search.classifier_config import ClassifierConfig, RetrainConfig
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.methods import METHODS
+from wholenet.search.protocols import PROTOCOLS, phases_by
 from wholenet.search.same_data import data_of
 from wholenet.spaces.cell_family import CellsFound, family_of
 
@@ -107,9 +109,12 @@ def _completed(found: Searched, console: Console, data: str | Path | None = None
     if found.survivors:
         found, cells = _with_following(found, config, console, data, **machine)
         _write_stages(found, run, config)
-    if config.protocol == "two-stage":
+    if config.protocol in PROTOCOLS and PROTOCOLS[config.protocol].retrains:
         second = shortly(
-            replace(config, cells=cells), str(run.genotype), str(run.path / RETRAINED), val_share=config.val_share
+            replace(config, cells=cells, retrain_epochs=phases_by(config.protocol, config)[-1].end),
+            str(run.genotype),
+            str(run.path / RETRAINED),
+            val_share=config.val_share,
         )
         plain(console)(f"second stage: {second.epochs} epoch{'s' * (second.epochs > 1)} from scratch of what was found")
         begun = CellFolder.at(Path(second.out)) is not None

@@ -22,7 +22,8 @@ from wholenet.data.stream import batches
 from wholenet.data.task import how_read, surely_masks
 from wholenet.report.data_check import print_warnings, printable
 from wholenet.report.progress import plain
-from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
+from wholenet.search.classifier_config import ClassifierConfig, RetrainConfig
 from wholenet.search.draw import batch_of_all, order_of
 from wholenet.search.phases import Phase
 from wholenet.search.schedule import Schedule

@@ -21,9 +21,9 @@ from wholenet.machine import choose_device, machine, use_threads
 from wholenet.report.genotype import draw_genotype
 from wholenet.report.progress import own_console
 from wholenet.run import Job, Scored, score_every, train
-from wholenet.search.cell_config import RetrainConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import retraining_parts, schedule_of
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.draw import batch_of_all, steps_per_epoch
 from wholenet.search.loggers import check_loggers
 from wholenet.search.memory import batch_advice

@@ -37,7 +37,6 @@ from wholenet.search.loggers import check_loggers
 from wholenet.search.memory import batch_advice
 from wholenet.search.parts import SELECTIONS
 from wholenet.search.penalties import check_registered
-from wholenet.search.phases import Phase, single_stage
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.schedule import Schedule
 from wholenet.search.stages import kept_after
@@ -190,7 +189,7 @@ def job_of(
         state=state,
         streams=streams,
         loss=loss,
-        phases=plan_search(config),
+        phases=config.phases,
         schedule=schedule,
         parts=parts,
         stopping=Stopping(
@@ -227,15 +226,6 @@ def job_of(
     )
 
 
-def plan_search(config: CellConfig) -> tuple[Phase, ...]:
-    """The phases of a search: where nothing is learned about the architecture, it never moves."""
-    search_share = min(config.search_share, 1 - config.warmup_share)
-    phases = single_stage(config.epochs, config.warmup_share, search_share)
-    if not config.moves_architecture:
-        phases = tuple(replace(phase, moves_architecture=False) for phase in phases)
-    return phases
-
-
 def _of_costs(config: CellConfig) -> str:
     return "regularizer" if config.regularizer == "cost" else "pruning"
 
@@ -250,7 +240,7 @@ def pruning_of(config: CellConfig, state: TrainState, parts: Parts) -> GatePruni
     penalty = parts.penalties.get(PRUNING)
     if not isinstance(penalty, GateShares):
         return None
-    return GatePruning(state, plan_search(config), penalty, config.pruning_floor)
+    return GatePruning(state, config.phases, penalty, config.pruning_floor)
 
 
 SETTINGS = ("channels", "cells", "affine", "groups", "edge_weights", "capped_edges", "auxiliary_skip")
@@ -342,7 +332,7 @@ def _conclude(
     data = scorer.data
     set_strengths(model)  # as it is when it is loaded
     scored = scored or scorer.val()
-    final = config.protocol == "single-stage"
+    final = config.keeps_supernet
     test_error = scorer.error(data.test) if final and data.test is not None else None
     if parallel.is_first():
         _save(run, config, scorer, scored, len(state.records))

@@ -21,14 +21,11 @@ def decode(run: str, *, out: str, decoding: Decoding = None, tau: Share | None =
         decoding: Which edges stay; default: best-path, of dense-grid threshold.
         tau: Threshold: share of the weight of the cell's strongest edge (0.5).
     """
-    if tau is not None and decoding != "threshold":
-        given = "the usual decoding" if decoding is None else decoding
-        raise ValueError(f"--tau is for --decoding threshold alone; {given} does not look at it")
     from wholenet.deploy.model_folder import load_model
     from wholenet.diagnostics.verdict import chance_in
     from wholenet.trained import decode  # imports torch
 
-    genotype = decode(run, out, decoding, 0.5 if tau is None else tau)
+    genotype = decode(run, out, decoding, tau)
     print(f"{genotype} in {out}")
     if (said := chance_in(load_model(run).network)) is not None:
         print(said)

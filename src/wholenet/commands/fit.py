@@ -151,7 +151,7 @@ def tell(compared: Compared) -> None:
     """Print what a run came to, and what to open."""
     learned = compared.learned
     print(f"\nvalidation mIoU      {100 * learned.scores.miou:5.1f} %   {learned.run}")
-    for line in _shrunk(learned.run):
+    for line in _shrunk(learned.run) or _left(learned.run):
         print(line)
     if compared.uniform is not None:
         uniform = compared.uniform
@@ -161,6 +161,25 @@ def tell(compared: Compared) -> None:
     for picture in ("predictions", "architecture", "curves", "entropy"):
         if (path := learned.run / f"{picture}.png").exists():
             print(f"open {path}")
+
+
+def _left(path: Path) -> list[str]:
+    """What a budget left of the network, and what says whether it was well spent."""
+    from wholenet.search.read_run import read_run  # imports torch
+    from wholenet.search.run_folder import RunFolder
+    from wholenet.spaces.grid_costs import macs_in_words
+
+    own = read_run(path).results[0]
+    if "whole_macs" not in own:
+        return []
+    config = RunFolder(path).fit_config
+    share, whole = own["macs"] / own["whole_macs"], macs_in_words(own["whole_macs"])
+    lines = [f"multiply-adds        {share:5.0%}     {macs_in_words(own['macs'])} of the whole network's {whole}"]
+    if not config.control:
+        chosen = config.removes and config.budget_by != "random"
+        others = f"without --budget{' and with --budget-by random' * chosen}"
+        lines.append(f"What that cost, the same run {others} says: `wholenet compare` puts them beside each other")
+    return lines
 
 
 def _shrunk(path: Path) -> list[str]:

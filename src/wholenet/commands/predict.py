@@ -120,11 +120,12 @@ def _masks(
     from wholenet.data.pictures import bands_shown
     from wholenet.deploy.cityscapes_submission import write_cityscapes_submission
     from wholenet.deploy.flips import flipped_as_asked
-    from wholenet.deploy.predict import SomeFailed, left_out
+    from wholenet.deploy.predict import SomeFailed, opened_folders
     from wholenet.report.progress import counted
     from wholenet.trained import predict
 
-    if masks := left_out(images):
+    files, masks = opened_folders(images)
+    if masks:
         print(
             f"left out, as masks of images beside them: {len(masks)} ({masks[0].name}, ...); name a file to predict it"
         )
@@ -133,10 +134,10 @@ def _masks(
     try:
         if submission:
             asked = flipped_as_asked(network, **flips)
-            written = write_cityscapes_submission(asked, images, out, tiling=tiling, progress=progress)
+            written = write_cityscapes_submission(asked, files, out, tiling=tiling, progress=progress)
         else:
             options = {"tiling": tiling, "max_megapixels": max_megapixels, "progress": progress}
-            written = predict(network, images, out, **beside, **flips, **options)
+            written = predict(network, files, out, **beside, **flips, **options)
     except SomeFailed as some:
         written, failed = some.written, some
     for folder in [path for path in written if path.is_dir()]:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, in_all_processes, of_machine, print_as_file
 from wholenet.option_files import NONE
-from wholenet.search.cell_config import MACHINE, RetrainConfig
+from wholenet.search.cell_config import MACHINE
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.signatures import Fields
 
 

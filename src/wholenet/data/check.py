@@ -39,12 +39,8 @@ class SplitStats:
     """Pixels of each class; K numbers."""
     ignore_pixels: int
 
-    def best_constant_class(self) -> int:
-        """The train id that is the best answer if one must be given for every pixel: the most frequent."""
-        return int(np.argmax(self.class_pixels))
-
     def best_constant_miou(self) -> float:
-        """The mIoU, in [0, 1], of that answer: what any trained network must beat.
+        """The mIoU, in [0, 1], of the most frequent class given for every pixel: what any trained network must beat.
 
         Its class has the IoU of its share of the pixels, every other class that occurs has 0, and classes that neither
         occur nor are predicted are left out of the mean.

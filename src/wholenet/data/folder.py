@@ -135,19 +135,6 @@ class Matching:
     findings: tuple[Finding, ...] = ()
 
 
-def pair_up(images: Path, masks: Path) -> list[FilePair]:
-    """The pairs of :func:`match`, where nothing is wrong.
-
-    Raises:
-        DataError: if there are no images, an image lacks its mask or a mask its image, or two files claim one place.
-    """
-    matching = match(images, masks)
-    for finding in matching.findings:
-        if finding.severity == "error":
-            raise DataError(str(finding))
-    return matching.pairs
-
-
 def match(images: Path, masks: Path) -> Matching:
     """The images below one folder with their masks below the other.
 

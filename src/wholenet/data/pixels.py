@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-from wholenet.files import as_numbers, require_keys, shown
+from wholenet.checked import Spread
+from wholenet.file_keys import check_keys, numbers
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -142,21 +144,23 @@ class Pixels:
         Raises:
             ValueError: for what is missing, unknown or does not do; it names ``where``.
         """
-        kinds = {"channels": int, "type": str, "bands": str, "low": list, "high": list}
+        kinds: dict[str, Any] = {
+            "channels": Annotated[int, Field(ge=1, le=MOST_CHANNELS)],
+            "type": Literal[TYPES],
+            "bands": Bands,
+            "low": list,
+            "high": list,
+        }
         about = values.get("pixels", {"channels": 3, "type": "uint8", "bands": "auto", "low": [], "high": []})
-        require_keys(about, kinds, f"{where}, pixels", only=True)
+        check_keys(about, kinds, f"{where}, pixels", only=True)
         channels, kind, bands = about["channels"], about["type"], about["bands"]
-        if not 1 <= channels <= MOST_CHANNELS or kind not in TYPES or bands not in get_args(Bands):
-            raise ValueError(
-                f"{where}, pixels: found {shown(channels)} channels of {shown(kind)}, read as {shown(bands)}; expected "
-                f"1 to {MOST_CHANNELS} of {', '.join(TYPES)}, read as {', '.join(get_args(Bands))}"
-            )
-        require_keys(values["normalization"], {"mean": list, "std": list}, f"{where}, normalization")
-        photo, lists = is_photo(channels, kind), {**values["normalization"], **about}
-        counts = {"mean": channels, "std": channels, "low": 0 if photo else channels, "high": 0 if photo else channels}
-        read = {name: as_numbers(lists[name], count, f"{where}, {name}") for name, count in counts.items()}
-        if not photo and min(read["std"]) <= 0:
-            raise ValueError(f"{where}: a std of {min(read['std'])}; expected more than 0")
+        photo, moments = is_photo(channels, kind), values["normalization"]
+        std = numbers(channels) if photo else numbers(channels, Spread)
+        check_keys(moments, {"mean": numbers(channels), "std": std}, f"{where}, normalization")
+        ends = numbers(0 if photo else channels)
+        check_keys(about, {"low": ends, "high": ends}, f"{where}, pixels")
+        lists = {**moments, **about}
+        read = {name: tuple(lists[name]) for name in ("mean", "std", "low", "high")}
         return cls(channels=channels, type=kind, bands=bands, **read)
 
 

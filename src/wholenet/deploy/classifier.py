@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from pydantic import Field
 
+from wholenet.checked import Spread
 from wholenet.data.pictures import check_image
 from wholenet.data.pixels import normalize
 from wholenet.deploy.answer import AnswerKind
-from wholenet.files import as_numbers, is_plain, require_keys, require_range, shown
+from wholenet.file_keys import check_keys, numbers
+from wholenet.files import is_plain, shown
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.finite import LOST, all_finite
 
@@ -22,6 +25,8 @@ MAX_CLASSES = 100_000
 """ImageNet's largest release has 21841."""
 MAX_SIDE = 4096
 """Of the images: each is resized to this, whatever its size."""
+ImageSide = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+"""In pixels."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +80,13 @@ class _Read(NamedTuple):
 
 
 def _read(values: Mapping[str, Any], where: str) -> _Read:
-    require_keys(values, {"classes": list, "normalization": dict, "size": list}, where, only=True)
-    require_keys(values["normalization"], {"mean": list, "std": list}, f"{where}, normalization", only=True)
-    mean, std = (as_numbers(values["normalization"][name], CHANNELS, f"{where}, {name}") for name in ("mean", "std"))
-    if min(std) <= 0:
-        raise ValueError(f"{where}: std is {shown(std)}; expected numbers above 0")
-    sides: dict[str, Any] = dict(zip(("height", "width"), as_numbers(values["size"], 2, f"{where}, size"), strict=True))
-    require_keys(sides, {"height": int, "width": int}, f"{where}, size")
-    require_range(sides, {"height": (1, MAX_SIDE), "width": (1, MAX_SIDE)}, f"{where}, size")
-    return _Read(_classes(values["classes"], where), mean, std, (sides["height"], sides["width"]))
+    check_keys(values, {"classes": list, "normalization": dict, "size": numbers(2, ImageSide)}, where, only=True)
+    moments = values["normalization"]
+    check_keys(
+        moments, {"mean": numbers(CHANNELS), "std": numbers(CHANNELS, Spread)}, f"{where}, normalization", only=True
+    )
+    height, width = values["size"]
+    return _Read(_classes(values["classes"], where), tuple(moments["mean"]), tuple(moments["std"]), (height, width))
 
 
 def _classes(names: list[Any], where: str) -> tuple[str, ...]:

@@ -11,15 +11,17 @@ from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.space import Space
 from wholenet.spaces.supernet import Supernet
 
+TAU = 0.5
+"""Where none is given."""
 
-def decode_model(path: str | Path, decoding: str | None = None, tau: float = 0.5) -> tuple[Space, Any]:
+
+def decode_model(path: str | Path, decoding: str | None = None, tau: float | None = None) -> tuple[Space, Any]:
     """The discrete network that ``decoding`` finds in the supernet of a run or model folder.
 
     Args:
         path: the folder.
-        decoding: of the grid, a name in :data:`wholenet.spaces.decoding.DECODINGS`; other spaces have some of these.
-            None: the usual one of the space, which mostly is "best-path".
-        tau: of "threshold": keep edges of at least this share of the weight of the cell's strongest.
+        decoding: one of the ``decodings`` of the space; None: the usual one, which mostly is "best-path".
+        tau: of "threshold": keep edges of at least this share of the weight of the cell's strongest; None: 0.5.
 
     Returns:
         Its space, and the genotype.
@@ -46,10 +48,13 @@ def decode_model(path: str | Path, decoding: str | None = None, tau: float = 0.5
     return decode_network(model, decoding, tau)
 
 
-def decode_network(model: Supernet[Any], decoding: str | None = None, tau: float = 0.5) -> tuple[Space, Any]:
+def decode_network(model: Supernet[Any], decoding: str | None = None, tau: float | None = None) -> tuple[Space, Any]:
     """:func:`decode_model`, of a supernet as it is now."""
     space = SPACES[model.spec.space]
-    if decoding is None:
-        usual = () if space.genotype is None else space.genotype.decodings
-        decoding = usual[0] if usual else "best-path"
-    return space, space.decode(model.arch(), decoding, tau, space.settings_of(model.spec.settings))
+    if decoding is None and space.genotype is not None:
+        decoding = space.genotype.decodings[0]
+    if decoding is not None:
+        space.check_decoding(decoding, tau)
+    return space, space.decode(
+        model.arch(), decoding, TAU if tau is None else tau, space.settings_of(model.spec.settings)
+    )

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from wholenet.architecture import uniform_weights
-from wholenet.deploy.fold import Folded, fold
+from wholenet.deploy.fold import Folded, fold_grid
 from wholenet.machine import processor
 from wholenet.ops.layers import lay_out
 from wholenet.search.budget_config import TIMED
@@ -148,7 +148,7 @@ def _sampled(
     samples = _Samples(whole=[[] for _ in parts], inside=inside)
     x = torch.randn(1, spec.channels, *size).contiguous(memory_format=torch.channels_last)
     probes = [_probe(known, spec, subgrid, samples.units, now) for subgrid in probed(known)]
-    nets = [fold(create_from(replace(spec, subnet=part.to_dict())).eval()) for part in parts]
+    nets = [fold_grid(create_from(replace(spec, subnet=part.to_dict())).eval()) for part in parts]
     maps = [_maps(known, level, size) for level in range(LEVELS)]
     joined = [samples.units[unit_name("addition", stride)] for stride in STRIDES]
 

@@ -23,14 +23,11 @@ from torch import Tensor, nn
 
 from wholenet.data.classes import classes_to_dict
 from wholenet.data.pixels import Pixels
-from wholenet.deploy.fold import fold, without_norms
-from wholenet.deploy.fold_trellis import fold_trellis
+from wholenet.deploy.folds import fold_of
 from wholenet.deploy.onnx_check import seal
 from wholenet.deploy.onnx_model import FORMAT, METADATA, OnnxModel, smallest_at
 from wholenet.deploy.segmenter import TrainedModel
 from wholenet.files import check_output
-from wholenet.spaces.autodeeplab.supernet import Trellis
-from wholenet.spaces.grid import Grid
 from wholenet.spaces.supernet import Supernet
 
 RANDOM_SIZES = ((1, 64, 96), (2, 75, 101), (3, 33, 33), (1, 227, 419))
@@ -120,12 +117,8 @@ def refuse_difference(error: float, largest: float, what: str = "logits", unit: 
 def exportable(network: Supernet[Any]) -> nn.Module:
     """A copy of ``network`` with as few operations as we know to make of it, since each costs a tracer the same; and as
     torch.export wants it: in-place operations take it minutes to undo, other memory layouts make it warn."""
-    if isinstance(network.net, Grid):
-        net: nn.Module = fold(network)
-    elif isinstance(network.net, Trellis):
-        net = fold_trellis(network)
-    else:
-        net = without_norms(network) if network.discrete else copy.deepcopy(network).eval()
+    lay = fold_of(network)
+    net = copy.deepcopy(network).eval() if lay is None else lay(network)
     for module in net.modules():
         if isinstance(module, nn.ReLU | nn.ReLU6 | nn.Hardswish):
             module.inplace = False

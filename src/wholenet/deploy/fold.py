@@ -34,15 +34,8 @@ IN_ORDER = (nn.Sequential.forward, ConvNorm.forward)
 NORMS = (BatchNorm, nn.BatchNorm2d)
 
 
-def fold(model: Supernet) -> Folded:
-    """The network of ``model`` at its present architecture weights, for inference: images [B, C, H, W] -> class logits
-    [B, classes, H, W].
-
-    Folded in float64, then cast to the model's own type; on its device. ``model`` is not changed.
-
-    Raises:
-        ValueError: if the model is in training mode: it would normalise by the batch, which cannot be folded.
-    """
+def fold_grid(model: Supernet) -> Folded:
+    """:func:`wholenet.deploy.folds.fold` of a grid, dense or not, or of a discrete network of one."""
     return laid_flat(model, Folded)
 
 
@@ -77,7 +70,7 @@ def without_norms(model: Supernet) -> Supernet:
 
 
 class Folded(nn.Module):
-    """What :func:`fold` makes.
+    """What :func:`fold_grid` makes.
 
     Args:
         net: the trained network, in float64; parts of it are taken over.

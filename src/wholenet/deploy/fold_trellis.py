@@ -35,14 +35,7 @@ Node = tuple[int, int]
 
 
 def fold_trellis(model: Supernet) -> FoldedTrellis:
-    """The network of ``model`` at its present architecture weights, for inference: images [B, C, H, W] -> class logits
-    [B, classes, H, W].
-
-    Folded in float64, then cast to the model's own type; on its device. ``model`` is not changed.
-
-    Raises:
-        ValueError: if the model is in training mode: it would normalise by the batch, which cannot be folded.
-    """
+    """:func:`wholenet.deploy.folds.fold` of a supernet of Auto-DeepLab's."""
     return laid_flat(model, FoldedTrellis)
 
 

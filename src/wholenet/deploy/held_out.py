@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wholenet.files import require_keys, require_range
-
-LARGEST_SEED = 2**63 - 1
+from wholenet.checked import Seed, Share
+from wholenet.file_keys import check_keys
 
 
 def check_held_out(values: dict[str, Any], where: str) -> dict[str, Any]:
@@ -17,6 +16,5 @@ def check_held_out(values: dict[str, Any], where: str) -> dict[str, Any]:
         ValueError: for other keys, types or numbers; ``where`` they stand is named.
     """
     if values:
-        require_keys(values, {"val_share": (int, float), "seed": int}, f"{where}, held_out", only=True)
-        require_range(values, {"val_share": (0, 1), "seed": (0, LARGEST_SEED)}, f"{where}, held_out")
+        check_keys(values, {"val_share": Share, "seed": Seed}, f"{where}, held_out", only=True)
     return values

@@ -16,7 +16,8 @@ from wholenet.data.text.files import Lines, read_lines
 from wholenet.data.text.texts import read_splits
 from wholenet.data.text.vocabulary import END, Encoded, Vocabulary, vocabulary_from
 from wholenet.deploy.answer import AnswerKind
-from wholenet.files import check_output, require_keys
+from wholenet.file_keys import check_keys
+from wholenet.files import check_output
 from wholenet.spaces.recurrent.window import Window
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.ngram import MOST_TOKENS, KneserNey
@@ -241,7 +242,7 @@ def language_answer(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def _read(values: Mapping[str, Any], where: str) -> Vocabulary:
-    require_keys(values, {"vocabulary": list}, where, only=True)
+    check_keys(values, {"vocabulary": list}, where, only=True)
     return vocabulary_from(values["vocabulary"], f"{where}, vocabulary")
 
 

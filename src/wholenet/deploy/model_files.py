@@ -13,7 +13,9 @@ import os
 import shutil
 import stat
 import struct
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,15 +23,19 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
-from wholenet.files import parse_json, read_json, require_keys, settle, shown, write_whole
+from wholenet.file_keys import check_keys
+from wholenet.files import parse_json, read_json, settle, shown, write_whole
 from wholenet.spaces.supernet import Supernet
 
 HEADER_BYTES = 16 << 20
 """Largest header of a safetensors file. The largest network here has 1600 tensors, which take 200 kB."""
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
 """The names that safetensors has for the types of our tensors."""
+SPARE = 500
+"""Parameters that a network may make for nothing, besides as many as it has."""
 NAMED = 3
 """Tensors that a message names."""
 DIGEST = "weights_sha256"
@@ -129,7 +135,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 def load_network(build: Callable[[], AnyNet], folder: Path, config: Mapping[str, Any]) -> AnyNet:
     """The network that ``build`` makes, with the weights in the folder's model.safetensors.
 
-    It is built without memory first; what the file's header declares is compared with it, and only then read.
+    It is built without memory first, as long as it has no more tensors than the file's header declares; the two are
+    compared, and only then is the file read.
 
     Args:
         build: makes it, untrained.
@@ -140,16 +147,16 @@ def load_network(build: Callable[[], AnyNet], folder: Path, config: Mapping[str,
         ValueError: if there is no such file, it is damaged or altered, its tensors are not those of the network, or
             nothing can be computed with them.
     """
-    with torch.device("meta"), _Unfilled():
-        model = build()
     file = inside(folder, "model.safetensors")
-    try:
-        _check_header(file, model.state_dict())
+    with _fitting(folder):
+        header = read_header(file)
+    with torch.device("meta"), _Unfilled(), _no_more_than(len(header[0])):
+        model = build()
+    with _fitting(folder):
+        _check_header(header, model.state_dict())
         if DIGEST in config:
             _check_digest(file, config[DIGEST])
         tensors = load_file(file)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ValueError(f"{folder}: model.safetensors does not fit its config.json: {error}") from error
     if (problem := unusable(tensors)) is not None:
         raise ValueError(
             f"{folder}: nothing can be predicted with this model: {problem}. Train it again, or copy it anew"
@@ -215,8 +222,36 @@ class _Unfilled(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _check_header(file: Path, expected: Mapping[str, Tensor]) -> None:
-    found, size = read_header(file)
+@contextmanager
+def _fitting(folder: Path) -> Iterator[None]:
+    """Say of what goes wrong within the block whose it is."""
+    try:
+        yield
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ValueError(f"{folder}: model.safetensors does not fit its config.json: {error}") from error
+
+
+@contextmanager
+def _no_more_than(tensors: int) -> Iterator[None]:
+    """Let no network be built within the block whose parameters are far more than so many ``tensors``: a config of a
+    few bytes can describe one of millions, which takes minutes. Some are made and left out again, of an encoder say."""
+    most, made, own = 2 * tensors + SPARE, 0, threading.get_ident()
+
+    def count(_module: nn.Module, _name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal made
+        made += parameter is not None and threading.get_ident() == own
+        if made > most:
+            raise ValueError(f"it has more than {most:,} tensors; expected the {tensors:,} of model.safetensors")
+
+    counted = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        counted.remove()
+
+
+def _check_header(header: tuple[Mapping[str, Any], int], expected: Mapping[str, Tensor]) -> None:
+    found, size = header
     if missing := [name for name in expected if name not in found]:
         raise ValueError(f"{some_of(missing)} not in the file; was it cut short, or made by another size or space?")
     if unknown := [name for name in found if name not in expected]:
@@ -224,7 +259,7 @@ def _check_header(file: Path, expected: Mapping[str, Tensor]) -> None:
     total = 0
     for name, tensor in expected.items():
         entry = found[name]
-        require_keys(entry, {"dtype": str, "shape": list, "data_offsets": list}, f"the header's {name}")
+        check_keys(entry, {"dtype": str, "shape": list, "data_offsets": list}, f"the header's {name}")
         if entry["shape"] != list(tensor.shape) or DTYPES.get(entry["dtype"]) != tensor.dtype:
             raise ValueError(
                 f"{name} is {shown(entry['dtype'])} {shown(entry['shape'])} in the file; the network has "

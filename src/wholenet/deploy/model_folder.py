@@ -21,7 +21,8 @@ from wholenet.deploy.model_files import DIGEST, load_network, place_of, read_con
 from wholenet.deploy.old_formats import is_old, renewed
 from wholenet.deploy.segmenter import SEGMENTATION, TrainedModel
 from wholenet.deploy.stereo import STEREO
-from wholenet.files import parse_json, require_keys, shown
+from wholenet.file_keys import check_keys
+from wholenet.files import parse_json, shown
 from wholenet.registry import Registry, UnknownName
 from wholenet.search.cell_config import SEARCHES
 from wholenet.spaces.catalog import SPACES, create_from
@@ -92,6 +93,10 @@ def load_model(path: str | Path, device: Device = "cpu", *, task: str | None = N
             return create_from(read.spec)
         except ValueError as error:
             raise ValueError(f"{where}, model: {error}") from error
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+            what = f"space {read.spec.space!r} builds no network of these settings and this genotype"
+            told = shown(str(error).partition("\n")[0])
+            raise ValueError(f"{where}, model: {what} ({type(error).__name__}: {told})") from error
 
     network = load_network(build, folder, config).placed(device).eval()
     return read.kind.predictor(network, read.answer, device)
@@ -138,9 +143,9 @@ def _read(config: dict[str, Any], where: str) -> _Config:
             f"{where}: model format {shown(found)}; this wholenet reads format {FORMAT}, classifiers of format 1 and "
             "segmentation models of format 2"
         )
-    require_keys({DIGEST: "", **config}, KEYS, where, only=True)  # who alters weights takes the checksum out
+    check_keys({DIGEST: "", **config}, KEYS, where, only=True)  # who alters weights takes the checksum out
     kind = _registered(ANSWERS, config["task"], where)
-    require_keys(config["model"], {"space": str}, f"{where}, model")
+    check_keys(config["model"], {"space": str}, f"{where}, model")
     space = _registered(SPACES, config["model"]["space"], f"{where}, model")
     if space.tasks and config["task"] not in space.tasks:
         raise ValueError(
@@ -175,7 +180,7 @@ def _registered(known: Registry[Found], name: str, where: str) -> Found:
 def _card(read: _Config, facts: dict[str, Any]) -> str:
     spec = read.spec
     kind = SPACES[spec.space].genotype
-    genotype = None if spec.genotype is None or kind is None else str(kind.from_dict(spec.genotype))
+    genotype = None if spec.genotype is None or kind is None else str(SPACES[spec.space].genotype_of(spec.genotype))
     about = {"model": spec.model_name, **spec.settings, "relaxation": spec.relaxation, "genotype": genotype, **facts}
     lines = [f"- {name}: {value}" for name, value in about.items() if value is not None and name != "size"]
     return "\n".join([f"# A wholenet {read.kind.model}", "", *lines, *read.kind.card(read.answer), ""])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from wholenet.files import require_keys
+from wholenet.file_keys import check_keys
 
-Kinds = dict[str, type | tuple[type, ...]]
+Kinds = dict[str, Any]
 
 TASKS = {1: "classification", 2: "segmentation"}
 """By format."""
@@ -16,7 +16,7 @@ ANSWERS: dict[int, Kinds] = {
     1: {"classes": list, "normalization": dict, "size": list},
     2: {"classes": dict, "normalization": dict, "held_out": dict},
 }
-SPEC: Kinds = {"num_classes": int, "in_channels": int, "relaxation": str, "genotype": (dict, type(None))}
+SPEC: Kinds = {"num_classes": int, "in_channels": int, "relaxation": str, "genotype": dict | None}
 """What "model" has besides the settings of the space, which stand beside these."""
 
 
@@ -33,9 +33,9 @@ def renewed(config: dict[str, Any], where: str) -> dict[str, Any]:
         ValueError: if there is nothing to be moved; ``where`` is named.
     """
     number = config["format"]
-    require_keys(config, {"model": dict, **ANSWERS[number]}, where)
+    check_keys(config, {"model": dict, **ANSWERS[number]}, where)
     model = config["model"]
-    require_keys(model, {NAMES[number]: str, **SPEC}, f"{where}, model")
+    check_keys(model, {NAMES[number]: str, **SPEC}, f"{where}, model")
     space, _, size = model[NAMES[number]].partition("-")
     settings = {name: value for name, value in model.items() if name not in (NAMES[number], *SPEC)}
     return {

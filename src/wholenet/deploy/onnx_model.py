@@ -13,7 +13,8 @@ from wholenet.data.classes import classes_from_dict
 from wholenet.data.pixels import Pixels
 from wholenet.deploy.held_out import check_held_out
 from wholenet.deploy.onnx_check import check_onnx
-from wholenet.files import parse_json, require_keys, shown
+from wholenet.file_keys import check_keys
+from wholenet.files import parse_json, shown
 from wholenet.tasks.finite import LOST
 
 METADATA = "wholenet"
@@ -76,7 +77,7 @@ class OnnxModel:
                 f"{shown(found)}, expected {FORMAT}); export it anew with `wholenet export`"
             )
         about = {"held_out": {}, **about}  # files of earlier versions do not say it
-        require_keys(about, {"classes": dict, "normalization": dict, "held_out": dict}, str(path))
+        check_keys(about, {"classes": dict, "normalization": dict, "held_out": dict}, str(path))
         self.about = about
         self.held_out = check_held_out(about["held_out"], str(path))
         self.classes = classes_from_dict(about["classes"])

@@ -139,30 +139,33 @@ def list_images(inputs: Sequence[str | Path]) -> list[Path]:
     Raises:
         DataError: for an input that does not exist, or a folder without images.
     """
-    images: list[Path] = []
-    for name in inputs:
-        path = Path(name)
-        if path.is_dir():
-            found = files_below(path, IMAGE_SUFFIXES)
-            if not found:
-                packed = files_below(path, (".parquet",))
-                how = (
-                    "; docs/data.md (Tables) has the lines that write those in its .parquet as files" if packed else ""
-                )
-                raise DataError(f"{path} holds no images ({', '.join(IMAGE_SUFFIXES)}){how}")
-            masks = {*masks_among(path, found)}
-            images += [file for file in found if file not in masks]
-        elif path.is_file():
-            images.append(path)
-        else:
-            raise DataError(f"{path} does not exist; give image files or folders of images")
+    images, _ = opened_folders(inputs)
+    if missing := [path for path in images if not path.is_file()]:
+        raise DataError(f"{missing[0]} does not exist; give image files or folders of images")
     return list(dict.fromkeys(images))
 
 
-def left_out(inputs: Sequence[str | Path]) -> list[Path]:
-    """What :func:`list_images` leaves out of the folders named: files called as the masks of images there."""
-    folders = [path for path in map(Path, inputs) if path.is_dir()]
-    return [mask for folder in folders for mask in masks_among(folder, files_below(folder, IMAGE_SUFFIXES))]
+def opened_folders(inputs: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
+    """The inputs, with the image files in it in the place of each folder, but for those that are called as the masks of
+    images there; and these.
+
+    Raises:
+        DataError: for a folder without images.
+    """
+    images, masks = list[Path](), list[Path]()
+    for path in map(Path, inputs):
+        if not path.is_dir():
+            images.append(path)
+            continue
+        found = files_below(path, IMAGE_SUFFIXES)
+        if not found:
+            packed = files_below(path, (".parquet",))
+            how = "; docs/data.md (Tables) has the lines that write those in its .parquet as files" if packed else ""
+            raise DataError(f"{path} holds no images ({', '.join(IMAGE_SUFFIXES)}){how}")
+        of_others = dict.fromkeys(masks_among(path, found))
+        images += [file for file in found if file not in of_others]
+        masks += of_others
+    return images, masks
 
 
 def target_in(out: Path, name: str, source: Path) -> Path:

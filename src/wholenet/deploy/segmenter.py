@@ -16,10 +16,10 @@ from wholenet.data.classes import classes_from_dict, classes_to_dict
 from wholenet.data.pixels import MEAN, PHOTO, STD, Pixels
 from wholenet.data.sample import Classes
 from wholenet.deploy.answer import AnswerKind
-from wholenet.deploy.fold import fold
+from wholenet.deploy.folds import FOLDS, fold
 from wholenet.deploy.held_out import check_held_out
-from wholenet.files import require_keys, shown
-from wholenet.spaces.grid import Grid
+from wholenet.file_keys import check_keys
+from wholenet.files import shown
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.segmentation import image_logits, predict_mask
 
@@ -75,9 +75,10 @@ class TrainedModel:
 
     @cached_property
     def folded(self) -> nn.Module:
-        """``network`` laid flat, which is what predicts: the same classes, but for ties in the last digits. Itself,
-        where it is no grid."""
-        return fold(self.network) if isinstance(self.network.net, Grid) else self.network
+        """What predicts: ``network`` laid flat, where its space has a fold that does; the same classes, but for ties in
+        the last digits. Else itself."""
+        known = FOLDS.get(self.network.spec.space)
+        return fold(self.network) if known is not None and known.predicts else self.network
 
 
 def segmentation_answer(
@@ -103,7 +104,7 @@ class _Read(NamedTuple):
 def _read(values: Mapping[str, Any], where: str) -> _Read:
     known = {"classes": dict, "normalization": dict, "held_out": dict}
     known |= {"pixels": dict} if "pixels" in values else {}  # of images that are no photographs
-    require_keys(values, known, where, only=True)
+    check_keys(values, known, where, only=True)
     pixels = Pixels.from_dict(values, where) if "pixels" in values else PHOTO
     found = values["normalization"]
     if pixels.photo and found != NORMALIZATION:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wholenet import parallel
+from wholenet.checked import Share
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import check_image
 from wholenet.data.pixels import normalize
@@ -25,7 +26,7 @@ from wholenet.data.splits import spread
 from wholenet.data.stereo.review import open_stereo
 from wholenet.data.stereo.sample import StereoSample, StereoSplit
 from wholenet.deploy.answer import AnswerKind
-from wholenet.files import as_numbers, require_keys, shown
+from wholenet.file_keys import check_keys, numbers
 from wholenet.spaces.autodispnet.pair import Pair
 from wholenet.spaces.supernet import Supernet
 from wholenet.tasks.disparity import LOST, DisparityErrors, DisparityScores, Errors
@@ -267,11 +268,8 @@ def stereo_answer(mean: Sequence[float]) -> dict[str, Any]:
 
 
 def _read(values: Mapping[str, Any], where: str) -> tuple[float, ...]:
-    require_keys(values, {"mean": list}, where, only=True)
-    mean = as_numbers(values["mean"], CHANNELS, f"{where}, mean")
-    if not 0 <= min(mean) <= max(mean) <= 1:
-        raise ValueError(f"{where}: mean is {shown(mean)}; expected numbers in [0, 1]")
-    return mean
+    check_keys(values, {"mean": numbers(CHANNELS, Share)}, where, only=True)
+    return tuple(values["mean"])
 
 
 STEREO: AnswerKind[tuple[float, ...]] = AnswerKind(

@@ -31,6 +31,7 @@ from wholenet.diagnostics.discretization import (
 from wholenet.diagnostics.entropy import entropy_history, entropy_per_phase, most_decided, movement
 from wholenet.diagnostics.twin import twin_difference
 from wholenet.search.draw import draw
+from wholenet.search.protocols import PROTOCOLS, plan_phases
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.steps import Batch
 from wholenet.spaces.catalog import left_of, subnets
@@ -158,7 +159,7 @@ def _supernet_run(run: RunFolder) -> RunFolder:
             f"{run.path} trained a discrete network ({config.genotype}): it has no architecture weights to diagnose. "
             "Diagnose the run that the genotype was decoded from"
         )
-    if config.protocol != "two-stage":
+    if not PROTOCOLS[config.protocol].retrains:
         return run
     if (first := RunFolder.at(run.search)) is None:
         raise ValueError(f"{run.path} has not begun its first stage; continue it: `wholenet fit --resume {run.path}`")
@@ -170,14 +171,14 @@ def _others(run: RunFolder) -> dict[str, RunFolder]:
     found = {}
     if control := RunFolder.at(run.control):
         found["control"] = control
-    if run.config.protocol == "two-stage":
+    if PROTOCOLS[run.config.protocol].retrains:
         found["second_stage"] = run
     return {name: other for name, other in found.items() if _finished(other)}
 
 
 def _finished(run: RunFolder) -> bool:
     config = run.config
-    planned = config.retrain_epochs if config.protocol == "two-stage" else config.epochs
+    planned = plan_phases(config)[-1].end
     return 0 < planned <= _epochs(run.records())
 
 

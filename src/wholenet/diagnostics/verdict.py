@@ -142,7 +142,7 @@ def _credit(d: Diagnosis) -> str:
     if d.left is not None and d.searched and d.control is None:
         return (
             "what the way to its budget was worth, runs of the same time say, with `--budget-by random` and with "
-            "`--budget-by narrower`"
+            "`--budget-by shallower`"
         )
     return credit(d.searched, d.result, None if d.control is None else d.control.miou)
 

@@ -16,12 +16,12 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from wholenet import parallel
-from wholenet.checked import Channels, Classes, check, settings_from
+from wholenet.checked import Channels, Classes, settings_from
 from wholenet.data.sample import DataError
 from wholenet.data.splits import Numbered, Part, set_aside, split_train
 from wholenet.data.stream import Order
 from wholenet.deploy.answer import AnswerKind
-from wholenet.files import require_keys
+from wholenet.file_keys import check_keys
 from wholenet.jobs.streams import DrawnStreams
 from wholenet.jobs.task import Counted, Task, Watched, settings_of
 from wholenet.report.progress import plain
@@ -315,14 +315,12 @@ def _answer(
     name: str, opens: Callable[[str, Any], Samples], metric: Metric, score: Score, settings: type
 ) -> AnswerKind[_Read]:
     def read(values: Mapping[str, Any], where: str) -> _Read:
-        require_keys(values, {"settings": dict, "outputs": int, "channels": int}, where, only=True)
+        check_keys(values, {"settings": dict, "outputs": Classes, "channels": Channels}, where, only=True)
         try:
             own = settings_from(settings, values["settings"], f"task {name!r}", whole=True)
         except ValueError as error:
             raise ValueError(f"{where}, settings: {error}") from error
-        outputs = check(f"{where}, outputs", values["outputs"], Classes)
-        channels = check(f"{where}, channels", values["channels"], Channels)
-        return _Read(own, outputs, channels)
+        return _Read(own, values["outputs"], values["channels"])
 
     return AnswerKind(
         model=f"model of the task {name}",

@@ -15,8 +15,9 @@ from wholenet.jobs.segmentation import MaskData
 from wholenet.planning import rules
 from wholenet.planning.length import Cost, Length, count
 from wholenet.planning.timing import MORE_TIME, Measured, measure
+from wholenet.search.budget_way import settled_budget, with_its_layers
 from wholenet.search.config import GRID_SETTINGS, FitConfig
-from wholenet.search.memory import ran_out_of_memory, reason_of
+from wholenet.search.memory import TooLarge, ran_out_of_memory, reason_of
 from wholenet.search.phases import single_stage
 from wholenet.search.removal import Goal, goals_for
 from wholenet.search.run_folder import spec_of
@@ -51,6 +52,15 @@ class Chosen:
     def runs(self) -> list[FitConfig]:
         """The configs of all runs that are planned: one, or one for each budget."""
         return [replace(self.config, budget=budget) for budget in self.budgets] or [self.config]
+
+    def begun(self, data: MaskData, **instead: Any) -> list[FitConfig]:
+        """The configs of :attr:`runs` as they begin on the ``data``, with how each meets its budget. ``instead``:
+        fields with other values."""
+        found = list[FitConfig]()
+        for config in (replace(config, **instead) for config in self.runs):
+            spec = spec_of(config, data.network())
+            found.append(with_its_layers(settled_budget(config, spec)[0], spec))
+        return found
 
     def choose(self, name: str, value: Any, reason: str) -> None:
         """Choose ``value`` unless the option was given."""
@@ -105,13 +115,28 @@ def check_start(chosen: Chosen, data: MaskData, beginning: Beginning) -> str | N
     """
     config, spec = chosen.config, spec_of(chosen.config, data.network())
     if config.budget is not None:
-        goals_for(spec, chosen.runs)
+        goals_for(spec, chosen.begun(data))
     if beginning.given is None:
         return None
     chosen.subnet, why = part_of(config, beginning.given, spec)
     found = what_fits(beginning.given, replace(spec, subnet=chosen.subnet), data.classes().names)
     check_frozen(config, beginning, found, spec)
     return "; ".join([found.lines(beginning.given.path)[0], *([why] if why else [])])
+
+
+def choose_way(chosen: Chosen, data: MaskData) -> None:
+    """How the run meets its budget; of several runs each has its own way, as it begins."""
+    config = chosen.config
+    if config.budget is None or chosen.budgets:
+        return
+    found, why = settled_budget(config, spec_of(config, data.network()))
+    if why is not None:
+        chosen.choose("budget_by", found.budget_by, why)
+    if found.removes:
+        chosen.choose("budget_units", found.budget_units, "what may go")
+        when = "at once, after the first epoch of the search" if not found.budget_over else "gradually"
+        chosen.choose("budget_over", found.budget_over, when)
+        chosen.choose("budget_floor", found.budget_floor, "of each part's channels stays, if the budget can be met so")
 
 
 def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: float, *, timed: bool) -> int:
@@ -128,16 +153,17 @@ def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: f
     Raises:
         ValueError: for a budget that no size can meet.
     """
-    goals = _goals(chosen, data)
-    first = next(iter(goals))
+    runs = _runs(chosen, data)
+    first = next(iter(runs))
     chosen.choose("size", first, "")
     # What is timed is a step of the largest run's first network: a narrower one is that from the start.
-    timed_share = _of_run(chosen.config, goals[first][-1]) if chosen.config.narrower else 1.0
-    shares = {name: sum(_of_run(chosen.config, goal) for goal in found) for name, found in goals.items()}
+    largest, goal = runs[first][-1]
+    timed_share = _of_run(largest, goal) if largest.narrower else 1.0
+    shares = {name: sum(_of_run(config, goal) for config, goal in found) for name, found in runs.items()}
     one = shares[first] / timed_share * measured(chosen, data, device, seconds).weight_step
     height, width = (max(COARSEST, round(side / COARSEST) * COARSEST) for side in data.size())  # is counted faster
     costs = dict[str, float]()
-    for name in goals:
+    for name in runs:
         spec = spec_of(replace(chosen.config, size=name), data.network())
         costs[name] = macs_as_run(create_from(spec).eval(), height, width) * shares[name]
         if name != first and one * costs[name] / costs[first] * rules.ENOUGH_STEPS > seconds:
@@ -159,18 +185,21 @@ def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: f
     return fitting
 
 
-def _goals(chosen: Chosen, data: MaskData) -> dict[str, Sequence[Goal | None]]:
-    """The sizes that can be taken, the smallest first, with what the budget of each run means for it; None without
-    one."""
+def _runs(chosen: Chosen, data: MaskData) -> dict[str, Sequence[tuple[FitConfig, Goal | None]]]:
+    """The sizes that can be taken, the smallest first, with each run as it would begin and what its budget means; None
+    without one."""
     config = chosen.config
     if config.budget is None:
-        return {name: [None] for name in GRID_SIZES}
-    found, refused = dict[str, Sequence[Goal | None]](), list[ValueError]()
+        return {name: [(config, None)] for name in GRID_SIZES}
+    found, refused = dict[str, Sequence[tuple[FitConfig, Goal | None]]](), list[ValueError]()
     for name in GRID_SIZES:
         try:
-            found[name] = goals_for(spec_of(replace(config, size=name), data.network()), chosen.runs)
+            runs = chosen.begun(data, size=name)
+            goals = goals_for(spec_of(replace(config, size=name), data.network()), runs)
         except ValueError as error:
             refused.append(error)
+        else:
+            found[name] = list(zip(runs, goals, strict=True))
     if not found:
         raise refused[0]
     return found
@@ -180,7 +209,7 @@ def _of_run(config: FitConfig, goal: Goal | None) -> float:
     """The multiply-adds of a run's mean step over those of its first: what a budget saves."""
     if goal is None:
         return 1.0
-    left = 0.0 if config.narrower else config.warmup_share + config.budget_over * config.search_share / 2
+    left = 0.0 if config.narrower else config.warmup_share + (config.budget_over or 0.0) * config.search_share / 2
     return left + (1 - left) * goal.most / goal.whole
 
 
@@ -189,17 +218,17 @@ def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: floa
 
     Raises:
         ValueError: if a step of each phase takes longer than ``seconds``.
-        MemoryError: if not even two images do, or the batch was given.
+        TooLarge: if not even two images do, or the batch was given.
     """
     while True:
         try:
-            return measure(chosen.config, data, device, seconds, chosen.subnet)
+            return measure(chosen.begun(data)[-1], data, device, seconds, chosen.subnet)
         except (RuntimeError, MemoryError) as error:
             smaller = chosen.config.batch // 2
             if not ran_out_of_memory(error):
                 raise
             if "batch" in chosen.given or smaller < 2:  # BatchNorm
-                raise MemoryError(
+                raise TooLarge(
                     f"a batch of {chosen.config.batch} crops of {chosen.config.crop} of the size "
                     f"{chosen.config.size} does not fit into the memory of {device} "
                     f"({reason_of(error)}); give a smaller --batch, --crop or --size, or --recompute"
@@ -210,12 +239,14 @@ def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: floa
 def measured_all(chosen: Chosen, data: MaskData, device: torch.device, seconds: float) -> list[Measured]:
     """:func:`measured` for each run, the largest last: where its batch is too large, it is made smaller for all."""
     last = measured(chosen, data, device, seconds)
-    return [measure(config, data, device, seconds) for config in chosen.runs[:-1]] + [last]
+    return [measure(config, data, device, seconds) for config in chosen.begun(data)[:-1]] + [last]
 
 
 def cost_of(chosen: Chosen, data: MaskData, found: Sequence[Measured]) -> Cost:
     """What all runs cost."""
-    return Cost(chosen.config, found[-1], len(data.prepared.val), others=tuple(found[:-1]))
+    images = len(data.prepared.val)
+    *others, last = zip(chosen.begun(data), found, strict=True)
+    return Cost(*last, images, others=tuple(Cost(config, measured, images) for config, measured in others))
 
 
 def choose_length(chosen: Chosen, data: MaskData, found: Sequence[Measured], seconds: float, *, needed: bool) -> Length:

@@ -50,7 +50,8 @@ def _budget(config: FitConfig, data: MaskData, found: Measured) -> str:
     words, step = goal.cost.in_words, found.weight_step
     told = f"{words(goal.most)} of {words(goal.whole)}"
     if config.narrower:
-        return f"{told}, by a narrower network from the start; a step takes about {step:.3g} s"
+        how = "fewer layers" if config.scoring == "shallower" else "a narrower network"
+        return f"{told}, by {how} from the start; a step takes about {step:.3g} s"
     later = found.later_step or step
     return f"{told} after the search; a step takes about {later:.3g} s then, {step:.3g} s before"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from wholenet.planning import rules
@@ -59,8 +59,8 @@ class Cost:
     found: Measured
     images: int
     """To validate on."""
-    others: tuple[Measured, ...] = ()
-    """Of runs that are as long and differ in their budgets alone, and share the time."""
+    others: tuple[Cost, ...] = ()
+    """Of runs that are as long, differ in their budgets and how these are met, and share the time."""
     retrains: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,7 +69,7 @@ class Cost:
     @property
     def measured(self) -> tuple[Measured, ...]:
         """Of every run, this one last."""
-        return (*self.others, self.found)
+        return (*(other.found for other in self.others), self.found)
 
     @property
     def scoring(self) -> float:
@@ -110,7 +110,7 @@ class Cost:
         paged = self.found.scored_image if self.found.paged_image is None else self.found.paged_image
         parts["the end"] = self.images * paged + END_SECONDS
         for other in self.others:
-            for name, seconds in replace(self, found=other, others=()).parts(length).items():
+            for name, seconds in other.parts(length).items():
                 parts[name] += seconds
         return parts
 
@@ -142,10 +142,10 @@ class Cost:
 
     def _left(self, length: Length, epoch: int) -> float:
         """How far the network of an epoch is on its way from the whole (0) to the budget (1)."""
-        if self.config.budget is None or self.config.narrower:
+        if not self.config.removes:
             return 0.0
         search = self._phases(length.epochs)[1]
-        epochs = max(1, round(self.config.budget_over * (search.end - search.first)))
+        epochs = max(1, round((self.config.budget_over or 0.0) * (search.end - search.first)))
         return min(1.0, max(0.0, (epoch - search.first) / epochs))
 
     def _step(self, length: Length, epoch: int) -> float:

@@ -23,6 +23,7 @@ from wholenet.planning.choosing import (
     choose_network,
     choose_shapes,
     choose_size,
+    choose_way,
     cost_of,
     measured_all,
 )
@@ -96,7 +97,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     Raises:
         DataError: for data that cannot be trained on.
         ValueError: if the length of the run is given too, or the time is too short for a step of each phase.
-        MemoryError: if not even two images fit into memory.
+        TooLarge: if not even two images fit into memory.
     """
     if lengths := [name for name in ("epochs", "steps_per_epoch") if name in given]:
         raise ValueError(f"a plan says how long the run is, and so does {lengths[0]}; leave one of them out")
@@ -110,11 +111,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
             f"budget={given['budget']!r} is a time, which is measured when the network is known, and a plan chooses "
             "it: say what a plan would choose, --epochs first (and --size, --batch), or give a budget in multiply-adds"
         )
-    if base.budget is not None and base.scoring == "shallower":
-        raise ValueError(
-            "budget_by='shallower' is a control, to be trained for as long as what it is compared with: give --epochs"
-        )
-    if base.budget is not None and not base.narrower:
+    if base.removes:
         check_phases(plan_phases(base))
     check_space(base)
     beginning = find_beginning(base, plain(console))
@@ -134,11 +131,12 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
         if (fewer := rules.fewer_pixels(pixels, fitting)) < pixels:
             choose_shapes(chosen, data, fewer, "the time")
             data = data.cropped(chosen.config.crop_size)
+    choose_way(chosen, data)
     start = check_start(chosen, data, beginning)
     found = measured_all(chosen, data, device, deadline - (time.perf_counter() - started) - checked)
     left = (1 - SPARE) * (deadline - (time.perf_counter() - started) - checked)
     length = choose_length(chosen, data, found, left, needed=minutes is None)
-    about = facts(chosen.runs, data, cost_of(chosen, data, found), length, device, start=start, load=load)
+    about = facts(chosen.begun(data), data, cost_of(chosen, data, found), length, device, start=start, load=load)
     return Plan(given, tuple(chosen.made), about)
 
 

@@ -84,7 +84,7 @@ def measure(
     the network that the second would train, if the search decided nothing more.
 
     Args:
-        config: of the run.
+        config: of the run, as it begins.
         data: of the run.
         device: to time on.
         seconds: that there are for the run: where not even a step of each phase fits, timing ends at the first.
@@ -114,14 +114,14 @@ def measure(
     scored, paged = timed.scored_image(state), timed.paged_image(state)
     passed = timed.passed_batch(state)
     later_step = later_scored = None
-    removing = 0.0
-    if removal is not None and not config.narrower:
+    removing, retrains = 0.0, PROTOCOLS[config.protocol].retrains
+    if removal is not None and config.removes:
         start = _now(device)
         removal.after_epoch()
         removing = _now(device) - start
-    elif PROTOCOLS[config.protocol].retrains:
+    elif retrains:
         state = _second_stage(timed.config, data, state, device)
-    if removing or PROTOCOLS[config.protocol].retrains:
+    if config.removes or retrains:
         later_step, later_scored = timed.step(state, FINE_TUNE), timed.scored_image(state)
         paged = timed.paged_image(state)
     return Measured(

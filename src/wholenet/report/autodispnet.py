@@ -41,7 +41,7 @@ def draw_disparity_cells(file: Path, model: Supernet, title: str) -> None:
         weights = {name: found.cpu() for name, found in model.arch().items()}
     entropies = [f"{name} {entropy:.3f}" for name, entropy in model.arch.normalized_entropies().items()]
     said = f"The cells that decoding finds. Entropy (1 is uniform): {', '.join(entropies)}"
-    draw_genotype(file, space.decode(weights, "", 0.0, space.settings_of(model.spec.settings)), title, said)
+    draw_genotype(file, space.decode(weights, None, 0.0, space.settings_of(model.spec.settings)), title, said)
 
 
 def draw_genotype(file: Path, genotype: DisparityGenotype, title: str = "", said: str = "") -> None:

@@ -121,6 +121,24 @@ def comparison_lines(rows: Sequence[Row]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in whole]
 
 
+def bought(runs: Sequence[RunTables]) -> list[str]:
+    """What each budget among the runs on images with masks cost: its score beside that of the whole network, where one
+    of the runs has that; and that a seed says little."""
+    wholes = [run for run in runs if "macs" not in run.results[0] and run.results[0].get("miou") is not None]
+    smaller = [run for run in runs if "whole_macs" in run.results[0] and run.results[0]["miou"] is not None]
+    if len(wholes) != 1 or not smaller:
+        return []
+    whole = wholes[0].results[0]["miou"]
+    said = [f"{wholes[0].path}, the whole network: {percent(whole)} % mIoU."]
+    for run in smaller:
+        own = run.results[0]
+        gain = 100 * (own["miou"] - whole)
+        beside = "as much as it" if abs(gain) < 0.05 else f"{abs(gain):.1f} points {'more' if gain > 0 else 'less'}"
+        share = f"{own['macs'] / own['whole_macs']:.0%} of its multiply-adds (--budget-by {run.config['budget_by']})"
+        said.append(f"{run.path}, {share}: {percent(own['miou'])} % mIoU, {beside}.")
+    return [*said, "A run each: another seed may turn a difference of a point or two round."]
+
+
 def write_comparison(rows: Sequence[Row], runs: Sequence[RunTables], out: Path) -> None:
     """Write the table as a page, with what is said of each run in words, and its curves."""
     head, cells = as_table(rows)
@@ -130,4 +148,5 @@ def write_comparison(rows: Sequence[Row], runs: Sequence[RunTables], out: Path) 
         words = [paragraph(sentence) for sentence in in_words(run)]
         parts.append(section(str(run.path), *words, picture_file(curves, "Over the epochs") if curves else ""))
     note = "Scores are those of the last validation; settings are those in which the runs differ."
-    write_page(out, f"{len(rows)} runs", table(head, cells) + paragraph(note, "muted") + "".join(parts))
+    budgets = "".join(paragraph(sentence) for sentence in bought(runs))
+    write_page(out, f"{len(rows)} runs", table(head, cells) + paragraph(note, "muted") + budgets + "".join(parts))

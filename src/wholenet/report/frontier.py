@@ -10,7 +10,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from wholenet.files import read_json, require_keys, write_whole
+from wholenet.file_keys import check_keys
+from wholenet.files import read_json, write_whole
 from wholenet.report.html import paragraph, picture_file, table, write_page
 from wholenet.report.run_page import percent
 from wholenet.report.style import BLUE, INK, MUTED, ORANGE, saved_figure
@@ -40,6 +41,8 @@ class Point:
     epochs: int
     seconds: float
     """Of training."""
+    by: str | None = None
+    """How the budget was met; None of a frontier from before 2026-11-30."""
 
 
 def point_of(out: Path, name: str, budget: str) -> Point:
@@ -52,7 +55,9 @@ def point_of(out: Path, name: str, budget: str) -> Point:
     own = found.results[0]
     control = next((row["miou"] for row in found.results if row["part"] == "control"), None)
     ms = found.records[-1].get("ms")
-    return Point(budget, name, own["macs"], ms, own["miou"], control, own["epochs"], own["seconds"])
+    return Point(
+        budget, name, own["macs"], ms, own["miou"], control, own["epochs"], own["seconds"], found.config["budget_by"]
+    )
 
 
 def as_cells(points: Sequence[Point], whole: int) -> tuple[list[str], list[list[str]]]:
@@ -61,11 +66,14 @@ def as_cells(points: Sequence[Point], whole: int) -> tuple[list[str], list[list[
     timed = any(point.ms is not None for point in points)
     head = ["budget", "multiply-adds", "of the whole", *(["ms"] if timed else []), "mIoU, %"]
     head += ["frozen-uniform, %"] if controls else []
+    ways = len({point.by for point in points}) > 1
+    head += ["by"] if ways else []
     rows = []
     for point in points:
         row = [point.budget, macs_in_words(point.macs), f"{point.macs / whole:.0%}"]
         row += ([f"{point.ms:.1f}" if point.ms else "-"] if timed else []) + [percent(point.miou)]
-        rows.append([*row, *([percent(point.control_miou)] if controls else []), point.run])
+        row += ([percent(point.control_miou)] if controls else []) + ([point.by or "-"] if ways else [])
+        rows.append([*row, point.run])
     return [*head, "run"], rows
 
 
@@ -84,7 +92,8 @@ def write_frontier(out: Path, points: Sequence[Point], whole: int, runs: int) ->
         return
     draw_frontier(out / PICTURE, points, whole)
     note = "mIoU is that of the images held out, of the network that each run ended with. All runs have the same "
-    note += "settings and length; they differ in their budgets alone."
+    alone = len({point.by for point in points}) == 1
+    note += f"settings and length; they differ in their budgets{' alone' if alone else ', and in how these were met'}."
     if any(point.control_miou is not None for point in points):
         note += " Frozen-uniform is the same network, trained for as long, whose architecture never moves."
     so_far = "" if len(points) == runs else f"{len(points)} of {runs} runs are finished."
@@ -103,11 +112,13 @@ def read_points(out: Path) -> list[Point]:
     if not path.is_file():
         return []
     found = read_json(path)
-    require_keys(found, {"points": list}, str(path))
-    kinds = {"budget": str, "run": str, "macs": int, "miou": float, "epochs": int, "seconds": (int, float)}
-    optional = (int, float, type(None))
+    check_keys(found, {"points": list}, str(path))
+    kinds = {"budget": str, "run": str, "macs": int, "miou": float, "epochs": int, "seconds": float}
+    kinds |= {"ms": float | None, "control_miou": float | None}
     for one in found["points"]:
-        require_keys(one, {**kinds, "ms": optional, "control_miou": optional}, f"{path}, a point", only=True)
+        check_keys(one, kinds, f"{path}, a point")
+        with_way = {"by": None, **one}  # which points of before 2026-11-30 lack
+        check_keys(with_way, {**kinds, "by": str | None}, f"{path}, a point", only=True)
     return [Point(**one) for one in found["points"] if (out / one["run"] / "config.yaml").is_file()]
 
 

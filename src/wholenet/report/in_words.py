@@ -37,7 +37,7 @@ def in_words(run: RunTables) -> list[str]:
     beside = run.score is not None and not run.score.percent
     said = _beside_floors(run, own, compared) if beside else [_on_score(own, compared, run.score)]
     if "macs" in own:
-        said.append(f"Its network takes {macs_in_words(own['macs'])} for an image of the size that its budget is of.")
+        said.append(f"Its network takes {_left(own)} for an image of the size that its budget is of.")
     if own["epochs"] < own["planned"] and not _stopped(run):
         said.append(f"The run is not finished: {own['epochs']} of {own['planned']} epochs are done.")
     if cells and (sentence := _on_stages(run)):
@@ -64,6 +64,12 @@ def in_words(run: RunTables) -> list[str]:
     return said
 
 
+def _left(own: Row) -> str:
+    """What a budget left, of what."""
+    whole, said = own.get("whole_macs"), macs_in_words(own["macs"])
+    return said if whole is None else f"{said}, {own['macs'] / whole:.0%} of the whole one's {macs_in_words(whole)},"
+
+
 def _on_stages(run: RunTables) -> str | None:
     """What follows a search in its folder."""
     config = CellFolder(run.path).config
@@ -74,8 +80,8 @@ def _on_stages(run: RunTables) -> str | None:
 def _of_what_went(config: FitConfig) -> list[str]:
     """The options of the runs that a run which removed units is to be compared with: those that it may have, but its
     own."""
-    narrows = config.space in GRIDS and not (config.shrinks or config.timed)
-    alike = ["random", "narrower"] if narrows else ["random"]
+    fewer = config.space in GRIDS and not (config.shrinks or config.timed)
+    alike = ["random", "shallower"] if fewer else ["random"]
     return [f"--budget-by {name}" for name in alike if name != config.scoring]
 
 

@@ -51,7 +51,7 @@ def draw_trellis(file: FilePath, model: Supernet, title: str) -> None:
         genotype: PathGenotype = genotype_from_dict(model.spec.genotype)
         moves, alpha, entropies = [], _of_genotype(genotype), {}
     else:
-        genotype = space.decode(weights, "best-path", 0.5, settings)
+        genotype = space.decode(weights, None, 0.0, settings)
         beta = unpacked(weights["beta"], settings.shape.layers, settings.transitions)
         # Of moves and operations that are gone weights are zero.
         moves = [pair for pair in _weighed(beta.numpy(), settings.transitions) if pair[1]]

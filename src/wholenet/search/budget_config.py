@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal, NamedTuple, Self
 
 from wholenet.checked import BelowOne, Count, Share, Strength, checked
 from wholenet.files import shown
@@ -24,6 +26,10 @@ PRESSURE = 0.01
 """By default. At a rate of 0.05 and a momentum of 0.9 it moves a BatchNorm's scale by 0.6 in 240 steps."""
 REMOVING = ("budget_units", "budget_over", "budget_floor")
 """Those that say what is removed, and when."""
+GRADUALLY: Mapping[str, float] = {"budget_over": 1.0, "budget_floor": 0.125}
+"""When it is, and what stays, where nothing was measured; until 2026-11-30 wherever it was not said."""
+SMALL_FROM_THE_START = ("narrower", "shallower")
+"""Of ``Scoring``: nothing is removed."""
 
 
 TIMED = ("edge", "operation", "channels", "bottleneck")
@@ -80,7 +86,7 @@ WITHOUT_SHRINKING = {
 }
 WITH_REMOVAL = {
     "architecture": ("learned", "a search is what removes units"),
-    "control": (False, "its controls are runs of their own: budget_by='random', and budget_by='narrower'"),
+    "control": (False, "its controls are runs of their own: budget_by='random', and budget_by='shallower'"),
     "ema": (0.0, "an average is over weights of one size"),
     "stopping": ("none", "a rule of stopping may go back to a larger network"),
 }
@@ -95,19 +101,22 @@ class BudgetConfig(BeginConfig):
     """What one image may cost in the end: a share of the whole network (40%), multiply-adds (2GMACs), or time on this
     machine's CPU (30ms). Of `wholenet fit`, several joined by commas train a run for each. Default: all is kept."""
     budget_by: Scoring | None = None
-    """How it is met: by a network that is narrower from the start (narrower; the default), or has fewer layers
-    (shallower, a control), or by removing units over the search: what the loss needs least per multiply-add (saliency),
-    in means of its kind (saliency-by-kind; the default where something is said of units, in ms, of a trained network,
-    and on spaces that are no grids), what BatchNorms scale least (magnitude), edges and operations of the least weight
-    (weights), what BatchNorms scale least under a penalty on what it costs (pressed), or what chance says (random, the
-    control)."""
+    """How it is met: by a network that is narrower from the start (narrower), or has fewer layers (shallower), or by
+    removing units over the search: what the loss needs least per multiply-add (saliency), in means of its kind
+    (saliency-by-kind), what BatchNorms scale least (magnitude), edges and operations of the least weight (weights),
+    what BatchNorms scale least under a penalty on what it costs (pressed), or what chance says (random, the control).
+    Default, decided as the run begins: saliency-by-kind from 25 % of the whole network on, shallower below that and
+    where nothing can be removed, such as with `control` (docs/smaller.md)."""
     budget_units: str | None = None
     """Kinds of units that may go, joined by commas; of a grid edge, operation, channels, bottleneck, width; of
-    autodeeplab operation, move. Default: all; with a budget in ms all but width, which is not timed."""
-    budget_over: Share = 1.0
-    """Share of the search's epochs over which units go, from its first: 1 is gradually, 0 at once after that one."""
-    budget_floor: BelowOne = 0.125
-    """Share of each bottleneck's and each level's channels that stays, as long as the budget can be met so."""
+    autodeeplab operation, move. Default: of a grid width,channels,operation where they can meet the budget; else all.
+    With a budget in ms never width, which is not timed."""
+    budget_over: Share | None = None
+    """Share of the search's epochs over which units go, from its first: 1 is gradually, 0 at once after that one.
+    Default: 0 where width, channels and operation alone go from a grid over its search; else 1."""
+    budget_floor: BelowOne | None = None
+    """Share of each bottleneck's and each level's channels that stays, as long as the budget can be met so. Default:
+    0.25 where budget_over is 0 by default, else 0.125."""
     budget_pressure: Strength = PRESSURE
     """Of budget_by=pressed: strength, in the last epoch in which units go, of the penalty on what multiplies their
     outputs, in proportion to what each costs; it grows from the first of those epochs in equal steps."""
@@ -130,15 +139,21 @@ class BudgetConfig(BeginConfig):
         return self.budget is not None and parse_budget(self.budget).ms is not None
 
     @property
-    def scoring(self) -> Scoring:
-        """How the budget is met."""
-        removes = self.shrinks or self.timed or any(self._given(name) for name in REMOVING) or self.space not in GRIDS
-        return self.budget_by or ("saliency-by-kind" if removes else "narrower")
+    def scoring(self) -> Scoring | None:
+        """How the budget is met; None: as :func:`wholenet.search.budget_way.settled_budget` says as a run begins."""
+        if self.budget_by is None and (self.shrinks or self.timed or any(map(self._given, REMOVING))):
+            return "saliency-by-kind"
+        return self.budget_by
 
     @property
     def narrower(self) -> bool:
-        """Whether the network is narrower, or shallower, from the start, and nothing is removed after that."""
-        return self.budget is not None and self.scoring in ("narrower", "shallower")
+        """Whether the network is known to be narrower, or shallower, from the start: nothing is removed after that."""
+        return self.budget is not None and self.scoring in SMALL_FROM_THE_START
+
+    @property
+    def removes(self) -> bool:
+        """Whether it is known that units are removed."""
+        return self.budget is not None and self.scoring not in (None, *SMALL_FROM_THE_START)
 
     @property
     def budget_kinds(self) -> tuple[str, ...] | None:
@@ -177,7 +192,7 @@ class BudgetConfig(BeginConfig):
                 f"budget_units={shown(self.budget_units)}: what narrower levels take is not measured, so width does "
                 f"not go with budget={shown(self.budget)}; leave it out, or give the budget in multiply-adds"
             )
-        if self.budget_by in ("narrower", "shallower") and (told := next(filter(self._given, REMOVING), None)):
+        if self.budget_by in SMALL_FROM_THE_START and (told := next(filter(self._given, REMOVING), None)):
             raise ValueError(
                 f"{told}={getattr(self, told)!r} is about units that are removed, and with "
                 f"budget_by={self.budget_by!r} none are; give another budget_by, or leave one of them out"
@@ -202,13 +217,25 @@ class BudgetConfig(BeginConfig):
             raise ValueError(
                 f"budget_by={self.scoring!r} does not go with {what}; give another, such as saliency-by-kind"
             )
-        apart = WITH_ANY_BUDGET | ({} if self.shrinks else WITHOUT_SHRINKING) | ({} if self.narrower else WITH_REMOVAL)
+        apart = WITH_ANY_BUDGET | ({} if self.shrinks else WITHOUT_SHRINKING) | (WITH_REMOVAL if self.removes else {})
         for name, (value, why) in apart.items():
             if (found := getattr(self, name)) != value:
                 raise ValueError(f"{name}={found!r} and budget={self.budget!r}: {why}; leave one of them out")
 
+    def begun(self) -> Self:
+        """As a run goes on with it: where its config does not say how the budget is met, it is from before 2026-11-30,
+        when the defaults were others."""
+        if self.budget is None:  # such fields say nothing then, and studies name runs by all that is said
+            return replace(self, **{name: None for name, value in GRADUALLY.items() if getattr(self, name) == value})
+        removes = self.scoring is not None or self.space not in GRIDS
+        config = self if self.budget_by else replace(self, budget_by="saliency-by-kind" if removes else "narrower")
+        if config.narrower:
+            return config
+        return replace(config, **{name: value for name, value in GRADUALLY.items() if getattr(self, name) is None})
+
     def _given(self, name: str) -> bool:
-        return getattr(self, name) != getattr(BudgetConfig, name)
+        """Whether something is asked for; files from before 2026-11-30 have what was the default."""
+        return getattr(self, name) not in (getattr(BudgetConfig, name), GRADUALLY.get(name))
 
     def _check_shrinking(self) -> None:
         lacking = [name for name in ("budget", "init") if getattr(self, name) is None]

@@ -1,4 +1,4 @@
-"""Everything that a run on a cell space can be told: a search, or the training of the network that it found.
+"""Everything that a search on a cell space can be told.
 
 Defaults are those of DARTS as RobustDARTS' code has them; a method (``search/methods.py``) changes some, and what is
 given by hand comes on top of both (:func:`cell_config`). Imports no torch: the command line reads it.
@@ -11,18 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wholenet.checked import (
-    Batch,
-    BelowOne,
-    Cells,
     Count,
     CountOrNone,
     Decay,
-    EvenChannels,
     Groups,
-    Images,
     InnerShare,
-    Megapixels,
-    Pixels,
     Rate,
     Share,
     SkipLimit,
@@ -32,13 +25,16 @@ from wholenet.checked import (
     checked,
 )
 from wholenet.files import shown
+from wholenet.search.classifier_config import ClassifierConfig
 from wholenet.search.dots_config import check_dots
 from wholenet.search.edge_config import check_edges
 from wholenet.search.loggers import check_loggers
 from wholenet.search.methods import METHODS, method_called
 from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, SELECTIONS
+from wholenet.search.phases import Phase, in_words
+from wholenet.search.protocols import PROTOCOLS, SEARCH, check_control, phases_by
 from wholenet.search.pruning_config import check_pruning
-from wholenet.search.search_config import RunConfig, SearchConfig, with_interval
+from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.stages import check_stages, following_fields
 from wholenet.search.update_config import check_update
 from wholenet.spaces.cell_tables import EXAMPLE, Table, table_of
@@ -56,52 +52,6 @@ OF_METHOD_ON_SPACE: dict[tuple[str, str], dict[str, Any]] = {("p-darts", "nb201"
 """And what a method has otherwise there: of nb201, three equal stages."""
 MACHINE = ("device", "workers", "threads", "checkpoint_minutes", "log")
 """Fields that a run may be continued with other values of."""
-
-
-@checked
-class ClassifierConfig(RunConfig):
-    """What a search and the training of a discrete network have in common."""
-
-    data: str
-    """Folder with labelled images: parquet files, CIFAR's .bin files, SVHN's .mat files, or a folder per class."""
-    channels: EvenChannels = 16
-    """C of the first cells."""
-    cells: Cells = 8
-    """Cells of the network; of nb201 in three equal stages, 15 if nothing is given."""
-    epochs: Count = 50
-    """Passes over the images that the weights learn from."""
-    batch: Batch = 64
-    """Images per step; in a search, for the weights and for the architecture each."""
-    lr: Rate = 0.025
-    """SGD learning rate at the start of its cosine."""
-    images: Images = 0
-    """Use so many of the training images, the same number of every class as far as there are; 0 is all."""
-    val_share: BelowOne = 0.0
-    """Share of the training images set aside to score on, where the data has no val split; with 0 a search is scored on
-    what the architecture learns from, as the papers do, and a training on the test split alone."""
-    side: Pixels = 0
-    """Side in pixels that images are shrunk to, by averaging; 0 leaves them."""
-
-    momentum: BelowOne = 0.9
-    """SGD momentum."""
-    weight_decay: Decay = 3e-4
-    """SGD weight decay: RobustDARTS' L2 factor."""
-    clip: Strength = 5.0
-    """Norm that the gradient of all weights is cut to; 0 leaves it."""
-    drop_path: BelowOne = 0.0
-    """Probability that a path is dropped, at the end; it rises linearly from 0."""
-    flip: Share = 0.5
-    """Probability of a left-right flip."""
-    cutout: Pixels = 0
-    """Side of the square that is cut out of an image; in a search, the share of images that lose one rises linearly
-    from 0 to 1."""
-    shift: Pixels = 4
-    """Largest shift of an image, in pixels."""
-    smoothing: BelowOne = 0.0
-    """Label smoothing."""
-
-    max_megapixels: Megapixels = 100.0
-    """Image files that decode to more are refused."""
 
 
 @checked
@@ -180,11 +130,13 @@ class CellConfig(SearchConfig, ClassifierConfig):
     epochs_before: CountOrNone = 0
     """Of dots: epochs of the first search; likewise."""
 
-    protocol: Literal["search", "single-stage", "two-stage"] = "search"
-    """Search for a genotype; or keep the supernet as the final classifier; or search, and train what was found from
-    scratch in OUT/retrained, for `retrain_epochs`, as large as the search's network."""
+    protocol: str = SEARCH
+    """Search for a genotype (search); or keep the supernet as the final classifier (single-stage); or search, and train
+    what was found from scratch in OUT/retrained, for `retrain_epochs`, as large as the search's network (two-stage); or
+    one that was registered."""
     control: bool = False
-    """Single-stage: also train the frozen-uniform control for the same time, in OUT/control, and report both."""
+    """Where the supernet is kept: also train the frozen-uniform control for the same time, in OUT/control, and report
+    both."""
     warmup_share: Share = 0.0
     """Share of the epochs before the architecture moves."""
     search_share: Share = 1.0
@@ -237,35 +189,55 @@ class CellConfig(SearchConfig, ClassifierConfig):
         check_update(self)
         if self.stopping != "none":
             self._check_stopping()
-        if self.protocol != "search" and METHODS[self.method].searches:
+        self._check_protocol()
+        if self.protocol != SEARCH and METHODS[self.method].searches:
             raise ValueError(
                 f"method {self.method!r} compares the genotypes of several searches, which is protocol='search'; train "
                 f"the one that it keeps with `wholenet retrain`"
             )
-        if self.control and self.protocol != "single-stage":
-            raise ValueError(
-                f"control=True compares trained supernets, and protocol={self.protocol!r} leaves a genotype: use "
-                "protocol='single-stage', or compare with random genotypes (study robust-darts)"
-            )
-        if self.control and (self.architecture == "uniform" or (not self.warmup_share and self.search_share == 1)):
-            raise ValueError(
-                "control=True needs a run that searches, and epochs that leave the architecture alone to measure their "
-                "time by: give architecture='learned' and a warmup_share above 0"
-            )
         if self.sampling == "random":
-            needed = {"protocol": "search", "perturbation": "none", "regularizer": "none", "selection": "strength"}
+            needed = {"protocol": SEARCH, "perturbation": "none", "regularizer": "none", "selection": "strength"}
             needed |= {"edge_weights": False, "relaxation": "softmax"}
             if other := [name for name, value in needed.items() if getattr(self, name) != value]:
                 raise ValueError(
                     f"sampling='random' learns nothing about the architecture, so {other[0]}="
                     f"{getattr(self, other[0])!r} would do nothing; leave it out"
                 )
-        if self.moves_architecture and (self.warmup_share == 1 or self.search_share == 0):
+        never = self.warmup_share == 1 or self.search_share == 0 or not any(p.moves_architecture for p in self.phases)
+        if self.moves_architecture and never:
             raise ValueError(
-                f"warmup_share={self.warmup_share} and search_share={self.search_share} leave no epoch to search in; "
-                "for a control give architecture='uniform'"
+                f"the phases {in_words(self.phases)} leave no epoch to search in; raise search_share, or for a control "
+                "give architecture='uniform'"
             )
         _ = self.following  # what is wrong with it is said before the first one begins
+
+    def _check_protocol(self) -> None:
+        known = None if self.protocol == SEARCH else PROTOCOLS.called(self.protocol, also=(SEARCH,))
+        if known is not None and known.shrinks:
+            raise ValueError(
+                f"protocol={self.protocol!r} takes units away from a trained network, and space {self.space!r} has "
+                f"none that go; give one of {SEARCH}, single-stage, two-stage"
+            )
+        if not self.control:
+            return
+        if not self.keeps_supernet:
+            raise ValueError(
+                f"control=True compares trained supernets, and protocol={self.protocol!r} leaves a genotype: use "
+                "protocol='single-stage', or compare with random genotypes (study robust-darts)"
+            )
+        if self.architecture == "uniform":
+            raise ValueError("control=True with architecture='uniform' would train the control twice; drop one of them")
+        check_control(self.phases)
+
+    @property
+    def keeps_supernet(self) -> bool:
+        """Whether the supernet is the final classifier; otherwise a genotype is what a run leaves."""
+        return self.protocol != SEARCH and not PROTOCOLS[self.protocol].retrains
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Of the search: where it is for a genotype, those of single-stage."""
+        return phases_by(self.protocol if self.keeps_supernet else "single-stage", self)
 
     @property
     def following(self) -> CellConfig | None:
@@ -274,10 +246,10 @@ class CellConfig(SearchConfig, ClassifierConfig):
         return None if fields is None else dataclasses.replace(self, **fields)
 
     def _check_stopping(self) -> None:
-        if self.after_stopping == "stop" and (self.protocol == "single-stage" or self.selection != "strength"):
+        if self.after_stopping == "stop" and (self.keeps_supernet or self.selection != "strength"):
             raise ValueError(
-                f"stopping={self.stopping!r} ends a search with a genotype chosen by strength; it goes neither with "
-                "protocol='single-stage' nor with another selection"
+                f"stopping={self.stopping!r} ends a search with a genotype chosen by strength; it goes neither with a "
+                f"supernet that is kept (protocol={self.protocol!r}) nor with another selection"
             )
         least, quickest = EARLY_STOPPING[self.stopping].least(), EARLY_STOPPING["paper"].least()
         if self.epochs < least:
@@ -364,26 +336,6 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     check_loggers(config.log)
     _ = config.table  # an unknown space is refused here
     return config
-
-
-@checked
-class RetrainConfig(ClassifierConfig):
-    """The training of a discrete network from scratch (RobustDARTS' evaluation; DARTS' for CIFAR-10 has 36 channels
-    and 20 cells)."""
-
-    genotype: str
-    """Genotype file, the name of a published one (spaces/published_cells.py), the text that DARTS' code prints, or a
-    string of NAS-Bench-201."""
-    epochs: Count = 600
-    """Passes over the training images."""
-    batch: Batch = 96
-    """Images per step."""
-    drop_path: BelowOne = 0.2
-    """Probability that a path is dropped, at the end; it rises linearly from 0."""
-    cutout: Pixels = 16
-    """Side of the square that is cut out of every image."""
-    auxiliary: Decay = 0.4
-    """Weight of the auxiliary head's loss; 0 is without one."""
 
 
 ADDED = {"control": False, "log": "none", "operations": None}

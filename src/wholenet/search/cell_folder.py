@@ -24,22 +24,18 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-from wholenet.files import read_json, require_keys, write_whole
-from wholenet.search.cell_config import (
-    SEARCHES,
-    CellConfig,
-    ClassifierConfig,
-    RetrainConfig,
-)
+from wholenet.file_keys import check_keys
+from wholenet.files import read_json, write_whole
+from wholenet.search.cell_config import SEARCHES, CellConfig
+from wholenet.search.classifier_config import ClassifierConfig, RetrainConfig
 from wholenet.search.dots_config import TOPOLOGY
 from wholenet.search.folder import Folder
 from wholenet.search.stages import STAGES
 
 RESULT = "result.json"
-MAYBE = (int, float, type(None))
-OF_TRAINING = {"test_error": MAYBE}
+OF_TRAINING = {"test_error": float | None}
 OF_SEARCHES = {"errors": list, "chosen": int}
-OF_SEARCH = {"genotype": (dict, type(None)), "error": (int, float)}
+OF_SEARCH = {"genotype": dict | None, "error": float}
 """What a run's result.json holds at least, by what it was."""
 RETRAINED = "retrained"
 """Folder, in a search, of the training of what it found: a second stage, or a short one to compare it by."""
@@ -108,7 +104,7 @@ class CellFolder(Folder):
             kind = OF_SEARCHES if config.searches else OF_SEARCH
         try:
             found = read_json(path)
-            require_keys(found, kind, str(path))
+            check_keys(found, kind, str(path))
         except ValueError as error:
             raise ValueError(f"{error}. `{self.resume_command}` writes it anew") from error
         return found

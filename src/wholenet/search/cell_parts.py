@@ -8,7 +8,8 @@ from typing import Any
 
 from wholenet.architecture import Weights
 from wholenet.search.capped_edges import waiting
-from wholenet.search.cell_config import CellConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.gate_pruning import GateShares, nodes_of
 from wholenet.search.parts import GRADIENTS, UPDATES, Update
 from wholenet.search.penalties import REGULARIZERS

@@ -16,7 +16,8 @@ import yaml
 from wholenet.checked import built
 from wholenet.files import read_text, read_yaml, shown, write_whole
 from wholenet.search.cell_config import ADDED as ADDED_TO_CELLS
-from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
+from wholenet.search.classifier_config import ClassifierConfig, RetrainConfig
 from wholenet.search.config import ADDED, GRID_ALONE, FitConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.search_config import RunConfig
@@ -70,7 +71,9 @@ def read_config(path: Path) -> Any:
     values = read_yaml(path)
     told = values if isinstance(values, dict) else {}
     if "kind" not in told:
-        return build_config(TaskConfig if "task" in told else FitConfig, values, path, ADDED)
+        if "task" in told:
+            return build_config(TaskConfig, values, path, ADDED)
+        return build_config(FitConfig, values, path, ADDED).begun()
     kind = told.pop("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"{path} has kind: {shown(kind)}; expected {' or '.join(KINDS)}")

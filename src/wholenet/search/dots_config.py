@@ -29,7 +29,7 @@ def check_dots(config: CellConfig) -> None:
             f"{other[0]}={getattr(config, other[0])!r} does not go with space 'dots', which chooses in groups and "
             "pairs of its own; take one of the other spaces (darts, s1 to s4, nb201), or method 'darts'"
         )
-    if config.protocol == "single-stage" or METHODS[config.method].searches:
+    if config.keeps_supernet or METHODS[config.method].searches:
         raise ValueError(
             f"method {config.method!r} with protocol={config.protocol!r} is no single search for a genotype, and space "
             "'dots' is two that follow each other; take method 'darts'"

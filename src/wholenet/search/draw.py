@@ -16,7 +16,7 @@ from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import SegmentationData
 from wholenet.data.stream import BatchStream, Order, batches
 from wholenet.data.transforms import TRANSFORMS
-from wholenet.search.cell_config import ClassifierConfig
+from wholenet.search.classifier_config import ClassifierConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.train_config import TrainConfig
 

@@ -24,7 +24,8 @@ import torch
 from filelock import FileLock, Timeout
 
 from wholenet import parallel
-from wholenet.files import check_output, read_json, require_keys, write_whole
+from wholenet.file_keys import check_keys
+from wholenet.files import check_output, read_json, write_whole
 from wholenet.plugins import import_options
 from wholenet.search.checkpoint import DamagedCheckpoint, previous, read_checkpoint, write_checkpoint
 from wholenet.search.config_files import kind_of_run, read_config, write_config
@@ -224,7 +225,7 @@ class Folder:
             return None
         try:
             found = read_json(path)
-            require_keys(found, self.facts_of_data, str(path))
+            check_keys(found, self.facts_of_data, str(path))
         except ValueError as error:
             if warn is None:
                 raise

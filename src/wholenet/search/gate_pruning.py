@@ -134,7 +134,7 @@ class GatePruning:
 
     def begin(self) -> None:
         """Set the strength of the penalty, as the records and the logits have it."""
-        left = [record[OPTIONS] for record in self.state.records if record["phase"] == "search"]
+        left = [record[OPTIONS] for record in self.state.records if record["arch_loss"] is not None]
         gone = [before - after for before, after in pairwise([*left, self._number()])]
         self.penalty.strength = 0.0 if self.finished else strength(gone)
 

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from wholenet import parallel
-from wholenet.files import read_json, read_yaml, require_keys, write_whole
+from wholenet.file_keys import check_keys
+from wholenet.files import read_json, read_yaml, write_whole
 from wholenet.search.folder import Folder
 from wholenet.search.loggers import Log, LoggedRun, Logger, loggers
 from wholenet.search.read_run import flat
@@ -103,7 +104,7 @@ class Logs:
             found = read_json(path) if path.exists() else None
             if found is None:
                 return
-            require_keys(found, KEYS, str(path))
+            check_keys(found, KEYS, str(path))
             if not all(isinstance(step, int) for step in found["steps"].values()):
                 raise ValueError(f"{path}: expected a number of epochs for each logger")
         except ValueError as error:

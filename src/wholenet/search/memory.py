@@ -15,6 +15,10 @@ from wholenet.spaces.space import Facts
 from wholenet.tasks.losses import mask_loss
 
 
+class TooLarge(MemoryError):
+    """A batch does not fit into memory, and the message says what to do."""
+
+
 def ran_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` is a way to say so: of torch on a GPU or a CPU, of its convolutions on a CPU, of Python."""
     said = str(error)

@@ -76,6 +76,23 @@ def removing(phases: Sequence[Phase]) -> Phase | None:
     return own[0] if own else None
 
 
+def in_words(phases: Sequence[Phase]) -> str:
+    """
+    >>> in_words(retraining(3))
+    'retrain 0-3'
+    """
+    return ", ".join(f"{phase.name} {phase.first}-{phase.end}" for phase in phases) or "none"
+
+
+def epochs_that_move(phases: Sequence[Phase]) -> int:
+    """In how many epochs the architecture learns.
+
+    >>> epochs_that_move(single_stage(10, 0.1, 0.4))
+    4
+    """
+    return sum(phase.end - phase.first for phase in phases if phase.moves_architecture)
+
+
 def phase_at(phases: Sequence[Phase], epoch: int) -> Phase:
     """The phase that ``epoch`` belongs to.
 

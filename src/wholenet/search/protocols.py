@@ -12,7 +12,7 @@ from typing import Any
 
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
-from wholenet.search.phases import Phase, retraining, shrinking, single_stage
+from wholenet.search.phases import Phase, in_words, retraining, shrinking, single_stage
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,12 @@ class Protocol:
 
 
 def _single_stage(config: Any) -> Sequence[Phase]:
-    return single_stage(config.epochs, config.warmup_share, config.search_share)
+    return single_stage(config.epochs, config.warmup_share, min(config.search_share, 1 - config.warmup_share))
+
+
+SEARCH = "search"
+"""What the cell spaces have beside all of these: the phases of single-stage, and a genotype, not a network, in the
+end."""
 
 
 PROTOCOLS: Registry[Protocol] = Registry(
@@ -42,27 +47,58 @@ PROTOCOLS: Registry[Protocol] = Registry(
     },
     load_plugins,
 )
-"""By name; :func:`wholenet.register` adds to them. What the cell spaces have beside these is in ``cells/``."""
+"""By name; :func:`wholenet.register` adds to them."""
 
 
 def plan_phases(config: Any) -> tuple[Phase, ...]:
     """The phases of a run; the frozen-uniform control goes through the same ones and never moves its architecture.
 
-    Of a two-stage run these are the second stage's; its first stage is a run of its own.
+    Of a two-stage run these are the second stage's; its first stage is a run of its own (:func:`search_phases`).
 
     Raises:
         ValueError: if its protocol's phases leave a gap, or name epochs that there are not.
     """
     if config.genotype is not None:
         return retraining(config.epochs)
-    protocol = PROTOCOLS[config.protocol]
-    phases = tuple(protocol.phases(config))
+    return phases_by(config.protocol, config)
+
+
+def search_phases(config: Any) -> tuple[Phase, ...]:
+    """The phases of the stage in which a run searches: where one comes first, warm-up and search of single-stage.
+
+    Raises:
+        ValueError: likewise.
+    """
+    if PROTOCOLS[config.protocol].retrains:
+        return phases_by("single-stage", config)[:2]
+    return plan_phases(config)
+
+
+def phases_by(name: str, config: Any) -> tuple[Phase, ...]:
+    """The phases of the protocol ``name``, with the epochs and shares of ``config``.
+
+    Raises:
+        ValueError: likewise.
+    """
+    phases = tuple(PROTOCOLS[name].phases(config))
     starts = [0, *(phase.end for phase in phases[:-1])]
     if not phases or [phase.first for phase in phases] != starts or any(p.end < p.first for p in phases):
-        spans = ", ".join(f"{phase.name} {phase.first}-{phase.end}" for phase in phases) or "none"
         raise ValueError(
-            f"protocol {protocol.name!r} has the phases {spans}; expected one behind the other, the first from 0"
+            f"protocol {name!r} has the phases {in_words(phases)}; expected one behind the other, the first from 0"
         )
-    if config.architecture == "uniform":
+    if not config.moves_architecture:
         phases = tuple(replace(phase, moves_architecture=False) for phase in phases)
     return phases
+
+
+def check_control(phases: Sequence[Phase]) -> None:
+    """Make sure that there are epochs to measure a control's length by: those that leave the architecture alone.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    if not any(phase.end > phase.first for phase in phases if not phase.moves_architecture):
+        raise ValueError(
+            "control=True measures the control's length by epochs that leave the architecture alone, and of the phases "
+            f"{in_words(phases)} none does; give a warmup_share above 0, or more epochs"
+        )

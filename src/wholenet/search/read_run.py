@@ -44,8 +44,9 @@ class RunTables:
     """The run and those inside its folder: "part" ("run", "first stage", "second stage", "control", "search 1", ...),
     "folder", "epochs" finished and "planned", "seconds" of training; of segmentation "miou", "pixel_accuracy" and
     "constant_miou" (of always answering the best one class), with a budget "macs" (multiply-adds of an image, of the
-    network as it is now), of classification "error" and "test_error"; of a task from
-    outside, whatever numbers its records have. None where there is no such number, or not yet."""
+    network as it is now) and "whole_macs" (of the whole one; not of runs from before 2026-11-30); of classification
+    "error" and "test_error"; of a task from outside, whatever numbers its records have. None where there is no such
+    number, or not yet."""
 
     @property
     def floors(self) -> dict[str, float]:
@@ -123,7 +124,7 @@ def _result(part: str, folder: RunFolder | CellFolder) -> Row:
         return row | {name: _last(records, name) for name in _own_numbers(records)}
     best = best_record(records, MIOU) if config.keep == "best" else None
     kept = records if best is None else [best]  # what its model/ scores
-    row |= {"macs": records[-1]["macs"]} if records and "macs" in records[-1] else {}
+    row |= {name: records[-1][name] for name in ("macs", "whole_macs") if records and name in records[-1]}
     return row | {
         "miou": _last(kept, "miou"),
         "pixel_accuracy": _last(kept, "pixel_accuracy"),

@@ -121,7 +121,7 @@ def goal_for(spec: Spec, config: FitConfig, table: DeviceTable | None = None) ->
         ValueError: if it cannot be met.
     """
     assert config.budget is not None
-    if not config.narrower and SCORES[config.scoring].factors and not subnets(spec).scaled:
+    if config.removes and SCORES[config.scoring or ""].factors and not subnets(spec).scaled:
         raise ValueError(
             f"budget_by={config.scoring!r} ranks units by what BatchNorms multiply them by, and those of the space "
             f"{spec.space!r} are multiplied by their weights alone; give saliency-by-kind, saliency, weights or random"
@@ -155,16 +155,16 @@ def goals_for(spec: Spec, configs: Sequence[FitConfig], table: DeviceTable | Non
         ValueError: if one cannot be met, or if two come to the same network.
     """
     goals = [goal_for(spec, config, table) for config in configs]
-    if configs[0].narrower:
-        found = [(config.budget, begun_with(spec, config, goal)) for config, goal in zip(configs, goals, strict=True)]
-        for (budget, begun), (other, same) in pairwise(found):
-            if begun == same:
-                cost = goals[0].cost
-                told = cost.in_words(subnets(begun[0]).cost(begun[1], cost))
-                raise ValueError(
-                    f"budgets {budget} and {other} come to the same network, which costs {told}: a grid gets narrower "
-                    "by eighths, and shallower by layers; leave one of them out, or give a budget_by that removes units"
-                )
+    pairs = zip(configs, goals, strict=True)
+    found = [(config.budget, begun_with(spec, config, goal)) for config, goal in pairs if config.narrower]
+    for (budget, begun), (other, same) in pairwise(found):
+        if begun == same:
+            cost = goals[0].cost
+            told = cost.in_words(subnets(begun[0]).cost(begun[1], cost))
+            raise ValueError(
+                f"budgets {budget} and {other} come to the same network, which costs {told}: a grid gets narrower by "
+                "eighths, and shallower by layers; leave one of them out, or give a budget_by that removes units"
+            )
     return goals
 
 
@@ -179,31 +179,33 @@ def removal_for(
     """What meets the budget of a run: nothing more has to go where the network is made narrower, here and now.
 
     Args:
-        config: of the run.
+        config: of the run, which says how its budget is met (:func:`wholenet.search.budget_way.settled_budget`).
         state: of the run, before its first step.
         search: the phase in which units are removed.
         say: told what went.
         table: of a budget in milliseconds.
         over: see :class:`Removal`; default: as ``config`` says.
     """
-    goal = goal_for(state.model.spec, config, table)
+    goal, by = goal_for(state.model.spec, config, table), config.scoring
+    if by is None:
+        raise ValueError(f"budget={config.budget!r}: how it is met is not settled, which is done as a run begins")
     if config.narrower:
         _, left = begun_with(state.model.spec, config, goal)
         if left != left_of(state.model.spec):
             shrink_training(state.model, state.weight_optimizer, left)
             state.average_anew()
         cost, words = subnets(state.model.spec).cost(left, goal.cost), goal.cost.in_words
-        how = f"{left.layers} layer{'s' * (left.layers > 1)}" if config.scoring == "shallower" else "narrower"
+        how = f"{left.layers} layer{'s' * (left.layers > 1)}" if by == "shallower" else "narrower"
         say(f"{how} from the start: {words(cost)} of {words(goal.whole)} ({cost / goal.whole:.0%})")
     return Removal(
         state,
         goal,
         None if config.narrower else search,
-        by="random" if config.narrower else config.scoring,
+        by="random" if config.narrower else by,
         pressure=config.budget_pressure,
         kinds=config.budget_kinds,
-        over=config.budget_over if over is None else over,
-        floor=config.budget_floor,
+        over=(config.budget_over or 0.0) if over is None else over,
+        floor=config.budget_floor or 0.0,
         seed=config.seed,
         say=say,
     )
@@ -282,7 +284,14 @@ class Removal:
         """Its part of an epoch's record: what the network that was trained and scored costs, and what it is."""
         left = self._now()[0]
         taken = {"ms": self._cost(left) / 1e6} if self.goal.cost.name == "ms" else {}
-        return {"macs": self.macs, **taken, "subnet": left.to_dict()}
+        return {"macs": self.macs, "whole_macs": self.whole_macs, **taken, "subnet": left.to_dict()}
+
+    @property
+    def whole_macs(self) -> int:
+        """Multiply-adds of the whole network, all its layers included."""
+        if self.goal.cost.name == "macs":
+            return self.goal.whole
+        return self.known.macs(self.known.whole(), *self.goal.cost.size)
 
     @property
     def macs(self) -> int:

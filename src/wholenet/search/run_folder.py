@@ -179,16 +179,14 @@ def check_space(config: TrainConfig) -> tuple[Space, Any]:
         ValueError: saying what it lacks.
     """
     space, settings = space_of(config)
-    if PROTOCOLS[config.protocol].retrains and (space.genotype is None or not space.genotype.decodes):
-        raise ValueError(
-            f"protocol={config.protocol!r} cuts a discrete network out of the supernet, and space {space.name!r} has "
-            "no decoding; train it with protocol='single-stage'"
-        )
-    known = () if space.genotype is None else space.genotype.decodings
-    if PROTOCOLS[config.protocol].retrains and known and config.decoding not in known:
-        raise ValueError(
-            f"decoding={config.decoding!r}: networks of space {space.name!r} are decoded by {' or '.join(known)}; give "
-            f"decoding={known[0]!r}"
+    if PROTOCOLS[config.protocol].retrains:
+        if space.genotype is None or not space.genotype.decodes:
+            raise ValueError(
+                f"protocol={config.protocol!r} cuts a discrete network out of the supernet, and space {space.name!r} "
+                "has no decoding; train it with protocol='single-stage'"
+            )
+        space.check_decoding(
+            config.decoding, None if config.decoding_tau == 0.5 else config.decoding_tau, "decoding_tau"
         )
     if PROTOCOLS[config.protocol].retrains and not config.retrain_epochs and not isinstance(config, FitConfig):
         raise ValueError(

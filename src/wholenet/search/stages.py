@@ -138,7 +138,7 @@ def check_stages(config: CellConfig) -> None:
             f"{asked} chooses by the weights that a search learns, which goes with {other[0]}={needed[other[0]]!r}, "
             f"not {getattr(config, other[0])!r}"
         )
-    if config.stages > 1 and (config.protocol == "single-stage" or METHODS[config.method].searches):
+    if config.stages > 1 and (config.keeps_supernet or METHODS[config.method].searches):
         raise ValueError(
             f"{asked} is searches that follow each other, for a genotype; method {config.method!r} with protocol="
             f"{config.protocol!r} is something else: take method 'p-darts' or 'darts', and protocol='search'"

@@ -111,7 +111,7 @@ def _entropy_penalty(config: FitConfig, phases: Sequence[Phase]) -> dict[str, En
         magnitudes={"alpha": config.entropy_alpha, "beta": config.entropy_beta},
         schedule=config.entropy_schedule,
         start=config.entropy_start * epochs,
-        end=max((phase.end for phase in phases if phase.name == "search"), default=epochs),
+        end=max((phase.end for phase in phases if phase.moves_architecture), default=epochs),
     )
     return {"entropy penalty": penalty} if any(penalty.magnitudes.values()) else {}
 

@@ -24,8 +24,8 @@ from wholenet.checked import (
 from wholenet.files import shown
 from wholenet.search.loggers import check_loggers
 from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, UPDATES
-from wholenet.search.phases import single_stage
-from wholenet.search.protocols import PROTOCOLS
+from wholenet.search.phases import epochs_that_move
+from wholenet.search.protocols import PROTOCOLS, check_control, search_phases
 from wholenet.search.search_config import OF_EVERY_RUN, SearchConfig
 from wholenet.search.update_config import taken_late
 
@@ -169,11 +169,8 @@ class TrainConfig(SearchConfig):
                 "the paper uses 0.05 and 0.35"
             )
         retrains = PROTOCOLS[self.protocol].retrains
-        if self.control and not self.warmup_share and (retrains or self.search_share == 1):
-            raise ValueError(
-                "control=True measures the control's length by epochs that leave the architecture alone, but "
-                f"warmup_share=0 and search_share={self.search_share} leave none; set warmup_share above 0"
-            )
+        if self.control:
+            check_control(search_phases(self))
         if self.control and self.architecture == "uniform":
             raise ValueError("control=True with architecture='uniform' would train the control twice; drop one of them")
         if retrains and (self.genotype is not None or self.architecture == "uniform"):
@@ -187,16 +184,14 @@ class TrainConfig(SearchConfig):
             0,
         ):
             raise ValueError(
-                f"decoding, decoding_tau and retrain_epochs are of protocol='two-stage'; the {self.protocol} protocol "
-                "neither decodes nor retrains"
+                "decoding, decoding_tau and retrain_epochs are of protocol='two-stage', or another that retrains; the "
+                f"{self.protocol} protocol neither decodes nor retrains"
             )
-        if retrains:
-            search = single_stage(self.epochs, self.warmup_share, self.search_share)[1]
-            if search.end == search.first:
-                raise ValueError(
-                    f"protocol={self.protocol!r} has no epoch of search with epochs={self.epochs} and "
-                    f"search_share={self.search_share}, so nothing to decode; raise one of them"
-                )
+        if retrains and not epochs_that_move(search_phases(self)):
+            raise ValueError(
+                f"protocol={self.protocol!r} has no epoch of search with epochs={self.epochs} and "
+                f"search_share={self.search_share}, so nothing to decode; raise one of them"
+            )
         if self.genotype is not None and (self.architecture == "uniform" or self.control):
             raise ValueError(
                 "a discrete network has no architecture to freeze or to compare with; drop architecture and control"
@@ -253,8 +248,7 @@ class TrainConfig(SearchConfig):
                 "another; use one of them"
             )
         if self.stopping != "none":
-            search = single_stage(self.epochs, self.warmup_share, self.search_share)[1]
-            length, least = search.end - search.first, EARLY_STOPPING[self.stopping].least()
+            length, least = epochs_that_move(search_phases(self)), EARLY_STOPPING[self.stopping].least()
             if length < least:
                 raise ValueError(
                     f"epochs={self.epochs} with search_share={self.search_share} search for {length} epochs; "

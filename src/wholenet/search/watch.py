@@ -73,7 +73,7 @@ class Watch:
         )
 
     def _collapse(self, record: Mapping[str, Any]) -> str | None:
-        if record["phase"] != "search" or self.penalised:
+        if record["arch_loss"] is None or self.penalised:
             return None
         low = {name: value for name, value in record.get("entropy", {}).items() if value < COLLAPSED}
         if not low:

@@ -26,6 +26,8 @@ GATE = 0.85
 FORMAT = 1
 FAMILY = "cells"
 """What genotype files of these spaces say they are."""
+KEYS = (*TYPES, "format", "space", "found_in", "operations")
+"""What they have, of which only the first two are needed."""
 
 Choice = tuple[str, int]
 """(operation, source)."""
@@ -53,11 +55,13 @@ class CellGenotype:
             for target, choices in enumerate(nodes, INPUTS):
                 sources = [source for _, source in choices]
                 if not choices or len(set(sources)) < len(sources):
-                    raise ValueError(f"the {kind} cell's node {target} reads {sources}; expected each at most once")
+                    raise ValueError(
+                        f"the {kind} cell's node {target} reads {shown(sources)}; expected each at most once"
+                    )
                 for name, source in choices:
                     if not 0 <= source < target:
                         raise ValueError(
-                            f"the {kind} cell's node {target} reads node {source}; it can read 0 to {target - 1}"
+                            f"the {kind} cell's node {target} reads node {shown(source)}; it can read 0 to {target - 1}"
                         )
                     CANDIDATES.called(name)
 
@@ -201,10 +205,8 @@ def read_cell_genotype(name: str | Path, space: str | None = None) -> CellGenoty
             if isinstance(content, Mapping) and "format" in content and "space" not in content:
                 raise ValueError("it has no line `space`, which comes last: the file was cut short, write it again")
             genotype = cell_genotype_from_dict(content)
-            if "found_in" in content:
-                operations = content.get("operations")
-                operations = operations if operations is None else str(operations)
-                check_in_space(genotype, str(content["found_in"]), operations)
+            if content.get("found_in") is not None:
+                check_in_space(genotype, content["found_in"], content.get("operations"))
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     if space is not None:
@@ -227,16 +229,27 @@ def cell_genotype_from_dict(content: Any) -> CellGenotype:
         )
     if missing := [kind for kind in TYPES if kind not in content]:
         raise ValueError(f"this genotype has no {missing[0]} cell; `wholenet fit DATA --space darts` writes both")
-    if content.get("format", FORMAT) != FORMAT:
-        raise ValueError(f"genotype format {shown(content['format'])}; this wholenet reads format {FORMAT}")
+    if unknown := [key for key in content if key not in KEYS]:
+        raise ValueError(f"this genotype has {shown(unknown[0])}; expected {', '.join(KEYS)}")
+    if (found := content.get("format", FORMAT)) != FORMAT or type(found) is not int:
+        raise ValueError(f"genotype format {shown(found)}; this wholenet reads format {FORMAT}")
+    for of_search in ("found_in", "operations"):
+        if not isinstance(content.get(of_search), str | None):
+            raise ValueError(f"this genotype's {of_search} is {shown(content[of_search])}; expected a text")
     try:
         cells = {
-            kind: tuple(tuple((str(name), _source(source)) for name, source in node) for node in content[kind])
+            kind: tuple(tuple((_name(name), _source(source)) for name, source in node) for node in content[kind])
             for kind in TYPES
         }
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"a cell is a list of nodes, each a list of [operation, source]: {error}") from error
     return CellGenotype(**cells)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"an operation is called {shown(value)}; expected a text")
+    return value
 
 
 def _source(value: Any) -> int:

@@ -61,13 +61,8 @@ def decode_dense(
         operations: names of the K.
 
     Raises:
-        ValueError: for another decoding, or a tau outside [0, 1].
+        ValueError: for a tau outside [0, 1].
     """
-    if decoding not in ("threshold", "strongest"):
-        raise ValueError(
-            f"decoding={decoding!r}: a dense grid is decoded by 'threshold' or 'strongest'; the most probable path "
-            "would be the shortest, since links that skip layers have fewer factors: give --decoding threshold"
-        )
     if not 0 <= tau <= 1:
         raise ValueError(f"tau={tau}: expected a share of the strongest link's weight, in [0, 1]")
     one = decoding == "strongest"

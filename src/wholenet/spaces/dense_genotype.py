@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.files import SHOWN, require_keys, shown
-from wholenet.spaces.links import LEVELS, STRIDES, Edge, Reach, check_connected
+from wholenet.file_keys import check_keys
+from wholenet.files import SHOWN, check_words, shown
+from wholenet.spaces.links import LEVELS, STRIDES, Edge, Reach, as_weight, check_connected
 from wholenet.spaces.sizes import MAX_LAYERS, operation_names
 
 Place = tuple[int, int]
@@ -53,6 +54,7 @@ class DenseGenotype:
         if not 1 <= self.layers <= MAX_LAYERS:
             raise ValueError(f"the genotype has {shown(self.layers)} layers; a grid has 1 to {MAX_LAYERS}")
         operation_names(",".join(self.operations))
+        check_words(self.decoding, "the genotype's decoding")
         seen = set[Place]()
         for cell in self.cells:
             layer, level = cell.at
@@ -155,15 +157,17 @@ def dense_genotype_from_dict(content: Any) -> DenseGenotype:
         ValueError: if they are none.
     """
     where = "the genotype of the space 'dense-grid'"
-    require_keys(content, {"layers": int, "operations": list, "cells": list, "decoding": str}, where, only=True)
+    check_keys(content, {"layers": int, "operations": list, "cells": list, "decoding": str}, where, only=True)
     if not all(isinstance(name, str) for name in content["operations"]):
         raise ValueError(f"{where} has operations: {shown(content['operations'])}; expected a list of names")
     cells = []
     for cell in content["cells"]:
-        require_keys(cell, {"cell": str, "operation": str, "inputs": dict}, f"{where}, {shown(cell)}", only=True)
-        inputs = {_place(name): _weight(weight) for name, weight in cell["inputs"].items()}
+        check_keys(cell, {"cell": str, "operation": str, "inputs": dict}, f"{where}, {shown(cell)}", only=True)
+        inputs = {
+            _place(name): as_weight(of, "the genotype has a link of weight") for name, of in cell["inputs"].items()
+        }
         cells.append(DenseCell(_place(cell["cell"]), cell["operation"], inputs))
-    return DenseGenotype(content["layers"], tuple(cells), tuple(content["operations"]), content["decoding"][:SHOWN])
+    return DenseGenotype(content["layers"], tuple(cells), tuple(content["operations"]), content["decoding"])
 
 
 def _name(place: Place) -> str:
@@ -173,15 +177,9 @@ def _name(place: Place) -> str:
 
 
 def _place(name: Any) -> Place:
-    found = re.fullmatch(r"([0-9]{1,3})/(4|8|16|32)", name, re.ASCII) if isinstance(name, str) else None
+    found = re.fullmatch(r"(0|[1-9][0-9]{0,2})/(4|8|16|32)", name, re.ASCII) if isinstance(name, str) else None
     if found is None:
         raise ValueError(
             f"the genotype has the place {shown(name)}; expected LAYER/STRIDE, such as 3/8, or 0/8, a stem"
         )
     return int(found[1]), STRIDES.index(int(found[2]))
-
-
-def _weight(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"the genotype has a link of weight {shown(value)}; expected a number above 0")
-    return float(value)

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.files import SHOWN, read_yaml, shown, write_whole
+from wholenet.files import SHOWN, check_words, read_yaml, shown, write_whole
 from wholenet.spaces.grid import DEFAULT
-from wholenet.spaces.links import LEVELS, STRIDES, check_connected, masks
+from wholenet.spaces.links import LEVELS, STRIDES, as_weight, check_connected, masks
 from wholenet.spaces.sizes import MAX_LAYERS, operation_label, operation_names
 
 FORMAT = 1
@@ -62,6 +63,7 @@ class Genotype:
         if not 1 <= self.layers <= MAX_LAYERS:
             raise ValueError(f"the genotype has {shown(self.layers)} layers; a grid has 1 to {MAX_LAYERS}")
         operation_names(",".join(self.operations))
+        check_words(self.decoding, "the genotype's decoding")
         full = masks(self.layers)
         seen = set()
         for cell in self.cells:
@@ -162,7 +164,7 @@ def write_genotype(genotype: Genotype, path: Path) -> None:
         f"space: {SPACE}",
         f"layers: {genotype.layers}",
         f"{word}s: {json.dumps(offered)}",  # names in quotes: some words are no text to YAML
-        f"decoding: {genotype.decoding}",
+        yaml.safe_dump({"decoding": genotype.decoding}, width=1000).strip(),
         "cells:",
     ]
     for cell in genotype.cells:
@@ -210,14 +212,18 @@ def genotype_from_dict(content: Any) -> Genotype:
         raise ValueError("this is no genotype (it has no `space` and `cells`); `wholenet decode RUN` writes one")
     if type(content.get("format")) is not int or content["format"] != FORMAT:
         raise ValueError(f"genotype format {shown(content.get('format'))}; this wholenet reads format {FORMAT}")
+    if unknown := [key for key in content if key not in KEYS] + ["kernels"] * (len(set(CHOICES) & set(content)) > 1):
+        raise ValueError(f"the genotype has {shown(unknown[0])}; expected {', '.join(KEYS)}, and of the last two one")
     if type(content.get("layers")) is not int:
         raise ValueError(f"the genotype has layers: {shown(content.get('layers'))}; expected a whole number")
     if not isinstance(content["cells"], list | tuple):
         raise ValueError(f"a line of the genotype is not {LINE}: cells is {shown(content['cells'])}")
     cells, operations = tuple(map(_cell, content["cells"])), _operations(content)
-    return Genotype(content["layers"], cells, str(content.get("decoding", "by hand"))[:SHOWN], operations)
+    return Genotype(content["layers"], cells, content.get("decoding", "by hand"), operations)
 
 
+CHOICES = ("kernels", "operations")
+KEYS = ("format", "space", "layers", "decoding", "cells", *CHOICES)
 LINE = "{layer, stride, kernel, inputs: {stride: weight}}"
 
 
@@ -227,9 +233,14 @@ def _cell(values: Any) -> DiscreteCell:
     own = "operation" if "operation" in values else "kernel"
     if lacking := [name for name in ("layer", "stride", own, "inputs") if name not in values]:
         raise ValueError(f"a line of the genotype is not {LINE}: it has no {lacking[0]!r}")
+    if unknown := [key for key in values if key not in ("layer", "stride", own, "inputs")]:
+        raise ValueError(f"a line of the genotype is not {LINE}: it has {shown(unknown[0])}")
     if not isinstance(values["inputs"], Mapping):
         raise ValueError(f"a line of the genotype is not {LINE}: its inputs are {shown(values['inputs'])}")
-    inputs = {_whole("stride", stride): _weight(weight) for stride, weight in values["inputs"].items()}
+    where = "a cell of the genotype has an input of weight"
+    inputs = {_whole("stride", stride): as_weight(weight, where) for stride, weight in values["inputs"].items()}
+    if len(inputs) != len(values["inputs"]):
+        raise ValueError(f"a cell of the genotype reads a stride twice: {shown(values['inputs'])}; expected it once")
     operation = values[own] if own == "operation" else "conv_{0}x{0}".format(_whole(own, values[own]))
     return DiscreteCell(_whole("layer", values["layer"]), _whole("stride", values["stride"]), operation, inputs)
 
@@ -243,14 +254,6 @@ def _whole(name: str, value: Any) -> int:
     if (type(value) is int and abs(value) < MANY) or (isinstance(value, str) and value.isdecimal() and len(value) < 10):
         return int(value)
     raise ValueError(f"a cell of the genotype has {name}: {shown(value)}; expected a whole number")
-
-
-def _weight(value: Any) -> float:
-    """YAML reads 1e-05 as text."""
-    try:
-        return float(value)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"a cell of the genotype has an input of weight {shown(value)}; expected a number") from error
 
 
 def _operations(content: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import torch
 from wholenet.checked import checked
 from wholenet.ops.bottleneck import SeparateCell
 from wholenet.ops.operations import Operation, check_operation, operations_called
-from wholenet.spaces.decoding import decode
+from wholenet.spaces.decoding import DECODINGS, decode
 from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.encoder_name import parts_of_name
 from wholenet.spaces.genotype import Genotype, genotype_from_dict, read_genotype, write_genotype
@@ -198,5 +198,6 @@ GRID = Space(
         read=read_genotype,
         write=write_genotype,
         decoder=_decoder,
+        decodings=tuple(DECODINGS),
     ),
 )

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from wholenet.files import shown
 from wholenet.spaces.reach import LEVELS, STRIDES, Reach
 from wholenet.spaces.sizes import OPERATIONS, operation_names
 
@@ -24,6 +26,18 @@ PAPERS = len(operation_names(OPERATIONS))
 
 NEAR = Reach()
 """That of the seed paper."""
+
+
+def as_weight(value: Any, where: str) -> float:
+    """The weight of a link, which may come from anywhere; in text too, since YAML reads some numbers as text.
+
+    Raises:
+        ValueError: if it is no number. That it has to be above 0 is for its genotype to say.
+    """
+    try:
+        return float("" if isinstance(value, bool) else value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{where} {shown(value)}; expected a number above 0") from error
 
 
 @dataclass(frozen=True)

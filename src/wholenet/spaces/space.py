@@ -6,7 +6,8 @@ Letters: G groups, O options of a group.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ from torch import Tensor
 
 from wholenet.architecture import Weights
 from wholenet.checked import Channels, Classes, PredictionZoom, built, checked, checked_in_order, settings_from
-from wholenet.files import read_yaml, require_keys, shown, write_whole
+from wholenet.file_keys import check_keys
+from wholenet.files import read_yaml, shown, write_whole
 from wholenet.spaces.cell_tables import PUBLISHED, is_cell_space
 from wholenet.spaces.genotype_text import is_genotype_text
 from wholenet.spaces.published_cells import PUBLISHED_CELLS
 from wholenet.spaces.subnets import Subnets
 
+THRESHOLD = "threshold"
+"""The decoding that looks at ``tau``."""
 Decode = Callable[[Weights, str, float], Any]
 """(weights, decoding, tau) -> the genotype that is left of a supernet."""
 
@@ -55,8 +59,8 @@ class GenotypeKind:
     """(genotype, file), likewise."""
     decoder: Callable[[Any], Decode] | None = None
     """Settings -> ``decode``, where it is another for other settings."""
-    decodings: tuple[str, ...] = ()
-    """Those that ``decode`` knows, the first the usual one; empty: it says so itself, and "best-path" is."""
+    decodings: tuple[str, ...] = ("best-path",)
+    """Names of the rules that ``decode`` knows, the first the usual one: it is asked for no others."""
     published: Mapping[str, Any] = field(default_factory=dict)
     """Genotypes by the names that they are asked for with in the place of a file."""
 
@@ -131,14 +135,27 @@ class Space:
             content = read_yaml(path)
             if isinstance(content, Mapping) and content.get("space", self.name) != self.name:
                 raise ValueError(f"{path} is a genotype of the space {shown(content['space'])}; expected {self.name!r}")
-            require_keys(content, {"genotype": dict, "space": str}, str(path), only=True)
-            genotype = kind.from_dict(content["genotype"])
+            check_keys(content, {"genotype": dict, "space": str}, str(path), only=True)
+            with _said_of(path):
+                genotype = self.genotype_of(content["genotype"])
         if kind.check is not None:
-            try:
+            with _said_of(path):
                 kind.check(genotype, settings)
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from error
         return genotype
+
+    def genotype_of(self, values: Any) -> Any:
+        """The genotype of plain values, which may come from anywhere.
+
+        Raises:
+            ValueError: if they are none, whatever a space from outside raises then.
+        """
+        try:
+            return self._discrete().from_dict(values)
+        except ValueError:  # which a name that is not known is, too
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+            why = f"{type(error).__name__}: {shown(str(error))}"
+            raise ValueError(f"{shown(values)} is no genotype of the space {self.name!r} ({why})") from error
 
     def write_genotype(self, genotype: Any, path: Path) -> None:
         """Write what :meth:`read_genotype` reads. The line ``space`` comes last: a file cut short is known by it."""
@@ -148,16 +165,40 @@ class Space:
         else:
             write_whole(path, yaml.safe_dump({"genotype": genotype.to_dict(), "space": self.name}, sort_keys=False))
 
-    def decode(self, weights: Weights, decoding: str, tau: float, settings: Any) -> Any:
-        """The genotype that is left of a supernet of these settings at these weights.
+    def check_decoding(self, decoding: str, tau: float | None = None, called: str = "tau") -> None:
+        """Make sure that networks of this space are decoded so.
+
+        Args:
+            decoding: name of the rule.
+            tau: the threshold, if one is asked for; None: none is.
+            called: what that is called where it is asked for.
 
         Raises:
-            ValueError: if none can be cut out of it.
+            ValueError: saying how they are.
         """
         kind = self._discrete()
-        decode = kind.decode if kind.decoder is None else kind.decoder(settings)
-        if decode is None:
+        if not kind.decodes:
             raise ValueError(f"space {self.name!r} has no decoding, so nothing can be cut out of its supernet")
+        there = f"networks of space {self.name!r} are decoded by {' or '.join(kind.decodings)}"
+        if decoding not in kind.decodings:
+            raise ValueError(f"decoding={shown(decoding)}: {there}; give decoding={kind.decodings[0]!r}")
+        if tau is not None and decoding != THRESHOLD:
+            raise ValueError(
+                f"{called}={tau:g} is of decoding={THRESHOLD!r}, not of {decoding!r}: leave it out; {there}"
+            )
+
+    def decode(self, weights: Weights, decoding: str | None, tau: float, settings: Any) -> Any:
+        """The genotype that is left of a supernet of these settings at these weights; by the usual ``decoding``, if
+        none is named.
+
+        Raises:
+            ValueError: if none can be cut out of it, or not so.
+        """
+        kind = self._discrete()
+        decoding = kind.decodings[0] if decoding is None else decoding
+        self.check_decoding(decoding)
+        decode = kind.decode if kind.decoder is None else kind.decoder(settings)
+        assert decode is not None  # it decodes
         return decode(weights, decoding, tau)
 
     def _discrete(self) -> GenotypeKind:
@@ -181,6 +222,15 @@ class Space:
         """``settings`` as plain values, as model folders have them; :meth:`settings_of` gives them back."""
         values = asdict(settings)
         return {name: value for name, value in values.items() if name not in self.added or value != self.added[name]}
+
+
+@contextmanager
+def _said_of(path: str | Path) -> Iterator[None]:
+    """Name the file in what goes wrong within the block."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 LATER: Mapping[str, Any] = {"subnet": None, "zoom": 1.0}

@@ -9,15 +9,17 @@ Letters: L layers, K operations, S slots; level i = 0..3 stands for stride 4 * 2
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from wholenet.files import require_keys, shown
+from wholenet.file_keys import check_keys
+from wholenet.files import shown
 from wholenet.spaces.links import LEVELS, NEAR, STRIDES, Reach, by_place, masks
+from wholenet.spaces.sizes import operation_names
 
 GROUPS = 8
 """Groups that the expanded width of a cell, and the channels of a level, are removed in: less where there are less
@@ -148,19 +150,23 @@ def subgrid_from_dict(values: Mapping[str, Any], reach: Reach = NEAR) -> Subgrid
         ValueError: if they are none.
     """
     where = "the subnet"
-    require_keys(values, {"layers": int, "operations": list, "cells": list, "levels": dict}, where, only=True)
-    levels = tuple(_groups(values["levels"].get(str(stride)), where) for stride in STRIDES)
-    operations = tuple(values["operations"])
+    check_keys(values, {"layers": int, "operations": list, "cells": list, "levels": dict}, where, only=True)
+    check_keys(values["levels"], {str(stride): list for stride in STRIDES}, f"{where}, levels", only=True)
+    try:
+        levels = tuple(_in_order(values["levels"][str(stride)], _whole) for stride in STRIDES)
+        operations = operation_names(",".join(map(_text, values["operations"])))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
     cells = dict[tuple[int, int], CellPart]()
     for cell in values["cells"]:
         keys = {"layer": int, "stride": int, "inputs": list, "operations": list, "groups": list}
-        require_keys(cell, keys, f"{where}, cell {shown(cell)}", only=True)
+        check_keys(cell, keys, f"{where}, cell {shown(cell)}", only=True)
         try:
             place = (cell["layer"] - 1, STRIDES.index(cell["stride"]))
             part = CellPart(
-                tuple(sorted(_place(name, *place, reach) for name in cell["inputs"])),
-                tuple(sorted(operations.index(name) for name in cell["operations"])),
-                tuple(sorted(int(group) for group in cell["groups"])),
+                _in_order(cell["inputs"], lambda name, at=place: _place(name, *at, reach)),
+                _in_order(cell["operations"], operations.index),
+                _in_order(cell["groups"], _whole),
             )
         except (ValueError, TypeError) as error:
             raise ValueError(f"{where}: the cell {shown(cell)} is none: {error}") from error
@@ -187,10 +193,24 @@ def _place(name: Any, layer: int, level: int, reach: Reach) -> int:
     raise ValueError(f"it cannot read {shown(name)}; expected LAYER/STRIDE within its reach, such as 0/8, a stem")
 
 
-def _groups(value: Any, where: str) -> tuple[int, ...]:
-    if not isinstance(value, list) or not all(type(group) is int for group in value):
-        raise ValueError(f"{where}: expected numbers of groups of channels for each stride, found {shown(value)}")
-    return tuple(sorted(value))
+def _in_order(values: Sequence[Any], number: Callable[[Any], int]) -> tuple[int, ...]:
+    """The numbers of what is named."""
+    found = sorted(map(number, values))
+    if len(set(found)) < len(found):
+        raise ValueError(f"{shown(values)} has something twice; expected each once")
+    return tuple(found)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError(f"expected numbers of groups of channels, found {shown(value)}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected names of operations, found {shown(value)}")
+    return value
 
 
 def whole_grid(

@@ -83,7 +83,7 @@ def create(
     if genotype is not None and kind is None:
         raise ValueError(f"space {space.name!r} has no discrete networks, so no genotype of it can be built")
     if genotype is not None and kind is not None:
-        genotype = kind.from_dict(dict(genotype)) if isinstance(genotype, Mapping) else genotype
+        genotype = space.genotype_of(dict(genotype)) if isinstance(genotype, Mapping) else genotype
         if kind.check is not None:
             kind.check(genotype, settings)
     spec = Spec(

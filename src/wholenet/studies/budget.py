@@ -112,7 +112,7 @@ def budget(setting: Setting, pool: Pool) -> Result:
             "learning rate.",
             "Random: one edge of each cell, drawn at random too, goes last, so that no cell is left without input "
             "before it has to be.",
-            f"{setting.counted_seeds}, mean ± standard deviation.",
+            setting.how_shown,
         ],
         figure=FIGURE,
     )

@@ -128,7 +128,7 @@ def _against_control(
         notes=[
             "Frozen-uniform control: as many epochs as fit into the same time. Gain: points over it, paired by seed.",
             "Multiply-adds of the search's training over those of its control's.",
-            f"{setting.counted_seeds}, mean ± standard deviation.",
+            setting.how_shown,
         ],
         figure=figure,
     )

@@ -18,7 +18,7 @@ from rich.console import Console
 from torch import Tensor
 
 from wholenet.data.splits import evenly_spaced
-from wholenet.deploy.fold import fold
+from wholenet.deploy.folds import fold
 from wholenet.deploy.model_folder import load_model
 from wholenet.diagnostics.batchnorm import recalibration_batches
 from wholenet.diagnostics.discretization import CurvePoint

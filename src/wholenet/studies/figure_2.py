@@ -86,7 +86,7 @@ def figure_2(setting: Setting, pool: Pool) -> Result:
             *([f"Scored on {limit} validation images, evenly spaced."] if limit else []),
             "The paper's curves are printed as a picture only; it says that the unregularised supernet collapses at "
             "20 % dropped and that a strongly regularised one loses nothing visible at 30 %.",
-            f"{setting.counted_seeds}, mean ± standard deviation.",
+            setting.how_shown,
         ],
         figure=FIGURE,
     )

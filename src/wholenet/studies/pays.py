@@ -11,7 +11,6 @@ from dataclasses import replace
 from statistics import mean
 from typing import Any
 
-from wholenet.planning.rules import zoom_for
 from wholenet.search.config import FitConfig
 from wholenet.search.removal import begun_with, goal_for
 from wholenet.search.run_folder import RunFolder, recorded_facts, spec_of
@@ -43,7 +42,6 @@ TIMES = "pays-times.json"
 def pays(setting: Setting, pool: Pool) -> Result:
     """Train the searches, then what they are compared with, for as long as the searches took."""
     base = setting.config(**BASE)
-    base = setting.varied(base, zoom=zoom_for(base.scale_min, base.scale_max))
     budgets = {budget: setting.varied(base, budget=budget, budget_by=SCORING, **REMOVING) for budget in BUDGETS}
     arms = {(budget, SEARCHED): setting.over_seeds(config) for budget, config in budgets.items()}
     arms |= {
@@ -164,9 +162,8 @@ def _result(
             f"Cost: epochs of {base.steps_per_epoch} steps of the whole network that take as long, by steps timed "
             "interleaved in one process. Narrower, shallower and whole networks got as many epochs as the search's "
             "cost pays for; chance got the search's epochs.",
-            f"Images are seen at a zoom of {base.zoom:g}, the middle of what is trained on.",
             "Last column: mean difference paired by seed, with its 95 % interval (Student's t).",
-            f"{setting.counted_seeds}, mean ± standard deviation.",
+            setting.how_shown,
         ],
         figure=FIGURE,
     )

@@ -18,8 +18,9 @@ from rich.console import Console
 
 from wholenet.plugins import import_options
 from wholenet.search.cell_config import ADDED as ADDED_TO_CELLS
-from wholenet.search.cell_config import CellConfig, ClassifierConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.classifier_config import ClassifierConfig, RetrainConfig
 from wholenet.search.config import ADDED, FitConfig
 from wholenet.search.config_files import read_config, write_options
 from wholenet.search.folder import Folder

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from wholenet.cells.prepare import prepare_labels
-from wholenet.search.cell_config import CellConfig, RetrainConfig
+from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.early_stopping import RULES
 from wholenet.search.folder import Folder
 from wholenet.search.random_search import random_genotype

@@ -129,6 +129,11 @@ class StudySetting:
         """ "3 seeds"."""
         return f"{self.seeds} seed{'s' * (self.seeds > 1)}"
 
+    @property
+    def how_shown(self) -> str:
+        """What the scores in a table are of."""
+        return f"{self.counted_seeds}, mean ± standard deviation."
+
     def over_seeds(self, config: Run) -> list[Run]:
         """The same run with each seed."""
         return [replace(config, seed=seed) for seed in range(self.seeds)]
@@ -175,6 +180,13 @@ class Setting(StudySetting):
     def example(self) -> FitConfig:
         """See :class:`StudySetting`."""
         return self.config()
+
+    @property
+    def how_shown(self) -> str:
+        """See :class:`StudySetting`."""
+        zoom = self.config().zoom
+        said = "" if zoom == 1 else f"Images are seen at a zoom of {zoom:g}, the middle of what is trained on. "
+        return f"{said}{super().how_shown}"
 
     def varied(self, config: FitConfig, **changes: Any) -> FitConfig:
         """``config`` with what a study varies changed.

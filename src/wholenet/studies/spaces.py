@@ -5,11 +5,11 @@ Equal cost: the second control are random genotypes trained for as long as DARTS
 third a frozen-uniform supernet, kept as the classifier, for the same time. What a method's search takes over DARTS' is
 in the table.
 
-Arithmetic of the scale "cpu", from CPU times of steps on a busy core: a search is 16 epochs of 20 steps, 0.4 s for the
-weights and 0.25 for the architecture, 210 s; a training 10 epochs of 64 steps of 0.08 s, with scoring 65 s. In searches
-of DARTS the 22 methods take some 33 (those of R-DARTS are four each, with trainings; DARTS-PT tunes; adversarial
-perturbations take steps of their own). Three seeds: 99 searches, 75 trainings, and controls of 2,400 s are 28,000 s,
-which is 3.9 hours on two busy cores, perhaps half of it on idle ones. A study that was stopped goes on.
+Arithmetic of the scale "cpu", from CPU times of steps on a busy core: a search is 12 epochs of 10 steps of 0.73 s,
+88 s; a training 10 epochs of 64 steps of 0.08 s, with scoring 65 s. In searches of DARTS the 22 methods take some 33
+(those of R-DARTS are four each, with trainings; DARTS-PT tunes; adversarial perturbations take steps of their own).
+Three seeds: 99 searches, 84 trainings, and controls of 1,500 s are 15,700 s, which is 2.2 hours on two busy cores. A
+study that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ import torch
 from wholenet.cells.prepare import prepare_labels
 from wholenet.deploy.model_folder import load_model
 from wholenet.search import stages
-from wholenet.search.cell_config import CellConfig, RetrainConfig, cell_config
+from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.cell_folder import SEARCHES, CellFolder
+from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.random_search import random_genotype
 from wholenet.spaces.cell_tables import PUBLISHED
@@ -44,12 +45,12 @@ SPACE = "darts"
 DRAWS = 3
 """Random genotypes for each seed."""
 OWN = {
-    "cpu": {"channels": 8, "samples": 100, "tune_epochs": 1, "retrain_epochs": 5},
+    "cpu": {"channels": 8, "images": 640, "epochs": 12, "samples": 100, "tune_epochs": 1, "retrain_epochs": 5},
     "gpu": {"retrain_epochs": 10},
     "paper": {},
 }
 """By scale: what some methods do beside the epochs of a search, in proportion to these; PC-DARTS takes a quarter of
-twice as many channels as others could do with."""
+twice as many channels as others could do with, which so many searches pay for by fewer steps."""
 SAME = ("mixed-level",)
 """Another name of a method that is there."""
 RANDOM, LONGER = "random genotypes", "random genotypes, for the time of a search too"
@@ -278,5 +279,5 @@ def _notes(setting: CellSetting, by_verdict: Mapping[str, Sequence[str]], epochs
         f"Searches: {search.cells} cells of {search.channels} channels, {search.epochs} epochs, methods' own parts, "
         f"one length, batch and rate for all. Trainings: {trained.cells} cells of {trained.channels} channels, "
         f"{trained.epochs} epochs; scored on the test split after the last. Each genotype is trained once.",
-        f"{setting.counted_seeds}, mean ± standard deviation.",
+        setting.how_shown,
     ]

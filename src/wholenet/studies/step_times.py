@@ -21,7 +21,7 @@ from wholenet.files import read_text, write_whole
 from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.job import job_of
 from wholenet.machine import choose_device
-from wholenet.search.cell_config import ClassifierConfig
+from wholenet.search.classifier_config import ClassifierConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.loop import train_epoch
 from wholenet.search.run_folder import RunFolder

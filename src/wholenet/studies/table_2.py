@@ -51,7 +51,7 @@ def table_2(setting: Setting, pool: Pool) -> Result:
             "Magnitudes were chosen by the end entropy of a sweep (constant, one seed): "
             + ", ".join(f"c = {c:g} ends at {entropy:.2f}" for c, entropy in magnitudes.swept.items())
             + ". The paper does not print its own.",
-            f"{setting.counted_seeds}, mean ± standard deviation. The paper: Cityscapes, 600 epochs, 3 seeds.",
+            f"{setting.how_shown} The paper: Cityscapes, 600 epochs, 3 seeds.",
         ],
         figure=FIGURE,
     )

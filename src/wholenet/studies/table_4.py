@@ -88,11 +88,11 @@ def table_4(setting: Setting, pool: Pool) -> Result:
             f"Single-stage: {base.epochs} epochs. Two-stage: the same search, and as much retraining as the "
             "multiply-adds of the fine-tuning pay for. Frozen-uniform: as many epochs as fit into single-stage's time.",
             *notes(setting),
-            "Final network: multiply-adds as run, for one image of {}x{} pixels.".format(*INPUT),
+            "Final network: multiply-adds as run, for one image of {}x{} pixels, seen as all are.".format(*INPUT),
             "The paper (other lengths, other data, no control): "
             + "; ".join(f"{name} {s} one-shot, {t} retrained" for name, _, s, t in PAPER)
             + ".",
-            f"{setting.counted_seeds}, mean ± standard deviation.",
+            setting.how_shown,
         ],
         figure=FIGURE,
     )

@@ -59,7 +59,7 @@ def table_7(setting: Setting, pool: Pool) -> Result:
             f"the row {EQUAL_EPOCHS!r} takes half of them.",
             f"Coarse annotations: {made}.",
             "The paper trained its large network once per row, on Cityscapes.",
-            f"{setting.counted_seeds}, mean ± standard deviation.",
+            setting.how_shown,
         ],
         figure=FIGURE,
     )

@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from wholenet.architecture import Weights
-from wholenet.files import shown
+from wholenet.files import check_words, shown
 from wholenet.spaces.autodeeplab.settings import MAX_BLOCKS, Transitions
 from wholenet.spaces.autodeeplab.trellis import LEVELS, best_path, unpacked
 from wholenet.spaces.sizes import MAX_LAYERS
@@ -65,6 +65,7 @@ class PathGenotype:
     """How it was made; for people to read."""
 
     def __post_init__(self) -> None:
+        check_words(self.decoding, "the genotype's decoding")
         if not 1 <= len(self.path) <= MAX_LAYERS or not 1 <= len(self.cell) <= MAX_BLOCKS:
             raise ValueError(
                 f"the genotype has {len(self.path)} layers and {len(self.cell)} blocks; expected 1 to {MAX_LAYERS} and "
@@ -117,8 +118,6 @@ def genotype_from_dict(content: Any) -> PathGenotype:
         raise ValueError(f"the genotype's path is {shown(path)}; expected levels such as 0 0 1")
     if not isinstance(cell, list | tuple) or not all(isinstance(block, str) for block in cell):
         raise ValueError(f"the genotype's cell is {shown(cell)}; expected a list of blocks")
-    if not isinstance(decoding, str):
-        raise ValueError(f"the genotype's decoding is {shown(decoding)}; expected words")
     return PathGenotype(tuple(map(int, path.split())), tuple(_block(text) for text in cell), decoding)
 
 
@@ -159,19 +158,10 @@ def decoded_cell(alpha: Tensor) -> tuple[Block, ...]:
 
 
 def decode(
-    weights: Weights, decoding: str, _tau: float, layers: int, transitions: Transitions = "outgoing"
+    weights: Weights, _decoding: str, _tau: float, layers: int, transitions: Transitions = "outgoing"
 ) -> PathGenotype:
     """The genotype of the ``weights`` of a supernet of so many ``layers``: the most probable path, and
-    :func:`decoded_cell`.
-
-    Raises:
-        ValueError: for a decoding that is none of this space's.
-    """
-    if decoding != "best-path":
-        raise ValueError(
-            f"decoding={decoding!r} is of the space 'grid'; a network of space 'autodeeplab' is one path, which "
-            "decoding='best-path' finds"
-        )
+    :func:`decoded_cell`."""
     return PathGenotype(
         best_path(unpacked(weights["beta"].detach().cpu(), layers, transitions), transitions),
         decoded_cell(weights["alpha"]),

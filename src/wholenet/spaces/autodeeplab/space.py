@@ -92,7 +92,7 @@ AUTODEEPLAB = Space(
     variants={size: {"size": size} for size in SIZES},
     recipe=RECIPE,
     added={"head": HEAD},
-    genotype=GenotypeKind(genotype_from_dict, decoder=_decoder, decodings=("best-path",), published=PUBLISHED),
+    genotype=GenotypeKind(genotype_from_dict, decoder=_decoder, published=PUBLISHED),
     at=_at,
     subnets=_subnets,
     costs=_costs,

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wholenet.files import require_keys, shown
+from wholenet.file_keys import check_keys
+from wholenet.files import shown
 from wholenet.spaces.autodeeplab.genotype import INPUTS, OPERATIONS, edges, name_of
 from wholenet.spaces.autodeeplab.trellis import LEVELS, STRIDES, Move, Transitions, all_moves, beta_mask, packed
 
@@ -108,7 +109,7 @@ def subtrellis_from_dict(values: Mapping[str, Any], layers: int, blocks: int, tr
         ValueError: if they are none.
     """
     where = "the subnet"
-    require_keys(values, {"layers": int, "operations": list, "moves": list}, where, only=True)
+    check_keys(values, {"layers": int, "operations": list, "moves": list}, where, only=True)
     if (values["layers"], len(values["operations"])) != (layers, len(edges(blocks))):
         raise ValueError(
             f"{where} is of {shown(values['layers'])} layers and a cell of {len(values['operations'])} edges; this "
@@ -117,13 +118,16 @@ def subtrellis_from_dict(values: Mapping[str, Any], layers: int, blocks: int, tr
     known = {(move.layer, STRIDES[move.source], STRIDES[move.target]): move for move in all_moves(layers)}
     operations = []
     for names in values["operations"]:
-        if not isinstance(names, list) or not all(name in OPERATIONS for name in names) or not names:
-            raise ValueError(f"{where}: {shown(names)} on an edge; expected some of {', '.join(OPERATIONS)}")
-        operations.append(tuple(sorted({OPERATIONS.index(name) for name in names})))
+        places = [OPERATIONS.index(name) for name in names if name in OPERATIONS] if isinstance(names, list) else []
+        if not places or not len(set(places)) == len(places) == len(names):
+            raise ValueError(f"{where}: {shown(names)} on an edge; expected some of {', '.join(OPERATIONS)}, each once")
+        operations.append(tuple(sorted(places)))
     for move in values["moves"]:
         if not isinstance(move, list) or not all(type(n) is int for n in move) or tuple(move) not in known:
             raise ValueError(f"{where}: the move {shown(move)} is none; expected [layer, stride from, stride to]")
-    moves = {known[tuple(move)]: None for move in values["moves"]}
+    moves = {known[tuple(move)] for move in values["moves"]}
+    if len(moves) < len(values["moves"]):
+        raise ValueError(f"{where} has a move twice; expected each once")
     in_order = tuple(move for move in known.values() if move in moves)
     try:
         return Subtrellis(layers, tuple(operations), in_order, transitions)

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 
 from wholenet.architecture import Weights
-from wholenet.files import require_keys, shown
+from wholenet.file_keys import check_keys
+from wholenet.files import shown
 from wholenet.spaces.cell_tables import OPERATIONS, CellEdge, Table
 from wholenet.spaces.sizes import DISPARITY_NAMES, RANDOM_DISPARITY_CELLS
 
@@ -102,9 +103,10 @@ class DisparityGenotype:
             for target, choices in zip(targets(kind), nodes, strict=True):
                 sources = [source for _, source in choices]
                 if not choices or len(set(sources)) < len(sources) or not all(0 <= i < target for i in sources):
+                    read = ", ".join(map(shown, sources)) or "nothing"
                     raise ValueError(
-                        f"the {kind} cell's node {target} reads {', '.join(map(str, sources)) or 'nothing'}; expected "
-                        f"some of 0 to {target - 1}, each at most once"
+                        f"the {kind} cell's node {target} reads {read}; expected some of 0 to {target - 1}, each at "
+                        "most once"
                     )
                 for name, _ in choices:
                     if name not in CHOSEN:
@@ -143,7 +145,7 @@ def genotype_from_dict(values: Any) -> DisparityGenotype:
     Raises:
         ValueError: if they are none.
     """
-    require_keys(values, dict.fromkeys(KINDS, (list, tuple)), "the genotype", only=True)
+    check_keys(values, dict.fromkeys(KINDS, list | tuple), "the genotype", only=True)
     return DisparityGenotype(**{kind: tuple(_node(kind, node) for node in values[kind]) for kind in KINDS})
 
 
@@ -151,9 +153,10 @@ def _node(kind: str, node: Any) -> tuple[Choice, ...]:
     if not isinstance(node, list | tuple):
         raise ValueError(f"the {kind} cell has the node {shown(node)}; expected a list of [operation, source]")
     for choice in node:
-        if not isinstance(choice, list | tuple) or len(choice) != 2 or type(choice[1]) is not int:
+        pair = isinstance(choice, list | tuple) and len(choice) == 2
+        if not pair or not isinstance(choice[0], str) or type(choice[1]) is not int:
             raise ValueError(f"the {kind} cell has the edge {shown(choice)}; expected [operation, source]")
-    return tuple((str(name), source) for name, source in node)
+    return tuple((name, source) for name, source in node)
 
 
 def decode(weights: Weights, table: Table) -> DisparityGenotype:

@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from wholenet.files import SHOWN, read_yaml, require_keys, shown, write_whole
+from wholenet.file_keys import check_keys
+from wholenet.files import SHOWN, read_yaml, shown, write_whole
 from wholenet.spaces.cell_tables import CellEdge, Table
 
 NAME = "nb201"
@@ -106,19 +106,13 @@ def is_string(text: str) -> bool:
     return text.strip().startswith("|")
 
 
-def every_genotype() -> Iterator[Nb201Genotype]:
-    """All 15,625 cells, the last edge's operation changing fastest. The order is ours, not that of the benchmark's
-    numbers, which follow no rule."""
-    return map(Nb201Genotype, itertools.product(OPERATIONS, repeat=len(PAIRS)))
-
-
 def genotype_from_dict(content: Any) -> Nb201Genotype:
     """The genotype of plain values.
 
     Raises:
         ValueError: if they are none.
     """
-    require_keys(content, {"arch": str}, f"a genotype of {NAME}", only=True)
+    check_keys(content, {"arch": str}, f"a genotype of {NAME}", only=True)
     return genotype_from_string(content["arch"])
 
 
@@ -133,7 +127,7 @@ def read_genotype(name: str | Path) -> Nb201Genotype:
     content = read_yaml(name)
     if isinstance(content, Mapping) and content.get("space", NAME) != NAME:
         raise ValueError(f"{name} is a genotype of the space {shown(content['space'])}; expected one of {NAME!r}")
-    require_keys(content, {"arch": str, "space": str}, str(name), only=True)
+    check_keys(content, {"arch": str, "space": str}, str(name), only=True)
     try:
         return genotype_from_string(content["arch"])
     except ValueError as error:

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from wholenet.architecture import Weights
-from wholenet.files import require_keys, shown
+from wholenet.file_keys import check_keys
+from wholenet.files import shown
 from wholenet.spaces.recurrent.settings import MOST_NODES
 from wholenet.spaces.sizes import FUSED, RANDOM_CELLS, RECURRENT_NAMES
 
@@ -70,11 +71,11 @@ def genotype_from_dict(values: Any) -> Genotype:
         ValueError: for an operation that is unknown, a predecessor that does not come before, too many nodes.
     """
     if isinstance(values, Mapping) and "fused" in values:
-        require_keys(values, {"fused": str}, "the genotype", only=True)
+        check_keys(values, {"fused": str}, "the genotype", only=True)
         if values["fused"] not in FUSED:
             raise ValueError(f"fused is {shown(values['fused'])}; expected one of {', '.join(FUSED)}")
         return FusedGenotype(values["fused"])
-    require_keys(values, {"cell": (list, tuple), "output": (list, tuple)}, "the genotype", only=True)
+    check_keys(values, {"cell": list | tuple, "output": list | tuple}, "the genotype", only=True)
     nodes, output = values["cell"], values["output"]
     if not 1 <= len(nodes) <= MOST_NODES:
         raise ValueError(f"the cell has {len(nodes)} nodes; expected 1 to {MOST_NODES}")
