@@ -5,13 +5,16 @@ Of the cell spaces, NAS-Bench-201, whose networks are smallest, has all methods,
 and the others two each (DARTS, whose eight operations cost most, one): what a method does is the same on all of them,
 and they differ in the table of operations alone; but the spaces of DARTS' cells keep their edges otherwise, so S2 also
 has those that choose in ways of their own, and one whose genotype is trained anew.
+All other pairs of a cell space and a method are trained by `make learning` (slow).
 On images with masks the toy space has the methods whose rule of stopping fits its epochs, and the
 grid DARTS' (test_grid_methods.py has the others). On pairs a toy space has three
 methods, and AutoDispNet's what comes after a search.
 """
 
 import math
+import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,6 +196,32 @@ def test_a_cell_space_with_a_method(space, method, cell_options, patches, tmp_pa
     asked = model.predict(np.zeros((2, 8, 8, 3), np.uint8))
     assert asked.shape == (2, 3)
     assert 0 <= wholenet.evaluate(model, patches).error <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("space", CELLS)
+def test_any_other_pair_is_trained_or_refused_before_it_begins(
+    space, method, cell_options, patches, tmp_path, monkeypatch
+):
+    if (space, method) in PAIRS:
+        pytest.skip("is trained above")
+    of, out = METHODS[method], tmp_path / "run"
+    monkeypatch.setitem(METHODS._known, method, replace(of, searches=of.searches[::3]))
+    found: Any = None
+    said = None
+    try:
+        found = wholenet.fit(patches, out, **cell_options(space, method))
+    except ValueError as error:
+        said = str(error)
+    if said is not None:
+        assert not out.exists()
+        assert re.search(r"take|give|leave|keeps all", said)
+        return
+    assert wholenet.resume(out) == found
+    out = out / "searches" / str(found.chosen) if of.searches else out
+    assert all(math.isfinite(record["loss"]) for record in records(out))
+    assert 0 <= wholenet.evaluate(wholenet.load(out, device="cpu"), patches).error <= 1
 
 
 @pytest.mark.parametrize("method", [name for name, method in METHODS.items() if "stopping" in method.parts])
