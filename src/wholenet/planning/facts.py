@@ -78,7 +78,8 @@ def _machine(config: FitConfig, device: torch.device, load: float | None) -> str
     told = f"{name} of {cores} cores"
     if load is None or load < cores:
         return told
-    return f"{told}, busy with other programs (load {load:.1f}): alone it would take more steps in the time"
+    busy = f"{told}, busy with other programs (load {load:.1f})"
+    return f"{busy}: alone it would take more steps in the time, perhaps of a larger size; plan anew when it is idle"
 
 
 def stem_in_words(config: FitConfig, pixels: Pixels) -> str:
