@@ -29,7 +29,7 @@ from wholenet.search.cell_folder import CONTROL, RETRAINED, CellFolder
 from wholenet.search.classifier_config import ClassifierConfig, RetrainConfig
 from wholenet.search.equal_time import equal_time_epochs
 from wholenet.search.methods import METHODS
-from wholenet.search.protocols import PROTOCOLS, phases_by
+from wholenet.search.protocols import phases_by
 from wholenet.search.same_data import data_of
 from wholenet.spaces.cell_family import CellsFound, family_of
 
@@ -109,7 +109,7 @@ def _completed(found: Searched, console: Console, data: str | Path | None = None
     if found.survivors:
         found, cells = _with_following(found, config, console, data, **machine)
         _write_stages(found, run, config)
-    if config.protocol in PROTOCOLS and PROTOCOLS[config.protocol].retrains:
+    if config.retrains:
         second = shortly(
             replace(config, cells=cells, retrain_epochs=phases_by(config.protocol, config)[-1].end),
             str(run.genotype),

@@ -51,10 +51,6 @@ def decode_model(path: str | Path, decoding: str | None = None, tau: float | Non
 def decode_network(model: Supernet[Any], decoding: str | None = None, tau: float | None = None) -> tuple[Space, Any]:
     """:func:`decode_model`, of a supernet as it is now."""
     space = SPACES[model.spec.space]
-    if decoding is None and space.genotype is not None:
-        decoding = space.genotype.decodings[0]
-    if decoding is not None:
-        space.check_decoding(decoding, tau)
-    return space, space.decode(
-        model.arch(), decoding, TAU if tau is None else tau, space.settings_of(model.spec.settings)
-    )
+    decoding = space.check_decoding(decoding, tau)
+    settings = space.settings_of(model.spec.settings)
+    return space, space.decode(model.arch(), decoding, TAU if tau is None else tau, settings)

@@ -232,7 +232,12 @@ class CellConfig(SearchConfig, ClassifierConfig):
     @property
     def keeps_supernet(self) -> bool:
         """Whether the supernet is the final classifier; otherwise a genotype is what a run leaves."""
-        return self.protocol != SEARCH and not PROTOCOLS[self.protocol].retrains
+        return self.protocol != SEARCH and not self.retrains
+
+    @property
+    def retrains(self) -> bool:
+        """Whether what was found is trained from scratch in a second stage."""
+        return self.protocol != SEARCH and PROTOCOLS[self.protocol].retrains
 
     @property
     def phases(self) -> tuple[Phase, ...]:

@@ -165,13 +165,16 @@ class Space:
         else:
             write_whole(path, yaml.safe_dump({"genotype": genotype.to_dict(), "space": self.name}, sort_keys=False))
 
-    def check_decoding(self, decoding: str, tau: float | None = None, called: str = "tau") -> None:
+    def check_decoding(self, decoding: str | None, tau: float | None = None, called: str = "tau") -> str:
         """Make sure that networks of this space are decoded so.
 
         Args:
-            decoding: name of the rule.
+            decoding: name of the rule; None: the usual one.
             tau: the threshold, if one is asked for; None: none is.
             called: what that is called where it is asked for.
+
+        Returns:
+            The name.
 
         Raises:
             ValueError: saying how they are.
@@ -179,6 +182,7 @@ class Space:
         kind = self._discrete()
         if not kind.decodes:
             raise ValueError(f"space {self.name!r} has no decoding, so nothing can be cut out of its supernet")
+        decoding = kind.decodings[0] if decoding is None else decoding
         there = f"networks of space {self.name!r} are decoded by {' or '.join(kind.decodings)}"
         if decoding not in kind.decodings:
             raise ValueError(f"decoding={shown(decoding)}: {there}; give decoding={kind.decodings[0]!r}")
@@ -186,6 +190,7 @@ class Space:
             raise ValueError(
                 f"{called}={tau:g} is of decoding={THRESHOLD!r}, not of {decoding!r}: leave it out; {there}"
             )
+        return decoding
 
     def decode(self, weights: Weights, decoding: str | None, tau: float, settings: Any) -> Any:
         """The genotype that is left of a supernet of these settings at these weights; by the usual ``decoding``, if
@@ -194,9 +199,7 @@ class Space:
         Raises:
             ValueError: if none can be cut out of it, or not so.
         """
-        kind = self._discrete()
-        decoding = kind.decodings[0] if decoding is None else decoding
-        self.check_decoding(decoding)
+        kind, decoding = self._discrete(), self.check_decoding(decoding)
         decode = kind.decode if kind.decoder is None else kind.decoder(settings)
         assert decode is not None  # it decodes
         return decode(weights, decoding, tau)
