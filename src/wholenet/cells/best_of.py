@@ -155,6 +155,7 @@ def _write_stages(found: Searched, run: CellFolder, config: CellConfig) -> None:
         draw_genotype(run.path / "cells.png", found.genotype, f"{config.space}, {config.method}")
         later = [CellFolder(Path(one.out)).search_config.table for one in stages.later(config)]
         draw_stages(run.path / "stages.png", [config.table, *later, found.genotype.table()])
+        run.write_result({**(run.result() or {}), "genotype": found.genotype.to_dict()})
     parallel.meet()  # what the first one has written, the others read
 
 

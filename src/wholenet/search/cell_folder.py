@@ -91,7 +91,8 @@ class CellFolder(Folder):
         write_whole(self.path / RESULT, json.dumps(found, indent=2) + "\n")
 
     def result(self) -> dict[str, Any] | None:
-        """What the run found; None if it is not done.
+        """What the run found; None if it is not done. Of several searches "error" is that of the genotype that was
+        kept, after its short training.
 
         Raises:
             ValueError: if the file is damaged.
@@ -107,4 +108,4 @@ class CellFolder(Folder):
             check_keys(found, kind, str(path))
         except ValueError as error:
             raise ValueError(f"{error}. `{self.resume_command}` writes it anew") from error
-        return found
+        return {**found, "error": found["errors"][found["chosen"]]} if kind is OF_SEARCHES else found

@@ -112,8 +112,6 @@ def _result(part: str, folder: RunFolder | CellFolder) -> Row:
     if isinstance(folder, CellFolder):
         found = folder.result() or {}
         errors = {"error": found.get("error"), "test_error": found.get("test_error")}
-        if errors["error"] is None and "errors" in found:
-            errors["error"] = found["errors"][found["chosen"]]
         if errors["error"] is None:
             errors["error"] = _last(records, "error")
         return row | {"planned": folder.config.epochs, "seconds": seconds, **errors}

@@ -54,7 +54,8 @@ def result(run: CellFolder) -> dict[str, Any]:
 
 
 def error(run: CellFolder) -> float:
-    """The error of a run, in [0, 1]: of a search the supernet's; of a training on the test split; all of it, if it
+    """The error of a run, in [0, 1]: of a search the supernet's, of several that of the genotype that was kept, after
+    its short training; of a training on the test split; all of it, if it
     diverged."""
     if diverged(run):
         return 1.0

@@ -31,7 +31,7 @@ from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.methods import METHODS
 from wholenet.search.random_search import random_genotype
 from wholenet.spaces.cell_tables import PUBLISHED
-from wholenet.spaces.darts_genotype import CellGenotype, cell_genotype_from_dict
+from wholenet.spaces.darts_genotype import CellGenotype, read_cell_genotype
 from wholenet.studies.drawing import draw_arms
 from wholenet.studies.outcomes import diverged, notes_on_diverged, result
 from wholenet.studies.paired import Difference, paired_where_both
@@ -112,7 +112,7 @@ def spaces(setting: CellSetting, pool: Pool) -> Result:
     found = {name: pool.done(of_method) for name, of_method in configs.items()}
     drawn = [[_random(setting.seeds * i + seed) for i in range(DRAWS)] for seed in range(setting.seeds)]
     trainings = {
-        (name, seed): [_training(setting, pool, cell_genotype_from_dict(result(run)["genotype"]), seed)]
+        (name, seed): [_training(setting, pool, _found(run), seed)]
         for name, runs in found.items()
         for seed, run in enumerate(runs)
         if not diverged(run)
@@ -126,7 +126,7 @@ def spaces(setting: CellSetting, pool: Pool) -> Result:
         name: Arm(
             [_error(pool.done(trainings.get((name, seed), []))) for seed in range(setting.seeds)],
             [None if diverged(run) else search_seconds(run) for run in found.get(name, [])],
-            [None if diverged(run) else _skips(result(run)["genotype"]) for run in found.get(name, [])],
+            [None if diverged(run) else _skips(_found(run)) for run in found.get(name, [])],
         )
         for name in (*found, RANDOM)
     }
@@ -196,9 +196,13 @@ def _error(runs: Sequence[CellFolder]) -> float | None:
     return mean(left) if left else None
 
 
-def _skips(genotype: Mapping[str, Any]) -> float:
-    found = cell_genotype_from_dict(genotype)
-    return float(sum(found.operations(kind)["skip_connect"] for kind in ("normal", "reduce")))
+def _found(run: CellFolder) -> CellGenotype:
+    """The genotype that a finished run came to: of several searches the last one's, or the best."""
+    return read_cell_genotype(run.genotype, SPACE)
+
+
+def _skips(genotype: CellGenotype) -> float:
+    return float(sum(genotype.operations(kind)["skip_connect"] for kind in ("normal", "reduce")))
 
 
 def _steady(run: CellFolder) -> float:

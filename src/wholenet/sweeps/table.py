@@ -42,8 +42,6 @@ def scores(run: PlannedRun) -> dict[str, float]:
         control = RunFolder.at(RunFolder(run.path).control)
         return found if control is None else {**found, f"control_{name}": control.records()[-1][name]}
     result = CellFolder(run.path).result() or {}
-    if "errors" in result:  # of a method that searches several times: that of the search it chose
-        return {"error": result["errors"][result["chosen"]]}
     return {name: result[name] for name in ("error", "test_error") if result.get(name) is not None}
 
 
