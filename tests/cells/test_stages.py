@@ -296,6 +296,7 @@ def test_a_run_stopped_in_any_stage_goes_on_to_the_same_bits(whole, small_of, tm
     for part in (".", "stages/2", "stages/3"):
         assert_equal(checkpoint(whole.run / part), checkpoint(found.run / part))
     assert found.genotype == whole.genotype == family_of("s3").read(found.run / "genotype.yaml")
+    assert family_of("s3").from_dict(CellFolder(found.run).result()["genotype"]) == whole.genotype
 
 
 def test_each_stage_is_of_what_the_one_before_left_with_new_weights(whole):

@@ -13,8 +13,9 @@ from wholenet.search.cell_folder import RETRAINED, SEARCHES, CellFolder
 from wholenet.search.classifier_config import RetrainConfig
 from wholenet.search.methods import METHODS
 from wholenet.spaces.catalog import create_model
-from wholenet.spaces.darts_genotype import PUBLISHED, read_cell_genotype
+from wholenet.spaces.darts_genotype import PUBLISHED, read_cell_genotype, write_cell_genotype
 from wholenet.studies import spaces as module
+from wholenet.studies.outcomes import outcome
 from wholenet.studies.paired import Difference, paired_where_both
 from wholenet.studies.pool import Pool
 from wholenet.studies.processes import mark_diverged
@@ -121,9 +122,19 @@ def test_the_time_of_several_searches_is_that_of_all_and_of_their_short_training
     assert search_seconds(deeper) == 12.0  # of the third there is nothing yet
 
 
+BETTER = ("darts-ada", "r-darts-l2")
+
+
+def test_a_finished_run_of_several_searches_has_the_error_of_the_one_that_was_kept(setting, tmp_path):
+    run = CellFolder.create(replace(search_config(setting, "r-darts-l2"), out=str(tmp_path / "run")))
+    run.write_result({"errors": [0.7, 0.4, 0.5, 1.0], "chosen": 1})
+    assert run.result()["error"] == 0.4
+    assert outcome(run) == "40.0 % error"
+
+
 class Told(Pool):
-    """Runs that are told: DARTS searches for 30 s, others for 60; darts-ada is 20 points better than chance, others are
-    alike, and one search of snas diverges."""
+    """Runs that are told: DARTS searches for 30 s, others for 60; darts-ada and r-darts-l2, which searches several
+    times, are 20 points better than chance, others are alike, and one search of snas diverges."""
 
     def done(self, configs):
         for config in configs:
@@ -138,8 +149,11 @@ class Told(Pool):
             if config.method == "snas" and config.seed == 1:
                 mark_diverged(run.path, "nan")
                 return
-            genotype = PUBLISHED["darts-v1" if config.method == "darts-ada" else "darts-v2"]
+            genotype = PUBLISHED["darts-v1" if config.method in BETTER else "darts-v2"]
+            write_cell_genotype(genotype, run.genotype, space="darts")
             found = {"error": 0.5, "test_error": 0.6, "genotype": genotype.to_dict()}
+            if config.searches:
+                found = {"errors": [0.7, 0.4], "chosen": 1}
         else:
             run.log({"epoch": 0, "seconds": 10.0})
             v1 = PUBLISHED["darts-v1"].to_dict() == json.loads(
@@ -152,16 +166,16 @@ class Told(Pool):
 def test_the_page_says_who_beats_random(setting, monkeypatch):
     monkeypatch.setattr("wholenet.studies.study.Pool", Told)
     monkeypatch.setitem(RETRAINING, "cpu", {"channels": 4, "cells": 3, "epochs": 10, "batch": 24, "images": 24})
-    monkeypatch.setattr(module, "methods", lambda: ["darts", "darts-ada", "gdas", "snas"])
+    monkeypatch.setattr(module, "methods", lambda: ["darts", "darts-ada", "r-darts-l2", "gdas", "snas"])
     model = create_model("darts", num_classes=2, channels=4, cells=3)
     monkeypatch.setattr(module, "load_model", lambda *_, **__: SimpleNamespace(network=model))
     monkeypatch.setattr(module, "relative_times", lambda specs, *_: dict.fromkeys(specs, 8.0))
     result, page = study("spaces", setting, QUIET)
     rows = {row[0]: dict(zip(result.table.columns, row, strict=True)) for row in result.table.rows}
-    assert list(rows) == ["darts", "darts-ada", "gdas", "snas", *CONTROLS]
+    assert list(rows) == ["darts", *BETTER, "gdas", "snas", *CONTROLS]
     assert {name: row["told apart from random"] for name, row in rows.items()} == {
         **dict.fromkeys(["darts", "gdas", "snas", LONGER], "not told apart"),
-        "darts-ada": "better",
+        **dict.fromkeys(BETTER, "better"),
         RANDOM: "-",
         **dict.fromkeys([UNIFORM, KEPT], "worse"),
     }
@@ -171,7 +185,7 @@ def test_the_page_says_who_beats_random(setting, monkeypatch):
     # A search of 30 s and a training of 10 s, which is 10 epochs: 40 epochs, and an eighth of them for the supernet.
     assert [result.values[name]["epochs"] for name in (LONGER, UNIFORM, KEPT)] == [40, 5, 4]
     text = page.read_text()
-    assert "better: darts-ada; worse: none; not told apart: darts, gdas, snas." in text
+    assert "better: darts-ada, r-darts-l2; worse: none; not told apart: darts, gdas, snas." in text
     assert "Diverged, and left out of all means: darts-snas-seed1-" in text
     with Image.open(setting.out / result.figure) as picture:
         assert picture.width > 500

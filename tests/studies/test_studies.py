@@ -230,6 +230,12 @@ def test_the_papers_scale_wants_the_papers_data(setting, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_data_that_is_not_there_is_said_before_anything_is_made(setting, tmp_path):
+    with pytest.raises(DataError, match="nowhere does not exist"):
+        study("table-1", replace(setting, data=str(tmp_path / "nowhere"), out=tmp_path / "new"), QUIET)
+    assert not (tmp_path / "new").exists()
+
+
 def test_chosen_magnitudes_miss_their_targets_least():
     rng = np.random.default_rng(0)
     for _ in range(20):
