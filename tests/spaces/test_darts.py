@@ -249,7 +249,7 @@ def test_partial_channels_of_a_cell_pass_by_what_does_not_go_through():
     torch.manual_seed(0)
     style = CellStyle(search=True, affine=False, groups=4)
     for stride in (1, 2):
-        mixture = CellMixture(("skip_connect", "sep_conv_3x3"), 8, stride, style).double()
+        mixture = CellMixture(CellEdge(0, 2, ("skip_connect", "sep_conv_3x3")), 8, stride, style).double()
         x = torch.randn(2, 8, 6, 6, dtype=torch.float64)
         out = mixture(x, torch.tensor([0.4, 0.6], dtype=torch.float64), CellState())
         assert out.shape == (2, 8, 6 // stride, 6 // stride)

@@ -8,31 +8,50 @@ import random
 import pytest
 import torch
 
-from wholenet.search.config import fit_config
 from wholenet.search.phases import Phase
 from wholenet.search.removal import Removal, goal_of
 from wholenet.search.scores import SCORES
-from wholenet.search.start import state_of
-from wholenet.search.steps import Batch, weight_step
+from wholenet.search.state import TrainState
+from wholenet.search.steps import Batch, make_optimizers, weight_step
+from wholenet.spaces.autodispnet.pair import Disparities
 from wholenet.spaces.catalog import SPACES, create_from, create_model, left_of, shrink, subnets
 from wholenet.spaces.space import spec_from_dict
-from wholenet.tasks.segmentation import SegmentationLoss
 
+CELLS = ("darts", "s1", "s2", "s3")
 SMALL = {
     "grid": {"size": "nano", "layers": 2, "filters": 4},
     "dense-grid": {"size": "nano", "layers": 2, "filters": 4, "tied": True},
     "autodeeplab": {"size": "tiny", "layers": 3, "filters": 2, "blocks": 1},
+    **{name: {"channels": 4, "cells": 3, "affine": True} for name in ("nb201", *CELLS)},
+    "autodispnet": {"size": "tiny"},
 }
 """Settings of each, that its networks are small."""
-WITHOUT = {"darts", "s1", "s2", "s3", "s4", "nb201", "dots", "autodispnet", "recurrent"}
-"""Spaces of labelled images, of texts and of pairs: their runs have no budget yet."""
+FULL = "s4"
+"""Whose edges have noise beside one operation."""
+WITHOUT = {"dots", "recurrent"}
+"""Whose options have no costs: pairs of edges run what single ones do, and a matrix serves all operations."""
 SIZE = (64, 64)
 
 
 def model_of(space):
     torch.manual_seed(0)
     own = dict(SMALL[space])
-    return create_model(f"{space}-{own.pop('size')}", num_classes=3, **own)
+    size = own.pop("size", None)
+    return create_model(space if size is None else f"{space}-{size}", num_classes=3, **own)
+
+
+def images(space, count=2):
+    x = torch.randn(count, 3, *SIZE)
+    return x if SPACES[space].example is None else SPACES[space].example(x)
+
+
+def batch_of(space):
+    """What the network learns from, and its loss."""
+    task = next(iter(SPACES[space].tasks), "segmentation")
+    if task == "stereo":
+        return Batch(images(space), torch.rand(2, *SIZE)), lambda found, target: (found.full - target).abs().mean()
+    shape = (2,) if task == "classification" else (2, *SIZE)
+    return Batch(images(space), torch.randint(3, shape)), torch.nn.functional.cross_entropy
 
 
 def cases():
@@ -41,19 +60,37 @@ def cases():
 
 def test_every_space_is_looked_at():
     there = {name for name, space in SPACES.items() if space.subnets is not None}
-    assert there == set(SMALL)
+    assert there == {*SMALL, FULL}
     assert set(SPACES) == there | WITHOUT
 
 
+def test_where_each_edge_has_one_operation_that_reads_nothing_that_costs_can_go():
+    model = create_model(FULL, num_classes=3, channels=4, cells=3)
+    known = subnets(model.spec)
+    cost = known.multiply_adds(*SIZE)
+    assert known.least(known.whole(), cost) == known.cost(known.whole(), cost)
+    with pytest.raises(ValueError, match=r"what cannot be removed costs .* 100.0% of the whole network"):
+        goal_of(model.spec, "90%", SIZE)
+
+
 def removal(space, by, budget, **more):
-    config = fit_config(data="d", out="o", space=space, crop="64x64", **SMALL[space])
-    state = state_of(config, model_of(space).spec, torch.device("cpu"))
-    goal = goal_of(state.model.spec, budget, SIZE)
+    model = model_of(space)
+    rates = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4, "arch_lr": 0.1, "arch_weight_decay": 0.0}
+    state = TrainState(model, *make_optimizers(model, **rates))
+    goal = goal_of(model.spec, budget, SIZE)
     search = Phase("search", 0, 1, moves_architecture=True)
     return Removal(state, goal, search, by=by, floor=0.0, seed=0, say=lambda _: None, **more)
 
 
+def answer(model, x):
+    found = model(x)
+    return found.full if isinstance(found, Disparities) else found
+
+
 def scores(space):
+    """Spaces of one table have one rule: of all but one of them a single score is looked at."""
+    if space in CELLS:
+        return ["saliency"]
     scaled = subnets(model_of(space).spec).scaled
     return [by for by in SCORES if scaled or not SCORES[by].factors]
 
@@ -72,7 +109,7 @@ def test_a_budget_is_met_down_to_the_least_that_is_possible(space, by, share):
     assert found.goal.most >= found.macs >= least
     left = left_of(found.state.model.spec)
     assert found.macs == known.macs(left, *SIZE)
-    assert found.state.model(torch.zeros(2, 3, *SIZE)).isfinite().all()
+    assert answer(found.state.model, images(space)).isfinite().all()
 
 
 @pytest.mark.parametrize("space", cases())
@@ -82,8 +119,7 @@ def test_gates_of_a_real_step_are_seen_and_its_weights_are_those_without_gates(s
     state = found.state
     plain = copy.deepcopy(state.model)
     plain.arch.gates = dict
-    batch = Batch(torch.randn(2, 3, *SIZE), torch.randint(3, (2, *SIZE)))
-    loss = SegmentationLoss()
+    batch, loss = batch_of(space)
     weight_step(state.model.train(), batch, loss, state.weight_optimizer)
     weight_step(plain.train(), batch, loss, torch.optim.SGD(plain.net.parameters(), **as_of(state)))
     for (name, one), two in zip(state.model.net.named_parameters(), plain.net.parameters(), strict=True):
@@ -127,5 +163,5 @@ def test_units_go_one_by_one_and_what_is_left_is_made_again_from_its_spec(space,
     assert all(torch.equal(mask, left.masks()[name]) for name, mask in model.net.masks.items())
     again = create_from(spec_from_dict(json.loads(json.dumps(model.spec.to_dict()))))
     again.load_state_dict(model.state_dict())
-    x = torch.randn(1, 3, *SIZE)
-    torch.testing.assert_close(again.eval()(x), model.eval()(x))
+    x = images(space)
+    torch.testing.assert_close(answer(again.eval(), x), answer(model.eval(), x))

@@ -18,6 +18,7 @@ from wholenet.spaces.sizes import operation_names
 from wholenet.spaces.space import Facts, GenotypeKind, Space
 from wholenet.spaces.supernet import Supernet
 from wholenet.spaces.survivors import surviving
+from wholenet.spaces.table_subnets import Subtable, TableSubnets, remembered
 
 CellSupernet = Supernet[DartsNet]
 
@@ -70,13 +71,25 @@ def check_operations(table: Table) -> None:
         check_cell_operation(CANDIDATES.called(name))
 
 
-def _build(name: str, table: Table, settings: CellSettings, facts: Facts, genotype: CellGenotype | None) -> DartsNet:
+def _table(name: str, table: Table, settings: CellSettings) -> Table:
+    """What the edges of a supernet of these settings offer, in the space ``name`` with this ``table``."""
+    if settings.operations is not None:
+        table = offering(settings.operations, name, table)
+    return surviving(settings.survivors, table) if settings.survivors else table
+
+
+def _build(
+    name: str,
+    table: Table,
+    settings: CellSettings,
+    facts: Facts,
+    genotype: CellGenotype | None,
+    subnet: Subtable | None = None,
+) -> DartsNet:
     if genotype is not None:
         table = genotype.table()
-    elif settings.operations is not None:
-        table = offering(settings.operations, name, table)
-    if genotype is None and settings.survivors:
-        table = surviving(settings.survivors, table)
+    else:
+        table = _table(name, table, settings) if subnet is None else subnet.table
     if torch.get_default_device().type != "meta":  # a model folder is being looked at: nothing is computed yet
         check_operations(table)
     shape: dict[str, Any] = {"channels": settings.channels, "cells": settings.cells, "in_channels": facts.channels}
@@ -102,6 +115,13 @@ def _costs(net: DartsNet) -> dict[str, tuple[str, tuple[int, ...]]]:
         for row, edge in enumerate(cast(Cell, cell).edges)
         for place, operation in enumerate(edge.operations)
     }
+
+
+def _subnets(name: str, table: Table, settings: CellSettings, facts: Facts) -> TableSubnets:
+    def build(left: Table) -> DartsNet:
+        return _build(name, table, settings, facts, None, Subtable(left))
+
+    return TableSubnets(name, _table(name, table, settings), build, _costs, facts.channels)
 
 
 def cell_space(name: str, edges: Offered) -> CellSpace:
@@ -135,6 +155,7 @@ def _space(name: str, table: Table) -> CellSpace:
         added={"operations": None, "capped_edges": False, "survivors": ""},
         table=table,
         costs=_costs,
+        subnets=remembered(partial(_subnets, name, table)),
     )
 
 

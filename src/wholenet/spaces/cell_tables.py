@@ -33,6 +33,13 @@ class CellEdge:
     source: int
     target: int
     operations: tuple[str, ...]
+    removed: frozenset[str] = frozenset()
+    """Those of them that the supernet has no more, or never had: nothing runs in their place."""
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The others."""
+        return tuple(name for name in self.operations if name not in self.removed)
 
 
 Table = Mapping[str, tuple[CellEdge, ...]]

@@ -17,24 +17,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wholenet.architecture import CAPPED, Weights
-from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, ReluConvNorm, Skip, drop_out, drop_path
+from wholenet.ops.candidates import CANDIDATES, FactorizedReduce, ReluConvNorm, Skip, Zero, drop_out, drop_path
 from wholenet.ops.cell_forms import Operation, Path, shared_cell
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import shuffle_channels
 from wholenet.ops.norms import BatchNorm
+from wholenet.spaces.cell_masks import table_masks
 from wholenet.spaces.cell_tables import INPUTS, NODES, TYPES, CellEdge, Table
 
 
 def masks(table: Table, *, edge_weights: bool = False) -> dict[str, Tensor]:
     """The choices of a search space, as boolean masks.
 
-    "normal" and "reduce" [14, O], all real. With ``edge_weights`` also "normal_edges" and "reduce_edges" [4, 5]: for
-    each node which of the nodes before it are there, PC-DARTS' beta.
+    "normal" and "reduce" [14, O], all real but for what was removed. With ``edge_weights`` also "normal_edges" and
+    "reduce_edges" [4, 5]: for each node which of the nodes before it are there, PC-DARTS' beta.
     """
-    found = {
-        kind: torch.ones(len(table[kind]), len(table[kind][0].operations), dtype=torch.bool, device="cpu")
-        for kind in TYPES
-    }
+    found = table_masks(table)
     if edge_weights:
         before = torch.ones(NODES, INPUTS + NODES - 1, dtype=torch.bool, device="cpu").tril(INPUTS - 1)
         found |= {f"{kind}_edges": before.clone() for kind in TYPES}
@@ -89,15 +87,21 @@ class CellState:
 
 
 class CellMixture(nn.Module):
-    """The operations that an edge offers, mixed by its weights (DARTS, Eq. 2); one alone needs no weight."""
+    """The operations that an edge offers, mixed by its weights (DARTS, Eq. 2); one alone needs no weight. In the place
+    of one that was removed nothing runs."""
 
-    def __init__(self, operations: Sequence[str], channels: int, stride: int, style: CellStyle) -> None:
+    def __init__(self, edge: CellEdge, channels: int, stride: int, style: CellStyle) -> None:
         super().__init__()
         self.stride = stride
         self.groups = style.groups
         width = channels // style.groups
         build = (width, stride, style.search, style.affine)
-        self.operations = nn.ModuleDict({name: CANDIDATES.called(name).make(*build) for name in operations})
+        self.operations = nn.ModuleDict(
+            {
+                name: Zero(stride) if name in edge.removed else CANDIDATES.called(name).make(*build)
+                for name in edge.operations
+            }
+        )
         self.auxiliary = CANDIDATES["skip_connect"].make(*build) if style.auxiliary_skip else None
 
     def forward(self, x: Tensor, weights: Tensor | None, state: CellState) -> Tensor:
@@ -162,7 +166,7 @@ class Cell(TwoForms):
         self.mixtures = nn.ModuleDict()
         for edge in table:
             stride = 2 if reduces and edge.source < INPUTS else 1
-            self.mixtures[f"{edge.source}_{edge.target}"] = CellMixture(edge.operations, channels, stride, style)
+            self.mixtures[f"{edge.source}_{edge.target}"] = CellMixture(edge, channels, stride, style)
 
     def forward(self, before: Tensor, last: Tensor, weights: Tensor | None, state: CellState) -> Tensor:
         """The outputs of the two cells before, and weights [edges, O] -> [B, 4 C, H, W] of this cell's size."""

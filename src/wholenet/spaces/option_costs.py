@@ -5,20 +5,15 @@ A space says which modules these are (``Space.costs``); counting them is the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from wholenet.ops.forms import plain_form
 from wholenet.spaces.catalog import SPACES, create_from
+from wholenet.spaces.module_macs import option_macs
 from wholenet.spaces.space import Space, Spec
 from wholenet.spaces.supernet import Supernet
-
-COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-"""Modules whose multiply-adds count: of each number of the output as many as it has weights."""
-
 
 ASKS = {"regularizer": "cost", "pruning": "gates"}
 """Options that ask for costs, and their values that do."""
@@ -55,27 +50,9 @@ def option_costs(spec: Spec, size: tuple[int, int]) -> dict[str, Tensor]:
     assert space.costs is not None
     with torch.device("meta"):
         net: Any = create_from(spec).net.eval()
-        weights = {name: torch.ones(mask.shape) for name, mask in net.masks.items()}
         image = torch.zeros(1, spec.channels, *size)
         inputs = image if space.example is None else space.example(image)
-    found = {name: torch.zeros(mask.shape, dtype=torch.float64, device="cpu") for name, mask in net.masks.items()}
-    modules: Mapping[str, nn.Module] = dict(net.named_modules())
-
-    def count_into(name: str, index: tuple[int, ...]) -> Any:
-        def count(module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            weight = module.weight
-            assert isinstance(weight, Tensor)
-            found[name][index] += output.numel() * weight[0].numel()
-
-        return count
-
-    for path, (name, index) in space.costs(net).items():
-        for module in modules[path].modules():
-            if isinstance(module, COUNTED):
-                module.register_forward_hook(count_into(name, index))
-    with torch.no_grad(), plain_form(net):
-        net(inputs, weights)
-    return found
+    return option_macs(net, space.costs(net), inputs)[0]
 
 
 def with_costs(model: Supernet[Any], size: tuple[int, int] | None) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from wholenet.ops.cell_forms import Path, shared_cell
 from wholenet.ops.forms import TwoForms, total
-from wholenet.spaces.autodispnet.genotype import OPERATIONS, stride_of, targets
+from wholenet.spaces.autodispnet.genotype import stride_of, targets
 from wholenet.spaces.autodispnet.layout import CellAt
 from wholenet.spaces.autodispnet.operations import MAKES, Convolution, Style, Upsampling
 from wholenet.spaces.cell_tables import CellEdge
@@ -31,7 +31,7 @@ class Cell(TwoForms):
             the prediction and of the encoder's features.
         style: of its layers.
         older: how far the first input is from the size of the second: "same", or "reduce" or "upsample" once.
-        search: it is a supernet's: every edge has all operations, those that the table does not offer being nothing.
+        search: it is a supernet's: in the place of operations that an edge has no more, or never had, nothing runs.
     """
 
     def __init__(
@@ -59,9 +59,8 @@ class Cell(TwoForms):
             self.upsampled.extend(Upsampling(channels, channels, style) for _ in range(2))
         self.operations = nn.ModuleDict()
         for edge in self.edges:
-            names = OPERATIONS if search else edge.operations
             stride = stride_of(at.kind, edge.source)
-            made = {n: MAKES[n if n in edge.operations else "none"](channels, stride, style) for n in names}
+            made = {n: MAKES[n if n in edge.left else "none"](channels, stride, style) for n in edge.operations}
             self.operations[f"{edge.source}_{edge.target}"] = nn.ModuleDict(made)
 
     def forward(self, inputs: Sequence[Tensor], weights: Tensor | None) -> Tensor:

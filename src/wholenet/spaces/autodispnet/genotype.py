@@ -19,6 +19,7 @@ import torch
 from wholenet.architecture import Weights
 from wholenet.file_keys import check_keys
 from wholenet.files import shown
+from wholenet.spaces.cell_masks import table_masks
 from wholenet.spaces.cell_tables import OPERATIONS, CellEdge, Table
 from wholenet.spaces.sizes import DISPARITY_NAMES, RANDOM_DISPARITY_CELLS
 
@@ -62,23 +63,16 @@ def search_table(*, strided_dilation: bool) -> Table:
         strided_dilation: edges of stride 2 offer dilated convolutions too.
     """
 
-    def offered(kind: str, source: int) -> tuple[str, ...]:
-        whole = strided_dilation or stride_of(kind, source) == 1
-        return OPERATIONS if whole else tuple(name for name in OPERATIONS if name not in DILATED)
+    def without(kind: str, source: int) -> frozenset[str]:
+        return frozenset() if strided_dilation or stride_of(kind, source) == 1 else frozenset(DILATED)
 
     return {
         kind: tuple(
-            CellEdge(source, target, offered(kind, source)) for target in targets(kind) for source in range(target)
+            CellEdge(source, target, OPERATIONS, without(kind, source))
+            for target in targets(kind)
+            for source in range(target)
         )
         for kind in KINDS
-    }
-
-
-def masks(table: Table) -> dict[str, torch.Tensor]:
-    """The choices of the space: of each type of cell [edges, 8]."""
-    return {
-        kind: torch.tensor([[name in edge.operations for name in OPERATIONS] for edge in edges], device="cpu")
-        for kind, edges in table.items()
     }
 
 
@@ -171,7 +165,7 @@ def decode(weights: Weights, table: Table) -> DisparityGenotype:
     for kind, edges in table.items():
         best: dict[int, list[tuple[float, Choice]]] = {target: [] for target in targets(kind)}
         for edge, row in zip(edges, weights[kind].tolist(), strict=True):
-            known = [(row[OPERATIONS.index(name)], name) for name in edge.operations if name != "none"]
+            known = [(row[OPERATIONS.index(name)], name) for name in edge.left if name != "none"]
             weight, name = max(known, key=lambda option: option[0])
             best[edge.target].append((weight, (name, edge.source)))
         found[kind] = tuple(
@@ -188,7 +182,7 @@ def check_offered(genotype: DisparityGenotype, table: Table) -> None:
         ValueError: if it does not.
     """
     for kind, edges in genotype.table().items():
-        offered = {(edge.source, edge.target): edge.operations for edge in table[kind]}
+        offered = {(edge.source, edge.target): edge.left for edge in table[kind]}
         for edge in edges:
             if edge.operations[0] not in offered[edge.source, edge.target]:
                 raise ValueError(
@@ -200,7 +194,7 @@ def check_offered(genotype: DisparityGenotype, table: Table) -> None:
 def one_hot(genotype: DisparityGenotype) -> Weights:
     """Weights of a supernet that computes what these cells do: one at each choice, zero elsewhere, ``none`` on edges
     that are left out."""
-    found = {kind: torch.zeros(mask.shape, device="cpu") for kind, mask in masks(_WHOLE).items()}
+    found = {kind: torch.zeros(mask.shape, device="cpu") for kind, mask in table_masks(_WHOLE).items()}
     for kind, edges in genotype.table().items():
         chosen = {(edge.source, edge.target): edge.operations[0] for edge in edges}
         for row, edge in zip(found[kind], _WHOLE[kind], strict=True):

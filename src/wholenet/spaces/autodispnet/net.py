@@ -20,10 +20,11 @@ from wholenet.architecture import Weights
 from wholenet.ops.resize import resize
 from wholenet.spaces.autodispnet.cells import Cell
 from wholenet.spaces.autodispnet.correlation import Correlation
-from wholenet.spaces.autodispnet.genotype import NODES, masks
+from wholenet.spaces.autodispnet.genotype import NODES
 from wholenet.spaces.autodispnet.layout import STEM_LEVEL, CellAt, Shape
 from wholenet.spaces.autodispnet.operations import Convolution, Prediction, Style
 from wholenet.spaces.autodispnet.pair import Disparities, Pair
+from wholenet.spaces.cell_masks import table_masks
 from wholenet.spaces.cell_tables import Table
 
 ESTIMATE_SCALE = 0.05
@@ -204,7 +205,7 @@ class DisparityNet(nn.Module):
         stages: int = 1,
     ) -> None:
         super().__init__()
-        self.masks = masks(table) if search else {}
+        self.masks = table_masks(table) if search else {}
         self.multiple = shape.multiple
         """Both sides of an image are a multiple of this."""
         self.reach = shape.reach

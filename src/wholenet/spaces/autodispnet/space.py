@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
 from wholenet.architecture import Weights
 from wholenet.spaces.autodispnet.cells import Cell
@@ -24,14 +24,19 @@ from wholenet.spaces.autodispnet.pair import Pair
 from wholenet.spaces.autodispnet.settings import AutoDispNetSettings
 from wholenet.spaces.cell_tables import Table
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
+from wholenet.spaces.table_subnets import Subtable, TableSubnets, remembered
+
+NAME = "autodispnet"
 
 
-def _build(settings: AutoDispNetSettings, facts: Facts, genotype: DisparityGenotype | None) -> nn.Module:
+def _build(
+    settings: AutoDispNetSettings, facts: Facts, genotype: DisparityGenotype | None, subnet: Subtable | None = None
+) -> nn.Module:
     final = genotype is not None
     shape = settings.shape(final=final)
     two_sided = settings.published if settings.two_sided is None else settings.two_sided
     return DisparityNet(
-        _table(settings) if genotype is None else genotype.table(),
+        genotype.table() if genotype is not None else _table(settings) if subnet is None else subnet.table,
         shape,
         facts.channels,
         search=not final,
@@ -44,6 +49,19 @@ def _build(settings: AutoDispNetSettings, facts: Facts, genotype: DisparityGenot
 
 def _table(settings: AutoDispNetSettings) -> Table:
     return search_table(strided_dilation=not settings.published)
+
+
+def _pair(image: Tensor) -> Pair:
+    """Whose left and right are one image."""
+    return Pair(image, image)
+
+
+@remembered
+def _subnets(settings: AutoDispNetSettings, facts: Facts) -> TableSubnets:
+    def build(table: Table) -> nn.Module:
+        return _build(settings, facts, None, Subtable(table))
+
+    return TableSubnets(NAME, _table(settings), build, _costs, facts.channels, _pair)
 
 
 def _check(genotype: DisparityGenotype, settings: AutoDispNetSettings) -> None:
@@ -65,17 +83,18 @@ def _costs(net: DisparityNet) -> dict[str, tuple[str, tuple[int, ...]]]:
         for path, cell in net.named_modules()
         if isinstance(cell, Cell)
         for row, edge in enumerate(cell.edges)
-        for name in edge.operations
+        for name in edge.left
     }
 
 
 AUTODISPNET = Space(
-    name="autodispnet",
+    name=NAME,
     settings=AutoDispNetSettings,
     build=_build,
     tasks=("stereo",),
     variants={size: {"size": size} for size in SIZES},
     costs=_costs,
-    example=lambda image: Pair(image, image),
+    subnets=_subnets,
+    example=_pair,
     genotype=GenotypeKind(genotype_from_dict, check=_check, decoder=_decoder, published=PUBLISHED),
 )

@@ -21,9 +21,10 @@ from wholenet.ops.cell_forms import Path, shared_cell
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.norms import BatchNorm
 from wholenet.ops.shares import Dense, Fixed
+from wholenet.spaces.cell_masks import table_masks
 from wholenet.spaces.cell_tables import CellEdge, Table
 from wholenet.spaces.darts import CellMixture, CellState, CellStyle
-from wholenet.spaces.nb201.genotype import KIND, NODES, PAIRS
+from wholenet.spaces.nb201.genotype import KIND, NODES
 
 STAGES = 3
 CELLS = 5 * STAGES
@@ -65,10 +66,10 @@ MAKE: dict[str, Callable[[int, bool], nn.Module]] = {
 def masks(table: Table, *, edge_weights: bool = False) -> dict[str, Tensor]:
     """The choices of a ``table`` of the space, as boolean masks.
 
-    "cell" [6, O], all real; O is five, but for what searches before left. With ``edge_weights`` also "cell_edges"
-    [3, 3]: for each node which of the nodes before it are there (PC-DARTS).
+    "cell" [6, O], all real but for what was removed; O is five, but for what searches before left. With
+    ``edge_weights`` also "cell_edges" [3, 3]: for each node which of the nodes before it are there (PC-DARTS).
     """
-    found = {KIND: torch.ones(len(PAIRS), len(table[KIND][0].operations), dtype=torch.bool, device="cpu")}
+    found = table_masks(table)
     if edge_weights:
         found[EDGES_KIND] = torch.ones(NODES - 1, NODES - 1, dtype=torch.bool, device="cpu").tril()
     return found
@@ -83,13 +84,15 @@ def option_weights(weights: Weights) -> Tensor:
 
 
 class Mixture(CellMixture):
-    """The operations of an edge, mixed by its weights; one alone needs no weight."""
+    """The operations of an edge, mixed by its weights; one alone needs no weight. In the place of one that was removed
+    nothing runs."""
 
-    def __init__(self, operations: Sequence[str], channels: int, style: CellStyle) -> None:
+    def __init__(self, edge: CellEdge, channels: int, style: CellStyle) -> None:
         nn.Module.__init__(self)
         self.stride = 1
         self.groups = style.groups
-        made = {name: MAKE[name](channels // style.groups, style.affine) for name in operations}
+        makes = {name: MAKE["none" if name in edge.removed else name] for name in edge.operations}
+        made = {name: make(channels // style.groups, style.affine) for name, make in makes.items()}
         self.operations = nn.ModuleDict(made)
         self.auxiliary = Skip() if style.auxiliary_skip else None
 
@@ -109,7 +112,7 @@ class Nb201Cell(TwoForms):
     def __init__(self, edges: Sequence[CellEdge], channels: int, style: CellStyle) -> None:
         super().__init__()
         self.edges = tuple(edges)
-        self.mixtures = nn.ModuleList(Mixture(edge.operations, channels, style) for edge in edges)
+        self.mixtures = nn.ModuleList(Mixture(edge, channels, style) for edge in edges)
 
     def forward(self, x: Tensor, weights: Tensor | None, state: CellState) -> Tensor:
         """``x`` [B, C, H, W], ``weights`` [6, O] or None of a discrete network -> [B, C, H, W]."""

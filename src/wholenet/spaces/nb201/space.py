@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from wholenet.checked import Channels, Groups, checked
+from wholenet.spaces.cell_tables import Table
 from wholenet.spaces.nb201.genotype import (
     KIND,
     NAME,
@@ -19,6 +20,7 @@ from wholenet.spaces.nb201.genotype import (
 from wholenet.spaces.nb201.network import CELLS, STAGES, Nb201Cell, Nb201Net
 from wholenet.spaces.space import Facts, GenotypeKind, Space
 from wholenet.spaces.survivors import surviving
+from wholenet.spaces.table_subnets import Subtable, TableSubnets, remembered
 
 Cells = Annotated[int, Field(ge=STAGES, le=66 * STAGES)]
 
@@ -49,12 +51,14 @@ class Nb201Settings:
             surviving(self.survivors, TABLE)
 
 
-def _build(settings: Nb201Settings, facts: Facts, genotype: Nb201Genotype | None) -> Nb201Net:
+def _build(
+    settings: Nb201Settings, facts: Facts, genotype: Nb201Genotype | None, subnet: Subtable | None = None
+) -> Nb201Net:
     shape: dict[str, Any] = {"channels": settings.channels, "cells": settings.cells, "in_channels": facts.channels}
     if genotype is not None:
         return Nb201Net(genotype.table(), facts.outputs, search=False, **shape)
     return Nb201Net(
-        surviving(settings.survivors, TABLE) if settings.survivors else TABLE,
+        _table(settings) if subnet is None else subnet.table,
         facts.outputs,
         affine=settings.affine,
         groups=settings.groups,
@@ -62,6 +66,18 @@ def _build(settings: Nb201Settings, facts: Facts, genotype: Nb201Genotype | None
         auxiliary_skip=settings.auxiliary_skip,
         **shape,
     )
+
+
+def _table(settings: Nb201Settings) -> Table:
+    return surviving(settings.survivors, TABLE) if settings.survivors else TABLE
+
+
+@remembered
+def _subnets(settings: Nb201Settings, facts: Facts) -> TableSubnets:
+    def build(table: Table) -> Nb201Net:
+        return _build(settings, facts, None, Subtable(table))
+
+    return TableSubnets(NAME, _table(settings), build, _costs, facts.channels)
 
 
 def _costs(net: Nb201Net) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -97,4 +113,5 @@ NB201 = Space(
     genotype=GenotypeKind(genotype_from_dict, read=read_genotype, write=write_genotype),
     added={"survivors": ""},
     costs=_costs,
+    subnets=_subnets,
 )
