@@ -91,7 +91,10 @@ def shrink_config(
         raise ValueError("minutes and epochs both say how long the fine-tuning is; leave one of them out")
     path = Path(model)
     if is_cell_run(path):
-        raise ValueError(f"{path} is a run on a cell space, whose networks have no units to remove; give a run of fit")
+        raise ValueError(
+            f"{path} is a run on labelled images, and networks for masks alone are made smaller once they are trained; "
+            "train it with a budget from its start: `wholenet fit DATA --method single-stage --budget 40%`"
+        )
     trained = load_model(path, task="segmentation")
     spec = trained.network.spec
     if trained.network.discrete:

@@ -29,10 +29,13 @@ from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
 from wholenet.search.draw import augments_on_device, batch_of_all
 from wholenet.search.loggers import check_loggers
+from wholenet.search.option_removal import option_goal
+from wholenet.search.phases import check_removing
 from wholenet.search.protocols import PROTOCOLS, plan_phases, search_phases
-from wholenet.search.removal import check_phases, goal_for
+from wholenet.search.removal import goal_for
 from wholenet.search.run_folder import RunFolder, check_space, space_of, spec_of
 from wholenet.search.same_data import check_same, data_of
+from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.device_table import DeviceTable, write_table
 from wholenet.spaces.space import Spec
@@ -109,10 +112,12 @@ def _with_budget(
     Raises:
         ValueError: if it cannot be met.
     """
+    if isinstance(config, TaskConfig) and config.budget is not None:
+        option_goal(spec_of(config, data.network()), config.budget, data.size())
     if not isinstance(config, FitConfig) or config.budget is None:
         return config, None
     if config.removes:
-        check_phases(plan_phases(config))
+        check_removing(plan_phases(config))
     if config.timed and not parallel.is_first():
         return config, None
     spec = spec_of(config, data.network())

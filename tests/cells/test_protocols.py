@@ -113,7 +113,7 @@ def test_a_protocol_without_an_epoch_that_searches_is_refused(mine):
         ("single-stage", {"control": True, "architecture": "uniform"}, "would train the control twice"),
         ("r-darts-l2", {"protocol": "two-stage"}, "wholenet retrain"),
         ("r-darts-l2", {"protocol": "single-stage"}, "several searches"),
-        ("darts", {"protocol": "shrink"}, "space 'darts' has none that go"),
+        ("darts", {"protocol": "shrink"}, "trained on images with masks"),
         ("darts", {"protocol": "serch"}, "did you mean search\\?|did you mean 'search'"),
         ("single-stage", {"protocol": "two-stage"}, "keep one of them"),
     ],

@@ -20,7 +20,8 @@ from wholenet.cells.best_of import Best, fit_cells, resume_cells, shortly
 from wholenet.cells.diagnose import diagnose_search
 from wholenet.cells.prepare import prepare_labels
 from wholenet.cells.scorer import Scorer
-from wholenet.cells.search import initial_search, resume_search, search
+from wholenet.cells.search import resume_search, search
+from wholenet.cells.start import initial_search
 from wholenet.cli import main
 from wholenet.deploy.model_folder import load_model
 from wholenet.search.cell_folder import CellFolder

@@ -10,12 +10,12 @@ from rich.console import Console
 from run_files import PICTURES, assert_equal, checkpoint, stop_after_checkpoints
 from wholenet.architecture import RELAXATIONS, Architecture
 from wholenet.cells.best_of import fit_cells, resume_cells
-from wholenet.cells.search import initial_search
+from wholenet.cells.start import initial_search
 from wholenet.ops import candidates
 from wholenet.ops.candidates import Skip, drop_out
 from wholenet.ops.forms import plain_form
 from wholenet.report.in_words import in_words
-from wholenet.report.stages import edges_with
+from wholenet.report.operations_left import edges_with
 from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import parts_of, schedule_of

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from wholenet.architecture import one_hot
-from wholenet.cells.search import initial_search
+from wholenet.cells.start import initial_search
 from wholenet.discretization_aware import capped, sharpened
 from wholenet.search.capped_edges import waiting
 from wholenet.search.cell_config import cell_config

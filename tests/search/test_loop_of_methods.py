@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from wholenet.cells.search import initial_search
+from wholenet.cells.start import initial_search
 from wholenet.search import updates
 from wholenet.search.cell_config import cell_config
 from wholenet.search.cell_parts import parts_of, schedule_of

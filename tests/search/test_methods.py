@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from wholenet.architecture import RELAXATIONS
-from wholenet.cells.search import initial_search
+from wholenet.cells.start import initial_search
 from wholenet.search.cell_config import CellConfig, cell_config
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.classifier_config import RetrainConfig

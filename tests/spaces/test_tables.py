@@ -4,8 +4,6 @@ The copies here were made from the original codes (RobustDARTS, DARTS) and the s
 written another way: by node, and by what a row of the paper says.
 """
 
-from dataclasses import astuple
-
 import pytest
 import torch
 from torch import nn
@@ -68,7 +66,7 @@ def of_space(name, kind):
 def test_the_cell_spaces_offer_what_the_original_offers_in_the_original_s_order():
     assert set(TABLES) == {"s1", *UNIFORM}
     for name, table in TABLES.items():
-        assert {kind: [astuple(edge) for edge in edges] for kind, edges in table.items()} == {
+        assert {kind: [(edge.source, edge.target, edge.left) for edge in edges] for kind, edges in table.items()} == {
             kind: list(of_space(name, kind)) for kind in ("normal", "reduce")
         }, name
 

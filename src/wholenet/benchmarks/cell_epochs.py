@@ -22,7 +22,7 @@ from wholenet.benchmarks.cell_steps import float64_error
 from wholenet.benchmarks.measure import written_plainly
 from wholenet.benchmarks.row import Row, Setting
 from wholenet.cells.prepare import PreparedLabels, drawn, labelled_stream
-from wholenet.cells.search import initial_search
+from wholenet.cells.start import initial_search
 from wholenet.data.labelled import Labelled
 from wholenet.data.labelled_stream import statistics as channel_statistics
 from wholenet.ops.execution import seconds

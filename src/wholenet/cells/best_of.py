@@ -20,9 +20,9 @@ from wholenet.cells.search import Searched, check_unchanged, resume_search, sear
 from wholenet.data.sets import place_of
 from wholenet.machine import choose_device
 from wholenet.report.genotype import draw_genotype
+from wholenet.report.operations_left import draw_stages
 from wholenet.report.progress import own_console, plain
 from wholenet.report.run_page import write_report_or_say
-from wholenet.report.stages import draw_stages
 from wholenet.search import stages
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CONTROL, RETRAINED, CellFolder

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from wholenet.cells.prepare import labelled_stream, prepare_labels
-from wholenet.cells.search import initial_search
+from wholenet.cells.start import initial_search
 from wholenet.diagnostics.curvature import Curvature, Drawn, curvature
 from wholenet.files import check_output
 from wholenet.search.cell_folder import CellFolder

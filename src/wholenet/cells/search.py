@@ -17,6 +17,7 @@ from wholenet.architecture import normalized_entropy, rescaled
 from wholenet.cells.prepare import LabelStreams, PreparedLabels, prepare_labels
 from wholenet.cells.scorer import Scorer
 from wholenet.cells.selection import best_random, discretized, ended
+from wholenet.cells.start import initial_search, spec_of
 from wholenet.data.sets import place_of
 from wholenet.deploy.classifier import classification_answer
 from wholenet.deploy.model_folder import save_model
@@ -24,10 +25,10 @@ from wholenet.diagnostics.curvature import curvature
 from wholenet.machine import choose_device, machine, use_threads
 from wholenet.report.dots import draw_pairs
 from wholenet.report.genotype import draw_genotype
+from wholenet.report.operations_left import draw_left
 from wholenet.report.progress import own_console, plain
 from wholenet.report.search_curves import draw_search
 from wholenet.run import Job, Scored, train
-from wholenet.search.capped_edges import begin
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.cell_parts import PRUNING, parts_of, schedule_of, set_strengths
@@ -35,27 +36,23 @@ from wholenet.search.draw import batch_of_all, steps_per_epoch
 from wholenet.search.gate_pruning import GatePruning, GateShares
 from wholenet.search.loggers import check_loggers
 from wholenet.search.memory import batch_advice
+from wholenet.search.option_removal import option_goal, option_removal
 from wholenet.search.parts import SELECTIONS
 from wholenet.search.penalties import check_registered
+from wholenet.search.removal import Removal
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.schedule import Schedule
 from wholenet.search.stages import kept_after
 from wholenet.search.state import TrainState
-from wholenet.search.steps import make_optimizers, sgd
 from wholenet.search.stopping import Stopping
 from wholenet.search.updates import Parts
 from wholenet.search.watch import Watch
-from wholenet.spaces.catalog import SPACES, create_model
+from wholenet.spaces.catalog import SPACES, subnets
 from wholenet.spaces.cell_family import CellsFound, family_of
 from wholenet.spaces.cell_space import CellSupernet
 from wholenet.spaces.option_costs import check_costs, with_costs
 from wholenet.tasks.classification import ClassificationLoss
 from wholenet.tasks.score import ERROR
-
-ARCH_BETAS = (0.5, 0.999)
-"""Of the architecture's Adam (DARTS' code)."""
-ARCH_MOMENTUM = 0.9
-"""Of SGD (GOLD-NAS' code)."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +101,8 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
     if counts_costs(config):
         check_costs(SPACES[config.space], _of_costs(config))
     data = prepare_labels(config, console)
+    if config.budget is not None:
+        option_goal(spec_of(config, len(data.classes)), config.budget, size_of(data))  # what cannot be met is said here
     config = replace(config, data=place_of(config.data))
     run = CellFolder.of_all(config)
     with run.locked(), run.given_back():
@@ -174,9 +173,9 @@ def job_of(
     torch.manual_seed(config.seed)
     state = initial_search(config, len(data.classes), device)
     if counts_costs(config):
-        with_costs(state.model, data.weights.images.shape[1:3])
+        with_costs(state.model, size_of(data))
     parts, streams = parts_of(config, state.model), LabelStreams(data, config, schedule, device)
-    pruning = pruning_of(config, state, parts)
+    between = _between(config, state, parts, data, plain(console))
     scorer = Scorer(state.model, data, device)
     with torch.no_grad():
         discretized(state.model.arch(), config)  # a selection that gives no genotype is refused here
@@ -208,20 +207,20 @@ def job_of(
         checkpoint_minutes=config.checkpoint_minutes,
         log=config.log,
         environment=lambda: machine(device) | streams.facts(),
-        describe=partial(_describe, config, pruning),
+        describe=partial(_describe, config, between),
         measured=ERROR,
         score=scorer.val,
         score_every=config.val_every,
         unscored={"error": None, "eigenvalue": None, "lowest_eigenvalue": None},
         save=partial(_save, run, config, scorer),
-        draw=lambda stop: draw_search(run.path / "search.png", state.records, stop),
+        draw=partial(_draw, run, state),
         conclude=conclude,
         watch=Watch(data.classes, scorer.counts(data.val), config.epochs, penalised=bool(parts.penalties)),
         curvature=partial(_ends_of_spectrum, streams, config, loss),
         curvature_every=config.eigenvalue_every,
         curvature_epochs=range(config.epochs),
-        after_epoch=None if pruning is None else pruning.after_epoch,
-        begin=None if pruning is None else pruning.begin,
+        after_epoch=None if between is None else between.after_epoch,
+        begin=between.begin if isinstance(between, GatePruning) else None,
         too_large=partial(batch_advice, config.batch, device),
     )
 
@@ -235,6 +234,20 @@ def counts_costs(config: CellConfig) -> bool:
     return config.regularizer == "cost" or config.pruning != "none"
 
 
+def _between(
+    config: CellConfig, state: TrainState, parts: Parts, data: PreparedLabels, say: Callable[[str], None]
+) -> GatePruning | Removal | None:
+    """What changes the network between epochs; None where nothing does."""
+    removal = option_removal(config, config.seed, state, config.phases, size_of(data), say)
+    return pruning_of(config, state, parts) if removal is None else removal
+
+
+def size_of(data: PreparedLabels) -> tuple[int, int]:
+    """(H, W) of the images."""
+    height, width = data.weights.images.shape[1:3]
+    return height, width
+
+
 def pruning_of(config: CellConfig, state: TrainState, parts: Parts) -> GatePruning | None:
     """What removes options between epochs; None where none are."""
     penalty = parts.penalties.get(PRUNING)
@@ -243,41 +256,9 @@ def pruning_of(config: CellConfig, state: TrainState, parts: Parts) -> GatePruni
     return GatePruning(state, config.phases, penalty, config.pruning_floor)
 
 
-SETTINGS = ("channels", "cells", "affine", "groups", "edge_weights", "capped_edges", "auxiliary_skip")
-SETTINGS += ("survivors", "operations")
-"""Of the network, where its space has them."""
-
-
-def initial_search(config: CellConfig, num_classes: int, device: torch.device) -> TrainState:
-    """The supernet and the optimisers before the first step; weights come from torch's global random state."""
-    known = {field.name for field in dataclasses.fields(SPACES[config.space].settings)}
-    settings = {name: getattr(config, name) for name in SETTINGS if name in known}
-    relaxation = config.relaxation
-    model = create_model(config.space, num_classes=num_classes, relaxation=relaxation, **settings).placed(device)
-    family = family_of(config.space)
-    # Fair DARTS begins with all gates at one half, DOTS with all logits at zero.
-    if not config.moves_architecture or config.relaxation == "sigmoid" or family.starts_uniform:
-        model.arch.set_uniform()
-    elif config.capped_edges:
-        begin(model.arch)
-    optimizers = make_optimizers(
-        model,
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        arch_lr=config.arch_lr,
-        arch_weight_decay=config.arch_weight_decay,
-        arch_betas=(family.later.betas if config.survivors else None) or ARCH_BETAS,
-    )
-    if config.arch_optimizer == "sgd":
-        decay, logits = config.arch_weight_decay, list(model.arch.parameters())
-        optimizers = optimizers[0], sgd(logits, config.arch_lr, ARCH_MOMENTUM, decay)
-    return TrainState(model, *optimizers)
-
-
-def _describe(config: CellConfig, pruning: GatePruning | None, state: TrainState) -> dict[str, Any]:
+def _describe(config: CellConfig, between: GatePruning | Removal | None, state: TrainState) -> dict[str, Any]:
     """What a record says of the architecture, and of what moves with it."""
-    pruned = {} if pruning is None else pruning.describe()
+    pruned = {} if between is None else between.describe()
     with torch.no_grad():
         weights = state.model.arch()
         entropy = {
@@ -304,6 +285,13 @@ def _ends_of_spectrum(
     tolerance = config.eigenvalue_tolerance
     found = curvature(state.model, batch, loss, weight_decay=config.arch_weight_decay, tolerance=tolerance)
     return {"eigenvalue": found.highest, "lowest_eigenvalue": found.lowest}
+
+
+def _draw(run: CellFolder, state: TrainState, stop: int | None) -> None:
+    draw_search(run.path / "search.png", state.records, stop)
+    if "subnet" in state.records[-1]:
+        known = subnets(state.model.spec)
+        draw_left(run.path / "left.png", [known.from_dict(record["subnet"]).table for record in state.records])
 
 
 def _save(run: CellFolder, config: CellConfig, scorer: Scorer, scored: Scored, finished: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -163,18 +164,24 @@ def tell(compared: Compared) -> None:
             print(f"open {path}")
 
 
+def left_in_words(own: Mapping[str, Any]) -> str:
+    """What a budget left, of what; ``own``: the numbers of a run that had one."""
+    from wholenet.spaces.grid_costs import macs_in_words
+
+    whole = own["whole_macs"]
+    return f"{own['macs'] / whole:5.0%}     {macs_in_words(own['macs'])} of the whole network's {macs_in_words(whole)}"
+
+
 def _left(path: Path) -> list[str]:
     """What a budget left of the network, and what says whether it was well spent."""
     from wholenet.search.read_run import read_run  # imports torch
     from wholenet.search.run_folder import RunFolder
-    from wholenet.spaces.grid_costs import macs_in_words
 
     own = read_run(path).results[0]
     if "whole_macs" not in own:
         return []
     config = RunFolder(path).fit_config
-    share, whole = own["macs"] / own["whole_macs"], macs_in_words(own["whole_macs"])
-    lines = [f"multiply-adds        {share:5.0%}     {macs_in_words(own['macs'])} of the whole network's {whole}"]
+    lines = [f"multiply-adds        {left_in_words(own)}"]
     if not config.control:
         chosen = config.removes and config.budget_by != "random"
         others = f"without --budget{' and with --budget-by random' * chosen}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+from wholenet.commands.fit import left_in_words
 from wholenet.commands.runs import Files, Moved, Printed, Resumed, given, in_all_processes, of_machine, print_as_file
 from wholenet.data.sets import Task
 from wholenet.option_files import NONE
@@ -110,6 +111,8 @@ def _chance(found: Searched | Best) -> str | None:
 
 
 def _tell(found: Searched) -> None:
+    from wholenet.search.read_run import read_run
+
     print(f"\nsupernet's error   {100 * found.error:5.1f} %   on {found.scored_on}")
     if found.sampled_error is not None:
         from wholenet.search.cell_folder import CellFolder
@@ -118,10 +121,15 @@ def _tell(found: Searched) -> None:
         print(f"best sampled       {100 * found.sampled_error:5.1f} %   error of {of}, with the supernet's weights")
     if found.test_error is not None:
         print(f"test error         {100 * found.test_error:5.1f} %")
+    own = read_run(found.run).results[0]
+    if "whole_macs" in own:
+        print(f"multiply-adds      {left_in_words(own)}")
     if found.control is not None:
         print(f"frozen-uniform     {100 * found.control.error:5.1f} %   error, {found.control.run}")
     if found.second_stage is not None:
         errors = {"": found.second_stage.error, "test ": found.second_stage.test_error}
         told = ", ".join(f"{name}error {100 * e:.1f} %" for name, e in errors.items() if e is not None)
         print(f"second stage       {told or 'trained'}   {found.second_stage.run}")
-    print(f"open {found.run / 'search.png'}")
+    for picture in ("search", "left"):
+        if (path := found.run / f"{picture}.png").exists():
+            print(f"open {path}")

@@ -28,6 +28,7 @@ from wholenet.search.config import FitConfig
 from wholenet.search.draw import batch_of_all
 from wholenet.search.keep import best_record, is_best, say_kept
 from wholenet.search.memory import memory_advice
+from wholenet.search.option_removal import option_removal
 from wholenet.search.parts import GRADIENTS
 from wholenet.search.phases import Phase, removing
 from wholenet.search.protocols import plan_phases
@@ -38,6 +39,7 @@ from wholenet.search.start import choose_execution, initial_state, moves_with_ti
 from wholenet.search.state import TrainState
 from wholenet.search.steps import Loss
 from wholenet.search.stopping import Stopping
+from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
 from wholenet.search.watch import Watch
 from wholenet.spaces.device_table import read_table
@@ -69,7 +71,7 @@ def job_of(run: RunFolder, data: Data, device: torch.device, console: Console) -
     searches = any(phase.moves_architecture and phase.end > phase.first for phase in phases)
     watched = data.watched()
 
-    removal = _removal(run, state, phases, plain(console))
+    removal = _removal(run, data, state, phases, plain(console))
     outcome = _Outcome(run, data, state, streams, phases, device, removal, plain(console))
 
     return Job(
@@ -212,9 +214,13 @@ class _Outcome:
         return self.config.keep == "best" and best_record(records, self.task.score) is not records[-1]
 
 
-def _removal(run: RunFolder, state: TrainState, phases: Sequence[Phase], say: Callable[[str], None]) -> Removal | None:
+def _removal(
+    run: RunFolder, data: Data, state: TrainState, phases: Sequence[Phase], say: Callable[[str], None]
+) -> Removal | None:
     """What makes the network smaller, where there is a budget."""
     config = run.config
+    if isinstance(config, TaskConfig):
+        return option_removal(config, config.seed, state, phases, data.size(), say)
     if not isinstance(config, FitConfig) or config.budget is None:
         return None
     table = read_table(run.device_table) if config.timed else None
@@ -226,9 +232,9 @@ def _after_epoch(
 ) -> Callable[[], object] | None:
     """What changes the network or how it is trained, between two epochs."""
     own = task.after_epoch
-    if own is not None:
-        return lambda: own(state, config)
-    return None if removal is None else removal.after_epoch
+    ends = [] if own is None else [lambda: own(state, config)]
+    ends += [] if removal is None else [removal.after_epoch]
+    return (lambda: [end() for end in ends]) if ends else None
 
 
 def _describe(config: TrainConfig, removal: Removal | None, state: TrainState) -> dict[str, Any]:

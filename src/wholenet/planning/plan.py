@@ -32,8 +32,8 @@ from wholenet.report.progress import plain
 from wholenet.search.budgets import parse_budgets, several
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.folder import Folder
+from wholenet.search.phases import check_removing
 from wholenet.search.protocols import plan_phases
-from wholenet.search.removal import check_phases
 from wholenet.search.run_folder import check_space
 
 LONGEST = 60.0
@@ -112,7 +112,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
             "it: say what a plan would choose, --epochs first (and --size, --batch), or give a budget in multiply-adds"
         )
     if base.removes:
-        check_phases(plan_phases(base))
+        check_removing(plan_phases(base))
     check_space(base)
     beginning = find_beginning(base, plain(console))
     data = MaskData(prepare(base if "batch" in given else replace(base, batch=2), console))

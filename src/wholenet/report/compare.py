@@ -125,7 +125,7 @@ def bought(runs: Sequence[RunTables]) -> list[str]:
     """What each budget among the runs on images with masks cost: its score beside that of the whole network, where one
     of the runs has that; and that a seed says little."""
     wholes = [run for run in runs if "macs" not in run.results[0] and run.results[0].get("miou") is not None]
-    smaller = [run for run in runs if "whole_macs" in run.results[0] and run.results[0]["miou"] is not None]
+    smaller = [run for run in runs if "whole_macs" in run.results[0] and run.results[0].get("miou") is not None]
     if len(wholes) != 1 or not smaller:
         return []
     whole = wholes[0].results[0]["miou"]

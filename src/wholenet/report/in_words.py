@@ -19,8 +19,10 @@ from wholenet.search import stages
 from wholenet.search.cell_config import CellConfig
 from wholenet.search.cell_folder import CellFolder
 from wholenet.search.config import FitConfig
+from wholenet.search.option_budget import OptionBudget
 from wholenet.search.read_run import Row, RunTables
 from wholenet.search.run_folder import RunFolder
+from wholenet.search.search_config import RunConfig
 from wholenet.spaces.grid_costs import macs_in_words
 from wholenet.spaces.sizes import GRIDS
 from wholenet.spaces.supernet import Supernet
@@ -53,8 +55,8 @@ def in_words(run: RunTables) -> list[str]:
     if not cells and (sentence := _on_search(RunFolder(run.path))):
         said.append(sentence)
     score = _good(own, run.score)
-    if segments and len({record.get("macs") for record in RunFolder(run.path).records()}) > 1:
-        if controls := _of_what_went(RunFolder(run.path).fit_config):
+    if len({record.get("macs") for record in run.records}) > 1:
+        if controls := _of_what_went((CellFolder if cells else RunFolder)(run.path).config):
             said.append(f"What choosing what goes was worth, more runs say: with {' and with '.join(controls)}.")
     elif not beside and score is not None and searched and under_way is None:
         end = credit(searched, score, None if control is None else _good(control, run.score))
@@ -77,9 +79,12 @@ def _on_stages(run: RunTables) -> str | None:
     return f"Searches follow it in its folder: {'; '.join(map(stages.in_words, following))}." if following else None
 
 
-def _of_what_went(config: FitConfig) -> list[str]:
+def _of_what_went(config: RunConfig) -> list[str]:
     """The options of the runs that a run which removed units is to be compared with: those that it may have, but its
     own."""
+    if isinstance(config, OptionBudget):
+        return ["--budget-by random"] if config.option_scoring != "random" else []
+    assert isinstance(config, FitConfig)
     fewer = config.space in GRIDS and not (config.shrinks or config.timed)
     alike = ["random", "shallower"] if fewer else ["random"]
     return [f"--budget-by {name}" for name in alike if name != config.scoring]

@@ -46,6 +46,7 @@ CAPTIONS = {
     "architecture": "The architecture: strength of edges and operations",
     "cells": "The cells that were found",
     "stages": "Operations that are left, stage by stage",
+    "left": "Operations that are left, epoch by epoch",
     "pairs": "Pairs of edges by strength",
     "predictions": "Some validation images, their true and their predicted masks",
     "disparity": "Some pairs held out: what the network estimates, the truth, and the error, in pixels",
@@ -59,7 +60,7 @@ PERCENT = {
 }
 """Scores that are shares, as the page has them."""
 HOW_IT_WENT = ("curves", "entropy", "search")
-ARCHITECTURE = ("architecture", "cells", "stages", "pairs")
+ARCHITECTURE = ("architecture", "cells", "stages", "left", "pairs")
 ANSWERS = ("predictions", "surprise", "disparity")
 """Pictures of what a network answers, by its task."""
 

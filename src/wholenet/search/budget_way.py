@@ -8,8 +8,9 @@ from typing import Any
 
 from wholenet.search.budget_config import GRADUALLY, WITH_REMOVAL, Scoring, parse_budget
 from wholenet.search.config import FitConfig
+from wholenet.search.phases import check_removing
 from wholenet.search.protocols import plan_phases
-from wholenet.search.removal import Goal, begun_with, check_phases, goal_for, goal_of, least_cost
+from wholenet.search.removal import Goal, begun_with, goal_for, goal_of, least_cost
 from wholenet.search.shallower import config_with_layers, layers_within
 from wholenet.spaces.catalog import left_of, subnets
 from wholenet.spaces.device_table import DeviceTable
@@ -61,7 +62,7 @@ def settled_budget(config: FitConfig, spec: Spec, table: DeviceTable | None = No
     config = replace(config, budget_by=by)
     if config.narrower:
         return config, why
-    check_phases(plan_phases(config))
+    check_removing(plan_phases(config))
     return replace(config, **_removal(config, spec, table)), why
 
 
@@ -124,7 +125,7 @@ def _bar(config: FitConfig) -> str | None:
         if (found := getattr(config, name)) != value:
             return f"{name}={found!r}"
     try:
-        check_phases(plan_phases(config))
+        check_removing(plan_phases(config))
     except ValueError:
         return "a run without a search, or with nothing after it,"
     return None

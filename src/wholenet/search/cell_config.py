@@ -30,6 +30,7 @@ from wholenet.search.dots_config import check_dots
 from wholenet.search.edge_config import check_edges
 from wholenet.search.loggers import check_loggers
 from wholenet.search.methods import METHODS, method_called
+from wholenet.search.option_budget import OPTION_BUDGET, OptionBudget
 from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, SELECTIONS
 from wholenet.search.phases import Phase, in_words
 from wholenet.search.protocols import PROTOCOLS, SEARCH, check_control, phases_by
@@ -55,7 +56,7 @@ MACHINE = ("device", "workers", "threads", "checkpoint_minutes", "log")
 
 
 @checked
-class CellConfig(SearchConfig, ClassifierConfig):
+class CellConfig(SearchConfig, ClassifierConfig, OptionBudget):
     """A search on a cell space; :func:`cell_config` makes one of a method. The defaults are DARTS'."""
 
     space: str = "darts"
@@ -190,6 +191,7 @@ class CellConfig(SearchConfig, ClassifierConfig):
         if self.stopping != "none":
             self._check_stopping()
         self._check_protocol()
+        self._check_budget()
         if self.protocol != SEARCH and METHODS[self.method].searches:
             raise ValueError(
                 f"method {self.method!r} compares the genotypes of several searches, which is protocol='search'; train "
@@ -215,8 +217,8 @@ class CellConfig(SearchConfig, ClassifierConfig):
         known = None if self.protocol == SEARCH else PROTOCOLS.called(self.protocol, also=(SEARCH,))
         if known is not None and known.shrinks:
             raise ValueError(
-                f"protocol={self.protocol!r} takes units away from a trained network, and space {self.space!r} has "
-                f"none that go; give one of {SEARCH}, single-stage, two-stage"
+                f"protocol={self.protocol!r} takes units away from a network that was trained on images with masks, "
+                f"not on labelled ones; give one of {SEARCH}, single-stage (which takes a budget), two-stage"
             )
         if not self.control:
             return
@@ -228,6 +230,14 @@ class CellConfig(SearchConfig, ClassifierConfig):
         if self.architecture == "uniform":
             raise ValueError("control=True with architecture='uniform' would train the control twice; drop one of them")
         check_control(self.phases)
+
+    def _check_budget(self) -> None:
+        if self.budget is not None and not self.keeps_supernet:
+            raise ValueError(
+                f"budget={shown(self.budget)} is what a supernet that is kept may cost, and protocol="
+                f"{self.protocol!r} leaves a genotype: give method='single-stage', or regularizer='cost' to a search"
+            )
+        self.check_option_budget(self.phases, {"pruning": ("none", "it removes options in its own way")})
 
     @property
     def keeps_supernet(self) -> bool:
@@ -339,6 +349,7 @@ def cell_config(method: str = "darts", **given: Any) -> CellConfig:
     on_space = {**METHODS[method].on_cells, **OF_METHOD_ON_SPACE.get((method, str(given.get("space"))), {})}
     config = CellConfig(**with_interval({**of_space, **on_space, **given, "method": method}))
     check_loggers(config.log)
+    config.check_option_budget_asked()
     _ = config.table  # an unknown space is refused here
     return config
 
@@ -347,5 +358,5 @@ ADDED = {"control": False, "log": "none", "operations": None}
 ADDED |= {"topology_epochs": 40, "survivors": "", "epochs_before": 0, "capped_edges": False}
 ADDED |= {"arch_optimizer": "adam", "pruning": "none", "pruning_floor": 0.12, "pruning_cost": 0.0}
 ADDED |= {"stages": 1, "stage_cells": 0, "skip_dropout": "", "skip_limit": 8, "stage": 0, "arch_clip": 0.0}
-ADDED |= {"arch_update": "auto"}
+ADDED |= {"arch_update": "auto", **dict.fromkeys(OPTION_BUDGET)}
 """Fields that the configs of searches did not have before 2026-11-30, and what they were then."""

@@ -76,6 +76,22 @@ def removing(phases: Sequence[Phase]) -> Phase | None:
     return own[0] if own else None
 
 
+def check_removing(phases: Sequence[Phase]) -> None:
+    """Make sure that a run of these phases can meet a budget.
+
+    Raises:
+        ValueError: if it has no search to meet it in, or no epochs after that.
+    """
+    if any(phase.removes for phase in phases):
+        return
+    epochs = {moves: sum(p.end - p.first for p in phases if p.moves_architecture == moves) for moves in (True, False)}
+    if not epochs[True] or phases[-1].moves_architecture or phases[-1].end == phases[-1].first:
+        raise ValueError(
+            f"budget: units are removed over the epochs of the search, and what is left is trained in those after it; "
+            f"this run has {epochs[True]} and {phases[-1].end - phases[-1].first}: give more epochs, or other shares"
+        )
+
+
 def in_words(phases: Sequence[Phase]) -> str:
     """
     >>> in_words(retraining(3))

@@ -109,6 +109,7 @@ def _result(part: str, folder: RunFolder | CellFolder) -> Row:
     records = folder.records()
     row: Row = {"part": part, "folder": str(folder.path), "epochs": len(records)}
     seconds = sum(record["seconds"] for record in records)
+    row |= {name: records[-1][name] for name in ("macs", "whole_macs") if records and name in records[-1]}
     if isinstance(folder, CellFolder):
         found = folder.result() or {}
         errors = {"error": found.get("error"), "test_error": found.get("test_error")}
@@ -122,7 +123,6 @@ def _result(part: str, folder: RunFolder | CellFolder) -> Row:
         return row | {name: _last(records, name) for name in _own_numbers(records)}
     best = best_record(records, MIOU) if config.keep == "best" else None
     kept = records if best is None else [best]  # what its model/ scores
-    row |= {name: records[-1][name] for name in ("macs", "whole_macs") if records and name in records[-1]}
     return row | {
         "miou": _last(kept, "miou"),
         "pixel_accuracy": _last(kept, "pixel_accuracy"),

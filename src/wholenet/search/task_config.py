@@ -7,6 +7,8 @@ from typing import Any
 
 from wholenet.checked import checked
 from wholenet.files import shown
+from wholenet.search.option_budget import OptionBudget
+from wholenet.search.protocols import plan_phases
 from wholenet.search.train_config import TrainConfig
 
 SPACES_OF_TASKS = {"language": "recurrent", "stereo": "autodispnet"}
@@ -18,8 +20,17 @@ def task_of_space(space: str) -> str | None:
     return next((task for task, own in SPACES_OF_TASKS.items() if own == space), None)
 
 
+WITH_BUDGET = {
+    "protocol": ("single-stage", "another protocol leaves another network"),
+    "genotype": (None, "a discrete network has nothing to choose from"),
+    "ema": (0.0, "an average is over weights of one size"),
+    "execution": ("eager", "the network changes on the way"),
+}
+"""Fields of these runs that have one value with a budget, and why no other."""
+
+
 @checked
-class TaskConfig(TrainConfig):
+class TaskConfig(TrainConfig, OptionBudget):
     """A run of a task that was registered from outside (docs/extending.md), on any space that takes it."""
 
     task: str
@@ -35,6 +46,16 @@ class TaskConfig(TrainConfig):
                 f"space='grid' is for segmentation; task={shown(self.task)} needs a space that takes it: {give}"
             )
         super().__post_init__()
+        self.check_option_budget(plan_phases(self), WITH_BUDGET)
+
+    def check_asked(self) -> None:
+        """Make sure that nothing is asked of a new run that would do nothing: of a search, or of a budget.
+
+        Raises:
+            ValueError: naming what is not.
+        """
+        super().check_asked()
+        self.check_option_budget_asked()
 
 
 def check_apart(task: str, of_task: type[Any], space: str, of_space: type[Any]) -> None:
