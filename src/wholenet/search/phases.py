@@ -88,7 +88,8 @@ def check_removing(phases: Sequence[Phase]) -> None:
     if not epochs[True] or phases[-1].moves_architecture or phases[-1].end == phases[-1].first:
         raise ValueError(
             f"budget: units are removed over the epochs of the search, and what is left is trained in those after it; "
-            f"this run has {epochs[True]} and {phases[-1].end - phases[-1].first}: give more epochs, or other shares"
+            f"this run has {epochs[True]} and {phases[-1].end - phases[-1].first}: give more epochs, or other shares, "
+            "such as search_share=0.35"
         )
 
 
