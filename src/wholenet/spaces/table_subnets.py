@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wholenet.file_keys import check_keys
 from wholenet.files import shown
@@ -22,6 +22,7 @@ from wholenet.spaces.cell_masks import table_masks
 from wholenet.spaces.cell_tables import CellEdge, Table
 from wholenet.spaces.grid_costs import macs_in_words
 from wholenet.spaces.module_macs import Modules, option_macs
+from wholenet.spaces.option_subnets import OptionSubnets
 from wholenet.spaces.subnets import Unit
 
 remembered = lru_cache(maxsize=8)
@@ -68,7 +69,7 @@ class OptionMacs:
         return macs_in_words(amount)
 
 
-class TableSubnets:
+class TableSubnets(OptionSubnets[Subtable]):
     """The subnets of the supernets of one table.
 
     Args:
@@ -80,7 +81,7 @@ class TableSubnets:
         example: an image [1, channels, H, W] -> what the network is called with; None: that.
     """
 
-    scaled = False
+    by_hand = "their own settings of channels and cells"
 
     def __init__(
         self,
@@ -91,7 +92,8 @@ class TableSubnets:
         channels: int,
         example: Callable[[Tensor], Any] | None = None,
     ) -> None:
-        self.space, self.table, self.build, self.modules = space, table, build, modules
+        super().__init__(space)
+        self.table, self.build, self.modules = table, build, modules
         self.channels, self.example = channels, example
         self.gated = tuple(table)
         self._counted: dict[tuple[int, int], OptionMacs] = {}
@@ -134,19 +136,6 @@ class TableSubnets:
             return self.cost(subnet, by)
         return by.rest + sum(min(by.options[k][e][name] for name in reading(edge)) for k, e, edge in subnet.edges())
 
-    def narrower(self, by: OptionMacs, most: int) -> Subtable:
-        """The whole, if it costs no more than ``most``: channels are not cut.
-
-        Raises:
-            ValueError: if it does.
-        """
-        if (cost := self.cost(self.whole(), by)) > most:
-            raise ValueError(
-                f"the whole network costs {by.in_words(cost)}, more than {by.in_words(most)}, and those of the space "
-                f"{self.space!r} are made narrower by their own settings alone"
-            )
-        return self.whole()
-
     def units(self, subnet: Subtable, floor: float = 0.0) -> list[Unit]:  # noqa: ARG002
         """All operations, but the last one of an edge that reads its input. No share of anything stays (``floor``)."""
         return [
@@ -168,29 +157,9 @@ class TableSubnets:
         edges[e] = replace(edges[e], removed=edges[e].removed | {edges[e].operations[place]})
         return Subtable({**subnet.table, kind: tuple(edges)})
 
-    def macs(self, subnet: Subtable, height: int, width: int) -> int:
-        """:meth:`cost` by :meth:`multiply_adds`."""
-        return self.cost(subnet, self.multiply_adds(height, width))
-
-    def gates(self, net: nn.Module, subnet: Subtable, units: Sequence[Unit], options: Mapping[str, Tensor]) -> Tensor:  # noqa: ARG002
-        """Those of the options that the units are."""
-        return torch.stack([options[name][at] for unit in units for name, at in self.choices(subnet, unit)])
-
-    def factors(self, net: nn.Module, subnet: Subtable, units: Sequence[Unit]) -> list[Tensor]:  # noqa: ARG002
-        """Nothing multiplies what an operation gives but its own weight.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("nothing scales what an operation gives")
-
     def choices(self, subnet: Subtable, unit: Unit) -> list[tuple[str, tuple[int, ...]]]:  # noqa: ARG002
         """The option that the operation is, of its type of cell."""
         return [(list(self.table)[unit.where[0]], unit.where[1:])]
-
-    def cut(self, name: str, tensor: Tensor, old: Subtable, new: Subtable) -> Tensor:  # noqa: ARG002
-        """All of it: what goes, goes as a whole."""
-        return tensor
 
     def _edges(self, kind: str, left: Sequence[Sequence[str]]) -> list[CellEdge]:
         whole = self.table[kind]

@@ -5,25 +5,25 @@ Letters: E edges of a cell, O operations, L layers; level s = 0..3 is stride 4 *
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from wholenet.spaces.autodeeplab.costs import TrellisMacs
 from wholenet.spaces.autodeeplab.genotype import INPUTS, edges
 from wholenet.spaces.autodeeplab.subtrellis import NONE, Subtrellis, subtrellis_from_dict, whole_trellis
 from wholenet.spaces.autodeeplab.trellis import LEVELS, Move, Transitions, beta_mask
 from wholenet.spaces.cheapest_tree import Node, cheapest_tree
+from wholenet.spaces.option_subnets import OptionSubnets
 from wholenet.spaces.subnets import Unit
 
 KINDS = ("operation", "move")
 """Of units, and where they are: an operation, of all cells, by (edge, which), a move by (layer, from, to)."""
 
 
-class TrellisSubnets:
+class TrellisSubnets(OptionSubnets[Subtrellis]):
     """The subnets of the trellises of one shape.
 
     Args:
@@ -34,9 +34,10 @@ class TrellisSubnets:
     """
 
     gated = ("alpha", "beta")
-    scaled = False
+    by_hand = "their own setting --filters"
 
     def __init__(self, layers: int, blocks: int, transitions: Transitions, build: Callable[[], Any]) -> None:
+        super().__init__("autodeeplab")
         self.layers, self.blocks = layers, blocks
         self.transitions: Transitions = transitions
         self.build = build
@@ -98,20 +99,6 @@ class TrellisSubnets:
         begin = [((1, m.source, m.target), by.reads[m.target, m.source] + inside[m.target][0]) for m in first]
         return by.stem + cheapest_tree({**steps, None: begin}, None, ["end"])
 
-    def narrower(self, by: TrellisMacs, most: int) -> Subtrellis:
-        """The whole, if it costs no more than ``most``: channels are not cut.
-
-        Raises:
-            ValueError: if it does.
-        """
-        if (cost := self.cost(self.whole(), by)) > most:
-            raise ValueError(
-                f"the whole network costs {by.in_words(cost)}, more than {by.in_words(most)}, and those of the space "
-                "'autodeeplab' are made narrower by their own setting --filters alone; give another budget_by, such as "
-                "saliency-by-kind, or more"
-            )
-        return self.whole()
-
     def units(self, subnet: Subtrellis, floor: float = 0.0) -> list[Unit]:  # noqa: ARG002
         """Operations but ``none``, as long as their block has another that all cells have; and moves, as long as a path
         is left. No share of anything stays (``floor``)."""
@@ -142,33 +129,12 @@ class TrellisSubnets:
         places = tuple(place for place in subnet.operations[row] if place != gone)
         return replace(subnet, operations=(*subnet.operations[:row], places, *subnet.operations[row + 1 :]))
 
-    def macs(self, subnet: Subtrellis, height: int, width: int) -> int:
-        """:meth:`cost` by :meth:`multiply_adds`."""
-        return self.cost(subnet, self.multiply_adds(height, width))
-
-    def gates(self, net: nn.Module, subnet: Subtrellis, units: Sequence[Unit], options: Mapping[str, Tensor]) -> Tensor:  # noqa: ARG002
-        """Those of the options that the units are."""
-        found = [options[name][at] for unit in units for name, at in self.choices(subnet, unit)]
-        return torch.stack(found)
-
-    def factors(self, net: nn.Module, subnet: Subtrellis, units: Sequence[Unit]) -> list[Tensor]:  # noqa: ARG002
-        """Nothing multiplies what a unit gives but its own weight.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("nothing scales what a move or an operation gives")
-
     def choices(self, subnet: Subtrellis, unit: Unit) -> list[tuple[str, tuple[int, ...]]]:  # noqa: ARG002
         """An operation is one of alpha's options, a move one of beta's."""
         if unit.kind == "operation":
             return [("alpha", unit.where)]
         layer, level, slot = Move(*unit.where).place(self.transitions)
         return [("beta", (self.rows[layer, level], slot))]
-
-    def cut(self, name: str, tensor: Tensor, old: Subtrellis, new: Subtrellis) -> Tensor:  # noqa: ARG002
-        """All of it: what goes, goes as a whole."""
-        return tensor
 
     def _blocks(self) -> range:
         return range(INPUTS, INPUTS + self.blocks)
