@@ -150,6 +150,16 @@ def test_what_darts_code_prints_is_read_from_a_file_or_as_it_is(name, tmp_path):
     assert read_cell_genotype(printed(genotype).replace(", ", ",\n    ")) == genotype
 
 
+def test_what_robust_darts_code_prints_is_read_noise_included():
+    """Of its cells none has a name here."""
+    cells = [("noise", 0), ("sep_conv_3x3", 1)] * 4
+    text = f"Genotype(normal={cells}, normal_concat=range(2, 6), reduce={cells}, reduce_concat=range(2, 6))"
+    found = read_cell_genotype(text, "s4")
+    assert found.normal == found.reduce == (tuple(cells[:2]),) * 4
+    with pytest.raises(ValueError, match="noise from node 0 to 2, where s2 offers"):
+        read_cell_genotype(text, "s2")
+
+
 GOOD = printed(PUBLISHED["pc-darts"])
 
 
