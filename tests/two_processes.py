@@ -59,10 +59,17 @@ WAYS = {
     "attacked": Parts(architecture_first, weights=ATTACKED),
     "drawn": Parts(architecture_first),
     "simultaneous": Parts(together, moving_statistics, penalties=PENALTIES),
+    "trellis": Parts(weights_first),
+    "drawn links": Parts(architecture_first),
 }
 """How steps are taken, by name."""
 RELAXATION = {"drawn": "dirichlet"}
 """How logits become weights, where that is not by a softmax."""
+OTHERS = {
+    "trellis": ("autodeeplab-tiny", {"layers": 2, "filters": 2, "blocks": 2}),
+    "drawn links": ("dense-grid-nano", {"layers": 2, "filters": 4, "sampled_links": 2}),
+}
+"""Networks that are no grid."""
 
 
 def batches(seed):
@@ -78,7 +85,10 @@ def batches(seed):
 
 
 def network(name="grid"):
-    """A small grid; of "simultaneous", one that reads an encoder with BatchNorms of its own library."""
+    """A small grid; of "simultaneous", one that reads an encoder with BatchNorms of its own library; or another one."""
+    if name in OTHERS:
+        other, settings = OTHERS[name]
+        return create_model(other, num_classes=CLASSES, **settings)
     with shallow(), pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "timm", fake_timm.module())
         stem = {"stem": "timm/small_net"} if name == "simultaneous" else {}
@@ -95,7 +105,7 @@ def trained(name):
     torch.manual_seed(0)
     model = network(name).double()
     for norm in model.modules():
-        if isinstance(norm, torch.nn.BatchNorm2d):  # not the symmetric start, which would hide errors
+        if isinstance(norm, torch.nn.BatchNorm2d) and norm.affine:  # not the symmetric start, which would hide errors
             torch.nn.init.normal_(norm.weight, 1.0, 0.2)
             torch.nn.init.normal_(norm.bias, 0.0, 0.2)
     state = TrainState(model, *make_optimizers(model, **RATES))

@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 from trees import labels, picture
 
+import wholenet
 from wholenet.data import pieces
 from wholenet.data.detect import find_tree, open_data
 from wholenet.data.review import review
 from wholenet.data.sample import DataError
-from wholenet.data.task import how_read, task_of
+from wholenet.data.task import how_read, surely_labelled, task_of
 
 pa = pytest.importorskip("pyarrow", reason="part of wholenet[parquet]")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -123,6 +124,27 @@ def test_labels_that_are_numbers_stay_labels(tmp_path):
     pq.write_table(whole, tmp_path / "train.parquet")
     assert task_of(tmp_path) == "classification"
     assert len(find_tree(tmp_path).pairs["train"]) == 3
+
+
+def test_a_table_is_of_labelled_images_alone_where_no_column_of_it_may_be_masks(tmp_path):
+    tables = {
+        "labels": {"img": [b"x"], "label": [0]},
+        "words": {"image": [b"x"], "text": ["y"]},
+        "numbers": {"label": [0]},
+    }
+    for name, columns in tables.items():
+        (tmp_path / name).mkdir()
+        pq.write_table(pa.table(columns), tmp_path / name / "train.parquet")
+    write(tmp_path / "masks/train.parquet", range(2))
+    (tmp_path / "both").mkdir()
+    pq.write_table(table(range(3)).append_column("label", pa.array([0, 1, 0])), tmp_path / "both/train.parquet")
+    found = {name: surely_labelled(tmp_path / name) for name in (*tables, "masks", "both")}
+    assert found == {"labels": True, "words": False, "numbers": False, "masks": False, "both": False}
+    with pytest.raises(
+        DataError, match=r"labelled images .*parquet.*networks of the space 'grid' are for images with mask"
+    ):
+        wholenet.fit(tmp_path / "labels", tmp_path / "run", space="grid", size="nano", task="segmentation", epochs=1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_table_beside_pictures_is_no_data_set(tmp_path):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,6 +45,13 @@ def test_every_method_is_darts_but_for_the_parts_that_it_names(name):
     assert set(method.on_cells) <= differences(config, darts)
     assert config.method == name
     assert config.gradient in GRADIENTS
+
+
+def test_the_page_on_classification_has_a_row_of_each_method():
+    page = (Path(__file__).parents[2] / "docs" / "classification.md").read_text()
+    rows = page.split("| `--method` |")[1].split("\n\n")[0].splitlines()
+    assert {row.count("|") for row in rows[1:]} == {5}
+    assert {name for row in rows[2:] for name in re.findall("`([^`]+)`", row.split("|")[1])} == set(METHODS)
 
 
 def test_the_defaults_are_those_of_the_original_search():

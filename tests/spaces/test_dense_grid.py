@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from wholenet.architecture import masked_softmax, one_hot
 from wholenet.deploy.folds import fold
@@ -67,6 +68,21 @@ def test_the_weights_of_the_links_are_those_of_the_closed_form(layers, filters, 
     with torch.device("meta"):
         net = create_model("dense-grid-nano", num_classes=19, layers=layers, filters=filters, tied=tied, **reach).net
     assert sum(transition.conv.weight.numel() for transition in net.transitions.values()) == weights
+
+
+@pytest.mark.parametrize(("plain", "of_a_pair"), [(False, 8.25), (True, 28.125)])
+@pytest.mark.parametrize(("tied", "pairs"), [(False, 3), (True, 2)])
+def test_links_cost_the_closed_form(tied, pairs, plain, of_a_pair):
+    """Multiply-adds of the links from one layer to another at 1024x2048, in 131,072 F^2: where 1x1 convolutions run at
+    the smaller size, and where they run behind the resize. Of two layers and the stems there are three pairs."""
+    with torch.device("meta"):
+        net = create_model("dense-grid-nano", num_classes=19, layers=2, filters=4, tied=tied).net.eval()
+        weights = {name: mask.float() for name, mask in net.masks.items()}
+        with plain_form(net, plain=plain), FlopCounterMode(display=False) as counter, torch.no_grad():
+            net(torch.empty(1, 3, 1024, 2048), weights)
+    found = counter.get_flop_counts()
+    of_links = sum(sum(found[f"Grid.transitions.{name}"].values()) for name in net.transitions)
+    assert of_links == 2 * pairs * of_a_pair * 131_072 * 4**2
 
 
 @pytest.mark.parametrize("reach", [NEAR, Reach(14, 3), Reach(2, 1)])

@@ -92,6 +92,7 @@ def test_packed_rows_are_unpacked_to_where_they_were(transitions):
 )
 def test_paths_are_as_many_as_they_should_be(layers, stems, counts):
     assert count_paths(layers, stems) == counts
+    assert sum(count_paths(11, (0,))) == 28_657  # the paper's 2.9e4: twelve layers, the first at level 0
     ways = [[level] for level in stems]  # by the table
     for layer in range(1, 4):
         ways = [

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wholenet.data.class_folders import class_layout, split_of
-from wholenet.data.labelled import CIFAR_SIDE, LABEL_COLUMNS, MASK_COLUMNS, form_of
+from wholenet.data.labelled import CIFAR_SIDE, IMAGE_COLUMNS, LABEL_COLUMNS, MASK_COLUMNS, form_of
 from wholenet.data.tables import columns_of
 
 
@@ -45,6 +45,16 @@ def holds_masks(file: Path) -> bool:
     columns, names = columns_of(schema), set(schema.names)
     masks = {columns[1]} if columns is not None else names & set(MASK_COLUMNS)
     return bool(masks) and not names & set(LABEL_COLUMNS) - masks
+
+
+def holds_labels_alone(file: Path) -> bool:
+    """Whether a parquet file has columns of images and of labels, and none of masks."""
+    metadata = _metadata(file)
+    if metadata is None:
+        return False
+    schema = metadata.schema.to_arrow_schema()
+    names = set(schema.names)
+    return columns_of(schema) is None and bool(names & set(LABEL_COLUMNS)) and bool(names & set(IMAGE_COLUMNS))
 
 
 def _rows(file: Path) -> int | None:

@@ -13,7 +13,7 @@ from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.formats import other_format
 from wholenet.data.guess import doubt, each_has_its_mask, guess_layout
 from wholenet.data.labelled import form_of
-from wholenet.data.labelled_count import holds_masks, images_of
+from wholenet.data.labelled_count import holds_labels_alone, holds_masks, images_of
 from wholenet.data.layouts import SPLIT_FOLDERS, Layout, find_layout, is_cityscapes, subfolders
 from wholenet.data.sample import DataError
 from wholenet.data.sets import DataTask, data_set
@@ -111,11 +111,14 @@ def may_be_labelled(where: str | Path) -> bool:
 
 
 def surely_labelled(where: str | Path) -> bool:
-    """Whether a folder holds labelled images as files, and nothing that speaks for masks. Tables say what they hold
-    once they are opened."""
+    """Whether a folder holds labelled images, as files or in tables, and nothing that speaks for masks."""
     root = Path(where).expanduser()
-    if data_set(where) is not None or not root.is_dir() or files_below(root, (".parquet",)):
+    if data_set(where) is not None or not root.is_dir():
         return False
+    if files_below(root, (".parquet",)):
+        form, tables = form_of(root)
+        if form != "parquet" or not holds_labels_alone(tables[0]):
+            return False
     try:
         return task_of(where) == "classification"
     except DataError:

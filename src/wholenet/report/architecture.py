@@ -99,7 +99,8 @@ def draw_architecture(
     """
     beta, alpha = np.asarray(beta, dtype=float), np.asarray(alpha, dtype=float)
     _check(beta, alpha, operations)
-    layout = Layout(num_layers=len(beta))
+    labels = [legible(name) for name in operations]
+    layout = Layout(len(beta), at_least=legend_width(labels, WEIGHTS_LEGEND))
     with saved_figure(path, layout.width_in, layout.height_in) as figure:
         axes = bare_axes(figure, 0.0, 0.0, layout.width_in, layout.height_in)
         axes.set_xlim(0, layout.width_in)
@@ -118,7 +119,7 @@ def draw_architecture(
         if left is not None:
             choices = {"beta": torch.from_numpy(beta > 0), "alpha": torch.from_numpy(alpha > 0)}
         _draw_words(axes, layout, beta, alpha, title, choices)
-        _draw_legend(axes, layout, operations)
+        _draw_legend(axes, layout, labels)
 
 
 class Layout:
@@ -129,12 +130,13 @@ class Layout:
     SIDE_WIDTH = 0.3
     """Width of the two tall boxes, image and decoder."""
 
-    def __init__(self, num_layers: int) -> None:
+    def __init__(self, num_layers: int, at_least: float = 0.0) -> None:
+        """``at_least``: inches that the legend takes."""
         self.num_layers = num_layers
         self.column = min(max(10.0 / (num_layers + 3), 0.72), 1.2)
         self.left = 1.15
         self.top = 1.35
-        self.width_in = max(self.x(num_layers + 1) + 0.4, 7.4)
+        self.width_in = max(self.x(num_layers + 1) + 0.4, 7.4, at_least)
         self.height_in = self.y(3) + 0.98
 
     def x(self, column: int) -> float:
@@ -262,15 +264,43 @@ def name_rows_and_columns(axes: Axes, layout: Layout) -> None:
         axes.text(layout.x(layer), header, word, color=MUTED, ha="center", va="center")
 
 
-def _draw_legend(axes: Axes, layout: Layout, operations: Sequence[str]) -> None:
-    """What colours and line widths mean, in a row below the grid."""
-    y, x = layout.y(3) + 0.66, 0.25
-    for k, name in enumerate(operations):
+def legible(name: str) -> str:
+    """An operation as a legend has it: sizes with a cross.
+
+    >>> legible("3x3"), legible("dil_conv_3x3")
+    ('3×3', 'dil_conv_3x3')
+    """
+    return name.replace("x", "×") if name.replace("x", "").isdigit() else name
+
+
+def _step(label: str) -> float:
+    """Inches that an operation takes in a legend."""
+    return max(0.75, 0.48 + 0.085 * len(label))
+
+
+def legend_width(labels: Sequence[str], rest: float) -> float:
+    """Inches that a legend takes, of operations and, behind them, of so many inches more."""
+    return 0.5 + sum(map(_step, labels)) + rest
+
+
+def draw_operations(axes: Axes, y: float, labels: Sequence[str]) -> float:
+    """Which operation has which colour, in a row at height ``y``; where the row goes on."""
+    x = 0.25
+    for k, label in enumerate(labels):
         box(axes, x + 0.1, y, 0.2, 0.2, facecolor=CYCLE[k % len(CYCLE)], edgecolor="none")
-        size = name.replace("x", "×") if name.replace("x", "").isdigit() else name
-        axes.text(x + 0.29, y, size, va="center", color=MUTED)
-        x += max(0.75, 0.48 + 0.085 * len(size))
-    x += 0.25
+        axes.text(x + 0.29, y, label, va="center", color=MUTED)
+        x += _step(label)
+    return x + 0.25
+
+
+WEIGHTS_LEGEND = 5.4
+"""Inches of what line widths mean."""
+
+
+def _draw_legend(axes: Axes, layout: Layout, labels: Sequence[str]) -> None:
+    """What colours and line widths mean, in a row below the grid."""
+    y = layout.y(3) + 0.66
+    x = draw_operations(axes, y, labels)
     axes.text(x, y, "weight of one of a cell's n edges:", va="center", color=MUTED)
     x += 2.4
     for number, word in ((0.0, "0"), (0.5, "1/n (uniform)"), (1.0, "1")):

@@ -5,7 +5,7 @@ Letters: L layers, K operations, S slots; level i = 0..3 stands for stride 4 * 2
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 
 import numpy as np
@@ -16,8 +16,16 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from torch import Tensor
 
-from wholenet.report.architecture import Layout, box, draw_cell, draw_frame, name_rows_and_columns
-from wholenet.report.style import BLUE, CYCLE, INK, MUTED, VERMILION, bare_axes, saved_figure
+from wholenet.report.architecture import (
+    Layout,
+    draw_cell,
+    draw_frame,
+    draw_operations,
+    legend_width,
+    legible,
+    name_rows_and_columns,
+)
+from wholenet.report.style import BLUE, INK, MUTED, VERMILION, bare_axes, saved_figure
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.dense_genotype import DenseGenotype, Place, dense_genotype_from_dict
 from wholenet.spaces.grid import Grid
@@ -60,7 +68,10 @@ def draw_dense_links(file: FilePath, model: Supernet, title: str, left: np.ndarr
         )
         kept = {cell.at: cell.inputs for cell in found.cells}
     strengths = relative_strengths(net, weights["beta"].numpy())
-    layout = Layout(net.layers)
+    whole = model.spec.genotype is None and model.spec.subnet is None
+    words = f"{'links that decoding by threshold keeps' if whole else 'its links'}, the thicker the stronger"
+    labels = [legible(operation_label(name)) for name in net.operations]
+    layout = Layout(net.layers, at_least=legend_width(labels, 0.55 + 0.066 * len(words)))
     side = min(0.21, 8.0 / (LEVELS * net.layers))
     table = LEVELS * net.layers * side
     width = max(layout.width_in, LEFT + table + 0.4)
@@ -80,9 +91,7 @@ def draw_dense_links(file: FilePath, model: Supernet, title: str, left: np.ndarr
                     opacity = 1.0 if (layer + 1, level) in kept else PALE
                     share = 1.0 if left is None else left[layer, level]
                     draw_cell(axes, layout, layer, level, alpha[layer, level], share, opacity)
-        whole = model.spec.genotype is None and model.spec.subnet is None
-        whose = "links that decoding by threshold keeps" if whole else "its links"
-        _draw_legend(axes, layout, [operation_label(name) for name in net.operations], whose)
+        _draw_legend(axes, layout, labels, words)
         _draw_table(axes, strengths, kept, (LEFT, top), side, net.layers)
 
 
@@ -143,15 +152,11 @@ def _link(start: tuple[float, float], end: tuple[float, float], back: int, row: 
     return Path(points, [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3])
 
 
-def _draw_legend(axes: Axes, layout: Layout, operations: list[str], whose: str) -> None:
-    y, x = layout.y(LEVELS - 1) + 0.66, 0.25
-    for k, name in enumerate(operations):
-        box(axes, x + 0.1, y, 0.2, 0.2, facecolor=CYCLE[k % len(CYCLE)], edgecolor="none")
-        axes.text(x + 0.29, y, name.replace("x", "×") if name[0].isdigit() else name, va="center", color=MUTED)
-        x += max(0.75, 0.48 + 0.085 * len(name))
-    x += 0.25
+def _draw_legend(axes: Axes, layout: Layout, labels: Sequence[str], words: str) -> None:
+    y = layout.y(LEVELS - 1) + 0.66
+    x = draw_operations(axes, y, labels)
     axes.plot((x, x + 0.35), (y, y), color=VERMILION, linewidth=2)
-    axes.text(x + 0.43, y, f"{whose}, the thicker the stronger", va="center", color=MUTED)
+    axes.text(x + 0.43, y, words, va="center", color=MUTED)
 
 
 def _draw_table(

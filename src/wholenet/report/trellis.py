@@ -28,6 +28,8 @@ ROW, BOX = 0.72, 0.26
 TOP, LEFT = 1.4, 1.5
 CELL = 0.26
 """Inches of a field of the cell's table."""
+LEGEND = 8.1
+"""Inches of what colours and line widths mean."""
 EVEN = 2.0
 """Of an even choice, the least that the darkest field has: a search that decided nothing is not dark."""
 PATH_PT, MIN_PATH_PT = 3.0, 1.6
@@ -58,7 +60,7 @@ def draw_trellis(file: FilePath, model: Supernet, title: str) -> None:
         alpha, entropies = weights["alpha"].numpy(), model.arch.normalized_entropies()
     layers, blocks = len(genotype.path), len(genotype.cell)
     column = min(max(9.0 / (layers + 2), 0.62), 1.2)
-    width = max(LEFT + (layers + 1.6) * column, 2.3 + CELL * len(edges(blocks)) + 0.5, 7.4)
+    width = max(LEFT + (layers + 1.6) * column, 2.3 + CELL * len(edges(blocks)) + 0.5, LEGEND)
     table = TOP + 3 * ROW + 1.25
     with saved_figure(file, width, table + CELL * len(OPERATIONS) + 0.75) as figure:
         axes = bare_axes(figure, 0.0, 0.0, *figure.get_size_inches())
