@@ -10,6 +10,7 @@ from PIL import Image
 
 import wholenet
 from run_files import PICTURES, assert_equal, checkpoint, records
+from wholenet.cli import main
 from wholenet.deploy.model_folder import load_model
 from wholenet.jobs.catalog import task_config
 from wholenet.search.config import FitConfig, fit_config
@@ -254,6 +255,14 @@ def test_a_given_genotype_is_trained_and_copied_into_the_run(genotype_file, fold
     assert not (tmp_path / "run" / "search").exists()
     scores = wholenet.resume(tmp_path / "run").learned.scores
     assert scores.miou == records(tmp_path / "run")[-1]["miou"]
+
+
+def test_retrain_trains_it_too_as_fit_does(genotype_file, capsys):
+    asked = []
+    for words in (["retrain", genotype_file, "scenes"], ["fit", "scenes", "--genotype", genotype_file]):
+        main([*map(str, words), "--out", "r", "--size", "nano", "--epochs", "3", "--print-config"])
+        asked.append([line for line in capsys.readouterr().out.splitlines() if not line.startswith("genotype:")])
+    assert asked[0] == asked[1]
 
 
 def test_nothing_of_a_search_is_taken_with_a_genotype():

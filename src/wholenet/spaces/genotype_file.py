@@ -5,9 +5,8 @@ from __future__ import annotations
 from wholenet.files import read_yaml
 from wholenet.spaces.sizes import PUBLISHED_PATHS
 
-ELSEWHERE = ("cells", "grid", "nb201")
-"""What files say that ``retrain`` has no network for masks of: cells classify, and grids are trained by
-`fit --genotype`."""
+ELSEWHERE = ("cells", "nb201")
+"""What files say that ``retrain`` has no network for masks of: these classify."""
 
 
 def space_of_genotype(name: str) -> str | None:
