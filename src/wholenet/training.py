@@ -38,7 +38,8 @@ from wholenet.search.same_data import check_same, data_of
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.device_table import DeviceTable, write_table
-from wholenet.spaces.space import Spec
+from wholenet.spaces.space import Facts, Spec
+from wholenet.spaces.supernet import subnets_of
 
 
 def fit(config: TrainConfig, console: Console | None = None, plan: str | None = None) -> Finished:
@@ -65,6 +66,8 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     task = task_of_run(config)
     space, settings = check_space(config)
     genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
+    if isinstance(config, FitConfig | TaskConfig) and config.budget is not None:
+        subnets_of(space, settings, Facts(2))  # which says where nothing can be removed, before data is read
     first = console if plan is None else Console(quiet=True)  # who planned was told
     with parallel.first_alone():  # what it downloaded, or found out about the files, the others read
         beginning = find_beginning(config, plain(first))

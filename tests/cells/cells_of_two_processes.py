@@ -17,7 +17,7 @@ import wholenet.run as run_module
 from run_files import TIMED, checkpoint
 from two_processes import draw_nothing, stopping_after, watch_writing
 from wholenet import parallel
-from wholenet.cells import best_of, retrain, search
+from wholenet.cells import best_of, retrain, search, start
 from wholenet.cells.prepare import prepare_labels
 from wholenet.cli import main
 from wholenet.run import train
@@ -29,7 +29,7 @@ from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
 from wholenet.search.perturbation_selection import Left
-from wholenet.spaces.catalog import create_model
+from wholenet.spaces.catalog import create_from, create_model
 from wholenet.spaces.cell_tables import TABLES
 from wholenet.spaces.darts_genotype import PUBLISHED
 
@@ -57,6 +57,7 @@ WHOLE = {
     "two stages": {"space": "nb201", "protocol": "two-stage", "retrain_epochs": 1},
     "several": {"space": "nb201", "method": "r-darts-l2", "retrain_epochs": 1},
     "pairs": {"space": "dots", "topology_epochs": 1},
+    "a budget": {**THREE_PHASES, "space": "nb201", "method": "single-stage", "budget": "60%"},
     "control": {**THREE_PHASES, "space": "nb201", "method": "single-stage", "control": True},
 }
 """By name: what is more than its steps, from the config to all that it comes to; on the space whose networks are
@@ -111,18 +112,21 @@ def two_of_the_edges(_table, score, tune, _seed, _progress, _family):
 def whole_run(name: str, data: Path, out: Path) -> dict:
     """What such a run and its parts come to, begun and then continued where there is nothing to do."""
 
-    def in_float64(*arguments, **given):
-        model = create_model(*arguments, **given).double()
-        model.net.register_forward_pre_hook(lambda _net, given: (given[0].double(), *given[1:]))
-        return model
+    def in_float64(create):
+        def created(*arguments, **given):
+            model = create(*arguments, **given).double()
+            model.net.register_forward_pre_hook(lambda _net, given: (given[0].double(), *given[1:]))
+            return model
+
+        return created
 
     special = WHOLE[name]
     given = {**SMALL, **SEARCH, "data": str(data), "out": str(out / name), "batch": BATCH // parallel.processes()}
     several = METHODS["r-darts-l2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(METHODS._known, several.name, replace(several, searches=several.searches[::3]))
-        for module in (search, retrain):
-            patch.setattr(module, "create_model", in_float64)
+        patch.setattr(start, "create_from", in_float64(create_from))
+        patch.setattr(retrain, "create_model", in_float64(create_model))
         patch.setattr(perturbation_selection, "select", two_of_the_edges)
         patch.setattr(best_of, "equal_time_epochs", lambda _records: 2)
         patch.setattr(

@@ -208,7 +208,7 @@ def test_levels_that_were_narrowed_are_not_timed():
 
 
 def test_another_space_has_no_times():
-    with pytest.raises(ValueError, match="space 's2' does not say what can be removed"):
+    with pytest.raises(ValueError, match="units of space 's2' are not timed"):
         grid_subnets(create_model("s2", num_classes=3, channels=4, cells=3).spec)
 
 

@@ -468,8 +468,8 @@ def test_what_cannot_be_counted_is_refused():
         subnets(create_model("dense-grid-nano", num_classes=3, head="dpc").spec)
     with pytest.raises(ValueError, match="cell='separate' has a bottleneck per operation"):
         subnets(create_model("grid-nano", num_classes=3, cell="separate").spec)
-    with pytest.raises(ValueError, match="space 's2' does not say what can be removed"):
-        subnets(create_model("s2", num_classes=3, channels=4, cells=3).spec)
+    with pytest.raises(ValueError, match="space 'dots' does not say what can be removed"):
+        subnets(create_model("dots", num_classes=3, channels=4, cells=3).spec)
 
 
 def test_groups_divide_the_channels():

@@ -100,6 +100,8 @@ def search(config: CellConfig, console: Console | None = None) -> Searched:
     family_of(config.space).check(config.table)
     if counts_costs(config):
         check_costs(SPACES[config.space], _of_costs(config))
+    if config.budget is not None:
+        subnets(spec_of(config, 2))  # which says where nothing can be removed, before data is read
     data = prepare_labels(config, console)
     if config.budget is not None:
         option_goal(spec_of(config, len(data.classes)), config.budget, size_of(data))  # what cannot be met is said here

@@ -13,6 +13,7 @@ from wholenet.checked import Share, checked
 from wholenet.files import shown
 from wholenet.search.budget_config import parse_budget
 from wholenet.search.phases import Phase, check_removing
+from wholenet.search.search_config import RunConfig
 
 OptionScoring = Literal["saliency", "weights", "random"]
 """What says which options go first (:mod:`wholenet.search.scores`): those of one kind are all there are."""
@@ -28,7 +29,7 @@ WITH_BUDGET: Mapping[str, tuple[Any, str]] = {
 
 
 @checked
-class OptionBudget:
+class OptionBudget(RunConfig):
     """What the network may cost when training ends, if not all of it is kept; all ours."""
 
     budget: str | None = None
