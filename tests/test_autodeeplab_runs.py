@@ -1,5 +1,7 @@
 """Runs on the space of Auto-DeepLab: what every space has of verbs, and the training of what was published."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -155,6 +157,27 @@ def test_the_network_of_a_genotype_goes_on_to_the_bit_with_its_drop_path(genotyp
         wholenet.diagnose(whole)
     with pytest.raises(ValueError, match="discrete network, which has nothing to decode"):
         wholenet.decode(whole, tmp_path / "none.yaml")
+
+
+OF_SUPERNETS = {"layers": 7, "blocks": 2, "transitions": "incoming", "affine": True, "resize_first": True}
+
+
+def test_settings_that_shape_supernets_alone_are_refused_with_a_genotype(genotype, discs, tmp_path):
+    space = SPACES["autodeeplab"]
+    assert set(OF_SUPERNETS) == set(space.genotype.supernet_settings)
+    usual = create_model("autodeeplab-tiny", num_classes=3, genotype=FOUND)
+    for name, value in OF_SUPERNETS.items():
+        same = create_model("autodeeplab-tiny", num_classes=3, genotype=FOUND, **{name: value})
+        assert [(n, p.shape) for n, p in same.named_parameters()] == [(n, p.shape) for n, p in usual.named_parameters()]
+        with pytest.raises(ValueError, match=f"{name} shapes supernets of the space 'autodeeplab' alone"):
+            wholenet.retrain(genotype, discs, tmp_path / "run", size="tiny", **{name: value}, **SHORT)
+    assert not (tmp_path / "run").exists()
+
+
+def test_names_of_such_settings_are_those_of_their_space():
+    for space in SPACES.values():
+        if space.genotype is not None:
+            assert set(space.genotype.supernet_settings) <= {field.name for field in dataclasses.fields(space.settings)}
 
 
 def test_drop_path_moves_with_the_run(genotype, discs, tmp_path, monkeypatch):

@@ -66,6 +66,8 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     task = task_of_run(config)
     space, settings = check_space(config)
     genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
+    if config.genotype is not None:
+        space.check_given(config.settings, config.genotype)
     if isinstance(config, FitConfig | TaskConfig) and config.budget is not None:
         subnets_of(space, settings, Facts(2))  # which says where nothing can be removed, before data is read
     first = console if plan is None else Console(quiet=True)  # who planned was told

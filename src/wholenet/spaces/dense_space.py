@@ -74,5 +74,6 @@ DENSE_GRID = Space(
         _check,
         decoder=_decoder,
         decodings=DECODINGS["dense-grid"],
+        supernet_settings=("reach_layers", "reach_levels", "sampled_links", "unbiased_links", "kept_links"),
     ),
 )

@@ -6,7 +6,7 @@ Letters: G groups, O options of a group.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -61,6 +61,8 @@ class GenotypeKind:
     """Settings -> ``decode``, where it is another for other settings."""
     decodings: tuple[str, ...] = ("best-path",)
     """Names of the rules that ``decode`` knows, the first the usual one: it is asked for no others."""
+    supernet_settings: tuple[str, ...] = ()
+    """Names of the space's settings that shape supernets alone: a discrete network is as its genotype says."""
     published: Mapping[str, Any] = field(default_factory=dict)
     """Genotypes by the names that they are asked for with in the place of a file."""
 
@@ -142,6 +144,19 @@ class Space:
             with _said_of(path):
                 kind.check(genotype, settings)
         return genotype
+
+    def check_given(self, names: Iterable[str], genotype: str) -> None:
+        """Make sure that of the settings that were given, by their ``names``, each shapes the network of ``genotype``.
+
+        Raises:
+            ValueError: naming the first that does not.
+        """
+        of_supernets = self._discrete().supernet_settings
+        if idle := [name for name in names if name in of_supernets]:
+            raise ValueError(
+                f"genotype={shown(genotype)} is trained as it is, and {idle[0]} shapes supernets of the space "
+                f"{self.name!r} alone; leave it out"
+            )
 
     def genotype_of(self, values: Any) -> Any:
         """The genotype of plain values, which may come from anywhere.

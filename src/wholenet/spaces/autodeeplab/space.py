@@ -92,7 +92,12 @@ AUTODEEPLAB = Space(
     variants={size: {"size": size} for size in SIZES},
     recipe=RECIPE,
     added={"head": HEAD},
-    genotype=GenotypeKind(genotype_from_dict, decoder=_decoder, published=PUBLISHED),
+    genotype=GenotypeKind(
+        genotype_from_dict,
+        decoder=_decoder,
+        supernet_settings=("layers", "blocks", "transitions", "affine", "resize_first"),
+        published=PUBLISHED,
+    ),
     at=_at,
     subnets=_subnets,
     costs=_costs,

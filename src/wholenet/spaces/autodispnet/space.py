@@ -96,5 +96,7 @@ AUTODISPNET = Space(
     costs=_costs,
     subnets=_subnets,
     example=_pair,
-    genotype=GenotypeKind(genotype_from_dict, check=_check, decoder=_decoder, published=PUBLISHED),
+    genotype=GenotypeKind(
+        genotype_from_dict, check=_check, decoder=_decoder, supernet_settings=("affine",), published=PUBLISHED
+    ),
 )
