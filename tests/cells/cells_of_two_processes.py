@@ -29,6 +29,7 @@ from wholenet.search.early_stopping import RULES, StoppingRule
 from wholenet.search.interruption import Interrupted
 from wholenet.search.methods import METHODS
 from wholenet.search.perturbation_selection import Left
+from wholenet.spaces import catalog
 from wholenet.spaces.catalog import create_from, create_model
 from wholenet.spaces.cell_tables import TABLES
 from wholenet.spaces.darts_genotype import PUBLISHED
@@ -125,7 +126,8 @@ def whole_run(name: str, data: Path, out: Path) -> dict:
     several = METHODS["r-darts-l2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(METHODS._known, several.name, replace(several, searches=several.searches[::3]))
-        patch.setattr(start, "create_from", in_float64(create_from))
+        for module in (start, catalog):  # where a network begins, and where it gets smaller
+            patch.setattr(module, "create_from", in_float64(create_from))
         patch.setattr(retrain, "create_model", in_float64(create_model))
         patch.setattr(perturbation_selection, "select", two_of_the_edges)
         patch.setattr(best_of, "equal_time_epochs", lambda _records: 2)

@@ -15,6 +15,7 @@ from wholenet.cells.retrain import resume_retrain, retrain
 from wholenet.cli import main
 from wholenet.deploy.model_folder import load_model
 from wholenet.search.classifier_config import RetrainConfig
+from wholenet.spaces.catalog import SPACES, create_model
 from wholenet.spaces.darts_genotype import PUBLISHED, write_cell_genotype
 
 QUIET = Console(quiet=True)
@@ -129,7 +130,7 @@ def test_from_a_folder_to_a_table_of_classes_in_the_shell(patches, tmp_path, cap
             ("retrain", "darts-v3", "PATCHES", "--out", "OUT"),
             "no published genotype (did you mean 'darts-v2' or 'darts-v1'",
         ),
-        (("retrain", "GRID", "PATCHES", "--out", "OUT"), "genotype of the space 'grid'"),
+        (("retrain", "GRID", "PATCHES", "--size", "nano", "--out", "OUT"), "labelled images"),
         (("retrain", "darts-v1"), "give a genotype, the data and a folder"),
         (("study", "figure-4", "--out", "OUT"), "give --data CIFAR10"),
         (("study", "figure-4", "--out", "OUT", "--data", "scenes"), "searches on labelled images"),
@@ -137,7 +138,9 @@ def test_from_a_folder_to_a_table_of_classes_in_the_shell(patches, tmp_path, cap
     ],
 )
 def test_what_cannot_be_done_says_what_can(patches, tmp_path, capsys, arguments, expected):
-    (tmp_path / "grid.yaml").write_text("{format: 1, space: grid, layers: 3, kernels: [3, 5], cells: []}")
+    grid = create_model("grid-nano", num_classes=2)
+    found = SPACES["grid"].decode(grid.arch(), None, 0.5, SPACES["grid"].settings_of(grid.spec.settings))
+    SPACES["grid"].write_genotype(found, tmp_path / "grid.yaml")
     write_cell_genotype(PUBLISHED["darts-v2"], tmp_path / "other.yaml", "s2")
     places = {
         "OTHER": tmp_path / "other.yaml",
