@@ -41,5 +41,6 @@ def beyond(monkeypatch):
 @pytest.mark.parametrize(("name", "settings"), DRAWN)
 def test_words_of_an_architecture_are_within_its_picture(name, settings, beyond, tmp_path):
     model = create_model(name, num_classes=2, **settings)
-    PICTURES[model.spec.space].draw(tmp_path / "a.png", model, "a run after epoch 3 of 3")
-    assert beyond == []
+    for run in ("a run", "a-run-of-a-study-776bb6d26d", "of-a-name-beyond-all-measure-" * 8):
+        PICTURES[model.spec.space].draw(tmp_path / "a.png", model, f"{run} after epoch 3 of 3")
+        assert beyond == []

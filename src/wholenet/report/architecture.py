@@ -19,7 +19,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 
 from wholenet.architecture import normalized_entropy
-from wholenet.report.style import CYCLE, INK, MUTED, bare_axes, saved_figure
+from wholenet.report.style import CYCLE, INK, MUTED, bare_axes, headline, saved_figure
 from wholenet.spaces.links import LEVELS, STRIDES, incoming, masks
 
 MAX_WIDTH_PT = 5.0
@@ -245,7 +245,7 @@ def draw_cell(
 def _draw_words(
     axes: Axes, layout: Layout, beta: np.ndarray, alpha: np.ndarray, title: str, choices: Mapping[str, torch.Tensor]
 ) -> None:
-    axes.text(0.25, 0.3, title or "Learned architecture", fontsize=14, weight="bold", va="center")
+    headline(axes, 0.25, 0.3, title or "Learned architecture")
     edges = normalized_entropy(torch.from_numpy(beta), choices["beta"]).item()
     operations = normalized_entropy(torch.from_numpy(alpha), choices["alpha"]).item()
     subtitle = f"Entropy (1 = uniform, 0 = one-hot):   edges {edges:.3f}   operations {operations:.3f}"

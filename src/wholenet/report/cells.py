@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from wholenet.report.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILION, bare_axes, saved_figure
+from wholenet.report.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILION, bare_axes, headline, saved_figure
 from wholenet.spaces.cell_tables import INPUTS, NODES, TYPES
 
 Choice = tuple[str, int]
@@ -106,7 +106,7 @@ def sheet(figure: Figure, layout: Layout, title: str) -> Axes:
     axes.set_xlim(0, layout.width_in)
     axes.set_ylim(layout.height_in, 0)
     if title:
-        axes.text(layout.MARGIN, 0.33, title, fontsize=14, weight="bold", va="center")
+        headline(axes, layout.MARGIN, 0.33, title)
     return axes
 
 

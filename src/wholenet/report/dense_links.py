@@ -25,7 +25,7 @@ from wholenet.report.architecture import (
     legible,
     name_rows_and_columns,
 )
-from wholenet.report.style import BLUE, INK, MUTED, VERMILION, bare_axes, saved_figure
+from wholenet.report.style import BLUE, INK, MUTED, VERMILION, bare_axes, headline, saved_figure
 from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.dense_genotype import DenseGenotype, Place, dense_genotype_from_dict
 from wholenet.spaces.grid import Grid
@@ -119,7 +119,7 @@ def relative_strengths(net: Grid, beta: np.ndarray) -> dict[tuple[Place, Place],
 
 
 def _draw_words(axes: Axes, layout: Layout, model: Supernet, title: str) -> None:
-    axes.text(0.25, 0.3, title, fontsize=14, weight="bold", va="center")
+    headline(axes, 0.25, 0.3, title)
     said = "A discrete network"
     if model.spec.genotype is None:
         entropies = model.arch.normalized_entropies()

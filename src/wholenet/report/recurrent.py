@@ -8,7 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from wholenet.report.style import BLUE, GREEN, INK, MUTED, ORANGE, VERMILION, bare_axes, saved_figure
+from wholenet.report.style import BLUE, GREEN, INK, MUTED, ORANGE, VERMILION, bare_axes, headline, saved_figure
 from wholenet.spaces.recurrent.genotype import (
     OPERATIONS,
     FusedGenotype,
@@ -54,7 +54,7 @@ def draw_recurrent(file: Path, model: Supernet, title: str) -> None:
         axes = bare_axes(figure, 0.0, 0.0, width, height)
         axes.set_xlim(0, width)
         axes.set_ylim(height, 0)
-        axes.text(0.25, 0.3, title, fontsize=14, weight="bold", va="center")
+        headline(axes, 0.25, 0.3, title)
         axes.text(0.25, 0.6, said, color=MUTED, va="center")
         _draw_cell(axes, genotype, weights, height)
 

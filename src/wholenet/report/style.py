@@ -91,3 +91,22 @@ def bare_axes(figure: Figure, left_in: float, bottom_in: float, width_in: float,
     )
     axes.set_axis_off()
     return axes
+
+
+HEADLINE_PT, LEAST_PT = 14.0, 8.0
+"""Size of a headline, and down to what a long one shrinks."""
+
+
+def headline(axes: Axes, x: float, y: float, text: str) -> None:
+    """A headline from ``x``, vertically around ``y``, in data coordinates; a long one is smaller, and of one that would
+    be too small to read the middle is left out."""
+    words = axes.text(x, y, text, fontsize=HEADLINE_PT, weight="bold", va="center")
+    renderer = axes.figure.canvas.get_renderer()  # pyright: ignore[reportAttributeAccessIssue]
+    box = words.get_window_extent(renderer)
+    room, width = axes.figure.bbox.width - 2 * box.x0, box.width
+    if width > room:
+        words.set_fontsize(max(LEAST_PT, HEADLINE_PT * room / width))
+    shown = len(text)
+    while shown > 2 and words.get_window_extent(renderer).width > room:
+        shown -= 2
+        words.set_text(f"{text[: shown // 2]}…{text[len(text) - shown // 2 :]}")

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from wholenet.deploy.language import LineOfWords
 from wholenet.report.data_check import printable
-from wholenet.report.style import BLUE, INK, MUTED, bare_axes, saved_figure
+from wholenet.report.style import BLUE, INK, MUTED, bare_axes, headline, saved_figure
 
 SURPRISE = "surprise.png"
 """Name of the picture, in the run's folder."""
@@ -45,7 +45,7 @@ def draw_surprise(file: Path, lines: Sequence[LineOfWords], title: str) -> None:
         axes = bare_axes(figure, 0.0, 0.0, WIDTH, height)
         axes.set_xlim(0, WIDTH)
         axes.set_ylim(height, 0)
-        axes.text(0.25, 0.3, title, fontsize=14, weight="bold", va="center")
+        headline(axes, 0.25, 0.3, title)
         _draw_key(axes, 0.62)
         y = 1.05
         for line, rows in zip(lines, wrapped, strict=True):

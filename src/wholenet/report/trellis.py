@@ -17,7 +17,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.path import Path
 
 from wholenet.report.architecture import FIXED, edge_opacity, edge_width_pt, strength
-from wholenet.report.style import BLUE, INK, MUTED, VERMILION, bare_axes, saved_figure
+from wholenet.report.style import BLUE, INK, MUTED, VERMILION, bare_axes, headline, saved_figure
 from wholenet.spaces.autodeeplab.genotype import OPERATIONS, PathGenotype, edges, genotype_from_dict, name_of
 from wholenet.spaces.autodeeplab.trellis import LEVELS, STRIDES, Move, all_moves, levels, unpacked
 from wholenet.spaces.catalog import SPACES
@@ -66,7 +66,7 @@ def draw_trellis(file: FilePath, model: Supernet, title: str) -> None:
         axes = bare_axes(figure, 0.0, 0.0, *figure.get_size_inches())
         axes.set_xlim(0, width)
         axes.set_ylim(table + CELL * len(OPERATIONS) + 0.75, 0)
-        axes.text(0.25, 0.3, title, fontsize=14, weight="bold", va="center")
+        headline(axes, 0.25, 0.3, title)
         said = "   ".join(f"{name} {value:.3f}" for name, value in entropies.items())
         said = f"Entropy (1 = uniform, 0 = one-hot):   {said}" if said else "A discrete network"
         axes.text(0.25, 0.6, said, color=MUTED, va="center", fontsize=10)
