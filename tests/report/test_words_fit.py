@@ -44,3 +44,14 @@ def test_words_of_an_architecture_are_within_its_picture(name, settings, beyond,
     for run in ("a run", "a-run-of-a-study-776bb6d26d", "of-a-name-beyond-all-measure-" * 8):
         PICTURES[model.spec.space].draw(tmp_path / "a.png", model, f"{run} after epoch 3 of 3")
         assert beyond == []
+
+
+@pytest.mark.parametrize("times", [1, 18, 60])
+def test_a_headline_of_a_whole_figure_is_within_it(times, monkeypatch, tmp_path):
+    monkeypatch.setattr(style, "_write", lambda *_: None)
+    with style.saved_figure(tmp_path / "a.png", 11.0, 2.0) as figure:
+        style.headline(figure, 0.02, 0.5, "Diagnosis of " + "a-run-" * times)
+        (words,) = figure.texts
+        box = words.get_window_extent(figure.canvas.get_renderer())
+    assert (words.get_fontsize() == style.HEADLINE_PT) == (times == 1)
+    assert 0 < box.x0 < box.x1 < figure.bbox.width

@@ -132,6 +132,17 @@ def test_a_finished_run_of_several_searches_has_the_error_of_the_one_that_was_ke
     assert outcome(run) == "40.0 % error"
 
 
+@pytest.mark.parametrize(
+    ("errors", "chosen", "said"),
+    [([0.7, 0.4], 2, "chosen=2: expected .* one of its 2 searches"), ([0.7], -1, "chosen=-1"), (["x"], 0, "errors")],
+)
+def test_a_damaged_result_of_several_searches_is_told(setting, tmp_path, errors, chosen, said):
+    run = CellFolder.create(replace(search_config(setting, "r-darts-l2"), out=str(tmp_path / "run")))
+    run.write_result({"errors": errors, "chosen": chosen})
+    with pytest.raises(ValueError, match=rf"result\.json.*{said}.*writes it anew"):
+        run.result()
+
+
 class Told(Pool):
     """Runs that are told: DARTS searches for 30 s, others for 60; darts-ada and r-darts-l2, which searches several
     times, are 20 points better than chance, others are alike, and one search of snas diverges."""

@@ -240,7 +240,7 @@ def _between(
     config: CellConfig, state: TrainState, parts: Parts, data: PreparedLabels, say: Callable[[str], None]
 ) -> GatePruning | Removal | None:
     """What changes the network between epochs; None where nothing does."""
-    removal = option_removal(config, config.seed, state, config.phases, size_of(data), say)
+    removal = option_removal(config, state, config.phases, size_of(data), say)
     return pruning_of(config, state, parts) if removal is None else removal
 
 

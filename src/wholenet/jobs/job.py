@@ -220,7 +220,7 @@ def _removal(
     """What makes the network smaller, where there is a budget."""
     config = run.config
     if isinstance(config, TaskConfig):
-        return option_removal(config, config.seed, state, phases, data.size(), say)
+        return option_removal(config, state, phases, data.size(), say)
     if not isinstance(config, FitConfig) or config.budget is None:
         return None
     table = read_table(run.device_table) if config.timed else None

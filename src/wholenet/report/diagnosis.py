@@ -18,7 +18,7 @@ from wholenet.diagnostics.entropy import Movement
 from wholenet.diagnostics.verdict import verdict
 from wholenet.files import check_output
 from wholenet.report.panels import PHASE_TINTS
-from wholenet.report.style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILION, saved_figure
+from wholenet.report.style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILION, headline, saved_figure
 from wholenet.spaces.genotype import write_genotype
 from wholenet.spaces.links import STRIDES
 
@@ -75,7 +75,7 @@ def draw_diagnosis(path: str | Path, diagnosis: Diagnosis) -> None:
     with saved_figure(path, 11.0, height_in) as figure:
         figure.set_layout_engine("constrained", rect=(0, 0, 1, panels_in / height_in), h_pad=0.08, w_pad=0.12)
         title = f"Diagnosis of {Path(diagnosis.run).name}"
-        figure.text(0.02, 1 - 0.24 / height_in, title, fontsize=14, weight="bold", va="center")
+        headline(figure, 0.02, 1 - 0.24 / height_in, title)
         words = {"color": MUTED, "va": "top", "fontsize": 9.5, "linespacing": 1.45}
         figure.text(0.02, 1 - 0.45 / height_in, "\n".join(lines), **words)
         rows = figure.add_gridspec(2, 1, height_ratios=(1, 1.15))

@@ -97,13 +97,13 @@ HEADLINE_PT, LEAST_PT = 14.0, 8.0
 """Size of a headline, and down to what a long one shrinks."""
 
 
-def headline(axes: Axes, x: float, y: float, text: str) -> None:
-    """A headline from ``x``, vertically around ``y``, in data coordinates; a long one is smaller, and of one that would
-    be too small to read the middle is left out."""
-    words = axes.text(x, y, text, fontsize=HEADLINE_PT, weight="bold", va="center")
-    renderer = axes.figure.canvas.get_renderer()  # pyright: ignore[reportAttributeAccessIssue]
+def headline(on: Axes | Figure, x: float, y: float, text: str) -> None:
+    """A headline from ``x``, vertically around ``y``, in the coordinates of what it is written ``on``; a long one is
+    smaller, and of one that would be too small to read the middle is left out."""
+    words, figure = on.text(x, y, text, fontsize=HEADLINE_PT, weight="bold", va="center"), on.figure
+    renderer = figure.canvas.get_renderer()  # pyright: ignore[reportAttributeAccessIssue]
     box = words.get_window_extent(renderer)
-    room, width = axes.figure.bbox.width - 2 * box.x0, box.width
+    room, width = figure.bbox.width - 2 * box.x0, box.width
     if width > room:
         words.set_fontsize(max(LEAST_PT, HEADLINE_PT * room / width))
     shown = len(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from wholenet.checked import BelowOne, Count, Share, Strength, checked
 from wholenet.files import shown
@@ -91,6 +91,17 @@ WITH_REMOVAL = {
     "stopping": ("none", "a rule of stopping may go back to a larger network"),
 }
 """Fields that have a value with a budget, and why no other."""
+
+
+def check_with_budget(config: Any, fields: Mapping[str, tuple[Any, str]]) -> None:
+    """Make sure that each of these ``fields`` of a config with a budget has the one value that it may have.
+
+    Raises:
+        ValueError: naming the first that has not, and why.
+    """
+    for name, (value, why) in fields.items():
+        if (found := getattr(config, name)) != value:
+            raise ValueError(f"{name}={found!r} and budget={config.budget!r}: {why}; leave one of them out")
 
 
 @checked
@@ -217,10 +228,8 @@ class BudgetConfig(BeginConfig):
             raise ValueError(
                 f"budget_by={self.scoring!r} does not go with {what}; give another, such as saliency-by-kind"
             )
-        apart = WITH_ANY_BUDGET | ({} if self.shrinks else WITHOUT_SHRINKING) | (WITH_REMOVAL if self.removes else {})
-        for name, (value, why) in apart.items():
-            if (found := getattr(self, name)) != value:
-                raise ValueError(f"{name}={found!r} and budget={self.budget!r}: {why}; leave one of them out")
+        with_removal = WITH_REMOVAL if self.removes else {}
+        check_with_budget(self, WITH_ANY_BUDGET | ({} if self.shrinks else WITHOUT_SHRINKING) | with_removal)
 
     def begun(self) -> Self:
         """As a run goes on with it: where its config does not say how the budget is met, it is from before 2026-11-30,

@@ -34,7 +34,7 @@ from wholenet.search.stages import STAGES
 
 RESULT = "result.json"
 OF_TRAINING = {"test_error": float | None}
-OF_SEARCHES = {"errors": list, "chosen": int}
+OF_SEARCHES = {"errors": list[float], "chosen": int}
 OF_SEARCH = {"genotype": dict | None, "error": float}
 """What a run's result.json holds at least, by what it was."""
 RETRAINED = "retrained"
@@ -106,6 +106,14 @@ class CellFolder(Folder):
         try:
             found = read_json(path)
             check_keys(found, kind, str(path))
+            return found if kind is not OF_SEARCHES else {**found, "error": _of_chosen(found, path)}
         except ValueError as error:
             raise ValueError(f"{error}. `{self.resume_command}` writes it anew") from error
-        return {**found, "error": found["errors"][found["chosen"]]} if kind is OF_SEARCHES else found
+
+
+def _of_chosen(found: Mapping[str, Any], path: Path) -> float:
+    """The error of the search that was kept, of several."""
+    errors, chosen = found["errors"], found["chosen"]
+    if not 0 <= chosen < len(errors):
+        raise ValueError(f"{path}: chosen={chosen}: expected the number of one of its {len(errors)} searches, from 0")
+    return errors[chosen]

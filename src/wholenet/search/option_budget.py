@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from wholenet.checked import Share, checked
 from wholenet.files import shown
-from wholenet.search.budget_config import parse_budget
+from wholenet.search.budget_config import WITH_REMOVAL, check_with_budget, parse_budget
 from wholenet.search.phases import Phase, check_removing
 from wholenet.search.search_config import RunConfig
 
@@ -20,10 +20,10 @@ OptionScoring = Literal["saliency", "weights", "random"]
 OPTION_BUDGET = ("budget", "budget_by", "budget_over")
 """The fields that it adds."""
 
-WITH_BUDGET: Mapping[str, tuple[Any, str]] = {
+WITH_OPTIONS: Mapping[str, tuple[Any, str]] = {
     "architecture": ("learned", "a search is what removes operations"),
     "control": (False, "its control is a run of its own, budget_by='random'"),
-    "stopping": ("none", "a rule of stopping may go back to a larger network"),
+    "stopping": WITH_REMOVAL["stopping"],
 }
 """Fields of every run that have one value with a budget, and why no other."""
 
@@ -53,7 +53,7 @@ class OptionBudget(RunConfig):
 
         Args:
             phases: of the run.
-            more: as ``WITH_BUDGET``, of runs of this kind.
+            more: as ``WITH_OPTIONS``, of runs of this kind.
 
         Raises:
             ValueError: if it does not.
@@ -70,9 +70,7 @@ class OptionBudget(RunConfig):
                 f"budget={shown(self.budget)} is a time, and operations of cells are not timed; give a share, like 40%"
                 ", or multiply-adds, like 300MMACs"
             )
-        for name, (value, why) in {**WITH_BUDGET, **more}.items():
-            if (found := getattr(self, name)) != value:
-                raise ValueError(f"{name}={found!r} and budget={self.budget!r}: {why}; leave one of them out")
+        check_with_budget(self, {**WITH_OPTIONS, **more})
         check_removing(phases)
 
     def check_option_budget_asked(self) -> None:

@@ -8,7 +8,6 @@ from wholenet.search.option_budget import OptionBudget
 from wholenet.search.phases import Phase, removing
 from wholenet.search.removal import Goal, Removal, goal_of
 from wholenet.search.state import TrainState
-from wholenet.spaces.catalog import subnets
 from wholenet.spaces.space import Spec
 
 
@@ -18,7 +17,6 @@ def option_goal(spec: Spec, budget: str, size: tuple[int, int] | None) -> Goal:
     Raises:
         ValueError: if it cannot be met, nothing can be removed, or there is no size.
     """
-    subnets(spec)  # which says where nothing can
     if size is None:
         raise ValueError(f"budget={budget!r} counts multiply-adds on images, and the inputs of this task are none")
     return goal_of(spec, budget, size)
@@ -26,7 +24,6 @@ def option_goal(spec: Spec, budget: str, size: tuple[int, int] | None) -> Goal:
 
 def option_removal(
     config: OptionBudget,
-    seed: int,
     state: TrainState,
     phases: Sequence[Phase],
     size: tuple[int, int] | None,
@@ -36,7 +33,6 @@ def option_removal(
 
     Args:
         config: of the run.
-        seed: of chance.
         state: of the run, before its first step.
         phases: of the run.
         size: of its images, (H, W); None: it has none.
@@ -54,6 +50,6 @@ def option_removal(
         by=config.option_scoring,
         over=1.0 if config.budget_over is None else config.budget_over,
         floor=0.0,
-        seed=seed,
+        seed=config.seed,
         say=say,
     )

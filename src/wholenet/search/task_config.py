@@ -7,6 +7,7 @@ from typing import Any
 
 from wholenet.checked import checked
 from wholenet.files import shown
+from wholenet.search.budget_config import WITH_ANY_BUDGET, WITH_REMOVAL
 from wholenet.search.option_budget import OptionBudget
 from wholenet.search.protocols import plan_phases
 from wholenet.search.train_config import TrainConfig
@@ -22,9 +23,8 @@ def task_of_space(space: str) -> str | None:
 
 WITH_BUDGET = {
     "protocol": ("single-stage", "another protocol leaves another network"),
-    "genotype": (None, "a discrete network has nothing to choose from"),
-    "ema": (0.0, "an average is over weights of one size"),
-    "execution": ("eager", "the network changes on the way"),
+    "ema": WITH_REMOVAL["ema"],
+    **WITH_ANY_BUDGET,
 }
 """Fields of these runs that have one value with a budget, and why no other."""
 
