@@ -18,10 +18,18 @@ from wholenet.search.config_files import read_config
 from wholenet.search.interruption import Interrupted
 from wholenet.search.keeper import Keeper
 
-pytestmark = pytest.mark.usefixtures("shallow")
+pytestmark = pytest.mark.usefixtures("shallow", "controls_of_two_epochs")
 
 SMALL = {"size": "nano", "epochs": 3, "batch": 2, "crop": "32x32", "lr": 0.05, "device": "cpu", "threads": 1}
 SMALL |= {"steps_per_epoch": 2, "control": True}
+
+
+@pytest.fixture(scope="module")
+def controls_of_two_epochs():
+    """How many take as long as the run is measured: tests/search/test_equal_time.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wholenet.control.equal_time_epochs", lambda *_: 2)
+        yield
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,7 @@ def test_one_run_has_one_budget():
 
 
 @pytest.fixture(scope="module")
-def stopped(discs, tmp_path_factory):
+def stopped(discs, controls_of_two_epochs, tmp_path_factory):
     """A frontier, stopped by a signal in the third step of its second run; what the command says."""
     out, steps, done = tmp_path_factory.mktemp("frontier") / "runs", [], Keeper.step_done
 

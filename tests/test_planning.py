@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -49,6 +50,12 @@ def sizes_counted_once(sliver):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choosing_module, "macs_as_run", once)
         yield
+
+
+@pytest.fixture(autouse=True)
+def planned_at_once(monkeypatch):
+    """What planning takes here is not part of what is tested: tests/test_planned_time.py has it."""
+    monkeypatch.setattr(plan_module, "time", SimpleNamespace(perf_counter=lambda: 0.0))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def saved(*_):
     sys.exit(143)
 signal.signal(signal.SIGTERM, saved)
 here.with_suffix(".began").touch()
-time.sleep(60)
+time.sleep(600)
 """
 RUNS = """
 import pathlib, signal, sys
@@ -66,10 +66,10 @@ def test_a_failure_is_told_and_the_others_go_on_and_are_not_done_twice(folders):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_who_is_stopped_stops_its_children_and_waits_until_they_have_saved(number, tmp_path):
     parent = subprocess.Popen([sys.executable, "-c", RUNS, WAITS, str(tmp_path)], stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while len(list(tmp_path.glob("*.began"))) < 2 and time.monotonic() < until:
         time.sleep(0.02)
     parent.send_signal(number)
-    parent.wait(60)
+    parent.wait(240)
     assert {path.name for path in tmp_path.glob("*.saved")} == {"a.saved", "b.saved"}
     assert not list(tmp_path.glob("*/done"))
