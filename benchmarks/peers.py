@@ -6,11 +6,14 @@ with the same pretrained encoder, on the same data, in the same training, for as
     python benchmarks/peers.py DATA --weights lite0.safetensors --out runs/peers --minutes 20
 
 The peers are registered as search spaces with nothing to search, as anybody's own network is (docs/extending.md): data,
-augmentation, loss, schedule, validation and the best epoch are those of wholenet. Ours is planned for ``--minutes``; a
-peer gets as many steps as take the same time, by steps of all networks timed interleaved in one process (CPU time). Its
-learning rate is the best of ``--rates`` at a quarter of the length, with a seed of its own; its encoder's is a tenth of
-that, as ours. Finished runs in ``--out`` are not trained again. Crops are rounded up to multiples of 32, which these
-networks need, by padding.
+augmentation, loss, schedule, validation and the best epoch are those of wholenet. Ours is planned for ``--minutes``.
+Our frozen-uniform control and every peer get as many steps as take the time of ours, with those of its architecture, by
+steps of all networks timed interleaved in one process (CPU time). A peer's learning rate is the best of ``--rates`` at
+a quarter of the length, with a seed of its own; its encoder's is a tenth of that, as ours. Crops are rounded up to
+multiples of 32, which these networks need, by padding.
+
+Runs are trained ``--jobs`` at a time, seed by seed. The same command goes on with what was stopped: the plan and the
+times of steps are kept in ``--out``, and finished runs are not trained again.
 """
 
 from __future__ import annotations
@@ -19,9 +22,14 @@ import argparse
 import importlib
 import json
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
+from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 from statistics import mean, median, stdev
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -34,9 +42,10 @@ from wholenet.checked import checked
 from wholenet.data.pixels import MEAN, STD
 from wholenet.planning.plan import plan_run
 from wholenet.search.config import FitConfig, fit_config
+from wholenet.search.phases import single_stage
 from wholenet.search.run_folder import RunFolder, spec_of
 from wholenet.search.start import state_of
-from wholenet.search.steps import Batch, weight_step
+from wholenet.search.steps import Batch, architecture_gradient, architecture_step, weight_step
 from wholenet.spaces.encoder import Renorm
 from wholenet.spaces.space import Facts, Space
 from wholenet.tasks.segmentation import SegmentationLoss
@@ -48,7 +57,7 @@ ENCODER_RATE = 0.1
 """Of the encoder's learning rate over that of all other weights."""
 TIMED = 5
 """Rounds of interleaved steps, after one that is not counted."""
-OURS = "wholenet"
+OURS, CONTROL = "wholenet", "wholenet-uniform"
 
 
 @checked
@@ -102,12 +111,15 @@ def register() -> None:
         wholenet.register(made)
 
 
-def step_times(configs: dict[str, FitConfig]) -> dict[str, float]:
-    """CPU seconds of a weight step of each, medians of interleaved rounds."""
-    steps = {name: _step(config) for name, config in configs.items()}
-    found: dict[str, list[float]] = {name: [] for name in steps}
+def times_of_steps(configs: dict[str, FitConfig]) -> dict[str, float]:
+    """CPU seconds of a step of each, medians of interleaved rounds: of the weights, and ``SEARCH`` of ours with its
+    architecture.
+    """
+    steps = {name: _steps(config) for name, config in configs.items()}
+    timed = {name: weights for name, (weights, _) in steps.items()} | {SEARCH: steps[OURS][1]}
+    found: dict[str, list[float]] = {name: [] for name in timed}
     for round_ in range(TIMED + 1):
-        for name, step in steps.items():
+        for name, step in timed.items():
             began = time.process_time()
             step()
             if round_:
@@ -115,63 +127,117 @@ def step_times(configs: dict[str, FitConfig]) -> dict[str, float]:
     return {name: median(seconds) for name, seconds in found.items()}
 
 
-def _step(config: FitConfig):
+SEARCH = "a step of search"
+
+
+def _steps(config: FitConfig) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A step of the weights, and one of the search."""
     spec = spec_of(config, Facts(outputs=11))
-    state = state_of(config, spec, torch.device("cpu"))
+    state, loss = state_of(config, spec, torch.device("cpu")), SegmentationLoss()
     images = torch.randn(config.batch, 3, *config.crop_size).contiguous(memory_format=torch.channels_last)
     batch = Batch(images, torch.randint(spec.outputs, (config.batch, *config.crop_size)))
     state.model.train()
-    return lambda: weight_step(state.model, batch, SegmentationLoss(), state.weight_optimizer)
+
+    def weights() -> None:
+        weight_step(state.model, batch, loss, state.weight_optimizer)
+
+    def search() -> None:
+        weights()
+        _, gradient = architecture_gradient(state.model, batch, loss)
+        architecture_step(state.model.arch, gradient, state.arch_optimizer)
+
+    return weights, search
 
 
-def trained(config: FitConfig, out: Path) -> float:
-    """The best validation mIoU of the run in ``out``, which is trained or continued if it is not finished."""
-    if not (out / "config.yaml").exists():
-        fit(replace(config, out=str(out)))
-    elif len(RunFolder(out).records()) < config.epochs:
-        wholenet.resume(out)
-    return max(record["miou"] for record in RunFolder(out).records() if record["miou"] is not None)
+def steps_for(ours: FitConfig, times: dict[str, float], name: str) -> int:
+    """Of an epoch of a network that has no architecture to move, in the time of ours."""
+    search = single_stage(ours.epochs, ours.warmup_share, ours.search_share)[1]
+    seconds = ours.epochs * times[OURS] + (search.end - search.first) * (times[SEARCH] - times[OURS])
+    return max(1, round(ours.steps_per_epoch * seconds / ours.epochs / times[name]))
 
 
-def compare(asked: argparse.Namespace) -> dict[str, list[float]]:
+class Run(NamedTuple):
+    """To be trained."""
+
+    name: str
+    config: FitConfig
+
+    def trained(self) -> float:
+        """The best validation mIoU of the run, which is trained or continued if it is not finished."""
+        folder = Path(self.config.out)
+        if not (folder / "config.yaml").exists():
+            fit(self.config)
+        elif len(RunFolder(folder).records()) < self.config.epochs:
+            wholenet.resume(folder, threads=self.config.threads)
+        return max(record["miou"] for record in RunFolder(folder).records() if record["miou"] is not None)
+
+
+def compare(asked: argparse.Namespace, pool: Pool) -> dict[str, list[float]]:
     """Train all, and return the scores by name, a value per seed."""
-    plan = asked.out / "plan.json"
-    stem = {"stem": f"timm/{ENCODER}", "stem_weights": str(asked.weights)}
     given = {"data": asked.data, "threads": asked.threads}
-    if not plan.exists():
-        asked.out.mkdir(parents=True, exist_ok=True)
-        plan.write_text(json.dumps(plan_run({**given, **stem}, asked.minutes, Console()).options))
-    ours = fit_config(**{**json.loads(plan.read_text()), "out": ""})
+    plan = kept(asked.out / "plan.json", lambda: pool.apply(planned, (given, asked)))
+    ours = replace(fit_config(**{**plan, "out": ""}), threads=asked.threads)
     shared = {name: getattr(ours, name) for name in SHARED}
     start = {"settings": {"weights": str(asked.weights)}, "lr_warmup": 40, "architecture": "uniform"}
     peers = {name: fit_config(**shared, **given, **start, space=name, out="") for name in asked.peers}
-    times = step_times({OURS: ours, **peers})
-    print("CPU seconds of a step:", ", ".join(f"{name} {seconds:.3f}" for name, seconds in times.items()), flush=True)
-    scores = {}
-    for name, config in {OURS: ours, **peers}.items():
-        steps = max(1, round(ours.steps_per_epoch * times[OURS] / times[name]))
-        config = replace(config, steps_per_epoch=steps)
-        if name != OURS:
-            short = replace(config, epochs=max(3, config.epochs // 4), seed=100)
-            rates = {lr: trained(replace(short, lr=lr), asked.out / f"{name}-lr{lr}") for lr in asked.rates}
-            config = replace(config, lr=max(rates, key=rates.__getitem__))
-            print(name, "rates:", rates, flush=True)
-        scores[name] = [
-            trained(replace(config, seed=seed), asked.out / f"{name}-seed{seed}") for seed in range(asked.seeds)
-        ]
-        print(shown(name, scores[name], config.epochs * config.steps_per_epoch, config.lr), flush=True)
+    times = kept(asked.out / "times.json", lambda: pool.apply(times_of_steps, ({OURS: ours, **peers},)))
+    print("CPU seconds:", ", ".join(f"{name} {seconds:.3f}" for name, seconds in times.items()), flush=True)
+    times[CONTROL] = times[OURS]
+    uniform = {CONTROL: replace(ours, architecture="uniform"), **peers}
+    configs = {OURS: ours}
+    for name, config in uniform.items():
+        configs[name] = replace(config, steps_per_epoch=steps_for(ours, times, name))
+    tried = [
+        Run(name, replace(configs[name], lr=lr, seed=100, epochs=max(3, ours.epochs // 4), out=f"{name}-lr{lr}"))
+        for name, lr in product(peers, asked.rates)
+    ]
+    found = dict(zip([(run.name, run.config.lr) for run in tried], scores_of(tried, asked.out, pool), strict=True))
+    for name in peers:
+        rates = {lr: found[name, lr] for lr in asked.rates}
+        configs[name] = replace(configs[name], lr=max(rates, key=rates.__getitem__))
+        print(name, "rates:", rates, flush=True)
+    runs = [
+        Run(name, replace(config, seed=seed, out=f"{name}-seed{seed}"))
+        for seed, (name, config) in product(range(asked.seeds), configs.items())
+    ]
+    scores: dict[str, list[float]] = {name: [] for name in configs}
+    for run, score in zip(runs, scores_of(runs, asked.out, pool), strict=True):
+        scores[run.name].append(score)
+        print(shown(run, scores[run.name]), flush=True)
     return scores
 
 
-SHARED = ("crop", "scale_min", "scale_max", "batch", "class_balance", "epochs", "steps_per_epoch", "val_every", "keep")
+def kept(path: Path, found: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What is in a file, which is written where it is not there yet."""
+    if not path.exists():
+        path.write_text(json.dumps(found()))
+    return json.loads(path.read_text())
+
+
+def planned(given: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
+    """The options of our run."""
+    stem = {"stem": f"timm/{ENCODER}", "stem_weights": str(asked.weights)}
+    return dict(plan_run({**given, **stem}, asked.minutes, Console()).options)
+
+
+def scores_of(runs: list[Run], out: Path, pool: Pool) -> Iterator[float]:
+    """Of each run, in their order, as they come."""
+    return pool.imap(Run.trained, [Run(name, replace(config, out=str(out / config.out))) for name, config in runs])
+
+
+SHARED = (
+    *("crop", "scale_min", "scale_max", "zoom", "batch", "class_balance"),
+    *("epochs", "steps_per_epoch", "val_every", "keep"),
+)
 """What the plan chose that does not shape the network."""
 
 
-def shown(name: str, scores: list[float], steps: int, lr: float) -> str:
+def shown(run: Run, scores: list[float]) -> str:
     """A line of the result."""
     spread = f" ± {100 * stdev(scores):.1f}" if len(scores) > 1 else ""
     each = ", ".join(f"{100 * score:.1f}" for score in scores)
-    return f"{name:18} {100 * mean(scores):.1f}{spread} % mIoU ({each}); {steps:,} steps, rate {lr:g}"
+    steps = run.config.epochs * run.config.steps_per_epoch
+    return f"{run.name:18} {100 * mean(scores):.1f}{spread} % mIoU ({each}); {steps:,} steps, rate {run.config.lr:g}"
 
 
 if __name__ == "__main__":
@@ -181,11 +247,15 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2, help="runs that are trained at a time")
+    parser.add_argument("--threads", type=int, default=1, help="of each")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--rates", nargs="+", type=float, default=[0.1, 0.03, 0.01])
     given = parser.parse_args()
     given.weights = given.weights.resolve()
+    given.out.mkdir(parents=True, exist_ok=True)
     register()
-    found = compare(given)
+    # Everything with threads happens in children, a new one for each run, which know the peers.
+    with get_context("fork").Pool(given.jobs, maxtasksperchild=1) as workers:
+        found = compare(given, workers)
     (given.out / "scores.json").write_text(json.dumps(found, indent=1) + "\n")
