@@ -250,7 +250,7 @@ if __name__ == "__main__":
     parser.add_argument("--jobs", type=int, default=2, help="runs that are trained at a time")
     parser.add_argument("--threads", type=int, default=1, help="of each")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--rates", nargs="+", type=float, default=[0.1, 0.03, 0.01])
+    parser.add_argument("--rates", nargs="+", type=float, default=[0.3, 0.1, 0.03])
     given = parser.parse_args()
     given.weights = given.weights.resolve()
     given.out.mkdir(parents=True, exist_ok=True)

@@ -195,9 +195,41 @@ def test_a_disjoint_split_of_coarse_annotations_is_refused():
         FitConfig(data="x", out="y", split="disjoint", arch_annotations="coarse")
 
 
-def test_a_batch_that_batchnorm_cannot_normalise_is_refused(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "batch=1 with a crop of 32x32"),
+        ({"space": "dense-grid"}, "batch=1 with a crop of 32x32"),
+        ({"space": "autodeeplab"}, "batch of one image"),
+        ({"space": "autodeeplab", "batch": 2, "crop": "16x64"}, "images of 16x64 pixels"),
+    ],
+)
+def test_a_batch_that_a_network_cannot_be_trained_on_is_refused_before_the_data_is_read(
+    options, said, folder, tmp_path, monkeypatch
+):
+    def read(*_, **__):
+        raise AssertionError("read")
+
+    monkeypatch.setattr("wholenet.jobs.masks.review", read)
+    given = {**SMALL, "batch": 1} if "space" not in options else {"epochs": 3, "batch": 1, "crop": "32x32"}
+    with pytest.raises(ValueError, match=said):
+        wholenet.fit(folder, tmp_path / "run", **{**given, **options})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_is_checked_with_the_crop_that_the_images_make(folder, tmp_path):
+    images = tmp_path / "data"
+    for split in ("train", "val"):
+        for kind in ("images", "masks"):
+            (images / kind / split).mkdir(parents=True)
+            mask = np.zeros((32, 32), np.uint8)
+            mask[8:20] = 1
+            Image.fromarray(mask if kind == "masks" else np.dstack([100 * mask] * 3)).save(
+                images / kind / split / "a.png"
+            )
+    given = {name: value for name, value in SMALL.items() if name != "crop"}
     with pytest.raises(ValueError, match="batch=1 with a crop of 32x32"):
-        wholenet.fit(folder, tmp_path / "run", **{**SMALL, "batch": 1})
+        wholenet.fit(images, tmp_path / "run", **{**given, "batch": 1})
 
 
 def test_data_that_changed_is_noticed_when_a_run_continues(folder, tmp_path):

@@ -10,7 +10,8 @@ from wholenet.ops.forms import plain_form
 from wholenet.ops.resize import resize
 from wholenet.spaces.autodeeplab.final import FinalNet
 from wholenet.spaces.autodeeplab.genotype import OPERATIONS, PUBLISHED, PathGenotype, edges
-from wholenet.spaces.autodeeplab.supernet import Trellis, level_sizes
+from wholenet.spaces.autodeeplab.images import level_sizes
+from wholenet.spaces.autodeeplab.supernet import Trellis
 from wholenet.spaces.autodeeplab.trellis import Move, levels, packed, unpacked
 
 DOUBLE = torch.float64

@@ -21,8 +21,7 @@ from wholenet.data.task import how_read, surely_labelled
 from wholenet.report.data_check import print_warnings, printable
 from wholenet.report.progress import counted, plain
 from wholenet.search.config import Annotations, FitConfig, parse_size
-from wholenet.spaces.count import COARSEST
-from wholenet.spaces.sizes import GRIDS
+from wholenet.search.run_folder import space_of
 
 CACHE_BYTES = 2 << 30
 """Decoded samples kept in memory where no worker processes read ahead."""
@@ -70,6 +69,8 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
         )
     plain(console)(printable(how_read(config.data, "segmentation")))
     asked_crop = parse_size(config.crop) if config.crop else None
+    if asked_crop:  # before the data is read
+        _check_batch(config, asked_crop)
     by_name = data_set(config.data) is not None  # once, here below, into the cache: it may take long
     fine_alone = config.weights_annotations == config.arch_annotations == "fine"
     found = review(
@@ -109,15 +110,7 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
     check_trainable(train_stats, source.classes)
     crop = asked_crop or default_crop(train_stats)
     check_crop(train_stats, crop, "train")
-    if (
-        config.space in GRIDS
-        and parallel.processes() * config.batch * -(-crop[0] // COARSEST) * -(-crop[1] // COARSEST) < 2
-    ):
-        raise ValueError(
-            f"batch={config.batch} with a crop of {crop[0]}x{crop[1]} leaves one value per channel at stride "
-            f"{COARSEST}, which BatchNorm cannot normalise; use a batch of 2 or more, or a crop larger than 32x32"
-        )
-
+    _check_batch(config, crop)
     fine_weights = fine_arch = source.splits["train"]
     if config.split == "disjoint":
         fine_weights, fine_arch = split_train(fine_weights, config.weights_share, config.data_seed)
@@ -137,6 +130,12 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
         crop=crop,
         pixels=pixels,
     )
+
+
+def _check_batch(config: FitConfig, crop: tuple[int, int]) -> None:
+    space, settings = space_of(config)
+    if space.check_batch is not None:
+        space.check_batch(settings, parallel.processes() * config.batch, crop)
 
 
 def default_crop(stats: SplitStats) -> tuple[int, int]:

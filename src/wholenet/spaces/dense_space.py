@@ -10,7 +10,13 @@ from wholenet.spaces.dense_decoding import decode_dense
 from wholenet.spaces.dense_genotype import DenseGenotype, dense_genotype_from_dict
 from wholenet.spaces.dense_settings import DenseGridSettings
 from wholenet.spaces.grid import Grid
-from wholenet.spaces.grid_space import check_counted, check_same_operations, grid_costs, tried_operations
+from wholenet.spaces.grid_space import (
+    check_counted,
+    check_same_operations,
+    check_values,
+    grid_costs,
+    tried_operations,
+)
 from wholenet.spaces.grid_subnets import GridSubnets
 from wholenet.spaces.sizes import DECODINGS, GRID_SIZES, HEAD
 from wholenet.spaces.space import Decode, Facts, GenotypeKind, Space
@@ -68,6 +74,7 @@ DENSE_GRID = Space(
     added={"head": HEAD},
     subnets=_subnets,
     costs=grid_costs,
+    check_batch=check_values,
     genotype=GenotypeKind(
         dense_genotype_from_dict,
         DenseGenotype.weights,

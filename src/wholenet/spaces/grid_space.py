@@ -181,6 +181,21 @@ def grid_costs(net: Grid) -> dict[str, tuple[str, tuple[int, ...]]]:
     return found
 
 
+def check_values(_settings: Any, images: int, size: tuple[int, int]) -> None:
+    """Make sure that BatchNorm has two values per channel to normalise at the coarsest level.
+
+    Raises:
+        ValueError: if a step has one.
+    """
+    height, width = size
+    stride = max(STRIDES)
+    if images * -(-height // stride) * -(-width // stride) < 2:
+        raise ValueError(
+            f"batch={images} with a crop of {height}x{width} leaves one value per channel at stride {stride}, which "
+            f"BatchNorm cannot normalise; use a batch of 2 or more, or a crop larger than {stride}x{stride}"
+        )
+
+
 GRID = Space(
     name="grid",
     settings=GridSettings,
@@ -190,6 +205,7 @@ GRID = Space(
     added={"operations": OPERATIONS, "stem": None, "filters": None, "layers": None, "head": HEAD},
     subnets=_subnets,
     costs=grid_costs,
+    check_batch=check_values,
     genotype=GenotypeKind(
         genotype_from_dict,
         Genotype.weights,

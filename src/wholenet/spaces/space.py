@@ -107,6 +107,9 @@ class Space:
     example: Callable[[Tensor], Any] | None = None
     """An image [1, channels, H, W] -> what the networks are called with in the place of images, to count what that
     costs; None: images."""
+    check_batch: Callable[[Any, int, tuple[int, int]], None] | None = None
+    """(settings, images of a training step, their height and width) -> None. Raises ValueError, saying what to do,
+    where the networks cannot be trained on such. None: they can be on all."""
     at: Callable[[Any, float], None] | None = None
     """(network, share of the run that is over): sets what moves with time inside the network, before each step."""
     added: Mapping[str, Any] = field(default_factory=dict)

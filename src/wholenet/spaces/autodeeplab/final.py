@@ -23,8 +23,8 @@ from wholenet.ops.layers import ConvNorm
 from wholenet.ops.norms import BatchNorm
 from wholenet.ops.resize import resize
 from wholenet.spaces.autodeeplab.genotype import INPUTS, Block, PathGenotype
+from wholenet.spaces.autodeeplab.images import check_images, level_sizes
 from wholenet.spaces.autodeeplab.operations import FinalOperation
-from wholenet.spaces.autodeeplab.supernet import check_images, level_sizes
 from wholenet.spaces.autodeeplab.trellis import STRIDES
 
 BACKBONE_EPS = 1e-3

@@ -14,6 +14,7 @@ from wholenet.spaces.autodeeplab.genotype import (
     decode,
     genotype_from_dict,
 )
+from wholenet.spaces.autodeeplab.images import check_batch
 from wholenet.spaces.autodeeplab.settings import SIZES, AutoDeepLabSettings
 from wholenet.spaces.autodeeplab.subnets import TrellisSubnets
 from wholenet.spaces.autodeeplab.subtrellis import Subtrellis
@@ -101,4 +102,5 @@ AUTODEEPLAB = Space(
     at=_at,
     subnets=_subnets,
     costs=_costs,
+    check_batch=lambda _settings, images, size: check_batch(images, size),
 )

@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wholenet import parallel
 from wholenet.architecture import Weights
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import ConvNorm
@@ -24,11 +23,9 @@ from wholenet.ops.leaving import Leaving
 from wholenet.ops.norms import BatchNorm
 from wholenet.ops.resize import resize
 from wholenet.spaces.autodeeplab.genotype import INPUTS, OPERATIONS, edges
+from wholenet.spaces.autodeeplab.images import check_images, level_sizes
 from wholenet.spaces.autodeeplab.operations import search_operation
 from wholenet.spaces.autodeeplab.trellis import STRIDES, Move, Transitions, beta_mask, levels, moves_into, packed
-
-SMALLEST = 17
-"""Least side of an image: below it, two levels are one pixel."""
 
 
 class Align(TwoForms):
@@ -353,38 +350,3 @@ class Trellis(nn.Module):
         """Where in ``beta`` a move stands: row, slot."""
         layer, level, slot = move.place(self.transitions)
         return self.row[layer, level], slot
-
-
-def halved(height: int, width: int) -> tuple[int, int]:
-    """Sizes after a convolution of stride 2, in the very form in which torch has them: an export compares these."""
-    return (height - 1) // 2 + 1, (width - 1) // 2 + 1
-
-
-def level_sizes(stem: Tensor) -> list[tuple[int, int]]:
-    """Sizes of the levels' maps, given the finest: each half of the one before, rounded up."""
-    sizes = [(stem.shape[-2], stem.shape[-1])]
-    for _ in STRIDES[1:]:
-        height, width = sizes[-1]
-        sizes.append(halved(height, width))
-    return sizes
-
-
-def check_images(x: Tensor, training: bool) -> None:
-    """Make sure that networks of this space can do something with the images ``x`` [B, C, H, W].
-
-    Raises:
-        ValueError: if not.
-    """
-    if torch.compiler.is_compiling():  # sizes are not known there
-        return
-    height, width = x.shape[-2:]
-    if min(height, width) < SMALLEST:
-        raise ValueError(
-            f"images of {height}x{width} pixels have no four levels in the space 'autodeeplab', whose coarsest has "
-            f"stride {STRIDES[-1]}; expected sides of at least {SMALLEST}"
-        )
-    if training and len(x) * parallel.processes() < 2:
-        raise ValueError(
-            "a batch of one image: networks of the space 'autodeeplab' normalise what they pool of whole images over "
-            "the batch; train with at least two, --batch 2"
-        )
