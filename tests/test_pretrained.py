@@ -26,8 +26,9 @@ from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.stem_weights import check_stem, stem_weights
 from wholenet.deploy.tiles import Tiling
 from wholenet.diagnostics.batchnorm import recalibrated
-from wholenet.search.config import fit_config
-from wholenet.search.config_files import read_config
+from wholenet.search.begin_config import STEM_LR
+from wholenet.search.config import FitConfig, fit_config
+from wholenet.search.config_files import read_config, write_config
 from wholenet.search.loop import train_epoch
 from wholenet.search.steps import Batch, architecture_gradient, make_optimizers, set_rate, weight_step
 from wholenet.spaces.catalog import create_model
@@ -278,6 +279,17 @@ def test_a_stem_that_the_given_model_does_not_have_is_not_frozen(run, discs, mod
     more = replace(spec, channels=4)
     with pytest.raises(ValueError, match=r"'net\.stems\.[0-9.]*weight \[\d+, 3, 3, 3\] there"):
         check_frozen(config, Beginning(given=given), what_fits(given, more, given.classes), more)
+
+
+def test_a_stems_rate_is_a_third_unless_it_is_given_and_runs_of_before_keep_theirs(tmp_path):
+    given = {"data": "d", "out": "o"}
+    assert FitConfig(**given, stem=STEM).stem_rate == STEM_LR == 0.3
+    assert FitConfig(**given, stem=STEM, stem_lr=0.1).stem_rate == 0.1
+    file = tmp_path / "config.yaml"
+    for stem, expected in ((STEM, 0.1), (None, None)):
+        # As runs of before 2026-11-30 have it, whether they had a stem or not.
+        write_config(FitConfig(**given, stem=stem, stem_lr=0.1), file)
+        assert read_config(file).stem_lr == expected
 
 
 def test_without_timm_the_error_says_what_to_install(timm, monkeypatch, discs, tmp_path):

@@ -295,7 +295,7 @@ def _choose_rates(chosen: Chosen, length: Length) -> None:
         rise = config.warmup_steps(steps)
         chosen.choose("lr_warmup", rise, "steps in which the rate rises: the grid behind the trained stem is untrained")
         if not config.freeze_stem:
-            chosen.choose("stem_lr", config.stem_lr, "of the rate, for the stem, which is trained already")
+            chosen.choose("stem_lr", config.stem_rate, "of the rate, for the stem, which is trained already")
     search = single_stage(length.epochs, config.warmup_share, config.search_share)[1]
     moved = (search.end - search.first) * length.steps
     if config.moves_architecture and moved:

@@ -90,7 +90,7 @@ def stem_in_words(config: FitConfig, pixels: Pixels) -> str:
     if config.freeze_stem:
         return f"{config.stem}, pretrained; it never moves (--freeze-stem)"
     wait = f" after {config.stem_freeze_epochs} epochs" if config.stem_freeze_epochs else ""
-    return f"{config.stem}, pretrained; it moves{wait} at {config.stem_lr:g} of the rate (--stem-lr, --freeze-stem)"
+    return f"{config.stem}, pretrained; it moves{wait} at {config.stem_rate:g} of the rate (--stem-lr, --freeze-stem)"
 
 
 def augmentation_in_words(config: FitConfig, pixels: Pixels) -> str:

@@ -9,6 +9,8 @@ from wholenet.spaces.encoder_name import parts_of_name
 
 WARMUP = 40
 """Steps, at most, in which the rate rises where a pretrained stem meets an untrained grid."""
+STEM_LR = 0.3
+"""Where none is given, a pretrained stem's learning rate over that of all other weights (docs/pretrained.md)."""
 
 BEGIN = ("stem", "stem_weights", "stem_lr", "stem_freeze_epochs", "freeze_stem", "init", "lr_warmup")
 """The fields that it adds."""
@@ -22,8 +24,8 @@ class BeginConfig(TrainConfig):
     """Pretrained encoder in the place of the grid's stems: timm/NAME (docs/pretrained.md)."""
     stem_weights: str | None = None
     """Its weights, a safetensors file with timm's names; default: those that timm names on the Hugging Face hub."""
-    stem_lr: Rate = 0.1
-    """Its learning rate, over that of all other weights."""
+    stem_lr: Rate | None = None
+    """Its learning rate, over that of all other weights; default: 0.3."""
     stem_freeze_epochs: CountOrNone = 0
     """Epochs before the stem moves; until then it computes as in evaluation and nothing of it is kept for gradients."""
     freeze_stem: bool = False
@@ -38,6 +40,11 @@ class BeginConfig(TrainConfig):
     def pretrained(self) -> bool:
         """Whether the run starts from weights that something else has learned."""
         return self.stem is not None or self.init is not None
+
+    @property
+    def stem_rate(self) -> float:
+        """That of a pretrained stem, over that of all other weights."""
+        return STEM_LR if self.stem_lr is None else self.stem_lr
 
     def warmup_steps(self, steps: int) -> int:
         """Those of a run of so many ``steps``."""
@@ -79,8 +86,8 @@ class BeginConfig(TrainConfig):
             ValueError: if it is not.
         """
         if self.stem is None:
-            for name, default in {"stem_weights": None, "stem_lr": 0.1}.items():
-                if (found := getattr(self, name)) != default:
+            for name in ("stem_weights", "stem_lr"):
+                if (found := getattr(self, name)) is not None:
                     raise ValueError(
                         f"{name}={found!r} is of a pretrained stem, and there is none; give stem=timm/NAME with it"
                     )

@@ -233,7 +233,9 @@ class BudgetConfig(BeginConfig):
 
     def begun(self) -> Self:
         """As a run goes on with it: where its config does not say how the budget is met, it is from before 2026-11-30,
-        when the defaults were others."""
+        when the defaults were others; so is a rate for a stem that is not there."""
+        if self.stem is None and self.stem_lr is not None:
+            return replace(self, stem_lr=None).begun()
         if self.budget is None:  # such fields say nothing then, and studies name runs by all that is said
             return replace(self, **{name: None for name, value in GRADUALLY.items() if getattr(self, name) == value})
         removes = self.scoring is not None or self.space not in GRIDS

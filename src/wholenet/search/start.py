@@ -52,7 +52,7 @@ def state_of(config: TrainConfig, spec: Spec, device: torch.device) -> TrainStat
             arch_lr=config.arch_lr,
             arch_weight_decay=config.arch_weight_decay,
             apart=model.net.encoder if has_stem(config) else None,
-            scale=config.stem_lr if isinstance(config, FitConfig) else 1.0,
+            scale=config.stem_rate if isinstance(config, FitConfig) else 1.0,
             optimizer=config.optimizer,
         ),
         average=WeightAverage(model.net, config.ema) if config.ema else None,
