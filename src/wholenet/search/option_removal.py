@@ -50,6 +50,6 @@ def option_removal(
         by=config.option_scoring,
         over=1.0 if config.budget_over is None else config.budget_over,
         floor=0.0,
-        seed=config.seed,
+        seed=config.seed if config.budget_seed is None else config.budget_seed,
         say=say,
     )

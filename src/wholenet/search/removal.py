@@ -31,9 +31,10 @@ from wholenet.spaces.device_table import DeviceTable
 from wholenet.spaces.space import Spec
 from wholenet.spaces.subnets import Cost, Subnets, Unit
 
-NEAR = 0.98
-"""Of the goal: what would leave less is removed only if nothing else can go. Not of the way there, or what saves much,
-as a stem does, could never go, and all else would."""
+NEAR = (0.98, 0.9, 0.75, 0.5, 0.0)
+"""Shares of the goal: what would leave less than the first is removed only if nothing else can go, then what leaves
+less than the second, and so on. Not of the way there, or what saves much, as a stem does, could never go, and all else
+would."""
 AT_ONCE = 16
 """Part of the units that can go, of which each goes before all are ranked again: one in so many."""
 
@@ -96,15 +97,21 @@ def goal_of(
     start = None if spec.subnet is None else known.cost(left, cost)
     asked = int((amount.share or 0) * whole) if amount.share else amount.macs or round((amount.ms or 0) * 1e6)
     at = f"for an image of {size[0]}x{size[1]}"
-    if asked < least:
-        raise ValueError(
-            f"budget={budget!r} is {cost.in_words(asked)} {at}; what cannot be removed costs "
-            f"{cost.in_words(least)}, {least / whole:.1%} of the whole network: give at least that, or a smaller size"
-        )
     if asked >= whole:
         raise ValueError(
             f"budget={budget!r} is no less than the {cost.in_words(whole)} of the whole network {at}; leave it out, or "
-            "give a larger size with it"
+            "give a larger network with it"
+        )
+    if least == whole:
+        raise ValueError(
+            f"budget={budget!r}: nothing that can be removed from this network saves anything of its "
+            f"{cost.in_words(whole)} {at}; leave the budget out, or give a smaller network"
+        )
+    if asked < least:
+        raise ValueError(
+            f"budget={budget!r} is {cost.in_words(asked)} {at}; what cannot be removed costs "
+            f"{cost.in_words(least)}, {least / whole:.1%} of the whole network: give at least that, or a smaller "
+            "network"
         )
     if start is not None and asked >= start:
         raise ValueError(
@@ -206,7 +213,7 @@ def removal_for(
         kinds=config.budget_kinds,
         over=(config.budget_over or 0.0) if over is None else over,
         floor=config.budget_floor or 0.0,
-        seed=config.seed,
+        seed=config.seed if config.budget_seed is None else config.budget_seed,
         say=say,
     )
 
@@ -316,8 +323,8 @@ class Removal:
             order = sorted((unit for unit, n in saved.items() if n > 0), key=lambda unit: ranks[unit] / per[unit])
             if not order:
                 break
-            for least in (NEAR * self.goal.most, 0):
-                left = self._without_some(left, order, target, least, floor)
+            for near in NEAR:
+                left = self._without_some(left, order, target, near * self.goal.most, floor)
                 if left != start:
                     break
             else:
