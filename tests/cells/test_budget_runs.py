@@ -68,6 +68,8 @@ def test_chance_takes_other_operations(whole, small_of, tmp_path):
         ({"budget": "40%", "search_share": 0.95}, "give more epochs, or other shares"),
         ({"budget_by": "random"}, "is about a budget, and there is none"),
         ({"budget_over": 0.0}, "is about a budget, and there is none"),
+        ({"budget_seed": 1}, "is about a budget, and there is none"),
+        ({"budget": "40%", "budget_by": "weights", "budget_seed": 1}, "is of budget_by='random', and this is"),
         ({"budget": "40%", "budget_by": "magnitude"}, "budget_by='magnitude'"),
     ],
 )

@@ -15,11 +15,12 @@ from run_files import PICTURES, assert_equal, checkpoint, records, stopped_looki
 from wholenet.architecture import normalized_entropy
 from wholenet.commands.fit import _left
 from wholenet.data.sample import Classes
-from wholenet.deploy.model_folder import save_model
+from wholenet.deploy.model_folder import save_model, spec_of_model
 from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.diagnostics.verdict import verdict
 from wholenet.report.compare import as_table, bought, compare_runs
 from wholenet.report.in_words import in_words
+from wholenet.report.removed import removed
 from wholenet.search.budget_config import Amount, parse_budget
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.cost import run_macs, step_cost
@@ -127,6 +128,20 @@ def test_in_the_end_it_says_what_is_left_and_what_to_compare_it_with(run):
     assert "--budget-by random" in others
     said = " ".join(in_words(wholenet.read_run(run)))
     assert f"45% of the whole one's {macs_in_words(own['whole_macs'])}" in said
+
+
+def test_the_page_says_what_went_and_when(run, tmp_path):
+    spec, found = spec_of_model(run), records(run)
+    known, costs = subnets(spec), [record["macs"] for record in found]
+    rows = removed(spec, found)
+    assert [epoch for epoch, _, _ in rows] == [i for i in range(1, len(costs)) if costs[i] != costs[i - 1]] != []
+    went = sum(int(word.split()[0]) for _, gone, _ in rows for word in gone.split(", "))
+    assert went == sum(known.count(known.whole()).values()) - sum(known.count(left_of(spec)).values())
+    assert rows[-1][-1] == f"{macs_in_words(costs[-1])} (45% of the first epoch's)"
+    page = wholenet.write_report(run, tmp_path / "page.html").read_text()
+    assert "What went, and when" in page
+    assert all(gone in page for _, gone, _ in rows)
+    assert f"<td>{macs_in_words(costs[-1])}</td>" in page
 
 
 def test_a_diagnosis_is_of_what_is_left(run, tmp_path):
@@ -420,6 +435,8 @@ def test_a_shallower_network_is_that_from_the_start_and_its_control_too(discs, t
         ({"budget": "9%", "budget_by": "narrower"}, "the narrowest grid with all cells and edges costs"),
         ({"budget": "50%", "budget_by": "narrower", "budget_over": 0.5}, "about units that are removed"),
         ({**RANDOM, "budget_pressure": 0.1}, "budget_pressure=0.1 is of budget_by='pressed', and this is"),
+        ({"budget": "50%", "budget_seed": 1}, "budget_seed=1 is of budget_by='random', and budget_by is left out"),
+        ({"budget_seed": 1}, "budget_seed=1 is about a budget, and there is none"),
         ({"budget": "5ms", "budget_by": "narrower"}, "does not go with a budget in ms"),
         ({"budget": "50%", "cell": "separate"}, "bottleneck per operation"),
         ({**RANDOM, "search_share": 0.0}, "this run has 0 and"),
