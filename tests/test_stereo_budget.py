@@ -41,6 +41,13 @@ def test_it_ends_with_what_it_may_cost_and_estimates_with_that(run, pairs):
     assert wholenet.evaluate(run, pairs, "val").network.pairs == 3
 
 
+def test_once_it_is_trained_it_is_not_shrunk(run, tmp_path):
+    with pytest.raises(
+        ValueError, match="networks for masks alone are made smaller .*`wholenet fit DATA --budget 40%`"
+    ):
+        wholenet.shrink(run, tmp_path / "small", budget="30%")
+
+
 def test_what_is_left_is_told_drawn_and_diagnosed(run, compared, capsys):
     tell(compared, EPE)
     own = records(run)[-1]
@@ -64,6 +71,11 @@ def test_a_stopped_run_goes_on_to_the_same_bits(run, pairs, tmp_path):
     [
         ({"protocol": "two-stage", "retrain_epochs": 1}, "another protocol leaves another network"),
         ({"ema": 0.9}, "an average is over weights of one size"),
+        ({"protocol": "shrink"}, "takes units away from a network that was trained on images with masks"),
+        (
+            {"budget": None, "protocol": "shrink"},
+            "takes units away from a network that was trained on images with masks",
+        ),
         ({"budget": None, "budget_by": "random"}, "is about a budget, and there is none"),
         ({"budget": "3ms"}, "operations of cells are not timed"),
     ],

@@ -60,7 +60,7 @@ def test_every_state_of_a_run_can_be_drawn(tmp_path: Path, draw, records, phases
         image.load()
         assert image.format == "PNG"
         assert 1000 < image.width < 1600
-        assert 600 < image.height < 1400
+        assert 600 < image.height < 1700
 
 
 def test_a_curve_holds_only_what_is_known_and_counts_epochs_from_one() -> None:

@@ -214,12 +214,9 @@ class CellConfig(SearchConfig, ClassifierConfig, OptionBudget):
         _ = self.following  # what is wrong with it is said before the first one begins
 
     def _check_protocol(self) -> None:
-        known = None if self.protocol == SEARCH else PROTOCOLS.called(self.protocol, also=(SEARCH,))
-        if known is not None and known.shrinks:
-            raise ValueError(
-                f"protocol={self.protocol!r} takes units away from a network that was trained on images with masks, "
-                f"not on labelled ones; give one of {SEARCH}, single-stage (which takes a budget), two-stage"
-            )
+        if self.protocol != SEARCH:
+            PROTOCOLS.called(self.protocol, also=(SEARCH,))
+            refuse_shrinking(self.protocol, (SEARCH, "single-stage (which takes a budget)", "two-stage"))
         if not self.control:
             return
         if not self.keeps_supernet:

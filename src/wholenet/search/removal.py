@@ -31,10 +31,11 @@ from wholenet.spaces.device_table import DeviceTable
 from wholenet.spaces.space import Spec
 from wholenet.spaces.subnets import Cost, Subnets, Unit
 
-NEAR = (0.98, 0.9, 0.75, 0.5, 0.0)
-"""Shares of the goal: what would leave less than the first is removed only if nothing else can go, then what leaves
-less than the second, and so on. Not of the way there, or what saves much, as a stem does, could never go, and all else
-would."""
+NEAR = 0.98
+"""Of the goal: what would leave less is removed only if nothing else can go. Not of the way there, or what saves much,
+as a stem does, could never go, and all else would."""
+FAR = 0.9
+"""Of the goal: what leaves less, since a large unit had to go, gets back what need not have gone before it."""
 AT_ONCE = 16
 """Part of the units that can go, of which each goes before all are ranked again: one in so many."""
 
@@ -262,6 +263,8 @@ class Removal:
         self.seed = seed
         self.say = say
         self.known = subnets(state.model.spec)
+        self._gone = list[Unit]()
+        """Units that went after this epoch, in this order."""
         self._read: tuple[Spec, Any, Sequence[Unit], Callable[[], Mapping[Unit, int]]] | None = None
         state.weight_optimizer.register_step_pre_hook(self._look)
         logits = state.model.arch.logits
@@ -302,8 +305,11 @@ class Removal:
         chance = random.Random(f"{self.seed} {self.state.epoch}")
         seen = Seen(self.state.model, self.known, before, units, saved(), self.state.gates, chance)
         ranks, left = self.score.ranks(seen), before
+        self._gone = []
         for floor in (self.floor, 0.0):
             left = self._reduced(left, target, ranks, floor)
+        if target == self.goal.most and self._cost(left) < FAR * target:
+            left = self._with_what_fits(before, left, target)
         self.state.gates = None
         if left == before:
             return False
@@ -323,8 +329,8 @@ class Removal:
             order = sorted((unit for unit, n in saved.items() if n > 0), key=lambda unit: ranks[unit] / per[unit])
             if not order:
                 break
-            for near in NEAR:
-                left = self._without_some(left, order, target, near * self.goal.most, floor)
+            for least in (NEAR * self.goal.most, 0):
+                left = self._without_some(left, order, target, least, floor)
                 if left != start:
                     break
             else:
@@ -344,6 +350,19 @@ class Removal:
             reaches = least_cost(self.known, smaller, self.goal.cost, self.kinds) <= self.goal.most
             if reaches and self._cost(smaller) >= least:
                 left, wanted = smaller, wanted - 1
+                self._gone.append(unit)
+        return left
+
+    def _with_what_fits(self, before: Any, left: Any, target: int) -> Any:
+        """``left`` with those units that went from ``before`` and need not have gone, the last ones first."""
+        for unit in reversed(self._gone):
+            more = before
+            for other in self._gone:
+                if other != unit and other in self._units(more):
+                    more = self.known.without(more, other)
+            if self._cost(left) < self._cost(more) <= target:
+                left = more
+                self._gone.remove(unit)
         return left
 
     @torch.no_grad()
