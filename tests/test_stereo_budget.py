@@ -43,7 +43,7 @@ def test_it_ends_with_what_it_may_cost_and_estimates_with_that(run, pairs):
 
 def test_once_it_is_trained_it_is_not_shrunk(run, tmp_path):
     with pytest.raises(
-        ValueError, match="networks for masks alone are made smaller .*`wholenet fit DATA --budget 40%`"
+        ValueError, match=r"networks for masks alone are made smaller .*`wholenet fit DATA --budget 40%`"
     ):
         wholenet.shrink(run, tmp_path / "small", budget="30%")
 

@@ -33,7 +33,7 @@ from wholenet.search.methods import METHODS, method_called
 from wholenet.search.option_budget import OPTION_BUDGET, OptionBudget
 from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, SELECTIONS
 from wholenet.search.phases import Phase, in_words
-from wholenet.search.protocols import PROTOCOLS, SEARCH, check_control, phases_by
+from wholenet.search.protocols import PROTOCOLS, SEARCH, check_control, phases_by, refuse_shrinking
 from wholenet.search.pruning_config import check_pruning
 from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.stages import check_stages, following_fields
