@@ -20,9 +20,9 @@ from wholenet.planning.memory import step_bytes
 from wholenet.planning.plan import plan_run
 from wholenet.planning.timing import Measured
 from wholenet.search.config import FitConfig, fit_config
+from wholenet.search.goals import goal_of
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import phase_at, removing, shrinking
-from wholenet.search.removal import goal_of
 from wholenet.search.run_folder import RunFolder, spec_of
 from wholenet.smaller import rewound, shrink_config
 from wholenet.spaces.catalog import left_of, subnets

@@ -33,10 +33,10 @@ from wholenet.search.budget_way import settled_budget, told
 from wholenet.search.budgets import folder_of, parse_budgets
 from wholenet.search.config import ADDED, MACHINE, FitConfig, fit_config
 from wholenet.search.config_files import build_config, write_values
+from wholenet.search.goals import goals_for
 from wholenet.search.interruption import Interrupted, Interruption
 from wholenet.search.phases import check_removing
 from wholenet.search.protocols import plan_phases
-from wholenet.search.removal import goals_for
 from wholenet.search.run_folder import RunFolder, spec_of
 from wholenet.spaces.catalog import subnets
 from wholenet.spaces.device_table import DeviceTable, write_table

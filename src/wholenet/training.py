@@ -28,11 +28,11 @@ from wholenet.search.budget_way import settled_budget, told, with_its_layers
 from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
 from wholenet.search.draw import augments_on_device, batch_of_all
+from wholenet.search.goals import goal_for
 from wholenet.search.loggers import check_loggers
 from wholenet.search.option_removal import option_goal
 from wholenet.search.phases import check_removing
 from wholenet.search.protocols import PROTOCOLS, plan_phases, search_phases
-from wholenet.search.removal import goal_for
 from wholenet.search.run_folder import RunFolder, check_space, space_of, spec_of
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.task_config import TaskConfig

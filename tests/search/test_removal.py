@@ -24,10 +24,11 @@ from wholenet.report.removed import removed
 from wholenet.search.budget_config import Amount, parse_budget
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.cost import run_macs, step_cost
+from wholenet.search.goals import Goal, begun_with, goal_for, goal_of
 from wholenet.search.keep import best_record, is_best
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import Phase
-from wholenet.search.removal import Goal, Removal, begun_with, goal_for, goal_of
+from wholenet.search.removal import Removal
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.scores import SCORES, Seen
 from wholenet.search.shallower import with_all_layers, with_layers

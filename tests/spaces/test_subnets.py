@@ -8,8 +8,9 @@ import random
 import pytest
 import torch
 
+from wholenet.search.goals import goal_of
 from wholenet.search.phases import Phase
-from wholenet.search.removal import Removal, goal_of
+from wholenet.search.removal import Removal
 from wholenet.search.scores import SCORES
 from wholenet.search.state import TrainState
 from wholenet.search.steps import Batch, make_optimizers, weight_step

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from wholenet.search.goals import Goal, goal_of
 from wholenet.search.option_budget import OptionBudget
 from wholenet.search.phases import Phase, removing
-from wholenet.search.removal import Goal, Removal, goal_of
+from wholenet.search.removal import Removal
 from wholenet.search.state import TrainState
 from wholenet.spaces.space import Spec
 

@@ -12,7 +12,7 @@ from statistics import mean
 from typing import Any
 
 from wholenet.search.config import FitConfig
-from wholenet.search.removal import begun_with, goal_for
+from wholenet.search.goals import begun_with, goal_for
 from wholenet.search.run_folder import RunFolder, recorded_facts, spec_of
 from wholenet.spaces.catalog import subnets
 from wholenet.spaces.space import Facts, Spec
