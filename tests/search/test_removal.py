@@ -18,6 +18,7 @@ from wholenet.data.sample import Classes
 from wholenet.deploy.model_folder import save_model, spec_of_model
 from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.diagnostics.verdict import verdict
+from wholenet.frontier import fit_frontier
 from wholenet.report.compare import as_table, bought, compare_runs
 from wholenet.report.in_words import in_words
 from wholenet.report.removed import removed
@@ -42,6 +43,7 @@ from wholenet.spaces.grid_subnets import KINDS
 from wholenet.spaces.space import Facts
 from wholenet.tasks.score import Score
 from wholenet.tasks.segmentation import SegmentationLoss
+from wholenet.training import fit
 
 pytestmark = pytest.mark.usefixtures("shallow")
 
@@ -456,6 +458,26 @@ def test_what_cannot_be_is_refused_before_a_folder_is_made(discs, tmp_path, give
     with pytest.raises(ValueError, match=told):
         wholenet.fit(discs, tmp_path / "run", **{**SMALL, **given})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"budget": "40%", "budget_units": "edge,foo"}, "'foo' is no kind of unit here; known: width, edge"),
+        ({"budget": "4ms", "space": "dense-grid"}, "units of space 'dense-grid' are not timed"),
+        ({"budget": "4ms", "device_table": "nowhere.json"}, "expected a table of times"),
+        (
+            {"budget": "40%", "budget_by": "magnitude", "space": "autodeeplab", "settings": {"size": "tiny"}},
+            "multiplied by their weights alone",
+        ),
+    ],
+)
+@pytest.mark.parametrize("train", [fit, lambda config: fit_frontier([config, config])])
+def test_what_the_data_says_nothing_of_is_refused_before_it_is_read(tmp_path, given, told, train):
+    more = {"epochs": 6, "device": "cpu", "out": str(tmp_path / "all" / "run"), "data": str(tmp_path / "no-data")}
+    with pytest.raises(ValueError, match=told):
+        train(fit_config(**more, **given))
+    assert not (tmp_path / "all").exists()
 
 
 def test_an_average_is_of_the_narrower_network(discs, tmp_path):

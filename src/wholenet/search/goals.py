@@ -12,10 +12,13 @@ from wholenet.search.budget_config import parse_budget
 from wholenet.search.config import FitConfig
 from wholenet.search.scores import SCORES
 from wholenet.search.shallower import layers_within, with_all_layers, with_layers
+from wholenet.search.task_config import TaskConfig
+from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.catalog import grid_subnets, left_of, subnets
-from wholenet.spaces.device_table import DeviceTable
-from wholenet.spaces.space import Spec
+from wholenet.spaces.device_table import DeviceTable, read_table
+from wholenet.spaces.space import Facts, Space, Spec
 from wholenet.spaces.subnets import Cost, Subnets
+from wholenet.spaces.supernet import subnets_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,48 @@ class Goal:
         """What may be left after ``done`` of the ``epochs`` in which units are removed."""
         start = self.whole if self.start is None else self.start
         return start - (start - self.most) * done // epochs
+
+
+def check_before_data(config: TrainConfig, space: Space, settings: Any) -> None:
+    """Make sure, before data is read, that what a budget asks for is there: units that can go so, and times.
+
+    Args:
+        config: of a run, which may have a budget.
+        space: of its network.
+        settings: likewise.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if not isinstance(config, FitConfig | TaskConfig) or config.budget is None:
+        return
+    known = subnets_of(space, settings, Facts(2))
+    if not isinstance(config, FitConfig):
+        return
+    if config.timed and space.name != "grid":
+        raise ValueError(
+            f"budget={shown(config.budget)} is a time, and units of space {space.name!r} are not timed: give the "
+            "budget in multiply-adds, like 2GMACs"
+        )
+    _check_kinds(known, config.budget_kinds)
+    _check_scoring(known, config)
+    if config.device_table is not None:
+        read_table(config.device_table)
+
+
+def _check_kinds(known: Subnets[Any], kinds: tuple[str, ...] | None) -> None:
+    there = {unit.kind: None for unit in known.units(known.whole())}
+    if strange := [kind for kind in kinds or () if kind not in there]:
+        raise ValueError(f"budget_units: {shown(strange[0])} is no kind of unit here; known: {', '.join(there)}")
+
+
+def _check_scoring(known: Subnets[Any], config: FitConfig) -> None:
+    if config.removes and SCORES[config.scoring or ""].factors and not known.scaled:
+        raise ValueError(
+            f"budget_by={config.scoring!r} ranks units by what BatchNorms multiply them by, and those of the space "
+            f"{config.space!r} are multiplied by their weights alone; give saliency-by-kind, saliency, weights or "
+            "random"
+        )
 
 
 def least_cost(known: Subnets[Any], left: Any, cost: Cost, kinds: tuple[str, ...] | None) -> int:
@@ -63,9 +108,7 @@ def goal_of(
             table lacks a unit; for a kind of unit that there is not.
     """
     known, left, amount = subnets(spec), left_of(spec), parse_budget(budget)
-    there = {unit.kind: None for unit in known.units(known.whole())}
-    if strange := [kind for kind in kinds or () if kind not in there]:
-        raise ValueError(f"budget_units: {shown(strange[0])} is no kind of unit here; known: {', '.join(there)}")
+    _check_kinds(known, kinds)
     if amount.ms is None:
         cost = known.multiply_adds(*size)
     elif table is None:
@@ -107,11 +150,7 @@ def goal_for(spec: Spec, config: FitConfig, table: DeviceTable | None = None) ->
         ValueError: if it cannot be met.
     """
     assert config.budget is not None
-    if config.removes and SCORES[config.scoring or ""].factors and not subnets(spec).scaled:
-        raise ValueError(
-            f"budget_by={config.scoring!r} ranks units by what BatchNorms multiply them by, and those of the space "
-            f"{spec.space!r} are multiplied by their weights alone; give saliency-by-kind, saliency, weights or random"
-        )
+    _check_scoring(subnets(spec), config)
     spec = with_all_layers(spec) if config.scoring == "shallower" else spec
     goal = goal_of(spec, config.budget, config.budget_size, config.budget_kinds, table)
     if config.narrower:
