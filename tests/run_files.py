@@ -107,6 +107,7 @@ class Pictures:
         "wholenet.jobs.language.draw_surprise",
         "wholenet.cells.search.draw_search",
         "wholenet.cells.search.draw_genotype",
+        "wholenet.cells.search.draw_left",
         "wholenet.cells.search.draw_pairs",
         "wholenet.cells.retrain.draw_genotype",
         "wholenet.cells.best_of.draw_genotype",

@@ -14,7 +14,7 @@ from run_files import PICTURES, assert_equal, checkpoint, records, stop_after, u
 from wholenet.deploy.fold import Folded
 from wholenet.search import cost
 from wholenet.search.config import fit_config
-from wholenet.search.removal import goal_of
+from wholenet.search.goals import goal_of
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import SPACES, left_of
 from wholenet.spaces.count import count, macs_as_run, meta_flops

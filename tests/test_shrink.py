@@ -20,9 +20,9 @@ from wholenet.planning.memory import step_bytes
 from wholenet.planning.plan import plan_run
 from wholenet.planning.timing import Measured
 from wholenet.search.config import FitConfig, fit_config
+from wholenet.search.goals import goal_of
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import phase_at, removing, shrinking
-from wholenet.search.removal import goal_of
 from wholenet.search.run_folder import RunFolder, spec_of
 from wholenet.smaller import rewound, shrink_config
 from wholenet.spaces.catalog import left_of, subnets
@@ -136,7 +136,7 @@ def test_what_starts_from_a_smaller_network_is_as_small_with_its_control_and_its
     given = {**SMALL, "init": str(run), "ema": 0.5, "lr": 1e-9, "arch_lr": 1e-9, "warmup_share": 0.5}
     wholenet.fit(discs, tmp_path / "one", **given, control=True)
     said = capsys.readouterr().out
-    assert f"{run} is a part of its grid, and so is the network of this run" in said
+    assert f"{run} is a part of its supernet, and so is the network of this run" in said
     before, after = (wholenet.load(path).network for path in (run, tmp_path / "one"))
     assert before.spec.subnet == after.spec.subnet == wholenet.load(tmp_path / "one" / "control").network.spec.subnet
     for name, parameter in after.net.named_parameters():  # nor does the average remember what was there before
@@ -238,7 +238,7 @@ def test_models_and_data_that_do_not_do_are_refused(run, trained, models, discs,
         wholenet.shrink(trained / "model", tmp_path / "run", budget="50%")
     with pytest.raises(ValueError, match="how long an epoch takes: give epochs"):
         wholenet.shrink(trained / "model", tmp_path / "run", budget="50%", data=discs, minutes=2)
-    with pytest.raises(ValueError, match="is for a segmentation model"):
+    with pytest.raises(ValueError, match="of the task 'classification', and networks for masks alone are"):
         wholenet.shrink(models / "labels", tmp_path / "run", budget="50%")
     others = shutil.copytree(discs, tmp_path / "others")
     (others / "classes.json").write_text('["ground", "ball"]')

@@ -166,7 +166,7 @@ def part_of(config: TrainConfig, given: Given, spec: Spec) -> tuple[Mapping[str,
         return None, ""
     if shrinks(config):
         return own.subnet, ""
-    part = f"{given.path} is a part of its grid"
+    part = f"{given.path} is a part of its supernet"
     whole = f"{part}; this run has a whole one"
     if isinstance(config, FitConfig) and config.budget is not None:
         return None, f"{whole}, of which --budget leaves what it says; `wholenet shrink` makes the part smaller still"

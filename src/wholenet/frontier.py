@@ -33,11 +33,11 @@ from wholenet.search.budget_way import settled_budget, told
 from wholenet.search.budgets import folder_of, parse_budgets
 from wholenet.search.config import ADDED, MACHINE, FitConfig, fit_config
 from wholenet.search.config_files import build_config, write_values
+from wholenet.search.goals import check_before_data, goals_for
 from wholenet.search.interruption import Interrupted, Interruption
 from wholenet.search.phases import check_removing
 from wholenet.search.protocols import plan_phases
-from wholenet.search.removal import goals_for
-from wholenet.search.run_folder import RunFolder, spec_of
+from wholenet.search.run_folder import RunFolder, check_space, spec_of
 from wholenet.spaces.catalog import subnets
 from wholenet.spaces.device_table import DeviceTable, write_table
 
@@ -189,6 +189,7 @@ def _checked(
     first, console = configs[0], Console(quiet=True) if quiet else console
     if first.removes:
         check_removing(plan_phases(first))
+    check_before_data(first, *check_space(first))
     with parallel.first_alone():
         data = task_of_run(first).prepare(first, console)
     assert isinstance(data, MaskData), "a budget is of images with masks"

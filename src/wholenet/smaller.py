@@ -11,7 +11,7 @@ from typing import Any
 from wholenet.checked import CountOrNone, PlannedMinutes, checked_numbers
 from wholenet.control import Compared, fit_with_control
 from wholenet.data.stream import check_workers
-from wholenet.deploy.model_folder import load_model
+from wholenet.deploy.model_folder import load_model, task_of_model
 from wholenet.search.config import GRID_ALONE, GRID_SETTINGS, FitConfig, fit_config
 from wholenet.search.config_files import is_cell_run
 from wholenet.search.option_groups import GROUPS
@@ -30,6 +30,11 @@ ASKED_TWICE = 4 / 3
 """An epoch's time with a second network that only answers, over that without: a step is about three such passes."""
 SCORING = 0.1
 """Share of the time that is left for validations and pictures."""
+FROM_THE_START = {
+    "classification": "wholenet fit DATA --method single-stage --budget 40%",
+    "stereo": "wholenet fit DATA --budget 40%",
+}
+"""What trains a network of other tasks that costs what it may."""
 GROUPS_TAKEN = ("Data", "Training", "Augmentation", "Machine")
 ANEW = {"data", "out", "epochs", "lr", "lr_warmup", "ema", "execution"}
 TAKEN = {name for heading in GROUPS_TAKEN for name in GROUPS[heading]} - ANEW
@@ -90,10 +95,12 @@ def shrink_config(
     if epochs is not None and minutes is not None:
         raise ValueError("minutes and epochs both say how long the fine-tuning is; leave one of them out")
     path = Path(model)
-    if is_cell_run(path):
+    task = "classification" if is_cell_run(path) else task_of_model(path)
+    if task not in (None, "segmentation"):
+        how = FROM_THE_START.get(str(task))
         raise ValueError(
-            f"{path} is a run on labelled images, and networks for masks alone are made smaller once they are trained; "
-            "train it with a budget from its start: `wholenet fit DATA --method single-stage --budget 40%`"
+            f"{path} is of the task {task!r}, and networks for masks alone are made smaller once they are trained"
+            + (f"; train it with a budget from its start: `{how}`" if how else "")
         )
     trained = load_model(path, task="segmentation")
     spec = trained.network.spec

@@ -28,18 +28,17 @@ from wholenet.search.budget_way import settled_budget, told, with_its_layers
 from wholenet.search.config import MACHINE, FitConfig
 from wholenet.search.cost import step_cost
 from wholenet.search.draw import augments_on_device, batch_of_all
+from wholenet.search.goals import check_before_data, goal_for
 from wholenet.search.loggers import check_loggers
 from wholenet.search.option_removal import option_goal
 from wholenet.search.phases import check_removing
 from wholenet.search.protocols import PROTOCOLS, plan_phases, search_phases
-from wholenet.search.removal import goal_for
 from wholenet.search.run_folder import RunFolder, check_space, space_of, spec_of
 from wholenet.search.same_data import check_same, data_of
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
 from wholenet.spaces.device_table import DeviceTable, write_table
-from wholenet.spaces.space import Facts, Spec
-from wholenet.spaces.supernet import subnets_of
+from wholenet.spaces.space import Spec
 
 
 def fit(config: TrainConfig, console: Console | None = None, plan: str | None = None) -> Finished:
@@ -68,8 +67,7 @@ def fit(config: TrainConfig, console: Console | None = None, plan: str | None = 
     genotype = None if config.genotype is None else space.read_genotype(config.genotype, settings)
     if config.genotype is not None:
         space.check_given(config.settings, config.genotype)
-    if isinstance(config, FitConfig | TaskConfig) and config.budget is not None:
-        subnets_of(space, settings, Facts(2))  # which says where nothing can be removed, before data is read
+    check_before_data(config, space, settings)
     first = console if plan is None else Console(quiet=True)  # who planned was told
     with parallel.first_alone():  # what it downloaded, or found out about the files, the others read
         beginning = find_beginning(config, plain(first))

@@ -68,6 +68,8 @@ def test_chance_takes_other_operations(whole, small_of, tmp_path):
         ({"budget": "40%", "search_share": 0.95}, "give more epochs, or other shares"),
         ({"budget_by": "random"}, "is about a budget, and there is none"),
         ({"budget_over": 0.0}, "is about a budget, and there is none"),
+        ({"budget_seed": 1}, "is about a budget, and there is none"),
+        ({"budget": "40%", "budget_by": "weights", "budget_seed": 1}, "is of budget_by='random', and this is"),
         ({"budget": "40%", "budget_by": "magnitude"}, "budget_by='magnitude'"),
     ],
 )
@@ -81,7 +83,7 @@ def test_what_does_not_go_is_said_at_once(given, said):
     [
         ({"budget": "1%"}, "what cannot be removed costs"),
         ({"budget": "900GMACs"}, "is no less than"),
-        ({"budget": "40%", "space": "s4"}, r"100.0% of the whole network"),
+        ({"budget": "40%", "space": "s4"}, "nothing that can be removed from this network saves anything"),
     ],
 )
 def test_what_cannot_be_met_is_said_before_a_folder_is_made(small_of, tmp_path, given, said):

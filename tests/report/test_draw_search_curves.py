@@ -90,3 +90,10 @@ def test_the_early_stop_is_marked_where_the_epoch_is_drawn(tmp_path, monkeypatch
 def test_phases_are_those_of_the_records() -> None:
     assert module._phases(WARM + [record(2), record(3)]) == [("warm-up", 0, 2), ("search", 2, 4)]
     assert module._phases([]) == module._phases([{"epoch": 0}]) == []
+
+
+def test_what_a_smaller_network_costs_has_a_panel(monkeypatch, tmp_path):
+    records = [record(epoch, macs=10**6 * (4 - epoch)) for epoch in range(3)]
+    axes = drawn(monkeypatch, tmp_path, records)
+    assert points(axes[-1]) == [[(1.0, 4.0), (2.0, 3.0), (3.0, 2.0)]]
+    assert len(axes) == 1 + len(drawn(monkeypatch, tmp_path, [one | {"macs": 10**6} for one in records]))

@@ -8,6 +8,8 @@ import pytest
 import wholenet
 from old_folders import FIXTURES
 from run_files import records
+from wholenet.jobs.catalog import task_config
+from wholenet.search.run_folder import RunFolder
 
 
 def parts(run):
@@ -49,6 +51,15 @@ def test_scores_are_the_last_ones_and_none_before_there_is_one(tmp_path):
     (run / "environment.json").unlink()
     (row, _) = wholenet.read_run(run).results
     assert (row["miou"], row["constant_miou"], row["epochs"]) == (None, None, 0)
+
+
+@pytest.mark.parametrize(("keep", "epe"), [("best", 1.0), ("last", 2.0)])
+def test_scores_are_those_of_the_network_that_is_kept(tmp_path, keep, epe):
+    run = RunFolder.create(task_config("stereo", data="x", out=str(tmp_path / "run"), epochs=3, keep=keep))
+    for epoch, value in enumerate((3.0, 1.0, 2.0)):
+        run.log({"epoch": epoch, "epe": value, "loss": 1.0, "seconds": 1.0})
+    (row,) = wholenet.read_run(run.path).results
+    assert row["epe"] == epe
 
 
 def test_what_is_no_run_or_no_table_is_refused(tmp_path, monkeypatch):

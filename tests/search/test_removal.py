@@ -15,18 +15,21 @@ from run_files import PICTURES, assert_equal, checkpoint, records, stopped_looki
 from wholenet.architecture import normalized_entropy
 from wholenet.commands.fit import _left
 from wholenet.data.sample import Classes
-from wholenet.deploy.model_folder import save_model
+from wholenet.deploy.model_folder import save_model, spec_of_model
 from wholenet.deploy.segmenter import segmentation_answer
 from wholenet.diagnostics.verdict import verdict
+from wholenet.frontier import fit_frontier
 from wholenet.report.compare import as_table, bought, compare_runs
 from wholenet.report.in_words import in_words
+from wholenet.report.removed import removed
 from wholenet.search.budget_config import Amount, parse_budget
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.cost import run_macs, step_cost
+from wholenet.search.goals import Goal, begun_with, goal_for, goal_of
 from wholenet.search.keep import best_record, is_best
 from wholenet.search.loop import train_epoch
 from wholenet.search.phases import Phase
-from wholenet.search.removal import Goal, Removal, begun_with, goal_for, goal_of
+from wholenet.search.removal import Removal
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.scores import SCORES, Seen
 from wholenet.search.shallower import with_all_layers, with_layers
@@ -40,6 +43,7 @@ from wholenet.spaces.grid_subnets import KINDS
 from wholenet.spaces.space import Facts
 from wholenet.tasks.score import Score
 from wholenet.tasks.segmentation import SegmentationLoss
+from wholenet.training import fit
 
 pytestmark = pytest.mark.usefixtures("shallow")
 
@@ -127,6 +131,20 @@ def test_in_the_end_it_says_what_is_left_and_what_to_compare_it_with(run):
     assert "--budget-by random" in others
     said = " ".join(in_words(wholenet.read_run(run)))
     assert f"45% of the whole one's {macs_in_words(own['whole_macs'])}" in said
+
+
+def test_the_page_says_what_went_and_when(run, tmp_path):
+    spec, found = spec_of_model(run), records(run)
+    known, costs = subnets(spec), [record["macs"] for record in found]
+    rows = removed(spec, found)
+    assert [epoch for epoch, _, _ in rows] == [i for i in range(1, len(costs)) if costs[i] != costs[i - 1]] != []
+    went = sum(int(word.split()[0]) for _, gone, _ in rows for word in gone.split(", "))
+    assert went == sum(known.count(known.whole()).values()) - sum(known.count(left_of(spec)).values())
+    assert rows[-1][-1] == f"{macs_in_words(costs[-1])} (45% of the first epoch's)"
+    page = wholenet.write_report(run, tmp_path / "page.html").read_text()
+    assert "What went, and when" in page
+    assert all(gone in page for _, gone, _ in rows)
+    assert f"<td>{macs_in_words(costs[-1])}</td>" in page
 
 
 def test_a_diagnosis_is_of_what_is_left(run, tmp_path):
@@ -420,6 +438,8 @@ def test_a_shallower_network_is_that_from_the_start_and_its_control_too(discs, t
         ({"budget": "9%", "budget_by": "narrower"}, "the narrowest grid with all cells and edges costs"),
         ({"budget": "50%", "budget_by": "narrower", "budget_over": 0.5}, "about units that are removed"),
         ({**RANDOM, "budget_pressure": 0.1}, "budget_pressure=0.1 is of budget_by='pressed', and this is"),
+        ({"budget": "50%", "budget_seed": 1}, "budget_seed=1 is of budget_by='random', and budget_by is left out"),
+        ({"budget_seed": 1}, "budget_seed=1 is about a budget, and there is none"),
         ({"budget": "5ms", "budget_by": "narrower"}, "does not go with a budget in ms"),
         ({"budget": "50%", "cell": "separate"}, "bottleneck per operation"),
         ({**RANDOM, "search_share": 0.0}, "this run has 0 and"),
@@ -438,6 +458,26 @@ def test_what_cannot_be_is_refused_before_a_folder_is_made(discs, tmp_path, give
     with pytest.raises(ValueError, match=told):
         wholenet.fit(discs, tmp_path / "run", **{**SMALL, **given})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"budget": "40%", "budget_units": "edge,foo"}, "'foo' is no kind of unit here; known: width, edge"),
+        ({"budget": "4ms", "space": "dense-grid"}, "units of space 'dense-grid' are not timed"),
+        ({"budget": "4ms", "device_table": "nowhere.json"}, "expected a table of times"),
+        (
+            {"budget": "40%", "budget_by": "magnitude", "space": "autodeeplab", "settings": {"size": "tiny"}},
+            "multiplied by their weights alone",
+        ),
+    ],
+)
+@pytest.mark.parametrize("train", [fit, lambda config: fit_frontier([config, config])])
+def test_what_the_data_says_nothing_of_is_refused_before_it_is_read(tmp_path, given, told, train):
+    more = {"epochs": 6, "device": "cpu", "out": str(tmp_path / "all" / "run"), "data": str(tmp_path / "no-data")}
+    with pytest.raises(ValueError, match=told):
+        train(fit_config(**more, **given))
+    assert not (tmp_path / "all").exists()
 
 
 def test_an_average_is_of_the_narrower_network(discs, tmp_path):

@@ -13,7 +13,7 @@ from toy import shallow
 from wholenet.cli import main
 from wholenet.jobs import times
 from wholenet.search.budget_config import TIMED
-from wholenet.search.removal import goal_of
+from wholenet.search.goals import goal_of
 from wholenet.search.run_folder import RunFolder
 from wholenet.spaces.catalog import create_model, grid_subnets, left_of, subnets
 from wholenet.spaces.device_table import read_table, write_table

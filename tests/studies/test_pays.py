@@ -3,17 +3,22 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from wholenet.search.budget_config import ROUNDS
 from wholenet.search.config import FitConfig
 from wholenet.spaces.catalog import create_model
 from wholenet.spaces.space import Facts
 from wholenet.studies import pays as study
+from wholenet.studies import pays_further as further
 from wholenet.studies.paired import T_975, paired
-from wholenet.studies.pays import ARMS, BUDGETS, SMALLER, WHOLE, _cost
+from wholenet.studies.pays import ARMS, BUDGETS, CHANCE, REMOVING, SMALLER, WHOLE, base_of, cost_of
+from wholenet.studies.pool import folder_name
 from wholenet.studies.setting import Setting
 from wholenet.studies.step_times import _key, relative_times
+from wholenet_scenes import draw_scene
 
 
 @pytest.mark.parametrize("degrees", range(1, 10))
@@ -45,7 +50,7 @@ class _Run:
 
 
 def test_the_cost_of_a_run_goes_by_what_is_left_in_each_epoch():
-    assert _cost(_Run([100, 60, 20, 20]), 0.4) == pytest.approx(1 + 0.7 + 0.4 + 0.4)
+    assert cost_of(_Run([100, 60, 20, 20]), 0.4) == pytest.approx(1 + 0.7 + 0.4 + 0.4)
 
 
 def test_times_are_measured_once(tmp_path, monkeypatch):
@@ -89,13 +94,21 @@ class _Trained:
         return [{"macs": 100, "subnet": None}, {"macs": 50, "subnet": None}]
 
 
-def test_the_controls_get_as_many_epochs_as_the_search_pays_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "_facts", lambda _: Facts(3))
-    monkeypatch.setattr(study, "_last", lambda _: create_model("grid-nano", num_classes=3).spec)
-    monkeypatch.setattr(study, "final_miou", lambda run: 0.1 * (run.config.seed + 1))
-    monkeypatch.setattr(study, "_macs", lambda *_: 50)
+def _without_training(monkeypatch, *modules):
+    """Runs of ``_Pool`` stand for others. Returns what is timed."""
     timed = {}
-    monkeypatch.setattr(study, "relative_times", lambda specs, *_: timed.update(specs) or dict.fromkeys(specs, 0.5))
+    monkeypatch.setattr(study, "facts_of", lambda _: Facts(3))
+    for module in (study, *modules):
+        monkeypatch.setattr(module, "last_of", lambda _: create_model("grid-nano", num_classes=3).spec)
+        monkeypatch.setattr(module, "final_miou", lambda run: 0.1 * (run.config.seed + 1))
+        monkeypatch.setattr(module, "macs_of", lambda *_: 50)
+        given = lambda specs, *_: timed.update(specs) or dict.fromkeys(specs, 0.5)  # noqa: E731
+        monkeypatch.setattr(module, "relative_times", given)
+    return timed
+
+
+def test_the_controls_get_as_many_epochs_as_the_search_pays_for(tmp_path, monkeypatch):
+    timed = _without_training(monkeypatch)
     pool = _Pool()
     result = study.pays(Setting(scale="cpu", data="d", out=tmp_path, seeds=2), pool)
     assert set(pool.asked) == {(budget, arm) for budget in BUDGETS for arm in ARMS}
@@ -109,3 +122,59 @@ def test_the_controls_get_as_many_epochs_as_the_search_pays_for(tmp_path, monkey
     assert timed[f"30% {SMALLER[1]}"].settings["layers"] == 1
     assert len(result.table.rows) == len(BUDGETS) * len(ARMS)
     assert (tmp_path / study.FIGURE).is_file()
+
+
+def test_attempts_cost_what_the_search_costs_and_chance_alone_draws_anew(tmp_path, monkeypatch):
+    _without_training(monkeypatch, further)
+    pool = _Pool()
+    monkeypatch.setattr(further, "_shrunk", lambda run, budget, arm, epochs: replace(run.config, epochs=epochs))
+    result = further.pays_further(Setting(scale="cpu", data="d", out=tmp_path, seeds=2), pool)
+    arms = {arm for _, arm in pool.asked}
+    assert arms >= {*ARMS, *further.ATTEMPTS, further.DRAWS}
+    for budget in BUDGETS:
+        draws = pool.asked[budget, further.DRAWS]
+        own = pool.asked[budget, CHANCE][0]
+        assert [replace(draw, budget_seed=None) for draw in draws] == [own] * len(draws)
+        assert len({draw.budget_seed for draw in draws}) == len(draws)
+        assert {config.budget_over for config in pool.asked[budget, further.LONGER]} == {1.0}
+        for arm in further.DISTILL:
+            (first,) = {config.epochs for config in pool.asked[budget, f"{further.WHOLE_FIRST}: {arm}"]}
+            assert {config.epochs for config in pool.asked[budget, arm]} == {max(1, round(first / 4))}
+    best = [row for row in result.table.rows if str(row[1]).endswith("(the best control)")]
+    assert [row[-1] for row in best] == [""] * len(BUDGETS)
+    assert (tmp_path / further.FIGURE).is_file()
+
+
+@pytest.mark.parametrize("last", [0.3, 0.8])
+@pytest.mark.parametrize("asks", [0.0, 1 / 3])
+def test_a_network_that_is_shrunk_costs_as_much_as_one_that_is_searched(last, asks):
+    """Within half an epoch of the whole network, and of what is left, to which lengths are rounded."""
+    first, tuning = further.shrunk_epochs(45.0, last, asks)
+    rounds = [1 - (1 - last) * done / ROUNDS for done in range(ROUNDS)]
+    cost = first + sum(rounds) + last + tuning * last + asks * (ROUNDS + 1 + tuning)
+    assert abs(cost - 45) <= (1 + last + asks) / 2
+
+
+@pytest.mark.parametrize("last", [0.3, 0.8])
+def test_a_longer_search_costs_as_much(last):
+    epochs = further.longer_epochs(45.0, last, 0.05, 0.6)
+    cost = epochs * (0.05 + 0.6 * (1 + last) / 2 + 0.35 * last)
+    assert abs(cost - 45) <= 0.5
+
+
+def test_names_of_runs_say_nothing_of_what_came_later():
+    """A study that was begun goes on with its runs: their folders are called by these."""
+    config = base_of(Setting(scale="cpu", data="camvid", out=Path("o")))
+    named = replace(config, budget="30%", budget_by="random", **REMOVING)
+    assert folder_name(named) == "tiny-single-stage-seed0-5537153181"
+    assert folder_name(replace(named, budget_seed=1)) != folder_name(named) == folder_name(replace(named, out="x"))
+
+
+def test_scenes_are_seen_as_large_as_other_images():
+    base = base_of(Setting(scale="cpu", data="scenes", out=Path("o")))
+    assert base.zoom == pytest.approx(math.sqrt(base.scale_min * base.scale_max), abs=0.005)
+    height, width = draw_scene(0, 0, 192, 256)[1].shape
+    assert round(height * base.scale_min) >= base.crop_size[0]
+    assert round(width * base.scale_min) >= base.crop_size[1]
+    chosen = base_of(Setting(scale="cpu", data="scenes", out=Path("o"), overrides=(("zoom", 1.0),)))
+    assert chosen.zoom == 1

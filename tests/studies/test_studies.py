@@ -67,7 +67,14 @@ class HerePool(Pool):
         fit(config, QUIET)
 
 
-ALIKE = {"seed": 0, "entropy_alpha": 0.0, "entropy_beta": 0.0, "entropy_schedule": "constant", "arch_lr": 0.01}
+ALIKE = {
+    "seed": 0,
+    "entropy_alpha": 0.0,
+    "entropy_beta": 0.0,
+    "entropy_schedule": "constant",
+    "arch_lr": 0.01,
+    "budget_seed": None,
+}
 """What changes a run's numbers, and nothing about which files and records it has."""
 
 

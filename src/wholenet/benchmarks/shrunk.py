@@ -21,7 +21,7 @@ from wholenet.data.sample import Classes
 from wholenet.deploy.export import export
 from wholenet.deploy.onnx_model import OnnxModel
 from wholenet.deploy.segmenter import TrainedModel
-from wholenet.search.removal import goal_of
+from wholenet.search.goals import goal_of
 from wholenet.spaces.catalog import shrink, subnets
 from wholenet.spaces.supernet import Supernet
 

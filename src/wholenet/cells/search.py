@@ -291,9 +291,7 @@ def _ends_of_spectrum(
 
 def _draw(run: CellFolder, state: TrainState, stop: int | None) -> None:
     draw_search(run.path / "search.png", state.records, stop)
-    if "subnet" in state.records[-1]:
-        known = subnets(state.model.spec)
-        draw_left(run.path / "left.png", [known.from_dict(record["subnet"]).table for record in state.records])
+    draw_left(run.path / "left.png", state.model.spec, state.records)
 
 
 def _save(run: CellFolder, config: CellConfig, scorer: Scorer, scored: Scored, finished: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+from wholenet.commands.fit import left_in_words
 from wholenet.commands.runs import (
     Files,
     Moved,
@@ -82,6 +83,8 @@ def fit_own_task(
 
 def tell(compared: Compared, score: Score) -> None:
     """Print what a run came to, and what to open."""
+    from wholenet.search.read_run import read_run  # imports torch
+
     learned = compared.learned
     found = {"validation": f"{score.say(learned.scores)}   {learned.run}"}
     if compared.uniform is not None:
@@ -90,10 +93,13 @@ def tell(compared: Compared, score: Score) -> None:
         found |= {name: score.say(value) for name, value in learned.floors.items()}
     elif learned.constant is not None:
         found["best constant"] = score.say(learned.constant)
+    own = read_run(learned.run).results[0]
+    if "whole_macs" in own:
+        found["multiply-adds"] = left_in_words(own).lstrip()
     width = max(15, *map(len, found))
     print()
     for name, value in found.items():
         print(f"{name:{width}}  {value}")
-    for picture in ("architecture", "curves", "entropy", "surprise", "disparity"):
+    for picture in ("architecture", "left", "curves", "entropy", "surprise", "disparity"):
         if (path := learned.run / f"{picture}.png").exists():
             print(f"open {path}")

@@ -110,6 +110,17 @@ def task_of_model(path: str | Path) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def spec_of_model(path: str | Path) -> Spec:
+    """What makes the network of a model folder, or of the model of a run folder; nothing is built.
+
+    Raises:
+        ValueError: if there is no model, or its config does not do.
+    """
+    folder, config = _model_config(path)
+    where = str(folder / "config.json")
+    return _read(renewed(config, where) if is_old(config) else config, where).spec
+
+
 def _model_config(path: str | Path) -> tuple[Path, dict[str, Any]]:
     """The model folder that ``path`` is or holds, and what its config says."""
     folder = place_of(path)

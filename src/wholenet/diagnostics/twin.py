@@ -25,9 +25,9 @@ def uniform_twin(model: Supernet[Any]) -> Supernet[Any] | None:
     """A copy of ``model`` at uniform architecture weights that computes what ``model`` does, in either mode.
 
     Returns:
-        None where there is none known: other networks than the grid's, transitions that several edges share, links that
-        are drawn anew in every pass, gates over whole bottlenecks (their residual path is
-        scaled too), operations that declare no kernel.
+        None where there is none known: other networks than the grid's, whose skips have no weights of their own;
+        transitions that several edges share, links that are drawn anew in every pass, gates over whole bottlenecks
+        (their residual path is scaled too), operations that declare no kernel.
     """
     if not isinstance(model.net, Grid) or model.discrete or model.net.tied or model.net.sampled is not None:
         return None

@@ -24,6 +24,8 @@ from wholenet.jobs.task import Data
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.schedule import Schedule
+from wholenet.spaces.catalog import left_of, subnets
+from wholenet.spaces.space import Spec
 from wholenet.spaces.supernet import Supernet, with_weights
 from wholenet.tasks.losses import loss_in_words
 from wholenet.tasks.score import Score
@@ -41,7 +43,7 @@ class Brief:
     parameters: int
     score: Score
     supernet: float
-    """Of the whole supernet."""
+    """Of the whole supernet, or of what its budget left."""
     constant: float | None
     """Of always answering the same that scores best so; None where it is not known."""
     strongest: float
@@ -54,6 +56,8 @@ class Brief:
     """Normalised, of each architecture parameter: 1 is uniform, 0 one-hot."""
     movement: Mapping[str, Movement]
     curvature: Curvature | None
+    left: float | None = None
+    """Of a run that met a budget: multiply-adds of what it left, as a share of the whole supernet's."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -61,8 +65,9 @@ class Brief:
 
     def lines(self) -> list[str]:
         """For people to read."""
+        asked = "whole supernet" if self.left is None else f"what is left, {self.left:.0%}"
         found = [
-            f"whole supernet          {self.score.say(self.supernet)}",
+            f"{asked:22}  {self.score.say(self.supernet)}",
             f"strongest options only  {self.score.say(self.strongest)}, before any retraining",
             f"all options equal       {self.score.say(self.uniform)}",
         ]
@@ -141,6 +146,7 @@ def diagnose_any(
         entropy={name: normalized_entropy(w, masks[name]).item() for name, w in shares.items()},
         movement={name: movement(w, masks[name]) for name, w in shares.items()},
         curvature=ends,
+        left=_left(network.spec, held.size()),
         **scores,
     )
 
@@ -160,6 +166,14 @@ def _last(run: RunFolder, score: str) -> float | None:
 def strongest(weights: Tensor, mask: Tensor) -> Tensor:
     """The strongest option of each group alone, [G..., O]; nothing of a group that is gone."""
     return one_hot(weights.argmax(-1), mask | ~mask.any(-1, keepdim=True)) * mask
+
+
+def _left(spec: Spec, size: tuple[int, int] | None) -> float | None:
+    """The share of the whole's multiply-adds that a network takes on inputs of ``size``; None of a whole one."""
+    if spec.subnet is None or size is None:
+        return None
+    known = subnets(spec)
+    return known.macs(left_of(spec), *size) / known.macs(known.whole(), *size)
 
 
 def _some(data: Data, images: int | None) -> Data:

@@ -17,9 +17,9 @@ from wholenet.planning.length import Cost, Length, count
 from wholenet.planning.timing import MORE_TIME, Measured, measure
 from wholenet.search.budget_way import settled_budget, with_its_layers
 from wholenet.search.config import GRID_SETTINGS, FitConfig
+from wholenet.search.goals import Goal, goals_for
 from wholenet.search.memory import TooLarge, ran_out_of_memory, reason_of
 from wholenet.search.phases import single_stage
-from wholenet.search.removal import Goal, goals_for
 from wholenet.search.run_folder import spec_of
 from wholenet.spaces.catalog import create_from
 from wholenet.spaces.count import COARSEST, macs_as_run

@@ -14,7 +14,7 @@ from wholenet.planning.length import Cost, Length, count
 from wholenet.planning.timing import Measured, free_bytes
 from wholenet.report.progress import duration
 from wholenet.search.config import FitConfig
-from wholenet.search.removal import goal_for
+from wholenet.search.goals import goal_for
 from wholenet.search.run_folder import spec_of
 
 Facts = tuple[tuple[str, str], ...]

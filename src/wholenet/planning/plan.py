@@ -32,6 +32,7 @@ from wholenet.report.progress import plain
 from wholenet.search.budgets import parse_budgets, several
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.folder import Folder
+from wholenet.search.goals import check_before_data
 from wholenet.search.phases import check_removing
 from wholenet.search.protocols import plan_phases
 from wholenet.search.run_folder import check_space
@@ -113,7 +114,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
         )
     if base.removes:
         check_removing(plan_phases(base))
-    check_space(base)
+    check_before_data(base, *check_space(base))
     beginning = find_beginning(base, plain(console))
     data = MaskData(prepare(base if "batch" in given else replace(base, batch=2), console))
     checked = (1 + len(budgets)) * (time.perf_counter() - started)

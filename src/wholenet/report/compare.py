@@ -10,8 +10,10 @@ from wholenet.report.html import paragraph, picture_file, section, table, write_
 from wholenet.report.in_words import in_words
 from wholenet.report.progress import duration
 from wholenet.report.run_page import percent
+from wholenet.search.option_budget import OPTION_SCORING
 from wholenet.search.read_run import SCORES, Row, RunTables, read_run
 from wholenet.spaces.grid_costs import macs_in_words
+from wholenet.tasks.score import Score
 
 NEVER_COMPARED = ("out", "settings")
 """Where a run lies differs always; "settings" is told apart into the settings of its space."""
@@ -122,21 +124,34 @@ def comparison_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def bought(runs: Sequence[RunTables]) -> list[str]:
-    """What each budget among the runs on images with masks cost: its score beside that of the whole network, where one
-    of the runs has that; and that a seed says little."""
-    wholes = [run for run in runs if "macs" not in run.results[0] and run.results[0].get("miou") is not None]
-    smaller = [run for run in runs if "whole_macs" in run.results[0] and run.results[0].get("miou") is not None]
+    """What each budget among the runs, which are of one task, cost: its score beside that of the whole network, where
+    one of the runs has that; and that a seed says little."""
+    score = runs[0].score
+    if score is None:
+        return []
+    scored = [run for run in runs if run.results[0].get(score.name) is not None]
+    wholes = [run for run in scored if "macs" not in run.results[0]]
+    smaller = [run for run in scored if "whole_macs" in run.results[0]]
     if len(wholes) != 1 or not smaller:
         return []
-    whole = wholes[0].results[0]["miou"]
-    said = [f"{wholes[0].path}, the whole network: {percent(whole)} % mIoU."]
+    whole = wholes[0].results[0][score.name]
+    said = [f"{wholes[0].path}, the whole network: {score.say(whole)}."]
     for run in smaller:
         own = run.results[0]
-        gain = 100 * (own["miou"] - whole)
-        beside = "as much as it" if abs(gain) < 0.05 else f"{abs(gain):.1f} points {'more' if gain > 0 else 'less'}"
-        share = f"{own['macs'] / own['whole_macs']:.0%} of its multiply-adds (--budget-by {run.config['budget_by']})"
-        said.append(f"{run.path}, {share}: {percent(own['miou'])} % mIoU, {beside}.")
-    return [*said, "A run each: another seed may turn a difference of a point or two round."]
+        by = run.config["budget_by"] or OPTION_SCORING
+        share = f"{own['macs'] / own['whole_macs']:.0%} of its multiply-adds (--budget-by {by})"
+        said.append(f"{run.path}, {share}: {score.say(own[score.name])}, {_beside(own[score.name], whole, score)}.")
+    apart = "a point or two" if score.percent else "a few per cent"
+    return [*said, f"A run each: another seed may turn a difference of {apart} round."]
+
+
+def _beside(own: float, whole: float, score: Score) -> str:
+    """A score beside that of the whole network."""
+    gain = 100 * (own - whole) if score.percent else own - whole
+    told = f"{abs(gain):.1f}" if score.percent else f"{abs(gain):.2g}"
+    if float(told) == 0:
+        return "as much as it"
+    return f"{told}{' points' * score.percent} {'more' if gain > 0 else 'less'}"
 
 
 def write_comparison(rows: Sequence[Row], runs: Sequence[RunTables], out: Path) -> None:

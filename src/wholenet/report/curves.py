@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from matplotlib.axes import Axes
 
-from wholenet.report.panels import Phase, curve, from_zero, legend, panels, percent
+from wholenet.report.panels import Phase, changes_size, cost_panel, curve, from_zero, legend, panels, percent
 from wholenet.report.style import BLUE, GREEN, INK, ORANGE, VERMILION, saved_figure
 from wholenet.search.records import Record
 from wholenet.tasks.score import MIOU, Score
@@ -25,21 +25,22 @@ def draw_curves(
     score: Score = MIOU,
     floors: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
-    """Draw training losses, the validation score and learning rate over the epochs; and the dominant eigenvalue, where
-    it was looked at.
+    """Draw training losses, the validation score and learning rate over the epochs; what the network costs, where it
+    gets smaller; and the dominant eigenvalue, where it was looked at.
 
     Args:
         path: the picture; its suffix says the format.
         records: the finished epochs, with "epoch" (from 0), "loss", "lr", and, where known, "arch_loss", the score and
-            "eigenvalue".
+            "eigenvalue" and "macs".
         phases: (name, first epoch, end epoch) of all that is planned, half-open.
         score: what is drawn of the records as the score.
         floors: scores of simple answers, each a line across, by what they are.
     """
     looked = any(record.get("eigenvalue") is not None for record in records)
-    heights = (3, 2.4, 1.6, 2.0) if looked else (3, 2.4, 1.6)
-    with saved_figure(path, 8.2, 9.2 if looked else 7.4) as figure:
-        loss, scored, lr, *eigenvalue = panels(figure, records, phases, heights=heights)
+    smaller = changes_size(records)
+    heights = (3, 2.4, 1.6, *[1.6] * smaller, *[2.0] * looked)
+    with saved_figure(path, 8.2, 7.4 + 1.5 * smaller + 1.8 * looked) as figure:
+        loss, scored, lr, *more = panels(figure, records, phases, heights=heights)
         curve(loss, records, lambda r: r.get("loss"), "weights", BLUE)
         curve(loss, records, lambda r: r.get("arch_loss"), "architecture", ORANGE)
         legend(loss)
@@ -64,9 +65,11 @@ def draw_curves(
         lr.set_title("Learning rate")
         from_zero(lr, rates)
 
-        for axes in eigenvalue:
-            curve(axes, records, lambda r: r.get("eigenvalue"), "eigenvalue", INK)
-            axes.set_title("Dominant eigenvalue, of the search")
+        if smaller:
+            cost_panel(more[0], records)
+        if looked:
+            curve(more[-1], records, lambda r: r.get("eigenvalue"), "eigenvalue", INK)
+            more[-1].set_title("Dominant eigenvalue, of the search")
 
 
 def draw_entropy(path: str | Path, records: Sequence[Record], phases: Sequence[Phase]) -> None:

@@ -9,7 +9,11 @@ from pathlib import Path
 from matplotlib.ticker import MaxNLocator
 
 from wholenet.report.style import saved_figure
+from wholenet.search.records import Record
+from wholenet.spaces.catalog import subnets
 from wholenet.spaces.cell_tables import Table
+from wholenet.spaces.space import Spec
+from wholenet.spaces.table_subnets import TableSubnets
 
 
 def edges_with(table: Table, name: str) -> int:
@@ -28,13 +32,18 @@ def draw_stages(path: str | Path, tables: Sequence[Table]) -> None:
     _draw(path, places, tables, "Operations that are left, stage by stage", [*(f"stage {n}" for n in places[1:])])
 
 
-def draw_left(path: str | Path, tables: Sequence[Table]) -> None:
-    """Draw such lines over the epochs of a run with a budget.
+def draw_left(path: str | Path, spec: Spec, records: Sequence[Record]) -> None:
+    """Draw such lines over the epochs of a run with a budget; nothing of a run without, or on a space whose subnets are
+    no tables.
 
     Args:
         path: likewise.
-        tables: what each epoch was trained with, from the first one on.
+        spec: of the run's network.
+        records: of its epochs, each of which says what it was trained with, from the first one on.
     """
+    if not records or "subnet" not in records[-1] or not isinstance(known := subnets(spec), TableSubnets):
+        return
+    tables = [known.from_dict(record["subnet"]).table for record in records]
     _draw(path, range(1, len(tables) + 1), tables, "Operations that are left, epoch by epoch", None)
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from wholenet.report.style import MUTED
+from wholenet.report.style import INK, MUTED
 from wholenet.search.records import Record
 
 Phase = tuple[str, int, int]
@@ -91,6 +91,18 @@ def curve(
         label = f"{label}  {last.format(numbers[-1])}"
     axes.plot(epochs, numbers, color=color, label=label, marker=marker, markersize=3.5)
     return list(numbers)
+
+
+def changes_size(records: Sequence[Record]) -> bool:
+    """Whether the network of the records got smaller."""
+    return len({record["macs"] for record in records if "macs" in record}) > 1
+
+
+def cost_panel(axes: Axes, records: Sequence[Record]) -> None:
+    """What the network of each epoch costs, of a run with a budget."""
+    values = curve(axes, records, lambda r: r["macs"] / 1e6 if "macs" in r else None, "multiply-adds", INK)
+    axes.set_title("Multiply-adds for one image, millions")
+    from_zero(axes, values)
 
 
 def _is_number(value: object) -> bool:

@@ -13,6 +13,7 @@ from wholenet.data.pixels import PHOTO, Pixels
 from wholenet.data.sample import Classes, SegmentationData
 from wholenet.data.splits import evenly_spaced
 from wholenet.report.curves import draw_curves, draw_entropy
+from wholenet.report.operations_left import draw_left
 from wholenet.report.pictures import PICTURES
 from wholenet.report.predictions import draw_predictions
 from wholenet.search.phases import Phase
@@ -35,13 +36,14 @@ def draw_run(
     score: Score,
     floors: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
-    """Draw curves, entropy if there is any, and, where its space has a picture, the architecture anew, over what was
-    drawn before; ``model`` is the network after so many epochs as ``epoch`` says, ``floors`` are scores of simple
-    answers."""
+    """Draw curves, entropy if there is any, what a budget left of cells, and, where its space has a picture, the
+    architecture anew, over what was drawn before; ``model`` is the network after so many epochs as ``epoch`` says,
+    ``floors`` are scores of simple answers."""
     spans = [(phase.name, phase.first, phase.end) for phase in phases]
     draw_curves(run.path / "curves.png", records, spans, score, floors)
     if not records or any(record.get("entropy") for record in records):  # a discrete network has nothing to decide
         draw_entropy(run.path / "entropy.png", records, spans)
+    draw_left(run.path / "left.png", model.spec, records)
     if run.config.space in PICTURES:
         title = f"{run.path.name} after epoch {epoch} of {phases[-1].end}"
         PICTURES[run.config.space].draw(run.path / "architecture.png", model, title)

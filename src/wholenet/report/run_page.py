@@ -23,9 +23,11 @@ from wholenet.report.html import bullets, paragraph, picture, picture_file, sect
 from wholenet.report.in_words import in_words
 from wholenet.report.next_steps import next_steps
 from wholenet.report.progress import duration
+from wholenet.report.removed import removed_table
 from wholenet.search.read_run import Row, RunTables, read_run
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.watch import WARNINGS
+from wholenet.spaces.grid_costs import macs_in_words
 from wholenet.tasks.boundary import TOLERANCE
 from wholenet.tasks.evaluation import Evaluation, ImageScore, mean, measure_masks
 
@@ -59,6 +61,8 @@ PERCENT = {
     "test_error": "test error, %",
 }
 """Scores that are shares, as the page has them."""
+COSTS = {"macs": "multiply-adds", "whole_macs": "of the whole network"}
+"""Multiply-adds, likewise."""
 HOW_IT_WENT = ("curves", "entropy", "search")
 ARCHITECTURE = ("architecture", "cells", "stages", "left", "pairs")
 ANSWERS = ("predictions", "surprise", "disparity")
@@ -145,6 +149,7 @@ def _body(run: RunTables, scored: str) -> str:
             chosen,
             section("How it went", *(pictures[name] for name in HOW_IT_WENT)),
             section("Architecture", *(pictures[name] for name in ARCHITECTURE), named),
+            section("What went, and when", removed_table(run)),
             section("Runs in the folder", _results(run)),
             section("Warnings", bullets(_warnings(run))),
             section("How it was planned", *_planned(run.path / "plan.yaml")),
@@ -175,6 +180,8 @@ def _numbers(run: RunTables) -> str:
     ]
     label = "" if run.score is None else run.score.label
     told += [(f"{label} of {name}", f"{value:.4g}") for name, value in run.floors.items()]
+    if own.get("whole_macs"):
+        told += [(f"of {macs_in_words(own['whole_macs'])}", f"{own['macs'] / own['whole_macs']:.0%}")]
     told += [("epochs", f"{own['epochs']} of {own['planned']}"), ("training", duration(own["seconds"]))]
     return f'<div class="numbers">{"".join(f"<div><b>{text(n)}</b>{text(words)}</div>" for words, n in told)}</div>\n'
 
@@ -189,13 +196,15 @@ def _results(run: RunTables) -> str:
     scores = [name for name in run.results[0] if name not in common]
 
     def cell(name: str, value: Any) -> str:
+        if value is not None and name in COSTS:
+            return macs_in_words(value)
         return percent(value) if name in PERCENT else "-" if value is None else f"{value:.4g}"
 
     def row(found: Row) -> list[str]:
         epochs = f"{found['epochs']} of {found['planned']}"
         return [found["part"], epochs, duration(found["seconds"]), *(cell(n, found.get(n)) for n in scores)]
 
-    head = [PERCENT.get(name, name) for name in scores]
+    head = [{**PERCENT, **COSTS}.get(name, name) for name in scores]
     return table(("run", "epochs", "training", *head), [row(one) for one in run.results])
 
 

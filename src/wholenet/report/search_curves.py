@@ -13,7 +13,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
 
-from wholenet.report.panels import Phase, curve, from_zero, legend, panels, percent
+from wholenet.report.panels import Phase, changes_size, cost_panel, curve, from_zero, legend, panels, percent
 from wholenet.report.style import BLUE, GREEN, INK, ORANGE, VERMILION, saved_figure
 from wholenet.search.records import Record
 
@@ -29,19 +29,21 @@ are seen where they agree."""
 
 
 def draw_search(path: str | Path, records: Sequence[Record], stop_epoch: int | None = None) -> None:
-    """Draw losses, dominant eigenvalue, one-shot validation error, skip connections and entropy over the epochs.
+    """Draw losses, dominant eigenvalue, one-shot validation error, skip connections and entropy over the epochs; and
+    what the network costs, where it gets smaller.
 
     Args:
         path: the picture; its suffix says the format.
         records: the finished epochs, with "epoch" (from 0), "phase", "loss", and, where known, "arch_loss",
             "eigenvalue", "error" (in [0, 1]), and by type of cell, {"normal": ..., "reduce": ...} or
             {"cell": ...}, "skips" (of the edges of the cell that the search would be cut to) and "entropy"
-            (normalised).
+            (normalised); of a run with a budget "macs".
         stop_epoch: the epoch, from 0, whose architecture the stopping rule takes.
     """
-    with saved_figure(path, 8.2, 10.4) as figure:
-        rows = panels(figure, records, _phases(records), heights=(2.4, 2.4, 2, 2, 2))
-        loss, eigenvalue, error, skips, entropy = rows
+    smaller = changes_size(records)
+    with saved_figure(path, 8.2, 10.4 + 1.8 * smaller) as figure:
+        rows = panels(figure, records, _phases(records), heights=(2.4, 2.4, 2, 2, 2, *[1.8] * smaller))
+        loss, eigenvalue, error, skips, entropy, *cost = rows
 
         curve(loss, records, lambda r: r.get("loss"), "weights", BLUE)
         curve(loss, records, lambda r: r.get("arch_loss"), "architecture", ORANGE)
@@ -69,6 +71,9 @@ def draw_search(path: str | Path, records: Sequence[Record], stop_epoch: int | N
         _by_cell(entropy, records, "entropy", last="{:.3f}")
         entropy.set_title("Entropy: 1 = uniform, 0 = one-hot")
         entropy.set_ylim(0, 1.08)
+
+        for axes in cost:
+            cost_panel(axes, records)
 
 
 def _phases(records: Sequence[Record]) -> list[Phase]:

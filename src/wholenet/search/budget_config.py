@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Self
 
-from wholenet.checked import BelowOne, Count, Share, Strength, checked
+from wholenet.checked import BelowOne, Count, Seed, Share, Strength, checked
 from wholenet.files import shown
 from wholenet.search.begin_config import BeginConfig
 from wholenet.search.protocols import PROTOCOLS
@@ -18,7 +18,7 @@ Scoring = Literal["narrower", "shallower", "saliency", "saliency-by-kind", "magn
 """How a budget is met: by a narrower or a shallower network from the start, or by what goes first
 (:mod:`wholenet.search.scores`)."""
 BUDGET = ("budget", "budget_by", "budget_units", "budget_over", "budget_floor", "budget_pressure", "budget_at")
-BUDGET += ("device_table", "budget_rounds", "distill")
+BUDGET += ("budget_seed", "device_table", "budget_rounds", "distill")
 """The fields that it adds."""
 ROUNDS = 4
 """Of scoring and removing units of a trained network, by default."""
@@ -104,6 +104,19 @@ def check_with_budget(config: Any, fields: Mapping[str, tuple[Any, str]]) -> Non
             raise ValueError(f"{name}={found!r} and budget={config.budget!r}: {why}; leave one of them out")
 
 
+def check_budget_seed(config: Any) -> None:
+    """Make sure that where a seed is given to the chance that takes units, chance does.
+
+    Raises:
+        ValueError: if something else does.
+    """
+    if config.budget_seed is not None and config.budget_by != "random":
+        found = f"this is budget_by={config.budget_by!r}" if config.budget_by else "budget_by is left out"
+        raise ValueError(
+            f"budget_seed={config.budget_seed} is of budget_by='random', and {found}; give that, or leave the seed out"
+        )
+
+
 @checked
 class BudgetConfig(BeginConfig):
     """What the network may cost when training ends, if not all of it is kept; all ours."""
@@ -131,6 +144,9 @@ class BudgetConfig(BeginConfig):
     budget_pressure: Strength = PRESSURE
     """Of budget_by=pressed: strength, in the last epoch in which units go, of the penalty on what multiplies their
     outputs, in proportion to what each costs; it grows from the first of those epochs in equal steps."""
+    budget_seed: Seed | None = None
+    """Of budget_by=random: the seed of what chance takes; default: `seed`. So runs of one seed differ in nothing but
+    that."""
     budget_at: str | None = None
     """HEIGHTxWIDTH of the image that a budget is of; default: the crop, and of a budget in ms the largest image that is
     held out, which is predicted whole."""
@@ -218,6 +234,7 @@ class BudgetConfig(BeginConfig):
                 f"budget_pressure={self.budget_pressure:g} is of budget_by='pressed', and this is "
                 f"budget_by={self.scoring!r}; give one, or leave the other out"
             )
+        check_budget_seed(self)
         if self.shrinks and self.budget_by == "pressed":
             raise ValueError(
                 "budget_by='pressed' presses weights towards 0 as they learn, and protocol='shrink' removes units "

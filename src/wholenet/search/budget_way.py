@@ -8,9 +8,9 @@ from typing import Any
 
 from wholenet.search.budget_config import GRADUALLY, WITH_REMOVAL, Scoring, parse_budget
 from wholenet.search.config import FitConfig
+from wholenet.search.goals import Goal, begun_with, goal_for, goal_of, least_cost
 from wholenet.search.phases import check_removing
 from wholenet.search.protocols import plan_phases
-from wholenet.search.removal import Goal, begun_with, goal_for, goal_of, least_cost
 from wholenet.search.shallower import config_with_layers, layers_within
 from wholenet.spaces.catalog import left_of, subnets
 from wholenet.spaces.device_table import DeviceTable

@@ -33,7 +33,7 @@ from wholenet.search.methods import METHODS, method_called
 from wholenet.search.option_budget import OPTION_BUDGET, OptionBudget
 from wholenet.search.parts import EARLY_STOPPING, GRADIENTS, SELECTIONS
 from wholenet.search.phases import Phase, in_words
-from wholenet.search.protocols import PROTOCOLS, SEARCH, check_control, phases_by
+from wholenet.search.protocols import PROTOCOLS, SEARCH, check_control, phases_by, refuse_shrinking
 from wholenet.search.pruning_config import check_pruning
 from wholenet.search.search_config import SearchConfig, with_interval
 from wholenet.search.stages import check_stages, following_fields
@@ -214,12 +214,9 @@ class CellConfig(SearchConfig, ClassifierConfig, OptionBudget):
         _ = self.following  # what is wrong with it is said before the first one begins
 
     def _check_protocol(self) -> None:
-        known = None if self.protocol == SEARCH else PROTOCOLS.called(self.protocol, also=(SEARCH,))
-        if known is not None and known.shrinks:
-            raise ValueError(
-                f"protocol={self.protocol!r} takes units away from a network that was trained on images with masks, "
-                f"not on labelled ones; give one of {SEARCH}, single-stage (which takes a budget), two-stage"
-            )
+        if self.protocol != SEARCH:
+            PROTOCOLS.called(self.protocol, also=(SEARCH,))
+            refuse_shrinking(self.protocol, (SEARCH, "single-stage (which takes a budget)", "two-stage"))
         if not self.control:
             return
         if not self.keeps_supernet:

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from wholenet.checked import Share, checked
+from wholenet.checked import Seed, Share, checked
 from wholenet.files import shown
-from wholenet.search.budget_config import WITH_REMOVAL, check_with_budget, parse_budget
+from wholenet.search.budget_config import WITH_REMOVAL, check_budget_seed, check_with_budget, parse_budget
 from wholenet.search.phases import Phase, check_removing
 from wholenet.search.search_config import RunConfig
 
 OptionScoring = Literal["saliency", "weights", "random"]
 """What says which options go first (:mod:`wholenet.search.scores`): those of one kind are all there are."""
-OPTION_BUDGET = ("budget", "budget_by", "budget_over")
+OPTION_SCORING: OptionScoring = "saliency"
+"""By default."""
+OPTION_BUDGET = ("budget", "budget_by", "budget_over", "budget_seed")
 """The fields that it adds."""
 
 WITH_OPTIONS: Mapping[str, tuple[Any, str]] = {
@@ -43,10 +45,14 @@ class OptionBudget(RunConfig):
     """Share of the search's epochs over which they go, from its first: 1 is gradually, 0 at once after that one.
     Default: 1."""
 
+    budget_seed: Seed | None = None
+    """Of budget_by=random: the seed of what chance takes; default: `seed`. So runs of one seed differ in nothing but
+    that."""
+
     @property
     def option_scoring(self) -> OptionScoring:
         """What says which options go first."""
-        return self.budget_by or "saliency"
+        return self.budget_by or OPTION_SCORING
 
     def check_option_budget(self, phases: Sequence[Phase], more: Mapping[str, tuple[Any, str]]) -> None:
         """Make sure that a budget goes together with the rest of the run.
@@ -70,6 +76,7 @@ class OptionBudget(RunConfig):
                 f"budget={shown(self.budget)} is a time, and operations of cells are not timed; give a share, like 40%"
                 ", or multiply-adds, like 300MMACs"
             )
+        check_budget_seed(self)
         check_with_budget(self, {**WITH_OPTIONS, **more})
         check_removing(phases)
 

@@ -51,6 +51,7 @@ GROUPS = {
         "budget_over",
         "budget_floor",
         "budget_pressure",
+        "budget_seed",
         "budget_at",
         "device_table",
         "budget_rounds",

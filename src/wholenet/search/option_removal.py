@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from wholenet.search.goals import Goal, goal_of
 from wholenet.search.option_budget import OptionBudget
 from wholenet.search.phases import Phase, removing
-from wholenet.search.removal import Goal, Removal, goal_of
+from wholenet.search.removal import Removal
 from wholenet.search.state import TrainState
 from wholenet.spaces.space import Spec
 
@@ -50,6 +51,6 @@ def option_removal(
         by=config.option_scoring,
         over=1.0 if config.budget_over is None else config.budget_over,
         floor=0.0,
-        seed=config.seed,
+        seed=config.seed if config.budget_seed is None else config.budget_seed,
         say=say,
     )

@@ -91,6 +91,23 @@ def phases_by(name: str, config: Any) -> tuple[Phase, ...]:
     return phases
 
 
+def refuse_shrinking(protocol: str, others: Sequence[str]) -> None:
+    """Make sure that a run which trains no network for masks does not make one smaller.
+
+    Args:
+        protocol: its name.
+        others: what such a run may have, as a message lists them.
+
+    Raises:
+        ValueError: if it is one that shrinks, or unknown.
+    """
+    if PROTOCOLS.called(protocol).shrinks:
+        raise ValueError(
+            f"protocol={protocol!r} takes units away from a network that was trained on images with masks, and this "
+            f"run is of none; give one of {', '.join(others)}"
+        )
+
+
 def check_control(phases: Sequence[Phase]) -> None:
     """Make sure that there are epochs to measure a control's length by: those that leave the architecture alone.
 

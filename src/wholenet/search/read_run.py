@@ -119,10 +119,11 @@ def _result(part: str, folder: RunFolder | CellFolder) -> Row:
     config = folder.config
     retrains = config.genotype is None and PROTOCOLS[config.protocol].retrains
     row |= {"planned": config.retrain_epochs if retrains else config.epochs, "seconds": seconds}
-    if not isinstance(config, FitConfig):
-        return row | {name: _last(records, name) for name in _own_numbers(records)}
-    best = best_record(records, MIOU) if config.keep == "best" else None
+    score = MIOU if isinstance(config, FitConfig) else SCORES.get(getattr(config, "task", ""))
+    best = best_record(records, score) if config.keep == "best" and score is not None else None
     kept = records if best is None else [best]  # what its model/ scores
+    if not isinstance(config, FitConfig):
+        return row | {name: _last(kept, name) for name in _own_numbers(records)}
     return row | {
         "miou": _last(kept, "miou"),
         "pixel_accuracy": _last(kept, "pixel_accuracy"),

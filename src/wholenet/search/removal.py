@@ -11,161 +11,29 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import torch
 
-from wholenet.files import shown
-from wholenet.search.budget_config import parse_budget
 from wholenet.search.config import FitConfig
+from wholenet.search.goals import Goal, begun_with, goal_for, least_cost
 from wholenet.search.phases import Phase
 from wholenet.search.scores import SCORES, Seen, press
-from wholenet.search.shallower import layers_within, with_all_layers, with_layers
 from wholenet.search.shrinking import shrink_training
 from wholenet.search.state import TrainState
-from wholenet.spaces.catalog import grid_subnets, left_of, subnets
+from wholenet.spaces.catalog import left_of, subnets
 from wholenet.spaces.device_table import DeviceTable
 from wholenet.spaces.space import Spec
-from wholenet.spaces.subnets import Cost, Subnets, Unit
+from wholenet.spaces.subnets import Unit
 
 NEAR = 0.98
 """Of the goal: what would leave less is removed only if nothing else can go. Not of the way there, or what saves much,
 as a stem does, could never go, and all else would."""
+FAR = 0.9
+"""Of the goal: what leaves less, since a large unit had to go, gets back what need not have gone before it."""
 AT_ONCE = 16
 """Part of the units that can go, of which each goes before all are ranked again: one in so many."""
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a network may cost."""
-
-    whole: int
-    """What all of it costs."""
-    most: int
-    """What is left in the end costs that at most."""
-    cost: Cost
-    """How it is counted, and for which size of image."""
-    start: int | None = None
-    """Cost of what the run starts with, where that is not all of it."""
-
-    def after(self, done: int, epochs: int) -> int:
-        """What may be left after ``done`` of the ``epochs`` in which units are removed."""
-        start = self.whole if self.start is None else self.start
-        return start - (start - self.most) * done // epochs
-
-
-def least_cost(known: Subnets[Any], left: Any, cost: Cost, kinds: tuple[str, ...] | None) -> int:
-    """Of what removing units of these kinds can leave; None: of all."""
-    return known.least(left, cost) if kinds is None else known.least(left, cost, kinds)
-
-
-def goal_of(
-    spec: Spec,
-    budget: str,
-    size: tuple[int, int],
-    kinds: tuple[str, ...] | None = None,
-    table: DeviceTable | None = None,
-) -> Goal:
-    """What ``budget`` means for the supernet of ``spec`` and images of ``size`` = (H, W), if these ``kinds`` may go.
-
-    Args:
-        spec: of a supernet.
-        budget: a share of it, multiply-adds or milliseconds.
-        size: of the image.
-        kinds: of units that may go; None: all.
-        table: of a budget in milliseconds: times of the units for images of that size.
-
-    Raises:
-        ValueError: if no part of the network costs as little, it costs no more already, nothing can be removed, or the
-            table lacks a unit; for a kind of unit that there is not.
-    """
-    known, left, amount = subnets(spec), left_of(spec), parse_budget(budget)
-    there = {unit.kind: None for unit in known.units(known.whole())}
-    if strange := [kind for kind in kinds or () if kind not in there]:
-        raise ValueError(f"budget_units: {shown(strange[0])} is no kind of unit here; known: {', '.join(there)}")
-    if amount.ms is None:
-        cost = known.multiply_adds(*size)
-    elif table is None:
-        raise ValueError(f"budget={budget!r} is a time, and there is no table of times; give one")
-    else:
-        cost = grid_subnets(spec).times(table)
-    whole, least = known.cost(known.whole(), cost), least_cost(known, left, cost, kinds)
-    start = None if spec.subnet is None else known.cost(left, cost)
-    asked = int((amount.share or 0) * whole) if amount.share else amount.macs or round((amount.ms or 0) * 1e6)
-    at = f"for an image of {size[0]}x{size[1]}"
-    if asked < least:
-        raise ValueError(
-            f"budget={budget!r} is {cost.in_words(asked)} {at}; what cannot be removed costs "
-            f"{cost.in_words(least)}, {least / whole:.1%} of the whole network: give at least that, or a smaller size"
-        )
-    if asked >= whole:
-        raise ValueError(
-            f"budget={budget!r} is no less than the {cost.in_words(whole)} of the whole network {at}; leave it out, or "
-            "give a larger size with it"
-        )
-    if start is not None and asked >= start:
-        raise ValueError(
-            f"budget={budget!r} is {cost.in_words(asked)} {at}, and the network that is to shrink costs "
-            f"{cost.in_words(start)} already ({start / whole:.1%} of the whole one): give less"
-        )
-    return Goal(whole, asked, cost, start)
-
-
-def goal_for(spec: Spec, config: FitConfig, table: DeviceTable | None = None) -> Goal:
-    """:func:`goal_of` the budget of ``config``, in the way that it is to be met.
-
-    Raises:
-        ValueError: if it cannot be met.
-    """
-    assert config.budget is not None
-    if config.removes and SCORES[config.scoring or ""].factors and not subnets(spec).scaled:
-        raise ValueError(
-            f"budget_by={config.scoring!r} ranks units by what BatchNorms multiply them by, and those of the space "
-            f"{spec.space!r} are multiplied by their weights alone; give saliency-by-kind, saliency, weights or random"
-        )
-    spec = with_all_layers(spec) if config.scoring == "shallower" else spec
-    goal = goal_of(spec, config.budget, config.budget_size, config.budget_kinds, table)
-    if config.narrower:
-        begun_with(spec, config, goal)
-    return goal
-
-
-def begun_with(spec: Spec, config: FitConfig, goal: Goal) -> tuple[Spec, Any]:
-    """What a run begins and ends with that removes nothing: the spec of its grid, which may be shallower, and what is
-    left of it.
-
-    Raises:
-        ValueError: if nothing narrow enough is.
-    """
-    if config.scoring == "shallower":
-        spec = with_layers(spec, layers_within(spec, goal.cost, goal.most))
-    try:
-        return spec, subnets(spec).narrower(goal.cost, goal.most)
-    except ValueError as error:
-        raise ValueError(f"budget={config.budget!r}: {error}") from None
-
-
-def goals_for(spec: Spec, configs: Sequence[FitConfig], table: DeviceTable | None = None) -> list[Goal]:
-    """:func:`goal_for` each of ``configs``, which differ in their budgets alone, the smallest first.
-
-    Raises:
-        ValueError: if one cannot be met, or if two come to the same network.
-    """
-    goals = [goal_for(spec, config, table) for config in configs]
-    pairs = zip(configs, goals, strict=True)
-    found = [(config.budget, begun_with(spec, config, goal)) for config, goal in pairs if config.narrower]
-    for (budget, begun), (other, same) in pairwise(found):
-        if begun == same:
-            cost = goals[0].cost
-            told = cost.in_words(subnets(begun[0]).cost(begun[1], cost))
-            raise ValueError(
-                f"budgets {budget} and {other} come to the same network, which costs {told}: a grid gets narrower by "
-                "eighths, and shallower by layers; leave one of them out, or give a budget_by that removes units"
-            )
-    return goals
 
 
 def removal_for(
@@ -206,7 +74,7 @@ def removal_for(
         kinds=config.budget_kinds,
         over=(config.budget_over or 0.0) if over is None else over,
         floor=config.budget_floor or 0.0,
-        seed=config.seed,
+        seed=config.seed if config.budget_seed is None else config.budget_seed,
         say=say,
     )
 
@@ -255,6 +123,8 @@ class Removal:
         self.seed = seed
         self.say = say
         self.known = subnets(state.model.spec)
+        self._gone = list[Unit]()
+        """Units that went after this epoch, in this order."""
         self._read: tuple[Spec, Any, Sequence[Unit], Callable[[], Mapping[Unit, int]]] | None = None
         state.weight_optimizer.register_step_pre_hook(self._look)
         logits = state.model.arch.logits
@@ -295,8 +165,11 @@ class Removal:
         chance = random.Random(f"{self.seed} {self.state.epoch}")
         seen = Seen(self.state.model, self.known, before, units, saved(), self.state.gates, chance)
         ranks, left = self.score.ranks(seen), before
+        self._gone = []
         for floor in (self.floor, 0.0):
             left = self._reduced(left, target, ranks, floor)
+        if target == self.goal.most and self._cost(left) < FAR * target:
+            left = self._with_what_fits(before, left, target)
         self.state.gates = None
         if left == before:
             return False
@@ -337,6 +210,19 @@ class Removal:
             reaches = least_cost(self.known, smaller, self.goal.cost, self.kinds) <= self.goal.most
             if reaches and self._cost(smaller) >= least:
                 left, wanted = smaller, wanted - 1
+                self._gone.append(unit)
+        return left
+
+    def _with_what_fits(self, before: Any, left: Any, target: int) -> Any:
+        """``left`` with those units that went from ``before`` and need not have gone, the last ones first."""
+        for unit in reversed(self._gone):
+            more = before
+            for other in self._gone:
+                if other != unit and other in self._units(more):
+                    more = self.known.without(more, other)
+            if self._cost(left) < self._cost(more) <= target:
+                left = more
+                self._gone.remove(unit)
         return left
 
     @torch.no_grad()

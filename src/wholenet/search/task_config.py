@@ -9,7 +9,7 @@ from wholenet.checked import checked
 from wholenet.files import shown
 from wholenet.search.budget_config import WITH_ANY_BUDGET, WITH_REMOVAL
 from wholenet.search.option_budget import OptionBudget
-from wholenet.search.protocols import plan_phases
+from wholenet.search.protocols import plan_phases, refuse_shrinking
 from wholenet.search.train_config import TrainConfig
 
 SPACES_OF_TASKS = {"language": "recurrent", "stereo": "autodispnet"}
@@ -45,6 +45,7 @@ class TaskConfig(TrainConfig, OptionBudget):
             raise ValueError(
                 f"space='grid' is for segmentation; task={shown(self.task)} needs a space that takes it: {give}"
             )
+        refuse_shrinking(self.protocol, ("single-stage (which takes a budget)", "two-stage"))
         super().__post_init__()
         self.check_option_budget(plan_phases(self), WITH_BUDGET)
 

@@ -17,6 +17,7 @@ CATALOG: dict[str, str] = {
     "robust-darts": "early stopping, adaptive and stronger regularisation against DARTS; on text and disparity too",
     "spaces": "all methods on DARTS' space, against random genotypes and a frozen-uniform supernet",
     "pays": "one network of a budget: searched for in one run, cut by chance, narrower or shallower from the start",
+    "pays-further": "what else was tried at these budgets: distillation, a longer search, other draws of chance",
     "budget": "the same once edges are dropped: by learned strength, against chance",
 }
 """What each one shows."""

@@ -184,7 +184,11 @@ class Setting(StudySetting):
     @property
     def how_shown(self) -> str:
         """See :class:`StudySetting`."""
-        zoom = self.config().zoom
+        return self.how_shown_by(self.config())
+
+    def how_shown_by(self, config: FitConfig) -> str:
+        """:attr:`how_shown` of runs like ``config``."""
+        zoom = config.zoom
         said = "" if zoom == 1 else f"Images are seen at a zoom of {zoom:g}, the middle of what is trained on. "
         return f"{said}{super().how_shown}"
 

@@ -22,6 +22,7 @@ from wholenet.studies.figure_2 import figure_2
 from wholenet.studies.figure_3 import figure_3
 from wholenet.studies.figure_4 import figure_4
 from wholenet.studies.pays import pays
+from wholenet.studies.pays_further import pays_further
 from wholenet.studies.pool import Pool
 from wholenet.studies.result import Result, result_files, write_result
 from wholenet.studies.robust_darts import robust_darts
@@ -49,6 +50,7 @@ STUDIES: Mapping[str, Callable[[Setting, Pool], Result]] = {
     "length": length,
     "budget": budget,
     "pays": pays,
+    "pays-further": pays_further,
 }
 
 
