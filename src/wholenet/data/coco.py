@@ -195,7 +195,7 @@ def _parsed(file: Path, _: object) -> _Content:
         name = inner_path(one.get("file_name")) if isinstance(one, dict) else None
         if key is None or name is None or key in content.names:
             raise DataError(
-                f"{file}: the image {shown(one)} needs an id of its own, a whole number, and a file_name; {FORMAT}."
+                f"{file}: the image {shown(one)} needs an id of its own (a whole number) and a file_name; {FORMAT}."
             )
         content.names[key] = name
         if (size := size_of(one.get("height"), one.get("width"))) is not None:
