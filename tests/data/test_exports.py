@@ -48,8 +48,16 @@ def test_coco_of_images_without_annotations_is_left_out_and_told(tmp_path):
     source = open_data(tmp_path)
     assert stems(source) == {"train": list(NAMES), "val": list(NAMES)}
     assert sum("lists images without annotations, and is left out" in note for note in source.notes) == 3
+    no_annotations = "is called as COCO's annotations are, and has images, categories"
     as_json(tmp_path / "annotations/instances_val2017.json", bare)
-    with pytest.raises(DataError, match="is called as COCO's annotations are, and has images, categories"):
+    with pytest.raises(DataError, match=no_annotations):
+        open_data(tmp_path)
+    for name in ("instances_train2017", "instances_val2017", "test"):
+        (tmp_path / f"annotations/{name}.json").unlink()
+    with pytest.raises(DataError, match="could all list the images of test"):
+        open_data(tmp_path)
+    (tmp_path / "annotations/image_info_test-dev2017.json").unlink()
+    with pytest.raises(DataError, match=no_annotations):
         open_data(tmp_path)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -93,10 +93,12 @@ def read_coco(root: Path, files: Sequence[Path]) -> Outlined:
     """
     by_split, left = _by_split(root, files)
     contents = {split: _parsed(file, stamp_of(file)) for split, file in by_split.items()}
-    bare = [split for split, content in contents.items() if not content.annotated and split != "train"]
-    left += [_left_out(root, by_split[split]) for split in bare]
-    contents = {split: content for split, content in contents.items() if split not in bare}
-    by_split = {split: by_split[split] for split in contents}
+    if len(contents) > 1 and "test" in contents and not contents["test"].annotated:
+        left.append(_left_out(root, by_split.pop("test")))
+        del contents["test"]
+    for split, content in contents.items():
+        if not content.annotated:
+            raise DataError(_no_coco(by_split[split], content.keys))
     problems = Problems()
     table, notes = _table(by_split, contents)
     pairs = {
@@ -115,8 +117,9 @@ def _by_split(root: Path, files: Sequence[Path]) -> tuple[dict[str, Path], list[
     to say of those that list images alone, as "image_info_test2017.json" does."""
     found: dict[str, list[Path]] = defaultdict(list)
     notes = []
+    alone = [file for file in files if file.stem.lower().startswith(_IMAGES_ALONE)]
     for file in files:
-        if len(files) > 1 and file.stem.lower().startswith(_IMAGES_ALONE):
+        if file in alone and len(alone) < len(files):
             notes.append(_left_out(root, file))
             continue
         split = split_named(file.stem) or (split_named(file.parent.name) if file.parent != root else None)
@@ -152,8 +155,8 @@ def _keys(file: Path) -> set[str]:
 class _Content:
     """What a file holds."""
 
-    annotated: bool
-    """Whether there is a list of annotations, be it empty."""
+    keys: tuple[str, ...]
+    """At the top of the file."""
     names: dict[int, PurePosixPath] = field(default_factory=dict)
     """By the image's id."""
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -166,6 +169,15 @@ class _Content:
     problems: list[tuple[str, str, str]] = field(default_factory=list)
     """Arguments of ``Problems.add``."""
 
+    @property
+    def annotated(self) -> bool:
+        """Whether there is a list of annotations, be it empty."""
+        return "annotations" in self.keys
+
+
+def _no_coco(file: Path, have: Iterable[str]) -> str:
+    return f"{file} is called as COCO's annotations are, and has {', '.join(have)[:200]}; {FORMAT}."
+
 
 @lru_cache(maxsize=8)  # the data set is opened several times before it is trained on
 def _parsed(file: Path, _: object) -> _Content:
@@ -175,14 +187,13 @@ def _parsed(file: Path, _: object) -> _Content:
         raise DataError(f"{file}: these annotations cannot be read: {error}; {FORMAT}. Export them again.") from error
     parts = [whole.get(key) if isinstance(whole, dict) else None for key in ("images", "annotations", "categories")]
     images, annotations, categories = parts
-    annotated = not isinstance(whole, dict) or "annotations" in whole or file.stem.lower().startswith("instances_")
-    annotations = annotations if annotated else []
+    keys = tuple(whole) if isinstance(whole, dict) else ()
+    annotations = annotations if "annotations" in keys else []
     if not (isinstance(images, list) and isinstance(annotations, list) and isinstance(categories, list)):
-        have = ", ".join(whole) if isinstance(whole, dict) else shown(whole)
-        raise DataError(f"{file} is called as COCO's annotations are, and has {have[:200]}; {FORMAT}.")
+        raise DataError(_no_coco(file, keys or [shown(whole)]))
     if any(isinstance(one, dict) and "segments_info" in one for one in annotations[:10]):
         raise DataError(f"{file} {PANOPTIC.format(file=file)}")
-    content = _Content(annotated)
+    content = _Content(keys)
     for one in categories:
         key = whole_number(one.get("id")) if isinstance(one, dict) else None
         if key is None or key in content.categories:
