@@ -54,9 +54,6 @@ def test_coco_of_images_without_annotations_is_left_out_and_told(tmp_path):
         open_data(tmp_path)
     for name in ("instances_train2017", "instances_val2017", "test"):
         (tmp_path / f"annotations/{name}.json").unlink()
-    with pytest.raises(DataError, match="could all list the images of test"):
-        open_data(tmp_path)
-    (tmp_path / "annotations/image_info_test-dev2017.json").unlink()
     with pytest.raises(DataError, match=no_annotations):
         open_data(tmp_path)
 
