@@ -61,8 +61,10 @@ def list_models(pattern="*", pretrained=False):
 
 def get_pretrained_cfg(name):
     name, _, tag = name.partition(".")
-    if name not in TAGS or tag not in ("", TAGS[name]):
+    if name not in TAGS:
         return None
+    if tag not in ("", TAGS[name]):
+        raise RuntimeError(f"Invalid pretrained tag ({tag}) for {name}.")
     facts = {"hf_hub_id": f"fake/{name}", "mean": MEAN, "std": STD, "license": "cc-by-nc-4.0", "tag": TAGS[name]}
     return SimpleNamespace(**facts)
 

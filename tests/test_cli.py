@@ -482,7 +482,10 @@ def test_an_option_of_another_task_is_refused_with_that_task(capsys, patches):
         (["fit", "scenes", "--out", "x", "--crop", "12"], ["'12' is not a size", "HEIGHTxWIDTH"]),
         (["fit"], ["give the data: `wholenet fit DATA`"]),
         (["fit", "--resume", "nowhere"], ["nowhere holds no run"]),
-        (["fit", "scenes", "--resume", "nowhere"], ["data cannot be given with it, only --device"]),
+        (
+            ["fit", "scenes", "--resume", "nowhere"],
+            ["data cannot be given with it, only --device", "--checkpoint-minutes"],
+        ),
         (["fit", "--resume", "nowhere", "--epochs", "9"], ["epochs cannot be given"]),
         (["fit", "nowhere", "--out", "x"], ["nowhere"]),
         (["info", "giant"], ["unknown size 'giant'", "nano, tiny, small"]),

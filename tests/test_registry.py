@@ -43,3 +43,8 @@ def test_an_unknown_name_is_refused_with_the_near_and_the_known(methods):
         methods["xyz"]
     with pytest.raises(ValueError, match="unknown method"):
         methods[["a", "list"]]
+
+
+def test_where_nothing_is_registered_that_is_said():
+    with pytest.raises(ValueError, match=r"unknown transform 'mine'; known: none$"):
+        Registry("transform")["mine"]

@@ -109,7 +109,7 @@ class Registry(Mapping[str, T], Generic[T]):
         names = [*self._known, *also]
         near = difflib.get_close_matches(name[:SHOWN], names, n=3) if isinstance(name, str) else []
         meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-        known = "; ".join([", ".join(names), *self._load().values()])
+        known = "; ".join([", ".join(names) or "none", *self._load().values()])
         return f"unknown {self.kind} {shown(name)}; {meant}{'K' if meant else 'k'}nown: {known}"
 
     def __contains__(self, name: object) -> bool:

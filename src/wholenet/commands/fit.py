@@ -45,7 +45,8 @@ def fit(
     **options: Annotated[Any, OPTIONS],
 ) -> None:
     """Train a network on a folder of images and masks, or on the built-in scenes; with several budgets, joined by
-    commas, a network for each. For the options of the other task:
+    commas, a network for each. What is not given is chosen for the data and the time, and told; the defaults below
+    are those of runs with --epochs, --genotype or --preset. For the options of the other task:
     wholenet fit --task classification --help
 
     Args:

@@ -115,6 +115,10 @@ def task_settings_class(task: str) -> type[Any]:
     return settings
 
 
+def _options(names: Sequence[str]) -> str:
+    return ", ".join(f"--{name.replace('_', '-')}" for name in names)
+
+
 def of_machine(options: dict[str, Any], machine: Sequence[str]) -> dict[str, Any]:
     """The options of a run that is continued: those for the ``machine`` alone.
 
@@ -123,9 +127,8 @@ def of_machine(options: dict[str, Any], machine: Sequence[str]) -> dict[str, Any
     """
     if changed := [name for name in options if name not in machine]:
         raise ValueError(
-            f"--resume takes data and settings from the run, so {', '.join(f'--{name}' for name in changed)} cannot "
-            f"be given with it, only "
-            f"{', '.join(f'--{name}' for name in machine)}; data that was moved is given as --data NEW"
+            f"--resume takes data and settings from the run, so {_options(changed)} cannot be given with it, only "
+            f"{_options(machine)}; data that was moved is given as --data NEW"
         )
     return options
 

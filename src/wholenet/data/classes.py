@@ -32,7 +32,12 @@ ROBOFLOW = "_classes.csv"
 """Roboflow's, "Pixel Value, Class" with a row for each, likewise."""
 ID2LABEL = "id2label.json"
 """Value -> name, as many data sets on the Hugging Face hub have it, likewise."""
-TABLES_OF_OTHERS = (LABELMAP, DATASET, ROBOFLOW, ID2LABEL)
+CLASS_DICT = "class_dict.csv"
+"""A table of names and colours, "name,r,g,b" with a row for each, as CamVid and DeepGlobe are passed on, likewise."""
+CLASS_NAMES = "class_names.txt"
+"""LabelMe's names beside the masks that its labelme2voc.py draws, in the order of their values, likewise."""
+TABLES_OF_OTHERS = (LABELMAP, DATASET, ROBOFLOW, ID2LABEL, CLASS_DICT, CLASS_NAMES)
+_FIRST_LINE = re.IGNORECASE | re.MULTILINE
 _LABELMAP_HEAD = "# label:color_rgb"
 
 MAX_CLASSES = 254
@@ -205,6 +210,10 @@ def _load(path: Path) -> Any:
         if path.name == ROBOFLOW:
             rows = [line.split(",", 1) for line in read_text(path).splitlines()[1:] if line.strip()]
             return [{"id": row[0].strip(), "name": row[-1].strip()} for row in rows]
+        if path.name == CLASS_DICT:
+            return [_class_dict_entry(line) for line in read_text(path).splitlines()[1:] if line.strip()]
+        if path.name == CLASS_NAMES:
+            return [line.strip() for line in read_text(path).splitlines() if line.strip()]
         return read_json(path) if path.suffix.lower() == ".json" else read_yaml(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: this class file cannot be read: {error}.\n{_FORMS}") from error
@@ -218,6 +227,13 @@ def is_table_of_others(path: Path) -> bool:
         if path.name == ID2LABEL and path.is_file():
             table = read_json(path)
             return isinstance(table, dict) and bool(table) and all(key.isdecimal() for key in table)
+        if path.name == CLASS_DICT and path.is_file():
+            return (
+                re.match(r"\ufeff?\s*\w+\s*,\s*r\w*\s*,\s*g\w*\s*,\s*b\w*\s*$", read_text(path), _FIRST_LINE)
+                is not None
+            )
+        if path.name == CLASS_NAMES and path.is_file():
+            return "_background_" in read_text(path).splitlines()
         if path.name == LABELMAP and path.is_file():
             return read_text(path).startswith(_LABELMAP_HEAD)
         content = read_json(path) if path.name == DATASET and path.is_file() else None
@@ -230,9 +246,24 @@ def is_table_of_others(path: Path) -> bool:
 
 def _dataset_table(labels: Mapping[str, Any]) -> dict[str, Any]:
     """{"road": 1}, or {"1": "road"} as older versions have it; "ignore" is no class."""
+    region = next((name for name, value in labels.items() if isinstance(value, list)), None)
+    if region is not None:
+        alone = {value: name for name, value in labels.items() if isinstance(value, int)}
+        values = sorted({v for value in labels.values() if isinstance(value, list) for v in value if type(v) is int})
+        names = {str(value): alone.get(value, f"label {value}") for value in sorted({*alone, *values})}
+        raise ValueError(
+            f"{shown(region)} is a region of the labels {shown(labels[region])}, and regions overlap; here each pixel "
+            f"has one class. Name the labels themselves in a classes.json beside it: {json.dumps(names)}"
+        )
     by_name = {name: key for key, name in labels.items()} if all(key.isdecimal() for key in labels) else dict(labels)
     ignored = {"ignore_index": by_name.pop("ignore")} if "ignore" in by_name else {}
     return {"classes": [{"id": value, "name": name} for name, value in by_name.items()], **ignored}
+
+
+def _class_dict_entry(line: str) -> dict[str, Any]:
+    """ "Car,64,0,128" """
+    name, *color = line.split(",")
+    return {"name": name.strip(), "color": [int(part) if part.strip().isdecimal() else part for part in color]}
 
 
 def _labelmap_entry(line: str) -> dict[str, Any]:

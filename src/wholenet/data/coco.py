@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -22,6 +22,7 @@ from wholenet.data.folder import IMAGE_SUFFIXES
 from wholenet.data.layouts import subfolders
 from wholenet.data.outlines import (
     ANNOTATION_BYTES,
+    Listings,
     Outlined,
     Problems,
     Table,
@@ -42,6 +43,10 @@ from wholenet.files import read_json, read_start, shown
 
 _FIRST_KEYS = rb'\s*\{\s*"(info|images|licenses|annotations|categories|type)"\s*:\s*[\[{"]'
 _START = 1024
+_IMAGES_ALONE = "image_info"
+"""How COCO's own files are called whose images have no annotations."""
+_SMALL = 1 << 20
+"""Bytes of a file that is looked at as a whole: notes beside YOLO's files, as Label Studio writes, begin likewise."""
 _MOST = 1000
 """Files whose names are read in one folder."""
 _TRIED = 20
@@ -75,7 +80,9 @@ def _is_coco(file: Path) -> bool:
     stem = file.stem.lower()
     if "coco" in stem or stem.startswith(("instances_", "panoptic_")):
         return True
-    return re.match(_FIRST_KEYS, read_start(file, _START).removeprefix(b"\xef\xbb\xbf")) is not None
+    if re.match(_FIRST_KEYS, read_start(file, _START).removeprefix(b"\xef\xbb\xbf")) is None:
+        return False
+    return file.stat().st_size > _SMALL or bool({"images", "annotations"} & _keys(file) or not _keys(file))
 
 
 def read_coco(root: Path, files: Sequence[Path]) -> Outlined:
@@ -84,8 +91,14 @@ def read_coco(root: Path, files: Sequence[Path]) -> Outlined:
     Raises:
         DataError: if a file is not of this format, or two are of one split.
     """
-    by_split = _by_split(root, files)
+    by_split, left = _by_split(root, files)
     contents = {split: _parsed(file, stamp_of(file)) for split, file in by_split.items()}
+    if len(contents) > 1 and "test" in contents and not contents["test"].annotated:
+        left.append(_left_out(root, by_split.pop("test")))
+        del contents["test"]
+    for split, content in contents.items():
+        if not content.annotated:
+            raise DataError(_no_coco(by_split[split], content.keys))
     problems = Problems()
     table, notes = _table(by_split, contents)
     pairs = {
@@ -95,14 +108,20 @@ def read_coco(root: Path, files: Sequence[Path]) -> Outlined:
     where = {split: file.relative_to(root).as_posix() for split, file in by_split.items()}
     origin = f"classes from {where['train']}, and background" if "train" in where else ""
     return Outlined(
-        "COCO", pairs, table.classes, problems.findings(), told_of("COCO", pairs, where), origin, tuple(notes)
+        "COCO", pairs, table.classes, problems.findings(), told_of("COCO", pairs, where), origin, (*left, *notes)
     )
 
 
-def _by_split(root: Path, files: Sequence[Path]) -> dict[str, Path]:
-    """Of several of one split those called instances: COCO has key points, captions and "stuff" beside them."""
+def _by_split(root: Path, files: Sequence[Path]) -> tuple[dict[str, Path], list[str]]:
+    """Of several of one split those called instances: COCO has key points, captions and "stuff" beside them. And what
+    to say of those that list images alone, as "image_info_test2017.json" does."""
     found: dict[str, list[Path]] = defaultdict(list)
+    notes = []
+    alone = [file for file in files if file.stem.lower().startswith(_IMAGES_ALONE)]
     for file in files:
+        if file in alone and len(alone) < len(files):
+            notes.append(_left_out(root, file))
+            continue
         split = split_named(file.stem) or (split_named(file.parent.name) if file.parent != root else None)
         found[split or "train"].append(file)
     chosen = {}
@@ -114,7 +133,19 @@ def _by_split(root: Path, files: Sequence[Path]) -> dict[str, Path]:
                 "name each by its split: instances_train.json, instances_val.json."
             )
         chosen[split] = instances[0]
-    return chosen
+    return chosen, notes
+
+
+def _left_out(root: Path, file: Path) -> str:
+    return f"{file.relative_to(root).as_posix()} lists images without annotations, and is left out"
+
+
+def _keys(file: Path) -> set[str]:
+    try:
+        whole = read_json(file, ANNOTATION_BYTES)
+    except (OSError, ValueError):
+        return set()
+    return set(whole) if isinstance(whole, dict) else set()
 
 
 # ---- one file
@@ -124,6 +155,8 @@ def _by_split(root: Path, files: Sequence[Path]) -> dict[str, Path]:
 class _Content:
     """What a file holds."""
 
+    keys: tuple[str, ...]
+    """At the top of the file."""
     names: dict[int, PurePosixPath] = field(default_factory=dict)
     """By the image's id."""
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -136,6 +169,15 @@ class _Content:
     problems: list[tuple[str, str, str]] = field(default_factory=list)
     """Arguments of ``Problems.add``."""
 
+    @property
+    def annotated(self) -> bool:
+        """Whether there is a list of annotations, be it empty."""
+        return "annotations" in self.keys
+
+
+def _no_coco(file: Path, have: Iterable[str]) -> str:
+    return f"{file} is called as COCO's annotations are, and has {', '.join(have)[:200]}; {FORMAT}."
+
 
 @lru_cache(maxsize=8)  # the data set is opened several times before it is trained on
 def _parsed(file: Path, _: object) -> _Content:
@@ -145,12 +187,13 @@ def _parsed(file: Path, _: object) -> _Content:
         raise DataError(f"{file}: these annotations cannot be read: {error}; {FORMAT}. Export them again.") from error
     parts = [whole.get(key) if isinstance(whole, dict) else None for key in ("images", "annotations", "categories")]
     images, annotations, categories = parts
+    keys = tuple(whole) if isinstance(whole, dict) else ()
+    annotations = annotations if "annotations" in keys else []
     if not (isinstance(images, list) and isinstance(annotations, list) and isinstance(categories, list)):
-        have = ", ".join(whole) if isinstance(whole, dict) else shown(whole)
-        raise DataError(f"{file} is called as COCO's annotations are, and has {have[:200]}; {FORMAT}.")
+        raise DataError(_no_coco(file, keys or [shown(whole)]))
     if any(isinstance(one, dict) and "segments_info" in one for one in annotations[:10]):
         raise DataError(f"{file} {PANOPTIC.format(file=file)}")
-    content = _Content()
+    content = _Content(keys)
     for one in categories:
         key = whole_number(one.get("id")) if isinstance(one, dict) else None
         if key is None or key in content.categories:
@@ -162,7 +205,9 @@ def _parsed(file: Path, _: object) -> _Content:
         key = whole_number(one.get("id")) if isinstance(one, dict) else None
         name = inner_path(one.get("file_name")) if isinstance(one, dict) else None
         if key is None or name is None or key in content.names:
-            raise DataError(f"{file}: the image {shown(one)} needs an id of its own and a file_name; {FORMAT}.")
+            raise DataError(
+                f"{file}: the image {shown(one)} needs an id of its own (a whole number) and a file_name; {FORMAT}."
+            )
         content.names[key] = name
         if (size := size_of(one.get("height"), one.get("width"))) is not None:
             content.sizes[key] = size
@@ -251,11 +296,12 @@ def _pairs(
 ) -> list[tuple[Path, Drawn]]:
     for problem in content.problems:
         problems.add(*problem)
-    base = _base(root, split, file, list(content.names.values()))
+    listings = Listings()
+    base = _base(root, split, file, list(content.names.values()), listings)
     found = {}
     for key, name in content.names.items():
-        image = base / name if (base / name).is_file() else base / name.name
-        if not image.is_file():
+        image = listings.find(base, name)
+        if image is None:
             problems.add("listed-without-image", f"{file}: {name}")
             continue
         objects = list(found[image].objects) if image in found else []
@@ -270,13 +316,13 @@ def _pairs(
     return sorted(found.items())
 
 
-def _base(root: Path, split: str, file: Path, names: Sequence[PurePosixPath]) -> Path:
+def _base(root: Path, split: str, file: Path, names: Sequence[PurePosixPath], listings: Listings) -> Path:
     """The folder that the names of images begin in: the one in which most of a few are found."""
     tried = [names[index] for index in spread(len(names), _TRIED)]
     others = [Path(top) for top, _, _ in islice(os.walk(root), _FOLDERS)]
     others.sort(key=lambda folder: split_named(folder.name) != split)  # train2017/a.jpg before val2017/a.jpg
     folders = [file.parent, *others]
-    return max(folders, key=lambda folder: sum((folder / n).is_file() or (folder / n.name).is_file() for n in tried))
+    return max(folders, key=lambda folder: sum(listings.find(folder, name) is not None for name in tried))
 
 
 def _unlisted(pairs: Mapping[str, Sequence[tuple[Path, Drawn]]], problems: Problems) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from wholenet.data.drawn import Drawn, Object
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.layouts import subfolders
+from wholenet.data.naming import composed
 from wholenet.data.outlines import (
     ANNOTATION_BYTES,
     Outlined,
@@ -172,12 +173,13 @@ def _images(root: Path) -> dict[str, Path]:
     for path in files_below(root, IMAGE_SUFFIXES):
         parts = path.relative_to(root).parts
         for i in range(len(parts)):
-            places["/".join(parts[i:])].append(path)
+            places[composed(Path(*parts[i:])).as_posix()].append(path)
     return {place: paths[0] for place, paths in places.items() if len(paths) == 1}
 
 
 def _found(by_place: Mapping[str, Path], name: PurePosixPath, subset: str | None) -> Path | None:
-    return next((by_place[p] for p in (f"{subset}/{name}", str(name), name.name) if p in by_place), None)
+    places = (composed(Path(place)).as_posix() for place in (f"{subset}/{name}", name, name.name))
+    return next((by_place[place] for place in places if place in by_place), None)
 
 
 def _split_above(root: Path, image: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from unicodedata import normalize
 
 from wholenet.checked import InnerShare, Megapixels, Seed, checked_numbers
 from wholenet.data.camvid import CAMVID
@@ -18,7 +17,7 @@ from wholenet.data.formats import of_volumes, other_format
 from wholenet.data.guess import guess_layout, other_masks
 from wholenet.data.infer import classes_of, infer_classes
 from wholenet.data.layouts import KNOWN_LAYOUTS, SPLIT_FOLDERS, Layout, describe, find_layout, is_cityscapes, subfolders
-from wholenet.data.naming import composed
+from wholenet.data.lists import as_listed, lists_of, names_in
 from wholenet.data.nested import Nested, nested_folders, objects_in, together
 from wholenet.data.object_masks import UNPAIRED, ObjectFiles, joined, objects_of
 from wholenet.data.opening import MAX_MEGAPIXELS
@@ -31,10 +30,6 @@ from wholenet.data.survey import MaskFacts
 from wholenet.data.tables import read_tables
 from wholenet.data.tree import Tree
 from wholenet.data.validation import with_val
-from wholenet.files import read_text
-
-LISTS = "ImageSets/Segmentation"
-"""Where Pascal VOC has its lists of images."""
 
 
 @checked_numbers
@@ -165,10 +160,10 @@ def _folder_tree(root: Path) -> Tree:
             where = {split: layout.folders[split][1] or root for split in objects}
             told = {split: folder.relative_to(root).as_posix() for split, folder in where.items()}
             return _outlined_tree(root, joined(objects, told), notes)
-    lists = _lists(root) if list(layout.folders) == ["train"] else {}
-    if lists:
-        matchings = _as_listed(matchings["train"], lists)
-        notes.append(f"splits as the files in {LISTS} say: {', '.join(path.name for path in lists.values())}")
+    listed = _as_listed(root, matchings["train"]) if list(layout.folders) == ["train"] else None
+    if listed is not None:
+        matchings, say = listed
+        notes.append(say)
     mask_folders = tuple(masks for _, masks in layout.folders.values() if masks)
     unused = _unused_pictures(root, layout)
     findings += [*_nearly_class_files(root, mask_folders), *_other_masks(layout, unused)]
@@ -212,31 +207,34 @@ def _outlined_tree(root: Path, found: Outlined, notes: Iterable[str] = ()) -> Tr
     return Tree(pairs, found.findings, found.classes, notes=(*notes, *found.notes), outlined=found)
 
 
-def _lists(root: Path) -> dict[str, Path]:
-    """Split -> the file that lists the names of its images, as Pascal VOC has them."""
-    found = {split: root / LISTS / f"{split}.txt" for split in SPLIT_FOLDERS}
-    return {split: path for split, path in found.items() if path.is_file()} if found["train"].is_file() else {}
+def _as_listed(root: Path, whole: Matching) -> tuple[dict[str, Matching], str] | None:
+    """The pairs of each list of images in ``root``, and what to say of it; None where there is no list.
 
-
-def _as_listed(whole: Matching, lists: Mapping[str, Path]) -> dict[str, Matching]:
-    """The pairs of each list. Images that none lists need no mask, and a test list may be of images without masks."""
-    by_name = {composed(image).stem: (image, mask) for image, mask in whole.pairs}
-    found = {}
+    Images that none lists need no mask, and a test list may be of images without masks.
+    """
+    lists = lists_of(root)
+    found, missing = {}, {}
     for split, path in lists.items():
-        try:
-            names = list(dict.fromkeys(normalize("NFC", read_text(path)).split()))
-        except ValueError as error:
-            raise DataError(f"{path}: this list of images cannot be read: {error}") from error
-        missing = [name for name in names if name not in by_name]
-        if split == "test" and len(missing) == len(names):
+        names = names_in(path)
+        pairs, missing[split] = as_listed(names, [(image, (image, mask)) for image, mask in whole.pairs])
+        if split == "test" and not pairs:
             continue
         advice = f"Add the image and the mask of each, or take the names out of {path}."
         told = of_files(
-            "error", "listed-without-pair", missing, f"in {path.name} without image or mask", advice, noun="name"
+            "error", "listed-without-pair", missing[split], f"in {path.name} without image or mask", advice, noun="name"
         )
-        found[split] = Matching([by_name[name] for name in names if name in by_name], tuple(told))
+        found[split] = Matching(pairs, tuple(told))
+    if "train" not in found or not found["train"].pairs:  # a text of that name may be about anything
+        return None
+    where = lists["train"].parent.relative_to(root).as_posix()
+    say = f"splits as the files in {'the folder itself' if where == '.' else where} say: "
+    say += ", ".join(path.name for path in lists.values())
+    left = len(whole.pairs) - len({pair for own in found.values() for pair in own.pairs})
+    say += f"; {left} image{'s' * (left != 1)} that none of them lists {'are' if left != 1 else 'is'} left out" * (
+        left > 0
+    )
     rest = tuple(finding for finding in whole.findings if finding.kind != "image-without-mask")
-    return {**found, "train": Matching(found["train"].pairs, (*rest, *found["train"].findings))}
+    return {**found, "train": Matching(found["train"].pairs, (*rest, *found["train"].findings))}, say
 
 
 def _unused_pictures(root: Path, layout: Layout) -> list[Path]:

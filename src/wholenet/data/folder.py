@@ -47,6 +47,7 @@ _MASK_BEGINNING = re.compile(r"(masks?|labels?|gt|seg|segmentation|annotation)([
 
 CHANNEL = re.compile(r"(?<=.)_\d{4}$")
 """nnU-Net's end of the names of images."""
+_OME = re.compile(r"(?<=.)\.ome$", re.IGNORECASE)
 _IMAGE_SUFFIX = re.compile(rf"({'|'.join(map(re.escape, IMAGE_SUFFIXES))})$", re.IGNORECASE)
 
 
@@ -119,11 +120,11 @@ def short_names(paths: Sequence[Path]) -> tuple[str, ...]:
     >>> short_names([Path("day/a.png"), Path("night/a.png")])
     ('day__a', 'night__a')
     """
-    stems = tuple(path.stem for path in paths)
+    stems = tuple(bare_stem(path.name) for path in paths)
     if len(set(stems)) == len(stems):
         return stems
     common = os.path.commonpath([path.parent for path in paths])
-    return tuple("__".join(path.relative_to(common).with_suffix("").parts) for path in paths)
+    return tuple("__".join(path.relative_to(common).with_name(bare_stem(path.name)).parts) for path in paths)
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,8 @@ def unpaired(
     nearest = ""
     if alone and others:
         names = [path.name for path in others]
-        near = get_close_matches(alone[0].name, names, n=1, cutoff=0)[0]
+        first = [name for name in names if name[:1] == alone[0].name[:1]]  # else what ends alike is the nearest
+        near = get_close_matches(alone[0].name, first or names, n=1, cutoff=0)[0]
         nearest = f" The nearest name to {alone[0].name} is {near}."
     advice = (
         f"Searched in {searched}, by the same sub-folder and name.{nearest} Add the missing {partner}s there, "
@@ -200,11 +202,21 @@ def files_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     return sorted(path for path in found if not _hidden(path, folder))
 
 
+def bare_stem(name: str) -> str:
+    """A file's name without its suffix, of which OME-TIFFs have two.
+
+    >>> bare_stem("a.png"), bare_stem("a.ome.tif")
+    ('a', 'a')
+    """
+    stem = Path(name).stem
+    return _OME.sub("", stem) if name.lower().endswith((".tif", ".tiff")) else stem
+
+
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[Path, list[Path]]:
     """Path below ``folder`` without suffix, in Unicode's composed form -> the files of that name."""
     grouped: dict[Path, list[Path]] = defaultdict(list)
     for path in files_below(folder, suffixes):
-        grouped[composed(path.relative_to(folder).with_suffix(""))].append(path)
+        grouped[composed(path.relative_to(folder).with_name(bare_stem(path.name)))].append(path)
     return grouped
 
 

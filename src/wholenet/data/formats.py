@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.layouts import Layout, subfolders
-from wholenet.files import read_text
+from wholenet.files import read_start, read_text
 
 ADVICE = (
     "wholenet reads masks, one PNG for each image, with the number of the class as the value of a pixel, in a folder "
@@ -22,6 +22,7 @@ VOLUMES = {".nii.gz": NIFTI, ".nii": NIFTI, ".mha": ITK, ".mhd": ITK, ".nrrd": I
 """Ends of the names of volumes, and what reads them."""
 READ = {NIFTI: "nibabel.load(p).get_fdata().T", ITK: "SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(p))"}
 """The slices of the volume ``p``, the first axis over them."""
+_START = 4096
 _MOST = 1000
 """Files whose names are read in one of them."""
 
@@ -52,6 +53,38 @@ def other_format(root: Path) -> OtherFormat | None:
                 f"{ADVICE} Export the annotations anew in one of these; boxes alone do not say which pixels are meant.",
                 certain=False,
             )
+    return _of_arrow(names) or _of_via(names)
+
+
+def _of_arrow(names: Mapping[Path, Sequence[Path]]) -> OtherFormat | None:
+    """What ``datasets`` saves to disk."""
+    for folder, files in names.items():
+        if any(p.suffix == ".arrow" for p in files) and any(
+            p.name in ("state.json", "dataset_info.json") for p in files
+        ):
+            several = (folder.parent / "dataset_dict.json").is_file()
+            where = folder.parent if several else folder
+            line = "d = datasets.load_from_disk(sys.argv[1]); " + (
+                "[s.to_parquet(n + '.parquet') for n, s in d.items()]" if several else "d.to_parquet('train.parquet')"
+            )
+            return OtherFormat(
+                folder,
+                f"{folder} holds a data set of Hugging Face's as Arrow, as save_to_disk writes it, and wholenet reads "
+                "parquet. This line, in an empty folder, writes that (pip install datasets):\n"
+                f'python -c "import sys, datasets; {line}" {shlex.quote(str(where.absolute()))}',
+            )
+    return None
+
+
+def _of_via(names: Mapping[Path, Sequence[Path]]) -> OtherFormat | None:
+    for files in names.values():
+        for file in files:
+            if file.suffix.lower() == ".json" and b'"shape_attributes"' in read_start(file, _START):
+                return OtherFormat(
+                    file,
+                    f"{file} has outlines of objects as VIA (VGG Image Annotator) writes them. {ADVICE} Load the "
+                    'project in VIA and choose "Export Annotations (COCO format)".',
+                )
     return None
 
 

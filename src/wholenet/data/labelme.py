@@ -5,18 +5,23 @@ Format: https://github.com/wkentaro/labelme.
 
 from __future__ import annotations
 
+import base64
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from wholenet.data.drawn import Drawn, Object
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.layouts import IMAGE_FOLDERS, Layout, one_of, split_folders
 from wholenet.data.naming import composed
+from wholenet.data.opening import MAX_MEGAPIXELS, load
 from wholenet.data.outlines import (
     ANNOTATION_BYTES,
     Outlined,
@@ -29,7 +34,7 @@ from wholenet.data.outlines import (
     table_of,
     told_of,
 )
-from wholenet.data.regions import Disc, Region
+from wholenet.data.regions import Disc, Region, Tile, Window
 from wholenet.data.sample import IGNORE, DataError
 from wholenet.files import read_json, read_text, shown
 
@@ -39,7 +44,7 @@ IGNORED = "__ignore__"
 """The label of what is ignored."""
 _LOOKED_AT = 5
 """Files by which the format is known."""
-_TYPES = "expected polygon, rectangle or circle"
+_TYPES = "expected polygon, rectangle, circle or mask"
 
 
 @dataclass
@@ -52,6 +57,8 @@ class _File:
     """The bare name of the image, as it says."""
     shapes: list[tuple[object, Region, str]] = field(default_factory=list)
     """Label, area, and how messages call it."""
+    labels: list[object] = field(default_factory=list)
+    """Of all shapes, those too that cannot be drawn."""
 
 
 def read_labelme(root: Path, layout: Layout | None) -> Outlined | None:
@@ -137,9 +144,10 @@ def _parse(path: Path, problems: Problems) -> _File:
         if not isinstance(shape, dict):
             problems.add("outline", place, shown(shape))
             continue
+        file.labels.append(name_of(shape.get("label")))
         region = _region(shape, size, place, problems)
         if region is not None:
-            file.shapes.append((name_of(shape.get("label")), region, place))
+            file.shapes.append((file.labels[-1], region, place))
     return file
 
 
@@ -150,6 +158,10 @@ def _region(shape: Mapping[str, Any], size: tuple[int, int] | None, place: str, 
         problems.add("outline", place, f"points are {shown(points)}")
         return None
     flat = [part for point in points for part in point]
+    if kind == "mask":
+        return _tile(shape.get("mask"), flat, size, place, problems)
+    if kind == "rotation" or (kind == "rectangle" and len(points) == 4):  # X-AnyLabeling's: all corners
+        return problems.outline([flat], size, place)
     if kind in ("rectangle", "circle") and len(points) != 2:
         problems.add("outline", place, f"a {kind} of {len(points)} points; expected 2")
     elif kind == "polygon":
@@ -166,6 +178,31 @@ def _region(shape: Mapping[str, Any], size: tuple[int, int] | None, place: str, 
     return None
 
 
+def _tile(
+    text: object, corners: Sequence[Any], size: tuple[int, int] | None, place: str, problems: Problems
+) -> Tile | None:
+    """A PNG in base64 that fills the rectangle between two corners, which are in it, as LabelMe's AI-Mask has it."""
+    if len(corners) != 4 or any(type(v) not in (int, float) or not abs(v) < 1e9 for v in corners):
+        problems.add("outline", place, f"a mask between the points {shown(corners)}; expected two, each x and y")
+        return None
+    left, top, right, bottom = (round(v) for v in corners)
+    if size is not None and (min(left, top) < 0 or right >= size[1] or bottom >= size[0]):
+        problems.add("outside", place, f"it ends at x {right}, y {bottom}; expected up to {size[1] - 1}, {size[0] - 1}")
+        return None
+    try:
+        content = base64.b64decode(text if isinstance(text, str) else "", validate=True)
+        _, picture = load(place, MAX_MEGAPIXELS, content, mask=True)
+    except (ValueError, DataError):
+        problems.add("outline", place, "a mask that is no PNG in base64")
+        return None
+    inside = np.asarray(picture.convert("L")) > 0
+    if inside.shape != (bottom - top + 1, right - left + 1):
+        rows, columns = inside.shape
+        problems.add("outline", place, f"a mask of {rows}x{columns} from x {left}, y {top} to x {right}, y {bottom}")
+        return None
+    return Tile(Window(top, left, inside))
+
+
 def _table(root: Path, files: list[_File]) -> tuple[Table, str]:
     listed = root / LABELS
     if listed.is_file():
@@ -174,7 +211,7 @@ def _table(root: Path, files: list[_File]) -> tuple[Table, str]:
         except (OSError, ValueError) as error:
             raise DataError(f"{listed}: this list of labels cannot be read: {error}") from error
         return table_of([line for line in lines if line and line != IGNORED], str(listed)), f"classes from {LABELS}"
-    labels = {label for file in files for label, *_ in file.shapes if label != IGNORED}
+    labels = {label for file in files for label in file.labels if label != IGNORED}
     strange = next((label for label in labels if not isinstance(label, str)), None)
     names = [strange] if strange is not None else sorted(map(str, labels))
     return table_of(names, str(root)), "classes are the labels of the shapes, in the order of their names"
@@ -185,12 +222,15 @@ def _pairs(
 ) -> list[tuple[Path, Drawn]]:
     by_name = {composed(path.relative_to(images)): path for path in files_below(images, IMAGE_SUFFIXES)}
     by_stem = {path.with_suffix(""): path for path in by_name}
+    often = Counter(path.name for path in by_name)
+    alone = {path.name: image for path, image in by_name.items() if often[path.name] == 1}
     found = {}
     for file in files:
         place = composed(file.path.relative_to(labels))
         stem = place.with_suffix("")
         key = place.with_name(file.image) if file.image else stem
         image = by_name.get(by_stem.get(stem, key)) or by_name.get(key) or by_name.get(by_stem.get(key, key))
+        image = image or alone.get(key.name)  # the JSON files have a folder of their own
         if image is None or image in found:
             problems.add("label-without-image", file.path, f"{image} has another" if image else "")
             continue

@@ -19,6 +19,7 @@ MASK_FOLDERS = (
     "label",
     "annotations",
     "segmentationclass",
+    "segmentationclasspng",
     "semantic",
     "ann_dir",
     "labelstr",
@@ -32,6 +33,7 @@ TRAIN_AND_VAL = ("train_val", "trainval", "train-val")
 """What stands for train where there is no folder of that name; val is taken out of it."""
 TEXT_SUFFIXES = (".xml", ".json", ".txt", ".csv")
 """Of annotations that are no pictures."""
+_NO_PICTURES = (*TEXT_SUFFIXES, ".npy")
 _MASK_ENDINGS = ("annot", "_annot", "_masks", "_mask", "_labels", "_label")
 """What follows a split's name where its masks lie beside its images: "trainannot", "train_masks"."""
 
@@ -80,8 +82,16 @@ def describe(root: Path) -> str:
     return f"found there: {', '.join(names[:20]) or 'nothing'}{more}.{_hint(root)}"
 
 
+_HINT_DEPTH, _HINT_FOLDERS = 2, 20
+
+
 def _hint(root: Path) -> str:
-    deeper = [folder for folder in subfolders(root).values() if _is_known(folder)]
+    below = list(subfolders(root).values())
+    deeper = [folder for folder in below if _is_known(folder)]
+    for _ in range(_HINT_DEPTH):
+        if not deeper:
+            below = [inner for folder in below[:_HINT_FOLDERS] for inner in subfolders(folder).values()]
+            deeper = [folder for folder in below[:_HINT_FOLDERS] if _is_known(folder)]
     if len(deeper) > 1:
         first = deeper[0].name
         return (
@@ -111,8 +121,8 @@ def subfolders(folder: Path) -> dict[str, Path]:
 def one_of(folder: Path, names: tuple[str, ...]) -> Path | None:
     """The sub-folder with one of these names, in any case; None if there is none.
 
-    Of several, those do not count whose files are text: Pascal VOC has boxes in Annotations, masks in
-    SegmentationClass.
+    Of several, those do not count whose files are text or arrays: Pascal VOC has boxes in Annotations, masks in
+    SegmentationClass; labelme2voc.py arrays in SegmentationClass, masks in SegmentationClassPNG.
 
     Raises:
         DataError: if there are several.
@@ -131,7 +141,7 @@ def one_of(folder: Path, names: tuple[str, ...]) -> Path | None:
 def _of_text(folder: Path) -> bool:
     files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     first = next(files, None)
-    return first is not None and first.suffix.lower() in TEXT_SUFFIXES
+    return first is not None and first.suffix.lower() in _NO_PICTURES
 
 
 def split_folders(folder: Path) -> dict[str, Path]:

@@ -127,6 +127,9 @@ def _common(lists: Iterable[list[str]]) -> int:
 
 
 def _without_kind(word: str, words: Container[str]) -> str:
-    """ "1" of "mask1"; the whole word where it does not say what a file is."""
+    """ "1" of "mask1"; nothing of "leftImg8bit"; the whole word where it does not say what a file is."""
     letters = word.rstrip("0123456789")
-    return word[len(letters) :] if letters.lower() in words else word
+    if letters.lower() in words:
+        return word[len(letters) :]
+    parts = words_of(word)
+    return "" if len(parts) > 1 and any(part in words for part in parts) else word

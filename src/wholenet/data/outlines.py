@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -268,6 +268,35 @@ def split_named(words: str) -> str | None:
     if not splits and (words.lower() in TRAIN_AND_VAL):
         return "train"
     return splits[0] if len(splits) == 1 else None
+
+
+class Listings:
+    """Files by names that annotations give them, which may be in another Unicode form, or in another case."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, dict[str, Path]] = {}
+
+    def find(self, folder: Path, name: PurePosixPath) -> Path | None:
+        """The file ``name`` below ``folder``, or the one of that bare name in it; None if there is none."""
+        for path in (folder / name, folder / name.name):
+            if path.is_file():
+                return path
+            found = self._listing(path.parent).get(_alike(path.name))
+            if found is not None and found.is_file():
+                return found
+        return None
+
+    def _listing(self, folder: Path) -> dict[str, Path]:
+        """Those whose names are no other's in all but case and form."""
+        if folder not in self._folders:
+            names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+            often = Counter(map(_alike, names))
+            self._folders[folder] = {_alike(name): folder / name for name in names if often[_alike(name)] == 1}
+        return self._folders[folder]
+
+
+def _alike(name: str) -> str:
+    return normalize("NFC", name).casefold()
 
 
 def inner_path(name: object) -> PurePosixPath | None:

@@ -5,8 +5,8 @@ Coordinates are shares of the image's width and height. Format: https://docs.ult
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from wholenet.data.drawn import Drawn, Object
 from wholenet.data.folder import IMAGE_SUFFIXES, files_below
 from wholenet.data.layouts import Layout
+from wholenet.data.lists import as_listed, names_in
 from wholenet.data.naming import composed
 from wholenet.data.outlines import Outlined, Problems, name_of, stamp_of, table_of, told_of, whole_number
 from wholenet.data.regions import Polygon
@@ -37,6 +38,8 @@ class _Setup:
     """Number -> name."""
     folders: Mapping[str, tuple[Path, Path]]
     """Split -> folder of images, folder of label files, as far as they are there."""
+    lists: Mapping[str, Path] = field(default_factory=dict)
+    """Split -> the text that lists its images, where there are such."""
 
 
 def read_yolo(root: Path, layout: Layout | None) -> Outlined | None:
@@ -69,6 +72,9 @@ def read_yolo(root: Path, layout: Layout | None) -> Outlined | None:
         for split, (images, _) in folders.items()
     }
     told = {split: folder.relative_to(root).as_posix() for split, (_, folder) in folders.items()}
+    if setup.lists and list(folders) == ["train"]:
+        told = {split: f"{told['train']}, listed in {path.relative_to(root)}" for split, path in setup.lists.items()}
+        pairs = _as_listed(pairs["train"], setup.lists, problems)
     origin = f"classes from {setup.file.name}" if setup.file and setup.names else "classes by their numbers"
     return Outlined(
         "YOLO", pairs, table.classes, problems.findings(), told_of("YOLO", pairs, told), f"{origin}, and background"
@@ -87,7 +93,8 @@ def _setup(root: Path) -> _Setup:
                 raise DataError(f"{file}: this list of classes cannot be read: {error}") from error
             continue
         if isinstance(content, dict) and "names" in content:
-            return _Setup(file, _by_number(content["names"], file, content.get("nc")), _folders(root, content))
+            names = _by_number(content["names"], file, content.get("nc"))
+            return _Setup(file, names, _folders(root, content), _lists(root, content))
     for file in (root / name for name in NAMES):
         if file.is_file():
             lines = [line.strip() for line in read_text(file).splitlines()]
@@ -104,16 +111,53 @@ def _by_number(names: Any, file: Path, count: Any) -> dict[int, object]:
     return found
 
 
+def _lists(root: Path, content: Mapping[str, Any]) -> dict[str, Path]:
+    """The texts that ``train``, ``val`` and ``test`` name, as those of folders."""
+    found = {}
+    for split, value in _named_by(content):
+        tails = (path for path in _tails(root, value) if path.suffix.lower() == ".txt" and path.is_file())
+        if (path := next(tails, None)) is not None:
+            found[split] = path
+    return found if "train" in found else {}
+
+
+def _as_listed(
+    whole: list[tuple[Path, Drawn]], lists: Mapping[str, Path], problems: Problems
+) -> dict[str, list[tuple[Path, Drawn]]]:
+    drawn = dict(whole)
+    found = {}
+    for split, path in lists.items():
+        images, missing = as_listed(names_in(path), [(image, image) for image in drawn])
+        if images or split != "test":
+            found[split] = [(image, drawn[image]) for image in images]
+            for name in missing:
+                problems.add("listed-without-image", f"{path}: {name}")
+    used = {image for own in found.values() for image, _ in own}
+    for image in drawn:
+        if image not in used:
+            problems.add("not-listed", image)
+    return found
+
+
+def _named_by(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Split, and the place that the data set's own file says."""
+    for split, keys in _SPLIT_KEYS.items():
+        value = next((content[key] for key in keys if isinstance(content.get(key), str)), None)
+        if value is not None:
+            yield split, value
+
+
+def _tails(root: Path, value: str) -> list[Path]:
+    """What a path may stand for below ``root``, whatever it begins with elsewhere."""
+    parts = [part for part in value.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return [root.joinpath(*parts[i:]) for i in range(len(parts))]
+
+
 def _folders(root: Path, content: Mapping[str, Any]) -> dict[str, tuple[Path, Path]]:
     """The folders that ``train``, ``val`` and ``test`` name: below ``root``, whatever they begin with elsewhere."""
     found = {}
-    for split, keys in _SPLIT_KEYS.items():
-        value = next((content[key] for key in keys if isinstance(content.get(key), str)), None)
-        if value is None:
-            continue
-        parts = [part for part in value.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-        tails = [root.joinpath(*parts[i:]) for i in range(len(parts))]
-        images = next((folder for folder in tails if folder.is_dir()), None)
+    for split, value in _named_by(content):
+        images = next((folder for folder in _tails(root, value) if folder.is_dir()), None)
         if images is None or images.is_symlink():
             continue
         inner = images.relative_to(root).parts

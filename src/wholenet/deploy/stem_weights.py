@@ -110,7 +110,10 @@ def _about(timm: Any, stem: str) -> dict[str, Any]:
         ValueError: if it has none of that tag (those that it has are named).
     """
     name, tag = parts_of_name(stem)
-    found = timm.get_pretrained_cfg(f"{name}.{tag}" if tag else name)
+    try:
+        found = timm.get_pretrained_cfg(f"{name}.{tag}" if tag else name)
+    except RuntimeError:  # timm's, of a tag that it does not know; older ones give None
+        found = None
     if tag and (found is None or found.tag != tag):
         known = [one.partition(".")[2] for one in timm.list_models(f"{name}.*", pretrained=True)]
         raise ValueError(f"stem={stem!r}: timm has no weights {tag!r} of {name}; it has {', '.join(known) or 'none'}")
