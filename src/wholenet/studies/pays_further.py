@@ -96,7 +96,7 @@ def shrunk_epochs(cost: float, last: float, asks: float) -> tuple[int, int]:
         asks: of the whole network's answers in an epoch of what it is shrunk in, likewise.
 
     >>> shrunk_epochs(45, 0.7, 0.0), shrunk_epochs(45, 0.7, 0.5)
-    ((34, 9), (30, 8))
+    ((35, 9), (29, 7))
     """
     rounds = ROUNDS - (1 - last) * (ROUNDS - 1) / 2 + last + asks * (ROUNDS + 1)
     first = max(3, round((cost - rounds) / (1 + SHARE * (last + asks))))
@@ -113,7 +113,7 @@ def longer_epochs(cost: float, last: float, warmup: float, search: float) -> int
         search: and of the search.
 
     >>> longer_epochs(45, 0.7, 0.05, 0.6)
-    55
+    56
     """
     each = warmup + search * (1 + last) / 2 + (1 - warmup - search) * last
     return max(3, round(cost / each))
