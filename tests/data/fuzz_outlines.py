@@ -276,7 +276,11 @@ LABELME: dict[str, Row] = {
     "LabelMe, a line": Row(
         car_shape(shape_type="linestrip"),
         "error",
-        ("1 shape of a type that covers no area", "t1.json: shape 3", "'linestrip'; expected polygon, rectangle, circle or mask"),
+        (
+            "1 shape of a type that covers no area",
+            "t1.json: shape 3",
+            "'linestrip'; expected polygon, rectangle, circle or mask",
+        ),
     ),
     "LabelMe, a rectangle of one point": Row(
         car_shape(points=[[1, 1]]), "error", ("1 outline that cannot be drawn", "a rectangle of 1 points; expected 2")
