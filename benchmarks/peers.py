@@ -8,9 +8,9 @@ with the same pretrained encoder, on the same data, in the same training, for as
 The peers are registered as search spaces with nothing to search, as anybody's own network is (docs/extending.md): data,
 augmentation, loss, schedule, validation and the best epoch are those of wholenet. Ours is planned for ``--minutes``.
 Our frozen-uniform control and every peer get as many steps as take the time of ours, with those of its architecture, by
-steps of all networks timed interleaved in one process (CPU time). A peer's learning rate is the best of ``--rates`` at
-a quarter of the length, with a seed of its own; its encoder's is a tenth of that, as ours. Crops are rounded up to
-multiples of 32, which these networks need, by padding.
+steps of all networks timed interleaved in one process (CPU time). A peer's learning rates, its encoder's over the other
+too, are the best of ``--rates`` and ``--encoder-rates`` at a quarter of the length, with a seed of its own. Crops are
+rounded up to multiples of 32, which these networks need, by padding.
 
 Runs are trained ``--jobs`` at a time, seed by seed. The same command goes on with what was stopped: the plan and the
 times of steps are kept in ``--out``, and finished runs are not trained again.
@@ -22,7 +22,7 @@ import argparse
 import importlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from multiprocessing import get_context
@@ -53,8 +53,6 @@ from wholenet.training import fit
 
 ENCODER = "tf_efficientnet_lite0"
 PEERS = {"smp-unet": "Unet", "smp-fpn": "FPN", "smp-deeplabv3plus": "DeepLabV3Plus"}
-ENCODER_RATE = 0.1
-"""Of the encoder's learning rate over that of all other weights."""
 TIMED = 5
 """Rounds of interleaved steps, after one that is not counted."""
 OURS, CONTROL = "wholenet", "wholenet-uniform"
@@ -66,6 +64,8 @@ class PeerSettings:
 
     weights: str = ""
     """Of the encoder, as safetensors, with timm's names; none: from scratch."""
+    encoder_rate: float = 0.1
+    """The encoder's learning rate over that of all other weights."""
 
 
 class Peer(nn.Module):
@@ -80,7 +80,7 @@ class Peer(nn.Module):
         if settings.weights and not next(self.net.parameters()).is_meta:
             self._begin_with(settings.weights)
         for parameter in self.net.encoder.parameters():
-            parameter.register_hook(lambda gradient: gradient * ENCODER_RATE)
+            parameter.register_hook(lambda gradient: gradient * settings.encoder_rate)
 
     def _begin_with(self, path: str) -> None:
         body = self.net.encoder.model
@@ -187,21 +187,22 @@ def compare(asked: argparse.Namespace, pool: Pool) -> dict[str, list[float]]:
     configs = {OURS: ours}
     for name, config in uniform.items():
         configs[name] = replace(config, steps_per_epoch=steps_for(ours, times, name))
-    tried = [
-        Run(name, replace(configs[name], lr=lr, seed=100, epochs=max(3, ours.epochs // 4), out=f"{name}-lr{lr}"))
-        for name, lr in product(peers, asked.rates)
-    ]
-    found = dict(zip([(run.name, run.config.lr) for run in tried], scores_of(tried, asked.out, pool), strict=True))
+    tried = {
+        (name, lr, encoder): Run(name, tuned(configs[name], lr, encoder, asked.out / f"{name}-lr{lr}-encoder{encoder}"))
+        for name, lr, encoder in product(peers, asked.rates, asked.encoder_rates)
+    }
+    found = dict(zip(tried, pool.imap(Run.trained, tried.values()), strict=True))
     for name in peers:
-        rates = {lr: found[name, lr] for lr in asked.rates}
-        configs[name] = replace(configs[name], lr=max(rates, key=rates.__getitem__))
+        rates = {f"{lr:g} x {encoder:g}": score for (of, lr, encoder), score in found.items() if of == name}
         print(name, "rates:", rates, flush=True)
+        _, lr, encoder = max((key for key in found if key[0] == name), key=found.__getitem__)
+        configs[name] = replace(tuned(configs[name], lr, encoder, Path()), epochs=ours.epochs)
     runs = [
-        Run(name, replace(config, seed=seed, out=f"{name}-seed{seed}"))
+        Run(name, replace(config, seed=seed, out=str(asked.out / f"{name}-seed{seed}")))
         for seed, (name, config) in product(range(asked.seeds), configs.items())
     ]
     scores: dict[str, list[float]] = {name: [] for name in configs}
-    for run, score in zip(runs, scores_of(runs, asked.out, pool), strict=True):
+    for run, score in zip(runs, pool.imap(Run.trained, runs), strict=True):
         scores[run.name].append(score)
         print(shown(run, scores[run.name]), flush=True)
     return scores
@@ -220,9 +221,10 @@ def planned(given: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
     return dict(plan_run({**given, **stem}, asked.minutes, Console()).options)
 
 
-def scores_of(runs: list[Run], out: Path, pool: Pool) -> Iterator[float]:
-    """Of each run, in their order, as they come."""
-    return pool.imap(Run.trained, [Run(name, replace(config, out=str(out / config.out))) for name, config in runs])
+def tuned(config: FitConfig, lr: float, encoder: float, out: Path) -> FitConfig:
+    """A quarter of a peer's run, at other rates."""
+    settings = {**config.settings, "encoder_rate": encoder}
+    return replace(config, lr=lr, settings=settings, seed=100, epochs=max(3, config.epochs // 4), out=str(out))
 
 
 SHARED = (
@@ -250,7 +252,8 @@ if __name__ == "__main__":
     parser.add_argument("--jobs", type=int, default=2, help="runs that are trained at a time")
     parser.add_argument("--threads", type=int, default=1, help="of each")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--rates", nargs="+", type=float, default=[0.3, 0.1, 0.03])
+    parser.add_argument("--rates", nargs="+", type=float, default=[0.3, 0.1])
+    parser.add_argument("--encoder-rates", nargs="+", type=float, default=[0.3, 0.1])
     given = parser.parse_args()
     given.weights = given.weights.resolve()
     given.out.mkdir(parents=True, exist_ok=True)
