@@ -32,10 +32,15 @@ def removed(spec: Spec, records: Sequence[Record]) -> list[tuple[int, str, str]]
         if before["subnet"] == after["subnet"]:
             continue
         had, has = (known.count(known.from_dict(record["subnet"])) for record in (before, after))
-        gone = ", ".join(f"{n - has[kind]} {kind}" for kind, n in had.items() if n > has[kind])
+        gone = ", ".join(_counted(n - has[kind], kind) for kind, n in had.items() if n > has[kind])
         left = f"{macs_in_words(after['macs'])} ({after['macs'] / records[0]['macs']:.0%} of the first epoch's)"
         rows.append((after["epoch"], gone, left))
     return rows
+
+
+def _counted(number: int, kinds: str) -> str:
+    """ "1 edge", "2 edges"."""
+    return f"{number} {kinds.removesuffix('s') if number == 1 else kinds}"
 
 
 def removed_table(run: RunTables) -> str:
