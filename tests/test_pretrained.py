@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -26,6 +27,8 @@ from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.stem_weights import check_stem, stem_weights
 from wholenet.deploy.tiles import Tiling
 from wholenet.diagnostics.batchnorm import recalibrated
+from wholenet.planning.plan import plan_run
+from wholenet.planning.timing import Measured
 from wholenet.search.begin_config import STEM_LR
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.config_files import read_config, write_config
@@ -290,6 +293,16 @@ def test_a_stems_rate_is_a_third_unless_it_is_given_and_runs_of_before_keep_thei
         # As runs of before 2026-11-30 have it, whether they had a stem or not.
         write_config(FitConfig(**given, stem=stem, stem_lr=0.1), file)
         assert read_config(file).stem_lr == expected
+
+
+def test_a_plan_takes_a_larger_network_behind_a_stem_only_where_it_takes_more_steps(
+    timm, weights, discs, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("wholenet.planning.choosing.measure", lambda *_: Measured(0.02, 0.02, 0.01, 2**30))
+    given = {"data": str(discs), "device": "cpu", "batch": 2}
+    for more, steps in (({}, "1,000 steps"), ({"stem": STEM, "stem_weights": str(weights)}, "2,000 steps")):
+        plan = plan_run({**given, **more}, 5, Console(quiet=True))
+        assert steps in next(choice.reason for choice in plan.chosen if choice.name == "size")
 
 
 def test_without_timm_the_error_says_what_to_install(timm, monkeypatch, discs, tmp_path):

@@ -170,7 +170,8 @@ def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: f
             break  # those after it are larger still
     steps = {name: one * cost / costs[first] for name, cost in costs.items()}
     needed = rules.steps_needed(len(data.prepared.weights), chosen.config.batch)
-    wanted = rules.ENOUGH_STEPS if timed else needed
+    enough = rules.ENOUGH_STEPS if chosen.config.stem is None else rules.ENOUGH_STEPS_WITH_STEM
+    wanted = enough if timed else needed
     seconds /= 2 if chosen.config.control else 1
     size = rules.size_for(steps, seconds, wanted)
     names = list(steps)

@@ -22,6 +22,9 @@ LEAST_STEPS = 1500
 """What data is taken to need: so many passes over it, and never fewer steps."""
 ENOUGH_STEPS = 1000
 """A larger network is only taken where the time lets it take so many steps: a smaller one learns more in less."""
+ENOUGH_STEPS_WITH_STEM = 2000
+"""The same behind a pretrained stem, which has learned much of what a larger network would (measured:
+docs/pretrained.md)."""
 HIGH_RATE = 0.1
 HIGH_RATE_STEPS = 2000
 """SGD's rate of the recipes for CPUs, and the length up to which it is taken; the seed paper has 0.003 for 111,000
