@@ -82,7 +82,10 @@ def _is_coco(file: Path) -> bool:
         return True
     if re.match(_FIRST_KEYS, read_start(file, _START).removeprefix(b"\xef\xbb\xbf")) is None:
         return False
-    return file.stat().st_size > _SMALL or bool({"images", "annotations"} & _keys(file) or not _keys(file))
+    if file.stat().st_size > _SMALL:
+        return True
+    keys = _keys(file)
+    return not keys or not keys.isdisjoint({"images", "annotations"})
 
 
 def read_coco(root: Path, files: Sequence[Path]) -> Outlined:

@@ -69,7 +69,7 @@ class Places(Generic[Item]):
         for name in (line, line.strip("\"'"), *(line.split(mark)[0] for mark in ("\t", ",", None))):
             parts = composed(Path(name.strip().replace("\\", "/"))).parts
             for rest in (PurePosixPath(*parts[i:]) for i in range(len(parts))):
-                item = self._found.get(str(rest)) or self._found.get(str(rest.with_suffix("")))
+                item = self._found.get(str(rest), self._found.get(str(rest.with_suffix(""))))
                 if item is not None:
                     return item
         return None

@@ -110,7 +110,8 @@ def prepare(config: FitConfig, console: Console) -> Prepared:
     check_trainable(train_stats, source.classes)
     crop = asked_crop or default_crop(train_stats)
     check_crop(train_stats, crop, "train")
-    _check_batch(config, crop)
+    if not asked_crop:
+        _check_batch(config, crop)
     fine_weights = fine_arch = source.splits["train"]
     if config.split == "disjoint":
         fine_weights, fine_arch = split_train(fine_weights, config.weights_share, config.data_seed)
