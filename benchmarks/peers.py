@@ -45,7 +45,7 @@ from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.phases import single_stage
 from wholenet.search.run_folder import RunFolder, spec_of
 from wholenet.search.start import state_of
-from wholenet.search.steps import Batch, architecture_gradient, architecture_step, weight_step
+from wholenet.search.steps import Batch, architecture_step, simultaneous_step, weight_step
 from wholenet.spaces.encoder import Renorm
 from wholenet.spaces.space import Facts, Space
 from wholenet.tasks.segmentation import SegmentationLoss
@@ -131,7 +131,7 @@ SEARCH = "a step of search"
 
 
 def _steps(config: FitConfig) -> tuple[Callable[[], object], Callable[[], object]]:
-    """A step of the weights, and one of the search."""
+    """A step of the weights, and one of the search, which in plans moves both by one backward pass."""
     spec = spec_of(config, Facts(outputs=11))
     state, loss = state_of(config, spec, torch.device("cpu")), SegmentationLoss()
     images = torch.randn(config.batch, 3, *config.crop_size).contiguous(memory_format=torch.channels_last)
@@ -142,8 +142,7 @@ def _steps(config: FitConfig) -> tuple[Callable[[], object], Callable[[], object
         weight_step(state.model, batch, loss, state.weight_optimizer)
 
     def search() -> None:
-        weights()
-        _, gradient = architecture_gradient(state.model, batch, loss)
+        _, gradient = simultaneous_step(state.model, batch, loss, state.weight_optimizer)
         architecture_step(state.model.arch, gradient, state.arch_optimizer)
 
     return weights, search
@@ -175,7 +174,7 @@ class Run(NamedTuple):
 def compare(asked: argparse.Namespace, pool: Pool) -> dict[str, list[float]]:
     """Train all, and return the scores by name, a value per seed."""
     given = {"data": asked.data, "threads": asked.threads}
-    plan = kept(asked.out / "plan.json", lambda: pool.apply(planned, (given, asked)))
+    plan = kept(asked.out / "plan.json", lambda: pool.apply(planned, (asked,)))
     ours = replace(fit_config(**{**plan, "out": ""}), threads=asked.threads)
     shared = {name: getattr(ours, name) for name in SHARED}
     start = {"settings": {"weights": str(asked.weights)}, "lr_warmup": 40, "architecture": "uniform"}
@@ -215,10 +214,10 @@ def kept(path: Path, found: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def planned(given: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
-    """The options of our run."""
-    stem = {"stem": f"timm/{ENCODER}", "stem_weights": str(asked.weights)}
-    return dict(plan_run({**given, **stem}, asked.minutes, Console()).options)
+def planned(asked: argparse.Namespace) -> dict[str, Any]:
+    """The options of our run, as it would be planned if it had the machine for itself."""
+    given = {"data": asked.data, "stem": f"timm/{ENCODER}", "stem_weights": str(asked.weights)}
+    return dict(plan_run(given, asked.minutes, Console()).options)
 
 
 def tuned(config: FitConfig, lr: float, encoder: float, out: Path) -> FitConfig:

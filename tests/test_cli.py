@@ -375,6 +375,7 @@ def test_decode_writes_a_genotype_that_can_be_trained(run, tmp_path, capsys):
     main(["decode", str(run), "--out", str(tmp_path / "g.yaml"), "--decoding", "threshold", "--tau", "0"])
     shown = capsys.readouterr().out
     assert "20 of 20 edges (threshold 0)" in shown
+    assert f"wholenet retrain {tmp_path / 'g.yaml'} DATA --out RUN" in shown
     assert shown.splitlines()[-1] == "entropy 1.00: the search decided nothing, and this genotype is chance"
     assert read_genotype(tmp_path / "g.yaml", layers=2).decoding == "threshold 0"
 

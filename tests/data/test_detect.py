@@ -17,7 +17,7 @@ from wholenet.data.classes import default_colors
 from wholenet.data.detect import class_file, find_tree, open_data
 from wholenet.data.folder import FolderData
 from wholenet.data.sample import Classes, DataError
-from wholenet.data.task import task_of
+from wholenet.data.task import how_read, task_of
 
 REAL_CAMVID = Path(__file__).parents[2].parent / "shared/data/camvid"
 ABC = Classes(("a", "b", "c"), default_colors(3))
@@ -254,6 +254,28 @@ def test_the_lists_of_pascal_voc_say_what_is_in_a_split(tmp_path):
         open_data(tmp_path)
     (lists / "val.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match=r"val\.txt: this list of images cannot be read"):
+        open_data(tmp_path)
+
+
+def test_masks_may_lie_a_folder_further_down_than_their_images(tmp_path):
+    names = ["cat_1", "cat_2", "dog_1", "dog_2"]
+    pets, scans = tmp_path / "pets", tmp_path / "scans"
+    write_pairs(pets / "images", pets / "annotations/trimaps", names)
+    (pets / "annotations/xmls").mkdir()
+    (pets / "annotations/xmls/cat_1.xml").write_text("<annotation/>")
+    (pets / "annotations/trainval.txt").write_text("#name class\ncat_1 1 1 1\ncat_2 1 1 1\ndog_1 2 2 1\n")
+    (pets / "annotations/test.txt").write_text("dog_2 2 2 1\n")
+    source = open_data(pets, val_share=0.4)
+    assert {split: len(data) for split, data in source.splits.items()} == {"train": 2, "val": 1, "test": 1}
+    assert "masks in annotations/trimaps" in how_read(pets, "segmentation")
+    write_pairs(scans / "train/images/raw", scans / "train/masks", names)
+    assert len(open_data(scans, val_share=0.5).splits["train"]) == 2
+
+
+def test_which_of_several_folders_further_down_is_meant_nobody_can_tell(tmp_path):
+    write_pairs(tmp_path / "images", tmp_path / "masks/fine", NAMES)
+    write_pairs(tmp_path / "images", tmp_path / "masks/coarse", NAMES)
+    with pytest.raises(DataError, match="images without mask"):
         open_data(tmp_path)
 
 

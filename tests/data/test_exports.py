@@ -205,6 +205,7 @@ def test_regions_of_nnu_net_are_told_with_the_class_file_that_is_needed(tmp_path
         ("ImageSets/Segmentation", "Train.txt", "Validation.txt"),
         ("splits", "train.txt", "val.txt"),
         ("", "train.txt", "val.txt"),
+        ("annotations", "trainval.txt", "val.txt"),
         ("", "trainval.txt", "val.txt"),
     ],
 )

@@ -96,7 +96,7 @@ def test_the_table_has_a_line_for_the_supernet_each_network_and_each_comparison(
     assert len(plain) == 3 + len(own.discrete)
     assert len(compared) == len(plain) + 2
     assert "60.0 %" in plain[1]
-    assert "2.00 G" in plain[1]
+    assert "2 GMACs" in plain[1]
     for line, network in zip(plain[2:], own.discrete, strict=False):
         assert network.genotype.decoding in line
         assert "25.0 %" in line

@@ -27,5 +27,6 @@ def decode(run: str, *, out: str, decoding: Decoding = None, tau: Share | None =
 
     genotype = decode(run, out, decoding, tau)
     print(f"{genotype} in {out}")
+    print(f"train it from scratch: wholenet retrain {out} DATA --out RUN")
     if (said := chance_in(load_model(run).network)) is not None:
         print(said)

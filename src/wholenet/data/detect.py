@@ -14,7 +14,7 @@ from wholenet.data.classes import CLASS_FILES, TABLES_OF_OTHERS, by_name, is_tab
 from wholenet.data.finding import Finding, of_files
 from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, FolderData, Mask, Matching, Pair, files_below, match
 from wholenet.data.formats import of_volumes, other_format
-from wholenet.data.guess import guess_layout, other_masks
+from wholenet.data.guess import further_down, guess_layout, other_masks
 from wholenet.data.infer import classes_of, infer_classes
 from wholenet.data.layouts import KNOWN_LAYOUTS, SPLIT_FOLDERS, Layout, describe, find_layout, is_cityscapes, subfolders
 from wholenet.data.lists import as_listed, lists_of, names_in
@@ -113,7 +113,7 @@ def layout_of(root: Path) -> Layout | None:
     """
     known = find_layout(root)
     if known is not None and ("train" not in known.folders or known.folders["train"][1] is not None):
-        return known
+        return further_down(known)
     return guess_layout(root) or known
 
 

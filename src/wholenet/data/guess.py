@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -58,6 +59,28 @@ def guess_layout(root: Path) -> Layout | None:
         if images.is_dir():
             folders[split] = (images, masks if masks.is_dir() else None)
     return Layout(folders)
+
+
+def further_down(layout: Layout) -> Layout:
+    """The layout with the one folder that holds the pictures, where masks lie a folder further down than their images,
+    or images than their masks ("images/a.jpg" with "annotations/trimaps/a.png").
+    """
+    folders = {}
+    for split, (images, masks) in layout.folders.items():
+        if masks is not None and masks != images:
+            images, masks = _further(images, masks, IMAGE_SUFFIXES), _further(masks, images, MASK_SUFFIXES)
+        folders[split] = (images, masks)
+    return replace(layout, folders=folders)
+
+
+def _further(folder: Path, other: Path, suffixes: tuple[str, ...]) -> Path:
+    """The only folder with pictures in ``folder``, if it has none itself, ``other`` does, and none of them is called as
+    that folder is: then it holds the objects of one image."""
+    beside = {path.stem for path in _pictures(other, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))}
+    if not beside or _pictures(folder, suffixes):
+        return folder
+    inner = [below for below in subfolders(folder).values() if _pictures(below, suffixes)]
+    return inner[0] if len(inner) == 1 and inner[0].name not in beside else folder
 
 
 def each_has_its_mask(folders: Sequence[Path]) -> bool:

@@ -12,7 +12,7 @@ from wholenet.data.naming import composed
 from wholenet.data.sample import DataError
 from wholenet.files import read_text
 
-PLACES = ("ImageSets/Segmentation", "ImageSets", "splits", "")
+PLACES = ("ImageSets/Segmentation", "ImageSets", "splits", "annotations", "")
 """Folders of a data set in which the lists may lie; the first that has one of train."""
 Item = TypeVar("Item", bound=Hashable)
 

@@ -20,6 +20,7 @@ from wholenet.files import check_output
 from wholenet.report.panels import PHASE_TINTS
 from wholenet.report.style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILION, headline, saved_figure
 from wholenet.spaces.genotype import write_genotype
+from wholenet.spaces.grid_costs import macs_in_words
 from wholenet.spaces.links import STRIDES
 
 VARIANT_COLORS = {"zeroed": VERMILION, "renormalized": ORANGE, "recalibrated": BLUE, "fine-tuned": GREEN}
@@ -166,10 +167,10 @@ def table(diagnosis: Diagnosis) -> list[str]:
         for n in diagnosis.discrete
     ]
     width = max(len("frozen-uniform control"), *(len(name) for name, *_ in rows))
-    lines = [f"{'':{width}}    mIoU  BN recalculated  edges  parameters       MACs"]
+    lines = [f"{'':{width}}    mIoU  BN recalculated  edges  parameters"]
     for name, (miou, recalculated), edges, parameters, macs in rows:
         again = "-" if recalculated is None else f"{100 * recalculated:.1f} %"
-        cost = f"{edges:5d}  {parameters / 1e6:8.3f} M  {macs / 1e9:7.2f} G"
+        cost = f"{edges:5d}  {parameters / 1e6:8.3f} M  {macs_in_words(macs):>10}"
         lines.append(f"{name:{width}}  {100 * miou:4.1f} %  {again:>15}  {cost}")
     for name, other in (("frozen-uniform control", diagnosis.control), ("second stage", diagnosis.second_stage)):
         if other is not None:
