@@ -15,10 +15,11 @@ from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn import functional as F
 
 import fake_timm
 import wholenet
-from run_files import assert_equal, checkpoint
+from run_files import assert_equal, checkpoint, stop_after
 from wholenet.beginning import Beginning, check_frozen
 from wholenet.data.pixels import MEAN, STD
 from wholenet.deploy.folds import fold
@@ -27,6 +28,8 @@ from wholenet.deploy.model_folder import load_model
 from wholenet.deploy.stem_weights import check_stem, stem_weights
 from wholenet.deploy.tiles import Tiling
 from wholenet.diagnostics.batchnorm import recalibrated
+from wholenet.ops.forms import plain_form
+from wholenet.ops.resize import resize
 from wholenet.planning.plan import plan_run
 from wholenet.planning.timing import Measured
 from wholenet.search.begin_config import STEM_LR
@@ -92,9 +95,10 @@ def test_the_grid_reads_the_last_map_of_each_stride_through_one_convolution_each
     assert all(torch.equal(m, maps[s, m.shape[1]]) for s, m in zip(STRIDES, net.encoder(x), strict=True))
 
 
+@pytest.mark.parametrize("head", ["plain", "skip"])
 @pytest.mark.parametrize("size", [(64, 96), (75, 101), (33, 33)])
-def test_folded_it_computes_the_same(size):
-    model = supernet().double()
+def test_folded_it_computes_the_same(size, head):
+    model = supernet(head=head).double()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -104,6 +108,46 @@ def test_folded_it_computes_the_same(size):
     with torch.no_grad():
         assert (fold(model.eval())(x) - model(x)).abs().max() < 1e-12
         assert model(x).shape == (2, 3, *size)
+
+
+def test_a_head_reads_the_maps_of_the_encoder_beside_the_levels():
+    model = supernet(head="skip").double().eval()
+    decoder = model.net.decoder
+    assert decoder.channels == (4, 8, 16, 32, 6, 5, 9, 10)
+    assert decoder.merge.weight.shape == (128, sum(decoder.channels), 1, 1)
+    x = torch.randn(2, 3, 64, 96, dtype=torch.float64)
+    with torch.no_grad():
+        fast = model(x)
+        with plain_form(model):
+            torch.testing.assert_close(model(x), fast, rtol=1e-12, atol=1e-12)
+        decoder.merge.weight[:, :60] = 0  # of the grid nothing is left
+        seen = [resize(m, (16, 24)) for m in model.net.encoder(x)]
+        merged = F.conv2d(torch.cat(seen, dim=1), decoder.merge.weight[:, 60:])
+        logits = decoder.classify(decoder.activation(decoder.norm(merged)))
+        torch.testing.assert_close(model(x), resize(logits, (64, 96)), rtol=1e-12, atol=1e-12)
+
+
+def test_in_training_a_head_that_reads_the_encoder_sees_a_part_of_its_maps_each_as_a_whole():
+    decoder = supernet(head="skip").net.decoder
+    decoder.activation = nn.Identity()  # then no other number is zero
+    seen = []
+    decoder.classify.register_forward_hook(lambda _module, given, _result: seen.append(given[0]))
+    maps = [torch.rand(64, c, 4, 6) for c in decoder.channels]
+    decoder.train()(maps)
+    decoder.eval()(maps)
+    (gone, all_of_it), (none, _) = ((x.eq(0).flatten(2).any(-1), x.eq(0).flatten(2).all(-1)) for x in seen)
+    assert torch.equal(gone, all_of_it)
+    assert gone.float().mean().item() == pytest.approx(0.2, abs=0.02)  # of 64 * 128 draws: five deviations
+    assert not none.any()
+
+
+def test_a_run_with_a_head_that_draws_goes_on_to_the_bit(discs, weights, tmp_path):
+    options = {"stem": STEM, "stem_weights": str(weights), "head": "skip", "checkpoint_minutes": 0, **SMALL}
+    wholenet.fit(discs, tmp_path / "whole", **options)
+    stop_after(2, lambda: wholenet.fit(discs, tmp_path / "run", **options))
+    wholenet.resume(tmp_path / "run")
+    assert_equal(checkpoint(tmp_path / "whole"), checkpoint(tmp_path / "run"))
+    assert load_model(tmp_path / "run").network.spec.settings["head"] == "skip"
 
 
 def test_images_reach_the_encoder_as_it_was_trained_on_them(weights):
@@ -123,10 +167,11 @@ def test_an_architecture_step_moves_no_statistic_of_the_encoder():
     assert_equal(dict(model.net.state_dict()), before)
 
 
-def test_recomputed_steps_give_the_same_numbers_and_statistics():
+@pytest.mark.parametrize("head", ["plain", "skip"])
+def test_recomputed_steps_give_the_same_numbers_and_statistics(head):
     results = []
     for recompute in (False, True):
-        model = supernet().double().train()
+        model = supernet(head=head).double().train()
         model.net.recompute = recompute
         images, targets = batch()
         model.execution.net = model.net
@@ -303,6 +348,7 @@ def test_a_plan_takes_a_larger_network_behind_a_stem_only_where_it_takes_more_st
     for more, steps in (({}, "1,000 steps"), ({"stem": STEM, "stem_weights": str(weights)}, "2,000 steps")):
         plan = plan_run({**given, **more}, 5, Console(quiet=True))
         assert steps in next(choice.reason for choice in plan.chosen if choice.name == "size")
+        assert plan.options.get("head", "plain") == ("skip" if more else "plain")
 
 
 def test_without_timm_the_error_says_what_to_install(timm, monkeypatch, discs, tmp_path):
@@ -321,6 +367,7 @@ def test_without_timm_the_error_says_what_to_install(timm, monkeypatch, discs, t
         ({"stem": STEM, "freeze_stem": True, "stem_freeze_epochs": 2}, "for all epochs"),
         ({"stem": STEM, "freeze_stem": True, "execution": "graph"}, "captures once"),
         ({"stem": STEM, "method": "darts"}, "second-order"),
+        ({"head": "skip"}, "reads the maps of a pretrained stem"),
         ({"stem": STEM, "space": "mine"}, "is of the space 'grid'"),
     ],
 )

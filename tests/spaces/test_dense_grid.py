@@ -125,7 +125,7 @@ def test_reach_one_is_the_grid_to_the_bit(options):
 
 def reference(net, x, weights):
     """The sum over all links, written down without a table: cell (l, s) reads every (l', t) before it."""
-    stems, sizes = net._stem(x)
+    stems, sizes, _ = net._stem(x)
     outputs = {(-1, level): stems[level] for level in range(LEVELS)}
     for layer in range(net.layers):
         for level in range(LEVELS):

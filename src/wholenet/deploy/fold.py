@@ -86,7 +86,7 @@ class Folded(nn.Module):
         self.reach, self.tied = net.reach.layers, net.tied
         self.channels = net.decoder.channels
         read = {e.source for row in self.edges for edges in row.values() for e in edges if e.back > e.layer}
-        self.encoder = net.encoder
+        self.encoder, self.skips = net.encoder, net.skips
         self.stems = nn.ModuleDict({str(i): _stem(net.stems[str(i)]) for i in sorted(read)})
         self.transitions = nn.ModuleDict()
         self.cells = nn.ModuleDict()
@@ -108,10 +108,12 @@ class Folded(nn.Module):
         return seen_at(self.zoom, self._logits, x)
 
     def _logits(self, x: Tensor) -> Tensor:
+        maps = list[Tensor]()
         if self.encoder is None:
             features, sizes = stem_features(self.stems, x)
         else:
-            features, sizes = level_features(self.stems, self.encoder(x))
+            maps = self.encoder(x)
+            features, sizes = level_features(self.stems, maps)
         before, brought = [features], dict[str, Tensor]()
         for layer, row in enumerate(self.edges):
             mixed = {
@@ -123,7 +125,8 @@ class Folded(nn.Module):
             }
             features = {level: self.cells[f"{layer}_{level}"](value) for level, value in mixed.items()}
             before = [*before, features][-self.reach :]
-        return resize(self.decoder([features[level] for level in range(LEVELS)]), (x.shape[-2], x.shape[-1]))
+        outputs = [*(features[level] for level in range(LEVELS)), *(maps if self.skips else ())]
+        return resize(self.decoder(outputs), (x.shape[-2], x.shape[-1]))
 
     def _term(
         self, edge: Edge, before: Sequence[dict[int, Tensor]], size: tuple[int, int], brought: dict[str, Tensor]
@@ -267,7 +270,7 @@ class FoldedDecoder(nn.Module):
         self.classify = decoder.classify
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Four maps, the first the largest -> class logits [B, classes, h, w] of its size."""
+        """Maps, the first the largest -> class logits [B, classes, h, w] of its size."""
         size = (features[0].shape[-2], features[0].shape[-1])
         parts = [conv(f) for conv, f in zip(self.merge, features, strict=True)]
         merged = total([parts[0], *(resize(part, size) for part in parts[1:])])

@@ -32,7 +32,17 @@ from wholenet.search.methods import METHODS, method_called
 from wholenet.search.protocols import PROTOCOLS
 from wholenet.search.search_config import OF_EVERY_RUN, SearchConfig, with_interval
 from wholenet.search.train_config import OF_SEARCH, check_given
-from wholenet.spaces.sizes import DECODINGS, HEAD, OPERATIONS, Filters, Head, Layers, Size, operation_names
+from wholenet.spaces.sizes import (
+    DECODINGS,
+    HEAD,
+    OPERATIONS,
+    Filters,
+    GridHead,
+    Layers,
+    Size,
+    check_head,
+    operation_names,
+)
 
 Annotations = Literal["fine", "coarse", "both"]
 MACHINE = ("device", "workers", "threads", "execution", "recompute", "checkpoint_minutes", "log")
@@ -82,9 +92,9 @@ class FitConfig(BudgetConfig):
     operations: str = OPERATIONS
     """Candidate operations of each cell, joined by commas: conv_3x3, conv_5x5, conv_7x7, dil_conv_3x3, or one that was
     registered from outside (docs/extending.md)."""
-    head: Head = HEAD
-    """What makes class logits of the grid's four levels: plain adds them up (the paper), dpc has the dense prediction
-    cell."""
+    head: GridHead = HEAD
+    """What makes class logits of the grid's four levels: plain adds them up (the paper), skip adds the maps of a
+    pretrained stem (ours; what a plan with one takes), dpc has the dense prediction cell."""
     crop: str | None = None
     """HEIGHTxWIDTH trained on; default: the smallest training image, in multiples of 32, at most 512x1024."""
     loss: MaskLossName = "cross-entropy"
@@ -176,6 +186,7 @@ class FitConfig(BudgetConfig):
                 f"settings has {shown(next(iter(self.settings)))}; what shapes a grid are fields of their own"
             )
         self.check_begin(self.execution)
+        check_head(self.head, pretrained=self.stem is not None)
         self.check_budget()
         if self.loss == "dice" and self.class_balance:
             raise ValueError(

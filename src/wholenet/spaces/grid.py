@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from wholenet.architecture import Weights
 from wholenet.ops.bottleneck import CELLS, BareCell, MixtureCell
+from wholenet.ops.draws import drawn_for_all
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import ConvNorm, PartialChannels, ScaledNorm, make_activation
 from wholenet.ops.norms import BatchNorm
@@ -29,7 +30,7 @@ from wholenet.spaces.dpc_decoder import DpcDecoder
 from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.links import LEVELS, NEAR, Edge, Reach, check_connected, has_cell, kept_edges, masks
 from wholenet.spaces.sampled_links import drawn, weighed
-from wholenet.spaces.sizes import HEAD, OPERATIONS, GridSize, operation_names
+from wholenet.spaces.sizes import HEAD, OPERATIONS, SKIP_KEPT, SKIP_WIDTH, GridSize, check_head, operation_names
 
 DEFAULT = operation_names(OPERATIONS)
 """Names of the candidate operations where none are given."""
@@ -77,25 +78,39 @@ class Decoder(TwoForms):
 
     A 1 x 1 convolution of a concatenation is a sum of 1 x 1 convolutions, each of which can run before its level is
     enlarged; the plain form enlarges and concatenates first.
+
+    Args:
+        channels: C_s of each map that is read: of the four levels, and after them of what else there is.
+        width: common to all.
+        num_classes: classes to tell apart.
+        activation: before the last convolution.
+        kept: share of the maps before that, each whole, that training keeps.
     """
 
-    def __init__(self, channels: Sequence[int], width: int, num_classes: int, activation: str) -> None:
+    def __init__(
+        self, channels: Sequence[int], width: int, num_classes: int, activation: str, kept: float = 1.0
+    ) -> None:
         super().__init__()
         self.channels = tuple(channels)
+        self.kept = kept
         self.merge = nn.Conv2d(sum(channels), width, 1, bias=False)
         self.norm = BatchNorm(width)
         self.activation = make_activation(activation)
         self.classify = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Four maps [B, C_s, h / (s / 4), w / (s / 4)] -> [B, classes, h, w]."""
+        """Maps [B, C_s, h / (s / 4), w / (s / 4)], the finest first -> [B, classes, h, w]."""
         size = _size(features[0])
         if self.plain:
             merged = self.merge(torch.cat([resize(f, size) for f in features], dim=1))
         else:
             parts = self.merge.weight.split(self.channels, dim=1)
             merged = total([resize(F.conv2d(f, part), size) for f, part in zip(features, parts, strict=True)])
-        return self.classify(self.activation(self.norm(merged)))
+        seen = self.activation(self.norm(merged))
+        if self.kept < 1 and self.training:
+            drawn = drawn_for_all(seen.new_empty(*seen.shape[:2], 1, 1), lambda whole: whole.bernoulli_(self.kept))
+            seen = seen * (drawn / self.kept)
+        return self.classify(seen)
 
 
 class Before(NamedTuple):
@@ -128,10 +143,11 @@ class Grid(nn.Module):
         tied: all edges from one cell to one level have one P, which then runs once.
         sampled: k, links of each cell that a pass in training takes, drawn by their weights; None: all.
         unbiased: each weight of a drawn link over the probability that it is drawn; else they sum to one.
-        head: "plain": levels are added up; "dpc": with the dense prediction cell.
+        head: "plain": levels are added up; "skip": with the maps of the encoder; "dpc": with the dense prediction cell.
 
     Raises:
-        ValueError: for an unknown cell, kept edges that lead nowhere, or an encoder of images that are not RGB.
+        ValueError: for an unknown cell, kept edges that lead nowhere, an encoder of images that are not RGB, or a head
+            that reads one where there is none.
     """
 
     def __init__(
@@ -161,6 +177,7 @@ class Grid(nn.Module):
                 f"a pretrained stem sees RGB images, and these have {in_channels} channels; leave stem out with them"
             )
         whole = [size.filters * 2**level for level in range(LEVELS)]
+        check_head(head, pretrained=encoder is not None)
         levels = [(c, c // 2) for c in whole] if levels is None else levels
         channels = [features for features, _ in levels]
         self.layers = size.layers
@@ -207,15 +224,14 @@ class Grid(nn.Module):
                 left = None if inside is None else (channels[level] // size.sampling, inside)
                 block = _block(cell, whole[level] // size.sampling, size.expansion, offered, activation, left)
                 self.cells[f"{layer}_{level}"] = PartialChannels(block, channels[level], size.sampling)
-        self.decoder = (
-            DpcDecoder(channels, size.head, num_classes)
-            if head == "dpc"
-            else Decoder(channels, size.head, num_classes, activation)
-        )
+        self.skips = head == "skip"
+        """Whether the decoder reads the encoder's maps, too."""
+        maps = encoder.channels if encoder is not None and self.skips else []
+        self.decoder = _decoder(head, channels, maps, size.head, num_classes, activation)
 
     def forward(self, x: Tensor, weights: Weights) -> Tensor:
         """Images [B, in_channels, H, W], ``alpha`` [L, 4, K], ``beta`` [L, 4, S] -> logits [B, classes, H, W]."""
-        features, sizes = self._stem(x)
+        features, sizes, maps = self._stem(x)
         before = Before([features], {} if self.tied else None)
         for layer in range(self.layers):
             features = {
@@ -225,7 +241,9 @@ class Grid(nn.Module):
             }
             before = Before([*before.layers, features][-self.reach.layers :], before.brought)
         outputs = [features[level] for level in range(LEVELS)]
-        if isinstance(self.decoder, DpcDecoder):  # which draws, and what draws is not computed twice
+        if self.skips:
+            outputs += maps
+        if self.skips or isinstance(self.decoder, DpcDecoder):  # which draw, and what draws is not computed twice
             return resize(self.decoder(outputs), _size(x))
         logits = self._kept_small(self.decoder, (self.decoder,), outputs)
         return resize(logits, _size(x))
@@ -251,8 +269,8 @@ class Grid(nn.Module):
             self.stem.eval()
         return self
 
-    def _stem(self, x: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
-        """:func:`stem_features`, of which a frozen stem keeps nothing for the backward pass."""
+    def _stem(self, x: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]], list[Tensor]]:
+        """:func:`stem_features`, of which a frozen stem keeps nothing for the backward pass, and an encoder's maps."""
         run: Callable[..., Any] = partial(stem_features, self.stems) if self.encoder is None else self.encoder
         found: Any  # of an encoder maps, of the stems what they come to
         if self.stem_frozen:
@@ -260,7 +278,8 @@ class Grid(nn.Module):
                 found = run(x)
         else:
             found = self._kept_small(run, (self.stem,), x)
-        return found if self.encoder is None else level_features(self.stems, found)
+        features, sizes = found if self.encoder is None else level_features(self.stems, found)
+        return features, sizes, [] if self.encoder is None else found
 
     def _cell(self, before: Before, layer: int, level: int, weights: Weights, size: tuple[int, int]) -> Tensor:
         alpha, beta = weights["alpha"][layer, level], weights["beta"][layer, level]
@@ -305,6 +324,17 @@ class Grid(nn.Module):
         if self.recompute and self.training and torch.is_grad_enabled():
             return recomputed(run, parts, argument)
         return run(argument)
+
+
+def _decoder(
+    head: str, channels: Sequence[int], maps: Sequence[int], width: int, num_classes: int, activation: str
+) -> Decoder | DpcDecoder:
+    """What makes logits of levels of so many ``channels``, and of an encoder's ``maps`` of so many."""
+    if head == "dpc":
+        return DpcDecoder(channels, width, num_classes)
+    if maps:
+        return Decoder([*channels, *maps], max(SKIP_WIDTH, width), num_classes, activation, SKIP_KEPT)
+    return Decoder(channels, width, num_classes, activation)
 
 
 def _block(

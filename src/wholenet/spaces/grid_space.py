@@ -25,10 +25,11 @@ from wholenet.spaces.sizes import (
     HEAD,
     OPERATIONS,
     Filters,
+    GridHead,
     GridSize,
-    Head,
     Layers,
     Size,
+    check_head,
     grid_size,
     operation_names,
 )
@@ -55,12 +56,14 @@ class GridSettings:
     layers: Layers | None = None
     """Layers of the grid; None: those of the size."""
 
-    head: Head = HEAD
-    """What makes class logits of the four levels: "plain" adds them up, "dpc" has the dense prediction cell."""
+    head: GridHead = HEAD
+    """What makes class logits of the four levels: "plain" adds them up, "skip" adds the maps of the encoder, "dpc" has
+    the dense prediction cell."""
 
     def __post_init__(self) -> None:
         grid_size(self.size, self.filters, self.layers)
         operations_called(self.names)
+        check_head(self.head, pretrained=self.stem is not None)
         if self.stem is not None:
             parts_of_name(self.stem)
 

@@ -16,7 +16,24 @@ MAX_LAYERS = 100
 Layers = Annotated[int, Field(ge=1, le=MAX_LAYERS)]
 Head = Literal["plain", "dpc"]
 """Of networks for masks: that of the network's own paper, or one with the dense prediction cell."""
+GridHead = Literal[Head, "skip"]
+"""Of the grid, where a pretrained encoder may make the stems."""
 HEAD: Head = "plain"
+SKIP_WIDTH = 128
+SKIP_KEPT = 0.8
+"""Of a head that reads an encoder's maps (ours): its least width, and the share of its maps that training keeps."""
+
+
+def check_head(head: GridHead | str, *, pretrained: bool) -> None:
+    """Make sure that there is an encoder where a head reads its maps.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if head == "skip" and not pretrained:
+        raise ValueError(f"head={head!r} reads the maps of a pretrained stem; give --stem timm/NAME, or leave it out")
+
+
 Size = Literal["nano", "tiny", "small", "base", "medium", "large"]
 """Names of ``GRID_SIZES``."""
 
