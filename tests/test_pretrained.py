@@ -348,7 +348,6 @@ def test_a_plan_takes_a_larger_network_behind_a_stem_only_where_it_takes_more_st
     for more, steps in (({}, "1,000 steps"), ({"stem": STEM, "stem_weights": str(weights)}, "2,000 steps")):
         plan = plan_run({**given, **more}, 5, Console(quiet=True))
         assert steps in next(choice.reason for choice in plan.chosen if choice.name == "size")
-        assert plan.options.get("head", "plain") == ("skip" if more else "plain")
 
 
 def test_without_timm_the_error_says_what_to_install(timm, monkeypatch, discs, tmp_path):

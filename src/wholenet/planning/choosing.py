@@ -94,13 +94,8 @@ def choose_shapes(chosen: Chosen, data: MaskData, pixels: int, what: str) -> Non
 
 
 def choose_network(chosen: Chosen, beginning: Beginning) -> None:
-    """What shapes the grid, as the model has it that the run starts from: of another grid little would fit; and without
-    one, what the classes are read from."""
-    if chosen.config.space != "grid":
-        return
-    if beginning.given is None or beginning.given.model.spec.space != "grid":
-        if chosen.config.stem is not None:
-            chosen.choose("head", "skip", "classes are read from the stem's own maps, too")
+    """What shapes the grid, as the model has it that the run starts from: of another grid little would fit."""
+    if beginning.given is None or beginning.given.model.spec.space != "grid" or chosen.config.space != "grid":
         return
     settings = beginning.given.model.spec.settings
     for name in GRID_SETTINGS:

@@ -94,7 +94,7 @@ class FitConfig(BudgetConfig):
     registered from outside (docs/extending.md)."""
     head: GridHead = HEAD
     """What makes class logits of the grid's four levels: plain adds them up (the paper), skip adds the maps of a
-    pretrained stem (ours; what a plan with one takes), dpc has the dense prediction cell."""
+    pretrained stem (ours), dpc has the dense prediction cell."""
     crop: str | None = None
     """HEIGHTxWIDTH trained on; default: the smallest training image, in multiples of 32, at most 512x1024."""
     loss: MaskLossName = "cross-entropy"
