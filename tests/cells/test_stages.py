@@ -11,7 +11,7 @@ from run_files import PICTURES, assert_equal, checkpoint, stop_after_checkpoints
 from wholenet.architecture import RELAXATIONS, Architecture
 from wholenet.cells.best_of import fit_cells, resume_cells
 from wholenet.cells.start import initial_search
-from wholenet.ops import candidates
+from wholenet.ops import draws
 from wholenet.ops.candidates import Skip, drop_out
 from wholenet.ops.forms import plain_form
 from wholenet.report.in_words import in_words
@@ -246,7 +246,7 @@ def test_dropout_keeps_the_mean_and_is_on_skips_of_stride_one_in_training_alone(
 )
 def test_both_forms_drop_the_same(make, monkeypatch):
     monkeypatch.setattr(
-        candidates, "drawn_for_all", lambda like, _fill: (torch.arange(like.numel()) % 3 > 0).view(like.shape).to(like)
+        draws, "drawn_for_all", lambda like, _fill: (torch.arange(like.numel()) % 3 > 0).view(like.shape).to(like)
     )
     torch.manual_seed(0)
     net = make().double()

@@ -14,7 +14,7 @@ from trees import labels, picture, write, write_pairs
 from wholenet.data.camvid import CAMVID
 from wholenet.data.cityscapes import CITYSCAPES
 from wholenet.data.classes import default_colors
-from wholenet.data.detect import class_file, find_tree, open_data
+from wholenet.data.detect import class_file, find_tree, layout_of, open_data
 from wholenet.data.folder import FolderData
 from wholenet.data.sample import Classes, DataError
 from wholenet.data.task import how_read, task_of
@@ -277,6 +277,15 @@ def test_which_of_several_folders_further_down_is_meant_nobody_can_tell(tmp_path
     write_pairs(tmp_path / "images", tmp_path / "masks/coarse", NAMES)
     with pytest.raises(DataError, match="images without mask"):
         open_data(tmp_path)
+
+
+@pytest.mark.parametrize("beside", ["p0.npy", "p0.json", "p0.jpg", "other.jpg", None])
+def test_pictures_further_down_are_no_masks_where_others_lie_above_them_or_they_are_to_be_looked_at(tmp_path, beside):
+    inner = "vis" if beside is None else "old"
+    write_pairs(tmp_path / "images", tmp_path / "masks" / inner, NAMES)
+    if beside is not None:
+        (tmp_path / "masks" / beside).touch()
+    assert layout_of(tmp_path).folders["train"][1] == tmp_path / "masks"
 
 
 def test_nnu_net_names_images_by_their_channel(tmp_path):

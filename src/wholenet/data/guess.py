@@ -19,6 +19,9 @@ from wholenet.data.naming import DERIVED_WORDS, IMAGE_FOLDER_WORDS, MASK_FOLDER_
 from wholenet.data.sample import DataError
 from wholenet.data.splits import spread
 
+PICTURES = (*IMAGE_SUFFIXES, *MASK_SUFFIXES)
+SHOWN_WORDS = DERIVED_WORDS - IMAGE_FOLDER_WORDS
+"""Of folders with another form of what masks say, and of no images."""
 MOST_FOLDERS = 4
 """More folders with pictures are not compared, each with each: they are classes."""
 MOST_NAMED = 12
@@ -68,26 +71,31 @@ def further_down(layout: Layout) -> Layout:
     folders = {}
     for split, (images, masks) in layout.folders.items():
         if masks is not None and masks != images:
-            images, masks = _further(images, masks, IMAGE_SUFFIXES), _further(masks, images, MASK_SUFFIXES)
+            images, masks = _further(images, masks), _further(masks, images)
         folders[split] = (images, masks)
     return replace(layout, folders=folders)
 
 
-def _further(folder: Path, other: Path, suffixes: tuple[str, ...]) -> Path:
-    """The only folder with pictures in ``folder``, if it has none itself, ``other`` does, and none of them is called as
-    that folder is: then it holds the objects of one image."""
-    beside = {path.stem for path in _pictures(other, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))}
-    if not beside or _pictures(folder, suffixes):
+def _further(folder: Path, other: Path) -> Path:
+    """The only folder with pictures in ``folder``, if it has none itself and ``other`` does.
+
+    Not where something in ``folder`` is called as a picture of ``other``, which is then what belongs to it: masks of
+    another form, outlines, a folder for the objects of one image. And not what shows such things to people.
+    """
+    if _pictures(folder, PICTURES):
         return folder
-    inner = [below for below in subfolders(folder).values() if _pictures(below, suffixes)]
-    return inner[0] if len(inner) == 1 and inner[0].name not in beside else folder
+    inner = [below for below in subfolders(folder).values() if _pictures(below, PICTURES)]
+    beside = {path.stem for path in _pictures(other, PICTURES)}
+    if len(inner) != 1 or not beside or words_of(inner[0].name) & SHOWN_WORDS:
+        return folder
+    return folder if any(path.stem in beside for path in folder.iterdir()) else inner[0]
 
 
 def each_has_its_mask(folders: Sequence[Path]) -> bool:
     """Whether all pictures in these folders are images with their masks beside them, by their names and a look at a
     few: a folder for each patient, say, and no class."""
     pairs = [pair for folder in folders for pair in match(folder, folder).pairs]
-    pictures = sum(len(_pictures(folder, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))) for folder in folders)
+    pictures = sum(len(_pictures(folder, PICTURES)) for folder in folders)
     return 2 * len(pairs) == pictures > 0 and all(_is_mask_of(pairs[i][1], pairs[i][0]) for i in _looks(len(pairs)))
 
 
@@ -147,7 +155,7 @@ def _mixed(top: Path) -> bool:
     level = [top]
     for _ in range(DEPTH):
         for folder in level:
-            found = _pictures(folder, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))
+            found = _pictures(folder, PICTURES)
             pictures += len(found)
             if any(called_as_mask(path.stem) for path in found):
                 pairs += sum(image.parent == folder for image, _ in match(folder, folder).pairs)
@@ -198,7 +206,7 @@ def _looks(count: int) -> set[int]:
 
 def _most_colors(folder: Path) -> int:
     """Of a few pictures in ``folder``; 0 if none of them can be read."""
-    files = _pictures(folder, (*IMAGE_SUFFIXES, *MASK_SUFFIXES))
+    files = _pictures(folder, PICTURES)
     most = 0
     for i in _looks(len(files)):
         try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wholenet.ops.draws import drawn_for_all
+from wholenet.ops.draws import drawn_for_all, dropped
 from wholenet.ops.norms import BatchNorm
 from wholenet.ops.shares import Halved, Itself, Nothing, Pooled, Separable, Stage
 from wholenet.ops.strided import StridedPointwise
@@ -226,11 +226,9 @@ def drop_path(x: Tensor, probability: float) -> Tensor:
     """Zero each sample of ``x`` [B, C, H, W] with ``probability``; divide what is kept by that of keeping it."""
     if probability == 0:
         return x
-    kept = drawn_for_all(x.new_empty(len(x), 1, 1, 1), lambda whole: whole.bernoulli_(1 - probability))
-    return x * (kept / (1 - probability))
+    return dropped(x, 1 - probability, x.new_empty(len(x), 1, 1, 1))
 
 
 def drop_out(x: Tensor, probability: float) -> Tensor:
     """Zero each number of ``x`` [B, C, H, W] with ``probability``; divide what is kept by that of keeping it."""
-    kept = drawn_for_all(x.detach(), lambda whole: whole.bernoulli_(1 - probability))
-    return x * (kept / (1 - probability))
+    return dropped(x, 1 - probability)

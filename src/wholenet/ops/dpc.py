@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wholenet.ops.draws import drawn_for_all
+from wholenet.ops.draws import dropped
 from wholenet.ops.layers import ConvNorm
 from wholenet.ops.norms import BatchNorm
 
@@ -71,5 +71,5 @@ class DensePredictionCell(nn.Module):
             found.append(branch(x if source == FEATURES else found[source]))
         h = torch.cat(found, dim=1)
         if self.training:
-            h = h * (drawn_for_all(torch.empty_like(h), lambda whole: whole.bernoulli_(KEPT)) / KEPT)
+            h = dropped(h, KEPT)
         return self.project(h)

@@ -78,3 +78,16 @@ def drawn_for_all(like: Tensor, fill: Callable[[Tensor], Tensor]) -> Tensor:
     strides = (own[0].numel(), *own.stride()[1:])
     whole = torch.empty_strided((samples, *own.shape[1:]), strides, dtype=own.dtype, device=own.device)
     return fill(whole)[first : first + len(own)]
+
+
+def dropped(x: Tensor, kept: float, like: Tensor | None = None) -> Tensor:
+    """``x`` [B, ...] with each number kept with probability ``kept`` and divided by it, and else zero.
+
+    Args:
+        x: what is dropped of.
+        kept: above 0.
+        like: a tensor of the shape of what is drawn, which ``x`` is multiplied with: what lies along an axis of
+            length 1 goes as a whole. None: each number for itself.
+    """
+    drawn = drawn_for_all(x if like is None else like, lambda whole: whole.bernoulli_(kept))
+    return x * (drawn / kept)

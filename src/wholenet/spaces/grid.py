@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from wholenet.architecture import Weights
 from wholenet.ops.bottleneck import CELLS, BareCell, MixtureCell
-from wholenet.ops.draws import drawn_for_all
+from wholenet.ops.draws import dropped
 from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import ConvNorm, PartialChannels, ScaledNorm, make_activation
 from wholenet.ops.norms import BatchNorm
@@ -108,8 +108,7 @@ class Decoder(TwoForms):
             merged = total([resize(F.conv2d(f, part), size) for f, part in zip(features, parts, strict=True)])
         seen = self.activation(self.norm(merged))
         if self.kept < 1 and self.training:
-            drawn = drawn_for_all(seen.new_empty(*seen.shape[:2], 1, 1), lambda whole: whole.bernoulli_(self.kept))
-            seen = seen * (drawn / self.kept)
+            seen = dropped(seen, self.kept, seen.new_empty(*seen.shape[:2], 1, 1))
         return self.classify(seen)
 
 

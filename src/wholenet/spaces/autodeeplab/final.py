@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from wholenet.architecture import Weights
 from wholenet.ops.dpc import DensePredictionCell
-from wholenet.ops.draws import drawn_for_all
+from wholenet.ops.draws import dropped
 from wholenet.ops.forms import total
 from wholenet.ops.layers import ConvNorm
 from wholenet.ops.norms import BatchNorm
@@ -108,10 +108,7 @@ class Pyramid(nn.Module):
         """[B, inputs, H, W] -> [B, outputs, H, W]."""
         whole = self.all(x.mean((2, 3), keepdim=True)).expand(-1, -1, *x.shape[2:])
         x = self.merge(torch.cat([self.near(x), *(branch(x) for branch in self.far), whole], dim=1))
-        if not self.training:
-            return x
-        kept = drawn_for_all(torch.empty_like(x), lambda whole: whole.bernoulli_(KEPT_IN_HEAD))
-        return x * (kept / KEPT_IN_HEAD)
+        return dropped(x, KEPT_IN_HEAD) if self.training else x
 
 
 class FinalNet(nn.Module):
