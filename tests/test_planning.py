@@ -1,6 +1,7 @@
 """A plan chooses what is not given, says why, and is fixed once it is written."""
 
 import math
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -24,7 +25,7 @@ from wholenet.planning.facts import _machine, augmentation_in_words
 from wholenet.planning.length import END_SECONDS
 from wholenet.planning.memory import step_bytes
 from wholenet.planning.plan import Plan, announced, plan_run
-from wholenet.planning.timing import Measured
+from wholenet.planning.timing import Measured, StepTooLong, forget_peak, peak_bytes
 from wholenet.search.config import fit_config
 from wholenet.search.config_files import read_config
 from wholenet.search.presets import PRESETS
@@ -34,22 +35,7 @@ from wholenet.studies.setting import SCALES
 pytestmark = pytest.mark.usefixtures("sliver")
 
 QUIET = Console(quiet=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def sizes_counted_once(sliver):
-    """What a network of each size costs: each plan asks, and counting takes half a second."""
-    counted, found = choosing_module.macs_as_run, {}
-
-    def once(model, *size):
-        key = (repr(model.spec), size)
-        if key not in found:
-            found[key] = counted(model, *size)
-        return found[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(choosing_module, "macs_as_run", once)
-        yield
+ENOUGH = f"{rules.LEAST_STEPS:,}"
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +54,7 @@ def machine(monkeypatch):
             return Measured(each, each if search is None else search, scored, 2**30)
 
         monkeypatch.setattr(choosing_module, "measure", measured)
+        monkeypatch.setattr(choosing_module, "measure_step", lambda *args: measured(*args).weight_step)
 
     set_to()
     return set_to
@@ -152,12 +139,40 @@ def test_short_runs_estimate_their_statistics_anew_within_the_time(discs, monkey
     assert plan_run({**given, "recalibrate": 3}, 10, QUIET).config(out="x").recalibrate == 3
 
 
-def test_a_larger_network_is_taken_where_there_is_time_for_it(discs, machine):
-    given = {"data": str(discs), "device": "cpu"}
-    machine(seconds=0.02)
-    assert plan_run(given, 60, QUIET).config(out="x").size != "nano"
-    machine(seconds=2.0)
-    assert plan_run(given, 1, QUIET).config(out="x").size == "nano"
+@pytest.mark.parametrize(
+    ("step_seconds", "size", "said"),
+    [
+        ({"nano": 2.0}, "nano", f"the smallest; none takes {ENOUGH} steps in the time"),
+        (
+            {"nano": 0.2, "tiny": 0.25, "small": 0.3, "base": 4.0},
+            "small",
+            f"{ENOUGH} steps in the time; base would take about",
+        ),
+        ({"nano": 0.2, "tiny": 5.0, "small": 0.1}, "nano", "; tiny would take about"),  # larger ones are not tried
+        ({"nano": 0.2, "tiny": 0.25, "small": StepTooLong("")}, "tiny", "; of small, a step takes too long"),
+        ({"nano": 0.2, "tiny": torch.OutOfMemoryError()}, "nano", "; of tiny, a step does not fit into memory"),
+        ({"nano": 0.1, "tiny": 0.1, "small": 0.1, "base": 0.1, "medium": 0.1, "large": 0.1}, "large", "in the time"),
+    ],
+)
+def test_the_size_is_the_largest_whose_measured_steps_fit(discs, machine, monkeypatch, step_seconds, size, said):
+    """Not by multiply-adds: a tiny grid has five times those of a nano one, and its steps took 1.5 times as long."""
+    timed = []
+
+    def measured(config, *_):
+        timed.append(config.size)
+        if isinstance(step_seconds[config.size], Exception):
+            raise step_seconds[config.size]
+        return step_seconds[config.size]
+
+    machine()
+    monkeypatch.setattr(choosing_module, "measure_step", measured)
+    plan = plan_run({"data": str(discs), "device": "cpu"}, 20, QUIET)
+    config = plan.config(out="x")
+    assert config.size == size
+    assert config.batch == 8
+    assert said in next(choice.reason for choice in plan.chosen if choice.name == "size")
+    assert timed == list(step_seconds)[: len(timed)]
+    assert len(timed) <= 1 + list(step_seconds).index(size) + 1
 
 
 def test_without_minutes_the_data_says_how_long_it_is(discs, machine):
@@ -213,6 +228,7 @@ def test_a_budget_and_a_start_are_checked_before_anything_is_timed(discs, models
         raise AssertionError("timed")
 
     monkeypatch.setattr(choosing_module, "measure", measured)
+    monkeypatch.setattr(choosing_module, "measure_step", measured)
     given = {"data": str(discs), "device": "cpu"}
     for options, said in (
         ({"budget": "0.1%"}, "what cannot be removed costs"),
@@ -317,7 +333,7 @@ def test_a_planned_run_keeps_its_plan_goes_on_to_the_bit_and_can_be_made_again(
     machine(seconds=8.0)
     main(["fit", str(discs), "--minutes", "1", "--device", "cpu", "--crop", "32x32"])
     said = capsys.readouterr().out
-    assert "the smallest; none takes 1,000 steps" in said
+    assert f"the smallest; none takes {ENOUGH} steps" in said
     run = tmp_path / "runs" / f"{discs.name}-1"
     config = read_config(run / "config.yaml")
     assert yaml.safe_load((run / "plan.yaml").read_text())["epochs"] == config.epochs == len(records(run))
@@ -363,6 +379,15 @@ def test_real_steps_are_timed_and_leave_nothing(discs, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets the peak of a process")
+def test_the_memory_of_a_plan_is_not_that_of_what_was_timed_before():
+    cpu = torch.device("cpu")
+    torch.zeros(2**28)  # 1 GiB
+    high = peak_bytes(cpu)
+    forget_peak(cpu)
+    assert peak_bytes(cpu) < high - 2**29
+
+
 @pytest.mark.parametrize(("load", "told"), [(None, False), (1.9, False), (2.0, True), (13.4, True)])
 def test_a_busy_machine_is_said(load, told, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
@@ -395,8 +420,8 @@ def test_a_narrower_network_is_timed_as_it_is(discs, machine, monkeypatch):
     given = {"data": str(discs), "device": "cpu", "budget_by": "narrower"}
     real, asked = plan_module.choose_size, []
 
-    def choose_size(chosen, data, device, seconds, *, timed):
-        asked.append((seconds, real(chosen, data, device, seconds, timed=timed)))
+    def choose_size(*arguments):
+        asked.append((arguments[-1], real(*arguments)))
         return asked[-1][1]
 
     monkeypatch.setattr(plan_module, "choose_size", choose_size)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -14,16 +14,16 @@ from wholenet.deploy.init_weights import what_fits
 from wholenet.jobs.segmentation import MaskData
 from wholenet.planning import rules
 from wholenet.planning.length import Cost, Length, count
-from wholenet.planning.timing import MORE_TIME, Measured, measure
+from wholenet.planning.timing import MORE_TIME, Measured, StepTooLong, measure, measure_step
 from wholenet.search.budget_way import settled_budget, with_its_layers
 from wholenet.search.config import GRID_SETTINGS, FitConfig
 from wholenet.search.goals import Goal, goals_for
 from wholenet.search.memory import TooLarge, ran_out_of_memory, reason_of
 from wholenet.search.phases import single_stage
 from wholenet.search.run_folder import spec_of
-from wholenet.spaces.catalog import create_from
-from wholenet.spaces.count import COARSEST, macs_as_run
 from wholenet.spaces.sizes import GRID_SIZES
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -139,51 +139,53 @@ def choose_way(chosen: Chosen, data: MaskData) -> None:
         chosen.choose("budget_floor", found.budget_floor, "of each part's channels stays, if the budget can be met so")
 
 
-def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: float, *, timed: bool) -> int:
-    """By the time of a step of the smallest network, and the arithmetic of the others. Returns how many steps of the
-    chosen one fit.
+def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: float) -> int:
+    """By the time of a step of each size, from the smallest up to the first that does not fit. Multiply-adds would not
+    do: small networks take longer than theirs say. Returns how many steps of the chosen one fit.
 
     Args:
         chosen: is told the size.
         data: to train on.
         device: to time on.
         seconds: that there are for the run.
-        timed: whether somebody said so; else it is to take the steps that the data needs.
 
     Raises:
-        ValueError: for a budget that no size can meet.
+        ValueError: for a budget that no size can meet, or if so many seconds are too short for the smallest.
+        TooLarge: if not even two images fit into memory with the smallest, or the batch was given.
     """
-    runs = _runs(chosen, data)
-    first = next(iter(runs))
-    chosen.choose("size", first, "")
-    # What is timed is a step of the largest run's first network: a narrower one is that from the start.
-    largest, goal = runs[first][-1]
-    timed_share = _of_run(largest, goal) if largest.narrower else 1.0
-    shares = {name: sum(_of_run(config, goal) for config, goal in found) for name, found in runs.items()}
-    one = shares[first] / timed_share * measured(chosen, data, device, seconds).weight_step
-    height, width = (max(COARSEST, round(side / COARSEST) * COARSEST) for side in data.size())  # is counted faster
-    costs = dict[str, float]()
-    for name in runs:
-        spec = spec_of(replace(chosen.config, size=name), data.network())
-        costs[name] = macs_as_run(create_from(spec).eval(), height, width) * shares[name]
-        if name != first and one * costs[name] / costs[first] * rules.ENOUGH_STEPS > seconds:
-            break  # those after it are larger still
-    steps = {name: one * cost / costs[first] for name, cost in costs.items()}
-    needed = rules.steps_needed(len(data.prepared.weights), chosen.config.batch)
-    enough = rules.ENOUGH_STEPS if chosen.config.stem is None else rules.ENOUGH_STEPS_WITH_STEM
-    wanted = enough if timed else needed
-    seconds /= 2 if chosen.config.control else 1
-    size = rules.size_for(steps, seconds, wanted)
-    names = list(steps)
-    larger = names[names.index(size) + 1 :]
-    fitting = int(seconds / steps[size])
-    reason = f"the largest that takes {wanted:,} steps in the time"
-    if fitting < wanted:
+
+    def time_step() -> float:
+        return measure_step(chosen.begun(data)[-1], data, device, seconds, chosen.subnet)
+
+    images, behind_stem = len(data.prepared.weights), chosen.config.stem is not None
+    wanted = rules.steps_enough(images, chosen.config.batch, stem=behind_stem)
+    time_for_one = (seconds / 2 if chosen.config.control else seconds) / wanted
+    size, takes, beyond = "", math.inf, ""
+    for name, runs in _runs(chosen, data).items():
+        chosen.choose("size", name, "")
+        try:
+            each = time_step() if size else _with_a_batch_that_fits(chosen, device, time_step)
+        except (StepTooLong, RuntimeError, MemoryError) as error:
+            if not size or not (isinstance(error, StepTooLong) or ran_out_of_memory(error)):
+                raise
+            why = "a step takes too long" if isinstance(error, StepTooLong) else "a step does not fit into memory"
+            beyond = f"; of {name}, {why}"
+            break
+        # What is timed is a step of the largest run's first network: a narrower one is that from the start.
+        largest, goal = runs[-1]
+        timed_share = _of_run(largest, goal) if largest.narrower else 1.0
+        each *= sum(_of_run(config, goal) for config, goal in runs) / timed_share
+        if size and each > time_for_one:
+            beyond = f"; {name} would take about {int(wanted * time_for_one / each):,}"
+            break
+        size, takes = name, each
+        if each > time_for_one:
+            break
+    reason = f"the largest that takes {wanted:,} steps in the time{beyond}"
+    if takes > time_for_one:
         reason = f"the smallest; none takes {wanted:,} steps in the time"
-    elif larger:
-        reason += f"; {larger[0]} would take about {int(seconds / steps[larger[0]]):,}"
     chosen.choose("size", size, reason)
-    return fitting
+    return int(wanted * time_for_one / takes)
 
 
 def _runs(chosen: Chosen, data: MaskData) -> dict[str, Sequence[tuple[FitConfig, Goal | None]]]:
@@ -214,16 +216,16 @@ def _of_run(config: FitConfig, goal: Goal | None) -> float:
     return left + (1 - left) * goal.most / goal.whole
 
 
-def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: float) -> Measured:
-    """With half the batch, and half of that, where it does not fit into memory.
+def _with_a_batch_that_fits(chosen: Chosen, device: torch.device, timing: Callable[[], T]) -> T:
+    """What ``timing`` says, with half the batch, and half of that, where it does not fit into memory.
 
     Raises:
-        ValueError: if a step of each phase takes longer than ``seconds``.
+        ValueError: that of ``timing``.
         TooLarge: if not even two images do, or the batch was given.
     """
     while True:
         try:
-            return measure(chosen.begun(data)[-1], data, device, seconds, chosen.subnet)
+            return timing()
         except (RuntimeError, MemoryError) as error:
             smaller = chosen.config.batch // 2
             if not ran_out_of_memory(error):
@@ -238,8 +240,17 @@ def measured(chosen: Chosen, data: MaskData, device: torch.device, seconds: floa
 
 
 def measured_all(chosen: Chosen, data: MaskData, device: torch.device, seconds: float) -> list[Measured]:
-    """:func:`measured` for each run, the largest last: where its batch is too large, it is made smaller for all."""
-    last = measured(chosen, data, device, seconds)
+    """What each run takes, the largest last: where its batch is too large, it is made smaller for all.
+
+    Raises:
+        ValueError: if a step of each phase takes longer than ``seconds``.
+        TooLarge: if not even two images fit into memory, or the batch was given.
+    """
+
+    def time_largest() -> Measured:
+        return measure(chosen.begun(data)[-1], data, device, seconds, chosen.subnet)
+
+    last = _with_a_batch_that_fits(chosen, device, time_largest)
     return [measure(config, data, device, seconds) for config in chosen.begun(data)[:-1]] + [last]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from wholenet.search.train_config import TrainConfig
 
@@ -17,14 +17,16 @@ STEP = 16
 """Sides of a crop are multiples of it."""
 SCALES = (0.5, 1.25)
 """Zooms where a crop shows a part of the image (CamVid's recipe)."""
-PASSES = 100
-LEAST_STEPS = 1500
+PASSES, LEAST_STEPS = 100, 1500
 """What data is taken to need: so many passes over it, and never fewer steps."""
-ENOUGH_STEPS = 1000
-"""A larger network is only taken where the time lets it take so many steps: a smaller one learns more in less."""
-ENOUGH_STEPS_WITH_STEM = 2000
-"""The same behind a pretrained stem, which has learned much of what a larger network would (measured:
+PASSES_WITH_STEM = 50
+"""For a size behind a pretrained stem, which has learned much of what a larger network would (measured:
 docs/pretrained.md)."""
+MOST_STEPS = 10_000
+"""A larger network is taken where the time lets it take the steps that the data needs, or so many: a smaller one learns
+more in less (measured, but for this limit: docs/plans.md)."""
+FEW_STEPS = 1000
+"""Where not even the smallest network takes so many, crops are smaller."""
 HIGH_RATE = 0.1
 HIGH_RATE_STEPS = 2000
 """SGD's rate of the recipes for CPUs, and the length up to which it is taken; the seed paper has 0.003 for 111,000
@@ -105,6 +107,18 @@ def steps_needed(images: int, batch: int) -> int:
     return max(LEAST_STEPS, math.ceil(PASSES * images / batch))
 
 
+def steps_enough(images: int, batch: int, *, stem: bool) -> int:
+    """Steps that a size has to take to be chosen, if it is not the smallest.
+
+    >>> steps_enough(24, 8, stem=False), steps_enough(367, 8, stem=False), steps_enough(100_000, 8, stem=False)
+    (1500, 4588, 10000)
+    >>> steps_enough(24, 8, stem=True), steps_enough(367, 8, stem=True)
+    (1500, 2294)
+    """
+    passes = PASSES_WITH_STEM if stem else PASSES
+    return min(max(LEAST_STEPS, math.ceil(passes * images / batch)), MOST_STEPS)
+
+
 def rate_for(steps: int) -> float:
     """SGD's rate at the start of a run of so many steps: ours up to ``HIGH_RATE_STEPS``, and then less, by the root.
 
@@ -152,24 +166,7 @@ def fewer_pixels(pixels: int, steps: int) -> int:
     >>> fewer_pixels(CPU_PIXELS, 10) == LEAST_PIXELS
     True
     """
-    return min(pixels, max(LEAST_PIXELS, pixels * steps // ENOUGH_STEPS))
-
-
-def size_for(step_seconds: Mapping[str, float], seconds: float, steps: int) -> str:
-    """The largest size that takes so many ``steps`` in so many ``seconds``; else the quickest.
-
-    Args:
-        step_seconds: of a step, by the size's name, from the smallest size to the largest.
-        seconds: for training.
-        steps: that it has to take at least.
-
-    >>> size_for({"nano": 0.2, "tiny": 1.0, "small": 4.0}, 1200, 1000)
-    'tiny'
-    >>> size_for({"nano": 0.2, "tiny": 1.0, "small": 4.0}, 60, 1000)
-    'nano'
-    """
-    fitting = [name for name, each in step_seconds.items() if steps * each <= seconds]
-    return fitting[-1] if fitting else min(step_seconds, key=lambda name: step_seconds[name])
+    return min(pixels, max(LEAST_PIXELS, pixels * steps // FEW_STEPS))
 
 
 def epochs_for(steps: int, phases: int = 3, most: int = 30) -> tuple[int, int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import resource
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
@@ -46,6 +48,10 @@ WARM_UP, SEARCH, FINE_TUNE = (
     Phase("fine-tune", 2, 3),
 )
 """Of which steps are timed."""
+
+
+class StepTooLong(ValueError):
+    """A step takes so long that there is not time for one of each phase."""
 
 
 @dataclass(frozen=True)
@@ -91,21 +97,11 @@ def measure(
         subnet: what the run starts with of its supernet; None: all.
 
     Raises:
-        ValueError: for a budget that the network cannot meet, or if so many seconds are too short.
+        ValueError: for a budget that the network cannot meet.
+        StepTooLong: if so many seconds are too short.
         RuntimeError: torch's, if a batch does not fit into memory.
     """
-    if config.regularizer == "cost":
-        check_costs(SPACES[config.space])
-    use_threads(config.threads)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    else:
-        _check_memory(config, data, device, subnet)
-    timed = _Timed(replace(config, workers=0, stem_freeze_epochs=0), data, device, seconds)
-    state = state_of(timed.config, spec_of(config, data.network()), device)
-    if subnet is not None:
-        shrink_training(state.model, state.weight_optimizer, subnets(state.model.spec).from_dict(subnet))
-        state.average_anew()
+    timed, state = _begun(config, data, device, seconds, subnet)
     removal = None
     if config.budget is not None:
         removal = removal_for(config, state, SEARCH, lambda _: None, over=1.0)  # of one epoch
@@ -135,6 +131,36 @@ def measure(
         later_scored=later_scored,
         removal=removing,
     )
+
+
+def measure_step(
+    config: FitConfig,
+    data: MaskData,
+    device: torch.device,
+    seconds: float = math.inf,
+    subnet: Mapping[str, Any] | None = None,
+) -> float:
+    """Seconds of a step of warm-up alone; else as :func:`measure`."""
+    timed, state = _begun(config, data, device, seconds, subnet)
+    return timed.step(state, WARM_UP)
+
+
+def _begun(
+    config: FitConfig, data: MaskData, device: torch.device, seconds: float, subnet: Mapping[str, Any] | None
+) -> tuple[_Timed, TrainState]:
+    """A run as it begins, of which steps are to be timed."""
+    if config.regularizer == "cost":
+        check_costs(SPACES[config.space])
+    use_threads(config.threads)
+    forget_peak(device)
+    if device.type != "cuda":
+        _check_memory(config, data, device, subnet)
+    timed = _Timed(replace(config, workers=0, stem_freeze_epochs=0), data, device, seconds)
+    state = state_of(timed.config, spec_of(config, data.network()), device)
+    if subnet is not None:
+        shrink_training(state.model, state.weight_optimizer, subnets(state.model.spec).from_dict(subnet))
+        state.average_anew()
+    return timed, state
 
 
 def _check_memory(config: FitConfig, data: MaskData, device: torch.device, subnet: Mapping[str, Any] | None) -> None:
@@ -170,7 +196,7 @@ class _Timed:
         for _ in train_epoch(state, phase, self.schedule, parts, self.loss, *batches, self.device):
             times.append(_now(self.device))
             if (took := times[-1] - times[-2]) * len(self.phases) > self.seconds:
-                raise ValueError(
+                raise StepTooLong(
                     f"a step takes {took:.2f} s here, and there are {max(0.0, self.seconds):.0f} s for the run; "
                     f"expected time for one in each of the {len(self.phases)} phases at least: {MORE_TIME}"
                 )
@@ -219,8 +245,19 @@ def _second_stage(config: FitConfig, data: MaskData, searched: TrainState, devic
     return state_of(config, spec, device)
 
 
+def forget_peak(device: torch.device) -> None:
+    """What was timed before, perhaps of a larger network, is not to count for :func:`peak_bytes`. Of a CPU, only Linux
+    can forget."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        with suppress(OSError), open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123  # no file of the user's
+            file.write("5")
+
+
 def peak_bytes(device: torch.device) -> int:
-    """Memory of this process at its highest so far; on a GPU, of its tensors there since they were last counted."""
+    """Memory of this process at its highest since :func:`forget_peak`; on a GPU, of its tensors there."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
