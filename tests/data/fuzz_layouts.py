@@ -104,6 +104,16 @@ def as_patients(root: Path) -> None:
         image.rename(folder / "image.png")
 
 
+def as_labelme_masks(root: Path) -> None:
+    """<split>/<name>_json/ with what labelme_json_to_dataset writes."""
+    for split, image, mask in taken(root):
+        folder = root / split / f"{image.stem}_json"
+        save(folder / "label.png", mask)
+        save(folder / "label_viz.png", 80 * mask)
+        (folder / "label_names.txt").write_text("\n".join(NAMES))
+        image.rename(folder / "img.png")
+
+
 PATIENTS: dict[str, Row] = {
     "a folder for each patient, with image.png and mask.png": Row(
         as_patients, "fine", masks={f"{name}__image": truth(name) for name in EVERYONE}
@@ -112,6 +122,17 @@ PATIENTS: dict[str, Row] = {
         lambda r: (as_patients(r), save(r / "train/t1/mask.png", truth("t1")[1:])),
         "error",
         ("train/t1/image.png is 40x48 but its mask", "39x48"),
+    ),
+    "folders that labelme_json_to_dataset wrote": Row(
+        as_labelme_masks,
+        "fine",
+        ("6 pictures left out that show others to people", "label_viz.png"),
+        masks={f"{name}_json__img": truth(name) for name in EVERYONE},
+    ),
+    "folders that labelme_json_to_dataset wrote, a label in some images only": Row(
+        lambda r: (as_labelme_masks(r), (r / "train/t1_json/label_names.txt").write_text("\n".join(NAMES[::2]))),
+        "error",
+        ("counts the labels of each image anew", "t1_json/label_names.txt", "JSON files"),
     ),
 }
 

@@ -16,6 +16,7 @@ from wholenet.data.folder import IMAGE_SUFFIXES, MASK_SUFFIXES, FolderData, Mask
 from wholenet.data.formats import of_volumes, other_format
 from wholenet.data.guess import further_down, guess_layout, other_masks
 from wholenet.data.infer import classes_of, infer_classes
+from wholenet.data.labelme_masks import NAMES, converted_classes
 from wholenet.data.layouts import KNOWN_LAYOUTS, SPLIT_FOLDERS, Layout, describe, find_layout, is_cityscapes, subfolders
 from wholenet.data.lists import as_listed, lists_of, names_in
 from wholenet.data.nested import Nested, nested_folders, objects_in, together
@@ -170,7 +171,11 @@ def _folder_tree(root: Path) -> Tree:
     notes += [f"{folder.relative_to(root).as_posix()} holds pictures and is not used" for folder in unused]
     names = channel_names(root)
     tree = _tree(matchings, findings, CAMVID if layout.segnet_names else None, mask_folders, notes, names)
-    return replace(tree, by_folder=all(masks == images for images, masks in layout.folders.values()))
+    beside = all(masks == images for images, masks in layout.folders.values())
+    named = converted_classes([mask for own in matchings.values() for _, mask in own.pairs]) if beside else None
+    if named is not None:
+        tree = replace(tree, known_classes=named, origin=f"classes from {NAMES}, beside the masks")
+    return replace(tree, by_folder=beside)
 
 
 def _objects(layout: Layout, splits: Sequence[str]) -> dict[str, ObjectFiles] | None:
@@ -322,8 +327,7 @@ def class_table(
     if tree.known_classes is not None:
         if given is not None:
             same_names(tree.known_classes, given, str(root))
-        implied = "no class file: the classes are those the folders' names imply"
-        return tree.known_classes, tree.outlined.origin if tree.outlined else implied
+        return tree.known_classes, tree.outlined.origin if tree.outlined else tree.origin
     if given is not None:
         return given, "no class file: the classes are those asked for"
     if masks is None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from wholenet.data.bands import read_bands
 from wholenet.data.drawn import Drawn
 from wholenet.data.finding import EXAMPLES, Finding, of_files
-from wholenet.data.layouts import KNOWN_LAYOUTS
-from wholenet.data.naming import composed, paired_by_words
+from wholenet.data.layouts import KNOWN_LAYOUTS, is_copy
+from wholenet.data.naming import composed, paired_by_words, shows_another
 from wholenet.data.opening import MAX_MEGAPIXELS
 from wholenet.data.pictures import read_mask
 from wholenet.data.pieces import Cell, Image, place_of
@@ -43,6 +43,8 @@ OTHER_SUFFIXES = (
 MASK_ENDING = re.compile(r"[_-](masks?|labels?|labelids|gt|seg|segmentation|annot|annotation|l)$", re.IGNORECASE)
 _MASK_BEGINNING = re.compile(r"(masks?|labels?|gt|seg|segmentation|annotation)([_-]?\d+)?$", re.IGNORECASE)
 """Of the whole name: "mask.png" beside "image.png", "mask_1.png" beside "image_1.png"."""
+SHOWN = "shows-another"
+"""The kind of finding about pictures that are left out as they show images or masks to people."""
 
 
 CHANNEL = re.compile(r"(?<=.)_\d{4}$")
@@ -148,8 +150,9 @@ def match(images: Path, masks: Path) -> Matching:
     images_of, masks_of = _by_stem(images, IMAGE_SUFFIXES), defaultdict[Path, list[Path]](list)
     masks_by_stem = _by_stem(masks, MASK_SUFFIXES)
     images_of = _without_channel(images_of, masks_by_stem)
+    shown = []
     if images == masks:
-        images_of, masks_by_stem = _told_apart(images_of, masks_by_stem)
+        images_of, masks_by_stem, shown = _told_apart(images_of, masks_by_stem)
     for key, files in masks_by_stem.items():
         masks_of[_image_key(key, images_of)] += files
     by_words = paired_by_words(
@@ -169,6 +172,7 @@ def match(images: Path, masks: Path) -> Matching:
         *of_files("error", "lossy-mask", [*lossy.values()], "saved as JPEG", JPEG_ADVICE, noun="mask"),
         *unpaired(alone, "image", "mask", masks, lonely),
         *unpaired(lonely, "mask", "image", images, alone),
+        *of_files("note", SHOWN, shown, "left out that show others to people, by their names", "", noun="picture"),
         *_told_of_words([(images_of[key][0], masks_of[key][0]) for key in by_words]),
         *_left_out(images, IMAGE_SUFFIXES if images != masks else (*IMAGE_SUFFIXES, *MASK_SUFFIXES)),
         *(_left_out(masks, MASK_SUFFIXES, said=set(lossy.values())) if images != masks else ()),
@@ -197,9 +201,10 @@ def unpaired(
 
 
 def files_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """The files with these suffixes (in any case), sorted by path; hidden ones and macOS's "._" copies left out."""
+    """The files with these suffixes (in any case), sorted by path; hidden ones and macOS's "._" copies left out, and
+    copies of LabelMe's files."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
-    return sorted(path for path in found if not _hidden(path, folder))
+    return sorted(path for path in found if not _hidden(path, folder) and not is_copy(path.parent))
 
 
 def bare_stem(name: str) -> str:
@@ -232,12 +237,16 @@ def _without_channel(images: dict[Path, list[Path]], masks: Container[Path]) -> 
 
 def _told_apart(
     images: dict[Path, list[Path]], masks: dict[Path, list[Path]]
-) -> tuple[dict[Path, list[Path]], dict[Path, list[Path]]]:
-    """Of files in one folder, those that are images and those that are masks, by the ends of their names."""
-    ending = {key for key in {**images, **masks} if called_as_mask(key.name)}
+) -> tuple[dict[Path, list[Path]], dict[Path, list[Path]], list[Path]]:
+    """Of files in one folder, those that are images, those that are masks, and those that show others, by the ends of
+    their names."""
+    every = {**images, **masks}
+    showing = {key for key in every if shows_another(key, every)}
+    ending = {key for key in every if called_as_mask(key.name)}
     return (
-        {key: files for key, files in images.items() if key not in ending},
-        {key: files for key, files in masks.items() if key in ending},
+        {key: files for key, files in images.items() if key not in ending | showing},
+        {key: files for key, files in masks.items() if key in ending - showing},
+        [path for key, files in every.items() if key in showing for path in files],
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from wholenet.data.bands import read_bands
-from wholenet.data.folder import IMAGE_SUFFIXES, MASK_ENDING, MASK_SUFFIXES, called_as_mask, files_below, match
+from wholenet.data.folder import IMAGE_SUFFIXES, MASK_ENDING, MASK_SUFFIXES, SHOWN, called_as_mask, files_below, match
 from wholenet.data.layouts import Layout, split_folders, subfolders
 from wholenet.data.naming import DERIVED_WORDS, IMAGE_FOLDER_WORDS, MASK_FOLDER_WORDS, MASK_WORDS, composed, words_of
 from wholenet.data.sample import DataError
@@ -94,8 +94,10 @@ def _further(folder: Path, other: Path) -> Path:
 def each_has_its_mask(folders: Sequence[Path]) -> bool:
     """Whether all pictures in these folders are images with their masks beside them, by their names and a look at a
     few: a folder for each patient, say, and no class."""
-    pairs = [pair for folder in folders for pair in match(folder, folder).pairs]
-    pictures = sum(len(_pictures(folder, PICTURES)) for folder in folders)
+    found = [match(folder, folder) for folder in folders]
+    pairs = [pair for one in found for pair in one.pairs]
+    shown = sum(finding.count for one in found for finding in one.findings if finding.kind == SHOWN)
+    pictures = sum(len(_pictures(folder, PICTURES)) for folder in folders) - shown
     return 2 * len(pairs) == pictures > 0 and all(_is_mask_of(pairs[i][1], pairs[i][0]) for i in _looks(len(pairs)))
 
 

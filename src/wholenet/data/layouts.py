@@ -114,8 +114,15 @@ def _is_known(folder: Path) -> bool:
 
 
 def subfolders(folder: Path) -> dict[str, Path]:
-    """Lower-case name -> folder, for those that are not hidden."""
-    return {p.name.lower(): p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith((".", "__"))}
+    """Lower-case name -> folder, for those that are not hidden, nor copies (:func:`is_copy`)."""
+    found = (path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith((".", "__")))
+    return {path.name.lower(): path for path in found if not is_copy(path)}
+
+
+def is_copy(folder: Path) -> bool:
+    """Whether a folder is what ``labelme_json_to_dataset`` made of a JSON file beside it: "a_json" of "a.json"."""
+    stem = folder.name.removesuffix("_json")
+    return stem != folder.name and folder.with_name(f"{stem}.json").is_file()
 
 
 def one_of(folder: Path, names: tuple[str, ...]) -> Path | None:

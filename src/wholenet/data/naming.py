@@ -52,6 +52,7 @@ DERIVED_WORDS = frozenset(
     )
 )
 """The same of folders, and of those that hold another form of what the masks say."""
+_SHOWING = re.compile(r"(.+)[_-](?:vis|viz|overlays?|previews?)", re.IGNORECASE)
 
 
 def composed(path: Path) -> Path:
@@ -66,6 +67,17 @@ def words_of(name: str) -> set[str]:
     ['ground', 'part', 'rgb', 'truth']
     """
     return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+
+
+def shows_another(key: Path, keys: Container[Path]) -> bool:
+    """Whether a picture is for people to look at another one of ``keys``, by its name; all without suffix.
+
+    >>> beside = {Path("label"), Path("label_viz"), Path("overlay")}
+    >>> [shows_another(key, beside) for key in sorted(beside)]
+    [False, True, False]
+    """
+    match = _SHOWING.fullmatch(key.name)
+    return match is not None and key.with_name(match[1]) in keys
 
 
 def paired_by_words(images: Collection[Path], masks: Mapping[Path, str]) -> dict[Path, Path]:

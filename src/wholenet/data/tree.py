@@ -21,7 +21,9 @@ class Tree:
     findings: tuple[Finding, ...] = ()
     """What is wrong with files and folders, by their names."""
     known_classes: Classes | None = None
-    """The classes that this arrangement of folders implies."""
+    """The classes that this arrangement of folders implies, or that files beside the masks say."""
+    origin: str = "no class file: the classes are those the folders' names imply"
+    """Where these are from, for people to read."""
     mask_folders: tuple[Path, ...] = ()
     """Where a class file may lie, besides the root."""
     notes: tuple[str, ...] = ()
