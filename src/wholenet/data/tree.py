@@ -22,8 +22,6 @@ class Tree:
     """What is wrong with files and folders, by their names."""
     known_classes: Classes | None = None
     """The classes that this arrangement of folders implies, or that files beside the masks say."""
-    origin: str = "no class file: the classes are those the folders' names imply"
-    """Where these are from, for people to read."""
     mask_folders: tuple[Path, ...] = ()
     """Where a class file may lie, besides the root."""
     notes: tuple[str, ...] = ()
@@ -33,3 +31,5 @@ class Tree:
     """How its files are arranged, where a ``Layout`` does not say it."""
     by_folder: bool = False
     """Whether images of one folder belong together, as those of a patient do, and are not to be divided."""
+    origin: str = "no class file: the classes are those the folders' names imply"
+    """Where ``known_classes`` are from, for people to read."""
