@@ -70,8 +70,8 @@ def model():
 
 def batch(seed):
     generator = torch.Generator().manual_seed(seed)
-    images = torch.randn(2, 3, 48, 64, generator=generator, dtype=torch.float64)
-    return Batch(images, torch.randint(3, (2, 48, 64), generator=generator))
+    images = torch.randn(2, 3, 64, 64, generator=generator, dtype=torch.float64)
+    return Batch(images, torch.randint(3, (2, 64, 64), generator=generator))
 
 
 def sgd(model):

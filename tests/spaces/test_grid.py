@@ -125,6 +125,25 @@ def test_plain_and_fast_forms_agree_over_random_spaces(seed):
     assert_forms_agree(net, weights, x)
 
 
+class Through(torch.nn.Module):
+    """A cell that sees nothing but its own pixel."""
+
+    def forward(self, x, _alpha):
+        return x
+
+
+@pytest.mark.parametrize("size", [(155, 158), (156, 129), (176, 145)])
+def test_what_is_far_from_the_ends_is_answered_alike_whatever_the_size_of_the_image(size):
+    """Sides that no stride divides moved all maps, the further from the first pixel the more: by 3 at the end."""
+    net = toy().eval()
+    for key in net.cells:
+        net.cells[key] = Through()
+    weights = random_weights(net)
+    x = torch.randn(1, 3, 192, 192, dtype=torch.float64)
+    near = (..., slice(size[0] - 96), slice(size[1] - 96))  # of stride 32 a pixel is made of these
+    torch.testing.assert_close(net(x[..., : size[0], : size[1]], weights)[near], net(x, weights)[near])
+
+
 def test_an_edge_of_weight_zero_contributes_nothing():
     net = toy().eval()
     weights = random_weights(net)

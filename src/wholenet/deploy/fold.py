@@ -22,10 +22,11 @@ from wholenet.ops.forms import total
 from wholenet.ops.layers import ConvNorm, PartialChannels, lay_out
 from wholenet.ops.mixture import OperationMixture
 from wholenet.ops.norms import BatchNorm
-from wholenet.ops.resize import resize
+from wholenet.ops.resize import restride
 from wholenet.ops.zoom import seen_at
 from wholenet.spaces.grid import Decoder, Grid, Stem, Transition, level_features, stem_features
 from wholenet.spaces.links import LEVELS, Edge
+from wholenet.spaces.reach import FINEST
 from wholenet.spaces.supernet import Supernet
 
 Flat = TypeVar("Flat", bound=nn.Module)
@@ -126,7 +127,7 @@ class Folded(nn.Module):
             features = {level: self.cells[f"{layer}_{level}"](value) for level, value in mixed.items()}
             before = [*before, features][-self.reach :]
         outputs = [*(features[level] for level in range(LEVELS)), *(maps if self.skips else ())]
-        return resize(self.decoder(outputs), (x.shape[-2], x.shape[-1]))
+        return restride(self.decoder(outputs), (x.shape[-2], x.shape[-1]), FINEST)
 
     def _term(
         self, edge: Edge, before: Sequence[dict[int, Tensor]], size: tuple[int, int], brought: dict[str, Tensor]
@@ -171,8 +172,8 @@ class FoldedTransition(nn.Module):
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """``x`` [B, C, h, w] -> [B, C', *size]."""
         if self.up < 0:
-            return self.conv(resize(x, size))
-        return resize(self.conv(x), size) if self.up else self.conv(x)
+            return self.conv(restride(x, size, self.up))
+        return restride(self.conv(x), size, self.up)
 
 
 class FoldedBranch(nn.Module):
@@ -273,7 +274,7 @@ class FoldedDecoder(nn.Module):
         """Maps, the first the largest -> class logits [B, classes, h, w] of its size."""
         size = (features[0].shape[-2], features[0].shape[-1])
         parts = [conv(f) for conv, f in zip(self.merge, features, strict=True)]
-        merged = total([parts[0], *(resize(part, size) for part in parts[1:])])
+        merged = total([restride(part, size, i % LEVELS) for i, part in enumerate(parts)])
         return self.classify(self.activation(merged))
 
 

@@ -33,6 +33,54 @@ def resize(x: Tensor, size: tuple[int, int], *, corners: bool = False) -> Tensor
     return F.interpolate(x, size=size, mode="bilinear", align_corners=corners)
 
 
+def restride(x: Tensor, size: tuple[int, int], up: int) -> Tensor:
+    """Bilinear resize of a map [B, C, h, w] of an image to the ``size`` (height, width) of a map of another stride.
+
+    A map of stride s has a pixel for every s pixels of the image, rounded up, so its last pixel may stand for fewer.
+    Stretched to another map's size, the map would be ever further off towards its end, by up to s pixels of the image.
+    So it is enlarged by the whole factor and cut, or its last pixels are repeated and it is shrunk by the whole factor.
+    Of sides that the strides divide this is :func:`resize`.
+
+    Args:
+        x: the map.
+        size: of the other one.
+        up: how many times its stride is half of that of ``x``; below 0 ``x`` is shrunk.
+    """
+    if up == 0:
+        return x
+    factor, (height, width), (h, w) = 2 ** abs(up), size, x.shape[-2:]
+    if torch.compiler.is_compiling() and _known(height, width, h, w):
+        # Graphs of two sizes must not differ in more than sizes of maps (deploy/free_sizes.py): by factors alone, and
+        # with so much at the end that something is cut whatever the size.
+        more = 1 if up > 0 else factor - 1
+        x = evened(x, (h + more, w + more))
+        return evened(F.interpolate(x, scale_factor=2.0**up, mode="bilinear", align_corners=False), size)
+    if up < 0:
+        return resize(evened(x, (factor * height, factor * width)), size)
+    return evened(resize(x, (factor * h, factor * w)), size)
+
+
+def evened(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """The first rows and columns of a map [B, C, h, w], so many as ``size`` says, the last one again where there are
+    fewer."""
+    if not _known(*size, *x.shape[-2:]):  # nor which of them is larger
+        for axis, side in zip((-2, -1), size, strict=True):
+            at = torch.arange(side, device=x.device).clamp(max=x.shape[axis] - 1)
+            x = x.index_select(axis, at)
+        return x
+    x = x[..., : size[0], : size[1]]
+    if more := size[0] - x.shape[-2]:
+        x = torch.cat([x, *[x[..., -1:, :]] * more], dim=-2)
+    if more := size[1] - x.shape[-1]:
+        x = torch.cat([x, *[x[..., -1:]] * more], dim=-1)
+    return x
+
+
+def _known(*sides: int) -> bool:
+    """Whether they are numbers, and not symbols of an export."""
+    return all(isinstance(side, int) for side in sides)
+
+
 def _by_matmul(x: Tensor, size: tuple[int, int], corners: bool) -> Tensor:
     b, c, h, w = x.shape
     rows = _coefficients(h, size[0], x.dtype, corners)

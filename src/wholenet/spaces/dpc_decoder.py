@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wholenet.ops.dpc import STRIDE, DensePredictionCell
 from wholenet.ops.layers import ConvNorm
-from wholenet.ops.resize import resize
+from wholenet.ops.resize import restride
 from wholenet.spaces.links import STRIDES
 
 LEVEL = STRIDES.index(STRIDE)
@@ -43,6 +43,6 @@ class DpcDecoder(nn.Module):
         """Four maps [B, C_s, h / (s / 4), w / (s / 4)] -> [B, classes, h, w]."""
         finest, seen = features[0], features[LEVEL]
         size = (seen.shape[-2], seen.shape[-1])
-        wide = self.cell(torch.cat([f if f is seen else resize(f, size) for f in features], dim=1))
-        wide = resize(wide, (finest.shape[-2], finest.shape[-1]))
+        wide = self.cell(torch.cat([restride(f, size, i - LEVEL) for i, f in enumerate(features)], dim=1))
+        wide = restride(wide, (finest.shape[-2], finest.shape[-1]), LEVEL)
         return self.classify(self.second(self.first(torch.cat([wide, self.low(finest)], dim=1))))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from wholenet.checked import near
 from wholenet.files import shown
 from wholenet.ops.norms import of_others
+from wholenet.ops.resize import evened
 from wholenet.spaces.encoder_name import LIBRARY, parts_of_name
 
 TRIED_SIZES = ((64, 96), (75, 101))
@@ -131,10 +132,11 @@ class Encoder(nn.Module):
         self.body = body
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Images [B, 3, H, W] -> for each stride s a map [B, C_s, h_s, w_s], the finest first; h_s is about H / s."""
+        """Images [B, 3, H, W] -> for each stride s a map [B, C_s, h_s, w_s], the finest first; h_s is ceil(H / s)."""
         with of_others():  # timm's BatchNorms know nothing of other processes
             maps = self.body(self.renorm(x))
-        return [maps[i] for i in self.picked]
+        sizes = [(-(-x.shape[-2] // stride), -(-x.shape[-1] // stride)) for stride in self.strides]
+        return [evened(maps[i], size) for i, size in zip(self.picked, sizes, strict=True)]  # some round down
 
 
 def try_encoder(stem: str, strides: tuple[int, ...]) -> None:

@@ -25,10 +25,11 @@ from wholenet.ops.layers import ConvNorm, PartialChannels, ScaledNorm, make_acti
 from wholenet.ops.norms import BatchNorm
 from wholenet.ops.operations import Operation, operations_called
 from wholenet.ops.recompute import recomputed
-from wholenet.ops.resize import resize
+from wholenet.ops.resize import restride
 from wholenet.spaces.dpc_decoder import DpcDecoder
 from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.links import LEVELS, NEAR, Edge, Reach, check_connected, has_cell, kept_edges, masks
+from wholenet.spaces.reach import FINEST
 from wholenet.spaces.sampled_links import drawn, weighed
 from wholenet.spaces.sizes import HEAD, OPERATIONS, SKIP_KEPT, SKIP_WIDTH, GridSize, check_head, operation_names
 
@@ -61,16 +62,17 @@ class Transition(TwoForms):
     form it runs after the resize, as papers count it.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, up: int) -> None:
         super().__init__()
+        self.up = up
         self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
         self.norm = ScaledNorm(outputs)
 
     def forward(self, x: Tensor, size: tuple[int, int], weight: Tensor) -> Tensor:
         """``x`` [B, C, h, w] and the edge's weight, a scalar -> [B, C', *size]."""
-        if self.plain or size[0] < x.shape[-2]:
-            return self.norm(self.conv(resize(x, size)), weight)
-        return self.norm(resize(self.conv(x), size), weight)
+        if self.plain or self.up < 0:
+            return self.norm(self.conv(restride(x, size, self.up)), weight)
+        return self.norm(restride(self.conv(x), size, self.up), weight)
 
 
 class Decoder(TwoForms):
@@ -102,14 +104,15 @@ class Decoder(TwoForms):
         """Maps [B, C_s, h / (s / 4), w / (s / 4)], the finest first -> [B, classes, h, w]."""
         size = _size(features[0])
         if self.plain:
-            merged = self.merge(torch.cat([resize(f, size) for f in features], dim=1))
+            merged = self.merge(torch.cat([restride(f, size, i % LEVELS) for i, f in enumerate(features)], dim=1))
         else:
             parts = self.merge.weight.split(self.channels, dim=1)
-            merged = total([resize(F.conv2d(f, part), size) for f, part in zip(features, parts, strict=True)])
-        seen = self.activation(self.norm(merged))
+            seen = [F.conv2d(f, part) for f, part in zip(features, parts, strict=True)]
+            merged = total([restride(part, size, i % LEVELS) for i, part in enumerate(seen)])
+        merged = self.activation(self.norm(merged))
         if self.kept < 1 and self.training:
-            seen = dropped(seen, self.kept, seen.new_empty(*seen.shape[:2], 1, 1))
-        return self.classify(seen)
+            merged = dropped(merged, self.kept, merged.new_empty(*merged.shape[:2], 1, 1))
+        return self.classify(merged)
 
 
 class Before(NamedTuple):
@@ -217,7 +220,9 @@ class Grid(nn.Module):
                     continue
                 for edge in self.edges[layer][level]:
                     if (key := self.transition_of(edge)) not in self.transitions:
-                        self.transitions[key] = Transition(channels[edge.source], channels[edge.target])
+                        self.transitions[key] = Transition(
+                            channels[edge.source], channels[edge.target], edge.source - edge.target
+                        )
                 offered = [operations[i] for i in self.offered[layer][level]]
                 inside = None if widths is None else widths.get((layer, level))
                 left = None if inside is None else (channels[level] // size.sampling, inside)
@@ -243,9 +248,9 @@ class Grid(nn.Module):
         if self.skips:
             outputs += maps
         if self.skips or isinstance(self.decoder, DpcDecoder):  # which draw, and what draws is not computed twice
-            return resize(self.decoder(outputs), _size(x))
+            return restride(self.decoder(outputs), _size(x), FINEST)
         logits = self._kept_small(self.decoder, (self.decoder,), outputs)
-        return resize(logits, _size(x))
+        return restride(logits, _size(x), FINEST)
 
     def transition_of(self, edge: Edge) -> str:
         """The name of the edge's P."""
@@ -359,11 +364,13 @@ def stem_features(stems: nn.ModuleDict, x: Tensor) -> tuple[dict[int, Tensor], l
     features, sizes = {}, []
     for level in range(LEVELS):
         if level:
-            x = resize(x, (_halved(height, level), _halved(width, level)))
+            x = restride(x, (_halved(height, level), _halved(width, level)), -1)
         if str(level) in stems:
             features[level] = stems[str(level)](x)
         sizes.append(
-            _size(features[level]) if level in features else (_halved(height, level + 2), _halved(width, level + 2))
+            _size(features[level])
+            if level in features
+            else (_halved(height, level + FINEST), _halved(width, level + FINEST))
         )
     return features, sizes
 

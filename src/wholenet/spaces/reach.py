@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LEVELS = 4
+FINEST = 2
+"""The maps of the finest level are the image halved so many times."""
 STRIDES = tuple(4 * 2**level for level in range(LEVELS))
 
 
