@@ -15,9 +15,10 @@ import onnx_ir as ir
 
 from wholenet.ops.zoom import percent
 
-TRACED = ((5, 128, 192), (7, 161, 353))
+TRACED = ((5, 112, 176), (7, 161, 289))
 """(B, H, W) of the two graphs. Their sides, halved up to five times, are even in the first and odd in the second, but
-for the last: other ways of rounding give other pairs of numbers, and so do the three of one graph."""
+for the last: other ways of rounding give other pairs of numbers, and so do the three of one graph.
+No two of these, nor of the next multiples of 32 and their halves, are one number: a graph has equal numbers once."""
 NAMES = {0: "batch", 2: "height", 3: "width"}
 HALVINGS = 5
 """A size may be the image's, halved up to so many times, where no map has that size yet."""
@@ -141,7 +142,7 @@ class _Sizes:
         return self.read[pair]
 
     def _computed(self, pair: Pair, before: ir.Node) -> ir.Value:
-        """Out of the image's own sizes: zoomed, or halved after that."""
+        """Out of the image's own sizes: zoomed, or after that halved, or padded to a multiple."""
         for axis in (2, 3):
             first, second = traced(self.zoom)
             whole, seen = ((sizes[0][axis - 1], sizes[1][axis - 1]) for sizes in ((first, second), TRACED))
@@ -151,6 +152,9 @@ class _Sizes:
             for by in (2**times for times in range(1, HALVINGS + 1)):
                 if (-(-seen[0] // by), -(-seen[1] // by)) == pair:
                     return self._divided(self._size(seen, before), by, before)
+                if (-(-seen[0] // by) * by, -(-seen[1] // by) * by) == pair:
+                    parts = self._divided(self._size(seen, before), by, before)
+                    return self._add(before, "Mul", [parts, self._number(by, before)])
         raise SizesUnknown
 
     def _divided(self, size: ir.Value, by: int, before: ir.Node) -> ir.Value:

@@ -76,6 +76,17 @@ def evened(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x
 
 
+def padded(x: Tensor, multiple: int) -> Tensor:
+    """Images [B, C, H, W] with their last row and column again, up to sides that are multiples of ``multiple``."""
+    height, width = x.shape[-2:]
+    size = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
+    if not _known(height, width):
+        return evened(x, size)
+    if torch.compiler.is_compiling():  # as in `restride`
+        return evened(F.pad(x, (0, multiple, 0, multiple), mode="replicate"), size)
+    return x if size == (height, width) else F.pad(x, (0, size[1] - width, 0, size[0] - height), mode="replicate")
+
+
 def _known(*sides: int) -> bool:
     """Whether they are numbers, and not symbols of an export."""
     return all(isinstance(side, int) for side in sides)

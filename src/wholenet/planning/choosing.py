@@ -77,7 +77,7 @@ def choose_shapes(chosen: Chosen, data: MaskData, pixels: int, what: str) -> Non
     """Crop, zoom, batch and the balance of classes, for crops of about so many ``pixels`` as ``what`` allows."""
     stats = data.prepared.train_stats
     smallest, images = (stats.min_height, stats.min_width), len(data.prepared.weights)
-    crop = rules.crop_for(smallest, pixels)
+    crop = rules.crop_for(smallest, pixels, rules.STEP if chosen.config.stem is None else rules.STEP_WITH_STEM)
     chosen.choose("crop", "{}x{}".format(*crop), f"of the images' shape, about as large as {what} allows")
     least, most = rules.scales_for(chosen.config.crop_size, smallest)
     chosen.choose("scale_min", least, "a crop shows up to all of an image, at most at half its size")

@@ -13,8 +13,8 @@ GPU_PIXELS = 512 * 512
 LEAST_PIXELS = 96 * 128
 """Where the time is short, crops get no smaller (the demo's)."""
 SMALLEST_CROP = 32
-STEP = 16
-"""Sides of a crop are multiples of it."""
+STEP, STEP_WITH_STEM = 16, 32
+"""Sides of a crop are multiples of it; an encoder would pad others (``spaces/encoder.py``)."""
 SCALES = (0.5, 1.25)
 """Zooms where a crop shows a part of the image (CamVid's recipe)."""
 PASSES, LEAST_STEPS = 100, 1500
@@ -50,18 +50,19 @@ RARE = 0.02
 """A class of a smaller share of the pixels is rare."""
 
 
-def crop_for(smallest: tuple[int, int], pixels: int) -> tuple[int, int]:
-    """(height, width) to train on, of images of at least ``smallest``: of their shape, of about so many ``pixels``.
+def crop_for(smallest: tuple[int, int], pixels: int, step: int = STEP) -> tuple[int, int]:
+    """(height, width) to train on, of images of at least ``smallest``: of their shape, of about so many ``pixels``,
+    multiples of ``step``.
 
-    >>> crop_for((360, 480), 176 * 240)
-    (176, 240)
+    >>> crop_for((360, 480), 176 * 240), crop_for((360, 480), 176 * 240, STEP_WITH_STEM)
+    ((176, 240), (192, 224))
     >>> crop_for((100, 60), 176 * 240)
     (96, 48)
     """
     height, width = smallest
     zoom = min(1.0, math.sqrt(pixels / (height * width)))
-    sides = [max(STEP, round(side * zoom / STEP) * STEP) for side in (height, width)]
-    limits = [max(SMALLEST_CROP, side // STEP * STEP) for side in (height, width)]
+    sides = [max(step, round(side * zoom / step) * step) for side in (height, width)]
+    limits = [max(SMALLEST_CROP, side // step * step) for side in (height, width)]
     return (
         min(max(sides[0], SMALLEST_CROP), limits[0], height),
         min(max(sides[1], SMALLEST_CROP), limits[1], width),

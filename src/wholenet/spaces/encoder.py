@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from wholenet.checked import near
 from wholenet.files import shown
 from wholenet.ops.norms import of_others
-from wholenet.ops.resize import evened
+from wholenet.ops.resize import padded
 from wholenet.spaces.encoder_name import LIBRARY, parts_of_name
 
 TRIED_SIZES = ((64, 96), (75, 101))
@@ -132,11 +132,12 @@ class Encoder(nn.Module):
         self.body = body
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Images [B, 3, H, W] -> for each stride s a map [B, C_s, h_s, w_s], the finest first; h_s is ceil(H / s)."""
+        """Images [B, 3, H, W] -> for each stride s a map [B, C_s, H' / s, W' / s], the finest first. H' and W' are the
+        next multiples of the largest stride: these networks pad, and round, differently for other sides, which would
+        move what their maps say."""
         with of_others():  # timm's BatchNorms know nothing of other processes
-            maps = self.body(self.renorm(x))
-        sizes = [(-(-x.shape[-2] // stride), -(-x.shape[-1] // stride)) for stride in self.strides]
-        return [evened(maps[i], size) for i, size in zip(self.picked, sizes, strict=True)]  # some round down
+            maps = self.body(self.renorm(padded(x, max(self.strides))))
+        return [maps[i] for i in self.picked]
 
 
 def try_encoder(stem: str, strides: tuple[int, ...]) -> None:
@@ -148,9 +149,9 @@ def try_encoder(stem: str, strides: tuple[int, ...]) -> None:
     with torch.device("meta"), torch.no_grad():
         encoder = _built_nowhere(stem, strides)
         for height, width in TRIED_SIZES:
+            whole = [-(-side // max(strides)) * max(strides) for side in (height, width)]
             expected = [
-                (1, c, -(-height // stride), -(-width // stride))
-                for c, stride in zip(encoder.channels, strides, strict=True)
+                (1, c, *(side // stride for side in whole)) for c, stride in zip(encoder.channels, strides, strict=True)
             ]
             try:
                 found = [tuple(x.shape) for x in encoder(torch.empty(1, 3, height, width))]
@@ -160,16 +161,11 @@ def try_encoder(stem: str, strides: tuple[int, ...]) -> None:
                     f"{LIBRARY}{encoder.name} does not take images of {height}x{width} ({reason}); the grid needs an "
                     "encoder for any size: choose a convolutional one"
                 ) from error
-            if not all(_near(*pair) for pair in zip(found, expected, strict=True)):
+            if found != expected:
                 raise ValueError(
                     f"{LIBRARY}{encoder.name} makes maps {found} of an image of {height}x{width}; expected {expected}: "
                     "choose a convolutional network"
                 )
-
-
-def _near(found: tuple[int, ...], expected: tuple[int, ...]) -> bool:
-    """Whether a map [B, C, h, w] is as expected, but for a pixel of rounding."""
-    return found[:2] == expected[:2] and all(abs(f - e) <= 1 for f, e in zip(found[2:], expected[2:], strict=True))
 
 
 def _built_nowhere(stem: str, strides: tuple[int, ...]) -> Encoder:
