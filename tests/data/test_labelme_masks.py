@@ -7,6 +7,7 @@ import pytest
 from trees import labels, picture, write
 
 from wholenet.data.detect import find_tree, open_data
+from wholenet.data.folder import files_below
 from wholenet.data.sample import DataError
 from wholenet.data.task import task_of
 
@@ -68,6 +69,13 @@ def test_where_the_json_files_are_there_too_they_are_read_and_not_their_copies(t
     data = open_data(tmp_path)
     assert data.classes.names == ("background", "dog")
     assert sum(len(split) for split in data.splits.values()) == len(NAMES)
+    copy = tmp_path / "a_json"
+    assert files_below(tmp_path, (".png",)) == []
+    assert [path.name for path in files_below(copy, (".png",))] == [
+        "img.png",
+        "label.png",
+        "label_viz.png",
+    ]  # asked for
 
 
 @pytest.mark.parametrize("end", ["_overlay", "_mask_vis", "-preview"])

@@ -202,9 +202,9 @@ def unpaired(
 
 def files_below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The files with these suffixes (in any case), sorted by path; hidden ones and macOS's "._" copies left out, and
-    copies of LabelMe's files."""
+    folders below it that are copies of LabelMe's files."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
-    return sorted(path for path in found if not _hidden(path, folder) and not is_copy(path.parent))
+    return sorted(p for p in found if not _hidden(p, folder) and (p.parent == folder or not is_copy(p.parent)))
 
 
 def bare_stem(name: str) -> str:
