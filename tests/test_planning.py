@@ -30,6 +30,7 @@ from wholenet.search.config import fit_config
 from wholenet.search.config_files import read_config
 from wholenet.search.presets import PRESETS
 from wholenet.search.protocols import plan_phases
+from wholenet.spaces.sizes import GRID_SIZES
 from wholenet.studies.setting import SCALES
 
 pytestmark = pytest.mark.usefixtures("sliver")
@@ -142,16 +143,17 @@ def test_short_runs_estimate_their_statistics_anew_within_the_time(discs, monkey
 @pytest.mark.parametrize(
     ("step_seconds", "size", "said"),
     [
-        ({"nano": 2.0}, "nano", f"the smallest; none takes {ENOUGH} steps in the time"),
+        ({"nano": 2.0}, "nano", f"the smallest, with time for about 600 of the {ENOUGH} steps that it needs"),
         (
-            {"nano": 0.2, "tiny": 0.25, "small": 0.3, "base": 4.0},
+            {"nano": 0.2, "tiny": 0.25, "small": 0.3, "base": 0.3},
             "small",
-            f"{ENOUGH} steps in the time; base would take about",
+            "takes the 3,000 steps that it needs; base needs 4,500 and has time for about 4,000",
         ),
-        ({"nano": 0.2, "tiny": 5.0, "small": 0.1}, "nano", "; tiny would take about"),  # larger ones are not tried
-        ({"nano": 0.2, "tiny": 0.25, "small": StepTooLong("")}, "tiny", "; of small, a step takes too long"),
-        ({"nano": 0.2, "tiny": torch.OutOfMemoryError()}, "nano", "; of tiny, a step does not fit into memory"),
-        ({"nano": 0.1, "tiny": 0.1, "small": 0.1, "base": 0.1, "medium": 0.1, "large": 0.1}, "large", "in the time"),
+        ({"nano": 0.2, "tiny": 0.7, "small": 0.5}, "tiny", "; small needs 3,000 and has time for about 2,400"),
+        ({"nano": 0.2, "tiny": 5.0, "small": 0.1}, "nano", f"; tiny needs {ENOUGH} and has time for about 240"),
+        ({"nano": 0.2, "tiny": 0.25, "small": StepTooLong("")}, "tiny", "; a step of small takes too long"),
+        ({"nano": 0.2, "tiny": torch.OutOfMemoryError()}, "nano", "; a step of tiny does not fit into memory"),
+        (dict.fromkeys(GRID_SIZES, 0.1), "large", "takes the 4,500 steps that it needs"),
     ],
 )
 def test_the_size_is_the_largest_whose_measured_steps_fit(discs, machine, monkeypatch, step_seconds, size, said):
@@ -173,6 +175,30 @@ def test_the_size_is_the_largest_whose_measured_steps_fit(discs, machine, monkey
     assert said in next(choice.reason for choice in plan.chosen if choice.name == "size")
     assert timed == list(step_seconds)[: len(timed)]
     assert len(timed) <= 1 + list(step_seconds).index(size) + 1
+
+
+@pytest.mark.parametrize(("minutes", "size"), [(None, "tiny"), (59, "large")])
+def test_without_minutes_no_size_is_taken_that_needs_more_steps_than_the_run_has(
+    discs, machine, monkeypatch, minutes, size
+):
+    machine(seconds=0.01)
+    monkeypatch.setattr(choosing_module, "measure_step", lambda *_: 0.01)
+    plan = plan_run({"data": str(discs), "device": "cpu"}, minutes, QUIET)
+    config = plan.config(out="x")
+    assert config.size == size
+    steps = config.epochs * config.steps_per_epoch
+    assert steps >= 0.98 * rules.steps_enough(8, 8, size=size, stem=False)
+    if minutes is None:
+        assert next(choice.reason for choice in plan.chosen if choice.name == "size").endswith("; small needs 3,000")
+
+
+@pytest.mark.parametrize("stem", [False, True])
+@pytest.mark.parametrize("images", [1, 24, 367, 2975, 200_000])
+def test_a_size_needs_no_fewer_steps_than_a_smaller_one(images, stem):
+    assert list(rules.STEPS_OF_SIZE) == list(GRID_SIZES)
+    needs = [rules.steps_enough(images, 8, size=size, stem=stem) for size in GRID_SIZES]
+    assert needs == sorted(needs)
+    assert needs[0] <= rules.steps_needed(images, 8)
 
 
 def test_without_minutes_the_data_says_how_long_it_is(discs, machine):
@@ -333,7 +359,7 @@ def test_a_planned_run_keeps_its_plan_goes_on_to_the_bit_and_can_be_made_again(
     machine(seconds=8.0)
     main(["fit", str(discs), "--minutes", "1", "--device", "cpu", "--crop", "32x32"])
     said = capsys.readouterr().out
-    assert f"the smallest; none takes {ENOUGH} steps" in said
+    assert f"of the {ENOUGH} steps that it needs" in said
     run = tmp_path / "runs" / f"{discs.name}-1"
     config = read_config(run / "config.yaml")
     assert yaml.safe_load((run / "plan.yaml").read_text())["epochs"] == config.epochs == len(records(run))
@@ -420,8 +446,8 @@ def test_a_narrower_network_is_timed_as_it_is(discs, machine, monkeypatch):
     given = {"data": str(discs), "device": "cpu", "budget_by": "narrower"}
     real, asked = plan_module.choose_size, []
 
-    def choose_size(*arguments):
-        asked.append((arguments[-1], real(*arguments)))
+    def choose_size(*arguments, needed):
+        asked.append((arguments[-1], real(*arguments, needed=needed)))
         return asked[-1][1]
 
     monkeypatch.setattr(plan_module, "choose_size", choose_size)

@@ -139,15 +139,19 @@ def choose_way(chosen: Chosen, data: MaskData) -> None:
         chosen.choose("budget_floor", found.budget_floor, "of each part's channels stays, if the budget can be met so")
 
 
-def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: float) -> int:
+def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: float, *, needed: bool) -> int:
     """By the time of a step of each size, from the smallest up to the first that does not fit. Multiply-adds would not
-    do: small networks take longer than theirs say. Returns how many steps of the chosen one fit.
+    do: small networks take longer than theirs say.
 
     Args:
         chosen: is told the size.
         data: to train on.
         device: to time on.
         seconds: that there are for the run.
+        needed: whether the run takes no more steps than the data needs, however many there is time for.
+
+    Returns:
+        How many steps of the chosen size there is time for.
 
     Raises:
         ValueError: for a budget that no size can meet, or if so many seconds are too short for the smallest.
@@ -158,34 +162,41 @@ def choose_size(chosen: Chosen, data: MaskData, device: torch.device, seconds: f
         return measure_step(chosen.begun(data)[-1], data, device, seconds, chosen.subnet)
 
     images, behind_stem = len(data.prepared.weights), chosen.config.stem is not None
-    wanted = rules.steps_enough(images, chosen.config.batch, stem=behind_stem)
-    time_for_one = (seconds / 2 if chosen.config.control else seconds) / wanted
-    size, takes, beyond = "", math.inf, ""
+
+    def steps_for(size: str) -> int:
+        return rules.steps_enough(images, chosen.config.batch, size=size, stem=behind_stem)
+
+    size, fitting, beyond = "", 0, ""
     for name, runs in _runs(chosen, data).items():
+        if size and needed and steps_for(name) > rules.steps_needed(images, chosen.config.batch):
+            beyond = f"; {name} needs {steps_for(name):,}"
+            break
         chosen.choose("size", name, "")
         try:
             each = time_step() if size else _with_a_batch_that_fits(chosen, device, time_step)
         except (StepTooLong, RuntimeError, MemoryError) as error:
             if not size or not (isinstance(error, StepTooLong) or ran_out_of_memory(error)):
                 raise
-            why = "a step takes too long" if isinstance(error, StepTooLong) else "a step does not fit into memory"
-            beyond = f"; of {name}, {why}"
+            why = "takes too long" if isinstance(error, StepTooLong) else "does not fit into memory"
+            beyond = f"; a step of {name} {why}"
             break
         # What is timed is a step of the largest run's first network: a narrower one is that from the start.
         largest, goal = runs[-1]
         timed_share = _of_run(largest, goal) if largest.narrower else 1.0
         each *= sum(_of_run(config, goal) for config, goal in runs) / timed_share
-        if size and each > time_for_one:
-            beyond = f"; {name} would take about {int(wanted * time_for_one / each):,}"
+        fits = int((seconds / 2 if chosen.config.control else seconds) / each)
+        if size and fits < steps_for(name):
+            beyond = f"; {name} needs {steps_for(name):,} and has time for about {fits:,}"
             break
-        size, takes = name, each
-        if each > time_for_one:
+        size, fitting = name, fits
+        if fits < steps_for(name):
             break
-    reason = f"the largest that takes {wanted:,} steps in the time{beyond}"
-    if takes > time_for_one:
-        reason = f"the smallest; none takes {wanted:,} steps in the time"
+    enough = steps_for(size)
+    reason = f"the largest that takes the {enough:,} steps that it needs{beyond}"
+    if fitting < enough:
+        reason = f"the smallest, with time for about {fitting:,} of the {enough:,} steps that it needs"
     chosen.choose("size", size, reason)
-    return int(wanted * time_for_one / takes)
+    return fitting
 
 
 def _runs(chosen: Chosen, data: MaskData) -> dict[str, Sequence[tuple[FitConfig, Goal | None]]]:

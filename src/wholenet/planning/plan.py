@@ -129,7 +129,7 @@ def plan_run(given: Mapping[str, Any], minutes: float | None, console: Console) 
     usual = deadline if minutes is not None else 60 * USUAL
     plain(console)("timing steps on this machine")
     if chosen.leaves("size") and base.space == "grid":
-        fitting = choose_size(chosen, data, device, usual - 2 * checked)
+        fitting = choose_size(chosen, data, device, usual - 2 * checked, needed=minutes is None)
         if (fewer := rules.fewer_pixels(pixels, fitting)) < pixels:
             choose_shapes(chosen, data, fewer, "the time")
             data = data.cropped(chosen.config.crop_size)

@@ -23,8 +23,10 @@ PASSES_WITH_STEM = 50
 """For a size behind a pretrained stem, which has learned much of what a larger network would (measured:
 docs/pretrained.md)."""
 MOST_STEPS = 10_000
-"""A larger network is taken where the time lets it take the steps that the data needs, or so many: a smaller one learns
-more in less (measured, but for this limit: docs/plans.md)."""
+"""Data needs no more of them for a network to be worth its time, however large it is (not measured)."""
+STEPS_OF_SIZE = {"nano": 1, "tiny": 1, "small": 2, "base": 3, "medium": 3, "large": 3}
+"""How many times the steps that the data needs each size takes before it is ahead of smaller ones, which learn more in
+less time (measured for the first four, and not where they are overtaken: docs/plans.md)."""
 FEW_STEPS = 1000
 """Where not even the smallest network takes so many, crops are smaller."""
 HIGH_RATE = 0.1
@@ -108,16 +110,16 @@ def steps_needed(images: int, batch: int) -> int:
     return max(LEAST_STEPS, math.ceil(PASSES * images / batch))
 
 
-def steps_enough(images: int, batch: int, *, stem: bool) -> int:
+def steps_enough(images: int, batch: int, *, size: str, stem: bool) -> int:
     """Steps that a size has to take to be chosen, if it is not the smallest.
 
-    >>> steps_enough(24, 8, stem=False), steps_enough(367, 8, stem=False), steps_enough(100_000, 8, stem=False)
-    (1500, 4588, 10000)
-    >>> steps_enough(24, 8, stem=True), steps_enough(367, 8, stem=True)
-    (1500, 2294)
+    >>> [steps_enough(images, 8, size="tiny", stem=False) for images in (24, 367, 100_000)]
+    [1500, 4588, 10000]
+    >>> [steps_enough(367, 8, size=size, stem=True) for size in ("tiny", "small")]
+    [2294, 4588]
     """
     passes = PASSES_WITH_STEM if stem else PASSES
-    return min(max(LEAST_STEPS, math.ceil(passes * images / batch)), MOST_STEPS)
+    return STEPS_OF_SIZE[size] * min(max(LEAST_STEPS, math.ceil(passes * images / batch)), MOST_STEPS)
 
 
 def rate_for(steps: int) -> float:
