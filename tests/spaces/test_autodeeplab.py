@@ -294,6 +294,32 @@ def test_any_path_and_size_comes_to_logits_of_the_images_size(path, size):
     assert supernet(torch.randn(2, 3, *size, dtype=DOUBLE), weights).shape == (2, 3, *size)
 
 
+def seeing_pixels_alone():
+    """Functions of an image whose cells and heads see nothing but their own pixels: skips, and 1 x 1 convolutions."""
+    net, weights = made()
+    weights["alpha"] = torch.eye(len(OPERATIONS), dtype=DOUBLE)[OPERATIONS.index("skip_connect")].expand(5, -1)
+    for level, channels in enumerate((4, 8, 16, 32)):
+        net.heads[str(level)] = nn.Conv2d(channels, 3, 1).double()
+    yield lambda x: net.eval()(x, weights)
+    skips = ((0, "skip_connect"), (1, "skip_connect"))
+    for path in ((0, 1, 2, 3), (1, 2, 1, 0), (1, 2, 3, 2)):
+        final = FinalNet(PathGenotype(path, (skips, skips)), 2, 16, 3).double().eval()
+        final.pyramid = nn.Conv2d(4 * 2 ** path[-1], 16, 1).double()
+        yield lambda x, final=final: final(x, {})
+
+
+@pytest.mark.parametrize("size", [(155, 158), (156, 129), (176, 145)])
+def test_what_is_far_from_the_ends_is_answered_alike_whatever_the_size_of_the_image(size):
+    """Aligned corners stretch maps, the further from the first pixel the more, where a side is not 32 k + 1."""
+    x = torch.randn(1, 3, 193, 193, dtype=DOUBLE)
+    near = (..., slice(size[0] - 96), slice(size[1] - 96))  # of stride 32 a pixel is made of these
+    with torch.no_grad():
+        for answer in seeing_pixels_alone():
+            whole = answer(x)[near]
+            assert whole.std() > 0
+            torch.testing.assert_close(answer(x[..., : size[0], : size[1]])[near], whole)
+
+
 def test_what_the_space_cannot_have_is_said():
     with pytest.raises(ValueError, match=r"filters=3 and blocks=5: .* even number of filters"):
         Trellis(3, 3, 5, 2)

@@ -22,11 +22,12 @@ from torch import Tensor, nn
 
 from wholenet.deploy.fold import conv_of, flat, fused, laid_flat
 from wholenet.ops.forms import total
-from wholenet.ops.resize import resize
+from wholenet.ops.resize import restride
 from wholenet.ops.shares import Dense, Itself, Nothing, Pooled, Separable, Stage, shares_of
 from wholenet.ops.zoom import seen_at
 from wholenet.spaces.autodeeplab.genotype import INPUTS, OPERATIONS
-from wholenet.spaces.autodeeplab.supernet import Align, Cell, Trellis, level_sizes
+from wholenet.spaces.autodeeplab.images import level_sizes, to_image
+from wholenet.spaces.autodeeplab.supernet import Align, Cell, Trellis
 from wholenet.spaces.autodeeplab.trellis import levels
 from wholenet.spaces.supernet import Supernet
 
@@ -74,9 +75,8 @@ class FoldedTrellis(nn.Module):
             cell = cast(FoldedCell, self.cells[f"{layer}_{level}"])
             old = found[layer - 2, level] if cell.two_back is not None else None
             found[layer, level] = cell(old, read, sizes[level])
-        size = x.shape[-2], x.shape[-1]
         last = {level: found[self.layers, int(level)] for level in self.heads}
-        return total([resize(head(last[level]), size, corners=True) for level, head in self.heads.items()])
+        return total([to_image(head(last[level]), x, int(level)) for level, head in self.heads.items()])
 
 
 def live_moves(net: Trellis, beta: Tensor) -> dict[Node, dict[int, float]]:
@@ -115,10 +115,10 @@ class FoldedAlign(nn.Module):
         if not self.steps:
             return self.conv(F.relu(x))
         if self.resize_first:
-            return self.conv(F.relu(resize(x, size, corners=True)))
+            return self.conv(F.relu(restride(x, size, -self.steps, corners=True)))
         if self.steps > 0:
-            return self.conv(resize(F.relu(x), size, corners=True))
-        return resize(self.conv(F.relu(x)), size, corners=True)  # a resized constant is itself
+            return self.conv(restride(F.relu(x), size, -self.steps, corners=True))
+        return restride(self.conv(F.relu(x)), size, -self.steps, corners=True)  # a resized constant is itself
 
 
 class FoldedCell(nn.Module):

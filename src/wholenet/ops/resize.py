@@ -33,31 +33,41 @@ def resize(x: Tensor, size: tuple[int, int], *, corners: bool = False) -> Tensor
     return F.interpolate(x, size=size, mode="bilinear", align_corners=corners)
 
 
-def restride(x: Tensor, size: tuple[int, int], up: int) -> Tensor:
+def restride(x: Tensor, size: tuple[int, int], up: int, *, corners: bool = False) -> Tensor:
     """Bilinear resize of a map [B, C, h, w] of an image to the ``size`` (height, width) of a map of another stride.
 
     A map of stride s has a pixel for every s pixels of the image, rounded up, so its last pixel may stand for fewer.
     Stretched to another map's size, the map would be ever further off towards its end, by up to s pixels of the image.
     So it is enlarged by the whole factor and cut, or its last pixels are repeated and it is shrunk by the whole factor.
-    Of sides that the strides divide this is :func:`resize`.
+    Of sides that the strides divide this is :func:`resize`; with ``corners`` of sides that they divide but for one
+    pixel.
 
     Args:
         x: the map.
         size: of the other one.
         up: how many times its stride is half of that of ``x``; below 0 ``x`` is shrunk.
+        corners: the middles of the maps' first pixels are at one place of the image, and not their corners: then
+            shrinking takes one pixel of so many.
     """
     if up == 0:
         return x
     factor, (height, width), (h, w) = 2 ** abs(up), size, x.shape[-2:]
+    if corners and up < 0:
+        return F.avg_pool2d(x, 1, stride=factor)
     if torch.compiler.is_compiling() and _known(height, width, h, w):
         # Graphs of two sizes must not differ in more than sizes of maps (deploy/free_sizes.py): by factors alone, and
         # with so much at the end that something is cut whatever the size.
         more = 1 if up > 0 else factor - 1
         x = evened(x, (h + more, w + more))
-        return evened(F.interpolate(x, scale_factor=2.0**up, mode="bilinear", align_corners=False), size)
+        if not corners:
+            return evened(F.interpolate(x, scale_factor=2.0**up, mode="bilinear", align_corners=False), size)
+        for _ in range(up):  # a mean of two pixels lies in the middle between them
+            x = F.avg_pool2d(F.interpolate(x, scale_factor=2.0, mode="nearest"), 2, stride=1)
+        return evened(x, size)
     if up < 0:
         return resize(evened(x, (factor * height, factor * width)), size)
-    return evened(resize(x, (factor * h, factor * w)), size)
+    larger = (factor * (h - 1) + 1, factor * (w - 1) + 1) if corners else (factor * h, factor * w)
+    return evened(resize(x, larger, corners=corners), size)
 
 
 def evened(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -21,9 +21,9 @@ from wholenet.ops.draws import dropped
 from wholenet.ops.forms import total
 from wholenet.ops.layers import ConvNorm
 from wholenet.ops.norms import BatchNorm
-from wholenet.ops.resize import resize
+from wholenet.ops.resize import restride
 from wholenet.spaces.autodeeplab.genotype import INPUTS, Block, PathGenotype
-from wholenet.spaces.autodeeplab.images import check_images, level_sizes
+from wholenet.spaces.autodeeplab.images import check_images, level_sizes, to_image
 from wholenet.spaces.autodeeplab.operations import FinalOperation
 from wholenet.spaces.autodeeplab.trellis import STRIDES
 
@@ -70,13 +70,10 @@ class FinalCell(nn.Module):
     def forward(self, one: Tensor, two: Tensor, sizes: Sequence[tuple[int, int]], dropped: float) -> Tensor:
         """H-1 and H-2, the sizes of all levels, and the probability that an operation's output is dropped ->
         [B, blocks * width, *sizes[level]]."""
-        # By levels, not by sizes: an exported network does not know these.
         two_level, one_level, level = self.levels
-        if level < one_level:
-            one = resize(one, sizes[level], corners=True)
         read = min(level, one_level)
-        if two_level != read:
-            two = resize(two, sizes[read], corners=True)
+        one = restride(one, sizes[read], one_level - read, corners=True)
+        two = restride(two, sizes[read], two_level - read, corners=True)
         states = [two if self.two_back is None else self.two_back(two), self.one_back(one)]
         for block, choices in enumerate(self.blocks, INPUTS):
             states.append(total([self.operations[f"{i}_{block}"](states[i], dropped) for i, _ in choices]))
@@ -185,9 +182,9 @@ class FinalNet(nn.Module):
             dropped = 1 - self.keep(number) if self.training else 0.0
             two, one = one, cell(one, two, sizes, dropped)
             found.append(one)
-        wide = resize(self.pyramid(F.relu(one)), sizes[0], corners=True)
+        wide = restride(self.pyramid(F.relu(one)), sizes[0], self.path[-1], corners=True)
         logits = self.classify(self.decoder(torch.cat([self.low(found[self.fine]), wide], dim=1)))
-        return resize(logits, (x.shape[-2], x.shape[-1]), corners=True)
+        return to_image(logits, x, 0)
 
     def keep(self, cell: int) -> float:
         """Probability with which cell ``cell``, from 1, keeps an operation's output at this ``time``: it falls with the

@@ -1,4 +1,6 @@
-"""Which images Auto-DeepLab's networks take, and how large each level's map of one is."""
+"""Which images Auto-DeepLab's networks take, and which pixels of one each level's map is of: every s-th, from the first
+on, s its stride. The paper resizes with aligned corners, which comes to the same where a side is a multiple of 32 and
+one more, as its own are; at others that stretches maps, and their far end is off by up to s - 1 pixels."""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import torch
 from torch import Tensor
 
 from wholenet import parallel
+from wholenet.ops.resize import restride
 from wholenet.spaces.autodeeplab.trellis import STRIDES
+from wholenet.spaces.reach import FINEST
 
 SMALLEST = 17
 """Least side of an image: below it, two levels are one pixel."""
@@ -24,6 +28,11 @@ def level_sizes(stem: Tensor) -> list[tuple[int, int]]:
         height, width = sizes[-1]
         sizes.append(halved(height, width))
     return sizes
+
+
+def to_image(logits: Tensor, x: Tensor, level: int) -> Tensor:
+    """A level's logits at the size of the images ``x``."""
+    return restride(logits, (x.shape[-2], x.shape[-1]), level + FINEST, corners=True)
 
 
 def check_images(x: Tensor, training: bool) -> None:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from wholenet.ops.candidates import CANDIDATES, drop_path
 from wholenet.ops.norms import BatchNorm
-from wholenet.ops.resize import resize
+from wholenet.ops.resize import restride
 from wholenet.ops.shares import Dense
+from wholenet.spaces.autodeeplab.images import halved
 
 
 class AtrousConvolution(nn.Sequential):
@@ -62,8 +63,8 @@ class FinalOperation(nn.Module):
         name: one of ``OPERATIONS`` but ``none``.
         channels: C.
         stride: 2 halves the map, n -> (n + 1) // 2: a convolution in its first depthwise kernel, a pooling by itself,
-            an atrous convolution by a bilinear resize before it, which then has rate 1 (the release); a skip
-            by that resize (ours: the release's cell has none).
+            an atrous convolution by taking every second pixel before it, and then has rate 1 (the release, which
+            resizes: see ``images.py``); a skip by that alone (ours: the release's cell has none).
         separable_atrous: see :func:`search_operation`.
     """
 
@@ -81,7 +82,7 @@ class FinalOperation(nn.Module):
     def forward(self, x: Tensor, dropped: float) -> Tensor:
         """``x`` [B, C, H, W] and the probability that a sample's output is dropped, 0 outside training."""
         if self.halves:
-            x = resize(x, ((x.shape[2] - 1) // 2 + 1, (x.shape[3] - 1) // 2 + 1), corners=True)
+            x = restride(x, halved(x.shape[2], x.shape[3]), -1, corners=True)
         return drop_path(self.operation(x), dropped)
 
 

@@ -21,9 +21,9 @@ from wholenet.ops.forms import TwoForms, total
 from wholenet.ops.layers import ConvNorm
 from wholenet.ops.leaving import Leaving
 from wholenet.ops.norms import BatchNorm
-from wholenet.ops.resize import resize
+from wholenet.ops.resize import restride
 from wholenet.spaces.autodeeplab.genotype import INPUTS, OPERATIONS, edges
-from wholenet.spaces.autodeeplab.images import check_images, level_sizes
+from wholenet.spaces.autodeeplab.images import check_images, level_sizes, to_image
 from wholenet.spaces.autodeeplab.operations import search_operation
 from wholenet.spaces.autodeeplab.trellis import STRIDES, Move, Transitions, beta_mask, levels, moves_into, packed
 
@@ -48,15 +48,14 @@ class Align(TwoForms):
 
     def forward(self, x: Tensor, size: tuple[int, int], steps: int) -> Tensor:
         """[B, inputs, h, w] and how many levels coarser the cell is -> [B, outputs, *size]."""
-        # By levels, not by sizes: an exported network does not know these.
         if not steps:
             return self.norm(self.conv(F.relu(x)))
         if self.resize_first:
-            return self.norm(self.conv(F.relu(resize(x, size, corners=True))))
+            return self.norm(self.conv(F.relu(restride(x, size, -steps, corners=True))))
         x = F.relu(x)
         if self.plain or steps > 0:
-            return self.norm(self.conv(resize(x, size, corners=True)))
-        return self.norm(resize(self.conv(x), size, corners=True))
+            return self.norm(self.conv(restride(x, size, -steps, corners=True)))
+        return self.norm(restride(self.conv(x), size, -steps, corners=True))
 
 
 class Cell(TwoForms):
@@ -324,8 +323,7 @@ class Trellis(nn.Module):
         """
         check_images(x, self.training)
         features = self.features(x, weights)
-        size = x.shape[-2], x.shape[-1]
-        return total([resize(head(features[int(s)]), size, corners=True) for s, head in self.heads.items()])
+        return total([to_image(head(features[int(s)]), x, int(s)) for s, head in self.heads.items()])
 
     def features(self, x: Tensor, weights: Weights) -> dict[int, Tensor]:
         """What the nodes of the last layer hold, by level."""
