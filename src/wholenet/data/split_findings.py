@@ -202,7 +202,7 @@ def _balance(train: SplitStats, classes: Classes, holding: Holding) -> list[Find
     if rare:
         listed = ", ".join(f"{classes.names[k]} {100 * share:.2g} %" for k, share in rare.items())
         what = f"{len(rare)} class{'es' * (len(rare) > 1)} below {RARE:.1%} of the labelled pixels of train: {listed}"
-        advice = "Plain cross-entropy may never predict them: --class-balance 0.5, which a plan takes for them, or label more."
+        advice = "Plain cross-entropy may never predict them: --class-balance 0.5 (a plan has it), or label more."
         files = holding(list(rare), ["train"])
         findings.append(Finding("warning", "rare-class", what, advice, _examples(files), len(files)))
     k, share = max(shares.items(), key=lambda item: item[1])
