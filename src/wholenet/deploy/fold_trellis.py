@@ -112,8 +112,6 @@ class FoldedAlign(nn.Module):
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """[B, C, h, w] -> [B, F, *size]."""
-        if not self.steps:
-            return self.conv(F.relu(x))
         if self.resize_first:
             return self.conv(F.relu(restride(x, size, -self.steps, corners=True)))
         if self.steps > 0:

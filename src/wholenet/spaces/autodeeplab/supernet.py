@@ -48,8 +48,6 @@ class Align(TwoForms):
 
     def forward(self, x: Tensor, size: tuple[int, int], steps: int) -> Tensor:
         """[B, inputs, h, w] and how many levels coarser the cell is -> [B, outputs, *size]."""
-        if not steps:
-            return self.norm(self.conv(F.relu(x)))
         if self.resize_first:
             return self.norm(self.conv(F.relu(restride(x, size, -steps, corners=True))))
         x = F.relu(x)
