@@ -51,6 +51,7 @@ class FusedCell(nn.Module):
     def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """inputs [T, B, n], state [B, S] -> outputs [T, B, n], state after the last."""
         parts = tuple(part[None].contiguous() for part in hidden.split(self.hidden, -1))
-        states, after = self.layer(inputs, parts if self.fused == "lstm" else parts[0])
+        with torch.autocast("cpu", enabled=False):  # in bfloat16, a CPU without AVX-512 has no LSTM
+            states, after = self.layer(inputs, parts if self.fused == "lstm" else parts[0])
         after = after if isinstance(after, tuple) else (after,)
         return self.map(states).to(inputs.dtype), torch.cat([part[0] for part in after], -1).to(inputs.dtype)
