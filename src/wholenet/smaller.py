@@ -12,7 +12,7 @@ from wholenet.checked import CountOrNone, PlannedMinutes, checked_numbers
 from wholenet.control import Compared, fit_with_control
 from wholenet.data.stream import check_workers
 from wholenet.deploy.model_folder import load_model, task_of_model
-from wholenet.search.config import GRID_ALONE, GRID_SETTINGS, FitConfig, fit_config
+from wholenet.search.config import GRID_ALONE, FitConfig, fit_config
 from wholenet.search.config_files import is_cell_run
 from wholenet.search.option_groups import GROUPS
 from wholenet.search.phases import removing
@@ -110,12 +110,9 @@ def shrink_config(
     run = RunFolder.at(path)
     if run is None and data is None:
         raise ValueError(f"{path} is a model folder, which does not know its data: give the data too")
-    found: dict[str, Any]
-    if spec.space == "grid":
-        found = {name: spec.settings[name] for name in GRID_SETTINGS if name in spec.settings}
-    else:
-        found = {"space": spec.space} | {name: value for name, value in spec.settings.items() if value is not None}
-    found |= {"relaxation": spec.relaxation, "zoom": spec.zoom, "protocol": "shrink", "init": str(path.resolve())}
+    found: dict[str, Any] = {name: value for name, value in spec.settings.items() if value is not None}
+    found |= {"space": spec.space, "relaxation": spec.relaxation, "zoom": spec.zoom}
+    found |= {"protocol": "shrink", "init": str(path.resolve())}
     if run is None:
         if minutes is not None:
             raise ValueError(f"{path} is a model folder, which does not know how long an epoch takes: give epochs")

@@ -1,13 +1,14 @@
 """Spaces as values: what is registered is built, described and built again by its name alone."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import pytest
 import torch
 from torch import nn
 
-from wholenet.spaces.catalog import SPACES, create_from, create_model
+from wholenet.search.config import fit_config
+from wholenet.spaces.catalog import SPACES, create_from, create_model, find
 from wholenet.spaces.space import Space, Spec, known_names
 
 
@@ -60,6 +61,30 @@ def test_a_spec_is_plain_values_that_make_the_model_again(name, mine):
     assert spec.model_name == name
     state, other = model.state_dict(), again.state_dict()
     assert {key: value.shape for key, value in state.items()} == {key: value.shape for key, value in other.items()}
+
+
+@pytest.mark.parametrize("name", ["grid-nano", "dense-grid-nano", "autodeeplab-tiny", "mine"])
+def test_a_run_says_what_shapes_its_network_by_the_names_of_its_space(name, mine):
+    """The grid's settings are options of every run, those of others lie in a mapping: one way to read and change
+    both."""
+    space, values = find(name)
+    settings = space.settings_of(values)
+    config = fit_config(data="d", out="o", space=space.name, **values)
+    assert space.settings_of(config.space_settings) == settings
+    changed = {"width": 7} if name == "mine" else {"layers": 3}
+    shaped = config.shaped(**changed)
+    assert space.settings_of(shaped.space_settings) == replace(settings, **changed)
+    again = shaped.shaped(**{key: getattr(settings, key) for key in changed})
+    assert space.settings_of(again.space_settings) == settings
+
+
+@pytest.mark.parametrize("name", known_names({name: space for name, space in SPACES.items() if space.slots}))
+def test_a_source_has_no_fewer_slots_than_there_are_options(name):
+    if name in ("grid-base", "grid-medium", "grid-large"):
+        pytest.skip("only larger than the others")
+    masks = create_model(name, num_classes=2).net.masks
+    for choice, slots in find(name)[0].slots.items():
+        assert slots >= masks[choice].shape[-1]
 
 
 def test_what_is_not_registered_is_named_with_what_is(mine):

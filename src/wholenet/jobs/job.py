@@ -42,8 +42,8 @@ from wholenet.search.stopping import Stopping
 from wholenet.search.task_config import TaskConfig
 from wholenet.search.train_config import TrainConfig
 from wholenet.search.watch import Watch
+from wholenet.spaces.catalog import SPACES
 from wholenet.spaces.device_table import read_table
-from wholenet.spaces.grid import PAPER_EDGE_SLOTS
 from wholenet.spaces.option_costs import with_costs
 from wholenet.spaces.supernet import Supernet
 
@@ -241,7 +241,7 @@ def _describe(config: TrainConfig, removal: Removal | None, state: TrainState) -
     """What a record says of the architecture: its logits, normalised entropies, and these as the paper counts them."""
     arch = state.model.arch
     sums_to_one = config.relaxation == "softmax"
-    slots = {"beta": PAPER_EDGE_SLOTS} if config.space == "grid" else {}
+    slots = SPACES[config.space].slots
     with torch.no_grad():
         weights = {name: w if sums_to_one else rescaled(w) for name, w in arch().items()}
         paper = {name: mean_entry_entropy(w, arch.mask(name), slots.get(name)).item() for name, w in weights.items()}

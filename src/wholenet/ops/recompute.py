@@ -25,6 +25,13 @@ def recomputed(run: Callable[..., Any], parts: Sequence[nn.Module], *arguments: 
     return checkpoint(run, *arguments, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
 
 
+def set_recompute(net: Any, recompute: bool) -> None:
+    """Whether ``net`` forgets and computes again while it trains: a network that knows how does, another stays as it
+    is."""
+    if hasattr(net, "recompute"):
+        net.recompute = recompute
+
+
 @contextmanager
 def nothing_recomputed(net: Any) -> Iterator[None]:
     """Within the block the network ``net`` forgets nothing: what is differentiated twice, or run with other weights

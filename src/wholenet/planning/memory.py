@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wholenet.jobs.segmentation import MaskData
+from wholenet.ops.recompute import set_recompute
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import spec_of
 from wholenet.spaces.catalog import create_from
@@ -30,8 +31,7 @@ def step_bytes(config: FitConfig, data: MaskData, subnet: Mapping[str, Any] | No
     Counted on the "meta" device, where nothing is computed and no batch is too large.
     """
     model = create_from(replace(spec_of(config, data.network()), subnet=subnet)).to("meta").train()
-    if config.space == "grid":
-        model.net.recompute = config.recompute
+    set_recompute(model.net, config.recompute)
     kept = dict[int, int]()
     holds = list[Tensor]()  # or another storage would get the number of one that is gone
 

@@ -290,8 +290,8 @@ class BudgetConfig(BeginConfig):
                     f"{name}={getattr(self, name)!r} is about a budget, and there is none; give budget=40% or so with "
                     "it"
                 )
-        layers = (getattr(self, "layers", None), self.settings.get("layers") if self.space in LAYERED else None)
-        if self.budget_by == "shallower" and layers != (None, None):
+        layers = self.space_settings.get("layers") if self.space in LAYERED else None
+        if self.budget_by == "shallower" and layers is not None:
             raise ValueError(
                 "budget_by='shallower' says how many layers there are, and so does layers; leave one of them out"
             )

@@ -11,7 +11,7 @@ from wholenet.search.config import FitConfig
 from wholenet.search.goals import Goal, begun_with, goal_for, goal_of, least_cost
 from wholenet.search.phases import check_removing
 from wholenet.search.protocols import plan_phases
-from wholenet.search.shallower import config_with_layers, layers_within
+from wholenet.search.shallower import layers_within
 from wholenet.spaces.catalog import left_of, subnets
 from wholenet.spaces.device_table import DeviceTable
 from wholenet.spaces.sizes import GRIDS
@@ -77,7 +77,7 @@ def with_its_layers(config: FitConfig, spec: Spec) -> FitConfig:
     if config.budget is None or config.scoring != "shallower":
         return config
     goal = goal_for(spec, config)
-    return config_with_layers(config, layers_within(spec, goal.cost, goal.most))
+    return config.shaped(layers=layers_within(spec, goal.cost, goal.most))
 
 
 def _way(config: FitConfig, spec: Spec) -> tuple[Scoring, str]:
@@ -88,7 +88,7 @@ def _way(config: FitConfig, spec: Spec) -> tuple[Scoring, str]:
     bar = _bar(config)
     if bar is None and config.space not in GRIDS:
         return "saliency-by-kind", f"units are removed: nothing else was tried on the space {config.space!r}"
-    layers = (config.layers if config.space == "grid" else config.settings.get("layers")) is None
+    layers = config.space_settings.get("layers") is None
     goal = goal_of(spec, config.budget, config.budget_size)
     share, reach = parse_budget(config.budget).share or goal.most / goal.whole, _reach(spec, goal, _kinds(spec))
     by = way_for(share, removes=bar is None and reach, layers=layers)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -169,6 +169,15 @@ class FitConfig(BudgetConfig):
     def budget_size(self) -> tuple[int, int]:
         """(height, width) of the image that a budget is of, of a run that was begun."""
         return self.crop_size if self.budget_at is None else parse_size(self.budget_at)
+
+    @property
+    def space_settings(self) -> dict[str, Any]:
+        """What shapes the network, by the names of its space: those of the grid are fields of their own."""
+        return {name: getattr(self, name) for name in GRID_SETTINGS} if self.space == "grid" else self.settings
+
+    def shaped(self, **settings: Any) -> Self:
+        """This run of a network with other ``settings`` of its space."""
+        return dataclasses.replace(self, **settings) if self.space == "grid" else super().shaped(**settings)
 
     @property
     def separate_data(self) -> bool:

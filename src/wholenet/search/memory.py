@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from wholenet.ops.recompute import set_recompute
 from wholenet.search.config import FitConfig
 from wholenet.search.run_folder import RunFolder
 from wholenet.search.start import initial_state
@@ -109,8 +110,7 @@ def _fits(run: RunFolder, facts: Facts, shape: tuple[int, int, int], recompute: 
 
 def _steps(run: RunFolder, facts: Facts, shape: tuple[int, int, int], recompute: bool, device: torch.device) -> None:
     state = initial_state(run, facts, device)
-    if run.config.space == "grid":
-        state.model.net.recompute = recompute
+    set_recompute(state.model.net, recompute)
     # Four of the next batch: as bytes, as numbers, and while it is augmented.
     images, *_following = (torch.zeros(shape[0], facts.channels, *shape[1:], device=device) for _ in range(5))
     images = images.contiguous(memory_format=torch.channels_last)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from wholenet.data.transforms import check_transform
-from wholenet.search.config import GRID_SETTINGS, SIZE_NAMES, FitConfig
+from wholenet.search.config import SIZE_NAMES, FitConfig
 from wholenet.search.folder import Folder
 from wholenet.search.penalties import check_registered
 from wholenet.search.protocols import PROTOCOLS
@@ -163,12 +163,10 @@ def space_of(config: TrainConfig) -> tuple[Space, Any]:
     if space.tasks and task not in space.tasks:
         this = "these are images with masks" if task == "segmentation" else f"the task is {task!r}"
         raise ValueError(f"space {space.name!r} is for {' and '.join(space.tasks)}; {this}")
-    if config.space == "grid":
-        return space, space.settings_of({name: getattr(config, name) for name in GRID_SETTINGS})
     known = {field.name for field in fields(space.settings)}
     if foreign := [name for name in SIZE_NAMES if name in config.settings and name not in known]:
         raise ValueError(f"{foreign[0]} is of the space 'grid'; space {space.name!r} has its own settings")
-    return space, space.settings_of(config.settings)
+    return space, space.settings_of(config.space_settings)
 
 
 def check_space(config: TrainConfig) -> tuple[Space, Any]:

@@ -6,15 +6,11 @@ The dense grid and the trellis have layers, too.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from wholenet.spaces.catalog import left_of, subnets
 from wholenet.spaces.sizes import LAYERED
 from wholenet.spaces.space import Spec
 from wholenet.spaces.subnets import Cost
-
-if TYPE_CHECKING:
-    from wholenet.search.config import FitConfig
 
 
 def with_all_layers(spec: Spec) -> Spec:
@@ -25,13 +21,6 @@ def with_all_layers(spec: Spec) -> Spec:
 def with_layers(spec: Spec, layers: int) -> Spec:
     """``spec`` with so many layers."""
     return replace(spec, settings={**spec.settings, "layers": layers})
-
-
-def config_with_layers(config: FitConfig, layers: int) -> FitConfig:
-    """``config`` of a network with so many layers."""
-    if config.space == "grid":
-        return replace(config, layers=layers)
-    return replace(config, settings={**config.settings, "layers": layers})
 
 
 def layers_within(spec: Spec, cost: Cost, most: int) -> int:

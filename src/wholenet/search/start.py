@@ -8,6 +8,7 @@ import torch
 
 from wholenet import parallel
 from wholenet.ops.execution import Execution, execution, precision_for
+from wholenet.ops.recompute import set_recompute
 from wholenet.search.average import WeightAverage
 from wholenet.search.config import FitConfig
 from wholenet.search.gradients import moving_statistics
@@ -36,8 +37,7 @@ def state_of(config: TrainConfig, spec: Spec, device: torch.device) -> TrainStat
     torch.manual_seed(config.seed)
     model = create_from(spec)
     model.placed(device)
-    if isinstance(config, FitConfig) and config.space == "grid":
-        model.net.recompute = config.recompute
+    set_recompute(model.net, isinstance(config, FitConfig) and config.recompute)
     model.execution = Execution(model.net, precision_for(config.precision, device))
     gates = config.relaxation == "sigmoid" and not model.discrete  # Fair DARTS begins with all of them at one half
     if config.architecture == "uniform" or gates:

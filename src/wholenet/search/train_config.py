@@ -119,6 +119,15 @@ class TrainConfig(SearchConfig):
     """How weight steps are run: operation by operation, through torch.compile, as CUDA graphs, on our own Triton
     kernels, or on these as CUDA graphs. All but the first are tried before, and left with a reason where they fail."""
 
+    @property
+    def space_settings(self) -> dict[str, Any]:
+        """What shapes the network, by the names of its space."""
+        return self.settings
+
+    def shaped(self, **settings: Any) -> Self:
+        """This run of a network with other ``settings`` of its space."""
+        return dataclasses.replace(self, settings={**self.settings, **settings})
+
     def single_stage(self, **changes: Any) -> Self:
         """This run under the single-stage protocol, with ``changes`` on top."""
         only_two_stage = {"protocol": "single-stage", "decoding": "best-path", "decoding_tau": 0.5, "retrain_epochs": 0}

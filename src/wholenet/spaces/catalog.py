@@ -10,6 +10,7 @@ import torch
 from wholenet.checked import Channels, Classes, checked_numbers
 from wholenet.ops.execution import Execution
 from wholenet.ops.layers import lay_out
+from wholenet.ops.recompute import set_recompute
 from wholenet.plugins import load_plugins
 from wholenet.registry import Registry
 from wholenet.spaces.autodeeplab.space import AUTODEEPLAB
@@ -172,8 +173,7 @@ def shrink(model: Supernet[Any], subnet: Any) -> None:
     for name, parameter in net.named_parameters():
         parameter.requires_grad_(old[name].requires_grad)
     lay_out(net)
-    if hasattr(net, "recompute"):
-        net.recompute = model.net.recompute
+    set_recompute(net, getattr(model.net, "recompute", False))
     model.arch.keep(net.masks)
     model.net, model.spec = net.train(model.net.training), spec
     model.execution = Execution(net, model.execution.precision)

@@ -17,7 +17,7 @@ from wholenet.spaces.decoding import DECODINGS, decode
 from wholenet.spaces.encoder import Encoder
 from wholenet.spaces.encoder_name import parts_of_name
 from wholenet.spaces.genotype import Genotype, genotype_from_dict, read_genotype, write_genotype
-from wholenet.spaces.grid import Grid
+from wholenet.spaces.grid import PAPER_EDGE_SLOTS, Grid
 from wholenet.spaces.grid_subnets import GridSubnets
 from wholenet.spaces.links import STRIDES
 from wholenet.spaces.sizes import (
@@ -208,6 +208,7 @@ GRID = Space(
     added={"operations": OPERATIONS, "stem": None, "filters": None, "layers": None, "head": HEAD},
     subnets=_subnets,
     costs=grid_costs,
+    slots={"beta": PAPER_EDGE_SLOTS},
     check_batch=check_values,
     genotype=GenotypeKind(
         genotype_from_dict,

@@ -107,6 +107,9 @@ class Space:
     example: Callable[[Tensor], Any] | None = None
     """An image [1, channels, H, W] -> what the networks are called with in the place of images, to count what that
     costs; None: images."""
+    slots: Mapping[str, int] = field(default_factory=dict)
+    """Name of a mask -> entries of a group in the source's own tensor, where that has more of them than there are
+    options: "average entropy" is the mean over all (``mean_entry_entropy``)."""
     check_batch: Callable[[Any, int, tuple[int, int]], None] | None = None
     """(settings, images of a training step, their height and width) -> None. Raises ValueError, saying what to do,
     where the networks cannot be trained on such. None: they can be on all."""
