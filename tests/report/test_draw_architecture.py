@@ -129,3 +129,19 @@ def test_of_what_was_removed_nothing_is_drawn_and_boxes_are_as_high_as_what_is_l
         (layout.x(2), layout.y(0)): 0.5,
         (layout.x(2), layout.y(2)): 1.0,
     }
+
+
+def test_maps_that_the_decoder_reads_of_an_encoder_run_past_the_cells(tmp_path: Path) -> None:
+    layout = module.Layout(3)
+    for skips in (False, True):
+        axes = Figure().add_subplot()
+        module.draw_frame(axes, layout, range(4), "encoder", skips=skips)
+        assert [text.get_text() for text in axes.texts] == ["encoder", "decoder"]
+        ends = (layout.x(-1), layout.x(4))
+        past = [line.get_ydata()[0] for line in axes.get_lines() if tuple(line.get_xdata()) == ends]
+        assert len(past) == 4 * skips
+        for y, level in zip(past, range(4), strict=False):
+            above = layout.y(level) - layout.BOX_HEIGHT / 2
+            assert above - layout.ROW + layout.BOX_HEIGHT < y < above
+    draw_architecture(tmp_path / "a.png", *weights(3, sharpness=1), source="encoder", skips=True)
+    assert (tmp_path / "a.png").stat().st_size

@@ -26,7 +26,7 @@ MAX_WIDTH_PT = 5.0
 MIN_WIDTH_PT = 0.4
 
 FIXED = {"facecolor": "#F1F4F7", "edgecolor": "#B8C1CC", "linewidth": 1.0}
-"""Look of what the architecture parameters do not touch: image, stems, decoder."""
+"""Look of what the architecture parameters do not touch: image or encoder, stems, decoder."""
 
 
 class Edge(NamedTuple):
@@ -80,6 +80,8 @@ def draw_architecture(
     operations: Sequence[str] = ("3x3", "5x5"),
     title: str = "",
     left: np.ndarray | None = None,
+    source: str = "image",
+    skips: bool = False,
 ) -> None:
     """Draw the grid: one box per cell, split by its operation weights; one curve per edge, the thicker the stronger.
 
@@ -92,6 +94,8 @@ def draw_architecture(
         title: a headline, optional.
         left: [L, 4] share of each cell's bottleneck, its channels, that is left where some were removed: the height of
             its box. NaN where the cell is gone. None: nothing was removed.
+        source: what the stems read: the image, or an encoder.
+        skips: whether the decoder reads maps of the source, too.
 
     Raises:
         ValueError: if the shapes do not fit each other, a weight is not a number in [0, 1], or an edge that does not
@@ -108,7 +112,8 @@ def draw_architecture(
         edges = existing_edges(beta)
         if left is not None:
             edges = [edge for edge in edges if edge.weight]
-        draw_frame(axes, layout, range(LEVELS) if left is None else {edge.source for edge in edges if edge.layer == 0})
+        stems = range(LEVELS) if left is None else {edge.source for edge in edges if edge.layer == 0}
+        draw_frame(axes, layout, stems, source, skips=skips)
         _draw_edges(axes, layout, edges)
         for layer in range(len(beta)):
             for level in range(LEVELS):
@@ -118,7 +123,8 @@ def draw_architecture(
         choices = masks(*alpha.shape[::2])
         if left is not None:
             choices = {"beta": torch.from_numpy(beta > 0), "alpha": torch.from_numpy(alpha > 0)}
-        _draw_words(axes, layout, beta, alpha, title, choices)
+        beside = f"dashed: maps of the {source} that the decoder reads" if skips else ""
+        _draw_words(axes, layout, beta, alpha, title, choices, beside)
         _draw_legend(axes, layout, labels)
 
 
@@ -128,7 +134,9 @@ class Layout:
     ROW = 0.8
     BOX_WIDTH, BOX_HEIGHT = 0.34, 0.3
     SIDE_WIDTH = 0.3
-    """Width of the two tall boxes, image and decoder."""
+    """Width of the two tall boxes, source and decoder."""
+    PAST = 0.21
+    """How far above its row a connection runs that goes past the cells."""
 
     def __init__(self, num_layers: int, at_least: float = 0.0) -> None:
         """``at_least``: inches that the legend takes."""
@@ -166,8 +174,11 @@ def _check(beta: np.ndarray, alpha: np.ndarray, operations: Sequence[str]) -> No
         )
 
 
-def draw_frame(axes: Axes, layout: Layout, stems: Collection[int]) -> None:
-    """Image, the stems of these levels and decoder, with the connections that are always there."""
+def draw_frame(
+    axes: Axes, layout: Layout, stems: Collection[int], source: str = "image", *, skips: bool = False
+) -> None:
+    """The source of the stems, those of these levels and decoder, with the connections that are always there, and with
+    those past the grid where it ``skips``."""
     last = layout.num_layers
     for level in range(4):
         for start, end in ((-1, 0), (last, last + 1)):
@@ -176,8 +187,11 @@ def draw_frame(axes: Axes, layout: Layout, stems: Collection[int]) -> None:
                 axes.plot(xs, (y, y), color="#B8C1CC", linewidth=1.0, zorder=1)
         if level in stems:
             box(axes, layout.x(0), layout.y(level), layout.BOX_WIDTH, layout.BOX_HEIGHT)
-    tall = 3 * layout.ROW + layout.BOX_HEIGHT
-    for column, name in ((-1, "image"), (last + 1, "decoder")):
+        if skips:
+            xs, y = (layout.x(-1), layout.x(last + 1)), layout.y(level) - layout.PAST
+            axes.plot(xs, (y, y), color="#B8C1CC", linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
+    tall = 3 * layout.ROW + 2 * layout.PAST + 0.1 if skips else 3 * layout.ROW + layout.BOX_HEIGHT
+    for column, name in ((-1, source), (last + 1, "decoder")):
         x, y = layout.x(column), (layout.y(0) + layout.y(3)) / 2
         box(axes, x, y, layout.SIDE_WIDTH, tall)
         axes.text(x, y, name, rotation=90, ha="center", va="center", color=MUTED, zorder=4)
@@ -243,12 +257,18 @@ def draw_cell(
 
 
 def _draw_words(
-    axes: Axes, layout: Layout, beta: np.ndarray, alpha: np.ndarray, title: str, choices: Mapping[str, torch.Tensor]
+    axes: Axes,
+    layout: Layout,
+    beta: np.ndarray,
+    alpha: np.ndarray,
+    title: str,
+    choices: Mapping[str, torch.Tensor],
+    beside: str,
 ) -> None:
     headline(axes, 0.25, 0.3, title or "Learned architecture")
     edges = normalized_entropy(torch.from_numpy(beta), choices["beta"]).item()
     operations = normalized_entropy(torch.from_numpy(alpha), choices["alpha"]).item()
-    subtitle = f"Entropy (1 = uniform, 0 = one-hot):   edges {edges:.3f}   operations {operations:.3f}"
+    subtitle = f"Entropy (1 = uniform, 0 = one-hot):   edges {edges:.3f}   operations {operations:.3f}   {beside}"
     axes.text(0.25, 0.6, subtitle, color=MUTED, va="center", fontsize=10)
     name_rows_and_columns(axes, layout)
 

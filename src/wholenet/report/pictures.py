@@ -38,7 +38,17 @@ def _grid(file: Path, model: Supernet, title: str) -> None:
         weights = {name: w.cpu().numpy() for name, w in model.arch().items()}
     names = [operation_label(name) for name in model.net.operations]
     left = _bottlenecks_left(model)
-    draw_architecture(file, weights["beta"], weights["alpha"], operations=names, title=title, left=left)
+    source, skips = "image" if model.net.encoder is None else "encoder", model.net.skips
+    draw_architecture(
+        file,
+        weights["beta"],
+        weights["alpha"],
+        operations=names,
+        title=title,
+        left=left,
+        source=source,
+        skips=skips,
+    )
 
 
 def _dense(file: Path, model: Supernet, title: str) -> None:
