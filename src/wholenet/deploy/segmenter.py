@@ -69,9 +69,7 @@ class TrainedModel:
         Raises:
             ValueError: if it is out of bounds.
         """
-        own = self.network
-        network = Supernet(own.net, own.arch, replace(own.spec, zoom=check("zoom", zoom, PredictionZoom)))
-        return replace(self, network=network.train(own.training))
+        return replace(self, network=self.network.at_zoom(check("zoom", zoom, PredictionZoom)))
 
     @cached_property
     def folded(self) -> nn.Module:

@@ -20,6 +20,7 @@ from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.distillation import distilled
 from wholenet.jobs.kept import network_kept, said_of_network
 from wholenet.jobs.task import Data, Finished, Task, TaskStreams
+from wholenet.jobs.zooms import better_zoom, tries_zoom
 from wholenet.machine import machine, use_threads
 from wholenet.report.progress import plain
 from wholenet.report.run import draw_run
@@ -148,7 +149,23 @@ class _Outcome:
     def score(self) -> Scored:
         """On what is held out."""
         self.scored = network_kept(self.state, self.streams, self.config)
-        return self.data.score(self.scored, self.device)
+        found = self.data.score(self.scored, self.device)
+        if tries_zoom(self.config, self.state.records, self.phases[-1].end, self.task.score):
+            found = self._at_the_better_zoom(found)
+        return found
+
+    def _at_the_better_zoom(self, found: Scored) -> Scored:
+        """What was ``found`` at the zoom so far, or at the other one: the network keeps the better."""
+        own, other, name = self.scored.spec.zoom, self.run.fit_config.try_zoom, self.task.score.name
+        assert other is not None  # it is tried
+        tried = self.data.score(self.scored.at_zoom(other), self.device)
+        values = {own: found.record[name], other: tried.record[name]}
+        zoom = better_zoom(values, self.task.score)
+        told = " and ".join(f"{self.task.score.say(value)} at a zoom of {at:g}" for at, value in values.items())
+        self.say(f"validation has {told}: images are seen at {zoom:g} from here on")
+        for model in (self.scored, self.state.model):
+            model.spec = replace(model.spec, zoom=zoom)
+        return found if zoom == own else tried
 
     def save(self, scored: Scored, finished: int) -> None:
         """Write the model folder after so many epochs."""

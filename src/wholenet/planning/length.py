@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,24 +92,22 @@ class Cost:
 
     def parts(self, length: Length) -> dict[str, float]:
         """Seconds of each part of the run, of all runs, by what people call it."""
-        parts = {"training": 0.0, "validations": 0.0}
         epochs = self.first_stage(length)
-        for epoch in range(epochs):
-            parts["training"] += length.steps * self._step(length, epoch)
-            if _scores(epoch, epochs, length.every):
-                parts["validations"] += self._scored(self._left(length, epoch))
+        parts = {"training": sum(length.steps * self._step(length, epoch) for epoch in range(epochs))}
+        scored = [epoch for epoch in range(epochs) if _scores(epoch, epochs, length.every)]
+        parts["validations"] = self._validations([self._left(length, epoch) for epoch in scored])
         parts["training"] += self.found.removal
         if self.retrains:
             parts["second stage"] = length.retrain_epochs * length.steps * self._later
             scorings = math.ceil(length.retrain_epochs / length.every)
-            parts["second stage"] += scorings * self._scored(1.0) + DRAWN_SECONDS
+            parts["second stage"] += self._validations([1.0] * scorings) + DRAWN_SECONDS
         if self.config.control:
             again = self._control_epochs(length)
             scorings = math.ceil(again / length.every)
-            parts["control"] = again * length.steps * self.found.weight_step + scorings * self._scored(0.0)
+            parts["control"] = again * length.steps * self.found.weight_step + self._validations([0.0] * scorings)
             parts["control"] += DRAWN_SECONDS
         paged = self.found.scored_image if self.found.paged_image is None else self.found.paged_image
-        parts["the end"] = self.images * paged + END_SECONDS
+        parts["the end"] = self.images * paged * max(1.0, self._larger) + END_SECONDS
         for other in self.others:
             for name, seconds in other.parts(length).items():
                 parts[name] += seconds
@@ -155,9 +154,24 @@ class Cost:
         return step * (1 + self._left(length, epoch) * (self._later / self.found.weight_step - 1))
 
     def _scored(self, left: float) -> float:
+        """All images once, at the zoom of the start."""
         later = self.found.scored_image if self.found.later_scored is None else self.found.later_scored
-        image = self.found.scored_image + left * (later - self.found.scored_image)
-        return self.images * image + self._statistics
+        return self.images * (self.found.scored_image + left * (later - self.found.scored_image))
+
+    def _validations(self, lefts: Sequence[float]) -> float:
+        """Of a stage, of networks that are so far on their way; half-way another zoom is tried, where one is, and
+        counted as the better one."""
+        seconds = sum(map(self._scored, lefts)) + len(lefts) * self._statistics
+        if self.config.try_zoom is not None and lefts:
+            tried, *later = lefts[(len(lefts) - 1) // 2 :]
+            seconds += self._larger * self._scored(tried)
+            seconds += max(0.0, self._larger - 1) * sum(map(self._scored, later))
+        return seconds
+
+    @property
+    def _larger(self) -> float:
+        """How many times as many pixels an image has at the other zoom; without one, as many."""
+        return ((self.config.try_zoom or self.config.zoom) / self.config.zoom) ** 2
 
     # ---- of stages
 

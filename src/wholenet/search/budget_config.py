@@ -209,11 +209,12 @@ class BudgetConfig(BeginConfig):
                 f"device_table={shown(self.device_table)} has times, and budget={shown(self.budget)} is of "
                 "multiply-adds; give a budget in ms, or leave the table out"
             )
-        if self.timed and (zoom := getattr(self, "zoom", 1.0)) != 1:
-            raise ValueError(
-                f"budget={shown(self.budget)} is a time for images as they are, and zoom={zoom:g} makes them others; "
-                "leave zoom out, or give the budget in multiply-adds"
-            )
+        for name in ("zoom", "try_zoom"):
+            if self.timed and (zoom := getattr(self, name, None)) not in (None, 1):
+                raise ValueError(
+                    f"budget={shown(self.budget)} is a time for images as they are, and {name}={zoom:g} makes them "
+                    f"others; leave {name} out, or give the budget in multiply-adds"
+                )
         if self.timed and "width" in (self.budget_kinds or ()):
             raise ValueError(
                 f"budget_units={shown(self.budget_units)}: what narrower levels take is not measured, so width does "

@@ -151,6 +151,9 @@ class FitConfig(BudgetConfig):
     zoom: PredictionZoom = 1.0
     """Zoom at which whole images are seen, in validation and wherever the network predicts: below 1 they are made
     smaller first, and the answer larger again. Best about the middle of what is trained on (docs/results.md)."""
+    try_zoom: PredictionZoom | None = None
+    """Another zoom, tried once, at the first validation from half of the run on: the one of the two that scores better
+    is the network's from there on, of equal ones the smaller (docs/results.md)."""
     augment_on: Literal["auto", "host", "device"] = "auto"
     """Where images are scaled, flipped and coloured; auto is the device if that is a GPU and can do what is asked."""
 
@@ -229,6 +232,16 @@ class FitConfig(BudgetConfig):
             )
         super().__post_init__()
 
+    def check_asked(self) -> None:
+        """Make sure that nothing is asked of a new run that would do nothing.
+
+        Raises:
+            ValueError: naming what would not.
+        """
+        super().check_asked()
+        if self.try_zoom == self.zoom:
+            raise ValueError(f"try_zoom={self.try_zoom} is the zoom that images are seen at anyway; leave it out")
+
 
 def grid_parts(method: str) -> dict[str, Any]:
     """What ``method`` is on the grid: fields of :class:`FitConfig`.
@@ -298,7 +311,7 @@ ADDED |= {"flip_vertical": 0.0, "quarter_turns": False, "rotate": 0.0, "elastic"
 ADDED |= {"recalibrate": 0, "ema": 0.0, "lr_end": 0.0}
 ADDED |= {f.name: f.default for f in dataclasses.fields(SearchConfig) if f.name not in OF_EVERY_RUN}
 ADDED |= {name: getattr(BudgetConfig, name) for name in (*BEGIN, *BUDGET)}
-ADDED |= {"filters": None, "layers": None, "head": HEAD, "zoom": 1.0}
+ADDED |= {"filters": None, "layers": None, "head": HEAD, "zoom": 1.0, "try_zoom": None}
 """Fields that the configs of runs did not have before 2026-11-29, and what they were then."""
 GRID_SETTINGS = ("size", "filters", "layers", "cell", "activation", "operations", "stem", "head")
 """Fields that shape a grid."""

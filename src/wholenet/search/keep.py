@@ -21,14 +21,14 @@ def best_record(records: Sequence[Record], score: Score) -> Record | None:
     {'epoch': 1, 'error': 0.5}
     """
     scored = [r for r in records if r[score.name] is not None and r.get("macs") == records[-1].get("macs")]
-    return max(reversed(scored), key=lambda record: _rank(record[score.name], score), default=None)
+    return max(reversed(scored), key=lambda record: rank(record[score.name], score), default=None)
 
 
 def is_best(value: float, records: Sequence[Record], score: Score, macs: int | None = None) -> bool:
     """Whether ``value`` is at least as good as the score of each of the ``records`` before, of networks that cost the
     same ``macs``; None without a budget."""
     before = best_record([record for record in records if record.get("macs") == macs], score)
-    return before is None or _rank(value, score) >= _rank(before[score.name], score)
+    return before is None or rank(value, score) >= rank(before[score.name], score)
 
 
 def say_kept(records: Sequence[Record], score: Score) -> str:
@@ -48,7 +48,8 @@ def say_kept(records: Sequence[Record], score: Score) -> str:
     return f"{kept}, {by} better than the last ({score.say(last[score.name])}, in model-last)"
 
 
-def _rank(value: float, score: Score) -> float:
+def rank(value: float, score: Score) -> float:
+    """The larger, the better; a score that is not a number is worse than all others."""
     if math.isnan(value):
         return -math.inf
     return value if score.higher else -value

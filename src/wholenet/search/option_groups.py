@@ -148,6 +148,7 @@ GROUPS = {
     "Validation": (
         "control",
         "zoom",
+        "try_zoom",
         "val_every",
         "keep",
         "recalibrate",

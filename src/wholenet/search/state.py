@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -132,6 +132,7 @@ class TrainState:
                 "records": list(self.records),
                 "frozen_at": self.frozen_at,
                 "subnet": self.model.spec.subnet,
+                "zoom": self.model.spec.zoom,
                 "gates": self.gates,
                 "torch_random": torch.get_rng_state(),
                 "cuda_random": _random_states_of_gpus(),
@@ -144,6 +145,7 @@ class TrainState:
         if left is not None and left != self.model.spec.subnet:  # of a run with a budget
             subnet = subnets(self.model.spec).from_dict(left)
             shrink_training(self.model, self.weight_optimizer, subnet)
+        self.model.spec = replace(self.model.spec, zoom=state.get("zoom", self.model.spec.zoom))  # see jobs/zooms.py
         self.gates = state.get("gates")
         self.model.load_state_dict(state["model"])
         if is_averaging(state["weight_optimizer"]) and not is_averaging(self.weight_optimizer):

@@ -53,6 +53,10 @@ class Supernet(nn.Module, Generic[Net]):
         self.execution = Execution(self.net)  # it looks at a parameter, and these are others
         return self
 
+    def at_zoom(self, zoom: float) -> Supernet[Net]:
+        """The same network, with the same weights, that sees images at another ``zoom``."""
+        return Supernet(self.net, self.arch, replace(self.spec, zoom=zoom)).train(self.training)
+
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, channels, H, W] -> class logits: [B, classes, H, W] of segmentation, [B, classes] of labels."""
         weights = self.arch.scored()
