@@ -83,10 +83,9 @@ def choose_shapes(chosen: Chosen, data: MaskData, pixels: int, what: str) -> Non
     chosen.choose("scale_min", least, "a crop shows up to all of an image, at most at half its size")
     chosen.choose("scale_max", most, "objects somewhat larger than they are")
     zoom = rules.zoom_for(chosen.config.scale_min, chosen.config.scale_max)
-    if not chosen.config.timed:  # whose time is that of images as they are
-        chosen.choose("zoom", zoom, "whole images are seen as large as most crops are")
-        if chosen.config.zoom < 1:
-            chosen.choose("try_zoom", 1.0, "seen as they are; the better of the two is kept, by validation")
+    chosen.choose("zoom", zoom, "whole images are seen as large as most crops are")
+    if chosen.config.zoom < 1:
+        chosen.choose("try_zoom", 1.0, "as they are, tried half-way; the better of the two in validation is kept")
     largest = 16 if pixels > rules.CPU_PIXELS else 8
     chosen.choose("batch", rules.batch_for(images, largest), f"{images} images to train on")
     balance = rules.balance_for(stats.class_pixels)
