@@ -124,6 +124,13 @@ def test_the_plan_fills_the_time_and_what_is_given_stays(discs, machine):
     assert halved.epochs * halved.steps_per_epoch < 0.6 * steps
 
 
+@pytest.mark.parametrize(("given", "tries"), [({}, None), ({"crop": "32x32"}, 1.0), ({"zoom": 0.6}, 1.0)])
+def test_where_images_are_seen_smaller_their_own_size_is_tried_too(given, tries, discs, machine):
+    config = plan_run({"data": str(discs), "device": "cpu", **given}, 10, QUIET).config(out="x")
+    assert (config.zoom < 1) == (tries is not None)
+    assert config.try_zoom == tries
+
+
 def test_short_runs_estimate_their_statistics_anew_within_the_time(discs, monkeypatch):
     passed, step = 0.25, 0.5
     monkeypatch.setattr(choosing_module, "measure", lambda *_: Measured(step, step, 0.1, 2**30, passed))
