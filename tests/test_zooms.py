@@ -12,6 +12,7 @@ from wholenet.deploy.model_folder import load_model
 from wholenet.jobs.zooms import better_zoom, tries_zoom
 from wholenet.planning.length import Cost, Length
 from wholenet.planning.timing import Measured
+from wholenet.report.in_words import in_words
 from wholenet.search.config import FitConfig, fit_config
 from wholenet.search.interruption import Interrupted
 from wholenet.search.loop import train_epoch
@@ -57,6 +58,10 @@ def test_the_better_zoom_is_kept_from_half_of_the_run_on_and_nothing_else_is_ano
     [said] = re.findall(r"images are seen at (\S+) from here on", " ".join(capsys.readouterr().out.split()))
     assert float(said) == kept
     assert wholenet.resume(found.run).learned.scores == found.scores
+    seen = load_model(found.run / "model").network.spec.zoom
+    told = f"It sees images at a zoom of {seen:g}; the run tried {zoom:g} and, half-way, {other:g}."
+    assert told in in_words(wholenet.read_run(found.run))
+    assert not any("zoom" in sentence for sentence in in_words(wholenet.read_run(plain[zoom].run)))
 
 
 @pytest.mark.parametrize("stopped", [(1, 0), (2, 1), (3, 0)])

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from wholenet.architecture import normalized_entropy, rescaled
-from wholenet.deploy.model_folder import load_model
+from wholenet.deploy.model_folder import load_model, spec_of_model
 from wholenet.diagnostics.discretization import current_weights
 from wholenet.diagnostics.entropy import movement
 from wholenet.diagnostics.verdict import credit, search_verdict
@@ -40,6 +40,8 @@ def in_words(run: RunTables) -> list[str]:
     said = _beside_floors(run, own, compared) if beside else [_on_score(own, compared, run.score)]
     if "macs" in own:
         said.append(f"Its network takes {_left(own)} for an image of the size that its budget is of.")
+    if segments and 2 * own["epochs"] >= own["planned"] and (sentence := _on_zoom(RunFolder(run.path))):
+        said.append(sentence)
     if own["epochs"] < own["planned"] and not _stopped(run):
         said.append(f"The run is not finished: {own['epochs']} of {own['planned']} epochs are done.")
     if cells and (sentence := _on_stages(run)):
@@ -64,6 +66,15 @@ def in_words(run: RunTables) -> list[str]:
     if segments and searched and RunFolder(run.path).fit_config.budget is None:
         said.append("What cutting the supernet down would cost, `wholenet diagnose` measures.")
     return said
+
+
+def _on_zoom(run: RunFolder) -> str | None:
+    """How large the network sees images, where the run tried two ways."""
+    config = run.fit_config
+    if config.try_zoom is None or not run.model.is_dir():
+        return None
+    zoom = spec_of_model(run.model).zoom
+    return f"It sees images at a zoom of {zoom:g}; the run tried {config.zoom:g} and, half-way, {config.try_zoom:g}."
 
 
 def _left(own: Row) -> str:
