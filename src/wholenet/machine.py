@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,17 @@ def use_threads(threads: int) -> None:
     """Let torch compute on so many threads of the CPU; 0: on as many as it does."""
     if threads:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    """Within the block torch computes on so many threads of the CPU; 0: on as many as it does."""
+    before = torch.get_num_threads()
+    use_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def machine(device: torch.device) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from torch import Tensor, nn
 
 from wholenet.architecture import uniform_weights
 from wholenet.deploy.fold import Folded, fold_grid
-from wholenet.machine import processor
+from wholenet.machine import on_threads, processor
 from wholenet.ops.layers import lay_out
 from wholenet.search.budget_config import TIMED
 from wholenet.spaces.catalog import create_from, grid_subnets
@@ -107,7 +106,7 @@ def measure_table(
     """
     known = grid_subnets(spec)
     parts = [known.whole(), *(random_part(known, n, size, seed + i) for i, n in enumerate(SHARES))]
-    with _settled(threads), torch.random.fork_rng(devices=[]), torch.no_grad():
+    with on_threads(threads), torch.random.fork_rng(devices=[]), torch.no_grad():
         samples = _sampled(known, spec, parts, size, seconds, threads)
     units = {name: _ms(times, samples.inside) for name, times in sorted(samples.units.items())}
     table = DeviceTable(
@@ -267,14 +266,3 @@ def _timed(run: Callable[[], object], now: Callable[[], int]) -> int:
 def _ms(times: Sequence[float], less: float = 0.0) -> float:
     """The median of nanoseconds in milliseconds, less so many; not below nothing."""
     return round(max(0.0, statistics.median(times) - less) / 1e6, 6)
-
-
-@contextmanager
-def _settled(threads: int) -> Iterator[None]:
-    """Within the block torch has so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -20,7 +20,7 @@ from rich.console import Console
 from wholenet.files import read_text, write_whole
 from wholenet.jobs.catalog import task_of_run
 from wholenet.jobs.job import job_of
-from wholenet.machine import choose_device
+from wholenet.machine import choose_device, on_threads
 from wholenet.search.classifier_config import ClassifierConfig
 from wholenet.search.config import FitConfig
 from wholenet.search.loop import train_epoch
@@ -38,15 +38,16 @@ SIDE = 32
 """Of labelled images that are left as they are: CIFAR's."""
 Step = Callable[[], object]
 """Takes a step of a training."""
-ROUNDS = 5
+ROUNDS = 9
 """Steps of each network that are timed, after one that is not."""
 
 
 def relative_times(specs: Mapping[str, Spec], to: Spec, config: Sized, path: Path) -> dict[str, float]:
-    """Time of a weight step of each of ``specs`` over one of ``to``, on a batch as ``config`` has them: the median of
-    rounds. Kept in the file ``path``: a study that is continued goes on with what it began with."""
+    """Time of a weight step of each of ``specs`` over one of ``to``, on a batch and on threads as ``config`` has them:
+    the median of rounds. Kept in the file ``path``: a study that is continued goes on with what it began with."""
     keys = {name: _key(spec, to, config) for name, spec in specs.items()}
-    return _kept(path, keys, lambda name: _step(specs[name], config), lambda: _step(to, config))
+    with on_threads(config.threads):  # of more, which wait for each other, the CPU's time says little
+        return _kept(path, keys, lambda name: _step(specs[name], config), lambda: _step(to, config))
 
 
 def relative_run_times(runs: Mapping[str, RunFolder], to: RunFolder, path: Path) -> dict[str, float]:
