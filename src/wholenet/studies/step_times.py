@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -84,10 +84,15 @@ def _step_of(run: RunFolder) -> Step:
     quiet = Console(quiet=True)
     job = job_of(run, task_of_run(run.config).prepare(run.config, quiet), choose_device(run.config.device), quiet)
     phase = job.phases[-1]
-    job.state.epoch, job.state.tally = phase.first, Tally()
-    batches = job.streams.epoch(job.state, phase)
-    steps = train_epoch(job.state, phase, job.schedule, job.parts, job.loss, *batches, job.device)
-    return lambda: next(steps)
+
+    def steps() -> Iterator[object]:
+        while True:  # an epoch may have fewer than there are rounds
+            job.state.epoch, job.state.tally, job.state.carried = phase.first, Tally(), {}
+            batches = job.streams.epoch(job.state, phase)
+            yield from train_epoch(job.state, phase, job.schedule, job.parts, job.loss, *batches, job.device)
+
+    endless = steps()
+    return lambda: next(endless)
 
 
 def _step(spec: Spec, config: Sized) -> Step:
