@@ -84,7 +84,7 @@ def choose_shapes(chosen: Chosen, data: MaskData, pixels: int, what: str) -> Non
     chosen.choose("scale_max", most, "objects somewhat larger than they are")
     zoom = rules.zoom_for(chosen.config.scale_min, chosen.config.scale_max)
     chosen.choose("zoom", zoom, "whole images are seen as large as most crops are")
-    if chosen.config.zoom < 1:
+    if zoom < 1 and "zoom" not in chosen.given:
         chosen.choose("try_zoom", 1.0, "as they are, tried half-way; the better of the two in validation is kept")
     largest = 16 if pixels > rules.CPU_PIXELS else 8
     chosen.choose("batch", rules.batch_for(images, largest), f"{images} images to train on")

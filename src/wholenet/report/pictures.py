@@ -38,17 +38,8 @@ def _grid(file: Path, model: Supernet, title: str) -> None:
         weights = {name: w.cpu().numpy() for name, w in model.arch().items()}
     names = [operation_label(name) for name in model.net.operations]
     left = _bottlenecks_left(model)
-    source, skips = "image" if model.net.encoder is None else "encoder", model.net.skips
-    draw_architecture(
-        file,
-        weights["beta"],
-        weights["alpha"],
-        operations=names,
-        title=title,
-        left=left,
-        source=source,
-        skips=skips,
-    )
+    about = {"source": "image" if model.net.encoder is None else "encoder", "skips": model.net.skips}
+    draw_architecture(file, weights["beta"], weights["alpha"], operations=names, title=title, left=left, **about)
 
 
 def _dense(file: Path, model: Supernet, title: str) -> None:

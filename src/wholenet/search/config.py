@@ -150,7 +150,7 @@ class FitConfig(BudgetConfig):
     for about 40 % more time."""
     zoom: PredictionZoom = 1.0
     """Zoom at which whole images are seen, in validation and wherever the network predicts: below 1 they are made
-    smaller first, and the answer larger again. Best about the middle of what is trained on (docs/results.md)."""
+    smaller first, and the answer larger again. Which is best depends on the data (docs/results.md)."""
     try_zoom: PredictionZoom | None = None
     """Another zoom, tried once, at the first validation from half of the run on: the one of the two that scores better
     is the network's from there on, of equal ones the smaller (docs/results.md)."""
